@@ -1,0 +1,51 @@
+/** `${NAME}` or `${NAME:-default}`. */
+const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
+const OPEN = '\uE000';
+const CLOSE = '\uE001';
+const PAD = '\uE002';
+const PLACEHOLDER = new RegExp(`${OPEN}([0-9a-z]+)${PAD}*${CLOSE}`, 'g');
+
+export interface EnvReference {
+  readonly name: string;
+  readonly fallback: string | undefined;
+}
+
+/**
+ * A config text whose `${NAME}` references are hidden from the YAML parser.
+ *
+ * The braces of a reference would end a flow mapping (`{url: …, token: ${TOKEN}}`), and a value pasted in before parsing
+ * could change the structure (`#`, `: `, quotes). So each reference becomes a placeholder of the same length, which
+ * keeps lines and columns, and is filled in afterwards, inside the scalar that it stands in.
+ */
+export class EnvText {
+  readonly text: string;
+  readonly #references: EnvReference[] = [];
+
+  constructor(source: string) {
+    this.text = source.replace(REFERENCE, (whole, name: string, fallback: string | undefined) => {
+      const index = this.#references.push({ name, fallback }) - 1;
+      return `${OPEN}${index.toString(36)}`.padEnd(whole.length - 1, PAD) + CLOSE;
+    });
+  }
+
+  /** The references that stand in a scalar. */
+  referencesIn(scalar: string): EnvReference[] {
+    return [...scalar.matchAll(PLACEHOLDER)].flatMap((match) => this.#reference(match[1]) ?? []);
+  }
+
+  /** Fills in the scalar; `missing` lists the variables that are neither set nor have a default. */
+  expand(scalar: string, env: NodeJS.ProcessEnv): { value: string; missing: string[] } {
+    const missing: string[] = [];
+    const value = scalar.replace(PLACEHOLDER, (_, index: string) => {
+      const reference = this.#reference(index);
+      const found = reference && (env[reference.name] || reference.fallback);
+      if (reference && found === undefined) missing.push(reference.name);
+      return found ?? '';
+    });
+    return { value, missing };
+  }
+
+  #reference(index: string | undefined): EnvReference | undefined {
+    return index === undefined ? undefined : this.#references[Number.parseInt(index, 36)];
+  }
+}

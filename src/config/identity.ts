@@ -1,0 +1,17 @@
+import { hostname } from 'node:os';
+import { ClawmeshError } from '../domain/errors.ts';
+import { NODE_ID, NODE_ID_HINT } from '../domain/names.ts';
+
+/**
+ * This machine's node id: `$CLAWMESH_NODE_ID`, `$NODE_ID`, else the host name without its `.local` or domain.
+ *
+ * @throws ClawmeshError `config` where the id can't be used.
+ */
+export function nodeIdentity(env: NodeJS.ProcessEnv): string {
+  const variable = env.CLAWMESH_NODE_ID ? 'CLAWMESH_NODE_ID' : env.NODE_ID ? 'NODE_ID' : undefined;
+  const id = variable ? (env[variable] ?? '') : (hostname().split('.')[0] ?? '');
+  if (NODE_ID.test(id)) return id;
+  throw new ClawmeshError('config', `${variable ? `$${variable}` : 'host name'} ${JSON.stringify(id)} is no node id`, {
+    remedy: `set CLAWMESH_NODE_ID to ${NODE_ID_HINT}`,
+  });
+}

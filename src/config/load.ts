@@ -1,0 +1,206 @@
+import { accessSync, readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import type { z } from 'zod';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { nearest } from '../domain/names.ts';
+import { EnvText } from './env-text.ts';
+import { type Config, configSchema } from './schema.ts';
+import { settingAt } from './tree.ts';
+
+/** A config, and where it came from. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The file, or undefined where there is none and everything is default. */
+  readonly file: string | undefined;
+  /** The line each setting was read from, by dotted path; what is missing here is a default. */
+  readonly origins: ReadonlyMap<string, number>;
+  /** Environment variables that clawmesh's own secrets came from: never handed to agent runs. */
+  readonly ownSecretEnv: readonly string[];
+}
+
+/** What config the process gets: `--config`, then these, first match (CLI.md, "Config"). */
+export function configCandidates(env: NodeJS.ProcessEnv): string[] {
+  return [
+    'config/clawmesh.yaml',
+    join(env.HOME || homedir(), '.config/clawmesh/clawmesh.yaml'),
+    '/etc/clawmesh/clawmesh.yaml',
+  ];
+}
+
+/**
+ * Finds, reads and validates the config. With no file anywhere all defaults hold.
+ *
+ * @throws ClawmeshError `config`, one line per problem: file:line:column: key: what was expected.
+ */
+export function loadConfig(options: { file?: string | undefined; env: NodeJS.ProcessEnv }): LoadedConfig {
+  const named = options.file ?? options.env.CLAWMESH_CONFIG;
+  const file = named || configCandidates(options.env).find(exists);
+  if (!file) {
+    return { config: configSchema.parse({}), file: undefined, origins: new Map(), ownSecretEnv: [] };
+  }
+  return parseConfig(readConfigFile(file), file, options.env);
+}
+
+function exists(file: string): boolean {
+  try {
+    accessSync(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readConfigFile(file: string): string {
+  try {
+    if (statSync(file).isDirectory()) {
+      throw new ClawmeshError('config', `${file}: is a folder`, { remedy: 'name the YAML file itself' });
+    }
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof ClawmeshError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason =
+      code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'may not be read by this user' : messageOf(error);
+    throw new ClawmeshError('config', `${file}: ${reason}`, {
+      remedy: 'check --config or $CLAWMESH_CONFIG',
+      cause: error,
+    });
+  }
+}
+
+/** Validates a config text; `file` only names it in errors. */
+export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv): LoadedConfig {
+  const envText = new EnvText(source);
+  const lines = new LineCounter();
+  const document = parseDocument(envText.text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number | undefined): string => {
+    const { line, col } = lines.linePos(offset ?? 0);
+    return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
+  };
+
+  const yamlError = document.errors[0];
+  if (yamlError) {
+    throw configError([`${at(yamlError.pos[0])}: not valid YAML: ${messageOf(yamlError)}`]);
+  }
+  if (document.contents === null) {
+    throw new ClawmeshError('config', `${file}: is empty`, { remedy: 'see config/clawmesh.example.yaml for a start' });
+  }
+  if (!isMap(document.contents)) {
+    throw configError([`${at(0)}: expected settings such as "mesh: studio"`]);
+  }
+
+  const missing = expandEnvironment(document, envText, env, at);
+  if (missing.length > 0) throw configError(missing);
+
+  const parsed = configSchema.safeParse(document.toJS());
+  if (!parsed.success) {
+    throw configError(parsed.error.issues.flatMap((issue) => describeIssue(issue, document, at)));
+  }
+  return {
+    config: parsed.data,
+    file,
+    origins: originsOf(document, lines),
+    ownSecretEnv: secretVariables(parseDocument(envText.text), envText),
+  };
+}
+
+function configError(problems: string[]): ClawmeshError {
+  return new ClawmeshError('config', problems.join('\n'), { remedy: 'nothing was changed' });
+}
+
+function expandEnvironment(
+  document: Document,
+  envText: EnvText,
+  env: NodeJS.ProcessEnv,
+  at: (offset: number | undefined) => string,
+): string[] {
+  const problems: string[] = [];
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value !== 'string') return;
+      const { value, missing } = envText.expand(node.value, env);
+      node.value = value;
+      for (const name of missing) {
+        problems.push(
+          `${at(node.range?.[0])}: environment variable ${name} is not set (or give a default: \${${name}:-…})`,
+        );
+      }
+    },
+  });
+  return problems;
+}
+
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  document: Document,
+  at: (offset: number | undefined) => string,
+): string[] {
+  if (issue.code !== 'unrecognized_keys') {
+    const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+    const got = receivedText(document, issue.path);
+    return [`${at(offsetOf(document, issue.path))}: ${issue.path.join('.')}: ${lowerFirst(message)}${got}`];
+  }
+  return issue.keys.map((key) => {
+    const path = [...issue.path, key];
+    const known = Object.keys(settingAt(configSchema, issue.path)?.shape ?? {});
+    const likely = nearest(key, known);
+    const hint = likely ? `did you mean "${likely}"?` : `known here: ${known.join(', ')}`;
+    return `${at(offsetOf(document, path))}: ${path.join('.')}: unknown key; ${hint}`;
+  });
+}
+
+function lowerFirst(text: string): string {
+  return text
+    .replace(/^Invalid input: /, '')
+    .replace(/, received (?!undefined|null)\w+$/, '')
+    .replace(/^./, (first) => first.toLowerCase());
+}
+
+/** What was found, unless it's a secret, a map or nothing at all. */
+function receivedText(document: Document, path: readonly PropertyKey[]): string {
+  const value: unknown = document.getIn(path as string[]);
+  const shown = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  if (!shown || settingAt(configSchema, path)?.secret) return '';
+  return `, got ${JSON.stringify(value).slice(0, 60)}`;
+}
+
+/** Where in the text the key of `path` stands; its parent's place where the key itself is absent. */
+function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const parent = document.getIn(path.slice(0, length - 1) as string[], true);
+    if (!isMap(parent)) continue;
+    const pair = parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(path[length - 1]));
+    if (pair && isScalar(pair.key)) return pair.key.range?.[0];
+  }
+  return 0;
+}
+
+function originsOf(document: Document, lines: LineCounter): Map<string, number> {
+  const origins = new Map<string, number>();
+  visit(document, {
+    Pair(_, pair, ancestors) {
+      if (!isScalar(pair.key)) return;
+      const keys = ancestors.flatMap((node) => ('key' in node && isScalar(node.key) ? [String(node.key.value)] : []));
+      origins.set([...keys, String(pair.key.value)].join('.'), lines.linePos(pair.key.range?.[0] ?? 0).line);
+    },
+  });
+  return origins;
+}
+
+/** Variables used under `redis`, `dashboard` and `alerts`; OpenClaw's own token stays with OpenClaw's runs. */
+function secretVariables(document: Document, envText: EnvText): string[] {
+  const names = new Set<string>();
+  for (const section of ['redis', 'dashboard', 'alerts']) {
+    const node = document.get(section, true);
+    if (!node) continue;
+    visit(node as Parameters<typeof visit>[0], {
+      Scalar(_, scalar) {
+        if (typeof scalar.value !== 'string') return;
+        for (const reference of envText.referencesIn(scalar.value)) names.add(reference.name);
+      },
+    });
+  }
+  return [...names];
+}

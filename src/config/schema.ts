@@ -1,0 +1,293 @@
+import { z } from 'zod';
+import { MESH_NAME, MESH_NAME_HINT, NODE_ID, NODE_ID_HINT, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
+import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/units.ts';
+
+/** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */
+interface Meta {
+  /** Masked by `config show`; only its presence counts for the digest. */
+  readonly secret?: true;
+  /** Left out of the shared digest. */
+  readonly local?: true;
+}
+export const settingMeta = z.registry<Meta>();
+
+function durationText(range: { min?: string; max?: string } = {}) {
+  return z.string({ error: `expected ${DURATION_HINT}` }).transform((text, ctx): number => {
+    const ms = parseDuration(text);
+    if (ms === undefined) {
+      ctx.issues.push({ code: 'custom', message: `expected ${DURATION_HINT}`, input: text });
+      return z.NEVER;
+    }
+    const tooShort = range.min !== undefined && ms < (parseDuration(range.min) ?? 0);
+    const tooLong = range.max !== undefined && ms > (parseDuration(range.max) ?? 0);
+    if (tooShort || tooLong) {
+      const allowed = [range.min && `at least ${range.min}`, range.max && `at most ${range.max}`];
+      ctx.issues.push({ code: 'custom', message: `expected ${allowed.filter(Boolean).join(' and ')}`, input: text });
+      return z.NEVER;
+    }
+    return ms;
+  });
+}
+
+function duration(fallback: string, range: { min?: string; max?: string } = {}) {
+  return durationText(range).prefault(fallback);
+}
+
+function size(fallback: string) {
+  return z
+    .string({ error: `expected ${SIZE_HINT}` })
+    .transform((text, ctx): number => {
+      const bytes = parseSize(text);
+      if (bytes !== undefined) return bytes;
+      ctx.issues.push({ code: 'custom', message: `expected ${SIZE_HINT}`, input: text });
+      return z.NEVER;
+    })
+    .prefault(fallback);
+}
+
+/** `${VAR}` always expands to text, so numbers may come as digits in quotes. */
+function integer(min: number, max: number) {
+  const hint = `expected a whole number from ${min} to ${max}`;
+  return z.preprocess(
+    (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+    z.number({ error: hint }).int(hint).min(min, hint).max(max, hint),
+  );
+}
+
+function secret() {
+  return z.string({ error: 'expected text' }).register(settingMeta, { secret: true });
+}
+
+const poolName = z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`);
+const pools = z
+  .record(poolName, integer(1, 1_000), { error: 'expected pools with a concurrency each, e.g. {default: 2}' })
+  .refine((value) => Object.keys(value).length > 0, 'expected at least one pool, e.g. {default: 2}');
+
+const port = integer(1, 65_535);
+
+const redis = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^rediss?$/, error: 'expected redis://host:port/db, or rediss:// for TLS' })
+      .optional()
+      .register(settingMeta, { secret: true })
+      .describe('Where the shared Redis is: `redis://host:port/db`, `rediss://` for TLS.'),
+    username: z.string().optional().describe('Redis ACL user, if not in the URL.'),
+    password: secret().optional().describe('Redis password, if not in the URL. Best given as `${REDIS_PASSWORD}`.'),
+    tls: z
+      .strictObject({
+        ca: z.string().optional().describe('Path of the CA certificate (PEM) that signed the server.'),
+        cert: z.string().optional().describe('Path of a client certificate (PEM).'),
+        key: z.string().optional().describe("Path of the client certificate's key (PEM)."),
+      })
+      .optional()
+      .describe('TLS files; `rediss://` alone uses the system’s certificate authorities.'),
+    sentinels: z
+      .array(z.strictObject({ host: z.string(), port: port.prefault(26_379) }))
+      .optional()
+      .describe('Redis Sentinels, instead of `url`; needs `name`.'),
+    name: z.string().optional().describe('Name of the primary that the Sentinels watch.'),
+    sentinelPassword: secret().optional().describe('Password of the Sentinels, where they have one.'),
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected letters, digits, dot, - and _')
+      .prefault('clawmesh')
+      .describe('First part of every key, so that several meshes can share one Redis.'),
+  })
+  .refine((value) => !(value.url && value.sentinels), 'expected either `url` or `sentinels`, not both')
+  .refine((value) => value.url || value.sentinels, 'expected `url` or `sentinels`; leave `redis` out for a private one')
+  .refine((value) => !value.sentinels || value.name, 'expected `name`, the primary that the Sentinels watch');
+
+const openclaw = z
+  .strictObject({
+    version: z.string().optional().describe('The pinned OpenClaw version. A node that runs another one is gated.'),
+    mode: z
+      .enum(['gateway', 'exec', 'simulate', 'auto'], { error: 'expected gateway, exec, simulate or auto' })
+      .prefault('auto')
+      .describe(
+        'How tasks run: through the local `gateway`, as `openclaw agent exec` processes, or only `simulate`d. ' +
+          '`auto` takes the gateway if one is ready, else exec if `openclaw` is on PATH, else simulate.',
+      ),
+    gateway: z
+      .strictObject({
+        url: z
+          .url({ protocol: /^wss?$/, error: 'expected ws://host:port' })
+          .prefault('ws://127.0.0.1:18789')
+          .describe("The gateway on the node's own machine."),
+        token: secret().optional().describe('Shared token of the gateway.'),
+      })
+      .prefault({})
+      .describe('Used in `gateway` mode.'),
+    exec: z
+      .strictObject({
+        bin: z.string().min(1).prefault('openclaw').describe('The openclaw program: a name on PATH or a path.'),
+      })
+      .prefault({})
+      .describe('Used in `exec` mode.'),
+  })
+  .prefault({});
+
+const queue = z
+  .strictObject({
+    visibilityTimeout: duration('10m', { min: '1s', max: '1d' }).describe(
+      'How long a claim holds with nobody renewing it.',
+    ),
+    taskTimeout: duration('30m', { min: '1s', max: '7d' }).describe(
+      'Deadline of one attempt, where the task has none.',
+    ),
+    attempts: integer(1, 100).prefault(3).describe('Attempts of a task, where it says nothing else.'),
+    backoff: z
+      .strictObject({
+        delay: duration('5s').describe('Wait before the second attempt; doubles with each further one.'),
+        max: duration('5m').describe('Longest wait between attempts.'),
+        jitter: z.number().min(0).max(1).prefault(0.2).describe('Share of the wait that is drawn at random, 0 to 1.'),
+      })
+      .prefault({})
+      .describe('Exponential backoff between attempts.'),
+    maxHandovers: integer(0, 1_000).prefault(5).describe('Handovers after which a task counts as poison.'),
+    keep: z
+      .strictObject({
+        completed: duration('7d', { min: '1s' }).describe('How long completed tasks are kept.'),
+        failed: duration('30d', { min: '1s' }).describe('How long failed tasks are kept.'),
+      })
+      .prefault({})
+      .describe('How long ended tasks are kept.'),
+  })
+  .prefault({});
+
+const health = z
+  .strictObject({
+    heartbeatInterval: duration('5s', { min: '100ms', max: '10m' }).describe("Time between a node's signs of life."),
+    missedHeartbeats: integer(1, 100).prefault(3).describe('Missed heartbeats after which a node is dead.'),
+    crashGrace: duration('1s', { max: '1m' }).describe(
+      'How long a node may be gone from Redis before it counts as crashed.',
+    ),
+  })
+  .prefault({});
+
+const nodeSettings = {
+  pools: pools.prefault({ default: 2 }).describe('Pools a node serves, with the number of tasks at once in each.'),
+  drainTimeout: duration('5m').describe('How long a stopping node waits for its runs before it hands them back.'),
+};
+
+const node = z.strictObject(nodeSettings).prefault({});
+const nodeOverride = z
+  .strictObject({
+    pools: pools.optional().describe('Replaces `node.pools` on this node.'),
+    drainTimeout: durationText().optional().describe('Replaces `node.drainTimeout` on this node.'),
+  })
+  .nullable()
+  .transform((value) => value ?? {});
+
+const nodes = z
+  .record(z.string().regex(NODE_ID, `expected ${NODE_ID_HINT}`), nodeOverride)
+  .prefault({})
+  .register(settingMeta, { local: true });
+
+const gates = z
+  .strictObject({
+    minFreeDisk: size('5GB').describe('A node with less free disk takes no tasks.'),
+    versionMismatch: z
+      .enum(['close', 'warn'], { error: 'expected close or warn' })
+      .prefault('close')
+      .describe('What to do on a node whose OpenClaw is not the pinned version.'),
+    configDrift: z
+      .enum(['close', 'warn'], { error: 'expected close or warn' })
+      .prefault('warn')
+      .describe("What to do on a node whose config differs from the mesh's."),
+  })
+  .prefault({});
+
+const dashboard = z
+  .strictObject({
+    host: z.string().prefault('127.0.0.1').describe('Address the dashboard listens on.'),
+    port: port.prefault(7420).describe('Port of the dashboard.'),
+    token: secret().prefault('').describe('Token people log in with.'),
+  })
+  .prefault({});
+
+const ALERT_EVENTS = ['node-dead', 'dead-letter', 'repeated-failover'] as const;
+const alerts = z
+  .strictObject({
+    webhook: secret().prefault('').describe('Where alerts are posted; empty for nowhere.'),
+    on: z
+      .array(z.enum(ALERT_EVENTS, { error: `expected ${ALERT_EVENTS.join(', ')}` }))
+      .prefault([...ALERT_EVENTS])
+      .describe('Which events alert.'),
+  })
+  .prefault({});
+
+const log = z
+  .strictObject({
+    level: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], {
+        error: 'expected trace, debug, info, warn, error or fatal',
+      })
+      .prefault('info')
+      .describe('Least severe level that is logged.'),
+    format: z
+      .enum(['json', 'pretty'], { error: 'expected json or pretty' })
+      .prefault('json')
+      .describe('JSON lines for machines, or lines for people.'),
+  })
+  .prefault({});
+
+/** The one schema of the config file: types, defaults, validation and docs come from here. */
+export const configSchema = z
+  .strictObject({
+    mesh: z
+      .string()
+      .regex(MESH_NAME, `expected ${MESH_NAME_HINT}`)
+      .prefault('local')
+      .describe('Name of the mesh; nodes with the same mesh and Redis work together.'),
+    redis: redis.optional().describe('The shared queue backend. Leave it out for a private Redis on this machine.'),
+    openclaw: openclaw.describe('How this mesh runs OpenClaw.'),
+    queue: queue.describe('Limits of tasks and claims.'),
+    health: health.describe('When a node counts as dead.'),
+    dispatch: z
+      .strictObject({
+        strategy: z
+          .enum(['pull'], { error: 'expected pull (round-robin and least-loaded are not built yet)' })
+          .prefault('pull')
+          .describe('Free slots claim by themselves.'),
+      })
+      .prefault({})
+      .describe('How tasks are spread over nodes.'),
+    node: node.describe('Defaults for every node.'),
+    nodes: nodes.describe('The inventory, and per-node overrides of `node`.'),
+    gates: gates.describe('Conditions under which a node takes no tasks.'),
+    dashboard: dashboard.describe('The web page.'),
+    alerts: alerts.describe('Who is told of trouble.'),
+    log: log.describe("The daemon's log."),
+  })
+  .superRefine((config, ctx) => {
+    const deadAfter = config.health.heartbeatInterval * config.health.missedHeartbeats;
+    if (deadAfter >= config.queue.visibilityTimeout) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['queue', 'visibilityTimeout'],
+        message: 'expected more than health.heartbeatInterval × health.missedHeartbeats, or claims lapse on live nodes',
+      });
+    }
+    if (config.queue.backoff.max < config.queue.backoff.delay) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['queue', 'backoff', 'max'],
+        message: 'expected at least queue.backoff.delay',
+      });
+    }
+  });
+
+/** A validated config with all defaults filled in; durations in ms, sizes in bytes. */
+export type Config = z.output<typeof configSchema>;
+export type RedisConfig = NonNullable<Config['redis']>;
+export type NodeConfig = Config['node'];
+
+/** The settings of one node: the mesh's defaults with the node's own overrides on top. */
+export function nodeConfig(config: Config, nodeId: string): NodeConfig {
+  const own = config.nodes[nodeId] ?? {};
+  return {
+    pools: own.pools ?? config.node.pools,
+    drainTimeout: own.drainTimeout ?? config.node.drainTimeout,
+  };
+}

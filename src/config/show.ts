@@ -1,0 +1,53 @@
+import { Document, isScalar, visit } from 'yaml';
+import { formatDuration, formatSize } from '../domain/units.ts';
+import type { LoadedConfig } from './load.ts';
+import { MASK, maskUrl } from './mask.ts';
+import { configSchema } from './schema.ts';
+import { type Setting, settingOf } from './tree.ts';
+
+/** The merged config as a plain tree, secrets masked, durations and sizes as they are written. */
+export function shownConfig(loaded: LoadedConfig): Record<string, unknown> {
+  return shown(loaded.config, settingOf(configSchema)) as Record<string, unknown>;
+}
+
+/** The merged config as YAML, with a comment behind each value that says where it came from. */
+export function configYaml(loaded: LoadedConfig): string {
+  const document = new Document(shownConfig(loaded));
+  visit(document, {
+    Pair(_, pair, ancestors) {
+      if (!isScalar(pair.key) || !isScalar(pair.value)) return;
+      const keys = ancestors.flatMap((node) => ('key' in node && isScalar(node.key) ? [String(node.key.value)] : []));
+      pair.value.comment = ` ${originOf([...keys, String(pair.key.value)], loaded)}`;
+    },
+  });
+  return document.toString({ lineWidth: 0 });
+}
+
+function originOf(path: string[], { origins, file }: LoadedConfig): string {
+  const line = origins.get(path.join('.'));
+  return line === undefined ? 'default' : `${file}:${line}`;
+}
+
+function shown(value: unknown, setting: Setting): unknown {
+  if (setting.secret && typeof value === 'string') {
+    if (value.includes('://')) return maskUrl(value);
+    return value === '' ? '' : MASK;
+  }
+  if (typeof value === 'number') return written(value, setting);
+  if (Array.isArray(value))
+    return value.map((item) => (setting.element ? shown(item, settingOf(setting.element)) : item));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => {
+      const type = setting.shape ? setting.shape[key] : setting.element;
+      return [key, type ? shown(child, settingOf(type)) : child];
+    }),
+  );
+}
+
+/** Durations and sizes are written as text but held as numbers; the default tells which of the two it is. */
+function written(value: number, setting: Setting): unknown {
+  if (setting.type._zod.def.type !== 'string') return value;
+  const isSize = typeof setting.fallback === 'string' && setting.fallback.endsWith('B');
+  return isSize ? formatSize(value) : formatDuration(value);
+}

@@ -1,0 +1,35 @@
+import type { TaskSpec } from './task.ts';
+
+/** One life of a node's daemon; `incarnation` is given out by Redis and grows with every start. */
+export interface Incarnation {
+  readonly nodeId: string;
+  readonly incarnation: number;
+}
+
+/**
+ * The lock token of a claim: `<nodeId>~<incarnation>:<n>`. BullMQ stores it as the value of the task's lock, so the lock
+ * itself says who holds the task. The colon ends the incarnation, so that `a~1:` is no prefix of `a~10:2`.
+ */
+export function claimToken(owner: Incarnation, n: number): string {
+  return `${owner.nodeId}~${owner.incarnation}:${n}`;
+}
+
+/** The owner named by a lock token; undefined for a token that is not ours. */
+export function tokenOwner(token: string): Incarnation | undefined {
+  const [, nodeId, incarnation] = /^([^~:]+)~(\d+):\d+$/.exec(token) ?? [];
+  return nodeId && incarnation ? { nodeId, incarnation: Number(incarnation) } : undefined;
+}
+
+/** A task this node holds, and what it needs to run it and to report. */
+export interface Claim {
+  readonly taskId: string;
+  readonly pool: string;
+  readonly token: string;
+  readonly spec: TaskSpec;
+  /** 1 for the first run; a handover keeps the number. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly handovers: number;
+  /** Redis time of the claim, ms since the epoch. */
+  readonly claimedAt: number;
+}

@@ -1,0 +1,41 @@
+/** Pool names become parts of Redis keys and BullMQ queue names, which may not contain `:`. */
+export const POOL_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const POOL_NAME_HINT = 'a pool name: lower-case letters, digits, - and _, at most 63';
+
+/** Node ids stand in lock tokens before `~` and `:`, so neither may occur in them. Host names fit. */
+export const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const NODE_ID_HINT = 'a node id: letters, digits, dot, - and _, at most 63';
+
+/** Mesh names stand in the hash tag of every key. */
+export const MESH_NAME = POOL_NAME;
+export const MESH_NAME_HINT = 'a mesh name: lower-case letters, digits, - and _, at most 63';
+
+/** OpenClaw agent ids, model names and thinking levels go through to OpenClaw; spaces and control characters never fit. */
+export const OPENCLAW_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/;
+
+export const TAG = /^([A-Za-z0-9][A-Za-z0-9._-]{0,62})=(.{0,256})$/u;
+
+/** The candidate closest to `name` by edits, if close enough to be a likely slip (at most a third of its length). */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  let best: { candidate: string; edits: number } | undefined;
+  for (const candidate of candidates) {
+    const edits = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (!best || edits < best.edits) best = { candidate, edits };
+  }
+  const allowed = Math.max(1, Math.floor(name.length / 3));
+  return best && best.edits <= allowed ? best.candidate : undefined;
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(substitute, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}

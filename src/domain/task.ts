@@ -1,0 +1,132 @@
+/** Why a run failed; the names are part of the contract (CLI.md). */
+export const ERROR_KINDS = [
+  'auth',
+  'invalid',
+  'rate_limit',
+  'provider',
+  'timeout',
+  'crash',
+  'handover_limit',
+  'cancelled',
+  'unknown',
+] as const;
+export type ErrorKind = (typeof ERROR_KINDS)[number];
+
+const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['rate_limit', 'provider', 'timeout', 'crash', 'unknown']);
+
+export interface TaskError {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  /** Whether another attempt could end better. */
+  readonly retryable: boolean;
+}
+
+/** An error of this kind, retryable or not by its kind (DESIGN.md, "Retry vs handover"). */
+export function taskError(kind: ErrorKind, message: string): TaskError {
+  return { kind, message, retryable: RETRYABLE.has(kind) };
+}
+
+/** Tokens used. `total` may exceed input + output where the provider counts its cache. */
+export interface Usage {
+  readonly input: number;
+  readonly output: number;
+  readonly total: number;
+}
+
+export interface TaskResult {
+  readonly text: string;
+  readonly usage: Usage | null;
+  readonly model: string | null;
+  /** OpenClaw's id of the run, where it has one. */
+  readonly runId: string | null;
+  readonly durationMs: number;
+}
+
+/** How a run ended. */
+export type Outcome =
+  | { readonly ok: true; readonly result: TaskResult }
+  | { readonly ok: false; readonly error: TaskError };
+
+export const TASK_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+/** States that a task never leaves by itself. */
+export function isEnded(state: TaskState): boolean {
+  return state === 'completed' || state === 'failed' || state === 'cancelled';
+}
+
+/** What is wanted of OpenClaw: the part of a task that is fixed when it is enqueued. */
+export interface TaskSpec {
+  readonly message: string;
+  readonly agent?: string | undefined;
+  /** OpenClaw session to go on with; without one every attempt gets a fresh session. */
+  readonly session?: string | undefined;
+  readonly model?: string | undefined;
+  readonly thinking?: string | undefined;
+  /** Idempotency key: enqueuing it again gives the first task. */
+  readonly key?: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Deadline of one attempt, in ms; the mesh's `queue.taskTimeout` where absent. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A task to be queued. */
+export interface NewTask extends TaskSpec {
+  readonly pool: string;
+  /** 1 is served first, 0 after all others in order of arrival, as in BullMQ. */
+  readonly priority: number;
+  readonly delayMs: number;
+  readonly attempts: number;
+}
+
+/** BullMQ packs the priority into the upper 21 bits of a score. */
+export const MAX_PRIORITY = 2_097_151;
+/** Redis and BullMQ copy a message several times; 1 MiB keeps a task below a millisecond of Redis time. */
+export const MAX_MESSAGE_BYTES = 1_048_576;
+
+export type HistoryEvent = 'enqueued' | 'claimed' | 'handover' | 'retry' | 'completed' | 'failed' | 'cancelled';
+
+export interface HistoryEntry {
+  readonly at: string;
+  readonly event: HistoryEvent;
+  readonly node: string | null;
+  readonly attempt: number | null;
+  readonly reason: string | null;
+}
+
+/** Everything about one task, as `task show --json` prints it (CLI.md). Times are ISO 8601, null until they happen. */
+export interface Task {
+  readonly id: string;
+  readonly pool: string;
+  readonly state: TaskState;
+  readonly message: string;
+  readonly agent: string | null;
+  readonly session: string | null;
+  readonly model: string | null;
+  readonly thinking: string | null;
+  readonly priority: number;
+  /** Who has it now, or had it last. */
+  readonly node: string | null;
+  readonly attempts: { readonly made: number; readonly max: number };
+  readonly handovers: number;
+  readonly key: string | null;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly timeoutMs: number | null;
+  readonly enqueuedAt: string;
+  /** Start of the latest run. */
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  /** When a delayed task becomes claimable. */
+  readonly delayedUntil: string | null;
+  readonly progress: TaskProgress | null;
+  readonly result: TaskResult | null;
+  readonly error: TaskError | null;
+  readonly history: readonly HistoryEntry[];
+}
+
+/** What a run reports while it goes on. */
+export interface TaskProgress {
+  readonly at: string;
+  readonly note: string;
+  readonly tokens: number | null;
+}

@@ -1,0 +1,198 @@
+import type { Redis } from 'ioredis';
+import { type Claim, claimToken, type Incarnation } from '../../domain/claim.ts';
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
+import { scripts } from '../../redis/scripts.ts';
+import { type Backoff, backoffDelay } from '../backoff.ts';
+import { readField, storedSpec } from '../task-fields.ts';
+import type { PoolQueue, Settlement } from '../task-queue.ts';
+import { type FetchReply, PoolBackend, type Retention } from './pool-backend.ts';
+
+/** How long an idle claim blocks before it looks again (s): BullMQ's own default, the bound on a lost wake-up. */
+const IDLE_BLOCK_S = 5;
+/** Log lines kept per task; the oldest go first. */
+const LOG_LINES = 1_000;
+/** Active tasks looked at per sweep script: about 2 ms of Redis time (FACTS.md). */
+const SWEEP_WINDOW = 500;
+
+export interface PoolConsumerOptions {
+  readonly pool: string;
+  readonly owner: Incarnation;
+  readonly keys: MeshKeys;
+  /** For commands; shared by all pools of the node. */
+  readonly redis: Redis;
+  /** This pool's own connection: one blocking command holds it. */
+  readonly blocking: Redis;
+  readonly visibilityTimeoutMs: number;
+  readonly retention: Retention;
+  readonly backoff: Backoff;
+  /** Redis time minus this machine's, ms; read anew at each use. */
+  readonly clockOffset: () => number;
+}
+
+/** {@link PoolQueue} on BullMQ. */
+export class PoolConsumer implements PoolQueue {
+  readonly pool: string;
+  readonly #options: PoolConsumerOptions;
+  readonly #backend: PoolBackend;
+  #claims = 0;
+  /** The last answer was "nothing waiting", so the next claim blocks first. */
+  #idle = false;
+  #limitedUntil = 0;
+  #nextDueAt = 0;
+  #interrupted = false;
+
+  constructor(options: PoolConsumerOptions) {
+    this.pool = options.pool;
+    this.#options = options;
+    this.#backend = new PoolBackend(options);
+    // Connection trouble shows up in each command; an emitter without a listener would end the process.
+    this.#backend.on('error', () => {});
+  }
+
+  async claim(): Promise<Claim | undefined> {
+    this.#interrupted = false;
+    if (this.#idle && !(await this.#waitForWork())) return undefined;
+    const token = this.#nextToken();
+    return this.#take(await this.#backend.claim(token), token);
+  }
+
+  async interrupt(): Promise<void> {
+    this.#interrupted = true;
+    await this.#backend.disconnectBlocking(false);
+    await this.#backend.reconnectBlocking();
+    // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
+    await this.#options.redis.zadd(this.#backend.keys.marker as string, 0, '0');
+  }
+
+  async report(
+    claim: Claim,
+    outcome: Outcome,
+    fetchNext: boolean,
+  ): Promise<{ settled: Settlement; next: Claim | undefined }> {
+    if (!outcome.ok && outcome.error.retryable && claim.attempt < claim.maxAttempts) {
+      const { kind, message } = outcome.error;
+      const delayMs = backoffDelay(this.#options.backoff, claim.attempt);
+      await this.#backend.retry(claim, delayMs, `${kind}: ${message}`);
+      return { settled: 'retry', next: undefined };
+    }
+    const settled = outcome.ok ? 'completed' : 'failed';
+    const end = outcome.ok
+      ? { status: settled, reason: '', fields: { 'cm:result': JSON.stringify(outcome.result) } }
+      : { status: settled, reason: outcome.error.message, fields: { 'cm:error': JSON.stringify(outcome.error) } };
+    const nextToken = fetchNext ? this.#nextToken() : undefined;
+    const reply = await this.#backend.finish(claim, { ...end, status: settled }, nextToken);
+    return { settled, next: nextToken === undefined ? undefined : await this.#take(reply, nextToken) };
+  }
+
+  async handBack(claim: Claim, reason: string): Promise<boolean> {
+    const { keys, redis, owner } = this.#options;
+    const done = await scripts.handBack.run(
+      redis,
+      [...this.#requeueKeys(), keys.task(this.pool, claim.taskId)],
+      [claim.taskId, claim.token, this.pool, owner.nodeId, reason],
+    );
+    return done === 1;
+  }
+
+  async log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void> {
+    const { keys, redis, owner } = this.#options;
+    const code = await scripts.appendLog.run(
+      redis,
+      [keys.incarnations, keys.task(this.pool, claim.taskId)],
+      [owner.nodeId, owner.incarnation, claim.token, LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines],
+    );
+    if (code !== 0) throw new ClawmeshError('claim-lost', `the claim on task ${claim.taskId} is gone (code ${code})`);
+  }
+
+  async renew(claims: readonly Claim[]): Promise<Claim[]> {
+    if (claims.length === 0) return [];
+    const { keys, redis, owner, visibilityTimeoutMs } = this.#options;
+    const reply = await scripts.renewClaims.run(
+      redis,
+      [keys.incarnations, ...claims.map((claim) => keys.task(this.pool, claim.taskId))],
+      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, ...claims.map((claim) => claim.token)],
+    );
+    if (!Array.isArray(reply)) {
+      throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} is fenced`);
+    }
+    return claims.filter((_, index) => reply[index] !== 1);
+  }
+
+  async requeueLapsed(): Promise<string[]> {
+    const { keys, redis, visibilityTimeoutMs } = this.#options;
+    const requeued: string[] = [];
+    let index = 0;
+    do {
+      const reply = await scripts.requeueLapsed.run(redis, this.#requeueKeys(), [
+        this.pool,
+        keys.task(this.pool, ''),
+        index,
+        SWEEP_WINDOW,
+        visibilityTimeoutMs,
+      ]);
+      const [next, ...ids] = reply as [number, ...string[]];
+      requeued.push(...ids);
+      index = next;
+    } while (index > 0);
+    return requeued;
+  }
+
+  async close(): Promise<void> {
+    await this.#backend.close();
+  }
+
+  #requeueKeys(): string[] {
+    const pool = (what: string) => this.#options.keys.pool(this.pool, what);
+    const bull = ['active', 'wait', 'prioritized', 'marker', 'meta', 'events'].map(pool);
+    return [...bull, this.#options.keys.handovers];
+  }
+
+  #nextToken(): string {
+    this.#claims++;
+    return claimToken(this.#options.owner, this.#claims);
+  }
+
+  /** Blocks until there may be work: a marker, a delayed task that is due, or the time to look anyway. */
+  async #waitForWork(): Promise<boolean> {
+    const now = Date.now() + this.#options.clockOffset();
+    const notBefore = Math.max(this.#limitedUntil, 0) - now;
+    const dueInS = this.#nextDueAt > 0 ? Math.max((this.#nextDueAt - now) / 1000, 0) : IDLE_BLOCK_S;
+    const blockS = Math.min(notBefore > 0 ? notBefore / 1000 : dueInS, IDLE_BLOCK_S);
+    if (blockS < this.#backend.minimumBlockTimeout) return true;
+    try {
+      const marker = await this.#backend.waitForJob(blockS);
+      // A marker with a time says when the next delayed task is due.
+      if (marker && marker.score > 0) this.#nextDueAt = marker.score;
+    } catch (error) {
+      if (!this.#interrupted) throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
+    }
+    return !this.#interrupted;
+  }
+
+  async #take(reply: FetchReply, token: string): Promise<Claim | undefined> {
+    this.#idle = reply.task === undefined;
+    this.#nextDueAt = reply.nextDueAt;
+    this.#limitedUntil = reply.limitedForMs > 0 ? Date.now() + this.#options.clockOffset() + reply.limitedForMs : 0;
+    if (!reply.task) return undefined;
+
+    const { id, fields } = reply.task;
+    const count = (name: string) => Number(fields.get(name) ?? 0);
+    const spec = readField(storedSpec, fields.get('data'));
+    const claim: Claim = {
+      taskId: id,
+      pool: this.pool,
+      token,
+      spec: spec ?? { message: '', tags: {} },
+      attempt: count('atm') + 1,
+      maxAttempts: spec?.attempts ?? 1,
+      handovers: count('cm:handovers'),
+      claimedAt: count('processedOn'),
+    };
+    if (spec) return claim;
+    // Something that is no task of ours (or of a newer clawmesh) must not block the pool.
+    await this.report(claim, { ok: false, error: taskError('invalid', 'the stored task can not be read') }, false);
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { ERROR_KINDS } from '../domain/task.ts';
+
+/**
+ * How a task stands in the hash that BullMQ keeps of it. BullMQ's own fields are used where it has one (`timestamp`,
+ * `processedOn`, `pb`, `finishedOn`, `atm`, `priority`, `delay`); ours begin with `cm:`.
+ */
+
+/** The job's `data`: what is wanted. `v` counts up when the format changes. */
+export const storedSpec = z.object({
+  v: z.literal(1),
+  message: z.string(),
+  agent: z.string().optional(),
+  session: z.string().optional(),
+  model: z.string().optional(),
+  thinking: z.string().optional(),
+  key: z.string().optional(),
+  tags: z.record(z.string(), z.string()).default({}),
+  timeoutMs: z.number().optional(),
+  attempts: z.number(),
+});
+export type StoredSpec = z.infer<typeof storedSpec>;
+
+/** Field `cm:result`. */
+export const storedResult = z.object({
+  text: z.string(),
+  usage: z.object({ input: z.number(), output: z.number(), total: z.number() }).nullable(),
+  model: z.string().nullable(),
+  runId: z.string().nullable(),
+  durationMs: z.number(),
+});
+
+/** Field `cm:error`. */
+export const storedError = z.object({
+  kind: z.enum(ERROR_KINDS),
+  message: z.string(),
+  retryable: z.boolean(),
+});
+
+/** One line of field `cm:history`: runs that did not end the task, and why. */
+export const storedHistoryLine = z.object({
+  at: z.number(),
+  event: z.enum(['claimed', 'handover', 'retry']),
+  node: z.string().optional(),
+  attempt: z.number(),
+  reason: z.string().optional(),
+});
+
+/** Field `progress`. */
+export const storedProgress = z.object({ at: z.string(), note: z.string(), tokens: z.number().nullable() });
+
+/** Reads a JSON field; undefined where it's missing or not what we wrote. */
+export function readField<T>(schema: z.ZodType<T>, text: string | null | undefined): T | undefined {
+  if (!text) return undefined;
+  try {
+    return schema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

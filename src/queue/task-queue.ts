@@ -1,0 +1,33 @@
+import type { Claim } from '../domain/claim.ts';
+import type { Outcome, TaskProgress } from '../domain/task.ts';
+
+/** What became of a report: the task has ended, or waits for another attempt. */
+export type Settlement = 'completed' | 'failed' | 'retry';
+
+/**
+ * The queue as a node's daemon sees it: one pool, in domain verbs. BullMQ stands behind it (`bullmq/pool-consumer.ts`).
+ *
+ * Every method that changes a task checks the claim in the same atomic step; a claim that is gone is answered with a
+ * ClawmeshError `claim-lost`, a fenced incarnation with `fenced`.
+ */
+export interface PoolQueue {
+  readonly pool: string;
+  /**
+   * Takes the next task. With none waiting it blocks until there may be one, at most a few seconds, or until
+   * {@link interrupt}; then it answers undefined.
+   */
+  claim(): Promise<Claim | undefined>;
+  /** Makes a blocked {@link claim} return at once, without taking a wake-up away from other nodes. */
+  interrupt(): Promise<void>;
+  /** Reports how the run ended; with `fetchNext` a completed task's slot gets the next claim in the same round trip. */
+  report(claim: Claim, outcome: Outcome, fetchNext: boolean): Promise<{ settled: Settlement; next: Claim | undefined }>;
+  /** Gives the task back to the head of its pool; false where the claim was no longer ours. */
+  handBack(claim: Claim, reason: string): Promise<boolean>;
+  /** Adds lines to the task's log and stores its latest progress. */
+  log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void>;
+  /** Renews claims; answers those that are lost. */
+  renew(claims: readonly Claim[]): Promise<Claim[]>;
+  /** Puts back every task whose claim lapsed; answers their ids. */
+  requeueLapsed(): Promise<string[]>;
+  close(): Promise<void>;
+}

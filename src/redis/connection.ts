@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs';
+import { Redis, type RedisOptions as IoredisOptions } from 'ioredis';
+import type { RedisConfig } from '../config/schema.ts';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { explainRedisError } from './explain.ts';
+
+type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
+
+/** Where Redis is: the config's `redis` section, or the unix socket of a private server. */
+export type RedisTarget =
+  | { readonly kind: 'shared'; readonly config: RedisConfig }
+  | { readonly kind: 'private'; readonly socket: string };
+
+/**
+ * What a connection is for.
+ *
+ * - `cli`: short commands of a person waiting; gives up within {@link CLI_TIMEOUT_MS}.
+ * - `daemon`: a node's commands; waits for Redis to come back, however long it takes.
+ * - `blocking`: a node's wait for work; one command blocks it.
+ * - `subscriber`: Pub/Sub.
+ */
+export type ConnectionRole = 'cli' | 'daemon' | 'blocking' | 'subscriber';
+
+/** A command typed by a person fails rather than hangs (issue: at most 5 s). */
+const CLI_TIMEOUT_MS = 4_000;
+
+/** BullMQ's own back-off grows to 20 s; a mesh should be back seconds after its Redis is (FACTS.md). */
+const MAX_RECONNECT_DELAY_MS = 2_000;
+
+/** Makes every Redis connection of the program. `name` shows up in `CLIENT LIST`. */
+export function connectRedis(target: RedisTarget, role: ConnectionRole, name: string): Redis {
+  const options: RedisOptions = { ...addressOf(target), ...policyOf(role), connectionName: name, lazyConnect: true };
+  const client = new Redis(options);
+  // Each failed command rejects on its own; without a listener ioredis prints to the console.
+  client.on('error', () => {});
+  return client;
+}
+
+function addressOf(target: RedisTarget): RedisOptions {
+  if (target.kind === 'private') return { path: target.socket };
+  const { config } = target;
+  const login = {
+    ...(config.username !== undefined && { username: config.username }),
+    ...(config.password !== undefined && { password: config.password }),
+  };
+  const tls = config.tls && { tls: readTlsFiles(config.tls) };
+  if (config.sentinels && config.name) {
+    return {
+      sentinels: config.sentinels,
+      name: config.name,
+      ...(config.sentinelPassword !== undefined && { sentinelPassword: config.sentinelPassword }),
+      ...login,
+      ...tls,
+    };
+  }
+  const url = new URL(config.url ?? '');
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(url.port || 6379),
+    db: Number(url.pathname.slice(1) || 0),
+    ...(url.username && { username: decodeURIComponent(url.username) }),
+    ...(url.password && { password: decodeURIComponent(url.password) }),
+    ...(url.protocol === 'rediss:' && { tls: {} }),
+    ...login,
+    ...tls,
+  };
+}
+
+function readTlsFiles(files: NonNullable<RedisConfig['tls']>): Record<string, Buffer> {
+  return Object.fromEntries(
+    Object.entries(files).flatMap(([name, path]) => {
+      if (!path) return [];
+      try {
+        return [[name, readFileSync(path)]];
+      } catch (error) {
+        throw new ClawmeshError('config', `redis.tls.${name}: ${path} can't be read: ${messageOf(error)}`, {
+          remedy: 'check the path and its permissions',
+        });
+      }
+    }),
+  );
+}
+
+function policyOf(role: ConnectionRole): RedisOptions {
+  if (role === 'cli') {
+    return {
+      connectTimeout: CLI_TIMEOUT_MS,
+      commandTimeout: CLI_TIMEOUT_MS,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+      sentinelRetryStrategy: () => null,
+    };
+  }
+  return {
+    connectTimeout: 5_000,
+    // BullMQ needs null: a command waits for the connection to come back instead of failing.
+    maxRetriesPerRequest: null,
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_DELAY_MS),
+    // A primary that became a replica answers READONLY: reconnect, which finds the new primary, and send again.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    autoResubscribe: role === 'subscriber',
+  };
+}
+
+/**
+ * Opens the connection and checks that the server can carry a mesh.
+ *
+ * @throws ClawmeshError `redis` with one line of what to check.
+ */
+export async function openRedis(client: Redis, target: RedisTarget): Promise<void> {
+  // ioredis reports only "Connection is closed"; the reason came as an event before.
+  let reason: unknown;
+  const remember = (error: unknown) => {
+    reason ??= error;
+  };
+  client.on('error', remember);
+  try {
+    await withTimeout(client.connect(), CLI_TIMEOUT_MS);
+    await checkServer(client);
+  } catch (error) {
+    client.disconnect();
+    throw error instanceof ClawmeshError ? error : explainRedisError(reason ?? error, target);
+  } finally {
+    client.off('error', remember);
+  }
+}
+
+async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error(`no answer within ${ms} ms`), { code: 'ETIMEDOUT' })), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Scripts need what came with 6.2 (Valkey counts from 7.2). */
+const MINIMUM_VERSION = [6, 2] as const;
+
+async function checkServer(client: Redis): Promise<void> {
+  const info = await client.info();
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+  const version = field('redis_version') ?? '';
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < MINIMUM_VERSION[0] || (major === MINIMUM_VERSION[0] && minor < MINIMUM_VERSION[1])) {
+    throw new ClawmeshError('redis', `Redis ${version || 'of unknown version'} is too old`, {
+      remedy: `use Redis ${MINIMUM_VERSION.join('.')} or newer, or Valkey`,
+    });
+  }
+  const policy = field('maxmemory_policy');
+  if (policy && policy !== 'noeviction') {
+    throw new ClawmeshError('redis', `Redis may throw tasks away: maxmemory-policy is ${policy}`, {
+      remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
+    });
+  }
+  if (field('role') === 'slave') {
+    throw new ClawmeshError('redis', 'this Redis is a read-only replica', {
+      remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
+    });
+  }
+}

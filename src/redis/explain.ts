@@ -1,0 +1,125 @@
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import type { RedisTarget } from './connection.ts';
+
+interface Explanation {
+  readonly matches: RegExp;
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/** The guide's troubleshooting table: what Redis or the network said, what it means, what to check. First match wins. */
+const EXPLANATIONS: readonly Explanation[] = [
+  {
+    matches: /ECONNREFUSED|ENOENT/,
+    problem: 'connection refused',
+    remedy: 'check that Redis runs there, the host and port, and the firewall',
+  },
+  {
+    matches: /ENOTFOUND|EAI_AGAIN/,
+    problem: 'the host name does not resolve',
+    remedy: 'check redis.url and DNS on this machine',
+  },
+  {
+    matches: /WRONGPASS|invalid password|invalid username-password/i,
+    problem: 'wrong user name or password',
+    remedy: 'check redis.username and redis.password, and that this machine has the same secrets as the others',
+  },
+  {
+    matches: /NOAUTH/,
+    problem: 'it wants a password and none is configured',
+    remedy: 'set redis.password: ${REDIS_PASSWORD}',
+  },
+  {
+    matches: /without any password configured/,
+    problem: 'a password is configured but Redis has none',
+    remedy: 'take redis.password out, or set requirepass in redis.conf',
+  },
+  {
+    matches: /NOPERM/,
+    problem: 'this user may not run the commands clawmesh needs',
+    remedy: "check the user's ACL rules",
+  },
+  {
+    matches:
+      /wrong version number|packet length too long|EPROTO|before secure TLS connection|disconnected before secure|SSL routines/i,
+    problem: 'it does not speak TLS on this port',
+    remedy: "use redis:// instead of rediss://, or the server's TLS port",
+  },
+  {
+    matches: /CERT|certificate|self.signed|altname/i,
+    problem: 'its TLS certificate is not trusted here',
+    remedy: 'set redis.tls.ca to the certificate authority that signed it',
+  },
+  {
+    matches: /ECONNRESET|socket closed|Connection is closed|ended by the other party|Protocol error/i,
+    problem: 'it hung up at once',
+    remedy: 'if this is a TLS port use rediss://; else check its log, maxclients and protected-mode',
+  },
+  {
+    matches: /ETIMEDOUT|timed out|no answer/i,
+    problem: 'no answer in time',
+    remedy: 'check the firewall between this machine and Redis, and whether Redis is overloaded',
+  },
+  {
+    matches: /EHOSTUNREACH|ENETUNREACH/,
+    problem: 'there is no route to it',
+    remedy: 'check the network and VPN of this machine',
+  },
+  {
+    matches: /READONLY/,
+    problem: 'it is a read-only replica',
+    remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
+  },
+  {
+    matches: /All sentinels are unreachable/,
+    problem: 'no Sentinel answers',
+    remedy: 'check redis.sentinels, redis.name and the firewall',
+  },
+  { matches: /LOADING/, problem: 'it is still loading its data', remedy: 'try again in a moment' },
+  {
+    matches: /OOM/,
+    problem: 'it is out of memory',
+    remedy: 'raise maxmemory, or remove ended tasks',
+  },
+  {
+    matches: /MISCONF/,
+    problem: 'it refuses writes because it cannot save to its disk',
+    remedy: "check the Redis machine's disk and log",
+  },
+];
+
+/** One line of what is wrong with Redis and what to check, from whatever was thrown. */
+export function explainRedisError(error: unknown, target: RedisTarget): ClawmeshError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const text = `${code} ${messageOf(error)} ${nestedMessages(error)}`;
+  const found = EXPLANATIONS.find((explanation) => explanation.matches.test(text));
+  const problem = found?.problem ?? messageOf(error);
+  return new ClawmeshError('redis', `Redis at ${describeTarget(target)}: ${problem}`, {
+    ...(found && { remedy: found.remedy }),
+    cause: error,
+  });
+}
+
+/** ioredis and Node wrap the reason: an AggregateError of addresses, or the last of many retries. */
+function nestedMessages(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map((inner) => `${messageOf(inner)}`).join(' ');
+  for (const key of ['lastNodeError', 'previousErrors', 'cause'] as const) {
+    const inner: unknown =
+      error instanceof Error && key in error ? (error as unknown as Record<string, unknown>)[key] : undefined;
+    if (inner) return Array.isArray(inner) ? inner.map(messageOf).join(' ') : messageOf(inner);
+  }
+  return '';
+}
+
+/** Host and port without user and password. */
+export function describeTarget(target: RedisTarget): string {
+  if (target.kind === 'private') return target.socket;
+  const { url, sentinels, name } = target.config;
+  if (sentinels) return `${name} (Sentinels ${sentinels.map(({ host, port }) => `${host}:${port}`).join(', ')})`;
+  try {
+    const { hostname, port } = new URL(url ?? '');
+    return `${hostname}:${port || 6379}`;
+  } catch {
+    return 'redis.url';
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Names of all Redis keys of a mesh. Everything stands under one hash tag, so that scripts over several keys work on
+ * Redis Cluster: `{<prefix>:<mesh>}`.
+ *
+ * Tasks live in BullMQ's keys, `{…}:<pool>:<what>`. Ours begin with `{…}/`, outside what BullMQ scans for orphans.
+ */
+export class MeshKeys {
+  /** BullMQ's `prefix` option. */
+  readonly bullPrefix: string;
+
+  constructor(options: { prefix: string; mesh: string }) {
+    this.bullPrefix = `{${options.prefix}:${options.mesh}}`;
+  }
+
+  /** Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. */
+  get incarnations(): string {
+    return `${this.bullPrefix}/incarnations`;
+  }
+
+  /** Sorted set: node id by the Redis time (ms) at which its lease ends. */
+  get leases(): string {
+    return `${this.bullPrefix}/leases`;
+  }
+
+  /** Hash: node id → its last heartbeat (JSON). */
+  get nodes(): string {
+    return `${this.bullPrefix}/nodes`;
+  }
+
+  /** Set: every pool a task was ever enqueued to or a node serves. */
+  get pools(): string {
+    return `${this.bullPrefix}/pools`;
+  }
+
+  /** Stream: the handover log. */
+  get handovers(): string {
+    return `${this.bullPrefix}/handovers`;
+  }
+
+  /** String: the task that was enqueued with this idempotency key, as `<pool> <task id>`. */
+  idempotency(key: string): string {
+    return `${this.bullPrefix}/key:${key}`;
+  }
+
+  /** One of BullMQ's keys of a pool, e.g. `wait`, `active`, `meta`. */
+  pool(pool: string, what: string): string {
+    return `${this.bullPrefix}:${pool}:${what}`;
+  }
+
+  /** The hash that BullMQ keeps a task in. */
+  task(pool: string, taskId: string): string {
+    return `${this.bullPrefix}:${pool}:${taskId}`;
+  }
+}

@@ -1,0 +1,18 @@
+-- Ends the run that a task's hash shows as going on, without ending the task: writes the run and why it ended into the
+-- task's own history (JSON lines in field `cm:history`) and takes its start and owner out of the hash.
+-- The newest run needs no entry: BullMQ's own fields (processedOn, pb, finishedOn) tell it.
+-- Returns the node that ran it and the time it started (ms), both nil where the task had not been claimed.
+local function closeAttempt(jobKey, event, reason, now)
+  local fields = redis.call('HMGET', jobKey, 'processedOn', 'pb', 'atm', 'cm:history')
+  local startedAt = tonumber(fields[1] or nil)
+  local node = fields[2] or nil
+  local attempt = (tonumber(fields[3] or '0') or 0) + 1
+  local history = fields[4] or ''
+  if startedAt then
+    history = history .. cjson.encode({at = startedAt, event = 'claimed', node = node, attempt = attempt}) .. '\n'
+  end
+  history = history .. cjson.encode({at = now, event = event, node = node, attempt = attempt, reason = reason}) .. '\n'
+  redis.call('HSET', jobKey, 'cm:history', history)
+  redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
+  return node, startedAt
+end

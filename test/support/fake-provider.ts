@@ -1,0 +1,106 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** One request the provider got. `prompt` is the text of the last user message. */
+export interface ProviderCall {
+  readonly at: number;
+  readonly prompt: string;
+  /** True once the client hung up before the answer was complete. */
+  aborted: boolean;
+}
+
+/**
+ * An OpenAI-compatible model server on 127.0.0.1 that the real OpenClaw talks to in tests.
+ *
+ * The prompt steers it: `PROVIDER 401` or `PROVIDER 500` answers with that status, `PROVIDER HANG` never answers,
+ * `PROVIDER SLEEP 3000` answers after that many milliseconds, anything else is answered at once with `echo: <prompt>`.
+ */
+export class FakeProvider {
+  readonly calls: ProviderCall[] = [];
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async start(port = 0): Promise<FakeProvider> {
+    const server = createServer();
+    const provider = new FakeProvider(server);
+    server.on('request', (req, res) => {
+      void provider.#answer(req, res).catch(() => res.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    return provider;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get baseUrl(): string {
+    return `http://127.0.0.1:${this.port}/v1`;
+  }
+
+  /** The calls whose prompt contains `marker`. */
+  callsWith(marker: string): ProviderCall[] {
+    return this.calls.filter((call) => call.prompt.includes(marker));
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+    if (req.method !== 'POST') {
+      res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":[{"id":"echo"}]}');
+      return;
+    }
+    const prompt = lastUserText(Buffer.concat(chunks).toString('utf8'));
+    const call: ProviderCall = { at: Date.now(), prompt, aborted: false };
+    this.calls.push(call);
+    res.on('close', () => {
+      call.aborted = !res.writableEnded;
+    });
+
+    const status = /PROVIDER (\d{3})/.exec(prompt)?.[1];
+    if (status) {
+      res.writeHead(Number(status), { 'content-type': 'application/json', 'retry-after': '1' });
+      res.end(JSON.stringify({ error: { message: `fake provider says ${status}`, type: 'fake' } }));
+      return;
+    }
+    if (prompt.includes('PROVIDER HANG')) return;
+    const sleepMs = Number(/PROVIDER SLEEP (\d+)/.exec(prompt)?.[1] ?? 0);
+    if (sleepMs > 0) await new Promise((resolve) => setTimeout(resolve, sleepMs));
+    streamReply(res, `echo: ${prompt.slice(0, 200)}`);
+  }
+}
+
+function streamReply(res: ServerResponse, text: string): void {
+  const base = { id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'echo' };
+  const send = (value: unknown) => res.write(`data: ${JSON.stringify(value)}\n\n`);
+  res.writeHead(200, { 'content-type': 'text/event-stream' });
+  send({ ...base, choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }] });
+  send({ ...base, choices: [{ index: 0, delta: { content: text }, finish_reason: null }] });
+  send({ ...base, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+  send({ ...base, choices: [], usage: { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16 } });
+  res.end('data: [DONE]\n\n');
+}
+
+interface ChatMessage {
+  role: string;
+  content: string | { type: string; text?: string }[];
+}
+
+/** OpenClaw adds messages of its own in the user's role; the prompt is the last one that is not such a block. */
+function lastUserText(body: string): string {
+  const { messages = [] } = JSON.parse(body) as { messages?: ChatMessage[] };
+  const texts = messages.filter((message) => message.role === 'user').map(textOf);
+  return texts.findLast((text) => !text.includes('BEGIN_OPENCLAW_INTERNAL_CONTEXT')) ?? '';
+}
+
+function textOf({ content }: ChatMessage): string {
+  return typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('\n');
+}
