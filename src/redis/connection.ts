@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Redis, type RedisOptions as IoredisOptions } from 'ioredis';
+import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError } from './explain.ts';
@@ -29,7 +29,14 @@ const MAX_RECONNECT_DELAY_MS = 2_000;
 
 /** Makes every Redis connection of the program. `name` shows up in `CLIENT LIST`. */
 export function connectRedis(target: RedisTarget, role: ConnectionRole, name: string): Redis {
-  const options: RedisOptions = { ...addressOf(target), ...policyOf(role), connectionName: name, lazyConnect: true };
+  const options: RedisOptions = {
+    ...addressOf(target),
+    ...policyOf(role),
+    connectionName: name,
+    lazyConnect: true,
+    // One shape of replies on every server, old or new.
+    protocol: 2,
+  };
   const client = new Redis(options);
   // Each failed command rejects on its own; without a listener ioredis prints to the console.
   client.on('error', () => {});

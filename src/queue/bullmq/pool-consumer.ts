@@ -141,6 +141,7 @@ export class PoolConsumer implements PoolQueue {
 
   async close(): Promise<void> {
     await this.#backend.close();
+    this.#options.blocking.disconnect();
   }
 
   #requeueKeys(): string[] {

@@ -1,0 +1,148 @@
+import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { MAX_PRIORITY, type NewTask, type Task } from '../../domain/task.ts';
+import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
+import type { TaskInput } from '../../queue/new-task.ts';
+import { type Mesh, outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { numberOption, tagOption } from '../options.ts';
+import type { Output } from '../output.ts';
+
+interface EnqueueOptions {
+  messageFile?: string;
+  from?: string;
+  agent?: string;
+  session?: string;
+  model?: string;
+  thinking?: string;
+  pool?: string;
+  priority?: number;
+  delay?: string;
+  attempts?: number;
+  timeout?: string;
+  key?: string;
+  tag?: Record<string, string>;
+  wait?: boolean;
+}
+
+export function enqueueCommand(): Command {
+  return new Command('enqueue')
+    .description('queue one task and print its id, or many with --from')
+    .argument('[message]', 'what the agent shall do')
+    .option('--message-file <file>', 'read the message from a file, - for standard input')
+    .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first')
+    .option('--agent <id>', 'OpenClaw agent to run')
+    .option('--session <key>', 'OpenClaw session to go on with (default: a fresh one)')
+    .option('--model <model>', 'model to use, e.g. provider/model')
+    .option('--thinking <level>', 'thinking level')
+    .option('--pool <pool>', 'pool to queue in (default: default)')
+    .option('--priority <n>', '1 first, 0 after all others', numberOption(0, MAX_PRIORITY))
+    .option('--delay <duration>', 'not before this has passed')
+    .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))
+    .option('--timeout <duration>', 'deadline of one attempt')
+    .option('--key <key>', 'idempotency key: the same key again gives the first task')
+    .option('--tag <name=value>', 'label for task list, repeatable', tagOption)
+    .option('--wait', 'wait for the end and print the answer; exit 1 if the task failed')
+    .addHelpText(
+      'after',
+      example(
+        'clawmesh enqueue "run the tests of repo x and fix what fails" --timeout 1h --tag repo=x',
+        'clawmesh enqueue "what is 2+2?" --wait',
+        'clawmesh enqueue --from tasks.jsonl',
+      ),
+    )
+    .action(enqueue);
+}
+
+async function enqueue(message: string | undefined, options: EnqueueOptions, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const sources = [
+    message !== undefined && 'a message',
+    options.messageFile && '--message-file',
+    options.from && '--from',
+  ];
+  const given = sources.filter(Boolean);
+  if (given.length !== 1) {
+    const what = given.length === 0 ? 'nothing to queue' : `${given.join(' and ')} exclude each other`;
+    throw new ClawmeshError('usage', what, { remedy: 'give a message, --message-file or --from' });
+  }
+  const { loadedConfig } = await import('../context.ts');
+  const { config } = await loadedConfig(command);
+  const tasks = await readTasks(message, options, { attempts: config.queue.attempts });
+  await withMesh(command, async (mesh) => {
+    const producer = await mesh.producer();
+    const progress = progressBar(tasks.length);
+    const enqueued = await producer.enqueue(tasks, progress);
+    if (options.wait) await waitAndPrint(mesh, out, enqueued);
+    else printEnqueued(out, enqueued);
+  });
+}
+
+async function readTasks(
+  message: string | undefined,
+  options: EnqueueOptions,
+  defaults: { attempts: number },
+): Promise<NewTask[]> {
+  const { parseTaskLines, readSource } = await import('../task-source.ts');
+  if (options.from !== undefined) {
+    return parseTaskLines(await readSource(options.from), options.from, defaults);
+  }
+  const text = options.messageFile === undefined ? message : await readSource(options.messageFile);
+  const { parseNewTask } = await import('../../queue/new-task.ts');
+  const task = parseNewTask(taskInput(text ?? '', options), defaults);
+  if ('problems' in task) throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was queued' });
+  return [task];
+}
+
+function taskInput(message: string, options: EnqueueOptions): TaskInput {
+  const { messageFile: _file, from: _from, wait: _wait, tag, ...fields } = options;
+  return { message, tags: tag ?? {}, ...fields };
+}
+
+/** A bar on stderr, for people who queue a lot. */
+function progressBar(total: number): ((done: number) => void) | undefined {
+  if (!process.stderr.isTTY || total < 2_000) return undefined;
+  return (done) => {
+    const filled = Math.round((done / total) * 30);
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(30 - filled)}`;
+    process.stderr.write(`\r${bar} ${done}/${total}${done === total ? '\n' : ''}`);
+  };
+}
+
+function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
+  if (out.json) {
+    out.document({ tasks: enqueued });
+    return;
+  }
+  for (const { id } of enqueued) out.line(id);
+  const duplicates = enqueued.filter((task) => task.duplicate).length;
+  if (duplicates > 0) out.note(`${duplicates === 1 ? 'this key has' : `${duplicates} keys have`} a task already`);
+}
+
+async function waitAndPrint(mesh: Mesh, out: Output, enqueued: readonly Enqueued[]): Promise<void> {
+  const { waitForTasks } = await import('../wait.ts');
+  for (const { id, pool } of enqueued.slice(0, 10)) out.note(out.style('dim', `queued ${id} in pool ${pool}`));
+  const ids = [...new Set(enqueued.map(({ id }) => id))];
+  const tasks = await waitForTasks({ reader: mesh.reader, ids, live: !out.json });
+  if (out.json) {
+    const byId = new Map(tasks.map((task) => [task.id, task]));
+    out.document({ tasks: enqueued.map((entry) => ({ ...entry, ...waited(byId.get(entry.id)) })) });
+  } else {
+    for (const task of tasks) printAnswer(out, task);
+  }
+  if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
+}
+
+function waited(task: Task | undefined): Partial<Task> {
+  return task ? { state: task.state, result: task.result, error: task.error } : {};
+}
+
+function printAnswer(out: Output, task: Task): void {
+  if (task.result) out.line(task.result.text);
+  if (task.error) {
+    const attempts = task.attempts.made > 1 ? ` after ${task.attempts.made} attempts` : '';
+    process.stderr.write(
+      `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${task.error.message}\n`,
+    );
+  }
+}

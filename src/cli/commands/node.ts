@@ -1,0 +1,133 @@
+import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { nearest } from '../../domain/names.ts';
+import type { Node } from '../../domain/node.ts';
+import { humanDuration } from '../../domain/units.ts';
+import { loadedConfig, outputOf, redisTarget, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { choiceOption } from '../options.ts';
+import { type Output, styledState } from '../output.ts';
+import { onStopSignals } from '../signals.ts';
+import { packageVersion } from '../version.ts';
+
+export function nodeCommand(): Command {
+  const node = new Command('node').description('run and look at nodes');
+  node
+    .command('run')
+    .description('the worker daemon of this Mac, in the foreground (launchd runs this)')
+    .option('--log-format <format>', 'json or pretty (default: log.format)', choiceOption(['json', 'pretty'] as const))
+    .addHelpText(
+      'after',
+      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes what runs, the second hands it back at once.`,
+    )
+    .action(run);
+  node
+    .command('list')
+    .description('health of the nodes')
+    .addHelpText('after', example('clawmesh node list', 'clawmesh node list --json'))
+    .action(list);
+  node
+    .command('show')
+    .description('everything about one node')
+    .argument('<id>', 'node id')
+    .addHelpText('after', example('clawmesh node show mac-1'))
+    .action(show);
+  return node;
+}
+
+async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command): Promise<void> {
+  const [{ nodeIdentity }, { createLogger }, { Daemon }] = await Promise.all([
+    import('../../config/identity.ts'),
+    import('../../log/logger.ts'),
+    import('../../node/daemon.ts'),
+  ]);
+  const loaded = await loadedConfig(command);
+  const nodeId = nodeIdentity(process.env);
+  const { level, format } = loaded.config.log;
+  const stop = new AbortController();
+  const daemon = new Daemon({
+    nodeId,
+    loaded,
+    target: await redisTarget(loaded),
+    version: packageVersion(),
+    log: createLogger({ level, format: options.logFormat ?? format }),
+    env: process.env,
+    signal: stop.signal,
+  });
+  const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()));
+  try {
+    await daemon.run();
+  } finally {
+    undo();
+  }
+}
+
+async function list(_options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ registry }) => {
+    const nodes = await registry.list();
+    if (out.json) out.document({ nodes });
+    else if (nodes.length === 0) out.note('no node has ever been up; start one with clawmesh node run');
+    else printNodes(out, nodes);
+  });
+}
+
+async function show(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ registry }) => {
+    const nodes = await registry.list();
+    const node = nodes.find((candidate) => candidate.id === id);
+    if (!node) {
+      const likely = nearest(
+        id,
+        nodes.map((candidate) => candidate.id),
+      );
+      throw new ClawmeshError('not-found', `no node ${id}`, {
+        remedy: likely ? `did you mean ${likely}?` : 'see clawmesh node list',
+      });
+    }
+    if (out.json) out.document(node);
+    else printNode(out, node);
+  });
+}
+
+export function printNodes(out: Output, nodes: readonly Node[]): void {
+  out.table(
+    ['NODE', 'STATE', 'RUNNING', 'POOLS', 'HEARTBEAT', 'OPENCLAW', 'CLAWMESH', 'GATES'],
+    nodes.map((node) => [
+      node.id,
+      styledState(out, node.state),
+      String(node.running.length),
+      Object.entries(node.pools)
+        .map(([pool, { running, concurrency }]) => `${pool} ${running}/${concurrency}`)
+        .join(', '),
+      node.heartbeatAgeMs === null ? '-' : `${humanDuration(node.heartbeatAgeMs)} ago`,
+      openclawText(node),
+      node.version,
+      node.gates
+        .filter((gate) => !gate.open)
+        .map((gate) => out.style('yellow', `${gate.name}: ${gate.reason}`))
+        .join('; '),
+    ]),
+  );
+}
+
+function openclawText({ openclaw }: Node): string {
+  const pinned = openclaw.expected && openclaw.expected !== openclaw.version ? ` (want ${openclaw.expected})` : '';
+  return `${openclaw.mode}${openclaw.version ? ` ${openclaw.version}` : ''}${pinned}`;
+}
+
+function printNode(out: Output, node: Node): void {
+  printNodes(out, [node]);
+  out.line();
+  const field = (name: string, value: string) => out.line(`${out.style('dim', `${name}:`.padEnd(14))} ${value}`);
+  field('host', `${node.host}, process ${node.pid}`);
+  field('incarnation', String(node.incarnation));
+  field('up', humanDuration(node.uptimeMs));
+  field('config digest', node.configDigest);
+  field(
+    'load',
+    `cpu ${node.load.cpu}, memory ${Math.round(node.load.memory * 100)} %, event loop ${node.load.eventLoopDelayMs} ms`,
+  );
+  for (const id of node.running) field('running', id);
+}

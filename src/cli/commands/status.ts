@@ -1,0 +1,52 @@
+import { Command } from 'commander';
+import type { Snapshot } from '../../ops/snapshot.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import type { Output } from '../output.ts';
+import { printNodes } from './node.ts';
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('the mesh on one screen: problems, nodes, pools')
+    .addHelpText('after', example('clawmesh status', 'clawmesh status --json'))
+    .action(status);
+}
+
+async function status(_options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { takeSnapshot } = await import('../../ops/snapshot.ts');
+  await withMesh(command, async ({ loaded, reader, registry }) => {
+    const { snapshot, nodes } = await takeSnapshot({ name: loaded.config.mesh, reader, registry });
+    if (out.json) return out.document(snapshot);
+    const { up, gated, draining, dead } = snapshot.nodes;
+    const counts = [`${up} up`, gated && `${gated} gated`, draining && `${draining} draining`, dead && `${dead} dead`];
+    out.line(
+      `mesh ${out.style('bold', snapshot.mesh)} · nodes: ${counts.filter(Boolean).join(', ')} · Redis ${snapshot.redis.latencyMs} ms`,
+    );
+    printProblems(out, snapshot);
+    if (nodes.length > 0) {
+      out.line();
+      printNodes(out, nodes);
+    }
+    printPools(out, snapshot);
+  });
+}
+
+function printProblems(out: Output, { problems }: Snapshot): void {
+  if (problems.length === 0) return;
+  out.line();
+  for (const { severity, what, fix } of problems) {
+    const mark = severity === 'error' ? out.style('red', '✗') : out.style('yellow', '!');
+    out.line(`${mark} ${what}\n  ${out.style('dim', `→ ${fix}`)}`);
+  }
+}
+
+function printPools(out: Output, { pools }: Snapshot): void {
+  const rows = Object.entries(pools).map(([pool, counts]) => [
+    counts.paused ? `${pool} (paused)` : pool,
+    ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed].map(String),
+  ]);
+  if (rows.length === 0) return out.note('\nnothing was ever queued; try: clawmesh enqueue "hello" --wait');
+  out.line();
+  out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED'], rows);
+}

@@ -1,0 +1,174 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
+import { humanDuration } from '../../domain/units.ts';
+import type { TaskReader } from '../../queue/task-reader.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { choiceOption, durationOption, numberOption, tagOption } from '../options.ts';
+import { ago, type Output, oneLine, styledState } from '../output.ts';
+
+const FOLLOW_POLL_MS = 300;
+
+export function taskCommand(): Command {
+  const task = new Command('task').description('look at tasks');
+  task
+    .command('list')
+    .description('list tasks, newest first')
+    .option('--state <state>', `only ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
+    .option('--pool <pool>', 'only of this pool')
+    .option('--node <id>', 'only those this node has or had last')
+    .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
+    .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
+    .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
+    .action(list);
+  task
+    .command('show')
+    .description('everything about one task, its history and its result')
+    .argument('<id>', 'task id')
+    .addHelpText('after', example('clawmesh task show 01kbv2m6s3v5w8q0r4t7y9z1x2'))
+    .action(show);
+  task
+    .command('logs')
+    .description("a run's log and progress lines")
+    .argument('<id>', 'task id')
+    .option('-f, --follow', 'go on until the task has ended')
+    .addHelpText('after', example('clawmesh task logs 01kbv2m6s3v5w8q0r4t7y9z1x2 -f'))
+    .action(logs);
+  task
+    .command('wait')
+    .description('wait until all of these have ended; exit 1 if one failed, 5 after the timeout')
+    .argument('<id...>', 'task ids')
+    .option('--timeout <duration>', 'give up after this long', durationOption)
+    .addHelpText('after', example('clawmesh task wait 01kbv2m6s3v5w8q0r4t7y9z1x2 --timeout 10m'))
+    .action(wait);
+  return task;
+}
+
+interface ListOptions {
+  state?: TaskState;
+  pool?: string;
+  node?: string;
+  tag?: Record<string, string>;
+  limit: number;
+}
+
+async function list(options: ListOptions, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ reader }) => {
+    const tasks = await reader.list({
+      state: options.state,
+      pool: options.pool,
+      node: options.node,
+      tags: options.tag,
+      limit: options.limit,
+    });
+    if (out.json) return out.document({ tasks });
+    if (tasks.length === 0) return out.note('no tasks');
+    out.table(
+      ['ID', 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', 'MESSAGE'],
+      tasks.map((task) => [
+        task.id,
+        styledState(out, task.state),
+        task.pool,
+        task.node ?? '-',
+        `${task.attempts.made}/${task.attempts.max}`,
+        ago(task.enqueuedAt),
+        oneLine(task.message, 60),
+      ]),
+    );
+  });
+}
+
+async function show(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ reader }) => {
+    const task = await existing(reader, id);
+    if (out.json) out.document(task);
+    else printTask(out, task);
+  });
+}
+
+async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ reader }) => {
+    let task = await existing(reader, id);
+    let printed = 0;
+    const lines: string[] = [];
+    for (;;) {
+      const fresh = await reader.logs(task, printed);
+      printed += fresh.length;
+      if (out.json) lines.push(...fresh);
+      else for (const line of fresh) out.line(line);
+      if (!options.follow || isEnded(task.state)) break;
+      await sleep(FOLLOW_POLL_MS);
+      task = await existing(reader, id);
+    }
+    if (out.json) out.document({ lines });
+    else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
+  });
+}
+
+async function wait(ids: string[], options: { timeout?: number }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ reader }) => {
+    for (const id of ids) await existing(reader, id);
+    const { waitForTasks } = await import('../wait.ts');
+    const tasks = await waitForTasks({ reader, ids, timeoutMs: options.timeout, live: !out.json });
+    if (out.json) out.document({ tasks });
+    else for (const task of tasks) out.line(`${task.id}  ${styledState(out, task.state)}${reasonOf(task)}`);
+    if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
+  });
+}
+
+async function existing(reader: TaskReader, id: string): Promise<Task> {
+  const task = await reader.get(id);
+  if (task) return task;
+  throw new ClawmeshError('not-found', `no task ${oneLine(id, 40)}`, { remedy: 'see clawmesh task list' });
+}
+
+function reasonOf(task: Task): string {
+  return task.error ? `  ${task.error.kind}: ${oneLine(task.error.message, 100)}` : '';
+}
+
+function printTask(out: Output, task: Task): void {
+  const field = (name: string, value: string | null | undefined) => {
+    if (value) out.line(`${out.style('dim', `${name}:`.padEnd(11))} ${value}`);
+  };
+  field('task', task.id);
+  field('state', styledState(out, task.state) + (task.delayedUntil ? ` (until ${task.delayedUntil})` : ''));
+  field('pool', task.pool);
+  field('node', task.node);
+  field(
+    'attempt',
+    `${task.attempts.made} of ${task.attempts.max} made${task.handovers ? `, ${task.handovers} handovers` : ''}`,
+  );
+  field('agent', task.agent);
+  field('session', task.session);
+  field('model', task.model);
+  field('key', task.key);
+  const tags = Object.entries(task.tags).map(([name, value]) => `${name}=${value}`);
+  field('tags', tags.join(' '));
+  field('message', oneLine(task.message, 500));
+  if (task.progress) field('progress', task.progress.note);
+  out.line();
+  out.table(
+    ['AT', 'EVENT', 'NODE', 'ATTEMPT', 'REASON'],
+    task.history.map((entry) => [
+      entry.at,
+      styledState(out, entry.event),
+      entry.node ?? '-',
+      entry.attempt === null ? '-' : String(entry.attempt),
+      oneLine(entry.reason ?? '', 100),
+    ]),
+  );
+  if (task.result) printResult(out, task.result);
+  if (task.error) out.line(`\n${out.style('red', `${task.error.kind}: ${task.error.message}`)}`);
+}
+
+function printResult(out: Output, result: NonNullable<Task['result']>): void {
+  const tokens = result.usage ? `${result.usage.total} tokens` : undefined;
+  const facts = [humanDuration(result.durationMs), result.model, tokens].filter(Boolean).join(' · ');
+  out.line(`\n${out.style('dim', facts)}\n${result.text}`);
+}

@@ -1,0 +1,91 @@
+import { Command } from 'commander';
+import type { LoadedConfig } from '../../config/load.ts';
+import type { RedisTarget } from '../../redis/connection.ts';
+import type { PrivateServer } from '../../redis/private-server.ts';
+import { loadedConfig, outputOf } from '../context.ts';
+import { example } from '../help.ts';
+import { numberOption } from '../options.ts';
+import type { Output } from '../output.ts';
+import { onStopSignals } from '../signals.ts';
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description('the whole mesh on this machine: Redis (a private one if none is configured) and nodes; Ctrl-C drains')
+    .option('--nodes <n>', 'number of nodes, as processes node-1, node-2, …', numberOption(1, 64), 1)
+    .addHelpText('after', example('clawmesh up', 'clawmesh up --nodes 3'))
+    .action(up);
+}
+
+async function up(options: { nodes: number }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const loaded = await loadedConfig(command);
+  const { NodeProcess } = await import('../node-process.ts');
+  const stopped = Promise.withResolvers<void>();
+  let nodes: InstanceType<typeof NodeProcess>[] = [];
+  // From the first moment, so that Ctrl-C during start-up stops things in order too.
+  const undo = onStopSignals((count) => {
+    if (count === 1) out.note('\nstopping: nodes finish what runs (Ctrl-C again hands it back at once)');
+    for (const node of nodes) node.stop();
+    stopped.resolve();
+  });
+  const { server, target } = await openServer(loaded);
+  try {
+    nodes = Array.from(
+      { length: options.nodes },
+      (_, index) => new NodeProcess(`node-${index + 1}`, loaded.file, index),
+    );
+    for (const node of nodes) node.start();
+    await greet(
+      out,
+      loaded,
+      target,
+      nodes.map((node) => node.id),
+      stopped.promise,
+    );
+    await stopped.promise;
+    await Promise.all(nodes.map((node) => node.ended));
+  } finally {
+    await server?.stop();
+    undo();
+  }
+  out.note('the mesh is down');
+}
+
+async function openServer(loaded: LoadedConfig): Promise<{ server: PrivateServer | undefined; target: RedisTarget }> {
+  if (loaded.config.redis) {
+    const target: RedisTarget = { kind: 'shared', config: loaded.config.redis };
+    const { connectRedis, openRedis } = await import('../../redis/connection.ts');
+    const client = connectRedis(target, 'cli', 'clawmesh:up');
+    await openRedis(client, target);
+    client.disconnect();
+    return { server: undefined, target };
+  }
+  const { PrivateServer } = await import('../../redis/private-server.ts');
+  const server = await PrivateServer.start(loaded.config.mesh, process.env);
+  return { server, target: server.target };
+}
+
+/** Waits until the nodes are there, and says how to go on. */
+async function greet(
+  out: Output,
+  loaded: LoadedConfig,
+  target: RedisTarget,
+  ids: readonly string[],
+  stopped: Promise<void>,
+): Promise<void> {
+  const { describeTarget } = await import('../../redis/explain.ts');
+  const { waitForNodes } = await import('../wait-for-nodes.ts');
+  const nodes = await waitForNodes(loaded, target, ids, stopped);
+  if (nodes.length === 0) return;
+  const modes = [...new Set(nodes.map((node) => node.openclaw.mode))].join(', ');
+  out.note(`
+mesh "${loaded.config.mesh}" is up: ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} (${modes}) on Redis at ${describeTarget(target)}${modes === 'simulate' ? '\n(no OpenClaw was found here or simulate is configured: tasks are only simulated, nothing real runs)' : ''}
+
+  in a second shell:
+    clawmesh enqueue "hello" --wait     queue a task and see the answer
+    clawmesh status                     the mesh on one screen
+  from a checkout: npm run -s clawmesh -- enqueue "hello" --wait
+
+  Ctrl-C stops everything
+`);
+}

@@ -1,0 +1,23 @@
+import { ClawmeshError, type ErrorCode, messageOf } from '../domain/errors.ts';
+
+/** Exit codes are part of the contract (CLI.md). */
+export const EXIT: Readonly<Record<ErrorCode, number>> = {
+  failed: 1,
+  fenced: 1,
+  'claim-lost': 1,
+  usage: 2,
+  config: 2,
+  redis: 3,
+  'not-found': 4,
+  timeout: 5,
+  interrupted: 130,
+};
+
+/** Prints what went wrong and what to do, and tells the exit code. */
+export function reportError(error: unknown, verbose: boolean): number {
+  const known = error instanceof ClawmeshError;
+  const remedy = known && error.remedy ? ` (${error.remedy})` : '';
+  process.stderr.write(`clawmesh: ${known ? error.message : messageOf(error)}${remedy}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return known ? EXIT[error.code] : 1;
+}

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { styleText } from 'node:util';
+
+const COLORS = ['cyan', 'magenta', 'yellow', 'green', 'blue', 'red'] as const;
+/** Wait before a node that died is started again, ms. */
+const RESTART_MS = 1_000;
+
+/** A node that `clawmesh up` runs as a process of its own, and starts again when it dies. */
+export class NodeProcess {
+  readonly id: string;
+  /** Resolves when the node has ended for good. */
+  readonly ended: Promise<void>;
+  readonly #configFile: string | undefined;
+  readonly #prefix: string;
+  readonly #resolveEnded: () => void;
+  #child: ChildProcess | undefined;
+  #restart: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(id: string, configFile: string | undefined, index: number) {
+    this.id = id;
+    this.#configFile = configFile;
+    const colored = Boolean(process.stderr.isTTY) && !process.env.NO_COLOR;
+    const color = COLORS[index % COLORS.length] ?? 'cyan';
+    this.#prefix = colored ? styleText(color, `${id} |`, { validateStream: false }) : `${id} |`;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+  }
+
+  start(): void {
+    if (this.#stopping) return;
+    const config = this.#configFile ? ['--config', this.#configFile] : [];
+    const child = spawn(process.execPath, [process.argv[1] ?? '', ...config, 'node', 'run', '--log-format', 'pretty'], {
+      // A process group of its own, so that Ctrl-C reaches only us and each node gets one signal per press.
+      detached: true,
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, CLAWMESH_NODE_ID: this.id, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
+    });
+    this.#child = child;
+    if (child.stderr) {
+      createInterface({ input: child.stderr }).on('line', (line) => this.#say(line));
+    }
+    child.once('error', (error) => this.#say(`could not be started: ${error.message}`));
+    child.once('close', (code, signal) => this.#closed(code, signal));
+  }
+
+  /** Stops the node: the first call lets it finish what runs, the second makes it hand that back. */
+  stop(): void {
+    this.#stopping = true;
+    if (this.#restart) clearTimeout(this.#restart);
+    if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM');
+    else this.#resolveEnded();
+  }
+
+  #closed(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#stopping) {
+      this.#resolveEnded();
+      return;
+    }
+    this.#say(`ended ${signal ? `by ${signal}` : `with exit code ${code}`}, starting again`);
+    this.#restart = setTimeout(() => this.start(), RESTART_MS);
+  }
+
+  #say(line: string): void {
+    process.stderr.write(`${this.#prefix} ${line}\n`);
+  }
+}

@@ -1,0 +1,35 @@
+import { InvalidArgumentError } from 'commander';
+import { TAG } from '../domain/names.ts';
+import { DURATION_HINT, parseDuration } from '../domain/units.ts';
+
+/** Parsers for option values; commander turns what they throw into a usage error that names the option. */
+
+export function durationOption(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError(`Expected ${DURATION_HINT}.`);
+  return ms;
+}
+
+export function numberOption(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^-?\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+export function tagOption(text: string, tags: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = TAG.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('Expected name=value.');
+  return { ...tags, [name]: value };
+}
+
+export function choiceOption<T extends string>(choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = choices.find((choice) => choice === text);
+    if (found === undefined) throw new InvalidArgumentError(`Expected ${choices.join(', ')}.`);
+    return found;
+  };
+}

@@ -1,0 +1,87 @@
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { humanDuration } from '../domain/units.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** What a command prints: results on stdout, for people or as one JSON document; everything else on stderr. */
+export class Output {
+  readonly json: boolean;
+  readonly #quiet: boolean;
+  readonly #color: boolean;
+
+  constructor(options: { json: boolean; quiet: boolean; color: boolean }) {
+    this.json = options.json;
+    this.#quiet = options.quiet;
+    this.#color = options.color && Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
+  }
+
+  /** A line of the result. */
+  line(text = ''): void {
+    process.stdout.write(`${text}\n`);
+  }
+
+  /** The whole result as JSON. */
+  document(value: unknown): void {
+    process.stdout.write(`${JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)}\n`);
+  }
+
+  /** Something worth knowing that is no result. */
+  note(text: string): void {
+    if (!this.#quiet) process.stderr.write(`${text}\n`);
+  }
+
+  style(style: Style, text: string): string {
+    return this.#color ? styleText(style, text, { validateStream: false }) : text;
+  }
+
+  /** Aligned columns; the last one takes what room is left. */
+  table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+    const widths = head.map((title, column) =>
+      Math.max(title.length, ...rows.map((row) => stripVTControlCharacters(row[column] ?? '').length)),
+    );
+    const render = (cells: readonly string[]) =>
+      cells
+        .map((cell, column) => {
+          const pad = (widths[column] ?? 0) - stripVTControlCharacters(cell).length;
+          return column === cells.length - 1 ? cell : cell + ' '.repeat(Math.max(0, pad));
+        })
+        .join('  ')
+        .trimEnd();
+    this.line(this.style('dim', render(head)));
+    for (const row of rows) this.line(render(row));
+  }
+}
+
+const STATE_STYLES: Readonly<Record<string, Style>> = {
+  completed: 'green',
+  up: 'green',
+  active: 'cyan',
+  failed: 'red',
+  dead: 'red',
+  gated: 'yellow',
+  draining: 'yellow',
+  delayed: 'yellow',
+  cancelled: 'dim',
+  stopped: 'dim',
+};
+
+export function styledState(out: Output, state: string): string {
+  const style = STATE_STYLES[state];
+  return style ? out.style(style, state) : state;
+}
+
+/** `3m ago`; a dash for what has not happened. */
+export function ago(iso: string | null, now = Date.now()): string {
+  if (!iso) return '-';
+  const ms = now - Date.parse(iso);
+  return ms >= 0 ? `${humanDuration(ms)} ago` : `in ${humanDuration(-ms)}`;
+}
+
+/** One line of at most `width` characters, control characters made visible. */
+export function oneLine(text: string, width: number): string {
+  const flat = stripVTControlCharacters(text)
+    .replace(/\s+/g, ' ')
+    .replace(/\p{Cc}/gu, '�')
+    .trim();
+  return flat.length <= width ? flat : `${flat.slice(0, width - 1)}…`;
+}

@@ -1,0 +1,74 @@
+import { Command, CommanderError } from 'commander';
+import { ClawmeshError } from '../domain/errors.ts';
+import { completionCommand } from './commands/completion.ts';
+import { configCommand } from './commands/config.ts';
+import { enqueueCommand } from './commands/enqueue.ts';
+import { nodeCommand } from './commands/node.ts';
+import { statusCommand } from './commands/status.ts';
+import { taskCommand } from './commands/task.ts';
+import { upCommand } from './commands/up.ts';
+import { EXIT, reportError } from './exit.ts';
+import { example } from './help.ts';
+import { packageVersion } from './version.ts';
+
+/** The whole command tree. Commands load what they need when they run, so that `--help` loads no Redis or BullMQ. */
+export function createProgram(): Command {
+  const program = new Command('clawmesh')
+    .description('Queue OpenClaw agent tasks once, and have any Mac of the mesh run them.')
+    .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, ./config/clawmesh.yaml, …)')
+    .option('--json', 'print one JSON document on stdout')
+    .option('--quiet', 'print nothing but the result')
+    .option('--verbose', 'print details of errors')
+    .option('--no-color', 'print without colours (NO_COLOR works too)')
+    .version(packageVersion(), '-V, --version')
+    .addHelpText('after', example('clawmesh up --nodes 3', 'clawmesh enqueue "summarise today\'s commits" --wait'));
+  for (const command of [
+    upCommand(),
+    enqueueCommand(),
+    taskCommand(),
+    nodeCommand(),
+    statusCommand(),
+    configCommand(),
+    completionCommand(() => createProgram()),
+  ]) {
+    program.addCommand(command);
+  }
+  strict(program);
+  return program;
+}
+
+/** Runs one command line and answers its exit code. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // The reader (head, less) has gone; there is nobody left to tell.
+    if (error.code === 'EPIPE') process.exit(0);
+  });
+  try {
+    await createProgram().parseAsync([...args], { from: 'user' });
+    return exitCode();
+  } catch (error) {
+    if (error instanceof CommanderError) return reportUsage(error);
+    return reportError(error, args.includes('--verbose'));
+  }
+}
+
+function exitCode(): number {
+  return typeof process.exitCode === 'number' ? process.exitCode : 0;
+}
+
+function reportUsage(error: CommanderError): number {
+  if (error.exitCode === 0) return 0;
+  // A command group without a subcommand has printed its help.
+  if (error.code === 'commander.help') return EXIT.usage;
+  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  return reportError(new ClawmeshError('usage', message, { remedy: 'see --help' }), false);
+}
+
+function strict(command: Command): void {
+  command
+    .exitOverride()
+    .allowExcessArguments(false)
+    .showSuggestionAfterError(true)
+    .configureOutput({ outputError: () => {} });
+  for (const child of command.commands) strict(child);
+}

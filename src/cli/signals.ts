@@ -1,0 +1,11 @@
+/** Calls back for each SIGINT or SIGTERM, with how many there were, until undone. */
+export function onStopSignals(listener: (count: number) => void): () => void {
+  let count = 0;
+  const handle = () => listener(++count);
+  process.on('SIGINT', handle);
+  process.on('SIGTERM', handle);
+  return () => {
+    process.off('SIGINT', handle);
+    process.off('SIGTERM', handle);
+  };
+}

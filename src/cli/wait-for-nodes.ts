@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Node } from '../domain/node.ts';
+import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
+import { MeshKeys } from '../redis/keys.ts';
+import { NodeRegistry } from '../registry/node-registry.ts';
+
+const POLL_MS = 100;
+/** A gated node (OpenClaw not ready yet) is there all the same, ms. */
+const TIMEOUT_MS = 15_000;
+
+/** Resolves with these nodes once all of them have sent a heartbeat; with what there is after 15 s or on `stopped`. */
+export async function waitForNodes(
+  loaded: LoadedConfig,
+  target: RedisTarget,
+  ids: readonly string[],
+  stopped: Promise<void>,
+): Promise<Node[]> {
+  const redis = connectRedis(target, 'cli', 'clawmesh:up');
+  await openRedis(redis, target);
+  const keys = new MeshKeys({ prefix: loaded.config.redis?.prefix ?? 'clawmesh', mesh: loaded.config.mesh });
+  const registry = new NodeRegistry(redis, keys);
+  const deadline = performance.now() + TIMEOUT_MS;
+  let isStopped = false;
+  void stopped.then(() => {
+    isStopped = true;
+  });
+  try {
+    for (;;) {
+      const nodes = (await registry.list()).filter((node) => ids.includes(node.id) && isHere(node));
+      if (isStopped) return [];
+      if (nodes.length === ids.length || performance.now() > deadline) return nodes;
+      await sleep(POLL_MS);
+    }
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function isHere(node: Node): boolean {
+  return (
+    node.state !== 'dead' &&
+    node.state !== 'stopped' &&
+    !node.gates.some((gate) => gate.reason?.includes('not answered yet'))
+  );
+}

@@ -1,0 +1,56 @@
+export type NodeState = 'up' | 'gated' | 'draining' | 'dead' | 'stopped';
+
+/** A condition that must hold for a node to claim tasks. */
+export interface GateState {
+  readonly name: string;
+  readonly open: boolean;
+  /** Why it's closed, for people; null while open. */
+  readonly reason: string | null;
+}
+
+export type OpenClawMode = 'gateway' | 'exec' | 'simulate';
+
+export interface OpenClawState {
+  readonly mode: OpenClawMode;
+  /** The running version; null where it is not known (yet). */
+  readonly version: string | null;
+  /** The pinned version; null where none is pinned. */
+  readonly expected: string | null;
+  readonly healthy: boolean;
+}
+
+/** What a heartbeat says: everything about a node that others may want to know. */
+export interface NodeRecord {
+  readonly incarnation: number;
+  readonly state: 'up' | 'gated' | 'draining' | 'stopped';
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
+  /** Ids of the tasks it runs. */
+  readonly running: readonly string[];
+  readonly openclaw: OpenClawState;
+  readonly configDigest: string;
+  readonly gates: readonly GateState[];
+  readonly load: NodeLoad;
+  /** Life of the lease that came with this record, ms. */
+  readonly leaseMs: number;
+}
+
+export interface NodeLoad {
+  /** One-minute load average per core. */
+  readonly cpu: number;
+  /** Share of memory in use, 0 to 1. */
+  readonly memory: number;
+  /** 99th percentile of the event loop's delay since the last heartbeat, ms. */
+  readonly eventLoopDelayMs: number;
+}
+
+/** A node as `node list --json` prints it (CLI.md). */
+export interface Node extends Omit<NodeRecord, 'state' | 'leaseMs'> {
+  readonly id: string;
+  readonly state: NodeState;
+  /** Time since its last heartbeat by Redis time, ms; null once it stopped. */
+  readonly heartbeatAgeMs: number | null;
+}

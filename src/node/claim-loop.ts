@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Claim } from '../domain/claim.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import type { PoolQueue } from '../queue/task-queue.ts';
+import type { AttemptRun } from './attempt-run.ts';
+import { Signal } from './signal.ts';
+
+/** Wait after a claim that failed for an unexpected reason, ms, so that a broken Redis isn't asked in a hot loop. */
+const ERROR_PAUSE_MS = 1_000;
+
+export interface ClaimLoopOptions {
+  readonly queue: PoolQueue;
+  readonly concurrency: number;
+  readonly log: Logger;
+  readonly gatesOpen: () => boolean;
+  readonly createRun: (claim: Claim, mayFetchNext: () => boolean) => AttemptRun;
+  readonly onFenced: () => void;
+}
+
+/**
+ * Keeps one pool's slots busy. Only one claim waits in Redis at a time; a run that ends takes the next task in the same
+ * round trip as its report, so that a busy pool needs no other.
+ */
+export class ClaimLoop {
+  readonly #options: ClaimLoopOptions;
+  readonly #runs = new Set<AttemptRun>();
+  readonly #changed = new Signal();
+  #stopping = false;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: ClaimLoopOptions) {
+    this.#options = options;
+  }
+
+  get queue(): PoolQueue {
+    return this.#options.queue;
+  }
+
+  get concurrency(): number {
+    return this.#options.concurrency;
+  }
+
+  /** The runs under way. */
+  get runs(): ReadonlySet<AttemptRun> {
+    return this.#runs;
+  }
+
+  start(): void {
+    this.#loop ??= this.#claimForever();
+  }
+
+  /** To be called when a gate has opened or closed: a closed gate ends the wait in Redis. */
+  async gatesChanged(): Promise<void> {
+    this.#changed.notify();
+    if (!this.#mayClaim()) await this.#options.queue.interrupt();
+  }
+
+  /** Takes no more tasks; runs go on. Resolves when no claim is under way any more. */
+  async stopClaiming(): Promise<void> {
+    this.#stopping = true;
+    this.#changed.notify();
+    await this.#options.queue.interrupt();
+    await this.#loop;
+  }
+
+  /** Resolves when all runs have ended. */
+  async idle(): Promise<void> {
+    while (this.#runs.size > 0) await this.#changed.wait();
+  }
+
+  async #claimForever(): Promise<void> {
+    const { queue, log } = this.#options;
+    while (!this.#stopping) {
+      if (!this.#mayClaim() || this.#runs.size >= this.#options.concurrency) {
+        await this.#changed.wait();
+        continue;
+      }
+      try {
+        const claim = await queue.claim();
+        if (claim) await this.#accept(claim);
+      } catch (error) {
+        if (hasCode(error, 'fenced')) {
+          this.#options.onFenced();
+          return;
+        }
+        log.warn({ pool: queue.pool, error: messageOf(error) }, 'claim failed');
+        await Promise.race([sleep(ERROR_PAUSE_MS), this.#changed.wait()]);
+      }
+    }
+  }
+
+  #mayClaim(): boolean {
+    return !this.#stopping && this.#options.gatesOpen();
+  }
+
+  async #accept(claim: Claim): Promise<void> {
+    // A gate may have closed, or the stop come, while the claim was on its way.
+    if (this.#mayClaim()) this.#start(claim);
+    else await this.#options.queue.handBack(claim, 'drain');
+  }
+
+  #start(claim: Claim): void {
+    const run = this.#options.createRun(claim, () => this.#mayClaim() && this.#runs.size <= this.#options.concurrency);
+    this.#runs.add(run);
+    void run
+      .run()
+      .then(async (next) => {
+        this.#runs.delete(run);
+        if (next) await this.#accept(next);
+      })
+      .catch((error: unknown) => {
+        this.#runs.delete(run);
+        this.#options.log.error(
+          { taskId: claim.taskId, error: messageOf(error) },
+          'run broke off; its claim will lapse',
+        );
+      })
+      .finally(() => this.#changed.notify());
+  }
+}

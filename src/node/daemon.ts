@@ -1,0 +1,137 @@
+import { hostname } from 'node:os';
+import { configDigest } from '../config/digest.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { nodeConfig } from '../config/schema.ts';
+import type { Incarnation } from '../domain/claim.ts';
+import { ClawmeshError } from '../domain/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import { isAlive } from '../platform/process.ts';
+import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
+import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
+import { MeshKeys } from '../redis/keys.ts';
+import { NodeRegistry } from '../registry/node-registry.ts';
+import type { Runner } from '../runners/runner.ts';
+import { NodeLife } from './node-life.ts';
+import { chooseMode, createRunner } from './runner-choice.ts';
+
+export interface DaemonOptions {
+  readonly nodeId: string;
+  readonly loaded: LoadedConfig;
+  readonly target: RedisTarget;
+  readonly version: string;
+  readonly log: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  /** Aborting it drains the node; a second stop is asked for with {@link Daemon.hurry}. */
+  readonly signal: AbortSignal;
+}
+
+/** The worker daemon of one Mac: one incarnation after the other until it's told to stop. */
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #hurry = Promise.withResolvers<void>();
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+  }
+
+  /** Hands back what runs without waiting any longer. */
+  hurry(): void {
+    this.#hurry.resolve();
+  }
+
+  /**
+   * Runs until the signal aborts, then drains.
+   *
+   * @throws ClawmeshError `redis` where Redis can't be reached or used at start; later outages are waited out.
+   */
+  async run(): Promise<void> {
+    const { loaded, nodeId, target, log, signal } = this.#options;
+    const { config } = loaded;
+    const settings = nodeConfig(config, nodeId);
+    const keys = new MeshKeys({ prefix: config.redis?.prefix ?? 'clawmesh', mesh: config.mesh });
+    const redis = connectRedis(target, 'daemon', `clawmesh:${nodeId}`);
+    await openRedis(redis, target);
+    const runner = await this.#createRunner();
+    const stop = new Promise<'stop'>((resolve) => {
+      if (signal.aborted) resolve('stop');
+      signal.addEventListener('abort', () => resolve('stop'), { once: true });
+    });
+
+    const openQueue = async (pool: string, owner: Incarnation, clockOffset: () => number) => {
+      const blocking = connectRedis(target, 'blocking', `clawmesh:${nodeId}:${pool}:wait`);
+      await openRedis(blocking, target);
+      const { queue } = config;
+      const consumer = new PoolConsumer({
+        pool,
+        owner,
+        keys,
+        redis,
+        blocking,
+        visibilityTimeoutMs: queue.visibilityTimeout,
+        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed },
+        backoff: queue.backoff,
+        clockOffset,
+      });
+      return consumer;
+    };
+    try {
+      const registry = new NodeRegistry(redis, keys);
+      for (;;) {
+        await refuseSecondDaemon(registry, nodeId);
+        const life = await NodeLife.begin({
+          nodeId,
+          config,
+          settings,
+          configDigest: configDigest(config),
+          version: this.#options.version,
+          registry,
+          runner,
+          log,
+          openQueue,
+        });
+        const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
+        if (why === 'fenced') {
+          await life.end('fenced');
+          continue;
+        }
+        await life.drain(settings.drainTimeout, this.#hurry.promise);
+        await life.end('hand-back');
+        return;
+      }
+    } finally {
+      await runner.close();
+      redis.disconnect();
+    }
+  }
+
+  async #createRunner(): Promise<Runner> {
+    const { loaded, nodeId, env, log } = this.#options;
+    const mode = await chooseMode(loaded.config, env);
+    if (mode === 'simulate' && loaded.config.openclaw.mode === 'auto') {
+      log.warn(
+        { nodeId },
+        'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated, nothing real runs',
+      );
+    }
+    const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !loaded.ownSecretEnv.includes(name)));
+    return createRunner(mode, loaded.config, nodeId, inherited);
+  }
+}
+
+/**
+ * Two daemons of one node id would fence each other for ever. A predecessor that is surely gone, or whose lease has
+ * ended, is replaced; one that lives is left alone.
+ */
+async function refuseSecondDaemon(registry: NodeRegistry, nodeId: string): Promise<void> {
+  const node = await registry.find(nodeId);
+  if (!node || node.state === 'dead' || node.state === 'stopped') return;
+  const here = node.host === hostname();
+  if (here && (node.pid === process.pid || !isAlive(node.pid))) return;
+  throw new ClawmeshError(
+    'failed',
+    `node ${nodeId} is already up${here ? ` as process ${node.pid}` : ` on ${node.host}`}`,
+    {
+      remedy: here ? 'stop that one first' : 'give this Mac an id of its own: CLAWMESH_NODE_ID',
+    },
+  );
+}

@@ -1,0 +1,33 @@
+import { availableParallelism, freemem, loadavg, totalmem } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { NodeLoad } from '../domain/node.ts';
+
+const NS_PER_MS = 1e6;
+
+/** Measures how busy this machine and this process are. */
+export class LoadMeter {
+  readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+
+  constructor() {
+    this.#delay.enable();
+  }
+
+  /** The load now; the event loop's delay is that since the last call. */
+  read(): NodeLoad {
+    const delayMs = this.#delay.percentile(99) / NS_PER_MS;
+    this.#delay.reset();
+    return {
+      cpu: round((loadavg()[0] ?? 0) / availableParallelism()),
+      memory: round(1 - freemem() / totalmem()),
+      eventLoopDelayMs: Number.isFinite(delayMs) ? round(delayMs) : 0,
+    };
+  }
+
+  stop(): void {
+    this.#delay.disable();
+  }
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}

@@ -1,0 +1,243 @@
+import { hostname } from 'node:os';
+import type { Config, NodeConfig } from '../config/schema.ts';
+import type { Claim, Incarnation } from '../domain/claim.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
+import type { GateState, NodeRecord } from '../domain/node.ts';
+import { draining } from '../gates/draining.ts';
+import { checkGates } from '../gates/gate.ts';
+import { openclawHealth } from '../gates/openclaw-health.ts';
+import { openclawVersion } from '../gates/openclaw-version.ts';
+import type { Logger } from '../log/logger.ts';
+import type { PoolQueue } from '../queue/task-queue.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { Runner } from '../runners/runner.ts';
+import { AttemptRun, type StopReason } from './attempt-run.ts';
+import { ClaimLoop } from './claim-loop.ts';
+import { LoadMeter } from './load.ts';
+import { OpenClawWatch } from './openclaw-watch.ts';
+import { Periodic } from './periodic.ts';
+import { Renewal } from './renewal.ts';
+
+const GATES = [draining, openclawHealth, openclawVersion];
+/** Lapsed claims are the last resort; looking for them this often costs one script per pool, ms. */
+const SWEEP_INTERVAL_MS = 5_000;
+
+export interface NodeLifeOptions {
+  readonly nodeId: string;
+  readonly config: Config;
+  readonly settings: NodeConfig;
+  readonly configDigest: string;
+  readonly version: string;
+  readonly registry: NodeRegistry;
+  readonly runner: Runner;
+  readonly log: Logger;
+  readonly openQueue: (pool: string, owner: Incarnation, clockOffset: () => number) => Promise<PoolQueue>;
+}
+
+/**
+ * One incarnation of the node: from its registration until it is stopped or fenced. A fenced one is thrown away whole,
+ * never resumed (FACTS.md, "Sleep/wake hazard"); the daemon then begins another.
+ *
+ * Stop order: claims first, then the runs, then the heartbeat, so that the node counts as alive for as long as it holds
+ * anything.
+ */
+export class NodeLife {
+  readonly owner: Incarnation;
+  /** Resolves when Redis has said that this incarnation is no longer the node's. */
+  readonly fenced: Promise<void>;
+  readonly #options: NodeLifeOptions;
+  readonly #log: Logger;
+  readonly #loops: ClaimLoop[] = [];
+  readonly #load = new LoadMeter();
+  readonly #startedAt = performance.now();
+  readonly #markFenced: () => void;
+  readonly #watch: OpenClawWatch;
+  readonly #heartbeat: Periodic;
+  readonly #sweep: Periodic;
+  readonly #renewal: Renewal;
+  #clockOffset: number;
+  #draining = false;
+
+  private constructor(options: NodeLifeOptions, incarnation: number, redisTime: number) {
+    this.#options = options;
+    this.owner = { nodeId: options.nodeId, incarnation };
+    this.#clockOffset = redisTime - Date.now();
+    this.#log = options.log.child({ nodeId: options.nodeId, incarnation });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.fenced = promise;
+    this.#markFenced = resolve;
+    const { health, queue, openclaw } = options.config;
+    const onError = (error: unknown) => this.#onError(error);
+    this.#watch = new OpenClawWatch({
+      runner: options.runner,
+      expected: openclaw.version,
+      log: this.#log,
+      onChange: () => void this.#gatesChanged(),
+    });
+    this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
+    this.#sweep = new Periodic({ intervalMs: SWEEP_INTERVAL_MS, work: () => this.#requeueLapsed(), onError });
+    this.#renewal = new Renewal({
+      loops: this.#loops,
+      visibilityTimeoutMs: queue.visibilityTimeout,
+      log: this.#log,
+      onError,
+    });
+  }
+
+  /** Registers the node and starts all its loops; heartbeats come before anything slow. */
+  static async begin(options: NodeLifeOptions): Promise<NodeLife> {
+    const pools = Object.keys(options.settings.pools);
+    const { incarnation, redisTime } = await options.registry.register(options.nodeId, pools, leaseMs(options.config));
+    const life = new NodeLife(options, incarnation, redisTime);
+    await life.#beat();
+    life.#heartbeat.start();
+    life.#watch.start();
+    for (const [pool, concurrency] of Object.entries(options.settings.pools)) {
+      const queue = await options.openQueue(pool, life.owner, () => life.#clockOffset);
+      life.#loops.push(life.#createLoop(queue, concurrency));
+    }
+    life.#renewal.start();
+    life.#sweep.start();
+    for (const loop of life.#loops) loop.start();
+    const { mode } = options.runner;
+    life.#log.info({ pools: options.settings.pools, mode, configDigest: options.configDigest }, 'node is up');
+    return life;
+  }
+
+  /** Takes nothing new, waits for the runs, hands back what does not end in `drainTimeoutMs` or once `hurry` resolves. */
+  async drain(drainTimeoutMs: number, hurry: Promise<void>): Promise<void> {
+    this.#draining = true;
+    this.#log.info({ running: this.#runs().length }, 'draining');
+    // Neither may hold up the stop when Redis is away.
+    void this.#beat().catch(() => {});
+    const stopped = Promise.all(this.#loops.map((loop) => loop.stopClaiming()));
+    const idle = stopped.then(() => Promise.all(this.#loops.map((loop) => loop.idle())));
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, drainTimeoutMs);
+    });
+    await Promise.race([idle, timeout, hurry]);
+    clearTimeout(timer);
+    this.#stopRuns('hand-back');
+    await idle;
+  }
+
+  /** Ends everything of this incarnation; runs that still go on are stopped for `reason`. */
+  async end(reason: StopReason): Promise<void> {
+    this.#stopRuns(reason);
+    this.#watch.stop();
+    this.#renewal.stop();
+    void this.#sweep.stop();
+    void this.#heartbeat.stop();
+    await Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle())));
+    if (reason !== 'fenced') await this.#beat('stopped').catch(() => {});
+    this.#load.stop();
+    await Promise.all(this.#loops.map((loop) => loop.queue.close()));
+    this.#log.info({ reason }, 'node is down');
+  }
+
+  #createLoop(queue: PoolQueue, concurrency: number): ClaimLoop {
+    const { config, nodeId, runner } = this.#options;
+    return new ClaimLoop({
+      queue,
+      concurrency,
+      log: this.#log,
+      gatesOpen: () => this.#gates().every((gate) => gate.open),
+      onFenced: this.#markFenced,
+      createRun: (claim: Claim, mayFetchNext) =>
+        new AttemptRun({
+          claim,
+          queue,
+          runner,
+          nodeId,
+          defaultTimeoutMs: config.queue.taskTimeout,
+          visibilityTimeoutMs: config.queue.visibilityTimeout,
+          log: this.#log,
+          mayFetchNext,
+          onFenced: this.#markFenced,
+        }),
+    });
+  }
+
+  #runs(): AttemptRun[] {
+    return this.#loops.flatMap((loop) => [...loop.runs]);
+  }
+
+  #stopRuns(reason: StopReason): void {
+    for (const run of this.#runs()) run.stop(reason);
+  }
+
+  #gates(): GateState[] {
+    return checkGates(GATES, {
+      openclaw: this.#watch.state,
+      openclawTrouble: this.#watch.trouble,
+      versionMismatch: this.#options.config.gates.versionMismatch,
+      draining: this.#draining,
+    });
+  }
+
+  async #gatesChanged(): Promise<void> {
+    const closed = this.#gates().filter((gate) => !gate.open);
+    for (const { name, reason } of closed) this.#log.warn({ gate: name, reason }, 'gate closed');
+    try {
+      await Promise.all(this.#loops.map((loop) => loop.gatesChanged()));
+      await this.#beat();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  async #beat(stopped?: 'stopped'): Promise<void> {
+    const { registry } = this.#options;
+    const redisTime = await registry.beat(this.owner, this.#record(stopped));
+    this.#clockOffset = redisTime - Date.now();
+  }
+
+  #record(stopped?: 'stopped'): NodeRecord {
+    const gates = this.#gates();
+    const gated = gates.some((gate) => !gate.open);
+    const runs = this.#runs();
+    return {
+      incarnation: this.owner.incarnation,
+      state: stopped ?? (this.#draining ? 'draining' : gated ? 'gated' : 'up'),
+      host: hostname(),
+      pid: process.pid,
+      version: this.#options.version,
+      uptimeMs: Math.round(performance.now() - this.#startedAt),
+      pools: Object.fromEntries(
+        Object.entries(this.#options.settings.pools).map(([pool, concurrency]) => [
+          pool,
+          { concurrency, running: runs.filter((run) => run.claim.pool === pool).length },
+        ]),
+      ),
+      running: runs.map((run) => run.claim.taskId),
+      openclaw: this.#watch.state,
+      configDigest: this.#options.configDigest,
+      gates,
+      load: this.#load.read(),
+      leaseMs: leaseMs(this.#options.config),
+    };
+  }
+
+  async #requeueLapsed(): Promise<void> {
+    for (const loop of this.#loops) {
+      for (const taskId of await loop.queue.requeueLapsed()) {
+        this.#log.warn({ taskId, reason: 'visibility-timeout' }, 'claim lapsed, task put back');
+      }
+    }
+  }
+
+  #onError(error: unknown): void {
+    if (hasCode(error, 'fenced')) {
+      this.#log.error({ error: messageOf(error) }, 'fenced: stopping all runs');
+      this.#markFenced();
+    } else {
+      this.#log.warn({ error: messageOf(error) }, 'Redis trouble');
+    }
+  }
+}
+
+/** How long a heartbeat holds: the node is dead when it has missed the configured number of them. */
+function leaseMs(config: Config): number {
+  return config.health.heartbeatInterval * config.health.missedHeartbeats;
+}

@@ -1,0 +1,59 @@
+import type { OpenClawState } from '../domain/node.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Runner } from '../runners/runner.ts';
+import { Periodic } from './periodic.ts';
+
+/** Asking a gateway costs nothing, starting `openclaw --version` 0.1 s of CPU: intervals, ms. */
+const INTERVAL_MS = { gateway: 2_000, exec: 60_000, simulate: 60_000 } as const;
+
+/** Looks at the OpenClaw behind a node's runner, now and then, and tells when something about it has changed. */
+export class OpenClawWatch {
+  readonly #runner: Runner;
+  readonly #log: Logger;
+  readonly #onChange: () => void;
+  readonly #loop: Periodic;
+  #state: OpenClawState;
+  #trouble: string | null | undefined;
+
+  constructor(options: { runner: Runner; expected: string | undefined; log: Logger; onChange: () => void }) {
+    this.#runner = options.runner;
+    this.#log = options.log;
+    this.#onChange = options.onChange;
+    this.#state = { mode: options.runner.mode, version: null, expected: options.expected ?? null, healthy: false };
+    this.#loop = new Periodic({
+      intervalMs: INTERVAL_MS[options.runner.mode],
+      work: () => this.#look(),
+      onError: () => {},
+    });
+  }
+
+  get state(): OpenClawState {
+    return this.#state;
+  }
+
+  /** Why OpenClaw isn't healthy; null if it is, undefined before the first look. */
+  get trouble(): string | null | undefined {
+    return this.#trouble;
+  }
+
+  start(): void {
+    void this.#look();
+    this.#loop.start();
+  }
+
+  stop(): void {
+    void this.#loop.stop();
+  }
+
+  async #look(): Promise<void> {
+    const health = await this.#runner.health();
+    const changed = health.version !== this.#state.version || health.reason !== this.#trouble;
+    this.#state = { ...this.#state, version: health.version, healthy: health.healthy };
+    this.#trouble = health.reason;
+    if (!changed) return;
+    const { mode, version, expected } = this.#state;
+    const level = health.healthy && (expected === null || expected === version) ? 'info' : 'warn';
+    this.#log[level]({ mode, version, expected, reason: health.reason }, 'openclaw checked');
+    this.#onChange();
+  }
+}

@@ -1,0 +1,160 @@
+import type { Redis } from 'ioredis';
+import { TASK_ID } from '../domain/ids.ts';
+import type { Task, TaskState } from '../domain/task.ts';
+import type { MeshKeys } from '../redis/keys.ts';
+import { type BullState, LISTED_FIELDS, type TaskHash, taskView } from './task-view.ts';
+
+/** How many tasks of a pool are in each state. */
+export interface PoolCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly failed: number;
+  readonly completed: number;
+  readonly paused: boolean;
+}
+
+export interface TaskFilter {
+  readonly state?: TaskState | undefined;
+  readonly pool?: string | undefined;
+  readonly node?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly limit: number;
+}
+
+/** Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end. */
+const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
+  { state: 'active', type: 'list' },
+  { state: 'wait', type: 'list' },
+  { state: 'prioritized', type: 'zset' },
+  { state: 'delayed', type: 'zset' },
+  { state: 'completed', type: 'zset' },
+  { state: 'failed', type: 'zset' },
+];
+
+/** Ids read per state and round trip while looking for tasks that match a filter. */
+const PAGE = 200;
+/** A filter gives up after so many tasks per state, so that a rare tag does not read a million hashes. */
+const SCAN_LIMIT = 20_000;
+
+/** Reads tasks. Everything comes from the queue itself; there is no second bookkeeping. */
+export class TaskReader {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+
+  constructor(redis: Redis, keys: MeshKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  async pools(): Promise<string[]> {
+    return (await this.#redis.smembers(this.#keys.pools)).sort();
+  }
+
+  /** The task with this id, whichever pool it is in; undefined where there is none. */
+  async get(id: string): Promise<Task | undefined> {
+    if (!TASK_ID.test(id)) return undefined;
+    const pools = await this.pools();
+    const hashes = await this.#all(pools.map((pool) => ['hgetall', this.#keys.task(pool, id)]));
+    const found = hashes.findIndex((hash) => Object.keys(hash as object).length > 0);
+    const pool = pools[found];
+    return pool === undefined ? undefined : this.#view(id, pool, hashes[found] as TaskHash);
+  }
+
+  /** The kept log lines of a task, oldest first. */
+  async logs(task: Task, from = 0): Promise<string[]> {
+    return this.#redis.lrange(`${this.#keys.task(task.pool, task.id)}:logs`, from, -1);
+  }
+
+  /** Tasks that match, newest first (by id, which sorts by the time of enqueuing). */
+  async list(filter: TaskFilter): Promise<Task[]> {
+    const pools = filter.pool ? [filter.pool] : await this.pools();
+    const wanted = STATE_KEYS.filter(({ state }) => !filter.state || bullStatesOf(filter.state).includes(state));
+    const found: Task[] = [];
+    for (const pool of pools) {
+      for (const source of wanted) found.push(...(await this.#scan(pool, source, filter)));
+    }
+    return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, filter.limit);
+  }
+
+  async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
+    const replies = await this.#all(
+      pools.flatMap((pool) => [
+        ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
+        ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
+      ]),
+    );
+    const width = STATE_KEYS.length + 1;
+    return new Map(
+      pools.map((pool, index) => {
+        const [active, wait, prioritized, delayed, completed, failed, paused] = replies
+          .slice(index * width, (index + 1) * width)
+          .map(Number) as [number, number, number, number, number, number, number];
+        return [pool, { waiting: wait + prioritized, active, delayed, completed, failed, paused: paused === 1 }];
+      }),
+    );
+  }
+
+  async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {
+    const found: Task[] = [];
+    const key = this.#keys.pool(pool, source.state);
+    for (let start = 0; start < SCAN_LIMIT && found.length < filter.limit; start += PAGE) {
+      const end = start + PAGE - 1;
+      const ids =
+        source.type === 'list'
+          ? await this.#redis.lrange(key, start, end)
+          : await this.#redis.zrevrange(key, start, end);
+      const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
+      rows.forEach((row, index) => {
+        const hash = hashOf(row as (string | null)[]);
+        if (!hash) return;
+        const task = taskView(ids[index] as string, pool, source.state, hash);
+        if (matches(task, filter)) found.push(task);
+      });
+      if (ids.length < PAGE) break;
+    }
+    return found;
+  }
+
+  async #view(id: string, pool: string, hash: TaskHash): Promise<Task> {
+    return taskView(id, pool, await this.#stateOf(id, pool), hash);
+  }
+
+  /** One step, so that a task is not looked for in two places while it moves between them. */
+  async #stateOf(id: string, pool: string): Promise<BullState> {
+    const multi = this.#redis.multi();
+    for (const { state, type } of STATE_KEYS) {
+      const key = this.#keys.pool(pool, state);
+      if (type === 'list') multi.lpos(key, id);
+      else multi.zscore(key, id);
+    }
+    const replies = (await multi.exec()) ?? [];
+    const index = replies.findIndex(([, reply]) => reply !== null && reply !== undefined);
+    return STATE_KEYS[index]?.state ?? 'wait';
+  }
+
+  async #all(commands: (string | number)[][]): Promise<unknown[]> {
+    if (commands.length === 0) return [];
+    const replies = (await this.#redis.pipeline(commands).exec()) ?? [];
+    return replies.map(([error, reply]) => {
+      if (error) throw error;
+      return reply;
+    });
+  }
+}
+
+function bullStatesOf(state: TaskState): BullState[] {
+  if (state === 'waiting') return ['wait', 'prioritized'];
+  return [state === 'cancelled' ? 'failed' : state];
+}
+
+function hashOf(row: readonly (string | null)[]): TaskHash | undefined {
+  if (row[0] === null) return undefined;
+  return Object.fromEntries(LISTED_FIELDS.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
+}
+
+function matches(task: Task, filter: TaskFilter): boolean {
+  if (filter.state && task.state !== filter.state) return false;
+  if (filter.node && task.node !== filter.node) return false;
+  return Object.entries(filter.tags ?? {}).every(([name, value]) => task.tags[name] === value);
+}

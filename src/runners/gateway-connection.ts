@@ -1,0 +1,107 @@
+import { GatewayClient } from '@openclaw/gateway-client';
+import { PROTOCOL_VERSION } from '@openclaw/gateway-protocol/version';
+import { z } from 'zod';
+import { messageOf } from '../domain/errors.ts';
+
+const agentEvent = z.object({
+  runId: z.string(),
+  stream: z.string(),
+  data: z.record(z.string(), z.unknown()).default({}),
+});
+export type AgentEvent = z.infer<typeof agentEvent>;
+
+const hello = z.object({ server: z.object({ version: z.string(), bootId: z.string().optional() }) });
+
+/** What the gateway said of itself when it accepted the connection. `bootId` changes with each start of the gateway. */
+export interface GatewayHello {
+  readonly version: string;
+  readonly bootId: string | undefined;
+}
+
+/**
+ * One connection to the node's gateway, kept up by the official client. Callers wait for {@link ready}, then send
+ * requests on {@link client}; a request whose connection drops rejects, and the caller decides whether to send it again.
+ */
+export class GatewayConnection {
+  readonly client: GatewayClient;
+  readonly #listeners = new Map<string, (event: AgentEvent) => void>();
+  readonly #waiting = new Set<() => void>();
+  #hello: GatewayHello | undefined;
+  #lastError: string | undefined;
+
+  constructor(options: { url: string; token: string | undefined; displayName: string }) {
+    this.client = new GatewayClient({
+      url: options.url,
+      ...(options.token !== undefined && { token: options.token }),
+      clientDisplayName: options.displayName,
+      minProtocol: PROTOCOL_VERSION,
+      maxProtocol: PROTOCOL_VERSION,
+      onHelloOk: (message) => this.#connected(message),
+      onConnectError: (error) => {
+        this.#lastError = messageOf(error);
+      },
+      onReconnectPaused: (info) => {
+        this.#lastError = `gateway refused the connection (${JSON.stringify(info).slice(0, 200)})`;
+      },
+      onClose: (code, reason) => {
+        this.#hello = undefined;
+        this.#lastError ??= reason || `connection closed (${code})`;
+      },
+      onEvent: (frame) => this.#dispatch(frame.event, frame.payload),
+    });
+  }
+
+  start(): void {
+    this.client.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.client.stopAndWait({ timeoutMs: 1_000 }).catch(() => {});
+  }
+
+  /** The greeting of the present connection; undefined while there is none. */
+  get hello(): GatewayHello | undefined {
+    return this.#hello;
+  }
+
+  /** Why there is no connection, for people. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** Resolves with the greeting as soon as there is a connection; with undefined after `timeoutMs` or on abort. */
+  async ready(timeoutMs: number, signal?: AbortSignal): Promise<GatewayHello | undefined> {
+    if (this.#hello || signal?.aborted) return this.#hello;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      signal?.addEventListener('abort', done, { once: true });
+      this.#waiting.add(done);
+    });
+    return this.#hello;
+  }
+
+  /** Hands the run's events to `listener` until the returned function is called. */
+  listen(runId: string, listener: (event: AgentEvent) => void): () => void {
+    this.#listeners.set(runId, listener);
+    return () => this.#listeners.delete(runId);
+  }
+
+  #connected(message: unknown): void {
+    const parsed = hello.safeParse(message);
+    this.#hello = parsed.success ? { ...parsed.data.server, bootId: parsed.data.server.bootId } : undefined;
+    this.#lastError = parsed.success ? undefined : 'the gateway answered with a greeting that clawmesh does not know';
+    for (const done of this.#waiting) done();
+  }
+
+  #dispatch(event: string, payload: unknown): void {
+    if (event !== 'agent') return;
+    const parsed = agentEvent.safeParse(payload);
+    if (parsed.success) this.#listeners.get(parsed.data.runId)?.(parsed.data);
+  }
+}

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import type { Outcome } from '../domain/task.ts';
+import { taskError } from '../domain/task.ts';
+import { classifyError } from './classify.ts';
+import type { AgentEvent } from './gateway-connection.ts';
+import type { RunEvent } from './runner.ts';
+
+const usage = z.object({ input: z.number(), output: z.number(), total: z.number().optional() });
+
+/** The final answer to `agent`: a snapshot of the run with what it said and used. */
+const agentReply = z.object({
+  runId: z.string().optional(),
+  status: z.string(),
+  summary: z.string().optional(),
+  error: z.string().optional(),
+  result: z
+    .object({
+      payloads: z.array(z.object({ text: z.string().nullish() })).nullish(),
+      meta: z
+        .object({
+          aborted: z.boolean().optional(),
+          agentMeta: z
+            .object({
+              provider: z.string().nullish(),
+              model: z.string().nullish(),
+              usage: usage.nullish().catch(null),
+            })
+            .nullish(),
+        })
+        .nullish(),
+    })
+    .nullish(),
+});
+
+/** Whether the gateway says that this run is still going on. */
+export function isInFlight(reply: unknown): boolean {
+  const parsed = agentReply.safeParse(reply);
+  return parsed.success && (parsed.data.status === 'in_flight' || parsed.data.status === 'accepted');
+}
+
+/** Whether an answer to `agent.wait` is the run's end and not just the end of the wait. */
+export function isTerminalWait(reply: unknown): boolean {
+  const parsed = z.object({ status: z.string(), endedAt: z.number().optional() }).safeParse(reply);
+  if (!parsed.success) return false;
+  const { status, endedAt } = parsed.data;
+  return status === 'ok' || status === 'error' || (status === 'timeout' && endedAt !== undefined);
+}
+
+/** The outcome in a final answer to `agent`. */
+export function gatewayOutcome(reply: unknown, runId: string, durationMs: number): Outcome {
+  const parsed = agentReply.safeParse(reply);
+  if (!parsed.success) {
+    return { ok: false, error: taskError('unknown', 'the gateway answered in a form that clawmesh does not know') };
+  }
+  const { status, result, error, summary } = parsed.data;
+  if (status === 'timeout')
+    return { ok: false, error: taskError('timeout', error ?? 'OpenClaw gave up at its deadline') };
+  if (status !== 'ok') return { ok: false, error: classifyError(error ?? summary ?? status) };
+  if (result?.meta?.aborted) return { ok: false, error: taskError('cancelled', 'the run was aborted in OpenClaw') };
+  const meta = result?.meta?.agentMeta;
+  const texts = (result?.payloads ?? []).flatMap(({ text }) => (text ? [text] : []));
+  return {
+    ok: true,
+    result: {
+      text: texts.join('\n\n'),
+      usage: meta?.usage
+        ? {
+            input: meta.usage.input,
+            output: meta.usage.output,
+            total: meta.usage.total ?? meta.usage.input + meta.usage.output,
+          }
+        : null,
+      model: meta?.model ? [meta.provider, meta.model].filter(Boolean).join('/') : null,
+      runId,
+      durationMs,
+    },
+  };
+}
+
+/** What a gateway event means to somebody who watches the task; undefined for the many that mean nothing. */
+export function describeEvent({ stream, data }: AgentEvent): RunEvent[] {
+  const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
+  if (stream === 'usage' && typeof data.outputTokens === 'number') {
+    return [{ type: 'progress', note: 'answering', tokens: data.outputTokens }];
+  }
+  if (stream === 'tool') {
+    const name = text('name') ?? text('toolName') ?? 'tool';
+    const phase = text('phase') ?? 'start';
+    const events: RunEvent[] = [{ type: 'log', text: `tool ${name}: ${phase}` }];
+    return phase === 'start' ? [...events, { type: 'progress', note: `tool ${name}`, tokens: null }] : events;
+  }
+  if (stream === 'lifecycle') {
+    const phase = text('phase');
+    if (phase === 'start') return [{ type: 'log', text: 'run started' }];
+    if (phase === 'model' && text('model'))
+      return [{ type: 'log', text: `model ${text('provider')}/${text('model')}` }];
+    if (phase === 'error') return [{ type: 'log', text: `run failed: ${text('error') ?? 'no reason given'}` }];
+    if (phase === 'end') return [{ type: 'log', text: 'run ended' }];
+  }
+  return [];
+}

@@ -1,0 +1,45 @@
+import type { OpenClawMode } from '../domain/node.ts';
+import type { Outcome, TaskSpec } from '../domain/task.ts';
+
+/** One attempt to be run. */
+export interface RunRequest {
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly handovers: number;
+  readonly nodeId: string;
+  readonly spec: TaskSpec;
+  /** The attempt's deadline, ms from now. The caller enforces it through the signal; it's passed on to OpenClaw. */
+  readonly timeoutMs: number;
+}
+
+/** Something a run reports while it goes on. */
+export type RunEvent =
+  | { readonly type: 'log'; readonly text: string }
+  /** `tokens`: used so far, where known. */
+  | { readonly type: 'progress'; readonly note: string; readonly tokens: number | null };
+
+/** What is known of the OpenClaw behind a runner. */
+export interface RunnerHealth {
+  readonly version: string | null;
+  readonly healthy: boolean;
+  /** Why it isn't healthy, for people. */
+  readonly reason: string | null;
+}
+
+/** Runs tasks through OpenClaw. */
+export interface Runner {
+  readonly mode: OpenClawMode;
+  /**
+   * Runs the task to its end and tells how it ended; never throws. When `signal` aborts, the run is stopped for real
+   * (gateway abort, process group killed) before the promise settles, and the outcome counts for nothing.
+   */
+  run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome>;
+  /** Looks at OpenClaw; may take seconds. */
+  health(): Promise<RunnerHealth>;
+  close(): Promise<void>;
+}
+
+/** Stable name of a run: the same task and attempt always get it, whoever runs them, however often they are submitted. */
+export function runKey(request: RunRequest): string {
+  return `clawmesh-${request.taskId}-${request.attempt}${request.handovers > 0 ? `-h${request.handovers}` : ''}`;
+}

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ERROR_KINDS, type ErrorKind, type Outcome, taskError } from '../domain/task.ts';
+import { parseDuration } from '../domain/units.ts';
+import { type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
+
+const ECHO_MS = 50;
+
+/** Runs no OpenClaw: `sleep <duration>` takes that long, `fail <kind>` fails so, anything else is echoed after 50 ms. */
+export class SimulateRunner implements Runner {
+  readonly mode = 'simulate';
+
+  async run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome> {
+    const startedAt = performance.now();
+    const message = request.spec.message.trim();
+    const failure = /^fail (\w+)$/.exec(message)?.[1];
+    if (failure && isErrorKind(failure)) return { ok: false, error: taskError(failure, `simulated ${failure}`) };
+
+    const pause = parseDuration(/^sleep (.+)$/.exec(message)?.[1] ?? '');
+    onEvent({ type: 'progress', note: 'simulated run', tokens: null });
+    try {
+      await sleep(pause ?? ECHO_MS, undefined, { signal });
+    } catch {
+      return { ok: false, error: taskError('cancelled', 'stopped') };
+    }
+    const durationMs = Math.round(performance.now() - startedAt);
+    const text = request.spec.message;
+    return { ok: true, result: { text, usage: null, model: 'simulate', runId: runKey(request), durationMs } };
+  }
+
+  async health(): Promise<RunnerHealth> {
+    return { version: null, healthy: true, reason: null };
+  }
+
+  async close(): Promise<void> {}
+}
+
+function isErrorKind(text: string): text is ErrorKind {
+  return (ERROR_KINDS as readonly string[]).includes(text);
+}
