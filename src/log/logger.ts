@@ -14,6 +14,7 @@ export function createLogger(options: { level: string; format: 'json' | 'pretty'
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'nodeId,incarnation',
     singleLine: true,
+    errorLikeObjectKeys: [],
   });
   return pino(settings, stream);
 }

@@ -40,6 +40,7 @@ export class AttemptRun {
   #validUntil: number;
   #lines: string[] = [];
   #progress: TaskProgress | undefined;
+  #flushTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AttemptRunOptions) {
     this.claim = options.claim;
@@ -70,7 +71,6 @@ export class AttemptRun {
     this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
     const startedAt = performance.now();
     const deadline = setTimeout(() => this.stop('deadline'), timeoutMs);
-    const flusher = setInterval(() => void this.#flush(), LOG_INTERVAL_MS);
     const request = {
       taskId: claim.taskId,
       attempt: claim.attempt,
@@ -81,8 +81,8 @@ export class AttemptRun {
     };
     const outcome = await runner.run(request, this.#abort.signal, (event) => this.#record(event));
     clearTimeout(deadline);
-    clearInterval(flusher);
-    await this.#flush();
+    clearTimeout(this.#flushTimer);
+    if (this.#flushTimer) await this.#flush();
     const ranMs = Math.round(performance.now() - startedAt);
     return this.#settle(outcome, timeoutMs, ranMs);
   }
@@ -136,6 +136,7 @@ export class AttemptRun {
 
   #record(event: RunEvent): void {
     const at = new Date().toISOString();
+    this.#flushTimer ??= setTimeout(() => void this.#flush(), LOG_INTERVAL_MS);
     if (event.type === 'log') {
       this.#lines.push(`${at} ${event.text}`);
       return;
@@ -144,6 +145,7 @@ export class AttemptRun {
   }
 
   async #flush(): Promise<void> {
+    this.#flushTimer = undefined;
     if (this.#lines.length === 0 && !this.#progress) return;
     const lines = this.#lines;
     const progress = this.#progress;

@@ -57,6 +57,8 @@ export class NodeLife {
   readonly #renewal: Renewal;
   #clockOffset: number;
   #draining = false;
+  /** Whether every gate is open; worked out anew whenever something that gates look at has changed. */
+  #open = false;
 
   private constructor(options: NodeLifeOptions, incarnation: number, redisTime: number) {
     this.#options = options;
@@ -107,6 +109,7 @@ export class NodeLife {
   /** Takes nothing new, waits for the runs, hands back what does not end in `drainTimeoutMs` or once `hurry` resolves. */
   async drain(drainTimeoutMs: number, hurry: Promise<void>): Promise<void> {
     this.#draining = true;
+    this.#open = false;
     this.#log.info({ running: this.#runs().length }, 'draining');
     // Neither may hold up the stop when Redis is away.
     void this.#beat().catch(() => {});
@@ -142,7 +145,7 @@ export class NodeLife {
       queue,
       concurrency,
       log: this.#log,
-      gatesOpen: () => this.#gates().every((gate) => gate.open),
+      gatesOpen: () => this.#open,
       onFenced: this.#markFenced,
       createRun: (claim: Claim, mayFetchNext) =>
         new AttemptRun({
@@ -178,6 +181,7 @@ export class NodeLife {
 
   async #gatesChanged(): Promise<void> {
     const closed = this.#gates().filter((gate) => !gate.open);
+    this.#open = closed.length === 0;
     for (const { name, reason } of closed) this.#log.warn({ gate: name, reason }, 'gate closed');
     try {
       await Promise.all(this.#loops.map((loop) => loop.gatesChanged()));

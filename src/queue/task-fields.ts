@@ -21,8 +21,12 @@ export const storedSpec = z.object({
 });
 export type StoredSpec = z.infer<typeof storedSpec>;
 
-/** Field `cm:result`. */
+/** The lock token of the claim that ended the task, inside its result or error; a report that is sent twice knows itself. */
+const endedBy = { by: z.string().optional() };
+
+/** Field `returnvalue` of a completed task. */
 export const storedResult = z.object({
+  ...endedBy,
   text: z.string(),
   usage: z.object({ input: z.number(), output: z.number(), total: z.number() }).nullable(),
   model: z.string().nullable(),
@@ -32,6 +36,7 @@ export const storedResult = z.object({
 
 /** Field `cm:error`. */
 export const storedError = z.object({
+  ...endedBy,
   kind: z.enum(ERROR_KINDS),
   message: z.string(),
   retryable: z.boolean(),

@@ -56,7 +56,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     finishedAt: isoOrNull(hash.finishedOn),
     delayedUntil: state === 'delayed' && delay ? isoTime(delayStart(hash, history) + delay) : null,
     progress: readField(storedProgress, hash.progress) ?? null,
-    result: readField(storedResult, hash['cm:result']) ?? null,
+    result: readField(storedResult, hash.returnvalue) ?? null,
     error,
     history,
   };

@@ -46,7 +46,10 @@ function printPools(out: Output, { pools }: Snapshot): void {
     counts.paused ? `${pool} (paused)` : pool,
     ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed].map(String),
   ]);
-  if (rows.length === 0) return out.note('\nnothing was ever queued; try: clawmesh enqueue "hello" --wait');
+  if (rows.length === 0) {
+    out.note('\nnothing was ever queued; try: clawmesh enqueue "hello" --wait');
+    return;
+  }
   out.line();
   out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED'], rows);
 }

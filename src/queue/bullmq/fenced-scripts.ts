@@ -7,14 +7,20 @@ const bullScripts = z
   .object({ moveToActive: rawScript, moveToFinished: rawScript, moveToDelayed: rawScript })
   .parse(createRequire(import.meta.url)('bullmq/dist/cjs/scripts/index.js'));
 
-/**
- * BullMQ locks the task it fetches after a completion with the token of the completed one. Every claim of ours has a
- * token of its own, so that a zombie's report can never pass for a later claim of the same task.
- */
-const NEXT_TOKEN_PATCH = {
-  from: "local token = opts['token']",
-  to: "local token = opts['token']; opts['token'] = ARGV[#ARGV - 4]",
-};
+/** Changes to BullMQ's moveToFinished; each must fit exactly once, or clawmesh does not start. */
+const FINISH_PATCHES: readonly { readonly from: string; readonly to: string }[] = [
+  {
+    // BullMQ locks the task it fetches after a completion with the token of the completed one. Every claim of ours has
+    // a token of its own, so that a zombie's report can never pass for a later claim of the same task.
+    from: "local token = opts['token']",
+    to: "local token = opts['token']; opts['token'] = ARGV[#ARGV - 4]",
+  },
+  {
+    // BullMQ copies the result into its event stream of 10,000 entries; results of 1 MiB would make that 10 GB.
+    from: '"jobId", jobId, ARGV[3], ARGV[4], "prev", "active")',
+    to: '"jobId", jobId, ARGV[3], ARGV[5] == "completed" and \'""\' or ARGV[4], "prev", "active")',
+  },
+];
 
 /**
  * BullMQ's scripts for claim, completion and retry with a prelude of ours in front, so that fencing, Redis time and the
@@ -23,16 +29,12 @@ const NEXT_TOKEN_PATCH = {
  */
 export const fencedScripts = {
   claim: fenced('claim', bullScripts.moveToActive.content),
-  finish: fenced('finish', patchOnce(bullScripts.moveToFinished.content)),
+  finish: fenced('finish', FINISH_PATCHES.reduce(patchOnce, bullScripts.moveToFinished.content)),
   retry: fenced('retry', bullScripts.moveToDelayed.content),
 };
 
-/** How many of BullMQ's arguments are keys; ours go behind them. */
-export const bullKeyCounts = {
-  claim: bullScripts.moveToActive.keys,
-  finish: bullScripts.moveToFinished.keys,
-  retry: bullScripts.moveToDelayed.keys,
-};
+/** How many of BullMQ's arguments to moveToDelayed are keys; ours go behind them. */
+export const retryKeyCount = bullScripts.moveToDelayed.keys;
 
 /** The text of BullMQ's that is wrapped, for the test that pins it. */
 export const wrappedText = Object.values(bullScripts)
@@ -43,9 +45,9 @@ function fenced(prelude: string, bullScript: string): Script {
   return new Script(`${prelude}:fenced`, `${readLua(`${prelude}.prelude`)}\n${bullScript}`);
 }
 
-function patchOnce(lua: string): string {
-  if (lua.split(NEXT_TOKEN_PATCH.from).length !== 2) {
+function patchOnce(lua: string, patch: { from: string; to: string }): string {
+  if (lua.split(patch.from).length !== 2) {
     throw new Error("bullmq's moveToFinished is not the one clawmesh was built for; install the pinned bullmq version");
   }
-  return lua.replace(NEXT_TOKEN_PATCH.from, NEXT_TOKEN_PATCH.to);
+  return lua.replace(patch.from, patch.to);
 }

@@ -1,11 +1,13 @@
-import { type MinimalJob, RedisConnection, RedisQueueBackend, type WorkerOptions } from 'bullmq';
+import { RedisConnection, RedisQueueBackend, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
+import type { TaskError, TaskResult } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { bullKeyCounts, fencedScripts } from './fenced-scripts.ts';
+import { readField } from '../task-fields.ts';
+import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
 
 /** What BullMQ answers when asked for a task. Times are Redis time, ms. */
 export interface FetchReply {
@@ -22,12 +24,22 @@ export interface Retention {
   readonly failedMs: number;
 }
 
-const fetchReply = z.tuple([
-  z.union([z.array(z.string()), z.literal(0), z.null()]),
-  z.union([z.string(), z.number(), z.null()]),
-  z.coerce.number(),
-  z.coerce.number(),
-]);
+/** The keys of BullMQ's moveToActive, in its order; moveToFinished begins with all but the last. */
+const FETCH_KEYS = [
+  'wait',
+  'active',
+  'prioritized',
+  'events',
+  'stalled',
+  'limiter',
+  'delayed',
+  'paused',
+  'meta',
+  'pc',
+  'marker',
+] as const;
+
+const NOTHING: FetchReply = { task: undefined, limitedForMs: 0, nextDueAt: 0 };
 
 /** Result code of our preludes: the incarnation is not the node's current one. */
 const FENCED = -20;
@@ -45,6 +57,7 @@ type JobArguments = (string | number | boolean | Buffer)[];
  */
 export class PoolBackend extends RedisQueueBackend {
   readonly #redis: Redis;
+  readonly #fetchKeys: readonly string[];
   readonly #keys: MeshKeys;
   readonly #owner: Incarnation;
   readonly #retention: Retention;
@@ -72,6 +85,7 @@ export class PoolBackend extends RedisQueueBackend {
     } satisfies Partial<WorkerOptions>;
     super(connection, pool, keyMap, toKey, workerOptions as unknown as WorkerOptions, blocking);
     this.#redis = options.redis;
+    this.#fetchKeys = FETCH_KEYS.map(toKey);
     this.#keys = keys;
     this.#owner = options.owner;
     this.#retention = options.retention;
@@ -80,12 +94,10 @@ export class PoolBackend extends RedisQueueBackend {
 
   /** Takes the next task, locked with `token`, if there is one. @throws ClawmeshError `fenced`. */
   async claim(token: string): Promise<FetchReply> {
-    const { keys } = this.queue;
-    const bullKeys = ['wait', 'active', 'prioritized', 'events', 'stalled', 'limiter', 'delayed', 'paused', 'meta'];
     const reply = await fencedScripts.claim.run(
       this.#redis,
-      [...[...bullKeys, 'pc', 'marker'].map((name) => keys[name] as string), this.#keys.incarnations],
-      [keys[''] as string, 0, this.#claimOptions(token), ...this.#ownerArguments()],
+      [...this.#fetchKeys, this.#keys.incarnations],
+      [this.queue.keys[''] as string, 0, this.#claimOptions(token), ...this.#ownerArguments()],
     );
     return this.#fetched(reply);
   }
@@ -97,43 +109,75 @@ export class PoolBackend extends RedisQueueBackend {
    */
   async finish(
     claim: Claim,
-    end: { status: 'completed' | 'failed'; reason: string; fields: Record<string, string> },
+    end: { status: 'completed' | 'failed'; reason: string; detail: TaskResult | TaskError },
     nextToken: string | undefined,
   ): Promise<FetchReply> {
     const completed = end.status === 'completed';
     const keepMs = completed ? this.#retention.completedMs : this.#retention.failedMs;
-    const job = { id: claim.taskId, opts: { attempts: claim.maxAttempts } } as unknown as MinimalJob;
-    const bull = this.moveToFinishedArgs(
-      job,
-      completed ? JSON.stringify(end.reason) : end.reason,
-      completed ? 'returnvalue' : 'failedReason',
-      { age: Math.ceil(keepMs / 1000) },
-      end.status,
-      claim.token,
-      0,
-      nextToken !== undefined,
-      { ...end.fields, 'cm:finishedBy': claim.token },
-    ) as JobArguments;
+    const detail = JSON.stringify({ ...end.detail, by: claim.token });
     const { key } = claim.spec;
-    const [keys, args] = splitArguments(bull, bullKeyCounts.finish);
-    const reply = await fencedScripts.finish.run(
-      this.#redis,
-      [...keys, this.#keys.idempotency(key ?? ''), this.#keys.incarnations],
-      [...args, nextToken ?? '', claim.token, key === undefined ? 0 : keepMs, ...this.#ownerArguments()],
-    );
+    const args = [
+      claim.taskId,
+      0, // the time, set by the prelude
+      completed ? 'returnvalue' : 'failedReason',
+      completed ? detail : end.reason,
+      end.status,
+      nextToken === undefined ? 0 : 1,
+      this.queue.keys[''] as string,
+      this.#finishOptions(claim),
+      completed ? '' : packer.pack(['cm:error', detail]),
+      nextToken ?? '',
+      claim.token,
+      key === undefined ? 0 : keepMs,
+      this.#owner.nodeId,
+      this.#owner.incarnation,
+    ];
+    const reply = await fencedScripts.finish.run(this.#redis, this.#finishKeys(claim, end.status), args);
+    if (typeof reply === 'number' && CLAIM_GONE.has(reply) && (await this.#endedBy(claim))) return NOTHING;
     return this.#fetched(reply, claim);
   }
 
   /** Puts the task back for another attempt after `delayMs`. @throws as {@link finish}. */
   async retry(claim: Claim, delayMs: number, reason: string): Promise<void> {
     const bull = this.moveToDelayedArgs(claim.taskId, 0, claim.token, delayMs) as JobArguments;
-    const [keys, args] = splitArguments(bull, bullKeyCounts.retry);
+    const [keys, args] = splitArguments(bull, retryKeyCount);
     const reply = await fencedScripts.retry.run(
       this.#redis,
       [...keys, this.#keys.incarnations],
       [...args, reason, ...this.#ownerArguments()],
     );
     this.#fetched(reply, claim);
+  }
+
+  #finishKeys(claim: Claim, status: 'completed' | 'failed'): string[] {
+    const task = this.#keys.task(claim.pool, claim.taskId);
+    return [
+      ...this.#fetchKeys.slice(0, 10),
+      this.queue.keys[status] as string,
+      task,
+      this.#keys.pool(claim.pool, `metrics:${status}`),
+      this.queue.keys.marker as string,
+      claim.spec.key === undefined ? task : this.#keys.idempotency(claim.spec.key),
+      this.#keys.incarnations,
+    ];
+  }
+
+  /** BullMQ's options of an ending: who has the lock, and how the next task is claimed. Retention is the sweep's work. */
+  #finishOptions(claim: Claim): Buffer {
+    return packer.pack({
+      token: claim.token,
+      name: this.#owner.nodeId,
+      keepJobs: { count: -1 },
+      lockDuration: this.#visibilityTimeoutMs,
+      attempts: claim.maxAttempts,
+      maxMetricsSize: '',
+    });
+  }
+
+  /** Whether this very claim has ended the task before: the first answer got lost, and the report was sent again. */
+  async #endedBy(claim: Claim): Promise<boolean> {
+    const fields = await this.#redis.hmget(this.#keys.task(claim.pool, claim.taskId), 'returnvalue', 'cm:error');
+    return fields.some((text) => readField(z.object({ by: z.string() }), text)?.by === claim.token);
   }
 
   /** BullMQ's claiming options: the lock's value and life (ms), and who has the task. */
@@ -155,8 +199,11 @@ export class PoolBackend extends RedisQueueBackend {
     if (typeof reply === 'number' && reply < 0) {
       throw new Error(`BullMQ refused with code ${reply} for task ${claim?.taskId}`);
     }
-    if (!Array.isArray(reply)) return { task: undefined, limitedForMs: 0, nextDueAt: 0 };
-    const [fields, id, limitedForMs, nextDueAt] = fetchReply.parse(reply);
+    if (!Array.isArray(reply)) return NOTHING;
+    // BullMQ's own form, [hash as a flat list or 0, id, rate limit, next due time]; read by hand on the hot path.
+    const [fields, id, limit, due] = reply as [string[] | 0, string, unknown, unknown];
+    const limitedForMs = Number(limit);
+    const nextDueAt = Number(due);
     if (!Array.isArray(fields)) return { task: undefined, limitedForMs, nextDueAt };
     return { task: { id: String(id), fields: pairsToMap(fields) }, limitedForMs, nextDueAt };
   }

@@ -79,10 +79,10 @@ export class PoolConsumer implements PoolQueue {
     }
     const settled = outcome.ok ? 'completed' : 'failed';
     const end = outcome.ok
-      ? { status: settled, reason: '', fields: { 'cm:result': JSON.stringify(outcome.result) } }
-      : { status: settled, reason: outcome.error.message, fields: { 'cm:error': JSON.stringify(outcome.error) } };
+      ? { reason: '', detail: outcome.result }
+      : { reason: outcome.error.message, detail: outcome.error };
     const nextToken = fetchNext ? this.#nextToken() : undefined;
-    const reply = await this.#backend.finish(claim, { ...end, status: settled }, nextToken);
+    const reply = await this.#backend.finish(claim, { status: settled, ...end }, nextToken);
     return { settled, next: nextToken === undefined ? undefined : await this.#take(reply, nextToken) };
   }
 

@@ -7,18 +7,13 @@
   ARGV[last - 3] lock token   ARGV[last - 2] lifetime of the idempotency key (ms; 0: the task has none)
   ARGV[last - 1] node id   ARGV[last] incarnation     BullMQ's ARGV[2] is the time (ms)
 
-  Result: -20 if fenced, 0 if this very claim had already finished the task (the first answer got lost), else what BullMQ
-  answers
+  Result: -20 if fenced, else what BullMQ answers
 ]]
 --- @include now
 if redis.call('HGET', KEYS[#KEYS], ARGV[#ARGV - 1]) ~= ARGV[#ARGV] then
   return -20
 end
-if redis.call('GET', KEYS[12] .. ':lock') == ARGV[#ARGV - 3] then
-  if ARGV[#ARGV - 2] ~= '0' then
-    redis.call('PEXPIRE', KEYS[#KEYS - 1], ARGV[#ARGV - 2])
-  end
-elseif redis.call('HGET', KEYS[12], 'cm:finishedBy') == ARGV[#ARGV - 3] then
-  return 0
+if ARGV[#ARGV - 2] ~= '0' and redis.call('GET', KEYS[12] .. ':lock') == ARGV[#ARGV - 3] then
+  redis.call('PEXPIRE', KEYS[#KEYS - 1], ARGV[#ARGV - 2])
 end
 ARGV[2] = string.format('%.0f', redisNow())

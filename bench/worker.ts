@@ -1,0 +1,104 @@
+import { parseArgs } from 'node:util';
+import { Worker } from 'bullmq';
+import { configSchema } from '../src/config/schema.ts';
+import { createLogger } from '../src/log/logger.ts';
+import { NodeLife } from '../src/node/node-life.ts';
+import { PoolConsumer } from '../src/queue/bullmq/pool-consumer.ts';
+import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
+import { MeshKeys } from '../src/redis/keys.ts';
+import { NodeRegistry } from '../src/registry/node-registry.ts';
+import type { Runner } from '../src/runners/runner.ts';
+
+// One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing. It tells its parent
+// when each task started (latency runs) or when the last of `--tasks` ended (throughput runs).
+const { values } = parseArgs({
+  options: {
+    kind: { type: 'string', default: 'clawmesh' },
+    url: { type: 'string', default: '' },
+    mesh: { type: 'string', default: 'bench' },
+    concurrency: { type: 'string', default: '1' },
+    tasks: { type: 'string', default: '0' },
+  },
+});
+const concurrency = Number(values.concurrency);
+const total = Number(values.tasks);
+const config = configSchema.parse({ mesh: values.mesh, redis: { url: values.url }, openclaw: { mode: 'simulate' } });
+const keys = new MeshKeys({ prefix: 'clawmesh', mesh: values.mesh });
+
+let started = 0;
+let ended = 0;
+let firstAt = 0;
+function onStart(id: string): void {
+  if (started++ === 0) firstAt = performance.now();
+  if (total === 0) process.send?.({ type: 'started', id, at: performance.timeOrigin + performance.now() });
+}
+function onEnd(): void {
+  if (++ended === total) process.send?.({ type: 'done', ms: performance.now() - firstAt });
+}
+
+if (values.kind === 'raw') await startRaw();
+else await startNode();
+process.send?.({ type: 'ready' });
+
+async function startRaw(): Promise<void> {
+  const url = new URL(values.url);
+  const worker = new Worker(
+    'default',
+    async (job) => {
+      onStart(job.id ?? '');
+      return '';
+    },
+    { connection: { host: url.hostname, port: Number(url.port) }, prefix: keys.bullPrefix, concurrency },
+  );
+  worker.on('completed', onEnd);
+  await worker.waitUntilReady();
+}
+
+async function startNode(): Promise<void> {
+  const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
+  const redis = connectRedis(target, 'daemon', 'bench');
+  await openRedis(redis, target);
+  const runner: Runner = {
+    mode: 'simulate',
+    run: async (request) => {
+      onStart(request.taskId);
+      // The report follows at once; its answer is counted like BullMQ's `completed` event, one round trip later.
+      return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
+    },
+    health: async () => ({ version: null, healthy: true, reason: null }),
+    close: async () => {},
+  };
+  await NodeLife.begin({
+    nodeId: 'bench-1',
+    config,
+    settings: { pools: { default: concurrency }, drainTimeout: 1_000 },
+    configDigest: '',
+    version: '0',
+    registry: new NodeRegistry(redis, keys),
+    runner,
+    log: createLogger({ level: 'warn', format: 'json' }),
+    openQueue: async (pool, owner, clockOffset) => {
+      const blocking = connectRedis(target, 'blocking', 'bench:wait');
+      await openRedis(blocking, target);
+      const consumer = new PoolConsumer({
+        pool,
+        owner,
+        keys,
+        redis,
+        blocking,
+        visibilityTimeoutMs: config.queue.visibilityTimeout,
+        retention: { completedMs: config.queue.keep.completed, failedMs: config.queue.keep.failed },
+        backoff: config.queue.backoff,
+        clockOffset,
+      });
+      const report = consumer.report.bind(consumer);
+      consumer.report = async (...args) => {
+        const settled = await report(...args);
+        onEnd();
+        return settled;
+      };
+      return consumer;
+    },
+  });
+}
+process.on('SIGINT', () => process.exit(0));
