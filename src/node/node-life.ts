@@ -21,6 +21,8 @@ import { Renewal } from './renewal.ts';
 const GATES = [draining, openclawHealth, openclawVersion];
 /** Lapsed claims are the last resort; looking for them this often costs one script per pool, ms. */
 const SWEEP_INTERVAL_MS = 5_000;
+/** 200 tasks per pool, state and round of every node keep up with some 10 tasks a second per node, ms. */
+const JANITOR_INTERVAL_MS = 20_000;
 
 export interface NodeLifeOptions {
   readonly nodeId: string;
@@ -54,6 +56,7 @@ export class NodeLife {
   readonly #watch: OpenClawWatch;
   readonly #heartbeat: Periodic;
   readonly #sweep: Periodic;
+  readonly #janitor: Periodic;
   readonly #renewal: Renewal;
   #clockOffset: number;
   #draining = false;
@@ -78,6 +81,7 @@ export class NodeLife {
     });
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
     this.#sweep = new Periodic({ intervalMs: SWEEP_INTERVAL_MS, work: () => this.#requeueLapsed(), onError });
+    this.#janitor = new Periodic({ intervalMs: JANITOR_INTERVAL_MS, work: () => this.#removeExpired(), onError });
     this.#renewal = new Renewal({
       loops: this.#loops,
       visibilityTimeoutMs: queue.visibilityTimeout,
@@ -100,6 +104,7 @@ export class NodeLife {
     }
     life.#renewal.start();
     life.#sweep.start();
+    life.#janitor.start();
     for (const loop of life.#loops) loop.start();
     const { mode } = options.runner;
     life.#log.info({ pools: options.settings.pools, mode, configDigest: options.configDigest }, 'node is up');
@@ -131,6 +136,7 @@ export class NodeLife {
     this.#watch.stop();
     this.#renewal.stop();
     void this.#sweep.stop();
+    void this.#janitor.stop();
     void this.#heartbeat.stop();
     await Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle())));
     if (reason !== 'fenced') await this.#beat('stopped').catch(() => {});
@@ -228,6 +234,13 @@ export class NodeLife {
       for (const taskId of await loop.queue.requeueLapsed()) {
         this.#log.warn({ taskId, reason: 'visibility-timeout' }, 'claim lapsed, task put back');
       }
+    }
+  }
+
+  async #removeExpired(): Promise<void> {
+    for (const loop of this.#loops) {
+      const removed = await loop.queue.removeExpired();
+      if (removed > 0) this.#log.debug({ pool: loop.queue.pool, removed }, 'expired tasks removed');
     }
   }
 

@@ -29,5 +29,7 @@ export interface PoolQueue {
   renew(claims: readonly Claim[]): Promise<Claim[]>;
   /** Puts back every task whose claim lapsed; answers their ids. */
   requeueLapsed(): Promise<string[]>;
+  /** Removes ended tasks that were kept long enough, some at a time; answers how many. */
+  removeExpired(): Promise<number>;
   close(): Promise<void>;
 }

@@ -16,6 +16,9 @@ const LOG_LINES = 1_000;
 /** Active tasks looked at per sweep script: about 2 ms of Redis time (FACTS.md). */
 const SWEEP_WINDOW = 500;
 
+/** Expired tasks removed per script: a few ms of Redis time. */
+const REMOVE_BATCH = 200;
+
 export interface PoolConsumerOptions {
   readonly pool: string;
   readonly owner: Incarnation;
@@ -137,6 +140,16 @@ export class PoolConsumer implements PoolQueue {
       index = next;
     } while (index > 0);
     return requeued;
+  }
+
+  async removeExpired(): Promise<number> {
+    const now = Date.now() + this.#options.clockOffset();
+    const { completedMs, failedMs } = this.#options.retention;
+    const removed = [
+      await this.#backend.cleanJobsByState('completed', now - completedMs, REMOVE_BATCH),
+      await this.#backend.cleanJobsByState('failed', now - failedMs, REMOVE_BATCH),
+    ];
+    return removed.flat().length;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,53 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { formatDuration, formatSize, humanDuration, parseDuration, parseSize } from '../../src/domain/units.ts';
+
+describe('durations', () => {
+  it.each([
+    ['500ms', 500],
+    ['30s', 30_000],
+    ['1.5s', 1_500],
+    ['10m', 600_000],
+    ['2h', 7_200_000],
+    ['7d', 604_800_000],
+    ['0', 0],
+  ])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+  it.each(['5 parsecs', '', '10', '-5s', '1h30m', 's', 'Infinitys', '1e3s', '99999999999999999d'])(
+    '%j is none',
+    (text) => expect(parseDuration(text)).toBeUndefined(),
+  );
+
+  it('reads back whatever it writes', () => {
+    fc.assert(fc.property(fc.nat(), (ms) => parseDuration(formatDuration(ms)) === ms));
+  });
+
+  it('never throws and never gives a negative or fractional number', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const ms = parseDuration(text);
+        expect(ms === undefined || (Number.isSafeInteger(ms) && ms >= 0)).toBe(true);
+      }),
+    );
+  });
+
+  it.each([
+    [12, '12ms'],
+    [3_240, '3.2s'],
+    [59_700, '1m'],
+    [250_000, '4m 10s'],
+    [7_500_000, '2h 5m'],
+    [273_600_000, '3d 4h'],
+  ])('%d ms is %s for people', (ms, text) => expect(humanDuration(ms)).toBe(text));
+});
+
+describe('sizes', () => {
+  it('count in powers of ten, in any case of letters', () => {
+    expect([parseSize('5GB'), parseSize('500 mb'), parseSize('12B')]).toEqual([5e9, 5e8, 12]);
+    expect([parseSize('5 GiB'), parseSize('5'), parseSize('')]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('read back whatever they write', () => {
+    fc.assert(fc.property(fc.nat(), (bytes) => parseSize(formatSize(bytes)) === bytes));
+  });
+});

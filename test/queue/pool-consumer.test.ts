@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { tokenOwner } from '../../src/domain/claim.ts';
+import { taskError } from '../../src/domain/task.ts';
+import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { redisKinds, startRedis, type TestRedis } from '../support/test-redis.ts';
+
+describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
+  let server: TestRedis;
+  let mesh: TestMesh;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await startRedis(kind);
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `t${count++}`);
+  });
+  afterEach(() => mesh.close());
+
+  const enqueueOne = async (fields: Parameters<typeof newTask>[0] = {}) => {
+    const [enqueued] = await mesh.producer.enqueue([newTask(fields)]);
+    return enqueued as NonNullable<typeof enqueued>;
+  };
+  const events = async (id: string) => (await mesh.reader.get(id))?.history.map((entry) => entry.event);
+
+  it('gives a task to one node, with a lock that names node and incarnation', async () => {
+    const { id } = await enqueueOne({ message: 'do it', tags: { repo: 'x' } });
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(claim).toMatchObject({ taskId: id, attempt: 1, maxAttempts: 3, handovers: 0 });
+    expect(claim.spec).toMatchObject({ message: 'do it', tags: { repo: 'x' } });
+    const lock = await mesh.redis.get(`${mesh.keys.task('default', id)}:lock`);
+    expect(tokenOwner(lock ?? '')).toEqual({ nodeId: 'mac-1', incarnation: 1 });
+    expect(await mesh.reader.get(id)).toMatchObject({ state: 'active', node: 'mac-1' });
+  });
+
+  it('completes a task once and keeps its result', async () => {
+    const { id } = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(await node.report(claim, success, false)).toMatchObject({ settled: 'completed' });
+    const task = await mesh.reader.get(id);
+    expect(task).toMatchObject({ state: 'completed', node: 'mac-1', attempts: { made: 1, max: 3 } });
+    expect(task?.result?.text).toBe('done');
+    expect(task?.history.map(({ event, node: who, attempt }) => [event, who, attempt])).toEqual([
+      ['enqueued', null, null],
+      ['claimed', 'mac-1', 1],
+      ['completed', 'mac-1', 1],
+    ]);
+  });
+
+  it('takes a report twice, since the answer to the first may have been lost', async () => {
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await node.report(claim, success, false);
+    await expect(node.report(claim, success, false)).resolves.toMatchObject({ settled: 'completed' });
+  });
+
+  it('fetches the next task with the report, under a token of its own', async () => {
+    await enqueueOne();
+    const second = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    const { next } = await node.report(claim, success, true);
+    expect(next?.taskId).toBe(second.id);
+    expect(next?.token).not.toBe(claim.token);
+    expect(await mesh.redis.get(`${mesh.keys.task('default', second.id)}:lock`)).toBe(next?.token);
+  });
+
+  it('does not copy results into the event stream', async () => {
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const text = 'r'.repeat(100_000);
+    await node.report(await claimNext(node), { ok: true, result: { ...success.result, text } }, false);
+    const stream = JSON.stringify(await mesh.redis.xrange(mesh.keys.pool('default', 'events'), '-', '+'));
+    expect(stream.length).toBeLessThan(5_000);
+  });
+
+  it('retries what may end better, and remembers each attempt', async () => {
+    const { id } = await enqueueOne({ attempts: 2 });
+    const node = await mesh.node('mac-1');
+    const failure = { ok: false, error: taskError('provider', 'HTTP 500') } as const;
+    expect(await node.report(await claimNext(node), failure, false)).toMatchObject({ settled: 'retry' });
+    expect(await mesh.reader.get(id)).toMatchObject({ state: 'delayed', attempts: { made: 1, max: 2 } });
+    const again = await claimNext(node);
+    expect(again).toMatchObject({ taskId: id, attempt: 2 });
+    expect(await node.report(again, failure, false)).toMatchObject({ settled: 'failed' });
+    expect(await events(id)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'failed']);
+    expect(await mesh.reader.get(id)).toMatchObject({ error: { kind: 'provider' }, attempts: { made: 2 } });
+  });
+
+  it('fails at once what no attempt can mend', async () => {
+    const { id } = await enqueueOne({ attempts: 5 });
+    const node = await mesh.node('mac-1');
+    const failure = { ok: false, error: taskError('auth', 'HTTP 401') } as const;
+    expect(await node.report(await claimNext(node), failure, false)).toMatchObject({ settled: 'failed' });
+    expect(await mesh.reader.get(id)).toMatchObject({ state: 'failed', error: { kind: 'auth', retryable: false } });
+  });
+
+  it('hands a task back to the head of its pool without using up an attempt', async () => {
+    const first = await enqueueOne();
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(await node.handBack(claim, 'drain')).toBe(true);
+    const again = await claimNext(await mesh.node('mac-2'));
+    expect(again).toMatchObject({ taskId: first.id, attempt: 1, handovers: 1 });
+    expect(await events(first.id)).toEqual(['enqueued', 'claimed', 'handover', 'claimed']);
+    const [entry] = await mesh.redis.xrange(mesh.keys.handovers, '-', '+');
+    expect(entry?.[1]).toEqual(expect.arrayContaining(['taskId', first.id, 'from', 'mac-1', 'reason', 'drain']));
+    expect(await node.handBack(claim, 'drain')).toBe(false);
+  });
+
+  it('keeps the priority of a task that is handed back', async () => {
+    const urgent = await enqueueOne({ priority: 1 });
+    await enqueueOne({ priority: 2 });
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await node.handBack(claim, 'drain');
+    expect((await claimNext(node)).taskId).toBe(urgent.id);
+  });
+
+  it('serves 1 before 2, and 0 in order of arrival', async () => {
+    const two = await enqueueOne({ priority: 2 });
+    const one = await enqueueOne({ priority: 1 });
+    const node = await mesh.node('mac-1');
+    expect([(await claimNext(node)).taskId, (await claimNext(node)).taskId]).toEqual([one.id, two.id]);
+  });
+
+  it('refuses every change by a fenced incarnation', async () => {
+    await enqueueOne();
+    await enqueueOne();
+    const old = await mesh.node('mac-1');
+    const claim = await claimNext(old);
+    await mesh.node('mac-1');
+    const failure = { ok: false, error: taskError('provider', 'x') } as const;
+    await expect(old.claim()).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.report(claim, success, false)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.report(claim, failure, false)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.renew([claim])).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
+    expect(await mesh.reader.get(claim.taskId)).toMatchObject({ state: 'active' });
+  });
+
+  it('puts a task back whose claim lapsed, and refuses the late report', async () => {
+    const { id } = await enqueueOne();
+    const slow = await mesh.node('mac-1', { visibilityTimeoutMs: 1_000 });
+    const claim = await claimNext(slow);
+    expect(await slow.requeueLapsed()).toEqual([]);
+    await mesh.redis.pexpire(`${mesh.keys.task('default', id)}:lock`, 0);
+    const other = await mesh.node('mac-2');
+    expect(await other.requeueLapsed()).toEqual([id]);
+    expect(await slow.renew([claim])).toEqual([claim]);
+    await expect(slow.report(claim, success, false)).rejects.toMatchObject({ code: 'claim-lost' });
+    expect(await claimNext(other)).toMatchObject({ taskId: id, attempt: 1, handovers: 1 });
+    expect((await mesh.reader.get(id))?.history.at(-2)).toMatchObject({ event: 'handover', reason: 'visibility-timeout' });
+  });
+
+  it('finds every lapsed claim among many active tasks', async () => {
+    const node = await mesh.node('mac-1');
+    await mesh.producer.enqueue(Array.from({ length: 1_200 }, () => newTask()));
+    for (let i = 0; i < 1_200; i++) await claimNext(node);
+    const active = await mesh.redis.lrange(mesh.keys.pool('default', 'active'), 0, -1);
+    const lapsed = active.filter((_, index) => index % 3 === 0);
+    for (const id of lapsed) await mesh.redis.del(`${mesh.keys.task('default', id)}:lock`);
+    expect((await node.requeueLapsed()).sort()).toEqual(lapsed.sort());
+  });
+
+  it('queues one task for one idempotency key, however many ask at once', async () => {
+    const asked = await Promise.all(Array.from({ length: 20 }, () => mesh.producer.enqueue([newTask({ key: 'nightly' })])));
+    const ids = new Set(asked.flat().map(({ id }) => id));
+    expect(ids.size).toBe(1);
+    expect(asked.flat().filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+    expect((await mesh.reader.counts(['default'])).get('default')?.waiting).toBe(1);
+  });
+
+  it('remembers the idempotency key for as long as the ended task is kept', async () => {
+    const first = await enqueueOne({ key: 'k' });
+    expect(await mesh.redis.pttl(mesh.keys.idempotency('k'))).toBe(-1);
+    const node = await mesh.node('mac-1', { completedMs: 60_000 });
+    await node.report(await claimNext(node), success, false);
+    expect(await enqueueOne({ key: 'k' })).toEqual({ ...first, duplicate: true });
+    expect(await mesh.redis.pttl(mesh.keys.idempotency('k'))).toBeGreaterThan(50_000);
+  });
+
+  it('starts a delayed task when it is due', async () => {
+    const { id } = await enqueueOne({ delayMs: 300 });
+    expect(await mesh.reader.get(id)).toMatchObject({ state: 'delayed' });
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    const task = await mesh.reader.get(id);
+    expect(claim.taskId).toBe(id);
+    expect(claim.claimedAt - Date.parse(task?.enqueuedAt ?? '')).toBeGreaterThanOrEqual(300);
+  });
+
+  it('ends a blocked claim when it is interrupted, and still wakes somebody for the next task', async () => {
+    const node = await mesh.node('mac-1');
+    await node.claim();
+    const blocked = node.claim();
+    await node.interrupt();
+    expect(await blocked).toBeUndefined();
+    const other = await mesh.node('mac-2');
+    const { id } = await enqueueOne();
+    expect((await claimNext(other)).taskId).toBe(id);
+  });
+
+  it('keeps the newest log lines of a task and its latest progress', async () => {
+    const { id } = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await node.log(claim, Array.from({ length: 1_500 }, (_, index) => `line ${index}`), {
+      at: new Date().toISOString(),
+      note: 'tool bash',
+      tokens: 12,
+    });
+    const task = await mesh.reader.get(id);
+    expect(task?.progress).toMatchObject({ note: 'tool bash', tokens: 12 });
+    const lines = await mesh.reader.logs(task as NonNullable<typeof task>);
+    expect([lines.length, lines[0], lines.at(-1)]).toEqual([1_000, 'line 500', 'line 1499']);
+  });
+
+  it('removes ended tasks that were kept long enough', async () => {
+    const { id } = await enqueueOne();
+    const node = await mesh.node('mac-1', { completedMs: 1 });
+    await node.report(await claimNext(node), success, false);
+    await expect.poll(() => node.removeExpired()).toBe(1);
+    expect(await mesh.reader.get(id)).toBeUndefined();
+  });
+
+  it('fails what it can not read instead of getting stuck on it', async () => {
+    const { id } = await enqueueOne();
+    const next = await enqueueOne();
+    await mesh.redis.hset(mesh.keys.task('default', id), 'data', '{"v":9}');
+    const node = await mesh.node('mac-1');
+    expect((await claimNext(node)).taskId).toBe(next.id);
+    expect(await mesh.reader.get(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid' } });
+  });
+});

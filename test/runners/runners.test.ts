@@ -1,0 +1,185 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { classifyError } from '../../src/runners/classify.ts';
+import { ExecRunner, parseVersion } from '../../src/runners/exec.ts';
+import { execOutcome } from '../../src/runners/exec-envelope.ts';
+import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
+import { type RunEvent, type RunRequest, runKey } from '../../src/runners/runner.ts';
+import { SimulateRunner } from '../../src/runners/simulate.ts';
+import { emptyFolder } from '../support/cli.ts';
+import { isRunning } from '../support/processes.ts';
+
+const request = (message: string, fields: Partial<RunRequest> = {}): RunRequest => ({
+  taskId: 't1',
+  attempt: 2,
+  handovers: 1,
+  nodeId: 'mac-1',
+  spec: { message, tags: {} },
+  timeoutMs: 60_000,
+  ...fields,
+});
+const never = new AbortController().signal;
+
+describe('OpenClaw’s error texts', () => {
+  // The texts are those the real OpenClaw 2026.9.6 gave.
+  it.each([
+    ['⚠️ fake/echo request failed (authentication failed, HTTP 401). Re-authenticate the provider and try again.', 'auth'],
+    ['Inline API key for provider "fake" is temporarily disabled after a provider auth/billing failure.', 'auth'],
+    ['fake/echo request failed (provider internal error, HTTP 500).', 'provider'],
+    ['request failed (rate limited, HTTP 429)', 'rate_limit'],
+    ['Unknown model: nope/none. Run `openclaw models list`', 'invalid'],
+    ['Thinking level "low" is not supported for fake/echo. Use one of: off.', 'invalid'],
+    ['LLM request timed out.', 'timeout'],
+    ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
+    ['something else', 'unknown'],
+    ['', 'unknown'],
+  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+
+  it('are retryable by their kind', () => {
+    expect(classifyError('HTTP 401').retryable).toBe(false);
+    expect(classifyError('HTTP 503').retryable).toBe(true);
+  });
+});
+
+describe('the exec envelope', () => {
+  const end = (stdout: string, exitCode = 0) => execOutcome({ stdout, exitCode, signal: undefined, durationMs: 7 });
+
+  it('gives text, usage, model and run id', () => {
+    const stdout =
+      '{"ok":true,"status":"ok","final":"hi","payloads":[{"text":"hi","mediaUrl":null}],"usage":{"input":11,"output":5,"cacheRead":0,"total":16,"cost":{"total":0}},"model":"echo","provider":"fake","sessionId":"s1","new":1}';
+    expect(end(`warming up\n{not json\n${stdout}\n`)).toEqual({
+      ok: true,
+      result: { text: 'hi', usage: { input: 11, output: 5, total: 16 }, model: 'fake/echo', runId: 's1', durationMs: 7 },
+    });
+  });
+
+  it.each([
+    ['{"ok":false,"status":"error","final":"","payloads":[],"error":{"message":"HTTP 401","kind":"exception"}}', 1, 'auth'],
+    ['{"ok":false,"status":"timeout","error":{"message":"x"}}', 2, 'timeout'],
+    ['', 1, 'crash'],
+    ['Segmentation fault', 139, 'crash'],
+    ['{"ok":"maybe"}', 0, 'crash'],
+  ])('of %j with exit code %d is %s', (stdout, code, kind) => {
+    expect(end(stdout, code)).toMatchObject({ ok: false, error: { kind } });
+  });
+
+  it('never throws', () => {
+    fc.assert(fc.property(fc.string(), (stdout) => typeof end(stdout).ok === 'boolean'));
+    fc.assert(fc.property(fc.json(), (stdout) => typeof end(stdout).ok === 'boolean'));
+  });
+});
+
+describe('gateway replies', () => {
+  it('never make it throw', () => {
+    fc.assert(fc.property(fc.jsonValue(), (reply) => typeof gatewayOutcome(reply, 'r', 1).ok === 'boolean'));
+  });
+
+  it('of tools become log lines and progress', () => {
+    const event = { runId: 'r', stream: 'tool', data: { phase: 'start', name: 'bash' } };
+    expect(describeEvent(event)).toEqual([
+      { type: 'log', text: 'tool bash: start' },
+      { type: 'progress', note: 'tool bash', tokens: null },
+    ]);
+  });
+
+  it('key a run by task, attempt and handover', () => {
+    expect(runKey(request('x'))).toBe('clawmesh-t1-2-h1');
+    expect(runKey(request('x', { handovers: 0 }))).toBe('clawmesh-t1-2');
+  });
+});
+
+describe('exec mode', () => {
+  /** A stand-in for openclaw, to make it misbehave; the real one is tested in test/e2e/openclaw.test.ts. */
+  function standIn(body: string): { bin: string; folder: string } {
+    const folder = emptyFolder();
+    const bin = join(folder, 'openclaw');
+    writeFileSync(bin, `#!/bin/sh\n${body}\n`);
+    chmodSync(bin, 0o755);
+    return { bin, folder };
+  }
+  const runWith = async (body: string, fields: Partial<RunRequest> = {}, signal = never) => {
+    const { bin, folder } = standIn(body);
+    const events: RunEvent[] = [];
+    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' } });
+    const outcome = await runner.run(request('the message\nin two lines', fields), signal, (event) => events.push(event));
+    return { outcome, events, folder };
+  };
+
+  it('gives the message on standard input, flags, and the task in the environment', async () => {
+    const { folder } = await runWith(
+      'cat > "$(dirname "$0")/stdin"; echo "$@" > "$(dirname "$0")/args"; env > "$(dirname "$0")/env"',
+      { spec: { message: 'two\nlines', tags: {}, model: 'fake/echo', thinking: 'low' } },
+    );
+    const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+    expect(read('stdin')).toBe('two\nlines');
+    expect(read('args').trim()).toBe(
+      'agent exec --json --message-file - --model fake/echo --thinking low --timeout 60',
+    );
+    expect(read('env')).toMatch(/CLAWMESH_TASK_ID=t1[\s\S]*/);
+    expect(read('env')).toMatch(/CLAWMESH_ATTEMPT=2/);
+    expect(read('env')).toMatch(/CLAWMESH_HANDOVERS=1/);
+    expect(read('env')).toMatch(/CLAWMESH_NODE_ID=mac-1/);
+    expect(read('env')).toMatch(/KEPT=yes/);
+    expect(read('env')).not.toMatch(/VITEST/);
+  });
+
+  it('logs stderr without its colours', async () => {
+    const { events } = await runWith('printf "\\033[31mred\\033[0m\\nplain\\n" >&2; echo \'{"ok":true,"final":"x"}\'');
+    expect(events).toEqual([
+      { type: 'log', text: 'red' },
+      { type: 'log', text: 'plain' },
+    ]);
+  });
+
+  it('says when the program prints garbage, and when it is missing', async () => {
+    const { outcome } = await runWith('echo what; exit 3');
+    expect(outcome).toMatchObject({ ok: false, error: { kind: 'crash', message: expect.stringContaining('exit code 3') } });
+    const missing = new ExecRunner({ bin: 'openclaw', env: { PATH: emptyFolder() } });
+    expect(await missing.run(request('x'), never, () => {})).toMatchObject({
+      error: { kind: 'crash', message: expect.stringContaining('not on this node') },
+    });
+    expect(await missing.health()).toMatchObject({ healthy: false, reason: 'openclaw is not on PATH' });
+  });
+
+  it('ends the whole process group when it is stopped, even one that ignores SIGTERM', async () => {
+    const abort = new AbortController();
+    const { bin, folder } = standIn(
+      'trap "" TERM; (trap "" TERM; echo $$ > "$(dirname "$0")/shell"; exec sleep 300) & echo $! > "$(dirname "$0")/child"; echo started >&2; wait',
+    );
+    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH } });
+    const outcome = await runner.run(request('x'), abort.signal, () => abort.abort('deadline'));
+    expect(outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
+    const child = Number(readFileSync(join(folder, 'child'), 'utf8'));
+    await expect.poll(() => isRunning(child)).toBe(false);
+  }, 15_000);
+
+  it('refuses what agent exec can not do', async () => {
+    const { outcome } = await runWith('echo no', { spec: { message: 'x', tags: {}, session: 's' } });
+    expect(outcome).toMatchObject({ ok: false, error: { kind: 'invalid' } });
+  });
+
+  it('reads the version', () => {
+    expect(parseVersion('OpenClaw 2026.9.6 (eb377ac)')).toBe('2026.9.6');
+    expect(parseVersion('zsh: command not found')).toBeUndefined();
+  });
+});
+
+describe('simulate mode', () => {
+  const run = (message: string, signal = never) => new SimulateRunner().run(request(message), signal, () => {});
+
+  it('echoes, sleeps and fails as told', async () => {
+    expect(await run('hello')).toMatchObject({ ok: true, result: { text: 'hello' } });
+    expect(await run('fail rate_limit')).toMatchObject({ ok: false, error: { kind: 'rate_limit', retryable: true } });
+    const slept = await run('sleep 120ms');
+    expect(slept.ok && slept.result.durationMs).toBeGreaterThanOrEqual(119);
+  });
+
+  it('stops when it is told to', async () => {
+    const abort = new AbortController();
+    const outcome = run('sleep 1h', abort.signal);
+    abort.abort();
+    expect(await outcome).toMatchObject({ ok: false });
+  });
+});

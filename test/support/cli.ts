@@ -1,0 +1,110 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const entry = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A clean environment: what the developer has set for clawmesh must not reach the tests. */
+export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !/^(CLAWMESH_|NODE_ID$|OPENCLAW_|NO_COLOR|FORCE_COLOR|VITEST)/.test(name));
+  return { ...Object.fromEntries(own), NODE_ENV: 'production', ...extra };
+}
+
+/** Runs the built CLI to its end. */
+export function runCli(args: string[], options: { env?: NodeJS.ProcessEnv; input?: string; cwd?: string } = {}): Promise<CliResult> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [entry, ...args],
+      { env: cleanEnv(options.env), cwd: options.cwd ?? emptyFolder(), timeout: 60_000, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
+        resolve({ code, stdout, stderr });
+      },
+    );
+    // A command that fails early does not read what it's given.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+/** A fresh folder without a config file in it. */
+export function emptyFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'clawmesh-test-'));
+}
+
+/** Writes a config file and answers its path. */
+export function writeConfig(text: string): string {
+  const file = join(emptyFolder(), 'clawmesh.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+/** A long-running clawmesh command (`node run`, `up`) whose log can be waited for. */
+export class CliProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | null>;
+  #output = '';
+  readonly #watchers = new Set<() => void>();
+
+  constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder()) {
+    this.child = spawn(process.execPath, [entry, ...args], { env: cleanEnv(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.#output += chunk.toString();
+        for (const watcher of this.#watchers) watcher();
+      });
+    }
+    this.exited = once(this.child, 'exit').then(([code]) => {
+      for (const watcher of this.#watchers) watcher();
+      return code as number | null;
+    });
+  }
+
+  /** Everything printed so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Resolves once the output matches; rejects with the output if the process ends or time runs out first. */
+  async waitFor(pattern: RegExp, timeoutMs = 30_000): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => fail('timed out'), timeoutMs);
+      const check = () => {
+        if (pattern.test(this.#output)) done(resolve);
+        else if (this.child.exitCode !== null || this.child.signalCode !== null) fail('process ended');
+      };
+      const done = (end: () => void) => {
+        clearTimeout(timer);
+        this.#watchers.delete(check);
+        end();
+      };
+      const fail = (why: string) => done(() => reject(new Error(`${why} waiting for ${pattern}:\n${this.#output}`)));
+      this.#watchers.add(check);
+      check();
+    });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** Ends the process if it's still there. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
+    await this.exited;
+  }
+}

@@ -1,0 +1,73 @@
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import type { Claim } from '../../src/domain/claim.ts';
+import type { NewTask, Outcome } from '../../src/domain/task.ts';
+import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
+import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
+import { TaskReader } from '../../src/queue/task-reader.ts';
+import { connectRedis, openRedis, type RedisTarget } from '../../src/redis/connection.ts';
+import { MeshKeys } from '../../src/redis/keys.ts';
+import { NodeRegistry } from '../../src/registry/node-registry.ts';
+
+/** A mesh in one process, for tests of the queue: what the CLI and the daemon are made of, without either. */
+export async function openTestMesh(url: string, mesh: string) {
+  const config: Config = configSchema.parse({ mesh, redis: { url } });
+  const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<Config['redis']> };
+  const redis = connectRedis(target, 'daemon', 'test');
+  await openRedis(redis, target);
+  const keys = new MeshKeys({ prefix: 'clawmesh', mesh });
+  const registry = new NodeRegistry(redis, keys);
+  const producer = new TaskProducer(redis, keys);
+  const consumers: PoolConsumer[] = [];
+  return {
+    redis,
+    keys,
+    registry,
+    producer,
+    reader: new TaskReader(redis, keys),
+    target,
+    /** A new incarnation of the node, ready to claim from the pool. */
+    async node(nodeId: string, options: { pool?: string; visibilityTimeoutMs?: number; completedMs?: number } = {}) {
+      const pool = options.pool ?? 'default';
+      const { incarnation } = await registry.register(nodeId, [pool], 15_000);
+      const blocking = connectRedis(target, 'blocking', 'test:wait');
+      await openRedis(blocking, target);
+      const consumer = new PoolConsumer({
+        pool,
+        owner: { nodeId, incarnation },
+        keys,
+        redis,
+        blocking,
+        visibilityTimeoutMs: options.visibilityTimeoutMs ?? 600_000,
+        retention: { completedMs: options.completedMs ?? 600_000, failedMs: 600_000 },
+        backoff: { delay: 50, max: 200, jitter: 0 },
+        clockOffset: () => 0,
+      });
+      consumers.push(consumer);
+      return consumer;
+    },
+    async close(): Promise<void> {
+      await producer.close();
+      for (const consumer of consumers) await consumer.close();
+      redis.disconnect();
+    },
+  };
+}
+
+export type TestMesh = Awaited<ReturnType<typeof openTestMesh>>;
+
+export function newTask(fields: Partial<NewTask> = {}): NewTask {
+  return { message: 'hello', pool: 'default', priority: 0, delayMs: 0, attempts: 3, tags: {}, ...fields };
+}
+
+export const success = {
+  ok: true,
+  result: { text: 'done', usage: null, model: null, runId: null, durationMs: 5 },
+} as const satisfies Outcome;
+
+/** Claims until there is a task. */
+export async function claimNext(consumer: PoolConsumer): Promise<Claim> {
+  for (;;) {
+    const claim = await consumer.claim();
+    if (claim) return claim;
+  }
+}
