@@ -56,6 +56,12 @@ const EXPLANATIONS: readonly Explanation[] = [
     remedy: 'if this is a TLS port use rediss://; else check its log, maxclients and protected-mode',
   },
   {
+    // A plain Redis takes the handshake for the beginning of a very long command, and waits for the rest.
+    matches: /^over TLS .*(?:ETIMEDOUT|no answer)/i,
+    problem: 'no answer to the TLS handshake; it probably does not speak TLS on this port',
+    remedy: "use redis:// instead of rediss://, or the server's TLS port",
+  },
+  {
     matches: /ETIMEDOUT|timed out|no answer/i,
     problem: 'no answer in time',
     remedy: 'check the firewall between this machine and Redis, and whether Redis is overloaded',
@@ -91,7 +97,7 @@ const EXPLANATIONS: readonly Explanation[] = [
 /** One line of what is wrong with Redis and what to check, from whatever was thrown. */
 export function explainRedisError(error: unknown, target: RedisTarget): ClawmeshError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const text = `${code} ${messageOf(error)} ${nestedMessages(error)}`;
+  const text = `${usesTls(target) ? 'over TLS ' : ''}${code} ${messageOf(error)} ${nestedMessages(error)}`;
   const found = EXPLANATIONS.find((explanation) => explanation.matches.test(text));
   const problem = found?.problem ?? messageOf(error);
   return new ClawmeshError('redis', `Redis at ${describeTarget(target)}: ${problem}`, {
@@ -109,6 +115,10 @@ function nestedMessages(error: unknown): string {
     if (inner) return Array.isArray(inner) ? inner.map(messageOf).join(' ') : messageOf(inner);
   }
   return '';
+}
+
+function usesTls(target: RedisTarget): boolean {
+  return target.kind === 'shared' && Boolean(target.config.tls ?? target.config.url?.startsWith('rediss:'));
 }
 
 /** Host and port without user and password. */

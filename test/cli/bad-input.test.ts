@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { freePort, SpawnedRedis } from '../support/redis.ts';
+
+/** One line of what is wrong and what to do, the right exit code, nothing on stdout, nothing queued. */
+describe('bad input', () => {
+  let server: SpawnedRedis;
+  let config: string;
+  let redis: Redis;
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+    redis = new Redis(server.url);
+    config = writeConfig(`mesh: m\nredis: {url: "${server.url}"}\n`);
+  });
+  afterAll(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  const expectRefusal = async (
+    args: string[],
+    code: number,
+    pattern: RegExp,
+    options: { env?: NodeJS.ProcessEnv; input?: string; lines?: number } = {},
+  ) => {
+    const result = await runCli(args, options);
+    expect(result.stderr).toMatch(pattern);
+    expect(result.stderr.trim().split('\n')).toHaveLength(options.lines ?? 1);
+    expect(result.stderr).toMatch(/^clawmesh: /);
+    expect(result.stderr).not.toMatch(/\n\s+at /);
+    expect(result.stdout).toBe('');
+    expect(result.code).toBe(code);
+    expect(await redis.dbsize()).toBe(0);
+  };
+
+  it.each([
+    ['an unknown flag', ['enqueue', 'x', '--prioriti', '1'], /unknown option '--prioriti'.*--priority/],
+    ['an unknown command', ['enqeue', 'x'], /unknown command 'enqeue'.*enqueue/],
+    ['an unknown subcommand', ['task', 'shwo', 'x'], /unknown command 'shwo'.*show/],
+    ['no message', ['enqueue'], /nothing to queue/],
+    ['an empty message', ['enqueue', ''], /message: must not be empty/],
+    ['a message of spaces', ['enqueue', ' \n '], /message: must not be empty/],
+    ['two messages', ['enqueue', 'a', '--from', 'b'], /exclude each other/],
+    ['too many words', ['enqueue', 'a', 'b'], /too many arguments/],
+    ['priority −1', ['enqueue', 'x', '--priority', '-1'], /--priority.*whole number from 0/],
+    ['a priority that is no number', ['enqueue', 'x', '--priority', 'high'], /--priority.*whole number/],
+    ['delay 5 parsecs', ['enqueue', 'x', '--delay', '5 parsecs'], /delay: expected a duration such as 500ms/],
+    ['a timeout below a second', ['enqueue', 'x', '--timeout', '5ms'], /timeout: expected at least 1s/],
+    ['a pool with spaces', ['enqueue', 'x', '--pool', 'my pool'], /pool: expected a pool name/],
+    ['a model with spaces', ['enqueue', 'x', '--model', 'a b'], /model: expected a model/],
+    ['a tag without a value', ['enqueue', 'x', '--tag', 'novalue'], /--tag.*name=value/],
+    ['zero attempts', ['enqueue', 'x', '--attempts', '0'], /--attempts.*from 1 to 100/],
+    ['an idempotency key with spaces', ['enqueue', 'x', '--key', 'a b'], /key: expected an idempotency key/],
+    ['a file that is not there', ['enqueue', '--from', '/nope.jsonl'], /nope.jsonl can't be read/],
+    ['a state that does not exist', ['task', 'list', '--state', 'lost'], /--state.*waiting/],
+    ['a timeout of nonsense', ['task', 'wait', 'x', '--timeout', 'soon'], /--timeout.*duration/],
+  ])('%s is a usage error', async (_, args, pattern) => {
+    await expectRefusal(['--config', config, ...args], 2, pattern);
+  });
+
+  it('a 2 MiB message is refused before Redis sees it', async () => {
+    const file = join(emptyFolder(), 'big.txt');
+    writeFileSync(file, 'x'.repeat(2 * 1024 * 1024));
+    await expectRefusal(['--config', config, 'enqueue', '--message-file', file], 2, /message: is longer than 1 MiB/);
+  });
+
+  it('one bad line of many queues none of them, and is named', async () => {
+    const good = '{"message":"a"}\n';
+    const input = `${good.repeat(6)}{"message": oops}\n${good}`;
+    await expectRefusal(['--config', config, 'enqueue', '--from', '-'], 2, /standard input:7: not valid JSON/, { input });
+  });
+
+  it('a line with an unknown field names the field that was meant', async () => {
+    const input = '{"message":"a","priorty":1}\n';
+    await expectRefusal(['--config', config, 'enqueue', '--from', '-'], 2, /standard input:1: priorty: unknown field; did you mean "priority"\?/, { input });
+  });
+
+  it.each([
+    ['unknown key', 'queue:\n  visibilityTimout: 3m\n', /:2:3: queue.visibilityTimout: unknown key; did you mean/],
+    ['wrong type', 'mesh: [a]\n', /:1:1: mesh: expected string/],
+    ['missing variable', 'redis: {url: "${NOT_SET_ANYWHERE}"}\n', /environment variable NOT_SET_ANYWHERE is not set/],
+    ['nothing', '', /is empty/],
+  ])('a config with %s stops every command', async (_, text, pattern) => {
+    await expectRefusal(['--config', writeConfig(text), 'enqueue', 'x'], 2, pattern);
+  });
+
+  it('a config that is missing, or a folder, stops every command', async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, 'dir'));
+    await expectRefusal(['--config', join(folder, 'nope.yaml'), 'status'], 2, /nope.yaml: no such file/);
+    await expectRefusal(['--config', join(folder, 'dir'), 'status'], 2, /dir: is a folder/);
+  });
+
+  it('an unknown task or node is exit code 4', async () => {
+    await expectRefusal(['--config', config, 'task', 'show', 'nope'], 4, /no task nope/);
+    await expectRefusal(['--config', config, 'task', 'logs', 'nope'], 4, /no task nope/);
+    await expectRefusal(['--config', config, 'node', 'show', 'nope'], 4, /no node nope/);
+  });
+
+  it('no Redis at all is exit code 3', async () => {
+    await expectRefusal(['status'], 3, /no Redis is configured and no private one runs here/, {
+      env: { HOME: emptyFolder(), CLAWMESH_HOME: emptyFolder() },
+    });
+  });
+});
+
+describe('a Redis that can not be used', () => {
+  const servers: SpawnedRedis[] = [];
+  const start = async (extra: string[] = []) => {
+    const server = await SpawnedRedis.start(extra);
+    servers.push(server);
+    return server;
+  };
+  afterAll(async () => {
+    for (const server of servers) await server.stop();
+  });
+
+  const statusWith = async (redis: string) => {
+    const startedAt = performance.now();
+    const result = await runCli(['--config', writeConfig(`redis: ${redis}\n`), 'status']);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(result.code).toBe(3);
+    expect(result.stderr.trim().split('\n')).toHaveLength(1);
+    return result.stderr;
+  };
+
+  it('refuses the connection', async () => {
+    const port = await freePort();
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/connection refused.*firewall/);
+  });
+
+  it('has another password', async () => {
+    const { port } = await start(['--requirepass', 'right']);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(/wrong user name or password/);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/wants a password and none is configured/);
+  });
+
+  it('has no name in DNS', async () => {
+    expect(await statusWith('{url: "redis://no-such-host.invalid:6379"}')).toMatch(/does not resolve/);
+  });
+
+  it('speaks no TLS on that port', async () => {
+    const { port } = await start();
+    expect(await statusWith(`{url: "rediss://127.0.0.1:${port}"}`)).toMatch(/does not speak TLS.*redis:\/\//);
+  });
+
+  it('speaks only TLS on that port', async () => {
+    const folder = emptyFolder();
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=localhost'], { stdio: 'ignore' });
+    const tlsPort = await freePort();
+    await start(['--tls-port', `${tlsPort}`, '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert]);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port use rediss:/);
+    expect(await statusWith(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
+  });
+
+  it('may throw tasks away', async () => {
+    const { port } = await start(['--maxmemory-policy', 'allkeys-lru']);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/maxmemory-policy is allkeys-lru.*noeviction/);
+  });
+
+  it('is a replica', async () => {
+    const primary = await start();
+    const { port } = await start(['--replicaof', '127.0.0.1', String(primary.port)]);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/read-only replica.*primary/);
+  });
+
+  it('accepts the connection and never answers', async () => {
+    const server = await start();
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      expect(await statusWith(`{url: "redis://127.0.0.1:${server.port}"}`)).toMatch(/no answer in time/);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+  });
+});

@@ -1,0 +1,133 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+describe('the command line', () => {
+  let server: SpawnedRedis;
+  let config: string;
+  const cli = async (...args: string[]) => runCli(['--config', config, ...args]);
+  const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+    config = writeConfig(`mesh: m\nredis: {url: "${server.url}"}\n`);
+  });
+  afterAll(() => server.stop());
+
+  it('prints nothing but the id of a queued task', async () => {
+    const { code, stdout, stderr } = await cli('enqueue', 'hello');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^[0-9a-z]{26}\n$/);
+  });
+
+  it('keeps every flag of a task', async () => {
+    const flags = '--agent a1 --session s1 --model p/m --thinking low --pool xcode --priority 3 --delay 1h --attempts 7';
+    const more = ['--timeout', '20m', '--key', 'k1', '--tag', 'a=1', '--tag', 'b=two words'];
+    const { tasks } = await json('enqueue', 'with all', ...flags.split(' '), ...more);
+    expect(tasks).toEqual([{ id: expect.any(String), pool: 'xcode', state: 'delayed', duplicate: false }]);
+    const task = await json('task', 'show', tasks[0].id);
+    expect(task).toMatchObject({
+      message: 'with all',
+      agent: 'a1',
+      session: 's1',
+      model: 'p/m',
+      thinking: 'low',
+      pool: 'xcode',
+      priority: 3,
+      state: 'delayed',
+      attempts: { made: 0, max: 7 },
+      timeoutMs: 1_200_000,
+      key: 'k1',
+      tags: { a: '1', b: 'two words' },
+      node: null,
+      startedAt: null,
+      finishedAt: null,
+      result: null,
+      error: null,
+    });
+    expect((await json('enqueue', 'again', '--key', 'k1')).tasks[0]).toMatchObject({ id: tasks[0].id, duplicate: true });
+  });
+
+  it('queues a file of tasks in its order', async () => {
+    const file = join(emptyFolder(), 'tasks.jsonl');
+    const lines = Array.from({ length: 2_500 }, (_, index) => JSON.stringify({ message: `m${index}`, pool: 'bulk' }));
+    writeFileSync(file, `${lines.join('\n')}\n\n`);
+    const { stdout } = await cli('enqueue', '--from', file);
+    const ids = stdout.trim().split('\n');
+    expect(ids).toHaveLength(2_500);
+    expect([...ids].sort()).toEqual(ids);
+    expect(await json('task', 'show', ids[2_499] as string)).toMatchObject({ message: 'm2499' });
+  });
+
+  it('reads a message from a file or from standard input', async () => {
+    const { stdout } = await runCli(['--config', config, 'enqueue', '--message-file', '-'], { input: 'from\nstdin' });
+    expect(await json('task', 'show', stdout.trim())).toMatchObject({ message: 'from\nstdin' });
+  });
+
+  it('lists by state, pool and tag, newest first', async () => {
+    const [first] = (await json('enqueue', 'l1', '--tag', 'suite=list')).tasks;
+    const [second] = (await json('enqueue', 'l2', '--tag', 'suite=list', '--priority', '1')).tasks;
+    const ids = (tasks: { id: string }[]) => tasks.map(({ id }) => id);
+    expect(ids((await json('task', 'list', '--tag', 'suite=list')).tasks)).toEqual([second.id, first.id]);
+    expect(ids((await json('task', 'list', '--tag', 'suite=list', '--limit', '1')).tasks)).toEqual([second.id]);
+    expect((await json('task', 'list', '--state', 'completed')).tasks).toEqual([]);
+    expect((await json('task', 'list', '--pool', 'bulk', '--limit', '5')).tasks).toHaveLength(5);
+  });
+
+  it('waits in vain with exit code 5', async () => {
+    const id = (await cli('enqueue', 'nobody runs this')).stdout.trim();
+    const { code, stderr } = await cli('task', 'wait', id, '--timeout', '300ms');
+    expect([code, stderr]).toEqual([5, expect.stringContaining(`${id} is waiting`)]);
+  });
+
+  it('says in status what is wrong and what to do', async () => {
+    const status = await json('status');
+    expect(status).toMatchObject({ mesh: 'm', redis: { ok: true }, nodes: { up: 0 }, pools: { bulk: { waiting: 2_500 } } });
+    expect(status.problems[0]).toMatchObject({ severity: 'error', what: expect.stringContaining('which no node'), fix: expect.any(String) });
+    expect((await cli('status')).stdout).toMatch(/tasks wait in pool bulk/);
+  });
+
+  it('masks secrets in config show and gives the digest', async () => {
+    const secret = writeConfig('mesh: m\nredis: {url: "redis://:hunter2@h:1", password: hunter3}\n');
+    const shown = await runCli(['config', 'show', '--config', secret]);
+    expect(shown.stdout).not.toMatch(/hunter/);
+    expect((await runCli(['config', 'digest', '--config', secret])).stdout).toMatch(/^[0-9a-f]{12}\n$/);
+    expect((await runCli(['config', 'check', '--config', secret])).stdout).toMatch(/valid \(mesh m, digest/);
+  });
+
+  it.each(['zsh', 'bash', 'fish'])('completes in %s', async (shell) => {
+    const { stdout } = await cli('completion', shell);
+    expect(stdout).toMatch(/enqueue/);
+    expect(stdout).toMatch(/priority/);
+  });
+
+  it('completes the words of a command in a real bash', async () => {
+    const { stdout } = await cli('completion', 'bash');
+    const complete = (line: string) =>
+      spawnSync('bash', ['-c', `${stdout}\nCOMP_WORDS=(${line}); COMP_CWORD=${line.split(' ').length - 1}; _clawmesh; echo "\${COMPREPLY[@]}"`], {
+        encoding: 'utf8',
+      }).stdout.trim();
+    expect(complete('clawmesh ta')).toBe('task');
+    expect(complete('clawmesh task sh')).toBe('show');
+    expect(complete('clawmesh enqueue --prio')).toBe('--priority');
+  });
+
+  it('has help with an example for every command', async () => {
+    for (const args of [[], ['enqueue'], ['task', 'list'], ['task', 'show'], ['node', 'run'], ['up'], ['status']]) {
+      const { code, stdout } = await runCli([...args, '--help']);
+      expect([args, code]).toEqual([args, 0]);
+      expect(stdout).toMatch(/Examples:\n {2}\$ /);
+    }
+  });
+
+  it('loads no queue library to say its version or help', async () => {
+    for (const flag of ['--version', '--help']) {
+      const { code, stdout, stderr } = await runCli([flag], { env: { NODE_DEBUG: 'module,esm' } });
+      expect([code, stdout.length > 0]).toEqual([0, true]);
+      expect(stderr).not.toMatch(/node_modules\/(bullmq|ioredis|zod|pino)\//);
+    }
+  });
+});
