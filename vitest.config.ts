@@ -7,10 +7,22 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     projects: [
-      { test: { ...shared, name: 'unit', include: ['test/{domain,config,cli,runners,queue,redis,registry,node,ops}/**/*.test.ts', 'test/*.test.ts'] } },
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['test/{domain,config,cli,runners,queue,redis,registry,node,ops}/**/*.test.ts', 'test/*.test.ts'],
+        },
+      },
       {
         // These start many processes each; one file at a time keeps their clocks honest on two cores.
-        test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 120_000 },
+        test: {
+          ...shared,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+        },
       },
     ],
   },

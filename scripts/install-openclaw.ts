@@ -9,10 +9,14 @@ if (!existsSync(openclawEntry)) {
   const fresh = `${openclawFolder}.new`;
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh, { recursive: true });
-  execFileSync('npm', ['install', '--prefix', fresh, '--no-audit', '--no-fund', '--loglevel=error', `openclaw@${OPENCLAW_VERSION}`], {
-    stdio: 'inherit',
-    cwd: fresh,
-  });
+  execFileSync(
+    'npm',
+    ['install', '--prefix', fresh, '--no-audit', '--no-fund', '--loglevel=error', `openclaw@${OPENCLAW_VERSION}`],
+    {
+      stdio: 'inherit',
+      cwd: fresh,
+    },
+  );
   mkdirSync(dirname(openclawFolder), { recursive: true });
   rmSync(openclawFolder, { recursive: true, force: true });
   renameSync(fresh, openclawFolder);

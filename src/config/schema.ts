@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MESH_NAME, MESH_NAME_HINT, NODE_ID, NODE_ID_HINT, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
+import { MESH_NAME_HINT, NODE_ID, NODE_ID_HINT, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
 import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/units.ts';
 
 /** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */
@@ -186,7 +186,7 @@ const nodes = z
 
 const gates = z
   .strictObject({
-    minFreeDisk: size('5GB').describe('A node with less free disk takes no tasks.'),
+    minFreeDisk: size('5GB').describe('A node with less free disk takes no tasks. Not used yet.'),
     versionMismatch: z
       .enum(['close', 'warn'], { error: 'expected close or warn' })
       .prefault('close')
@@ -194,7 +194,7 @@ const gates = z
     configDrift: z
       .enum(['close', 'warn'], { error: 'expected close or warn' })
       .prefault('warn')
-      .describe("What to do on a node whose config differs from the mesh's."),
+      .describe("What to do on a node whose config differs from the mesh's. Not used yet."),
   })
   .prefault({});
 
@@ -237,7 +237,7 @@ export const configSchema = z
   .strictObject({
     mesh: z
       .string()
-      .regex(MESH_NAME, `expected ${MESH_NAME_HINT}`)
+      .regex(POOL_NAME, `expected ${MESH_NAME_HINT}`)
       .prefault('local')
       .describe('Name of the mesh; nodes with the same mesh and Redis work together.'),
     redis: redis.optional().describe('The shared queue backend. Leave it out for a private Redis on this machine.'),
@@ -256,8 +256,8 @@ export const configSchema = z
     node: node.describe('Defaults for every node.'),
     nodes: nodes.describe('The inventory, and per-node overrides of `node`.'),
     gates: gates.describe('Conditions under which a node takes no tasks.'),
-    dashboard: dashboard.describe('The web page.'),
-    alerts: alerts.describe('Who is told of trouble.'),
+    dashboard: dashboard.describe('The web page. Not used yet.'),
+    alerts: alerts.describe('Who is told of trouble. Not used yet.'),
     log: log.describe("The daemon's log."),
   })
   .superRefine((config, ctx) => {

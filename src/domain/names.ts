@@ -6,8 +6,7 @@ export const POOL_NAME_HINT = 'a pool name: lower-case letters, digits, - and _,
 export const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const NODE_ID_HINT = 'a node id: letters, digits, dot, - and _, at most 63';
 
-/** Mesh names stand in the hash tag of every key. */
-export const MESH_NAME = POOL_NAME;
+/** Mesh names stand in the hash tag of every key, and have the form of pool names. */
 export const MESH_NAME_HINT = 'a mesh name: lower-case letters, digits, - and _, at most 63';
 
 /** OpenClaw agent ids, model names and thinking levels go through to OpenClaw; spaces and control characters never fit. */

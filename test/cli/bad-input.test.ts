@@ -72,12 +72,19 @@ describe('bad input', () => {
   it('one bad line of many queues none of them, and is named', async () => {
     const good = '{"message":"a"}\n';
     const input = `${good.repeat(6)}{"message": oops}\n${good}`;
-    await expectRefusal(['--config', config, 'enqueue', '--from', '-'], 2, /standard input:7: not valid JSON/, { input });
+    await expectRefusal(['--config', config, 'enqueue', '--from', '-'], 2, /standard input:7: not valid JSON/, {
+      input,
+    });
   });
 
   it('a line with an unknown field names the field that was meant', async () => {
     const input = '{"message":"a","priorty":1}\n';
-    await expectRefusal(['--config', config, 'enqueue', '--from', '-'], 2, /standard input:1: priorty: unknown field; did you mean "priority"\?/, { input });
+    await expectRefusal(
+      ['--config', config, 'enqueue', '--from', '-'],
+      2,
+      /standard input:1: priorty: unknown field; did you mean "priority"\?/,
+      { input },
+    );
   });
 
   it.each([
@@ -136,7 +143,9 @@ describe('a Redis that can not be used', () => {
 
   it('has another password', async () => {
     const { port } = await start(['--requirepass', 'right']);
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(/wrong user name or password/);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(
+      /wrong user name or password/,
+    );
     expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/wants a password and none is configured/);
   });
 
@@ -152,16 +161,31 @@ describe('a Redis that can not be used', () => {
   it('speaks only TLS on that port', async () => {
     const folder = emptyFolder();
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=localhost'], { stdio: 'ignore' });
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=localhost'],
+      { stdio: 'ignore' },
+    );
     const tlsPort = await freePort();
-    await start(['--tls-port', `${tlsPort}`, '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert]);
+    await start([
+      '--tls-port',
+      `${tlsPort}`,
+      '--tls-cert-file',
+      cert,
+      '--tls-key-file',
+      key,
+      '--tls-ca-cert-file',
+      cert,
+    ]);
     expect(await statusWith(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port use rediss:/);
     expect(await statusWith(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
   });
 
   it('may throw tasks away', async () => {
     const { port } = await start(['--maxmemory-policy', 'allkeys-lru']);
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/maxmemory-policy is allkeys-lru.*noeviction/);
+    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(
+      /maxmemory-policy is allkeys-lru.*noeviction/,
+    );
   });
 
   it('is a replica', async () => {

@@ -24,7 +24,8 @@ describe('the command line', () => {
   });
 
   it('keeps every flag of a task', async () => {
-    const flags = '--agent a1 --session s1 --model p/m --thinking low --pool xcode --priority 3 --delay 1h --attempts 7';
+    const flags =
+      '--agent a1 --session s1 --model p/m --thinking low --pool xcode --priority 3 --delay 1h --attempts 7';
     const more = ['--timeout', '20m', '--key', 'k1', '--tag', 'a=1', '--tag', 'b=two words'];
     const { tasks } = await json('enqueue', 'with all', ...flags.split(' '), ...more);
     expect(tasks).toEqual([{ id: expect.any(String), pool: 'xcode', state: 'delayed', duplicate: false }]);
@@ -48,7 +49,10 @@ describe('the command line', () => {
       result: null,
       error: null,
     });
-    expect((await json('enqueue', 'again', '--key', 'k1')).tasks[0]).toMatchObject({ id: tasks[0].id, duplicate: true });
+    expect((await json('enqueue', 'again', '--key', 'k1')).tasks[0]).toMatchObject({
+      id: tasks[0].id,
+      duplicate: true,
+    });
   });
 
   it('queues a file of tasks in its order', async () => {
@@ -85,8 +89,17 @@ describe('the command line', () => {
 
   it('says in status what is wrong and what to do', async () => {
     const status = await json('status');
-    expect(status).toMatchObject({ mesh: 'm', redis: { ok: true }, nodes: { up: 0 }, pools: { bulk: { waiting: 2_500 } } });
-    expect(status.problems[0]).toMatchObject({ severity: 'error', what: expect.stringContaining('which no node'), fix: expect.any(String) });
+    expect(status).toMatchObject({
+      mesh: 'm',
+      redis: { ok: true },
+      nodes: { up: 0 },
+      pools: { bulk: { waiting: 2_500 } },
+    });
+    expect(status.problems[0]).toMatchObject({
+      severity: 'error',
+      what: expect.stringContaining('which no node'),
+      fix: expect.any(String),
+    });
     expect((await cli('status')).stdout).toMatch(/tasks wait in pool bulk/);
   });
 
@@ -107,9 +120,16 @@ describe('the command line', () => {
   it('completes the words of a command in a real bash', async () => {
     const { stdout } = await cli('completion', 'bash');
     const complete = (line: string) =>
-      spawnSync('bash', ['-c', `${stdout}\nCOMP_WORDS=(${line}); COMP_CWORD=${line.split(' ').length - 1}; _clawmesh; echo "\${COMPREPLY[@]}"`], {
-        encoding: 'utf8',
-      }).stdout.trim();
+      spawnSync(
+        'bash',
+        [
+          '-c',
+          `${stdout}\nCOMP_WORDS=(${line}); COMP_CWORD=${line.split(' ').length - 1}; _clawmesh; echo "\${COMPREPLY[@]}"`,
+        ],
+        {
+          encoding: 'utf8',
+        },
+      ).stdout.trim();
     expect(complete('clawmesh ta')).toBe('task');
     expect(complete('clawmesh task sh')).toBe('show');
     expect(complete('clawmesh enqueue --prio')).toBe('--priority');

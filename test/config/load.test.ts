@@ -75,7 +75,10 @@ describe('a valid config', () => {
 
 describe('a bad config', () => {
   it.each([
-    ['queue:\n  visibilityTimout: 3m\n', 'mesh.yaml:2:3: queue.visibilityTimout: unknown key; did you mean "visibilityTimeout"?'],
+    [
+      'queue:\n  visibilityTimout: 3m\n',
+      'mesh.yaml:2:3: queue.visibilityTimout: unknown key; did you mean "visibilityTimeout"?',
+    ],
     ['mesh: 5\n', 'mesh.yaml:1:1: mesh: expected string, got 5'],
     ['health: {heartbeatInterval: 5 parsecs}', 'mesh.yaml:1:10: health.heartbeatInterval: expected a duration such as'],
     ['nodes:\n  mac~1: {}\n', 'mesh.yaml:2:3: nodes.mac~1: expected a node id'],
@@ -105,7 +108,12 @@ describe('a bad config', () => {
   it('never makes the loader throw anything but a config error', () => {
     fc.assert(fc.property(fc.string(), (text) => typeof problemOf(text) === 'string'));
     const keys = fc.constantFrom('mesh', 'redis', 'queue', 'node', 'nodes', 'pools', 'url', 'token', 'x');
-    fc.assert(fc.property(fc.dictionary(keys, fc.anything({ maxDepth: 2 })), (tree) => typeof problemOf(JSON.stringify(tree)) === 'string'));
+    fc.assert(
+      fc.property(
+        fc.dictionary(keys, fc.anything({ maxDepth: 2 })),
+        (tree) => typeof problemOf(JSON.stringify(tree)) === 'string',
+      ),
+    );
   });
 });
 
@@ -158,7 +166,9 @@ describe('config show', () => {
     expect(yaml).toContain('visibilityTimeout: 10m # mesh.yaml:9');
     expect(yaml).toContain('taskTimeout: 30m # default');
     expect(yaml).toContain('minFreeDisk: 5GB');
-    expect(shownConfig(parse(CONTRACT, ENV))).toMatchObject({ redis: { url: 'redis://user:********@10.0.0.1:6379/0' } });
+    expect(shownConfig(parse(CONTRACT, ENV))).toMatchObject({
+      redis: { url: 'redis://user:********@10.0.0.1:6379/0' },
+    });
   });
 });
 

@@ -33,7 +33,9 @@ describe('a mesh of node processes', () => {
   const enqueue = async (...args: string[]): Promise<string> =>
     (await runCli(['--config', config, 'enqueue', ...args])).stdout.trim();
   const running = (count: number) =>
-    expect.poll(async () => (await json('status')).pools.default?.active, { timeout: 20_000, interval: 100 }).toBe(count);
+    expect
+      .poll(async () => (await json('status')).pools.default?.active, { timeout: 20_000, interval: 100 })
+      .toBe(count);
 
   it('runs 300 tasks over three nodes, each once, all nodes sharing, near the ideal time', async () => {
     await Promise.all(['mac-1', 'mac-2', 'mac-3'].map(startNode));
@@ -41,7 +43,9 @@ describe('a mesh of node processes', () => {
     const startedAt = performance.now();
     const queued = await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
     const ids = queued.stdout.trim().split('\n');
-    await expect.poll(async () => (await json('status')).pools.default.completed, { timeout: 60_000, interval: 50 }).toBe(300);
+    await expect
+      .poll(async () => (await json('status')).pools.default.completed, { timeout: 60_000, interval: 50 })
+      .toBe(300);
     const elapsed = performance.now() - startedAt;
     const { tasks } = (await json('task', 'list', '--limit', '300')) as { tasks: Task[] };
     expect(tasks.map(({ id }) => id).sort()).toEqual([...ids].sort());
@@ -51,7 +55,9 @@ describe('a mesh of node processes', () => {
     const shares = Object.values(Object.groupBy(tasks, (task) => task.node ?? '?')).map((share) => share?.length ?? 0);
     expect(shares).toHaveLength(3);
     expect(Math.min(...shares)).toBeGreaterThanOrEqual(60);
-    console.log(`300 tasks of 200 ms on 3 × 2 slots: ${Math.round(elapsed)} ms with enqueue and polling, shares ${shares.join('/')}`);
+    console.log(
+      `300 tasks of 200 ms on 3 × 2 slots: ${Math.round(elapsed)} ms with enqueue and polling, shares ${shares.join('/')}`,
+    );
   });
 
   it('shows its nodes as the contract says', async () => {
@@ -105,7 +111,9 @@ describe('a mesh of node processes', () => {
   });
 
   it('hands back what does not end within drainTimeout, at the head of the queue', async () => {
-    config = writeConfig(`mesh: m\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {drainTimeout: 1s, pools: {default: 1}}\n`);
+    config = writeConfig(
+      `mesh: m\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {drainTimeout: 1s, pools: {default: 1}}\n`,
+    );
     const node = await startNode('mac-1');
     const long = await enqueue('sleep 1h');
     await running(1);
@@ -113,7 +121,7 @@ describe('a mesh of node processes', () => {
     node.signal('SIGTERM');
     expect(await node.exited).toBe(0);
     const other = await startNode('mac-2');
-    await other.waitFor(new RegExp(`task claimed.*`));
+    await other.waitFor(/task claimed.*/);
     const task = (await json('task', 'show', long)) as Task;
     expect(task).toMatchObject({ state: 'active', node: 'mac-2', handovers: 1, attempts: { made: 0 } });
     expect(task.history.map(({ event, reason }) => [event, reason])).toEqual([
@@ -185,7 +193,11 @@ describe('a mesh of node processes', () => {
 
 describe('clawmesh up', () => {
   it('brings up a private Redis and nodes, restarts one that dies, and stops everything', async () => {
-    const env = { CLAWMESH_HOME: emptyFolder(), HOME: emptyFolder(), PATH: `/usr/bin:/bin:/usr/sbin:/opt/homebrew/bin:/usr/local/bin` };
+    const env = {
+      CLAWMESH_HOME: emptyFolder(),
+      HOME: emptyFolder(),
+      PATH: `/usr/bin:/bin:/usr/sbin:/opt/homebrew/bin:/usr/local/bin`,
+    };
     const cwd = emptyFolder();
     const cli = (...args: string[]) => runCli(args, { env, cwd });
     const up = new CliProcess(['up', '--nodes', '2'], env, cwd);

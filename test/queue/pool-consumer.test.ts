@@ -155,7 +155,10 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     expect(await slow.renew([claim])).toEqual([claim]);
     await expect(slow.report(claim, success, false)).rejects.toMatchObject({ code: 'claim-lost' });
     expect(await claimNext(other)).toMatchObject({ taskId: id, attempt: 1, handovers: 1 });
-    expect((await mesh.reader.get(id))?.history.at(-2)).toMatchObject({ event: 'handover', reason: 'visibility-timeout' });
+    expect((await mesh.reader.get(id))?.history.at(-2)).toMatchObject({
+      event: 'handover',
+      reason: 'visibility-timeout',
+    });
   });
 
   it('finds every lapsed claim among many active tasks', async () => {
@@ -169,7 +172,9 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
   });
 
   it('queues one task for one idempotency key, however many ask at once', async () => {
-    const asked = await Promise.all(Array.from({ length: 20 }, () => mesh.producer.enqueue([newTask({ key: 'nightly' })])));
+    const asked = await Promise.all(
+      Array.from({ length: 20 }, () => mesh.producer.enqueue([newTask({ key: 'nightly' })])),
+    );
     const ids = new Set(asked.flat().map(({ id }) => id));
     expect(ids.size).toBe(1);
     expect(asked.flat().filter(({ duplicate }) => !duplicate)).toHaveLength(1);
@@ -210,11 +215,15 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const { id } = await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
-    await node.log(claim, Array.from({ length: 1_500 }, (_, index) => `line ${index}`), {
-      at: new Date().toISOString(),
-      note: 'tool bash',
-      tokens: 12,
-    });
+    await node.log(
+      claim,
+      Array.from({ length: 1_500 }, (_, index) => `line ${index}`),
+      {
+        at: new Date().toISOString(),
+        note: 'tool bash',
+        tokens: 12,
+      },
+    );
     const task = await mesh.reader.get(id);
     expect(task?.progress).toMatchObject({ note: 'tool bash', tokens: 12 });
     const lines = await mesh.reader.logs(task as NonNullable<typeof task>);

@@ -25,7 +25,10 @@ const never = new AbortController().signal;
 describe('OpenClaw’s error texts', () => {
   // The texts are those the real OpenClaw 2026.9.6 gave.
   it.each([
-    ['⚠️ fake/echo request failed (authentication failed, HTTP 401). Re-authenticate the provider and try again.', 'auth'],
+    [
+      '⚠️ fake/echo request failed (authentication failed, HTTP 401). Re-authenticate the provider and try again.',
+      'auth',
+    ],
     ['Inline API key for provider "fake" is temporarily disabled after a provider auth/billing failure.', 'auth'],
     ['fake/echo request failed (provider internal error, HTTP 500).', 'provider'],
     ['request failed (rate limited, HTTP 429)', 'rate_limit'],
@@ -51,12 +54,22 @@ describe('the exec envelope', () => {
       '{"ok":true,"status":"ok","final":"hi","payloads":[{"text":"hi","mediaUrl":null}],"usage":{"input":11,"output":5,"cacheRead":0,"total":16,"cost":{"total":0}},"model":"echo","provider":"fake","sessionId":"s1","new":1}';
     expect(end(`warming up\n{not json\n${stdout}\n`)).toEqual({
       ok: true,
-      result: { text: 'hi', usage: { input: 11, output: 5, total: 16 }, model: 'fake/echo', runId: 's1', durationMs: 7 },
+      result: {
+        text: 'hi',
+        usage: { input: 11, output: 5, total: 16 },
+        model: 'fake/echo',
+        runId: 's1',
+        durationMs: 7,
+      },
     });
   });
 
   it.each([
-    ['{"ok":false,"status":"error","final":"","payloads":[],"error":{"message":"HTTP 401","kind":"exception"}}', 1, 'auth'],
+    [
+      '{"ok":false,"status":"error","final":"","payloads":[],"error":{"message":"HTTP 401","kind":"exception"}}',
+      1,
+      'auth',
+    ],
     ['{"ok":false,"status":"timeout","error":{"message":"x"}}', 2, 'timeout'],
     ['', 1, 'crash'],
     ['Segmentation fault', 139, 'crash'],
@@ -103,7 +116,9 @@ describe('exec mode', () => {
     const { bin, folder } = standIn(body);
     const events: RunEvent[] = [];
     const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' } });
-    const outcome = await runner.run(request('the message\nin two lines', fields), signal, (event) => events.push(event));
+    const outcome = await runner.run(request('the message\nin two lines', fields), signal, (event) =>
+      events.push(event),
+    );
     return { outcome, events, folder };
   };
 
@@ -135,7 +150,10 @@ describe('exec mode', () => {
 
   it('says when the program prints garbage, and when it is missing', async () => {
     const { outcome } = await runWith('echo what; exit 3');
-    expect(outcome).toMatchObject({ ok: false, error: { kind: 'crash', message: expect.stringContaining('exit code 3') } });
+    expect(outcome).toMatchObject({
+      ok: false,
+      error: { kind: 'crash', message: expect.stringContaining('exit code 3') },
+    });
     const missing = new ExecRunner({ bin: 'openclaw', env: { PATH: emptyFolder() } });
     expect(await missing.run(request('x'), never, () => {})).toMatchObject({
       error: { kind: 'crash', message: expect.stringContaining('not on this node') },

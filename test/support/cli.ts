@@ -15,12 +15,17 @@ export interface CliResult {
 
 /** A clean environment: what the developer has set for clawmesh must not reach the tests. */
 export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !/^(CLAWMESH_|NODE_ID$|OPENCLAW_|NO_COLOR|FORCE_COLOR|VITEST)/.test(name));
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(CLAWMESH_|NODE_ID$|OPENCLAW_|NO_COLOR|FORCE_COLOR|VITEST)/.test(name),
+  );
   return { ...Object.fromEntries(own), NODE_ENV: 'production', ...extra };
 }
 
 /** Runs the built CLI to its end. */
-export function runCli(args: string[], options: { env?: NodeJS.ProcessEnv; input?: string; cwd?: string } = {}): Promise<CliResult> {
+export function runCli(
+  args: string[],
+  options: { env?: NodeJS.ProcessEnv; input?: string; cwd?: string } = {},
+): Promise<CliResult> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
@@ -57,7 +62,11 @@ export class CliProcess {
   readonly #watchers = new Set<() => void>();
 
   constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder()) {
-    this.child = spawn(process.execPath, [entry, ...args], { env: cleanEnv(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(process.execPath, [entry, ...args], {
+      env: cleanEnv(env),
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.#output += chunk.toString();

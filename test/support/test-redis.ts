@@ -50,9 +50,13 @@ function redisImage(): string {
   copy(program, '/usr/bin/redis-server');
   copy('/bin/sh', '/bin/sh');
   mkdirSync(join(root, 'tmp'));
-  execFileSync('sh', ['-c', `tar -C '${root}' -c . | docker import --change 'WORKDIR /tmp' --change 'EXPOSE 6379' - ${image}`], {
-    stdio: 'ignore',
-  });
+  execFileSync(
+    'sh',
+    ['-c', `tar -C '${root}' -c . | docker import --change 'WORKDIR /tmp' --change 'EXPOSE 6379' - ${image}`],
+    {
+      stdio: 'ignore',
+    },
+  );
   rmSync(root, { recursive: true });
   return image;
 }

@@ -1,0 +1,131 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Command, Option } from 'commander';
+import type { z } from 'zod';
+import { createProgram } from '../src/cli/program.ts';
+import { configSchema } from '../src/config/schema.ts';
+import { type Setting, settingOf } from '../src/config/tree.ts';
+
+// Writes the reference pages from the code they describe; with --check only says whether they are true.
+const check = process.argv.includes('--check');
+const pages: Record<string, string> = {
+  'docs/reference/cli.md': cliPage(),
+  'docs/reference/config.md': configPage(),
+};
+let stale = false;
+for (const [file, text] of Object.entries(pages)) {
+  if (!check) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } else if (read(file) !== text) {
+    console.error(`${file} is not what the code says; run npm run docs`);
+    stale = true;
+  }
+}
+process.exitCode = stale ? 1 : 0;
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function cliPage(): string {
+  const program = createProgram();
+  const lines = [
+    '# Command line',
+    '',
+    '<!-- Made from the commands themselves by `npm run docs`; do not edit. -->',
+    '',
+    'Results go to stdout, everything else to stderr. With `--json` stdout is one JSON document.',
+    '',
+    '| exit code | meaning |',
+    '|---|---|',
+    '| 0 | done |',
+    '| 1 | the operation failed, e.g. a task that was waited for |',
+    '| 2 | usage or config is invalid; nothing was changed |',
+    '| 3 | Redis can not be reached or used |',
+    '| 4 | no such task, node or pool |',
+    '| 5 | waited in vain |',
+    '| 130 | interrupted |',
+    '',
+    '## Every command',
+    '',
+    ...optionLines(program.options),
+    '',
+  ];
+  for (const command of leaves(program, [])) lines.push(...commandLines(command.command, command.path));
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function leaves(command: Command, path: string[]): { command: Command; path: string[] }[] {
+  const own = [...path, command.name()];
+  if (command.commands.length === 0) return [{ command, path: own }];
+  return command.commands.flatMap((child) => leaves(child, own));
+}
+
+function commandLines(command: Command, path: string[]): string[] {
+  const usage = command.registeredArguments.map((argument) => {
+    const name = argument.variadic ? `${argument.name()}…` : argument.name();
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  const described = command.registeredArguments.filter((argument) => argument.description);
+  return [
+    `## ${[...path, ...usage].join(' ')}`,
+    '',
+    `${command.description()}.`,
+    '',
+    ...described.map((argument) => `- \`${argument.name()}\`: ${argument.description}`),
+    ...(described.length > 0 ? [''] : []),
+    ...optionLines(command.options),
+    '',
+  ];
+}
+
+function optionLines(options: readonly Option[]): string[] {
+  if (options.length === 0) return [];
+  const rows = options.map((option) => `| \`${option.flags}\` | ${option.description} |`);
+  return ['| option | |', '|---|---|', ...rows];
+}
+
+function configPage(): string {
+  const lines = [
+    '# Config file',
+    '',
+    '<!-- Made from the schema by `npm run docs`; do not edit. -->',
+    '',
+    'One YAML file, the same bytes on every node: `--config`, else `$CLAWMESH_CONFIG`, else `./config/clawmesh.yaml`, else',
+    '`~/.config/clawmesh/clawmesh.yaml`, else `/etc/clawmesh/clawmesh.yaml`. `${NAME}` takes an environment variable,',
+    '`${NAME:-default}` one with a default. Durations are written `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `500MB`, `5GB`.',
+    '',
+    '| setting | default | meaning |',
+    '|---|---|---|',
+    ...rows(configSchema, []),
+    '',
+    'Settings marked *secret* are masked by `clawmesh config show` and count for `clawmesh config digest` only as present',
+    'or absent. `nodes` is left out of the digest, since it is what may differ.',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function rows(schema: z.core.$ZodType, path: string[]): string[] {
+  const setting = settingOf(schema);
+  const children = setting.shape
+    ? Object.entries(setting.shape).flatMap(([key, child]) => rows(child, [...path, key]))
+    : setting.element && settingOf(setting.element).shape
+      ? rows(setting.element, [...path, '<id>'])
+      : [];
+  if (path.length === 0) return children;
+  return [`| \`${path.join('.')}\` | ${fallbackText(setting)} | ${meaning(setting)} |`, ...children];
+}
+
+function fallbackText({ fallback, shape }: Setting): string {
+  if (shape || fallback === undefined) return '';
+  return `\`${typeof fallback === 'string' ? fallback || '""' : JSON.stringify(fallback)}\``;
+}
+
+function meaning({ description, secret }: Setting): string {
+  return [description, secret ? '*secret*' : undefined].filter(Boolean).join(' ');
+}

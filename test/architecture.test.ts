@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** Which folders a folder of src may import from; everything may import its own and `domain`. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  domain: [],
+  platform: [],
+  log: [],
+  config: [],
+  gates: [],
+  runners: ['platform'],
+  redis: ['config', 'platform'],
+  registry: ['redis'],
+  queue: ['redis'],
+  node: ['config', 'gates', 'log', 'platform', 'queue', 'redis', 'registry', 'runners'],
+  ops: ['queue', 'registry'],
+  cli: ['config', 'log', 'node', 'ops', 'queue', 'redis', 'registry'],
+};
+
+const root = resolve(import.meta.dirname, '../src');
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }));
+const importsOf = (text: string) =>
+  [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map((match) => match[1] as string);
+
+describe('the source tree', () => {
+  it.each(files)('$file imports only downwards', ({ file, text }) => {
+    const folder = file.split('/')[0] as string;
+    for (const target of importsOf(text).filter((name) => name.startsWith('.'))) {
+      const path = relative(root, resolve(root, file, '..', target));
+      const other = path.split('/')[0] as string;
+      if (path.startsWith('..') || other === folder) continue;
+      expect([...(ALLOWED[folder] ?? []), 'domain']).toContain(other);
+    }
+  });
+
+  it('speaks to Redis and BullMQ only from redis/, queue/ and registry/', () => {
+    const elsewhere = files.filter(
+      ({ file, text }) =>
+        !/^(redis|queue|registry)\//.test(file) &&
+        importsOf(text.replace(/import type .*/g, '')).some((name) => name === 'bullmq' || name === 'ioredis'),
+    );
+    expect(elsewhere.map(({ file }) => file)).toEqual([]);
+    const bull = files.filter(({ text }) => importsOf(text).some((name) => name.startsWith('bullmq')));
+    expect(bull.every(({ file }) => file.startsWith('queue/bullmq/'))).toBe(true);
+  });
+
+  it('keeps files small enough to be read in one go', () => {
+    const long = files.filter(({ text }) => text.split('\n').length > 300).map(({ file }) => file);
+    expect(long).toEqual([]);
+  });
+});

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { taskError } from '../../src/domain/task.ts';
+import { draining } from '../../src/gates/draining.ts';
+import { checkGates } from '../../src/gates/gate.ts';
+import { openclawHealth } from '../../src/gates/openclaw-health.ts';
+import { openclawVersion } from '../../src/gates/openclaw-version.ts';
+import { Periodic } from '../../src/node/periodic.ts';
+import { Signal } from '../../src/node/signal.ts';
+
+describe('a periodic loop', () => {
+  const loop = (work: () => Promise<void>, onError: (error: unknown) => void = () => {}) =>
+    new Periodic({ intervalMs: 5, work, onError });
+
+  it('works again and again, and never twice at a time', async () => {
+    let atOnce = 0;
+    let most = 0;
+    const rounds = Promise.withResolvers<void>();
+    let count = 0;
+    const periodic = loop(async () => {
+      most = Math.max(most, ++atOnce);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      atOnce--;
+      if (++count === 5) rounds.resolve();
+    });
+    periodic.start();
+    periodic.start();
+    await rounds.promise;
+    await periodic.stop();
+    await periodic.stop();
+    expect(most).toBe(1);
+  });
+
+  it('goes on after an error, and begins nothing after its stop', async () => {
+    const failed = Promise.withResolvers<unknown>();
+    const again = Promise.withResolvers<void>();
+    let count = 0;
+    const periodic = loop(async () => {
+      if (++count === 1) throw new Error('once');
+      again.resolve();
+    }, failed.resolve);
+    periodic.start();
+    expect(await failed.promise).toMatchObject({ message: 'once' });
+    await again.promise;
+    await periodic.stop();
+    const stoppedAt = count;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(count).toBe(stoppedAt);
+  });
+
+  it('can be stopped before it was started', async () => {
+    await expect(loop(async () => {}).stop()).resolves.toBeUndefined();
+  });
+});
+
+describe('a signal', () => {
+  it('wakes everybody who waits, and nobody who comes later', async () => {
+    const signal = new Signal();
+    const woken = Promise.all([signal.wait(), signal.wait()]);
+    signal.notify();
+    await woken;
+    const late = await Promise.race([signal.wait().then(() => 'woken'), Promise.resolve('still waiting')]);
+    expect(late).toBe('still waiting');
+  });
+});
+
+describe('gates', () => {
+  const facts = {
+    openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },
+    openclawTrouble: null,
+    versionMismatch: 'close',
+    draining: false,
+  } as const;
+  const closed = (changed: object) =>
+    checkGates([draining, openclawHealth, openclawVersion], { ...facts, ...changed })
+      .filter((gate) => !gate.open)
+      .map((gate) => gate.name);
+
+  it('are open on a healthy node', () => expect(closed({})).toEqual([]));
+  it('close while draining', () => expect(closed({ draining: true })).toEqual(['draining']));
+  it('close until OpenClaw has answered, and while it is in trouble', () => {
+    expect(closed({ openclawTrouble: undefined })).toEqual(['openclaw-health']);
+    expect(closed({ openclawTrouble: 'gateway is away' })).toEqual(['openclaw-health']);
+  });
+  it('close on another version than the pinned, unless the config only warns', () => {
+    const openclaw = { ...facts.openclaw, version: '2026.9.7' };
+    expect(closed({ openclaw })).toEqual(['openclaw-version']);
+    expect(closed({ openclaw, versionMismatch: 'warn' })).toEqual([]);
+    expect(closed({ openclaw: { ...openclaw, expected: null } })).toEqual([]);
+  });
+});
+
+describe('error kinds', () => {
+  it('know whether another attempt could end better', () => {
+    expect(
+      ['auth', 'invalid', 'handover_limit', 'cancelled'].map((kind) => taskError(kind as 'auth', '').retryable),
+    ).toEqual(Array(4).fill(false));
+    expect(
+      ['provider', 'timeout', 'crash', 'rate_limit', 'unknown'].map((kind) => taskError(kind as 'crash', '').retryable),
+    ).toEqual(Array(5).fill(true));
+  });
+});

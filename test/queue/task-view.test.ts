@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backoffDelay } from '../../src/queue/backoff.ts';
+import { parseNewTask } from '../../src/queue/new-task.ts';
+import { type BullState, taskView } from '../../src/queue/task-view.ts';
+
+const data = JSON.stringify({ v: 1, message: 'm', tags: {}, attempts: 3 });
+const states: BullState[] = ['wait', 'prioritized', 'delayed', 'active', 'completed', 'failed'];
+
+describe('a task’s view', () => {
+  it('of a hash that somebody mangled is still a task', () => {
+    const fields = fc.constantFrom(
+      'data',
+      'timestamp',
+      'atm',
+      'pb',
+      'processedOn',
+      'finishedOn',
+      'cm:error',
+      'cm:history',
+      'returnvalue',
+      'progress',
+      'delay',
+    );
+    fc.assert(
+      fc.property(
+        fc.dictionary(fields, fc.oneof(fc.string(), fc.json())),
+        fc.constantFrom(...states),
+        (hash, state) => {
+          const sane = { ...hash, timestamp: '1', processedOn: '2', finishedOn: '3' };
+          return taskView('id', 'pool', state, sane).id === 'id';
+        },
+      ),
+    );
+  });
+
+  it('has waited since it was enqueued, or since its last attempt failed', () => {
+    const delayed = taskView('id', 'p', 'delayed', { data, timestamp: '1000', delay: '500' });
+    expect(delayed.delayedUntil).toBe(new Date(1_500).toISOString());
+    const line = JSON.stringify({ at: 9_000, event: 'retry', node: 'n', attempt: 1, reason: 'timeout: x' });
+    const retried = taskView('id', 'p', 'delayed', {
+      data,
+      timestamp: '1000',
+      delay: '500',
+      'cm:history': `${line}\n`,
+    });
+    expect(retried.delayedUntil).toBe(new Date(9_500).toISOString());
+  });
+
+  it('is cancelled where it failed for that reason', () => {
+    const error = JSON.stringify({ kind: 'cancelled', message: 'by hand', retryable: false });
+    expect(taskView('id', 'p', 'failed', { data, timestamp: '1', finishedOn: '2', 'cm:error': error }).state).toBe(
+      'cancelled',
+    );
+  });
+});
+
+describe('backoff', () => {
+  const backoff = { delay: 5_000, max: 300_000, jitter: 0.2 };
+
+  it('doubles up to its cap', () => {
+    const waits = [1, 2, 3, 7, 8, 100].map((attempt) => backoffDelay(backoff, attempt, () => 0));
+    expect(waits).toEqual([5_000, 10_000, 20_000, 300_000, 300_000, 300_000]);
+  });
+
+  it('takes off at most the jittered share', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, random) => {
+        const full = backoffDelay(backoff, attempt, () => 0);
+        const wait = backoffDelay(backoff, attempt, () => random);
+        return wait <= full && wait >= full * 0.8 - 1;
+      }),
+    );
+  });
+});
+
+describe('a task that people write', () => {
+  it('is checked whatever it is', () => {
+    fc.assert(fc.property(fc.anything(), (input) => typeof parseNewTask(input, { attempts: 3 }) === 'object'));
+  });
+
+  it('gets defaults, and ms for durations', () => {
+    expect(parseNewTask({ message: 'x', delay: '5s', timeout: '1m' }, { attempts: 7 })).toMatchObject({
+      pool: 'default',
+      priority: 0,
+      delayMs: 5_000,
+      timeoutMs: 60_000,
+      attempts: 7,
+      tags: {},
+    });
+  });
+
+  it('is limited in bytes, not in characters', () => {
+    const big = parseNewTask({ message: 'ü'.repeat(600_000) }, { attempts: 1 });
+    expect(big).toEqual({ problems: [expect.stringContaining('longer than 1 MiB')] });
+  });
+});

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanEnv, emptyFolder } from './cli.ts';
+import { openclawEntry } from './openclaw-paths.ts';
+import { freePort } from './redis.ts';
+
+export const GATEWAY_TOKEN = 'test-token';
+
+/** Folders and config of one OpenClaw installation of its own, talking to the fake provider. */
+export function openclawHome(providerUrl: string, port: number): { env: NodeJS.ProcessEnv } {
+  const home = emptyFolder();
+  const state = join(home, 'state');
+  mkdirSync(state);
+  const config = join(home, 'openclaw.json');
+  const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+  const model = {
+    id: 'echo',
+    name: 'echo',
+    reasoning: false,
+    input: ['text'],
+    cost,
+    contextWindow: 128_000,
+    maxTokens: 4_096,
+  };
+  writeFileSync(
+    config,
+    JSON.stringify({
+      gateway: { mode: 'local', port, bind: 'loopback', auth: { mode: 'token', token: GATEWAY_TOKEN } },
+      models: {
+        mode: 'merge',
+        providers: { fake: { baseUrl: providerUrl, apiKey: 'sk-test', api: 'openai-completions', models: [model] } },
+      },
+      agents: { defaults: { model: { primary: 'fake/echo' } } },
+    }),
+  );
+  return { env: { OPENCLAW_CONFIG_PATH: config, OPENCLAW_STATE_DIR: state, HOME: home } };
+}
+
+/** A real OpenClaw gateway as a process. */
+export class Gateway {
+  readonly port: number;
+  readonly #env: NodeJS.ProcessEnv;
+  #child: ChildProcess | undefined;
+
+  private constructor(port: number, env: NodeJS.ProcessEnv) {
+    this.port = port;
+    this.#env = env;
+  }
+
+  static async start(providerUrl: string): Promise<Gateway> {
+    const port = await freePort();
+    const gateway = new Gateway(port, openclawHome(providerUrl, port).env);
+    await gateway.up();
+    return gateway;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it (again) on the same state, and waits until it takes runs; that takes about ten seconds. */
+  async up(timeoutMs = 90_000): Promise<void> {
+    this.#child = spawn(process.execPath, [openclawEntry, 'gateway', 'run'], {
+      env: cleanEnv(this.#env),
+      stdio: 'ignore',
+      detached: true,
+    });
+    const deadline = performance.now() + timeoutMs;
+    while (!(await this.#ready())) {
+      if (performance.now() > deadline || this.#child.exitCode !== null) throw new Error('the gateway did not come up');
+      await sleep(250);
+    }
+  }
+
+  async down(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    process.kill(-child.pid, signal);
+    await exited;
+  }
+
+  async #ready(): Promise<boolean> {
+    try {
+      return (await fetch(`http://127.0.0.1:${this.port}/readyz`, { signal: AbortSignal.timeout(1_000) })).ok;
+    } catch {
+      return false;
+    }
+  }
+}
