@@ -7,6 +7,7 @@ import { PoolConsumer } from '../src/queue/bullmq/pool-consumer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import { NodeRegistry } from '../src/registry/node-registry.ts';
+import { Presence } from '../src/registry/presence.ts';
 import type { Runner } from '../src/runners/runner.ts';
 
 // One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing. It tells its parent
@@ -77,6 +78,8 @@ async function startNode(): Promise<void> {
     registry: new NodeRegistry(redis, keys),
     runner,
     log: createLogger({ level: 'warn', format: 'json' }),
+    openPresence: async () => new Presence(connectRedis(target, 'subscriber', 'bench:presence'), () => {}),
+    putBack: async () => [],
     openQueue: async (pool, owner, clockOffset) => {
       const blocking = connectRedis(target, 'blocking', 'bench:wait');
       await openRedis(blocking, target);

@@ -3,8 +3,10 @@ import type { Redis } from 'ioredis';
 import type { LoadedConfig } from '../config/load.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
+import type { HandoverLog } from '../queue/handover-log.ts';
 import type { TaskReader } from '../queue/task-reader.ts';
 import type { RedisTarget } from '../redis/connection.ts';
+import type { MeshKeys } from '../redis/keys.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import { Output } from './output.ts';
 
@@ -23,6 +25,8 @@ export interface Mesh {
   readonly redis: Redis;
   readonly reader: TaskReader;
   readonly registry: NodeRegistry;
+  readonly handovers: HandoverLog;
+  readonly keys: MeshKeys;
   /** Loads BullMQ on first use; reading needs none of it. */
   producer(): Promise<TaskProducer>;
 }
@@ -52,23 +56,33 @@ export async function redisTarget({ config }: LoadedConfig): Promise<RedisTarget
 export async function withMesh<T>(command: Command, use: (mesh: Mesh) => Promise<T>): Promise<T> {
   const loaded = await loadedConfig(command);
   const target = await redisTarget(loaded);
-  const [{ connectRedis, openRedis }, { explainRedisError }, { MeshKeys }, { TaskReader }, { NodeRegistry }] =
-    await Promise.all([
-      import('../redis/connection.ts'),
-      import('../redis/explain.ts'),
-      import('../redis/keys.ts'),
-      import('../queue/task-reader.ts'),
-      import('../registry/node-registry.ts'),
-    ]);
+  const [
+    { connectRedis, openRedis },
+    { explainRedisError },
+    { MeshKeys },
+    { TaskReader },
+    { HandoverLog },
+    { NodeRegistry },
+  ] = await Promise.all([
+    import('../redis/connection.ts'),
+    import('../redis/explain.ts'),
+    import('../redis/keys.ts'),
+    import('../queue/task-reader.ts'),
+    import('../queue/handover-log.ts'),
+    import('../registry/node-registry.ts'),
+  ]);
   const redis = connectRedis(target, 'cli', 'clawmesh:cli');
   await openRedis(redis, target);
   const keys = new MeshKeys({ prefix: loaded.config.redis?.prefix ?? 'clawmesh', mesh: loaded.config.mesh });
+  const reader = new TaskReader(redis, keys);
   let producer: TaskProducer | undefined;
   try {
     return await use({
       loaded,
       redis,
-      reader: new TaskReader(redis, keys),
+      keys,
+      reader,
+      handovers: new HandoverLog(redis, keys, reader),
       registry: new NodeRegistry(redis, keys),
       producer: async () => {
         const { TaskProducer } = await import('../queue/bullmq/task-producer.ts');

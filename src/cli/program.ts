@@ -3,6 +3,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
+import { handoversCommand } from './commands/handovers.ts';
 import { nodeCommand } from './commands/node.ts';
 import { statusCommand } from './commands/status.ts';
 import { taskCommand } from './commands/task.ts';
@@ -28,6 +29,7 @@ export function createProgram(): Command {
     taskCommand(),
     nodeCommand(),
     statusCommand(),
+    handoversCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {

@@ -30,6 +30,8 @@ export interface Claim {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly handovers: number;
+  /** Set where a former life of this node began the run; see `RunRequest.resumes`. */
+  readonly resumes?: string | undefined;
   /** Redis time of the claim, ms since the epoch. */
   readonly claimedAt: number;
 }

@@ -129,4 +129,6 @@ export interface TaskProgress {
   readonly at: string;
   readonly note: string;
   readonly tokens: number | null;
+  /** Where a run that would outlive its daemon was submitted to. */
+  readonly submittedTo?: string | undefined;
 }

@@ -6,7 +6,8 @@ export interface GateFacts {
   /** Why OpenClaw isn't healthy; null if it is, undefined before it was first looked at. */
   readonly openclawTrouble: string | null | undefined;
   readonly versionMismatch: 'close' | 'warn';
-  readonly draining: boolean;
+  /** Why the node takes nothing new: it stops, or somebody has drained it. */
+  readonly draining: 'stopping' | 'by hand' | undefined;
 }
 
 /** One condition that must hold for a node to claim tasks. */

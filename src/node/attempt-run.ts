@@ -41,6 +41,7 @@ export class AttemptRun {
   #lines: string[] = [];
   #progress: TaskProgress | undefined;
   #flushTimer: NodeJS.Timeout | undefined;
+  #submittedTo: string | undefined;
 
   constructor(options: AttemptRunOptions) {
     this.claim = options.claim;
@@ -78,6 +79,7 @@ export class AttemptRun {
       nodeId,
       spec: claim.spec,
       timeoutMs,
+      resumes: claim.resumes,
     };
     const outcome = await runner.run(request, this.#abort.signal, (event) => this.#record(event));
     clearTimeout(deadline);
@@ -141,10 +143,18 @@ export class AttemptRun {
       this.#lines.push(`${at} ${event.text}`);
       return;
     }
-    this.#progress = { at, note: event.note, tokens: event.tokens ?? this.#progress?.tokens ?? null };
+    if (event.type === 'submitted') {
+      this.#submittedTo = event.to;
+      this.#progress = { at, note: 'submitted', tokens: null, submittedTo: event.to };
+      void this.#flush();
+      return;
+    }
+    const tokens = event.tokens ?? this.#progress?.tokens ?? null;
+    this.#progress = { at, note: event.note, tokens, submittedTo: this.#submittedTo };
   }
 
   async #flush(): Promise<void> {
+    clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
     if (this.#lines.length === 0 && !this.#progress) return;
     const lines = this.#lines;

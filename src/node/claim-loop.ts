@@ -46,6 +46,11 @@ export class ClaimLoop {
     return this.#runs;
   }
 
+  /** Goes on with claims that this node's former life held. They may fill more slots than there are. */
+  take(claims: readonly Claim[]): void {
+    for (const claim of claims) this.#start(claim);
+  }
+
   start(): void {
     this.#loop ??= this.#claimForever();
   }

@@ -7,9 +7,11 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { isAlive } from '../platform/process.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
+import { requeueVoidClaims } from '../queue/requeue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
+import { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { NodeLife } from './node-life.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
@@ -74,6 +76,11 @@ export class Daemon {
       });
       return consumer;
     };
+    const openPresence = async (onNudge: () => void) => {
+      const subscriber = connectRedis(target, 'subscriber', `clawmesh:${nodeId}:presence`);
+      await openRedis(subscriber, target);
+      return new Presence(subscriber, onNudge);
+    };
     try {
       const registry = new NodeRegistry(redis, keys);
       for (;;) {
@@ -88,6 +95,12 @@ export class Daemon {
           runner,
           log,
           openQueue,
+          openPresence,
+          putBack: () =>
+            requeueVoidClaims(redis, keys, {
+              visibilityTimeoutMs: config.queue.visibilityTimeout,
+              maxHandovers: config.queue.maxHandovers,
+            }),
         });
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
         if (why === 'fenced') {

@@ -8,19 +8,22 @@ import { checkGates } from '../gates/gate.ts';
 import { openclawHealth } from '../gates/openclaw-health.ts';
 import { openclawVersion } from '../gates/openclaw-version.ts';
 import type { Logger } from '../log/logger.ts';
+import type { Requeued } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { AttemptRun, type StopReason } from './attempt-run.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import { LoadMeter } from './load.ts';
+import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Renewal } from './renewal.ts';
 
 const GATES = [draining, openclawHealth, openclawVersion];
-/** Lapsed claims are the last resort; looking for them this often costs one script per pool, ms. */
-const SWEEP_INTERVAL_MS = 5_000;
+/** How long the former life's tasks are kept for this one to take up again, ms. */
+const ADOPTION_MS = 30_000;
 /** 200 tasks per pool, state and round of every node keep up with some 10 tasks a second per node, ms. */
 const JANITOR_INTERVAL_MS = 20_000;
 
@@ -34,6 +37,9 @@ export interface NodeLifeOptions {
   readonly runner: Runner;
   readonly log: Logger;
   readonly openQueue: (pool: string, owner: Incarnation, clockOffset: () => number) => Promise<PoolQueue>;
+  readonly openPresence: (onNudge: () => void) => Promise<Presence>;
+  /** Puts back the tasks of all dead nodes. */
+  readonly putBack: () => Promise<Requeued[]>;
 }
 
 /**
@@ -55,11 +61,14 @@ export class NodeLife {
   readonly #markFenced: () => void;
   readonly #watch: OpenClawWatch;
   readonly #heartbeat: Periodic;
-  readonly #sweep: Periodic;
+  readonly #sweep: MeshSweep;
   readonly #janitor: Periodic;
   readonly #renewal: Renewal;
   #clockOffset: number;
-  #draining = false;
+  #presence: Presence | undefined;
+  #stopping = false;
+  /** Somebody has drained the node; the timer hands back what runs too long. */
+  #drained: NodeJS.Timeout | undefined;
   /** Whether every gate is open; worked out anew whenever something that gates look at has changed. */
   #open = false;
 
@@ -80,7 +89,13 @@ export class NodeLife {
       onChange: () => void this.#gatesChanged(),
     });
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
-    this.#sweep = new Periodic({ intervalMs: SWEEP_INTERVAL_MS, work: () => this.#requeueLapsed(), onError });
+    this.#sweep = new MeshSweep({
+      registry: options.registry,
+      putBack: options.putBack,
+      health,
+      log: this.#log,
+      onError,
+    });
     this.#janitor = new Periodic({ intervalMs: JANITOR_INTERVAL_MS, work: () => this.#removeExpired(), onError });
     this.#renewal = new Renewal({
       loops: this.#loops,
@@ -93,8 +108,13 @@ export class NodeLife {
   /** Registers the node and starts all its loops; heartbeats come before anything slow. */
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
-    const { incarnation, redisTime } = await options.registry.register(options.nodeId, pools, leaseMs(options.config));
+    const { registry, nodeId } = options;
+    // Runs in a gateway outlive the daemon; in the other modes there is nothing to take up again.
+    const holdMs = options.runner.mode === 'gateway' ? ADOPTION_MS : 0;
+    const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.config), holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
+    life.#presence = await options.openPresence(() => void life.#beat().catch((error) => life.#onError(error)));
+    await life.#presence.show(registry.presenceChannel(life.owner));
     await life.#beat();
     life.#heartbeat.start();
     life.#watch.start();
@@ -102,6 +122,7 @@ export class NodeLife {
       const queue = await options.openQueue(pool, life.owner, () => life.#clockOffset);
       life.#loops.push(life.#createLoop(queue, concurrency));
     }
+    if (holdMs > 0) await life.#adopt();
     life.#renewal.start();
     life.#sweep.start();
     life.#janitor.start();
@@ -113,7 +134,7 @@ export class NodeLife {
 
   /** Takes nothing new, waits for the runs, hands back what does not end in `drainTimeoutMs` or once `hurry` resolves. */
   async drain(drainTimeoutMs: number, hurry: Promise<void>): Promise<void> {
-    this.#draining = true;
+    this.#stopping = true;
     this.#open = false;
     this.#log.info({ running: this.#runs().length }, 'draining');
     // Neither may hold up the stop when Redis is away.
@@ -135,11 +156,13 @@ export class NodeLife {
     this.#stopRuns(reason);
     this.#watch.stop();
     this.#renewal.stop();
-    void this.#sweep.stop();
+    this.#sweep.stop();
+    clearTimeout(this.#drained);
     void this.#janitor.stop();
     void this.#heartbeat.stop();
     await Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle())));
     if (reason !== 'fenced') await this.#beat('stopped').catch(() => {});
+    this.#presence?.hide();
     this.#load.stop();
     await Promise.all(this.#loops.map((loop) => loop.queue.close()));
     this.#log.info({ reason }, 'node is down');
@@ -181,7 +204,7 @@ export class NodeLife {
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
       versionMismatch: this.#options.config.gates.versionMismatch,
-      draining: this.#draining,
+      draining: this.#stopping ? 'stopping' : this.#drained ? 'by hand' : undefined,
     });
   }
 
@@ -199,8 +222,9 @@ export class NodeLife {
 
   async #beat(stopped?: 'stopped'): Promise<void> {
     const { registry } = this.#options;
-    const redisTime = await registry.beat(this.owner, this.#record(stopped));
+    const { redisTime, drain } = await registry.beat(this.owner, this.#record(stopped));
     this.#clockOffset = redisTime - Date.now();
+    if (drain !== (this.#drained !== undefined) && !stopped) this.#setDrained(drain);
   }
 
   #record(stopped?: 'stopped'): NodeRecord {
@@ -209,7 +233,7 @@ export class NodeLife {
     const runs = this.#runs();
     return {
       incarnation: this.owner.incarnation,
-      state: stopped ?? (this.#draining ? 'draining' : gated ? 'gated' : 'up'),
+      state: stopped ?? (this.#stopping || this.#drained ? 'draining' : gated ? 'gated' : 'up'),
       host: hostname(),
       pid: process.pid,
       version: this.#options.version,
@@ -229,12 +253,23 @@ export class NodeLife {
     };
   }
 
-  async #requeueLapsed(): Promise<void> {
+  /** Takes up the runs of the former life again, and lets go of what could not be taken. */
+  async #adopt(): Promise<void> {
     for (const loop of this.#loops) {
-      for (const taskId of await loop.queue.requeueLapsed()) {
-        this.#log.warn({ taskId, reason: 'visibility-timeout' }, 'claim lapsed, task put back');
-      }
+      const claims = await loop.queue.adopt();
+      for (const { taskId, attempt } of claims) this.#log.info({ taskId, attempt }, 'run taken up again');
+      loop.take(claims);
     }
+    const { nodeId, incarnation } = this.owner;
+    await this.#options.registry.settleDeaths([`${nodeId}~${incarnation - 1}`]);
+  }
+
+  #setDrained(drain: boolean): void {
+    clearTimeout(this.#drained);
+    const { drainTimeout } = this.#options.settings;
+    this.#drained = drain ? setTimeout(() => this.#stopRuns('hand-back'), drainTimeout) : undefined;
+    this.#log.info({ drainTimeoutMs: drainTimeout }, drain ? 'drained by hand' : 'goes on');
+    void this.#gatesChanged();
   }
 
   async #removeExpired(): Promise<void> {

@@ -1,17 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Does something again and again: `intervalMs` between the end of one and the start of the next, give or take a tenth so
- * that nodes that started together drift apart. Starting twice and stopping twice do no harm.
+ * Does something again and again: `intervalMs` between the end of one and the start of the next, or the number that the
+ * work answers, give or take a tenth so that nodes that started together drift apart. Starting twice and stopping twice do no
+ * harm.
  */
 export class Periodic {
-  readonly #intervalMs: number;
-  readonly #work: () => Promise<void>;
+  #intervalMs: number;
+  readonly #work: () => Promise<unknown>;
   readonly #onError: (error: unknown) => void;
   #stop: AbortController | undefined;
   #loop: Promise<void> | undefined;
 
-  constructor(options: { intervalMs: number; work: () => Promise<void>; onError: (error: unknown) => void }) {
+  constructor(options: { intervalMs: number; work: () => Promise<unknown>; onError: (error: unknown) => void }) {
     this.#intervalMs = options.intervalMs;
     this.#work = options.work;
     this.#onError = options.onError;
@@ -35,7 +36,8 @@ export class Periodic {
       await sleep(pause, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
-        await this.#work();
+        const next = await this.#work();
+        if (typeof next === 'number') this.#intervalMs = next;
       } catch (error) {
         this.#onError(error);
       }

@@ -52,7 +52,12 @@ export const storedHistoryLine = z.object({
 });
 
 /** Field `progress`. */
-export const storedProgress = z.object({ at: z.string(), note: z.string(), tokens: z.number().nullable() });
+export const storedProgress = z.object({
+  at: z.string(),
+  note: z.string(),
+  tokens: z.number().nullable(),
+  submittedTo: z.string().optional(),
+});
 
 /** Reads a JSON field; undefined where it's missing or not what we wrote. */
 export function readField<T>(schema: z.ZodType<T>, text: string | null | undefined): T | undefined {

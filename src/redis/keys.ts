@@ -27,6 +27,36 @@ export class MeshKeys {
     return `${this.bullPrefix}/nodes`;
   }
 
+  /** Hash: `<node>~<incarnation>` declared dead → why and since when (JSON), until its tasks have been put back. */
+  get deaths(): string {
+    return `${this.bullPrefix}/deaths`;
+  }
+
+  /** Hash: node id → `<incarnation>@<run id of the Redis server>` on which its presence was seen. */
+  get presence(): string {
+    return `${this.bullPrefix}/presence`;
+  }
+
+  /** Hash: node id → Redis time (ms) since when its presence is gone. */
+  get gone(): string {
+    return `${this.bullPrefix}/gone`;
+  }
+
+  /** Hash: when the mesh was swept last, and from when on nodes are judged. */
+  get sweep(): string {
+    return `${this.bullPrefix}/sweep`;
+  }
+
+  /** Hash: node id → what somebody wants of it (`drain`). */
+  get control(): string {
+    return `${this.bullPrefix}/control`;
+  }
+
+  /** Begin of the channels that nodes show their presence on; `<node>~<incarnation>` follows. */
+  get presenceChannels(): string {
+    return `${this.bullPrefix}/alive:`;
+  }
+
   /** Set: every pool a task was ever enqueued to or a node serves. */
   get pools(): string {
     return `${this.bullPrefix}/pools`;

@@ -50,6 +50,9 @@ export const scripts = {
   beatNode: script('beat-node'),
   renewClaims: script('renew-claims'),
   handBack: script('hand-back'),
-  requeueLapsed: script('requeue-lapsed'),
+  requeueClaims: script('requeue-claims'),
+  adoptClaims: script('adopt-claims'),
+  sweepNodes: script('sweep-nodes'),
+  evictNode: script('evict-node'),
   appendLog: script('append-log'),
 };

@@ -28,6 +28,30 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
 });
 
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
+const beatReply = z.tuple([z.number(), z.number(), z.enum(['', 'drain'])]);
+const sweepReply = z.tuple([z.number(), z.number()], z.union([z.string(), z.number()]));
+
+/** Why a node was declared dead. */
+export type DeathReason = 'crash' | 'heartbeat' | 'evicted';
+
+/** A node that was just declared dead. */
+export interface Death {
+  readonly nodeId: string;
+  readonly incarnation: number;
+  readonly reason: DeathReason;
+  /** Time since its last sign of life, ms. */
+  readonly silentMs: number;
+}
+
+export interface SweepOptions {
+  /** Sweeps of the whole mesh are at least so far apart, ms. */
+  readonly intervalMs: number;
+  /** A longer time between two sweeps means that Redis or everybody stood still, ms. */
+  readonly stallMs: number;
+  readonly leaseMs: number;
+  /** How long a node's presence may be gone, ms. */
+  readonly graceMs: number;
+}
 
 /**
  * Who is there: one lease per node in Redis time, and the record that came with its last heartbeat.
@@ -44,32 +68,106 @@ export class NodeRegistry {
     this.#keys = keys;
   }
 
-  /** Starts a new life of the node; its former one is fenced from here on. `redisTime` is in ms. */
+  /**
+   * Starts a new life of the node; its former one is fenced from here on. Its tasks can be put back by anybody at once, or
+   * after `holdMs`, for a node that is about to take them up again. `redisTime` is in ms.
+   */
   async register(
     nodeId: string,
     pools: readonly string[],
     leaseMs: number,
+    holdMs = 0,
   ): Promise<{ incarnation: number; redisTime: number }> {
     const reply = await scripts.registerNode.run(
       this.#redis,
-      [this.#keys.incarnations, this.#keys.leases, this.#keys.pools],
-      [nodeId, leaseMs, ...pools],
+      [...this.#memberKeys(), this.#keys.pools],
+      [nodeId, leaseMs, holdMs, ...pools],
     );
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);
     return { incarnation, redisTime };
   }
 
-  /** One heartbeat; a stopped record gives the lease up. @throws ClawmeshError `fenced`. @returns Redis time, ms. */
-  async beat(owner: Incarnation, record: NodeRecord): Promise<number> {
+  /**
+   * One heartbeat; a stopped record gives the lease up. @throws ClawmeshError `fenced`. @returns Redis time (ms), and
+   * whether somebody wants the node to drain.
+   */
+  async beat(owner: Incarnation, record: NodeRecord): Promise<{ redisTime: number; drain: boolean }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
     const reply = await scripts.beatNode.run(
       this.#redis,
-      [this.#keys.incarnations, this.#keys.leases, this.#keys.nodes],
+      [this.#keys.incarnations, this.#keys.leases, this.#keys.nodes, this.#keys.control],
       [owner.nodeId, owner.incarnation, leaseMs, JSON.stringify(record)],
     );
-    const [alive, redisTime] = pairOfNumbers.parse(reply);
-    if (alive === 1) return redisTime;
+    const [alive, redisTime, wish] = beatReply.parse(reply);
+    if (alive === 1) return { redisTime, drain: wish === 'drain' };
     throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} was replaced or declared dead`);
+  }
+
+  /** Declares dead what is dead; see `sweep-nodes.lua`. `nodes`: those with a lease; `unsettled`: deaths to be dealt with. */
+  async sweep(options: SweepOptions): Promise<{ nodes: number; unsettled: number; deaths: Death[] }> {
+    const reply = await scripts.sweepNodes.run(
+      this.#redis,
+      [...this.#memberKeys(), this.#keys.sweep],
+      [options.intervalMs, options.stallMs, options.leaseMs, options.graceMs, this.#keys.presenceChannels],
+    );
+    const [nodes, unsettled, ...dead] = sweepReply.parse(reply);
+    const deaths: Death[] = [];
+    for (let i = 0; i + 3 < dead.length; i += 4) {
+      const [nodeId, incarnation, reason, silentMs] = dead.slice(i, i + 4);
+      deaths.push({
+        nodeId: String(nodeId),
+        incarnation: Number(incarnation),
+        reason: reason as DeathReason,
+        silentMs: Number(silentMs),
+      });
+    }
+    return { nodes, unsettled, deaths };
+  }
+
+  /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
+  async unsettledDeaths(): Promise<string[]> {
+    const deaths = await this.#redis.hgetall(this.#keys.deaths);
+    const held = (text: string) => z.object({ heldUntil: z.number() }).safeParse(parseJson(text)).data?.heldUntil ?? 0;
+    const now = await this.#redisNow();
+    return Object.entries(deaths).flatMap(([owner, text]) => (held(text) > now ? [] : [owner]));
+  }
+
+  /** To be called once the tasks of these dead incarnations have been put back. */
+  async settleDeaths(owners: readonly string[]): Promise<void> {
+    if (owners.length > 0) await this.#redis.hdel(this.#keys.deaths, ...owners);
+  }
+
+  /** Declares a node dead by hand. @returns the incarnation, undefined where there is no such node. */
+  async evict(nodeId: string, leaseMs: number): Promise<number | undefined> {
+    const reply = await scripts.evictNode.run(this.#redis, this.#memberKeys(), [nodeId, leaseMs]);
+    await this.#nudge(nodeId, Number(reply));
+    return Number(reply) || undefined;
+  }
+
+  /** Asks a node to take no more tasks and hand back what runs too long, or to go on. */
+  async wish(nodeId: string, wish: 'drain' | 'resume'): Promise<void> {
+    if (wish === 'drain') await this.#redis.hset(this.#keys.control, nodeId, 'drain');
+    else await this.#redis.hdel(this.#keys.control, nodeId);
+    await this.#nudge(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
+  }
+
+  /** The channel on which this life of a node shows that it's there, and is told to look at once. */
+  presenceChannel(owner: Incarnation): string {
+    return `${this.#keys.presenceChannels}${owner.nodeId}~${owner.incarnation}`;
+  }
+
+  async #nudge(nodeId: string, incarnation: number): Promise<void> {
+    await this.#redis.publish(this.presenceChannel({ nodeId, incarnation }), 'beat');
+  }
+
+  #memberKeys(): string[] {
+    const { incarnations, leases, deaths, presence, gone } = this.#keys;
+    return [incarnations, leases, deaths, presence, gone];
+  }
+
+  async #redisNow(): Promise<number> {
+    const [seconds, micros] = await this.#redis.time();
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 
   /** One node; undefined where it never was there. */
@@ -79,12 +177,11 @@ export class NodeRegistry {
 
   /** All nodes that were ever there, by id. Records that can't be read (a newer clawmesh's) are left out. */
   async list(): Promise<Node[]> {
-    const [records, leases, time] = await Promise.all([
+    const [records, leases, now] = await Promise.all([
       this.#redis.hgetall(this.#keys.nodes),
       this.#redis.zrange(this.#keys.leases, 0, '-1', 'WITHSCORES'),
-      this.#redis.time(),
+      this.#redisNow(),
     ]);
-    const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
     const expiry = new Map<string, number>();
     for (let i = 0; i + 1 < leases.length; i += 2) expiry.set(leases[i] as string, Number(leases[i + 1]));
     return Object.entries(records)
@@ -97,8 +194,12 @@ export class NodeRegistry {
 }
 
 function parseRecord(text: string): NodeRecord | undefined {
+  return storedRecord.safeParse(parseJson(text)).data;
+}
+
+function parseJson(text: string): unknown {
   try {
-    return storedRecord.safeParse(JSON.parse(text)).data;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

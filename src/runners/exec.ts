@@ -93,9 +93,24 @@ export function parseVersion(text: string): string | undefined {
   return /\b(\d+\.\d+\.\d+(?:-[\w.]+)?)\b/.exec(text)?.[1];
 }
 
+/**
+ * Runs the program as leader of its process group, beside a watch that ends the group once the daemon (`$PPID`) is gone.
+ * Without it a run would outlive `kill -9` of its daemon, and go on beside its successor on another node. Half a second is
+ * less than the crash grace, so it's gone before its task is put back. Nothing is put into this text; program and
+ * arguments come as `$@`.
+ */
+const WATCHED_RUN = `
+(
+  trap '' TERM INT HUP
+  while kill -0 $$ && kill -0 "$PPID"; do sleep 0.5; done
+  if kill -0 $$; then kill -s TERM -- -$$; sleep 2; kill -s KILL -- -$$; fi
+) </dev/null >/dev/null 2>&1 &
+exec "$@"
+`;
+
 /** The run leads a process group of its own, so that everything it starts can be ended with it. */
 function spawnRun(program: string, request: RunRequest, env: NodeJS.ProcessEnv) {
-  return execa(program, execArguments(request), {
+  return execa('/bin/sh', ['-c', WATCHED_RUN, 'clawmesh-run', program, ...execArguments(request)], {
     input: request.spec.message,
     detached: true,
     cleanup: false,

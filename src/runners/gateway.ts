@@ -3,7 +3,7 @@ import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
 import { messageOf } from '../domain/errors.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
-import { GatewayConnection, type GatewayHello } from './gateway-connection.ts';
+import { GatewayConnection } from './gateway-connection.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait } from './gateway-reply.ts';
 import { type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
 
@@ -44,7 +44,7 @@ export class GatewayRunner implements Runner {
       else signal.addEventListener('abort', stop, { once: true });
     });
     try {
-      return await Promise.race([this.#follow(request, runId, sessionKey, signal), aborted]);
+      return await Promise.race([this.#follow(request, runId, sessionKey, signal, onEvent), aborted]);
     } finally {
       unlisten();
     }
@@ -64,17 +64,25 @@ export class GatewayRunner implements Runner {
    * Submits the run and follows it to its end. Each time the connection drops it's submitted again with the same key:
    * the gateway then answers that it's in flight, or with the result, and never runs it twice.
    */
-  async #follow(request: RunRequest, runId: string, sessionKey: string, signal: AbortSignal): Promise<Outcome> {
+  async #follow(
+    request: RunRequest,
+    runId: string,
+    sessionKey: string,
+    signal: AbortSignal,
+    onEvent: (event: RunEvent) => void,
+  ): Promise<Outcome> {
     const startedAt = performance.now();
-    let submittedTo: GatewayHello | undefined;
+    let submittedTo = request.resumes;
     while (!signal.aborted) {
       const greeting = await this.#connection.ready(AWAY_LIMIT_MS, signal);
       if (!greeting) {
         const why = this.#connection.lastError ?? 'no answer';
         return { ok: false, error: taskError('crash', `the OpenClaw gateway is away: ${why}`) };
       }
-      if (submittedTo && submittedTo.bootId !== greeting.bootId) return this.#afterGatewayRestart(sessionKey, runId);
-      submittedTo ??= greeting;
+      const boot = greeting.bootId ?? '';
+      if (submittedTo !== undefined && submittedTo !== boot) return this.#afterGatewayRestart(sessionKey, runId);
+      if (submittedTo === undefined) onEvent({ type: 'submitted', to: boot });
+      submittedTo = boot;
       try {
         const reply = await this.#submit(request, runId, sessionKey);
         if (!isInFlight(reply)) return gatewayOutcome(reply, runId, Math.round(performance.now() - startedAt));

@@ -10,11 +10,18 @@ export interface RunRequest {
   readonly spec: TaskSpec;
   /** The attempt's deadline, ms from now. The caller enforces it through the signal; it's passed on to OpenClaw. */
   readonly timeoutMs: number;
+  /**
+   * Set where a former life of this node began the run: what the runner said of it when it was `submitted`, or '' if it
+   * never got to say so. The run is gone on with, if it can be, and never begun a second time beside itself.
+   */
+  readonly resumes?: string | undefined;
 }
 
 /** Something a run reports while it goes on. */
 export type RunEvent =
   | { readonly type: 'log'; readonly text: string }
+  /** The run is out of the daemon's hands and would outlive it; `to` is what it takes to find it again. */
+  | { readonly type: 'submitted'; readonly to: string }
   /** `tokens`: used so far, where known. */
   | { readonly type: 'progress'; readonly note: string; readonly tokens: number | null };
 

@@ -68,7 +68,7 @@ describe('gates', () => {
     openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },
     openclawTrouble: null,
     versionMismatch: 'close',
-    draining: false,
+    draining: undefined,
   } as const;
   const closed = (changed: object) =>
     checkGates([draining, openclawHealth, openclawVersion], { ...facts, ...changed })
@@ -76,7 +76,7 @@ describe('gates', () => {
       .map((gate) => gate.name);
 
   it('are open on a healthy node', () => expect(closed({})).toEqual([]));
-  it('close while draining', () => expect(closed({ draining: true })).toEqual(['draining']));
+  it('close while draining', () => expect(closed({ draining: 'by hand' })).toEqual(['draining']));
   it('close until OpenClaw has answered, and while it is in trouble', () => {
     expect(closed({ openclawTrouble: undefined })).toEqual(['openclaw-health']);
     expect(closed({ openclawTrouble: 'gateway is away' })).toEqual(['openclaw-health']);

@@ -148,10 +148,10 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const { id } = await enqueueOne();
     const slow = await mesh.node('mac-1', { visibilityTimeoutMs: 1_000 });
     const claim = await claimNext(slow);
-    expect(await slow.requeueLapsed()).toEqual([]);
+    expect(await mesh.putBack()).toEqual([]);
     await mesh.redis.pexpire(`${mesh.keys.task('default', id)}:lock`, 0);
     const other = await mesh.node('mac-2');
-    expect(await other.requeueLapsed()).toEqual([id]);
+    expect(await mesh.putBack()).toEqual([id]);
     expect(await slow.renew([claim])).toEqual([claim]);
     await expect(slow.report(claim, success, false)).rejects.toMatchObject({ code: 'claim-lost' });
     expect(await claimNext(other)).toMatchObject({ taskId: id, attempt: 1, handovers: 1 });
@@ -168,7 +168,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const active = await mesh.redis.lrange(mesh.keys.pool('default', 'active'), 0, -1);
     const lapsed = active.filter((_, index) => index % 3 === 0);
     for (const id of lapsed) await mesh.redis.del(`${mesh.keys.task('default', id)}:lock`);
-    expect((await node.requeueLapsed()).sort()).toEqual(lapsed.sort());
+    expect((await mesh.putBack()).sort()).toEqual(lapsed.sort());
   });
 
   it('queues one task for one idempotency key, however many ask at once', async () => {

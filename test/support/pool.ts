@@ -3,6 +3,7 @@ import type { Claim } from '../../src/domain/claim.ts';
 import type { NewTask, Outcome } from '../../src/domain/task.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
+import { requeueVoidClaims } from '../../src/queue/requeue.ts';
 import { TaskReader } from '../../src/queue/task-reader.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../../src/redis/connection.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
@@ -25,6 +26,11 @@ export async function openTestMesh(url: string, mesh: string) {
     producer,
     reader: new TaskReader(redis, keys),
     target,
+    /** Puts back every void claim; answers ids. */
+    putBack: async (options: { maxHandovers?: number } = {}) =>
+      (await requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 1_000, maxHandovers: 5, ...options })).map(
+        ({ taskId }) => taskId,
+      ),
     /** A new incarnation of the node, ready to claim from the pool. */
     async node(nodeId: string, options: { pool?: string; visibilityTimeoutMs?: number; completedMs?: number } = {}) {
       const pool = options.pool ?? 'default';

@@ -3,6 +3,7 @@ import { ClawmeshError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/names.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
+import type { NodeRegistry } from '../../registry/node-registry.ts';
 import { loadedConfig, outputOf, redisTarget, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
@@ -32,6 +33,24 @@ export function nodeCommand(): Command {
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node show mac-1'))
     .action(show);
+  node
+    .command('drain')
+    .description('let a node take no more tasks; what runs longer than drainTimeout is handed back')
+    .argument('<id>', 'node id')
+    .addHelpText('after', example('clawmesh node drain mac-1'))
+    .action((id: string, _options: object, command: Command) => wish(id, 'drain', command));
+  node
+    .command('resume')
+    .description('let a drained node go on')
+    .argument('<id>', 'node id')
+    .addHelpText('after', example('clawmesh node resume mac-1'))
+    .action((id: string, _options: object, command: Command) => wish(id, 'resume', command));
+  node
+    .command('evict')
+    .description('declare a node dead now: its tasks go to others, and it stops them')
+    .argument('<id>', 'node id')
+    .addHelpText('after', example('clawmesh node evict mac-1'))
+    .action(evict);
   return node;
 }
 
@@ -75,19 +94,47 @@ async function list(_options: object, command: Command): Promise<void> {
 async function show(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async ({ registry }) => {
-    const nodes = await registry.list();
-    const node = nodes.find((candidate) => candidate.id === id);
-    if (!node) {
-      const likely = nearest(
-        id,
-        nodes.map((candidate) => candidate.id),
-      );
-      throw new ClawmeshError('not-found', `no node ${id}`, {
-        remedy: likely ? `did you mean ${likely}?` : 'see clawmesh node list',
-      });
-    }
+    const node = await existing(registry, id);
     if (out.json) out.document(node);
     else printNode(out, node);
+  });
+}
+
+async function wish(id: string, wanted: 'drain' | 'resume', command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ registry }) => {
+    const node = await existing(registry, id);
+    await registry.wish(id, wanted);
+    if (out.json) out.document({ id, wanted, running: node.running });
+    else out.note(wanted === 'drain' ? `${id} takes no more tasks; ${node.running.length} still run` : `${id} goes on`);
+  });
+}
+
+async function evict(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { requeueVoidClaims } = await import('../../queue/requeue.ts');
+  await withMesh(command, async ({ registry, redis, keys, loaded }) => {
+    await existing(registry, id);
+    const { health, queue } = loaded.config;
+    await registry.evict(id, health.heartbeatInterval * health.missedHeartbeats);
+    const requeued = await requeueVoidClaims(redis, keys, {
+      visibilityTimeoutMs: queue.visibilityTimeout,
+      maxHandovers: queue.maxHandovers,
+    });
+    const tasks = requeued.filter(({ from }) => from === id).map(({ taskId }) => taskId);
+    if (out.json) out.document({ id, requeued: tasks });
+    else out.note(`${id} is declared dead; ${tasks.length} tasks were put back`);
+  });
+}
+
+async function existing(registry: NodeRegistry, id: string): Promise<Node> {
+  const nodes = await registry.list();
+  const node = nodes.find((candidate) => candidate.id === id);
+  if (node) return node;
+  const ids = nodes.map((candidate) => candidate.id);
+  const likely = nearest(id, ids);
+  throw new ClawmeshError('not-found', `no node ${id}`, {
+    remedy: likely ? `did you mean ${likely}?` : 'see clawmesh node list',
   });
 }
 

@@ -214,7 +214,8 @@ function splitArguments(bull: JobArguments, keyCount: number): [string[], (strin
   return [bull.slice(0, keyCount) as string[], args];
 }
 
-function pairsToMap(flat: readonly string[]): Map<string, string> {
+/** A hash as Redis scripts answer it, name and value in turn. */
+export function pairsToMap(flat: readonly string[]): Map<string, string> {
   const map = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as string);
   return map;

@@ -5,16 +5,15 @@ import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from '../../redis/scripts.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
-import { readField, storedSpec } from '../task-fields.ts';
+import { requeueKeys } from '../requeue.ts';
+import { readField, storedProgress, storedSpec } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
-import { type FetchReply, PoolBackend, type Retention } from './pool-backend.ts';
+import { type FetchReply, PoolBackend, pairsToMap, type Retention } from './pool-backend.ts';
 
 /** How long an idle claim blocks before it looks again (s): BullMQ's own default, the bound on a lost wake-up. */
 const IDLE_BLOCK_S = 5;
 /** Log lines kept per task; the oldest go first. */
 const LOG_LINES = 1_000;
-/** Active tasks looked at per sweep script: about 2 ms of Redis time (FACTS.md). */
-const SWEEP_WINDOW = 500;
 
 /** Expired tasks removed per script: a few ms of Redis time. */
 const REMOVE_BATCH = 200;
@@ -93,7 +92,7 @@ export class PoolConsumer implements PoolQueue {
     const { keys, redis, owner } = this.#options;
     const done = await scripts.handBack.run(
       redis,
-      [...this.#requeueKeys(), keys.task(this.pool, claim.taskId)],
+      [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId)],
       [claim.taskId, claim.token, this.pool, owner.nodeId, reason],
     );
     return done === 1;
@@ -123,23 +122,22 @@ export class PoolConsumer implements PoolQueue {
     return claims.filter((_, index) => reply[index] !== 1);
   }
 
-  async requeueLapsed(): Promise<string[]> {
-    const { keys, redis, visibilityTimeoutMs } = this.#options;
-    const requeued: string[] = [];
-    let index = 0;
-    do {
-      const reply = await scripts.requeueLapsed.run(redis, this.#requeueKeys(), [
-        this.pool,
-        keys.task(this.pool, ''),
-        index,
-        SWEEP_WINDOW,
-        visibilityTimeoutMs,
-      ]);
-      const [next, ...ids] = reply as [number, ...string[]];
-      requeued.push(...ids);
-      index = next;
-    } while (index > 0);
-    return requeued;
+  async adopt(): Promise<Claim[]> {
+    const { keys, redis, owner, visibilityTimeoutMs } = this.#options;
+    const reply = await scripts.adoptClaims.run(
+      redis,
+      [keys.incarnations, keys.pool(this.pool, 'active')],
+      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, keys.task(this.pool, ''), this.#claims + 1],
+    );
+    if (!Array.isArray(reply)) throw new ClawmeshError('fenced', `${owner.nodeId} was replaced while it started`);
+    this.#claims += reply.length;
+    const claims: Claim[] = [];
+    for (const [id, token, hash] of reply as [string, string, string[]][]) {
+      const claim = await this.#claimOf(id, token, pairsToMap(hash));
+      const { submittedTo = '' } = readField(storedProgress, pairsToMap(hash).get('progress')) ?? {};
+      if (claim) claims.push({ ...claim, resumes: submittedTo });
+    }
+    return claims;
   }
 
   async removeExpired(): Promise<number> {
@@ -155,12 +153,6 @@ export class PoolConsumer implements PoolQueue {
   async close(): Promise<void> {
     await this.#backend.close();
     this.#options.blocking.disconnect();
-  }
-
-  #requeueKeys(): string[] {
-    const pool = (what: string) => this.#options.keys.pool(this.pool, what);
-    const bull = ['active', 'wait', 'prioritized', 'marker', 'meta', 'events'].map(pool);
-    return [...bull, this.#options.keys.handovers];
   }
 
   #nextToken(): string {
@@ -191,7 +183,10 @@ export class PoolConsumer implements PoolQueue {
     this.#limitedUntil = reply.limitedForMs > 0 ? Date.now() + this.#options.clockOffset() + reply.limitedForMs : 0;
     if (!reply.task) return undefined;
 
-    const { id, fields } = reply.task;
+    return this.#claimOf(reply.task.id, token, reply.task.fields);
+  }
+
+  async #claimOf(id: string, token: string, fields: ReadonlyMap<string, string>): Promise<Claim | undefined> {
     const count = (name: string) => Number(fields.get(name) ?? 0);
     const spec = readField(storedSpec, fields.get('data'));
     const claim: Claim = {

@@ -1,17 +1,17 @@
 --[[
   One heartbeat: renews the node's lease and stores its record, unless the incarnation has been replaced or declared dead.
 
-  KEYS[1] incarnations (hash)   KEYS[2] leases (sorted set)   KEYS[3] nodes (hash)
+  KEYS[1] incarnations (hash)   KEYS[2] leases (sorted set)   KEYS[3] nodes (hash)   KEYS[4] control (hash)
   ARGV[1] node id   ARGV[2] incarnation   ARGV[3] lease (ms; 0 gives the lease up)   ARGV[4] record (JSON)
 
-  Result: {1 if alive or 0 if fenced, Redis time (ms)}
+  Result: {1 if alive or 0 if fenced, Redis time (ms), what somebody wants of the node ('' or 'drain')}
   Invariant: a fenced incarnation changes nothing.
 ]]
 --- @include now
 
 local now = redisNow()
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
-  return {0, now}
+  return {0, now, ''}
 end
 local lease = tonumber(ARGV[3])
 if lease > 0 then
@@ -20,4 +20,4 @@ else
   redis.call('ZREM', KEYS[2], ARGV[1])
 end
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
-return {1, now}
+return {1, now, redis.call('HGET', KEYS[4], ARGV[1]) or ''}

@@ -1,18 +1,32 @@
 --[[
-  A daemon starts: gives it the node's next incarnation, which fences the one before, and a lease to begin with.
+  A daemon starts: gives it the node's next incarnation, which fences the one before, and a lease to begin with. What the
+  one before still holds can be put back by anybody at once, or is held for the new one to take up again.
 
-  KEYS[1] incarnations (hash)   KEYS[2] leases (sorted set)   KEYS[3] pools (set)
-  ARGV[1] node id   ARGV[2] lease (ms)   ARGV[3...] pools the node serves
+  KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
+  KEYS[5] gone (hash)  KEYS[6] pools (set)
+  ARGV[1] node id   ARGV[2] lease (ms)   ARGV[3] how long to hold the former life's tasks (ms; 0: not)
+  ARGV[4...] pools the node serves
 
   Result: {incarnation, Redis time (ms)}
   Invariant: incarnations of a node only grow, so no two lives of it ever hold the same one.
 ]]
 --- @include now
+--- @include declare-dead
 
 local now = redisNow()
-local incarnation = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
-redis.call('ZADD', KEYS[2], now + tonumber(ARGV[2]), ARGV[1])
-for i = 3, #ARGV do
-  redis.call('SADD', KEYS[3], ARGV[i])
+local former = redis.call('HGET', KEYS[1], ARGV[1])
+local lease = tonumber(ARGV[2])
+local hold = tonumber(ARGV[3])
+if former then
+  local leaseEnds = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or nil)
+  local lastSignAt = leaseEnds and math.min(now, leaseEnds - lease) or now
+  declareDead({KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}, ARGV[1], former, 'crash', lastSignAt,
+    hold > 0 and now + hold or nil)
+else
+  redis.call('HSET', KEYS[1], ARGV[1], 1)
 end
-return {incarnation, now}
+redis.call('ZADD', KEYS[2], now + lease, ARGV[1])
+for i = 4, #ARGV do
+  redis.call('SADD', KEYS[6], ARGV[i])
+end
+return {tonumber(redis.call('HGET', KEYS[1], ARGV[1])), now}

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { Handover } from '../../domain/handover.ts';
+import { humanDuration } from '../../domain/units.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { durationOption, numberOption } from '../options.ts';
+
+const FOLLOW_POLL_MS = 500;
+
+interface HandoverOptions {
+  task?: string;
+  node?: string;
+  since?: number;
+  limit: number;
+  follow?: boolean;
+}
+
+export function handoversCommand(): Command {
+  return new Command('handovers')
+    .description('tasks that left one node for another: who had them, why they left, who took them')
+    .option('--task <id>', 'only of this task')
+    .option('--node <id>', 'only from or to this node')
+    .option('--since <duration>', 'only of the last so long', durationOption)
+    .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
+    .option('-f, --follow', 'go on as they happen')
+    .addHelpText('after', example('clawmesh handovers --since 1h', 'clawmesh handovers --node mac-1 --json'))
+    .action(handovers);
+}
+
+async function handovers(options: HandoverOptions, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const filter = { taskId: options.task, nodeId: options.node, sinceMs: options.since, limit: options.limit };
+  await withMesh(command, async ({ handovers: log }) => {
+    const list = await log.list(filter);
+    if (options.follow) {
+      const print = (handover: Handover) => out.line(out.json ? JSON.stringify(handover) : row(handover).join('  '));
+      const printed = new Set<string>();
+      for (let fresh = list; ; fresh = await log.list(filter)) {
+        // A handover is told once it's complete; until then the next look may know more.
+        const complete = fresh.filter((entry) => entry.to !== null && !printed.has(entry.at + entry.taskId));
+        for (const entry of complete.reverse()) {
+          printed.add(entry.at + entry.taskId);
+          print(entry);
+        }
+        await sleep(FOLLOW_POLL_MS);
+      }
+    }
+    if (out.json) out.document({ handovers: list });
+    else if (list.length === 0) out.note('no handovers');
+    else out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
+  });
+}
+
+function row(handover: Handover): string[] {
+  return [
+    handover.at,
+    handover.taskId,
+    handover.from,
+    handover.to ?? '-',
+    handover.reason,
+    humanDuration(handover.ranMs),
+    humanDuration(handover.silentMs),
+    handover.takeoverMs === null ? '-' : humanDuration(handover.takeoverMs),
+  ];
+}

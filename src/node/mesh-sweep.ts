@@ -1,0 +1,76 @@
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Requeued } from '../queue/requeue.ts';
+import type { NodeRegistry, SweepOptions } from '../registry/node-registry.ts';
+import { Periodic } from './periodic.ts';
+
+/** Sweeps of the whole mesh come this often at most, ms: a quarter second is what detection adds to the crash grace. */
+const SWEEP_MS = { least: 50, most: 250 };
+/** A single node sweeps at least every so many intervals, however many others there are. */
+const MAX_SHARE = 4;
+/** More intervals than this without a sweep: Redis was frozen or everybody slept. */
+const STALL = 10;
+/** Claims are looked through this often even if no node has died: lapsed ones, or what a sweeper left behind, ms. */
+const FULL_PASS_MS = 5_000;
+
+/** How this config sweeps: fast enough for its leases, and no faster than needed. */
+export function sweepOptions(health: Config['health']): SweepOptions {
+  const leaseMs = health.heartbeatInterval * health.missedHeartbeats;
+  const intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, leaseMs / 20));
+  return { intervalMs, stallMs: Math.min(STALL * intervalMs, leaseMs / 2), leaseMs, graceMs: health.crashGrace };
+}
+
+/**
+ * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
+ * no leader to elect or to lose; together they sweep about once per interval, however many they are.
+ */
+export class MeshSweep {
+  readonly #registry: NodeRegistry;
+  readonly #putBack: () => Promise<Requeued[]>;
+  readonly #log: Logger;
+  readonly #options: SweepOptions;
+  readonly #loop: Periodic;
+  #lastPass = performance.now();
+
+  constructor(options: {
+    registry: NodeRegistry;
+    putBack: () => Promise<Requeued[]>;
+    health: Config['health'];
+    log: Logger;
+    onError: (error: unknown) => void;
+  }) {
+    this.#registry = options.registry;
+    this.#putBack = options.putBack;
+    this.#log = options.log;
+    this.#options = sweepOptions(options.health);
+    const { intervalMs } = this.#options;
+    this.#loop = new Periodic({ intervalMs, work: () => this.#sweep(), onError: options.onError });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  stop(): void {
+    void this.#loop.stop();
+  }
+
+  async #sweep(): Promise<number> {
+    const { nodes, unsettled, deaths } = await this.#registry.sweep(this.#options);
+    for (const { nodeId, incarnation, reason, silentMs } of deaths) {
+      this.#log.warn({ deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs }, 'node declared dead');
+    }
+    if (unsettled > 0 || performance.now() - this.#lastPass > FULL_PASS_MS) await this.#settle();
+    return this.#options.intervalMs * Math.min(MAX_SHARE, Math.max(1, nodes));
+  }
+
+  /** Read first, put back, then settle: a death that comes in between waits for the next round. */
+  async #settle(): Promise<void> {
+    const owners = await this.#registry.unsettledDeaths();
+    for (const { taskId, pool, from, reason } of await this.#putBack()) {
+      this.#log.warn({ taskId, pool, from, reason }, 'task put back');
+    }
+    await this.#registry.settleDeaths(owners);
+    this.#lastPass = performance.now();
+  }
+}

@@ -1,0 +1,50 @@
+import type { Redis } from 'ioredis';
+import type { MeshKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+
+/** Active tasks looked at per script: about a millisecond of Redis time (bench/sweep). */
+const WINDOW = 500;
+
+/** A task that was put back, and whose claim it was. */
+export interface Requeued {
+  readonly taskId: string;
+  readonly pool: string;
+  readonly from: string;
+  readonly reason: string;
+}
+
+export interface RequeueOptions {
+  readonly visibilityTimeoutMs: number;
+  readonly maxHandovers: number;
+}
+
+/** The Redis keys that putting a task of this pool back takes, in the order of the scripts. */
+export function requeueKeys(keys: MeshKeys, pool: string): string[] {
+  const bull = ['active', 'wait', 'prioritized', 'marker', 'meta', 'events'].map((what) => keys.pool(pool, what));
+  return [...bull, keys.handovers, keys.pool(pool, 'failed')];
+}
+
+/**
+ * Puts back every task of every pool whose claim is void: its owner is no current incarnation, or it lapsed. Any node may
+ * do this for any other; two at once do no harm.
+ */
+export async function requeueVoidClaims(redis: Redis, keys: MeshKeys, options: RequeueOptions): Promise<Requeued[]> {
+  const requeued: Requeued[] = [];
+  for (const pool of await redis.smembers(keys.pools)) {
+    let index = 0;
+    do {
+      const reply = await scripts.requeueClaims.run(
+        redis,
+        [...requeueKeys(keys, pool), keys.incarnations, keys.deaths],
+        [pool, keys.task(pool, ''), index, WINDOW, options.visibilityTimeoutMs, options.maxHandovers],
+      );
+      const [next, ...tasks] = reply as [number, ...string[]];
+      for (let i = 0; i + 2 < tasks.length; i += 3) {
+        const [taskId, from, reason] = tasks.slice(i, i + 3) as [string, string, string];
+        requeued.push({ taskId, pool, from, reason });
+      }
+      index = next;
+    } while (index > 0);
+  }
+  return requeued;
+}

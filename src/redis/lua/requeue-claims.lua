@@ -1,0 +1,69 @@
+--[[
+  Puts back tasks whose claim is void: its owner is no longer the node's current incarnation (dead, evicted, replaced), or
+  it lapsed (no lock is left: visibility timeout). Looks at a window of the active list per call, so that Redis is never
+  held up; the caller goes through the windows. Any node may do this for any other, and may finish what another began.
+
+  KEYS[1] active  KEYS[2] wait  KEYS[3] prioritized  KEYS[4] marker  KEYS[5] meta  KEYS[6] events  KEYS[7] handovers
+  KEYS[8] failed  KEYS[9] incarnations (hash)  KEYS[10] deaths (hash)
+  ARGV[1] pool   ARGV[2] prefix of task keys   ARGV[3] first index   ARGV[4] window size   ARGV[5] visibility timeout (ms)
+  ARGV[6] handovers after which a task is given up
+
+  Result: {next index (0 when the list is through), then for each task put back: id, owner, reason}
+  Invariant: a task whose lock names a current incarnation is never touched. A claim sets the lock in the same step that
+  makes a task active, so a task without one has lapsed.
+]]
+--- @include now
+--- @include requeue-task
+
+local first = tonumber(ARGV[3])
+local size = tonumber(ARGV[4])
+local ids = redis.call('LRANGE', KEYS[1], first, first + size - 1)
+local result = {0}
+if #ids == 0 then
+  return result
+end
+
+local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]}
+local now = redisNow()
+local locks = {}
+for i, id in ipairs(ids) do
+  locks[i] = ARGV[2] .. id .. ':lock'
+end
+local tokens = redis.call('MGET', unpack(locks))
+local current = {}
+local taken = 0
+for i, id in ipairs(ids) do
+  local token = tokens[i]
+  local owner, reason, silentMs
+  if not token then
+    owner, reason, silentMs = 'unknown', 'visibility-timeout', tonumber(ARGV[5])
+  else
+    local node, incarnation = string.match(token, '^([^~:]+)~(%d+):')
+    if node then
+      if current[node] == nil then
+        current[node] = redis.call('HGET', KEYS[9], node)
+      end
+      if current[node] ~= incarnation then
+        owner, reason, silentMs = node, 'fenced', 0
+        local death = redis.call('HGET', KEYS[10], node .. '~' .. incarnation)
+        if death then
+          death = cjson.decode(death)
+          reason = death.reason
+          silentMs = math.max(0, now - death.lastSignAt)
+          -- The next life of the node is about to take these runs up again.
+          if death.heldUntil and death.heldUntil > now then owner = nil end
+        end
+      end
+    end
+  end
+  if owner and requeueTask(keys, ARGV[1], id, ARGV[2] .. id, owner, reason, silentMs, now, tonumber(ARGV[6])) then
+    taken = taken + 1
+    result[#result + 1] = id
+    result[#result + 1] = owner
+    result[#result + 1] = reason
+  end
+end
+if #ids == size then
+  result[1] = first + size - taken
+end
+return result

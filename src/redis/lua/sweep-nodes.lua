@@ -1,0 +1,84 @@
+--[[
+  Looks for dead nodes and declares them dead. Every node calls this now and then; whoever comes soon after another gets
+  an early answer, so the work does not grow with the number of nodes.
+
+  A node is dead when its lease has ended (heartbeats missed), or when its presence, a subscription to a channel of its
+  own, has been gone for the grace although it was there on this very run of the Redis server: a crash closes the
+  connection at once. After a restart or failover of Redis everybody's is gone, which therefore means nothing.
+  When the last sweep is long ago, Redis was frozen or everybody slept: then all get one more lease before they are judged.
+
+  KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
+  KEYS[5] gone (hash)  KEYS[6] sweep (hash)
+  ARGV[1] least time between sweeps (ms)   ARGV[2] longest time between sweeps of a healthy mesh (ms)
+  ARGV[3] lease (ms)   ARGV[4] grace (ms)   ARGV[5] prefix of presence channels
+
+  Result: {number of nodes with a lease, number of deaths not yet dealt with, then for each node declared dead by this
+  call: node, incarnation, reason, silence (ms)}
+  Invariant: an incarnation is declared dead once.
+]]
+--- @include now
+--- @include declare-dead
+
+local now = redisNow()
+local lastAt = tonumber(redis.call('HGET', KEYS[6], 'lastAt') or nil)
+if lastAt and now - lastAt < tonumber(ARGV[1]) and now >= lastAt then
+  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3])}
+end
+redis.call('HSET', KEYS[6], 'lastAt', string.format('%.0f', now))
+
+local lease = tonumber(ARGV[3])
+local grace = tonumber(ARGV[4])
+if not lastAt or now - lastAt > tonumber(ARGV[2]) or now < lastAt then
+  redis.call('HSET', KEYS[6], 'leasesFrom', string.format('%.0f', now + lease), 'presenceFrom',
+    string.format('%.0f', now + grace))
+  redis.call('DEL', KEYS[5])
+end
+local from = redis.call('HMGET', KEYS[6], 'leasesFrom', 'presenceFrom')
+local judgeLeases = now >= tonumber(from[1] or '0')
+local judgePresence = now >= tonumber(from[2] or '0')
+
+local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+local result = {#members / 2, 0}
+if #members > 0 then
+  local runId = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local nodes, channels = {}, {}
+  for i = 1, #members, 2 do
+    nodes[#nodes + 1] = members[i]
+  end
+  local incarnations = redis.call('HMGET', KEYS[1], unpack(nodes))
+  local seen = redis.call('HMGET', KEYS[4], unpack(nodes))
+  for i, node in ipairs(nodes) do
+    channels[i] = ARGV[5] .. node .. '~' .. (incarnations[i] or '0')
+  end
+  local counts = redis.call('PUBSUB', 'NUMSUB', unpack(channels))
+  local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}
+  for i, node in ipairs(nodes) do
+    local incarnation = incarnations[i] or '0'
+    local leaseEnds = tonumber(members[i * 2])
+    local here = incarnation .. '@' .. runId
+    local reason, lastSignAt
+    if counts[i * 2] > 0 then
+      if seen[i] ~= here then redis.call('HSET', KEYS[4], node, here) end
+      redis.call('HDEL', KEYS[5], node)
+    elseif seen[i] == here then
+      local goneAt = tonumber(redis.call('HGET', KEYS[5], node) or nil)
+      if not goneAt then
+        redis.call('HSET', KEYS[5], node, string.format('%.0f', now))
+      elseif judgePresence and now - goneAt >= grace then
+        reason, lastSignAt = 'crash', goneAt
+      end
+    end
+    if not reason and judgeLeases and leaseEnds <= now then
+      reason, lastSignAt = 'heartbeat', leaseEnds - lease
+    end
+    if reason then
+      declareDead(keys, node, incarnation, reason, lastSignAt, nil)
+      result[#result + 1] = node
+      result[#result + 1] = incarnation
+      result[#result + 1] = reason
+      result[#result + 1] = now - lastSignAt
+    end
+  end
+end
+result[2] = redis.call('HLEN', KEYS[3])
+return result
