@@ -211,6 +211,19 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     expect((await claimNext(other)).taskId).toBe(id);
   });
 
+  it('waits for work again after it was interrupted', async () => {
+    const node = await mesh.node('mac-1');
+    await node.claim();
+    for (let round = 0; round < 3; round++) {
+      const blocked = node.claim();
+      await node.interrupt();
+      expect(await blocked).toBeUndefined();
+      const next = claimNext(node);
+      const { id } = await enqueueOne();
+      expect((await next).taskId).toBe(id);
+    }
+  });
+
   it('keeps the newest log lines of a task and its latest progress', async () => {
     const { id } = await enqueueOne();
     const node = await mesh.node('mac-1');

@@ -62,7 +62,10 @@ export class PoolConsumer implements PoolQueue {
 
   async interrupt(): Promise<void> {
     this.#interrupted = true;
-    await this.#backend.disconnectBlocking(false);
+    // Without a connection nothing is blocked in Redis; the claim ends by itself within seconds.
+    if (this.#options.blocking.status !== 'ready') return;
+    // Waits for the end of the old connection: reconnecting before it would be undone by its close.
+    await this.#backend.disconnectBlocking(true);
     await this.#backend.reconnectBlocking();
     // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
     await this.#options.redis.zadd(this.#backend.keys.marker as string, 0, '0');
