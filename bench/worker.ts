@@ -1,7 +1,11 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'bullmq';
 import { configSchema } from '../src/config/schema.ts';
 import { createLogger } from '../src/log/logger.ts';
+import { Journal } from '../src/node/journal.ts';
 import { NodeLife } from '../src/node/node-life.ts';
 import { PoolConsumer } from '../src/queue/bullmq/pool-consumer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
@@ -66,6 +70,7 @@ async function startNode(): Promise<void> {
       // The report follows at once; its answer is counted like BullMQ's `completed` event, one round trip later.
       return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
     },
+    settle: () => {},
     health: async () => ({ version: null, healthy: true, reason: null }),
     close: async () => {},
   };
@@ -80,6 +85,7 @@ async function startNode(): Promise<void> {
     log: createLogger({ level: 'warn', format: 'json' }),
     openPresence: async () => new Presence(connectRedis(target, 'subscriber', 'bench:presence'), () => {}),
     putBack: async () => [],
+    journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
     openQueue: async (pool, owner, clockOffset) => {
       const blocking = connectRedis(target, 'blocking', 'bench:wait');
       await openRedis(blocking, target);

@@ -34,6 +34,8 @@ export interface NodeRecord {
   readonly configDigest: string;
   readonly gates: readonly GateState[];
   readonly load: NodeLoad;
+  /** Outcomes on the node's disk: to be delivered, and those whose task was somebody else's by then. */
+  readonly journal: { readonly pending: number; readonly discarded: number };
   /** Life of the lease that came with this record, ms. */
   readonly leaseMs: number;
 }

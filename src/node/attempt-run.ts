@@ -6,12 +6,15 @@ import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { RunEvent, Runner } from '../runners/runner.ts';
+import type { Journal } from './journal.ts';
 
 /** Why a run is stopped before its end. */
 export type StopReason = 'deadline' | 'hand-back' | 'claim-lost' | 'fenced';
 
 /** Log lines are written together, so that a chatty run costs two round trips a second, ms. */
 const LOG_INTERVAL_MS = 500;
+/** Redis answers a report within milliseconds; after this long it's away, ms. */
+const JOURNAL_AFTER_MS = 1_000;
 /** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
 const REPORT_BACKOFF_MS = { first: 100, max: 2_000 };
 
@@ -24,6 +27,9 @@ export interface AttemptRunOptions {
   readonly defaultTimeoutMs: number;
   readonly visibilityTimeoutMs: number;
   readonly log: Logger;
+  readonly journal: Journal;
+  /** The run has ended in a former life; there's only its outcome to be delivered. */
+  readonly outcome?: Outcome | undefined;
   /** Whether a finished run may take the next task at once. */
   readonly mayFetchNext: () => boolean;
   /** Called when Redis says that this whole incarnation is fenced. */
@@ -69,6 +75,7 @@ export class AttemptRun {
   async run(): Promise<Claim | undefined> {
     const { claim, runner, nodeId } = this.#options;
     const timeoutMs = claim.spec.timeoutMs ?? this.#options.defaultTimeoutMs;
+    if (this.#options.outcome) return this.#settle(this.#options.outcome, timeoutMs, 0);
     this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
     const startedAt = performance.now();
     const deadline = setTimeout(() => this.stop('deadline'), timeoutMs);
@@ -107,12 +114,43 @@ export class AttemptRun {
       reason === 'deadline' && !outcome.ok
         ? { ok: false, error: taskError('timeout', `no end after ${humanDuration(timeoutMs)}`) }
         : outcome;
-    return this.#report(async () => {
+    return this.#deliver(final, async () => {
       const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.mayFetchNext());
       const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
       this.#log.info(detail, settled === 'retry' ? 'attempt failed, task will be retried' : `task ${settled}`);
       return next;
     });
+  }
+
+  /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
+  async #deliver(outcome: Outcome, send: () => Promise<Claim | undefined>): Promise<Claim | undefined> {
+    const { claim, journal } = this.#options;
+    let journaled = this.#options.outcome !== undefined;
+    const toDisk = setTimeout(() => {
+      journal.write(claim, outcome);
+      journaled = true;
+      this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
+    }, JOURNAL_AFTER_MS);
+    try {
+      let delivered = false;
+      const next = await this.#report(async () => {
+        const answer = await send();
+        delivered = true;
+        return answer;
+      });
+      if (journaled && delivered) journal.remove(claim);
+      else if (!delivered) this.#discard(outcome, journaled);
+      return next;
+    } finally {
+      clearTimeout(toDisk);
+    }
+  }
+
+  #discard(outcome: Outcome, journaled: boolean): void {
+    const { claim, journal } = this.#options;
+    if (!journaled) journal.write(claim, outcome);
+    journal.discard(claim);
+    this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
   }
 
   /** Tries until Redis gives a real answer: one OOM or READONLY must not turn a success into a failure. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
+import type { Outcome } from '../domain/task.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { AttemptRun } from './attempt-run.ts';
@@ -14,7 +15,7 @@ export interface ClaimLoopOptions {
   readonly concurrency: number;
   readonly log: Logger;
   readonly gatesOpen: () => boolean;
-  readonly createRun: (claim: Claim, mayFetchNext: () => boolean) => AttemptRun;
+  readonly createRun: (claim: Claim, mayFetchNext: () => boolean, outcome?: Outcome) => AttemptRun;
   readonly onFenced: () => void;
 }
 
@@ -46,9 +47,12 @@ export class ClaimLoop {
     return this.#runs;
   }
 
-  /** Goes on with claims that this node's former life held. They may fill more slots than there are. */
-  take(claims: readonly Claim[]): void {
-    for (const claim of claims) this.#start(claim);
+  /**
+   * Goes on with a claim that this node's former life held, or only delivers its outcome. May fill more slots than there
+   * are.
+   */
+  take(claim: Claim, outcome: Outcome | undefined): void {
+    this.#start(claim, outcome);
   }
 
   start(): void {
@@ -105,8 +109,9 @@ export class ClaimLoop {
     else await this.#options.queue.handBack(claim, 'drain');
   }
 
-  #start(claim: Claim): void {
-    const run = this.#options.createRun(claim, () => this.#mayClaim() && this.#runs.size <= this.#options.concurrency);
+  #start(claim: Claim, outcome?: Outcome): void {
+    const mayFetchNext = () => this.#mayClaim() && this.#runs.size <= this.#options.concurrency;
+    const run = this.#options.createRun(claim, mayFetchNext, outcome);
     this.#runs.add(run);
     void run
       .run()

@@ -13,6 +13,7 @@ import { MeshKeys } from '../redis/keys.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
+import { Journal, journalFolder } from './journal.ts';
 import { NodeLife } from './node-life.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
 
@@ -76,6 +77,7 @@ export class Daemon {
       });
       return consumer;
     };
+    const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
     const openPresence = async (onNudge: () => void) => {
       const subscriber = connectRedis(target, 'subscriber', `clawmesh:${nodeId}:presence`);
       await openRedis(subscriber, target);
@@ -94,6 +96,7 @@ export class Daemon {
           registry,
           runner,
           log,
+          journal,
           openQueue,
           openPresence,
           putBack: () =>

@@ -10,6 +10,8 @@ const SWEEP_MS = { least: 50, most: 250 };
 const MAX_SHARE = 4;
 /** More intervals than this without a sweep: Redis was frozen or everybody slept. */
 const STALL = 10;
+/** Periodic's jitter takes up to a tenth off, which must not bring the sweeper back too early. */
+const DUE_MARGIN = 1.12;
 /** Claims are looked through this often even if no node has died: lapsed ones, or what a sweeper left behind, ms. */
 const FULL_PASS_MS = 5_000;
 
@@ -31,6 +33,7 @@ export class MeshSweep {
   readonly #options: SweepOptions;
   readonly #loop: Periodic;
   #lastPass = performance.now();
+  #due = false;
 
   constructor(options: {
     registry: NodeRegistry;
@@ -56,12 +59,16 @@ export class MeshSweep {
   }
 
   async #sweep(): Promise<number> {
-    const { nodes, unsettled, deaths } = await this.#registry.sweep(this.#options);
+    // Whoever saw that a node is gone comes back the moment its grace is over, whoever else has swept meanwhile.
+    const intervalMs = this.#due ? 0 : this.#options.intervalMs;
+    const { nodes, unsettled, dueMs, deaths } = await this.#registry.sweep({ ...this.#options, intervalMs });
+    this.#due = dueMs > 0;
     for (const { nodeId, incarnation, reason, silentMs } of deaths) {
       this.#log.warn({ deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs }, 'node declared dead');
     }
     if (unsettled > 0 || performance.now() - this.#lastPass > FULL_PASS_MS) await this.#settle();
-    return this.#options.intervalMs * Math.min(MAX_SHARE, Math.max(1, nodes));
+    const share = Math.min(MAX_SHARE, Math.max(1, nodes / 2));
+    return dueMs > 0 ? dueMs * DUE_MARGIN : this.#options.intervalMs * share;
   }
 
   /** Read first, put back, then settle: a death that comes in between waits for the next round. */

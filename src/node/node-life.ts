@@ -13,17 +13,22 @@ import type { PoolQueue } from '../queue/task-queue.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
+import { adoptFormerLife } from './adoption.ts';
 import { AttemptRun, type StopReason } from './attempt-run.ts';
 import { ClaimLoop } from './claim-loop.ts';
+import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
 import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Renewal } from './renewal.ts';
+import { withinTime } from './within-time.ts';
 
 const GATES = [draining, openclawHealth, openclawVersion];
 /** How long the former life's tasks are kept for this one to take up again, ms. */
 const ADOPTION_MS = 30_000;
+/** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
+const STOP_MS = 10_000;
 /** 200 tasks per pool, state and round of every node keep up with some 10 tasks a second per node, ms. */
 const JANITOR_INTERVAL_MS = 20_000;
 
@@ -36,6 +41,7 @@ export interface NodeLifeOptions {
   readonly registry: NodeRegistry;
   readonly runner: Runner;
   readonly log: Logger;
+  readonly journal: Journal;
   readonly openQueue: (pool: string, owner: Incarnation, clockOffset: () => number) => Promise<PoolQueue>;
   readonly openPresence: (onNudge: () => void) => Promise<Presence>;
   /** Puts back the tasks of all dead nodes. */
@@ -109,8 +115,8 @@ export class NodeLife {
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
     const { registry, nodeId } = options;
-    // Runs in a gateway outlive the daemon; in the other modes there is nothing to take up again.
-    const holdMs = options.runner.mode === 'gateway' ? ADOPTION_MS : 0;
+    // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
+    const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
     const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.config), holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
     life.#presence = await options.openPresence(() => void life.#beat().catch((error) => life.#onError(error)));
@@ -122,7 +128,8 @@ export class NodeLife {
       const queue = await options.openQueue(pool, life.owner, () => life.#clockOffset);
       life.#loops.push(life.#createLoop(queue, concurrency));
     }
-    if (holdMs > 0) await life.#adopt();
+    if (holdMs > 0) await adoptFormerLife({ ...options, owner: life.owner, loops: life.#loops, log: life.#log });
+    options.runner.settle();
     life.#renewal.start();
     life.#sweep.start();
     life.#janitor.start();
@@ -148,7 +155,7 @@ export class NodeLife {
     await Promise.race([idle, timeout, hurry]);
     clearTimeout(timer);
     this.#stopRuns('hand-back');
-    await idle;
+    await withinTime(idle, STOP_MS);
   }
 
   /** Ends everything of this incarnation; runs that still go on are stopped for `reason`. */
@@ -160,8 +167,12 @@ export class NodeLife {
     clearTimeout(this.#drained);
     void this.#janitor.stop();
     void this.#heartbeat.stop();
-    await Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle())));
-    if (reason !== 'fenced') await this.#beat('stopped').catch(() => {});
+    await withinTime(Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle()))), STOP_MS);
+    if (reason !== 'fenced')
+      await withinTime(
+        this.#beat('stopped').catch(() => {}),
+        STOP_MS,
+      );
     this.#presence?.hide();
     this.#load.stop();
     await Promise.all(this.#loops.map((loop) => loop.queue.close()));
@@ -176,9 +187,11 @@ export class NodeLife {
       log: this.#log,
       gatesOpen: () => this.#open,
       onFenced: this.#markFenced,
-      createRun: (claim: Claim, mayFetchNext) =>
+      createRun: (claim: Claim, mayFetchNext, outcome) =>
         new AttemptRun({
           claim,
+          outcome,
+          journal: this.#options.journal,
           queue,
           runner,
           nodeId,
@@ -249,19 +262,9 @@ export class NodeLife {
       configDigest: this.#options.configDigest,
       gates,
       load: this.#load.read(),
+      journal: this.#options.journal.counts(),
       leaseMs: leaseMs(this.#options.config),
     };
-  }
-
-  /** Takes up the runs of the former life again, and lets go of what could not be taken. */
-  async #adopt(): Promise<void> {
-    for (const loop of this.#loops) {
-      const claims = await loop.queue.adopt();
-      for (const { taskId, attempt } of claims) this.#log.info({ taskId, attempt }, 'run taken up again');
-      loop.take(claims);
-    }
-    const { nodeId, incarnation } = this.owner;
-    await this.#options.registry.settleDeaths([`${nodeId}~${incarnation - 1}`]);
   }
 
   #setDrained(drain: boolean): void {

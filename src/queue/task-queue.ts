@@ -27,8 +27,8 @@ export interface PoolQueue {
   log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void>;
   /** Renews claims; answers those that are lost. */
   renew(claims: readonly Claim[]): Promise<Claim[]>;
-  /** Takes over the claims of this node's former lives. */
-  adopt(): Promise<Claim[]>;
+  /** Takes over the claims of this node's former lives: those of the named tasks, or all. */
+  adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]>;
   /** Removes ended tasks that were kept long enough, some at a time; answers how many. */
   removeExpired(): Promise<number>;
   close(): Promise<void>;

@@ -24,12 +24,13 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   configDigest: z.string(),
   gates: z.array(z.object({ name: z.string(), open: z.boolean(), reason: z.string().nullable() })),
   load: z.object({ cpu: z.number(), memory: z.number(), eventLoopDelayMs: z.number() }),
+  journal: z.object({ pending: z.number(), discarded: z.number() }),
   leaseMs: z.number(),
 });
 
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
 const beatReply = z.tuple([z.number(), z.number(), z.enum(['', 'drain'])]);
-const sweepReply = z.tuple([z.number(), z.number()], z.union([z.string(), z.number()]));
+const sweepReply = z.tuple([z.number(), z.number(), z.number()], z.union([z.string(), z.number()]));
 
 /** Why a node was declared dead. */
 export type DeathReason = 'crash' | 'heartbeat' | 'evicted';
@@ -103,14 +104,17 @@ export class NodeRegistry {
     throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} was replaced or declared dead`);
   }
 
-  /** Declares dead what is dead; see `sweep-nodes.lua`. `nodes`: those with a lease; `unsettled`: deaths to be dealt with. */
-  async sweep(options: SweepOptions): Promise<{ nodes: number; unsettled: number; deaths: Death[] }> {
+  /**
+   * Declares dead what is dead; see `sweep-nodes.lua`. `nodes`: those with a lease; `unsettled`: deaths to be
+   * dealt with; `dueMs`: when the grace of somebody who is gone will be over, 0 if nobody is.
+   */
+  async sweep(options: SweepOptions): Promise<{ nodes: number; unsettled: number; dueMs: number; deaths: Death[] }> {
     const reply = await scripts.sweepNodes.run(
       this.#redis,
       [...this.#memberKeys(), this.#keys.sweep],
       [options.intervalMs, options.stallMs, options.leaseMs, options.graceMs, this.#keys.presenceChannels],
     );
-    const [nodes, unsettled, ...dead] = sweepReply.parse(reply);
+    const [nodes, unsettled, dueMs, ...dead] = sweepReply.parse(reply);
     const deaths: Death[] = [];
     for (let i = 0; i + 3 < dead.length; i += 4) {
       const [nodeId, incarnation, reason, silentMs] = dead.slice(i, i + 4);
@@ -121,7 +125,7 @@ export class NodeRegistry {
         silentMs: Number(silentMs),
       });
     }
-    return { nodes, unsettled, deaths };
+    return { nodes, unsettled, dueMs, deaths };
   }
 
   /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
@@ -135,6 +139,14 @@ export class NodeRegistry {
   /** To be called once the tasks of these dead incarnations have been put back. */
   async settleDeaths(owners: readonly string[]): Promise<void> {
     if (owners.length > 0) await this.#redis.hdel(this.#keys.deaths, ...owners);
+  }
+
+  /** The node has taken up again what it wanted; the rest of its former life's tasks is anybody's. */
+  async releaseHold(owner: Incarnation): Promise<void> {
+    const field = `${owner.nodeId}~${owner.incarnation}`;
+    const death = parseJson((await this.#redis.hget(this.#keys.deaths, field)) ?? '');
+    if (typeof death !== 'object' || death === null) return;
+    await this.#redis.hset(this.#keys.deaths, field, JSON.stringify({ ...death, heldUntil: 0 }));
   }
 
   /** Declares a node dead by hand. @returns the incarnation, undefined where there is no such node. */

@@ -59,6 +59,9 @@ export class ExecRunner implements Runner {
     });
   }
 
+  /** Nothing of ours outlives the daemon in this mode. */
+  settle(): void {}
+
   async health(): Promise<RunnerHealth> {
     const program = findProgram([this.#bin], this.#env);
     if (!program) return { version: null, healthy: false, reason: `${this.#bin} is not on PATH` };

@@ -10,12 +10,17 @@ const agentEvent = z.object({
 });
 export type AgentEvent = z.infer<typeof agentEvent>;
 
-const hello = z.object({ server: z.object({ version: z.string(), bootId: z.string().optional() }) });
+const hello = z.object({
+  server: z.object({ version: z.string(), bootId: z.string().default('') }),
+  snapshot: z.object({ uptimeMs: z.number().default(0) }).default({ uptimeMs: 0 }),
+});
 
 /** What the gateway said of itself when it accepted the connection. `bootId` changes with each start of the gateway. */
 export interface GatewayHello {
   readonly version: string;
-  readonly bootId: string | undefined;
+  readonly bootId: string;
+  /** How long the gateway had been up when it greeted, ms. */
+  readonly uptimeMs: number;
 }
 
 /**
@@ -26,10 +31,12 @@ export class GatewayConnection {
   readonly client: GatewayClient;
   readonly #listeners = new Map<string, (event: AgentEvent) => void>();
   readonly #waiting = new Set<() => void>();
+  readonly #onConnected: () => void;
   #hello: GatewayHello | undefined;
   #lastError: string | undefined;
 
-  constructor(options: { url: string; token: string | undefined; displayName: string }) {
+  constructor(options: { url: string; token: string | undefined; displayName: string; onConnected: () => void }) {
+    this.#onConnected = options.onConnected;
     this.client = new GatewayClient({
       url: options.url,
       ...(options.token !== undefined && { token: options.token }),
@@ -94,9 +101,10 @@ export class GatewayConnection {
 
   #connected(message: unknown): void {
     const parsed = hello.safeParse(message);
-    this.#hello = parsed.success ? { ...parsed.data.server, bootId: parsed.data.server.bootId } : undefined;
+    this.#hello = parsed.success ? { ...parsed.data.server, uptimeMs: parsed.data.snapshot.uptimeMs } : undefined;
     this.#lastError = parsed.success ? undefined : 'the gateway answered with a greeting that clawmesh does not know';
     for (const done of this.#waiting) done();
+    if (this.#hello) this.#onConnected();
   }
 
   #dispatch(event: string, payload: unknown): void {

@@ -4,6 +4,7 @@ import { messageOf } from '../domain/errors.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
 import { GatewayConnection } from './gateway-connection.ts';
+import { abortSession, SESSION_PREFIX, stopLeftovers } from './gateway-leftovers.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait } from './gateway-reply.ts';
 import { type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
 
@@ -15,6 +16,9 @@ const WAIT_MS = 30_000;
 const SETTLE_MS = 100;
 /** An abort is answered at once by a healthy gateway, ms. */
 const ABORT_TIMEOUT_MS = 5_000;
+/** After a restart the gateway resumes an interrupted turn within this time, ms; seen 4 to 10 s. */
+const RESUME_WAIT_MS = 15_000;
+const RESUME_POLL_MS = 500;
 /** OpenClaw's own deadline comes after ours, s, so that ours is the one that is reported. */
 const GRACE_S = 60;
 
@@ -22,19 +26,27 @@ const GRACE_S = 60;
 export class GatewayRunner implements Runner {
   readonly mode = 'gateway';
   readonly #connection: GatewayConnection;
+  /** Sessions of the runs under way. */
+  readonly #held = new Set<string>();
+  #settled = false;
+  /** Boot of the gateway in which no run of ours is left but those under way. */
+  #cleanBoot: string | undefined;
+  #cleaning = false;
 
   constructor(options: { url: string; token: string | undefined; nodeId: string }) {
     this.#connection = new GatewayConnection({
       url: options.url,
       token: options.token,
       displayName: `clawmesh ${options.nodeId}`,
+      onConnected: () => void this.#stopLeftovers(),
     });
     this.#connection.start();
   }
 
   async run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome> {
     const runId = runKey(request);
-    const sessionKey = request.spec.session ?? `clawmesh:${runId}`;
+    const sessionKey = request.spec.session ?? `${SESSION_PREFIX}${runId}`;
+    this.#held.add(sessionKey);
     const unlisten = this.#connection.listen(runId, (event) => {
       for (const described of describeEvent(event)) onEvent(described);
     });
@@ -47,12 +59,21 @@ export class GatewayRunner implements Runner {
       return await Promise.race([this.#follow(request, runId, sessionKey, signal, onEvent), aborted]);
     } finally {
       unlisten();
+      this.#held.delete(sessionKey);
     }
+  }
+
+  settle(): void {
+    this.#settled = true;
+    void this.#stopLeftovers();
   }
 
   async health(): Promise<RunnerHealth> {
     const greeting = await this.#connection.ready(1_000);
-    if (greeting) return { version: greeting.version, healthy: true, reason: null };
+    if (greeting && this.#cleanBoot === greeting.bootId)
+      return { version: greeting.version, healthy: true, reason: null };
+    if (greeting)
+      return { version: greeting.version, healthy: false, reason: 'looking for runs left over in the gateway' };
     return { version: null, healthy: false, reason: this.#connection.lastError ?? 'the gateway does not answer' };
   }
 
@@ -79,7 +100,7 @@ export class GatewayRunner implements Runner {
         const why = this.#connection.lastError ?? 'no answer';
         return { ok: false, error: taskError('crash', `the OpenClaw gateway is away: ${why}`) };
       }
-      const boot = greeting.bootId ?? '';
+      const boot = greeting.bootId;
       if (submittedTo !== undefined && submittedTo !== boot) return this.#afterGatewayRestart(sessionKey, runId);
       if (submittedTo === undefined) onEvent({ type: 'submitted', to: boot });
       submittedTo = boot;
@@ -123,8 +144,33 @@ export class GatewayRunner implements Runner {
 
   /** The gateway forgot its keys and may resume the interrupted turn by itself; only one run of a task may go on. */
   async #afterGatewayRestart(sessionKey: string, runId: string): Promise<Outcome> {
+    // The resumed turn has another run id, so its session is what is stopped.
+    this.#held.delete(sessionKey);
+    const deadline = performance.now() + RESUME_WAIT_MS;
+    let stopped = false;
+    while (!stopped && performance.now() < deadline) {
+      stopped = await abortSession(this.#connection, sessionKey).catch(() => false);
+      if (!stopped) await sleep(RESUME_POLL_MS);
+    }
     await this.#abort(sessionKey, runId);
     return { ok: false, error: taskError('crash', 'the OpenClaw gateway restarted during the run') };
+  }
+
+  /** One at a time; each connection to a gateway that has been started anew begins it again. */
+  async #stopLeftovers(): Promise<void> {
+    if (!this.#settled || this.#cleaning) return;
+    this.#cleaning = true;
+    try {
+      for (let greeting = this.#connection.hello; greeting && greeting.bootId !== this.#cleanBoot; ) {
+        await stopLeftovers(this.#connection, this.#held);
+        if (this.#connection.hello === greeting) this.#cleanBoot = greeting.bootId;
+        else greeting = this.#connection.hello;
+      }
+    } catch {
+      // The connection dropped; the next one begins again.
+    } finally {
+      this.#cleaning = false;
+    }
   }
 
   async #abort(sessionKey: string, runId: string): Promise<void> {

@@ -41,6 +41,11 @@ export interface Runner {
    * (gateway abort, process group killed) before the promise settles, and the outcome counts for nothing.
    */
   run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome>;
+  /**
+   * Called once a new life of the node has taken up its former runs: whatever else of ours still goes on in OpenClaw is
+   * stopped, now and each time OpenClaw comes back. Until that is done the runner is not healthy.
+   */
+  settle(): void;
   /** Looks at OpenClaw; may take seconds. */
   health(): Promise<RunnerHealth>;
   close(): Promise<void>;

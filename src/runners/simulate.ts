@@ -27,6 +27,9 @@ export class SimulateRunner implements Runner {
     return { ok: true, result: { text, usage: null, model: 'simulate', runId: runKey(request), durationMs } };
   }
 
+  /** Nothing of ours outlives the daemon in this mode. */
+  settle(): void {}
+
   async health(): Promise<RunnerHealth> {
     return { version: null, healthy: true, reason: null };
   }

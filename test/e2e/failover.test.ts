@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Handover } from '../../src/domain/handover.ts';
 import type { Node } from '../../src/domain/node.ts';
 import type { Task } from '../../src/domain/task.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
 import { brokenPromises, Ledger } from '../support/ledger.ts';
 import { isRunning } from '../support/processes.ts';
 import { SpawnedRedis } from '../support/redis.ts';
@@ -221,5 +221,65 @@ describe('failover', () => {
     await cli('node', 'resume', 'mac-1');
     await starts(2);
     expect(await json('node', 'show', 'mac-1')).toMatchObject({ state: 'up' });
+  });
+
+  it('keeps the outcome of a run that ends while Redis is away, also over a restart of the daemon', async () => {
+    config = configWith('queue: {visibilityTimeout: 2m}\n');
+    const home = emptyFolder();
+    const startWithHome = async () => {
+      const node = new CliProcess(['--config', config, 'node', 'run'], {
+        CLAWMESH_NODE_ID: 'mac-1',
+        CLAWMESH_HOME: home,
+      });
+      nodes.set('mac-1', node);
+      return node;
+    };
+    const first = await startWithHome();
+    await first.waitFor(/node is up/);
+    const id = await enqueue('1');
+    await starts(1);
+    await sleep(300); // the append-only file is written once a second
+    await server.down('SIGTERM');
+    await first.waitFor(/kept on disk/);
+    await first.kill();
+    await server.up();
+    const second = await startWithHome();
+    await second.waitFor(/outcome of a former life is delivered/);
+    await allEnded();
+    expect(await json('task', 'show', id)).toMatchObject({
+      state: 'completed',
+      handovers: 0,
+      result: { text: 'done' },
+    });
+    expect(ledger.starts(id)).toHaveLength(1);
+    expect(await json('node', 'show', 'mac-1')).toMatchObject({ journal: { pending: 0, discarded: 0 } });
+  });
+
+  it('discards an outcome whose task went on elsewhere meanwhile, and shows it', async () => {
+    const home = emptyFolder();
+    const slow = new CliProcess(['--config', config, 'node', 'run'], {
+      CLAWMESH_NODE_ID: 'mac-1',
+      CLAWMESH_HOME: home,
+    });
+    nodes.set('mac-1', slow);
+    await slow.waitFor(/node is up/);
+    const id = await enqueue('1');
+    await starts(1);
+    await server.down('SIGTERM');
+    await slow.waitFor(/kept on disk/);
+    await slow.kill();
+    await server.up();
+    await start('mac-2');
+    await allEnded();
+    expect(await json('task', 'show', id)).toMatchObject({ state: 'completed', node: 'mac-2', handovers: 1 });
+    const back = new CliProcess(['--config', config, 'node', 'run'], {
+      CLAWMESH_NODE_ID: 'mac-1',
+      CLAWMESH_HOME: home,
+    });
+    nodes.set('mac-1', back);
+    await back.waitFor(/outcome discarded/);
+    await expect
+      .poll(async () => (await json('node', 'show', 'mac-1')).journal, { timeout: 10_000 })
+      .toEqual({ pending: 0, discarded: 1 });
   });
 });

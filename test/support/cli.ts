@@ -13,12 +13,14 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+const testHome = mkdtempSync(join(tmpdir(), 'clawmesh-home-'));
+
 /** A clean environment: what the developer has set for clawmesh must not reach the tests. */
 export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(CLAWMESH_|NODE_ID$|OPENCLAW_|NO_COLOR|FORCE_COLOR|VITEST)/.test(name),
   );
-  return { ...Object.fromEntries(own), NODE_ENV: 'production', ...extra };
+  return { ...Object.fromEntries(own), NODE_ENV: 'production', CLAWMESH_HOME: testHome, ...extra };
 }
 
 /** Runs the built CLI to its end. */

@@ -74,11 +74,10 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
     signal: stop.signal,
   });
   const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()));
-  try {
-    await daemon.run();
-  } finally {
-    undo();
-  }
+  await daemon.run();
+  undo();
+  // Reports that a Redis which is away never took would keep the process; their outcomes are in the journal.
+  process.exit(0);
 }
 
 async function list(_options: object, command: Command): Promise<void> {
@@ -176,5 +175,8 @@ function printNode(out: Output, node: Node): void {
     'load',
     `cpu ${node.load.cpu}, memory ${Math.round(node.load.memory * 100)} %, event loop ${node.load.eventLoopDelayMs} ms`,
   );
+  if (node.journal.pending > 0) field('undelivered', `${node.journal.pending} outcomes wait on its disk for Redis`);
+  if (node.journal.discarded > 0)
+    field('discarded', `${node.journal.discarded} outcomes came too late; see its journal`);
   for (const id of node.running) field('running', id);
 }

@@ -125,12 +125,14 @@ export class PoolConsumer implements PoolQueue {
     return claims.filter((_, index) => reply[index] !== 1);
   }
 
-  async adopt(): Promise<Claim[]> {
+  async adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]> {
+    if (taskIds.length === 0) return [];
     const { keys, redis, owner, visibilityTimeoutMs } = this.#options;
+    const named = taskIds === 'all' ? [] : taskIds;
     const reply = await scripts.adoptClaims.run(
       redis,
       [keys.incarnations, keys.pool(this.pool, 'active')],
-      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, keys.task(this.pool, ''), this.#claims + 1],
+      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, keys.task(this.pool, ''), this.#claims + 1, ...named],
     );
     if (!Array.isArray(reply)) throw new ClawmeshError('fenced', `${owner.nodeId} was replaced while it started`);
     this.#claims += reply.length;

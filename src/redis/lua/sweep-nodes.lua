@@ -12,7 +12,8 @@
   ARGV[1] least time between sweeps (ms)   ARGV[2] longest time between sweeps of a healthy mesh (ms)
   ARGV[3] lease (ms)   ARGV[4] grace (ms)   ARGV[5] prefix of presence channels
 
-  Result: {number of nodes with a lease, number of deaths not yet dealt with, then for each node declared dead by this
+  Result: {number of nodes with a lease, number of deaths not yet dealt with, time until the next grace is over (ms; 0 if
+  nobody is gone), then for each node declared dead by this
   call: node, incarnation, reason, silence (ms)}
   Invariant: an incarnation is declared dead once.
 ]]
@@ -22,7 +23,7 @@
 local now = redisNow()
 local lastAt = tonumber(redis.call('HGET', KEYS[6], 'lastAt') or nil)
 if lastAt and now - lastAt < tonumber(ARGV[1]) and now >= lastAt then
-  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3])}
+  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3]), 0}
 end
 redis.call('HSET', KEYS[6], 'lastAt', string.format('%.0f', now))
 
@@ -38,7 +39,10 @@ local judgeLeases = now >= tonumber(from[1] or '0')
 local judgePresence = now >= tonumber(from[2] or '0')
 
 local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
-local result = {#members / 2, 0}
+local result = {#members / 2, 0, 0}
+local function dueIn(ms)
+  result[3] = result[3] == 0 and ms or math.min(result[3], ms)
+end
 if #members > 0 then
   local runId = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local nodes, channels = {}, {}
@@ -64,8 +68,11 @@ if #members > 0 then
       local goneAt = tonumber(redis.call('HGET', KEYS[5], node) or nil)
       if not goneAt then
         redis.call('HSET', KEYS[5], node, string.format('%.0f', now))
+        dueIn(math.max(1, grace))
       elseif judgePresence and now - goneAt >= grace then
         reason, lastSignAt = 'crash', goneAt
+      else
+        dueIn(math.max(1, grace - (now - goneAt)))
       end
     end
     if not reason and judgeLeases and leaseEnds <= now then

@@ -1,0 +1,48 @@
+import type { Claim, Incarnation } from '../domain/claim.ts';
+import type { Logger } from '../log/logger.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { Runner } from '../runners/runner.ts';
+import type { ClaimLoop } from './claim-loop.ts';
+import type { Journal, JournalEntry } from './journal.ts';
+
+/**
+ * A new life of the node takes over what its former one left: runs that go on in the gateway are followed again, outcomes
+ * on disk are delivered. Nobody else may touch those tasks meanwhile; the rest is anybody's afterwards.
+ */
+export async function adoptFormerLife(options: {
+  owner: Incarnation;
+  loops: readonly ClaimLoop[];
+  journal: Journal;
+  registry: NodeRegistry;
+  runner: Runner;
+  log: Logger;
+}): Promise<void> {
+  const { owner, loops, journal, registry, runner, log } = options;
+  const undelivered = journal.pending();
+  const wanted = runner.mode === 'gateway' ? 'all' : undelivered.map(({ taskId }) => taskId);
+  for (const loop of loops) {
+    for (const claim of await loop.queue.adopt(wanted)) {
+      const entry = take(undelivered, claim);
+      const what = entry ? 'outcome of a former life is delivered' : 'run taken up again';
+      log.info({ taskId: claim.taskId, attempt: claim.attempt }, what);
+      loop.take(claim, entry?.outcome);
+    }
+  }
+  for (const entry of undelivered) {
+    log.error(
+      { taskId: entry.taskId, attempt: entry.attempt },
+      'outcome discarded: the task is somebody else’s by now',
+    );
+    journal.discard(entry);
+  }
+  await registry.releaseHold({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });
+}
+
+/** Takes the outcome of this claim out of the list. */
+function take(entries: JournalEntry[], claim: Claim): JournalEntry | undefined {
+  const { taskId, attempt, handovers } = claim;
+  const index = entries.findIndex(
+    (entry) => entry.taskId === taskId && entry.attempt === attempt && entry.handovers === handovers,
+  );
+  return index < 0 ? undefined : entries.splice(index, 1)[0];
+}

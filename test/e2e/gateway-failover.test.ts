@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Task } from '../../src/domain/task.ts';
+import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { FakeProvider } from '../support/fake-provider.ts';
+import { GATEWAY_TOKEN, Gateway } from '../support/openclaw.ts';
+import { openclawEntry } from '../support/openclaw-paths.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+/** What becomes of runs in the real gateway when daemon, gateway or both are killed. The provider's calls are counted. */
+describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', () => {
+  let server: SpawnedRedis;
+  let provider: FakeProvider;
+  let gateways: [Gateway, Gateway];
+  const nodes: CliProcess[] = [];
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+    provider = await FakeProvider.start();
+    gateways = await Promise.all([Gateway.start(provider.baseUrl), Gateway.start(provider.baseUrl)]);
+  }, 180_000);
+  afterAll(async () => {
+    for (const node of nodes) await node.kill();
+    for (const gateway of gateways) await gateway.down();
+    await provider.stop();
+    await server.stop();
+  });
+
+  const configFor = (gateway: Gateway, pool: string) =>
+    writeConfig(
+      `mesh: gf\nredis: {url: "${server.url}"}\nnode: {pools: {${pool}: 1}}\nqueue: {backoff: {delay: 1s}}\n` +
+        `openclaw: {mode: gateway, gateway: {url: "${gateway.url}", token: ${GATEWAY_TOKEN}}}\n`,
+    );
+  const start = async (nodeId: string, gateway: Gateway, pool: string) => {
+    const node = new CliProcess(['--config', configFor(gateway, pool), 'node', 'run'], { CLAWMESH_NODE_ID: nodeId });
+    nodes.push(node);
+    await node.waitFor(/node is up/);
+    return node;
+  };
+  const cli = (...args: string[]) => runCli(['--config', configFor(gateways[0], 'default'), ...args]);
+  const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
+  const wait = async (id: string): Promise<Task> =>
+    JSON.parse((await cli('task', 'wait', id, '--json', '--timeout', '100s')).stdout).tasks[0];
+  const called = (marker: string, times: number) =>
+    expect.poll(() => provider.callsWith(marker).length, { timeout: 60_000, interval: 50 }).toBe(times);
+
+  it('takes the run up again when the daemon is killed and started at once: the model is called once', async () => {
+    const first = await start('mac-1', gateways[0], 'reattach');
+    await start('mac-9', gateways[1], 'other');
+    const id = await enqueue('PROVIDER SLEEP 10000 reattach', '--pool', 'reattach');
+    await called('reattach', 1);
+    await sleep(1_000); // into the run, past the first write of its progress
+    await first.kill();
+    const second = await start('mac-1', gateways[0], 'reattach');
+    await second.waitFor(/run taken up again/);
+    expect(await wait(id)).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 1 } });
+    expect(provider.callsWith('reattach')).toHaveLength(1);
+    second.signal('SIGTERM');
+    await second.exited;
+  });
+
+  it('starts a run anew when the gateway is killed under the daemon, and never runs it twice at a time', async () => {
+    await start('mac-2', gateways[0], 'gwkill');
+    const id = await enqueue('PROVIDER SLEEP 6000 gwkill', '--pool', 'gwkill');
+    await called('gwkill', 1);
+    await sleep(500); // into the run
+    await gateways[0].down();
+    await gateways[0].up();
+    const task = await wait(id);
+    expect(task).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 2 } });
+    expect(task.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'completed']);
+    expect(task.history[2]?.reason).toMatch(/crash: the OpenClaw gateway restarted/);
+    const calls = provider.callsWith('gwkill');
+    expect(calls.filter((call) => !call.aborted)).toHaveLength(1);
+  });
+
+  it('does not go on with a run that was taken over, once a dead node and its gateway come back', async () => {
+    const victim = await start('mac-3', gateways[0], 'comeback');
+    const id = await enqueue('PROVIDER SLEEP 15000 comeback', '--pool', 'comeback');
+    await called('comeback', 1);
+    await sleep(1_000); // into the run
+    await start('mac-4', gateways[1], 'comeback');
+    await sleep(1_500); // mac-4 watches
+    await victim.kill();
+    await gateways[0].down();
+    await called('comeback', 2);
+    await gateways[0].up();
+    const back = await start('mac-3', gateways[0], 'comeback');
+    await expect
+      .poll(async () => JSON.parse((await cli('node', 'show', 'mac-3', '--json')).stdout).state, { timeout: 60_000 })
+      .toBe('up');
+    const task = await wait(id);
+    expect(task).toMatchObject({ state: 'completed', node: 'mac-4', handovers: 1 });
+    const calls = provider.callsWith('comeback');
+    console.log(
+      `provider calls of the task that was taken over: ${calls.map((call) => (call.aborted ? 'cut off' : 'answered'))}`,
+    );
+    expect(calls.filter((call) => !call.aborted)).toHaveLength(1);
+    expect(back.child.exitCode).toBeNull();
+  });
+});
