@@ -59,16 +59,16 @@ export class MeshSweep {
   }
 
   async #sweep(): Promise<number> {
-    // Whoever saw that a node is gone comes back the moment its grace is over, whoever else has swept meanwhile.
+    // Whoever saw that a node's grace is nearly over comes back the moment it is, whoever else has swept meanwhile.
     const intervalMs = this.#due ? 0 : this.#options.intervalMs;
     const { nodes, unsettled, dueMs, deaths } = await this.#registry.sweep({ ...this.#options, intervalMs });
-    this.#due = dueMs > 0;
+    const usualMs = this.#options.intervalMs * Math.min(MAX_SHARE, Math.max(1, nodes / 2));
+    this.#due = dueMs > 0 && dueMs * DUE_MARGIN <= usualMs;
     for (const { nodeId, incarnation, reason, silentMs } of deaths) {
       this.#log.warn({ deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs }, 'node declared dead');
     }
     if (unsettled > 0 || performance.now() - this.#lastPass > FULL_PASS_MS) await this.#settle();
-    const share = Math.min(MAX_SHARE, Math.max(1, nodes / 2));
-    return dueMs > 0 ? dueMs * DUE_MARGIN : this.#options.intervalMs * share;
+    return this.#due ? dueMs * DUE_MARGIN : usualMs;
   }
 
   /** Read first, put back, then settle: a death that comes in between waits for the next round. */
