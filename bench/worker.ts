@@ -15,7 +15,7 @@ import { Presence } from '../src/registry/presence.ts';
 import type { Runner } from '../src/runners/runner.ts';
 
 // One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing. It tells its parent
-// when each task started (latency runs) or when the last of `--tasks` ended (throughput runs).
+// when each task started (latency runs; with `--hold` it never ends) or when the last of `--tasks` ended (throughput runs).
 const { values } = parseArgs({
   options: {
     kind: { type: 'string', default: 'clawmesh' },
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     mesh: { type: 'string', default: 'bench' },
     concurrency: { type: 'string', default: '1' },
     tasks: { type: 'string', default: '0' },
+    hold: { type: 'boolean', default: false },
   },
 });
 const concurrency = Number(values.concurrency);
@@ -51,6 +52,7 @@ async function startRaw(): Promise<void> {
     'default',
     async (job) => {
       onStart(job.id ?? '');
+      if (values.hold) await new Promise(() => {});
       return '';
     },
     { connection: { host: url.hostname, port: Number(url.port) }, prefix: keys.bullPrefix, concurrency },

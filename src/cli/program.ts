@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ClawmeshError } from '../domain/errors.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
+import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
 import { handoversCommand } from './commands/handovers.ts';
 import { nodeCommand } from './commands/node.ts';
@@ -30,6 +31,7 @@ export function createProgram(): Command {
     nodeCommand(),
     statusCommand(),
     handoversCommand(),
+    drillCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {

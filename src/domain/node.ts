@@ -8,6 +8,10 @@ export interface GateState {
   readonly reason: string | null;
 }
 
+/** What somebody may want of a node: to drain, or to crash or freeze itself for a drill. */
+export const NODE_WISHES = ['drain', 'drill-crash', 'drill-freeze'] as const;
+export type NodeWish = (typeof NODE_WISHES)[number];
+
 export type OpenClawMode = 'gateway' | 'exec' | 'simulate';
 
 export interface OpenClawState {

@@ -66,6 +66,8 @@ export interface TaskSpec {
   /** Idempotency key: enqueuing it again gives the first task. */
   readonly key?: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
+  /** A task of a drill: it is simulated, whatever the mesh runs tasks with. */
+  readonly probe?: boolean | undefined;
   /** Deadline of one attempt, in ms; the mesh's `queue.taskTimeout` where absent. */
   readonly timeoutMs?: number | undefined;
 }
@@ -73,7 +75,7 @@ export interface TaskSpec {
 /** A task to be queued. */
 export interface NewTask extends TaskSpec {
   readonly pool: string;
-  /** 1 is served first, 0 after all others in order of arrival, as in BullMQ. */
+  /** As in BullMQ: 0, none, is served first, in order of arrival; then 1 before 2 and so on. */
   readonly priority: number;
   readonly delayMs: number;
   readonly attempts: number;

@@ -13,24 +13,27 @@ import type { PoolQueue } from '../queue/task-queue.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
+import { SimulateRunner } from '../runners/simulate.ts';
 import { adoptFormerLife } from './adoption.ts';
 import { AttemptRun, type StopReason } from './attempt-run.ts';
 import { ClaimLoop } from './claim-loop.ts';
+import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
 import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Renewal } from './renewal.ts';
+import { takeDown } from './take-down.ts';
 import { withinTime } from './within-time.ts';
 
+/** Drills cost no model tokens. */
+const PROBE_RUNNER = new SimulateRunner();
 const GATES = [draining, openclawHealth, openclawVersion];
 /** How long the former life's tasks are kept for this one to take up again, ms. */
 const ADOPTION_MS = 30_000;
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
 const STOP_MS = 10_000;
-/** 200 tasks per pool, state and round of every node keep up with some 10 tasks a second per node, ms. */
-const JANITOR_INTERVAL_MS = 20_000;
 
 export interface NodeLifeOptions {
   readonly nodeId: string;
@@ -102,7 +105,7 @@ export class NodeLife {
       log: this.#log,
       onError,
     });
-    this.#janitor = new Periodic({ intervalMs: JANITOR_INTERVAL_MS, work: () => this.#removeExpired(), onError });
+    this.#janitor = createJanitor({ loops: this.#loops, log: this.#log, onError });
     this.#renewal = new Renewal({
       loops: this.#loops,
       visibilityTimeoutMs: queue.visibilityTimeout,
@@ -193,7 +196,7 @@ export class NodeLife {
           outcome,
           journal: this.#options.journal,
           queue,
-          runner,
+          runner: claim.spec.probe ? PROBE_RUNNER : runner,
           nodeId,
           defaultTimeoutMs: config.queue.taskTimeout,
           visibilityTimeoutMs: config.queue.visibilityTimeout,
@@ -235,8 +238,10 @@ export class NodeLife {
 
   async #beat(stopped?: 'stopped'): Promise<void> {
     const { registry } = this.#options;
-    const { redisTime, drain } = await registry.beat(this.owner, this.#record(stopped));
+    const { redisTime, wish } = await registry.beat(this.owner, this.#record(stopped));
     this.#clockOffset = redisTime - Date.now();
+    if (wish === 'drill-crash' || wish === 'drill-freeze') takeDown(wish, leaseMs(this.#options.config) * 2, this.#log);
+    const drain = wish === 'drain';
     if (drain !== (this.#drained !== undefined) && !stopped) this.#setDrained(drain);
   }
 
@@ -273,13 +278,6 @@ export class NodeLife {
     this.#drained = drain ? setTimeout(() => this.#stopRuns('hand-back'), drainTimeout) : undefined;
     this.#log.info({ drainTimeoutMs: drainTimeout }, drain ? 'drained by hand' : 'goes on');
     void this.#gatesChanged();
-  }
-
-  async #removeExpired(): Promise<void> {
-    for (const loop of this.#loops) {
-      const removed = await loop.queue.removeExpired();
-      if (removed > 0) this.#log.debug({ pool: loop.queue.pool, removed }, 'expired tasks removed');
-    }
   }
 
   #onError(error: unknown): void {

@@ -16,6 +16,7 @@ export const storedSpec = z.object({
   thinking: z.string().optional(),
   key: z.string().optional(),
   tags: z.record(z.string(), z.string()).default({}),
+  probe: z.boolean().optional(),
   timeoutMs: z.number().optional(),
   attempts: z.number(),
 });

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import type { Node, NodeRecord } from '../domain/node.ts';
+import { NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -29,7 +29,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
 });
 
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
-const beatReply = z.tuple([z.number(), z.number(), z.enum(['', 'drain'])]);
+const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])]);
 const sweepReply = z.tuple([z.number(), z.number(), z.number()], z.union([z.string(), z.number()]));
 
 /** Why a node was declared dead. */
@@ -90,9 +90,9 @@ export class NodeRegistry {
 
   /**
    * One heartbeat; a stopped record gives the lease up. @throws ClawmeshError `fenced`. @returns Redis time (ms), and
-   * whether somebody wants the node to drain.
+   * what somebody wants of the node.
    */
-  async beat(owner: Incarnation, record: NodeRecord): Promise<{ redisTime: number; drain: boolean }> {
+  async beat(owner: Incarnation, record: NodeRecord): Promise<{ redisTime: number; wish: NodeWish | undefined }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
     const reply = await scripts.beatNode.run(
       this.#redis,
@@ -100,7 +100,7 @@ export class NodeRegistry {
       [owner.nodeId, owner.incarnation, leaseMs, JSON.stringify(record)],
     );
     const [alive, redisTime, wish] = beatReply.parse(reply);
-    if (alive === 1) return { redisTime, drain: wish === 'drain' };
+    if (alive === 1) return { redisTime, wish: wish || undefined };
     throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} was replaced or declared dead`);
   }
 
@@ -132,7 +132,7 @@ export class NodeRegistry {
   async unsettledDeaths(): Promise<string[]> {
     const deaths = await this.#redis.hgetall(this.#keys.deaths);
     const held = (text: string) => z.object({ heldUntil: z.number() }).safeParse(parseJson(text)).data?.heldUntil ?? 0;
-    const now = await this.#redisNow();
+    const now = await this.redisTime();
     return Object.entries(deaths).flatMap(([owner, text]) => (held(text) > now ? [] : [owner]));
   }
 
@@ -156,9 +156,9 @@ export class NodeRegistry {
     return Number(reply) || undefined;
   }
 
-  /** Asks a node to take no more tasks and hand back what runs too long, or to go on. */
-  async wish(nodeId: string, wish: 'drain' | 'resume'): Promise<void> {
-    if (wish === 'drain') await this.#redis.hset(this.#keys.control, nodeId, 'drain');
+  /** Tells a node what is wanted of it; `resume` takes that back. */
+  async wish(nodeId: string, wish: NodeWish | 'resume'): Promise<void> {
+    if (wish !== 'resume') await this.#redis.hset(this.#keys.control, nodeId, wish);
     else await this.#redis.hdel(this.#keys.control, nodeId);
     await this.#nudge(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
   }
@@ -177,7 +177,8 @@ export class NodeRegistry {
     return [incarnations, leases, deaths, presence, gone];
   }
 
-  async #redisNow(): Promise<number> {
+  /** Redis time, ms since the epoch. */
+  async redisTime(): Promise<number> {
     const [seconds, micros] = await this.#redis.time();
     return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
@@ -192,7 +193,7 @@ export class NodeRegistry {
     const [records, leases, now] = await Promise.all([
       this.#redis.hgetall(this.#keys.nodes),
       this.#redis.zrange(this.#keys.leases, 0, '-1', 'WITHSCORES'),
-      this.#redisNow(),
+      this.redisTime(),
     ]);
     const expiry = new Map<string, number>();
     for (let i = 0; i + 1 < leases.length; i += 2) expiry.set(leases[i] as string, Number(leases[i + 1]));

@@ -282,4 +282,44 @@ describe('failover', () => {
       .poll(async () => (await json('node', 'show', 'mac-1')).journal, { timeout: 10_000 })
       .toEqual({ pending: 0, discarded: 1 });
   });
+
+  describe('drill failover', () => {
+    const drill = async (...args: string[]) => {
+      const { code, stdout, stderr } = await cli('drill', 'failover', '--json', ...args);
+      return { code, stderr, report: stdout ? JSON.parse(stdout) : undefined };
+    };
+
+    it('takes a node down for real and reports the measured times', async () => {
+      const victim = await start('mac-1');
+      await start('mac-2');
+      await sleep(600); // presence has to have been seen
+      const { code, report } = await drill('--node', 'mac-1');
+      console.log('drill crash:', JSON.stringify(report));
+      expect(await victim.exited).toBeNull();
+      expect(report).toMatchObject({ node: 'mac-1', kind: 'crash', probes: 2, lost: 0, unexplained: 0, ok: true });
+      expect(report.totalMs).toBeGreaterThan(900);
+      expect(report.totalMs).toBeLessThanOrEqual(report.promisedMs);
+      expect(code).toBe(0);
+      expect(ledger.starts()).toEqual([]);
+    });
+
+    it('freezes a node, which comes back by itself', async () => {
+      await start('mac-1');
+      const victim = await start('mac-2');
+      const { code, report } = await drill('--node', 'mac-2', '--kill', 'freeze');
+      console.log('drill freeze:', JSON.stringify(report));
+      expect(report).toMatchObject({ node: 'mac-2', kind: 'freeze', lost: 0, unexplained: 0, ok: true });
+      expect(code).toBe(0);
+      await victim.waitFor(/fenced[\s\S]*node is up/);
+    });
+
+    it('is refused where there is nobody to take over, and asks before it touches a busy mesh', async () => {
+      await start('mac-1');
+      expect(await drill()).toMatchObject({ code: 1, stderr: expect.stringContaining('a failover takes two') });
+      await start('mac-2');
+      await enqueue('20');
+      await starts(1);
+      expect(await drill()).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
+    });
+  });
 });

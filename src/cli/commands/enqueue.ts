@@ -36,7 +36,11 @@ export function enqueueCommand(): Command {
     .option('--model <model>', 'model to use, e.g. provider/model')
     .option('--thinking <level>', 'thinking level')
     .option('--pool <pool>', 'pool to queue in (default: default)')
-    .option('--priority <n>', '1 first, 0 after all others', numberOption(0, MAX_PRIORITY))
+    .option(
+      '--priority <n>',
+      'as in BullMQ: tasks without one (0) come first, then 1 before 2, …',
+      numberOption(0, MAX_PRIORITY),
+    )
     .option('--delay <duration>', 'not before this has passed')
     .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))
     .option('--timeout <duration>', 'deadline of one attempt')

@@ -1,0 +1,90 @@
+import { createInterface } from 'node:readline/promises';
+import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { humanDuration } from '../../domain/units.ts';
+import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
+import { type Mesh, outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { choiceOption } from '../options.ts';
+import type { Output } from '../output.ts';
+
+export function drillCommand(): Command {
+  const drill = new Command('drill').description('rehearse on the real mesh');
+  drill
+    .command('failover')
+    .description('take a node down for real and measure when its tasks go on elsewhere; exit 1 if it falls short')
+    .option('--node <id>', 'the node to take down (default: the one that runs the most probes)')
+    .option(
+      '--kill <how>',
+      `${DRILL_KINDS.join(', ')}: what its daemon does to itself`,
+      choiceOption(DRILL_KINDS),
+      'crash',
+    )
+    .option('--yes', 'do not ask, even if the mesh has work running')
+    .addHelpText(
+      'after',
+      example('clawmesh drill failover', 'clawmesh drill failover --node mac-2 --kill freeze --yes'),
+    )
+    .action(failover);
+  return drill;
+}
+
+async function failover(options: { node?: string; kill: DrillKind; yes?: boolean }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { drillFailover } = await import('../../ops/drill.ts');
+  await withMesh(command, async (mesh) => {
+    if (!options.yes) await confirm(mesh);
+    const { health } = mesh.loaded.config;
+    const report = await drillFailover(
+      { producer: await mesh.producer(), reader: mesh.reader, registry: mesh.registry },
+      {
+        kind: options.kill,
+        nodeId: options.node,
+        crashGraceMs: health.crashGrace,
+        leaseMs: health.heartbeatInterval * health.missedHeartbeats,
+        onStep: (text) => out.note(text),
+      },
+    );
+    if (out.json) out.document(report);
+    else print(out, report);
+    if (!report.ok) process.exitCode = 1;
+  });
+}
+
+/** A drill on an idle mesh harms nobody; one on a busy mesh cuts real runs off. */
+async function confirm({ reader }: Mesh): Promise<void> {
+  const counts = await reader.counts(await reader.pools());
+  const active = [...counts.values()].reduce((sum, pool) => sum + pool.active, 0);
+  if (active === 0) return;
+  if (!process.stdin.isTTY) {
+    throw new ClawmeshError('usage', `${active} tasks are running; a drill may cut them off`, {
+      remedy: 'say --yes to do it',
+    });
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(`${active} tasks are running; the drill may cut them off. Go on? [y/N] `);
+  prompt.close();
+  if (!/^y(es)?$/i.test(answer.trim())) throw new ClawmeshError('interrupted', 'no drill was made');
+}
+
+function print(out: Output, report: DrillReport): void {
+  const time = (ms: number | null) => (ms === null ? '-' : humanDuration(ms));
+  out.table(
+    ['NODE', 'DRILL', 'PROBES', 'DETECTION', 'RESTART', 'TOTAL', 'PROMISED', 'LOST', 'UNEXPLAINED'],
+    [
+      [
+        report.node,
+        report.kind,
+        String(report.probes),
+        time(report.detectionMs),
+        time(report.restartMs),
+        time(report.totalMs),
+        time(report.promisedMs),
+        String(report.lost),
+        String(report.unexplained),
+      ],
+    ],
+  );
+  out.line(report.ok ? out.style('green', 'the mesh keeps its promise') : out.style('red', 'the mesh falls short'));
+  if (report.kind === 'crash') out.note(`unless something starts it again, ${report.node} is down now`);
+}

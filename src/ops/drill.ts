@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClawmeshError } from '../domain/errors.ts';
+import type { Node } from '../domain/node.ts';
+import { isEnded, type NewTask, type Task } from '../domain/task.ts';
+import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
+import type { TaskReader } from '../queue/task-reader.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
+
+export const DRILL_KINDS = ['crash', 'freeze', 'drain'] as const;
+export type DrillKind = (typeof DRILL_KINDS)[number];
+
+export interface DrillOptions {
+  readonly kind: DrillKind;
+  /** The node to take down; without one, the one that runs the most probes. */
+  readonly nodeId: string | undefined;
+  readonly crashGraceMs: number;
+  readonly leaseMs: number;
+  readonly onStep: (text: string) => void;
+}
+
+/** What a drill found. Times in ms, from the moment the node was told to take itself down. */
+export interface DrillReport {
+  readonly node: string;
+  readonly kind: DrillKind;
+  readonly probes: number;
+  /** Until a probe was taken away from the node, the slowest one. */
+  readonly detectionMs: number | null;
+  /** From there to its restart elsewhere, the slowest one. */
+  readonly restartMs: number | null;
+  /** The whole way, the slowest one. */
+  readonly totalMs: number | null;
+  /** What the config promises for the whole way; null for a drain, which hands nothing over that ends in time. */
+  readonly promisedMs: number | null;
+  readonly lost: number;
+  /** Probes with more starts than their history explains. */
+  readonly unexplained: number;
+  readonly ok: boolean;
+}
+
+const POLL_MS = 100;
+/** Patience beyond what is promised, ms, so that a drill that falls short says by how much. */
+const PATIENCE_MS = 30_000;
+/** On top of crash grace or lease: a sweep, a claim, and a second of promise 4. */
+const MARGIN_MS = 1_000;
+
+/**
+ * Rehearses a failover on the real mesh: probe tasks (simulated, they cost nothing) on all nodes, one node taken down,
+ * and a look at when and where its probes go on.
+ *
+ * @throws ClawmeshError `failed` where the mesh can't be drilled, `not-found` for an unknown node.
+ */
+export async function drillFailover(
+  mesh: { producer: TaskProducer; reader: TaskReader; registry: NodeRegistry },
+  options: DrillOptions,
+): Promise<DrillReport> {
+  const { kind, onStep } = options;
+  const up = (await mesh.registry.list()).filter((node) => node.state === 'up');
+  if (up.length < 2) {
+    throw new ClawmeshError('failed', `${up.length} nodes are up; a failover takes two`, {
+      remedy: 'start another node',
+    });
+  }
+  if (options.nodeId && !up.some((node) => node.id === options.nodeId)) {
+    throw new ClawmeshError('not-found', `no node ${options.nodeId} is up`, { remedy: 'see clawmesh node list' });
+  }
+  const limitMs = kind === 'freeze' ? options.leaseMs : options.crashGraceMs;
+  const promisedMs = kind === 'drain' ? null : limitMs + MARGIN_MS + (kind === 'crash' ? MARGIN_MS : 0);
+  const probes = probeTasks(up, Math.max(8_000, limitMs + 5_000));
+  const ids = (await mesh.producer.enqueue(probes)).map(({ id }) => id);
+  onStep(`${ids.length} probe tasks queued on ${up.length} nodes`);
+
+  const victim = await chooseVictim(mesh, ids, options.nodeId);
+  const own = (await readAll(mesh.reader, ids)).filter((task) => task.node === victim && task.state === 'active');
+  onStep(`${victim} runs ${own.length} of them, and is told to ${kind}`);
+  const takenDownAt = Date.now() + (await clockOffset(mesh.registry));
+  await mesh.registry.wish(victim, kind === 'drain' ? 'drain' : `drill-${kind}`);
+  const ended = await waitForEnd(mesh.reader, ids, (promisedMs ?? 0) + PATIENCE_MS);
+  if (kind === 'drain') await mesh.registry.wish(victim, 'resume');
+  return report(ended, own, { kind, victim, promisedMs, takenDownAt });
+}
+
+/** One probe per free slot, so that every node gets its share. */
+function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
+  const slots = nodes.flatMap((node) =>
+    Object.entries(node.pools).flatMap(([pool, { concurrency, running }]) =>
+      Array<string>(Math.max(0, concurrency - running)).fill(pool),
+    ),
+  );
+  return slots.map((pool) => ({
+    message: `sleep ${durationMs}ms`,
+    pool,
+    priority: 0,
+    delayMs: 0,
+    attempts: 1,
+    tags: { clawmesh: 'drill' },
+    probe: true,
+  }));
+}
+
+async function chooseVictim(
+  mesh: { reader: TaskReader; registry: NodeRegistry },
+  ids: readonly string[],
+  wanted: string | undefined,
+): Promise<string> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const running = (await readAll(mesh.reader, ids)).filter((task) => task.state === 'active' && task.node);
+    const byNode = Map.groupBy(running, (task) => task.node as string);
+    const [most] = [...byNode].sort(([, a], [, b]) => b.length - a.length);
+    const settled = running.length >= ids.length / 2;
+    if (wanted ? byNode.has(wanted) && settled : settled && most) return wanted ?? (most?.[0] as string);
+    if (performance.now() > deadline) {
+      throw new ClawmeshError('failed', `no probe started${wanted ? ` on ${wanted}` : ''} within 30 s`, {
+        remedy: 'the mesh is busy; try when it is idle',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function waitForEnd(reader: TaskReader, ids: readonly string[], timeoutMs: number): Promise<Task[]> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const tasks = await readAll(reader, ids);
+    if (tasks.every((task) => isEnded(task.state)) || performance.now() > deadline) return tasks;
+    await sleep(POLL_MS);
+  }
+}
+
+async function readAll(reader: TaskReader, ids: readonly string[]): Promise<Task[]> {
+  const tasks = await Promise.all(ids.map((id) => reader.get(id)));
+  return tasks.filter((task) => task !== undefined);
+}
+
+/** Redis time minus ours: history is in Redis time. */
+async function clockOffset(registry: NodeRegistry): Promise<number> {
+  return (await registry.redisTime()) - Date.now();
+}
+
+function report(
+  tasks: readonly Task[],
+  own: readonly Task[],
+  facts: { kind: DrillKind; victim: string; promisedMs: number | null; takenDownAt: number },
+): DrillReport {
+  const moved = own.flatMap(({ id }) => {
+    const history = tasks.find((task) => task.id === id)?.history ?? [];
+    const index = history.findIndex((entry) => entry.event === 'handover');
+    const restart = history.slice(index).find((entry) => entry.event === 'claimed');
+    const away = history[index];
+    return index >= 0 && away && restart ? [{ away: Date.parse(away.at), restart: Date.parse(restart.at) }] : [];
+  });
+  const slowest = (values: number[]) => (values.length === 0 ? null : Math.max(...values));
+  const totalMs = slowest(moved.map(({ restart }) => restart - facts.takenDownAt));
+  const lost = tasks.filter((task) => task.state !== 'completed').length;
+  const unexplained = tasks.filter((task) => {
+    const count = (event: string) => task.history.filter((entry) => entry.event === event).length;
+    return count('claimed') !== 1 + count('handover') + count('retry');
+  }).length;
+  const inTime =
+    facts.promisedMs === null || (totalMs !== null && totalMs <= facts.promisedMs && moved.length === own.length);
+  return {
+    node: facts.victim,
+    kind: facts.kind,
+    probes: own.length,
+    detectionMs: slowest(moved.map(({ away }) => away - facts.takenDownAt)),
+    restartMs: slowest(moved.map(({ away, restart }) => restart - away)),
+    totalMs,
+    promisedMs: facts.promisedMs,
+    lost,
+    unexplained,
+    ok: inTime && lost === 0 && unexplained === 0,
+  };
+}
