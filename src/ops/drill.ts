@@ -37,7 +37,12 @@ export interface DrillReport {
   readonly ok: boolean;
 }
 
-const POLL_MS = 100;
+const POLL_MS = 50;
+/** Probes that only make room, ms. */
+const SHORT_PROBE_MS = 900;
+/** Idle nodes claim within milliseconds. */
+const CLAIM_WAIT_MS = 700;
+const ROUNDS = 6;
 /** Patience beyond what is promised, ms, so that a drill that falls short says by how much. */
 const PATIENCE_MS = 30_000;
 /** On top of crash grace or lease: a sweep, a claim, and a second of promise 4. */
@@ -66,12 +71,8 @@ export async function drillFailover(
   const limitMs = kind === 'freeze' ? options.leaseMs : options.crashGraceMs;
   const promisedMs = kind === 'drain' ? null : limitMs + MARGIN_MS + (kind === 'crash' ? MARGIN_MS : 0);
   const probes = probeTasks(up, Math.max(8_000, limitMs + 5_000));
-  const ids = (await mesh.producer.enqueue(probes)).map(({ id }) => id);
-  onStep(`${ids.length} probe tasks queued on ${up.length} nodes`);
-
-  const victim = await chooseVictim(mesh, ids, options.nodeId);
-  const own = (await readAll(mesh.reader, ids)).filter((task) => task.node === victim && task.state === 'active');
-  onStep(`${victim} runs ${own.length} of them, and is told to ${kind}`);
+  const { ids, victim, own } = await startProbes(mesh, probes, options);
+  onStep(`${victim} runs ${own.length} of ${ids.length} probe tasks, and is told to ${kind}`);
   const takenDownAt = Date.now() + (await clockOffset(mesh.registry));
   await mesh.registry.wish(victim, kind === 'drain' ? 'drain' : `drill-${kind}`);
   const ended = await waitForEnd(mesh.reader, ids, (promisedMs ?? 0) + PATIENCE_MS);
@@ -79,15 +80,18 @@ export async function drillFailover(
   return report(ended, own, { kind, victim, promisedMs, takenDownAt });
 }
 
-/** One probe per free slot, so that every node gets its share. */
+/**
+ * One probe per free slot, so that every node gets its share: every second one lasts long enough to be cut off, the others
+ * end at once, so that there is room where the cut-off ones can go.
+ */
 function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
   const slots = nodes.flatMap((node) =>
     Object.entries(node.pools).flatMap(([pool, { concurrency, running }]) =>
       Array<string>(Math.max(0, concurrency - running)).fill(pool),
     ),
   );
-  return slots.map((pool) => ({
-    message: `sleep ${durationMs}ms`,
+  return slots.map((pool, index) => ({
+    message: `sleep ${index % 2 === 0 ? durationMs : SHORT_PROBE_MS}ms`,
     pool,
     priority: 0,
     delayMs: 0,
@@ -97,25 +101,34 @@ function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
   }));
 }
 
-async function chooseVictim(
-  mesh: { reader: TaskReader; registry: NodeRegistry },
-  ids: readonly string[],
-  wanted: string | undefined,
-): Promise<string> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const running = (await readAll(mesh.reader, ids)).filter((task) => task.state === 'active' && task.node);
-    const byNode = Map.groupBy(running, (task) => task.node as string);
-    const [most] = [...byNode].sort(([, a], [, b]) => b.length - a.length);
-    const settled = running.length >= ids.length / 2;
-    if (wanted ? byNode.has(wanted) && settled : settled && most) return wanted ?? (most?.[0] as string);
-    if (performance.now() > deadline) {
-      throw new ClawmeshError('failed', `no probe started${wanted ? ` on ${wanted}` : ''} within 30 s`, {
-        remedy: 'the mesh is busy; try when it is idle',
-      });
+/** Queues probes until the node to be taken down, or any, runs a long one; the pull of the nodes decides who gets what. */
+async function startProbes(
+  mesh: { producer: TaskProducer; reader: TaskReader },
+  probes: readonly NewTask[],
+  { nodeId, onStep }: DrillOptions,
+): Promise<{ ids: string[]; victim: string; own: Task[] }> {
+  const ids: string[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const fresh = (await mesh.producer.enqueue(probes)).map(({ id }) => id);
+    ids.push(...fresh);
+    const deadline = performance.now() + CLAIM_WAIT_MS;
+    let tasks = await readAll(mesh.reader, fresh);
+    while (tasks.some((task) => task.state === 'waiting') && performance.now() < deadline) {
+      await sleep(POLL_MS);
+      tasks = await readAll(mesh.reader, fresh);
     }
-    await sleep(POLL_MS);
+    const long = tasks.filter(
+      (task) => task.state === 'active' && task.node && task.message !== `sleep ${SHORT_PROBE_MS}ms`,
+    );
+    const byNode = [...Map.groupBy(long, (task) => task.node as string)].sort(([, a], [, b]) => b.length - a.length);
+    const chosen = byNode.find(([node]) => !nodeId || node === nodeId);
+    if (chosen) return { ids, victim: chosen[0], own: chosen[1] };
+    onStep(`${nodeId ?? 'no node'} got no probe it could lose; trying again`);
+    await waitForEnd(mesh.reader, fresh, PATIENCE_MS);
   }
+  throw new ClawmeshError('failed', `no probe started${nodeId ? ` on ${nodeId}` : ''}`, {
+    remedy: 'the mesh is busy; try when it is idle',
+  });
 }
 
 async function waitForEnd(reader: TaskReader, ids: readonly string[], timeoutMs: number): Promise<Task[]> {

@@ -1,0 +1,154 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connectRedis, openRedis } from '../../src/redis/connection.ts';
+import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+/** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
+describe('a sweep', () => {
+  let server: SpawnedRedis;
+  let mesh: TestMesh;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `s${count++}`);
+  });
+  afterEach(() => mesh.close());
+
+  const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 50 };
+  const sweep = (changed: Partial<typeof options> = {}) => mesh.registry.sweep({ ...options, ...changed });
+  /** The first sweep of a mesh gives everybody a lease; most tests are about what comes after it. */
+  const settled = async (leaseMs = 1) => {
+    await sweep({ leaseMs, graceMs: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 5)); // Redis' clock has to move on
+  };
+  const endLease = (nodeId: string) => mesh.redis.zadd(mesh.keys.leases, 1, nodeId);
+  const subscriber = async (channel: string) => {
+    const client = connectRedis(mesh.target, 'subscriber', 'test');
+    await openRedis(client, mesh.target);
+    await client.subscribe(channel);
+    return client;
+  };
+  const incarnationOf = async (nodeId: string) => Number(await mesh.redis.hget(mesh.keys.incarnations, nodeId));
+
+  it('declares a node dead once its lease has ended, whoever and however many sweep', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await endLease('mac-1');
+    const sweeps = await Promise.all([sweep(), sweep(), sweep()]);
+    expect(sweeps.flatMap(({ deaths }) => deaths)).toEqual([
+      { nodeId: 'mac-1', incarnation: 1, reason: 'heartbeat', silentMs: expect.any(Number) },
+    ]);
+    expect(await incarnationOf('mac-1')).toBe(2);
+  });
+
+  it('gives everybody one more lease when the last sweep is long ago', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await endLease('mac-1');
+    await mesh.redis.hset(mesh.keys.sweep, 'lastAt', 1);
+    expect((await sweep()).deaths).toEqual([]);
+    expect((await sweep()).deaths).toEqual([]);
+    await mesh.redis.hset(mesh.keys.sweep, 'leasesFrom', 1);
+    expect((await sweep()).deaths).toHaveLength(1);
+  });
+
+  it('takes a presence that is gone for a crash, after the grace', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
+    const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));
+    await settled();
+    expect((await sweep()).deaths).toEqual([]);
+    client.disconnect();
+    await expect.poll(async () => (await sweep()).dueMs).toBeGreaterThan(0);
+    await expect
+      .poll(async () => (await sweep()).deaths, { interval: 10 })
+      .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'crash' })]);
+  });
+
+  it('forgives an absence within the grace', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
+    const channel = mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation });
+    const first = await subscriber(channel);
+    await settled();
+    await sweep();
+    first.disconnect();
+    await expect.poll(async () => (await sweep({ graceMs: 60_000 })).dueMs).toBeGreaterThan(0);
+    const second = await subscriber(channel);
+    expect(await sweep({ graceMs: 0 })).toMatchObject({ deaths: [], dueMs: 0 });
+    second.disconnect();
+  });
+
+  it('makes nothing of an absence on another run of the Redis server', async () => {
+    await mesh.registry.register('mac-1', ['default'], 60_000);
+    await settled();
+    await mesh.redis.hset(mesh.keys.presence, 'mac-1', '1@another-run');
+    await sweep({ graceMs: 0 });
+    expect(await sweep({ graceMs: 0 })).toMatchObject({ deaths: [], dueMs: 0 });
+  });
+
+  it('answers early to whoever comes soon after another', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await endLease('mac-1');
+    await sweep({ leaseMs: 60_000 });
+    await mesh.node('mac-2');
+    await endLease('mac-2');
+    expect((await sweep({ intervalMs: 60_000 })).deaths).toEqual([]);
+  });
+
+  it('needs nobody to remember it: what a sweeper left behind is found by its locks alone', async () => {
+    const [task] = await mesh.producer.enqueue([newTask({ priority: 7 })]);
+    await claimNext(await mesh.node('mac-1'));
+    await mesh.registry.evict('mac-1', 15_000);
+    await mesh.redis.del(mesh.keys.deaths);
+    expect(await mesh.putBack()).toEqual([task?.id]);
+    const again = await claimNext(await mesh.node('mac-2'));
+    expect(again).toMatchObject({ taskId: task?.id, handovers: 1 });
+    expect(await mesh.reader.get(again.taskId)).toMatchObject({ priority: 7 });
+  });
+
+  it('lets exactly one win when a report races the putting back', async () => {
+    for (let round = 0; round < 20; round++) {
+      const [task] = await mesh.producer.enqueue([newTask()]);
+      const node = await mesh.node('mac-1');
+      const claim = await claimNext(node);
+      const [report, , putBack] = await Promise.allSettled([
+        node.report(claim, success, false),
+        mesh.registry.evict('mac-1', 15_000),
+        mesh.putBack(),
+      ]);
+      const state = (await mesh.reader.get(task?.id ?? ''))?.state;
+      const back = putBack.status === 'fulfilled' && putBack.value.length === 1;
+      expect([report.status === 'fulfilled', back].filter(Boolean).length).toBeLessThanOrEqual(1);
+      expect(state).toBe(report.status === 'fulfilled' ? 'completed' : back ? 'waiting' : 'active');
+      await mesh.putBack();
+      const other = await mesh.node('mac-2');
+      if (state !== 'completed') await other.report(await claimNext(other), success, false);
+    }
+  });
+
+  it('puts tasks of a paused pool back without starting them', async () => {
+    const [task] = await mesh.producer.enqueue([newTask()]);
+    await claimNext(await mesh.node('mac-1'));
+    await mesh.redis.hset(mesh.keys.pool('default', 'meta'), 'paused', 1);
+    await mesh.registry.evict('mac-1', 15_000);
+    expect(await mesh.putBack()).toEqual([task?.id]);
+    expect(await (await mesh.node('mac-2')).claim()).toBeUndefined();
+    expect(await mesh.reader.get(task?.id ?? '')).toMatchObject({ state: 'waiting' });
+  });
+
+  it('keeps the former life’s tasks for a node that is about to take them up again', async () => {
+    const [task] = await mesh.producer.enqueue([newTask()]);
+    const old = await mesh.node('mac-1');
+    const claim = await claimNext(old);
+    await mesh.registry.register('mac-1', ['default'], 15_000, 60_000);
+    expect(await mesh.putBack()).toEqual([]);
+    expect(await mesh.registry.unsettledDeaths()).toEqual([]);
+    await expect(old.report(claim, success, false)).rejects.toMatchObject({ code: 'fenced' });
+    await mesh.registry.releaseHold({ nodeId: 'mac-1', incarnation: 1 });
+    expect(await mesh.putBack()).toEqual([task?.id]);
+  });
+});
