@@ -24,6 +24,8 @@ import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Renewal } from './renewal.ts';
+import { runsByPool } from './runs-by-pool.ts';
+import { SleepWatch } from './sleep-watch.ts';
 import { takeDown } from './take-down.ts';
 import { withinTime } from './within-time.ts';
 
@@ -74,6 +76,11 @@ export class NodeLife {
   readonly #janitor: Periodic;
   readonly #renewal: Renewal;
   #clockOffset: number;
+  // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
+  readonly #sleepWatch = new SleepWatch((sleptMs) => {
+    this.#log.warn({ sleptMs }, 'stood still (sleep, freeze or a blocked event loop); asking Redis who we are');
+    this.#beatNow();
+  });
   #presence: Presence | undefined;
   #stopping = false;
   /** Somebody has drained the node; the timer hands back what runs too long. */
@@ -122,10 +129,11 @@ export class NodeLife {
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
     const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.config), holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
-    life.#presence = await options.openPresence(() => void life.#beat().catch((error) => life.#onError(error)));
+    life.#presence = await options.openPresence(() => life.#beatNow());
     await life.#presence.show(registry.presenceChannel(life.owner));
     await life.#beat();
     life.#heartbeat.start();
+    life.#sleepWatch.start();
     life.#watch.start();
     for (const [pool, concurrency] of Object.entries(options.settings.pools)) {
       const queue = await options.openQueue(pool, life.owner, () => life.#clockOffset);
@@ -167,6 +175,7 @@ export class NodeLife {
     this.#watch.stop();
     this.#renewal.stop();
     this.#sweep.stop();
+    this.#sleepWatch.stop();
     clearTimeout(this.#drained);
     void this.#janitor.stop();
     void this.#heartbeat.stop();
@@ -236,6 +245,10 @@ export class NodeLife {
     }
   }
 
+  #beatNow(): void {
+    void this.#beat().catch((error: unknown) => this.#onError(error));
+  }
+
   async #beat(stopped?: 'stopped'): Promise<void> {
     const { registry } = this.#options;
     const { redisTime, wish } = await registry.beat(this.owner, this.#record(stopped));
@@ -248,7 +261,6 @@ export class NodeLife {
   #record(stopped?: 'stopped'): NodeRecord {
     const gates = this.#gates();
     const gated = gates.some((gate) => !gate.open);
-    const runs = this.#runs();
     return {
       incarnation: this.owner.incarnation,
       state: stopped ?? (this.#stopping || this.#drained ? 'draining' : gated ? 'gated' : 'up'),
@@ -256,13 +268,7 @@ export class NodeLife {
       pid: process.pid,
       version: this.#options.version,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
-      pools: Object.fromEntries(
-        Object.entries(this.#options.settings.pools).map(([pool, concurrency]) => [
-          pool,
-          { concurrency, running: runs.filter((run) => run.claim.pool === pool).length },
-        ]),
-      ),
-      running: runs.map((run) => run.claim.taskId),
+      ...runsByPool(this.#options.settings.pools, this.#runs()),
       openclaw: this.#watch.state,
       configDigest: this.#options.configDigest,
       gates,

@@ -101,6 +101,7 @@ describe('failover', () => {
     process.kill(frozen.pid, 'SIGSTOP');
     await starts(2);
     process.kill(frozen.pid, 'SIGCONT');
+    await frozen.waitFor(/stood still/);
     await frozen.waitFor(/fenced[\s\S]*node is up/);
     await allEnded();
     expect(await json('task', 'show', id)).toMatchObject({ state: 'completed', node: 'mac-2', handovers: 1 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { taskError } from '../../src/domain/task.ts';
 import { draining } from '../../src/gates/draining.ts';
 import { checkGates } from '../../src/gates/gate.ts';
@@ -6,6 +6,7 @@ import { openclawHealth } from '../../src/gates/openclaw-health.ts';
 import { openclawVersion } from '../../src/gates/openclaw-version.ts';
 import { Periodic } from '../../src/node/periodic.ts';
 import { Signal } from '../../src/node/signal.ts';
+import { SleepWatch } from '../../src/node/sleep-watch.ts';
 
 describe('a periodic loop', () => {
   const loop = (work: () => Promise<void>, onError: (error: unknown) => void = () => {}) =>
@@ -49,6 +50,28 @@ describe('a periodic loop', () => {
 
   it('can be stopped before it was started', async () => {
     await expect(loop(async () => {}).stop()).resolves.toBeUndefined();
+  });
+});
+
+describe('the sleep watch', () => {
+  it('notices a jump of either clock, once, and nothing of usual delays', () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date', 'performance'] });
+    try {
+      const slept: number[] = [];
+      const watch = new SleepWatch((ms) => slept.push(ms));
+      watch.start();
+      vi.advanceTimersByTime(10_000);
+      expect(slept).toEqual([]);
+      vi.setSystemTime(Date.now() + 60_000);
+      vi.advanceTimersByTime(3_000);
+      expect(slept).toEqual([60_000]);
+      watch.stop();
+      vi.setSystemTime(Date.now() + 60_000);
+      vi.advanceTimersByTime(3_000);
+      expect(slept).toHaveLength(1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 
