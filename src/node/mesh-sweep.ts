@@ -1,3 +1,4 @@
+import { leaseMs } from '../config/lease.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Requeued } from '../queue/requeue.ts';
@@ -16,10 +17,11 @@ const DUE_MARGIN = 1.12;
 const FULL_PASS_MS = 5_000;
 
 /** How this config sweeps: fast enough for its leases, and no faster than needed. */
-export function sweepOptions(health: Config['health']): SweepOptions {
-  const leaseMs = health.heartbeatInterval * health.missedHeartbeats;
-  const intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, leaseMs / 20));
-  return { intervalMs, stallMs: Math.min(STALL * intervalMs, leaseMs / 2), leaseMs, graceMs: health.crashGrace };
+export function sweepOptions(config: Config): SweepOptions {
+  const lease = leaseMs(config);
+  const intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
+  const stallMs = Math.min(STALL * intervalMs, lease / 2);
+  return { intervalMs, stallMs, leaseMs: lease, graceMs: config.health.crashGrace };
 }
 
 /**
@@ -38,14 +40,14 @@ export class MeshSweep {
   constructor(options: {
     registry: NodeRegistry;
     putBack: () => Promise<Requeued[]>;
-    health: Config['health'];
+    config: Config;
     log: Logger;
     onError: (error: unknown) => void;
   }) {
     this.#registry = options.registry;
     this.#putBack = options.putBack;
     this.#log = options.log;
-    this.#options = sweepOptions(options.health);
+    this.#options = sweepOptions(options.config);
     const { intervalMs } = this.#options;
     this.#loop = new Periodic({ intervalMs, work: () => this.#sweep(), onError: options.onError });
   }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { leaseMs } from '../config/lease.ts';
 import type { Config, NodeConfig } from '../config/schema.ts';
 import type { Claim, Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
@@ -108,7 +109,7 @@ export class NodeLife {
     this.#sweep = new MeshSweep({
       registry: options.registry,
       putBack: options.putBack,
-      health,
+      config: options.config,
       log: this.#log,
       onError,
     });
@@ -294,9 +295,4 @@ export class NodeLife {
       this.#log.warn({ error: messageOf(error) }, 'Redis trouble');
     }
   }
-}
-
-/** How long a heartbeat holds: the node is dead when it has missed the configured number of them. */
-function leaseMs(config: Config): number {
-  return config.health.heartbeatInterval * config.health.missedHeartbeats;
 }

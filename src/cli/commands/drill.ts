@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import { leaseMs } from '../../config/lease.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
@@ -34,14 +35,13 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
   const { drillFailover } = await import('../../ops/drill.ts');
   await withMesh(command, async (mesh) => {
     if (!options.yes) await confirm(mesh);
-    const { health } = mesh.loaded.config;
     const report = await drillFailover(
       { producer: await mesh.producer(), reader: mesh.reader, registry: mesh.registry },
       {
         kind: options.kill,
         nodeId: options.node,
-        crashGraceMs: health.crashGrace,
-        leaseMs: health.heartbeatInterval * health.missedHeartbeats,
+        crashGraceMs: mesh.loaded.config.health.crashGrace,
+        leaseMs: leaseMs(mesh.loaded.config),
         onStep: (text) => out.note(text),
       },
     );

@@ -111,11 +111,14 @@ async function wish(id: string, wanted: 'drain' | 'resume', command: Command): P
 
 async function evict(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  const { requeueVoidClaims } = await import('../../queue/requeue.ts');
+  const [{ requeueVoidClaims }, { leaseMs }] = await Promise.all([
+    import('../../queue/requeue.ts'),
+    import('../../config/lease.ts'),
+  ]);
   await withMesh(command, async ({ registry, redis, keys, loaded }) => {
     await existing(registry, id);
-    const { health, queue } = loaded.config;
-    await registry.evict(id, health.heartbeatInterval * health.missedHeartbeats);
+    const { queue } = loaded.config;
+    await registry.evict(id, leaseMs(loaded.config));
     const requeued = await requeueVoidClaims(redis, keys, {
       visibilityTimeoutMs: queue.visibilityTimeout,
       maxHandovers: queue.maxHandovers,
