@@ -91,13 +91,15 @@ function startWorker(kind: Kind, concurrency: number, total: number): ChildProce
 
 function message(child: ChildProcess, type: Message['type']): Promise<Message> {
   return new Promise((resolve, reject) => {
+    const exited = (code: number | null) => reject(new Error(`worker ended with ${code}`));
     const listen = (received: Message) => {
       if (received.type !== type) return;
       child.off('message', listen);
+      child.off('exit', exited);
       resolve(received);
     };
     child.on('message', listen);
-    child.once('exit', (code) => reject(new Error(`worker ended with ${code}`)));
+    child.once('exit', exited);
   });
 }
 

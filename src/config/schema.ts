@@ -262,6 +262,10 @@ export const configSchema = z
   })
   .superRefine((config, ctx) => {
     const deadAfter = config.health.heartbeatInterval * config.health.missedHeartbeats;
+    if (deadAfter < 1_000) {
+      const message = 'expected at least 1s together with health.missedHeartbeats, or a busy Mac counts as dead';
+      ctx.addIssue({ code: 'custom', path: ['health', 'heartbeatInterval'], message });
+    }
     if (deadAfter >= config.queue.visibilityTimeout) {
       ctx.addIssue({
         code: 'custom',

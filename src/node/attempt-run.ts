@@ -13,6 +13,8 @@ export type StopReason = 'deadline' | 'hand-back' | 'claim-lost' | 'fenced';
 
 /** Log lines are written together, so that a chatty run costs two round trips a second, ms. */
 const LOG_INTERVAL_MS = 500;
+/** Lines kept while they can't be written; as many as are kept of a task. */
+const MAX_BUFFERED_LINES = 1_000;
 /** Redis answers a report within milliseconds; after this long it's away, ms. */
 const JOURNAL_AFTER_MS = 1_000;
 /** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
@@ -47,6 +49,7 @@ export class AttemptRun {
   #lines: string[] = [];
   #progress: TaskProgress | undefined;
   #flushTimer: NodeJS.Timeout | undefined;
+  #flushing = false;
   #submittedTo: string | undefined;
 
   constructor(options: AttemptRunOptions) {
@@ -90,8 +93,8 @@ export class AttemptRun {
     };
     const outcome = await runner.run(request, this.#abort.signal, (event) => this.#record(event));
     clearTimeout(deadline);
-    clearTimeout(this.#flushTimer);
-    if (this.#flushTimer) await this.#flush();
+    // Sent before the report on the same connection; not waited for, since Redis may be away for long.
+    void this.#flush();
     const ranMs = Math.round(performance.now() - startedAt);
     return this.#settle(outcome, timeoutMs, ranMs);
   }
@@ -176,9 +179,10 @@ export class AttemptRun {
 
   #record(event: RunEvent): void {
     const at = new Date().toISOString();
-    this.#flushTimer ??= setTimeout(() => void this.#flush(), LOG_INTERVAL_MS);
+    this.#flushSoon();
     if (event.type === 'log') {
       this.#lines.push(`${at} ${event.text}`);
+      if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
       return;
     }
     if (event.type === 'submitted') {
@@ -191,6 +195,15 @@ export class AttemptRun {
     this.#progress = { at, note: event.note, tokens, submittedTo: this.#submittedTo };
   }
 
+  /** One write at a time: while Redis is away, lines gather here and not in a queue of commands. */
+  #flushSoon(): void {
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = undefined;
+      if (this.#flushing) this.#flushSoon();
+      else void this.#flush();
+    }, LOG_INTERVAL_MS);
+  }
+
   async #flush(): Promise<void> {
     clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
@@ -199,10 +212,13 @@ export class AttemptRun {
     const progress = this.#progress;
     this.#lines = [];
     this.#progress = undefined;
+    this.#flushing = true;
     try {
       await this.#options.queue.log(this.claim, lines, progress);
     } catch (error) {
       this.#log.debug({ error: messageOf(error) }, 'log lines not written');
+    } finally {
+      this.#flushing = false;
     }
   }
 }

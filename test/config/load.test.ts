@@ -90,6 +90,7 @@ describe('a bad config', () => {
     ['node: {pools: {p: many}}', 'node.pools.p: expected a whole number from 1 to 1000, got "many"'],
     ['node: {pools: {}}', 'node.pools: expected at least one pool'],
     ['queue: {visibilityTimeout: 2s}', 'expected more than health.heartbeatInterval × health.missedHeartbeats'],
+    ['health: {heartbeatInterval: 200ms}', 'expected at least 1s together with health.missedHeartbeats'],
     ['redis: {sentinels: [{host: a}]}', 'expected `name`'],
     ['dispatch: {strategy: fastest}', 'expected pull'],
     ['mesh: a\nmesh: b\n', 'not valid YAML'],

@@ -34,6 +34,7 @@ export class Ledger {
 note() { echo "$1 $CLAWMESH_TASK_ID $CLAWMESH_ATTEMPT $CLAWMESH_HANDOVERS $CLAWMESH_NODE_ID $$ $(date +%s%3N)" >> '${this.#file}'; }
 message=$(cat)
 note start
+echo 'a line for the log' >&2
 case "$message" in
   poison) kill -9 $PPID ;;
   *) sleep "$message" ;;
