@@ -63,8 +63,10 @@ export class CliProcess {
   #output = '';
   readonly #watchers = new Set<() => void>();
 
-  constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder()) {
-    this.child = spawn(process.execPath, [entry, ...args], {
+  /** `prefix`: a command that runs the CLI somewhere else, e.g. in a network namespace. */
+  constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder(), prefix: string[] = []) {
+    const [program = process.execPath, ...words] = [...prefix, process.execPath, entry, ...args];
+    this.child = spawn(program, words, {
       env: cleanEnv(env),
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
