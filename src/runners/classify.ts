@@ -1,26 +1,34 @@
 import { type ErrorKind, type TaskError, taskError } from '../domain/task.ts';
 
 /**
- * What OpenClaw's error texts mean, first match wins. OpenClaw has no code for most failures of a run; the provider's
- * HTTP status stands in the text (FACTS.md, "Errors"), and so do the few refusals of its own that matter here.
+ * What OpenClaw's error texts mean. OpenClaw has no code for most failures of a run, but the provider's HTTP status stands
+ * in the text where there was one (FACTS.md, "Errors"), and says more than the words around it.
  */
-const PATTERNS: readonly { readonly kind: ErrorKind; readonly matches: RegExp }[] = [
-  { kind: 'rate_limit', matches: /HTTP 429|rate.?limit|too many requests|quota exceeded/i },
-  {
-    kind: 'auth',
-    matches: /HTTP 40[13]\b|authentication failed|auth\/billing failure|invalid.api.key|not logged in|no api key/i,
-  },
+const STATUS = /HTTP (\d{3})\b/;
+
+function kindOfStatus(status: number): ErrorKind | undefined {
+  if (status === 429) return 'rate_limit';
+  if (status === 401 || status === 403) return 'auth';
+  if (status === 408) return 'timeout';
+  if (status >= 500) return 'provider';
+  return status >= 400 ? 'invalid' : undefined;
+}
+
+/** Words, where there is no status; first match wins. */
+const WORDS: readonly { readonly kind: ErrorKind; readonly matches: RegExp }[] = [
+  { kind: 'rate_limit', matches: /rate.?limit|too many requests|quota exceeded/i },
+  { kind: 'auth', matches: /authentication failed|auth\/billing failure|invalid.api.key|not logged in|no api key/i },
   {
     kind: 'invalid',
     matches:
-      /HTTP 4(?:00|04|13|22)\b|unknown (?:model|agent)|invalid (?:agent params|thinking level|request)|thinking level .* not supported|context (?:length|window) exceeded/i,
+      /unknown (?:model|agent)|invalid (?:agent params|thinking level|request)|thinking level .* not supported|context (?:length|window) exceeded/i,
   },
-  { kind: 'timeout', matches: /timed? ?out|deadline|HTTP 408\b/i },
   {
     kind: 'provider',
     matches:
-      /HTTP 5\d\d|overloaded|provider (?:internal )?error|service unavailable|ECONNREFUSED|ECONNRESET|fetch failed|network (?:connection )?error/i,
+      /overloaded|provider (?:internal )?error|service unavailable|ECONNREFUSED|ECONNRESET|fetch failed|network (?:connection )?error/i,
   },
+  { kind: 'timeout', matches: /timed? ?out|deadline/i },
 ];
 
 /** Longest error message that is kept, in characters. */
@@ -29,6 +37,7 @@ const MAX_MESSAGE = 2_000;
 /** The error behind a failure text of OpenClaw. */
 export function classifyError(text: string): TaskError {
   const message = text.trim().slice(0, MAX_MESSAGE) || 'OpenClaw gave no reason';
-  const kind = PATTERNS.find(({ matches }) => matches.test(message))?.kind ?? 'unknown';
-  return taskError(kind, message);
+  const status = STATUS.exec(message)?.[1];
+  const kind = (status && kindOfStatus(Number(status))) || WORDS.find(({ matches }) => matches.test(message))?.kind;
+  return taskError(kind ?? 'unknown', message);
 }

@@ -32,6 +32,8 @@ describe('OpenClaw’s error texts', () => {
     ['Inline API key for provider "fake" is temporarily disabled after a provider auth/billing failure.', 'auth'],
     ['fake/echo request failed (provider internal error, HTTP 500).', 'provider'],
     ['request failed (rate limited, HTTP 429)', 'rate_limit'],
+    ['request timed out after retries (provider internal error, HTTP 503)', 'provider'],
+    ['request timed out (HTTP 408)', 'timeout'],
     ['Unknown model: nope/none. Run `openclaw models list`', 'invalid'],
     ['Thinking level "low" is not supported for fake/echo. Use one of: off.', 'invalid'],
     ['LLM request timed out.', 'timeout'],

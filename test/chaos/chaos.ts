@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { CliProcess, writeConfig } from '../support/cli.ts';
+import { brokenPromises, Ledger } from '../support/ledger.ts';
+import { newTask, openTestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+// Random faults over a running mesh of real processes, then the checker: `npm run chaos -- --minutes 10 --seed 7`.
+// The same seed gives the same faults in the same order; what they hit is up to the machine.
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '2' },
+    seed: { type: 'string', default: String(Date.now() % 100_000) },
+  },
+});
+const durationMs = Number(values.minutes) * 60_000;
+const random = seeded(Number(values.seed));
+const NODES = ['mac-1', 'mac-2', 'mac-3'];
+const LEASE_MS = 1_500;
+/** Tasks kept waiting, so that nodes are hit while they claim and report. */
+const BACKLOG = 30;
+const SETTLE_MS = 90_000;
+
+const server = await SpawnedRedis.start();
+const ledger = new Ledger();
+const mesh = await openTestMesh(server.url, 'chaos');
+const config = writeConfig(
+  `mesh: chaos\nredis: {url: "${server.url}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n` +
+    `node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n` +
+    'queue: {maxHandovers: 1000, visibilityTimeout: 30s}\n',
+);
+const nodes = new Map<string, CliProcess>();
+const ids: string[] = [];
+const counts = new Map<string, number>();
+
+const faults: Record<string, () => Promise<void>> = {
+  'kill -9 of a node': async () => {
+    const id = pick(NODES);
+    await nodes.get(id)?.kill();
+    await sleep(random() * 4_000);
+    start(id);
+  },
+  'kill -9 of two nodes': async () => {
+    const [first, second] = shuffled(NODES) as [string, string];
+    await Promise.all([nodes.get(first)?.kill(), nodes.get(second)?.kill()]);
+    await sleep(random() * 3_000);
+    start(first);
+    start(second);
+  },
+  'freeze shorter than the lease': () => freeze(pick(NODES), 200 + random() * 700),
+  'freeze longer than the lease': () => freeze(pick(NODES), LEASE_MS + 1_000 + random() * 3_000),
+  'SIGTERM of a node': async () => {
+    const id = pick(NODES);
+    nodes.get(id)?.signal('SIGTERM');
+    await nodes.get(id)?.exited;
+    start(id);
+  },
+  'kill -9 of Redis': async () => {
+    await sleep(1_100); // what is a second old is on disk
+    process.kill(server.pid, 'SIGSTOP');
+    await server.down('SIGKILL');
+    await sleep(random() * 3_000);
+    await server.up();
+  },
+  'freeze of Redis': async () => {
+    process.kill(server.pid, 'SIGSTOP');
+    await sleep(500 + random() * 4_000);
+    process.kill(server.pid, 'SIGCONT');
+  },
+};
+
+for (const id of NODES) start(id);
+await Promise.all([...nodes.values()].map((node) => node.waitFor(/node is up/)));
+console.log(`chaos: ${values.minutes} min, seed ${values.seed}`);
+const endsAt = performance.now() + durationMs;
+const feeder = feed();
+while (performance.now() < endsAt) {
+  const name = pick(Object.keys(faults));
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+  await faults[name]?.();
+  await sleep(1_000 + random() * 3_000);
+}
+await feeder;
+const broken = await settle();
+for (const node of nodes.values()) await node.kill();
+await mesh.close();
+await server.stop();
+report(broken);
+
+function start(id: string): void {
+  const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
+  nodes.set(id, node);
+  // A node that ends by itself (Redis was away when it started) is started again, as launchd would.
+  void node.exited.then(async () => {
+    if (nodes.get(id) !== node || performance.now() > endsAt + SETTLE_MS) return;
+    await sleep(1_000);
+    if (nodes.get(id) === node) start(id);
+  });
+}
+
+async function freeze(id: string, ms: number): Promise<void> {
+  const node = nodes.get(id);
+  node?.signal('SIGSTOP');
+  await sleep(ms);
+  node?.signal('SIGCONT');
+}
+
+/** Keeps tasks coming; an id counts once Redis has acknowledged it. */
+async function feed(): Promise<void> {
+  while (performance.now() < endsAt) {
+    const waiting = (await mesh.reader.counts(['default'])).get('default')?.waiting ?? 0;
+    if (waiting < BACKLOG) {
+      const tasks = Array.from({ length: 10 }, () =>
+        newTask({ message: (0.05 + random() * 0.6).toFixed(2), priority: random() < 0.2 ? 1 : 0 }),
+      );
+      ids.push(...(await mesh.producer.enqueue(tasks)).map((task) => task.id));
+    }
+    await sleep(200);
+  }
+}
+
+/** Waits until everything has ended, and checks every task. */
+async function settle(): Promise<string[]> {
+  const deadline = performance.now() + SETTLE_MS;
+  for (;;) {
+    const tasks = await mesh.reader.list({ limit: ids.length + 100 });
+    const known = new Set(tasks.map((task) => task.id));
+    const lost = ids.filter((id) => !known.has(id)).map((id) => `${id}: lost`);
+    const open = tasks.filter((task) => !task.finishedAt);
+    if (open.length > 0 && performance.now() < deadline) {
+      await sleep(1_000);
+      continue;
+    }
+    return [
+      ...lost,
+      ...open.map((task) => `${task.id}: still ${task.state}`),
+      ...brokenPromises(
+        tasks.filter((task) => task.finishedAt),
+        ledger,
+      ),
+    ];
+  }
+}
+
+function report(problems: readonly string[]): void {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  for (const [name, count] of counts) console.log(`  ${String(count).padStart(4)} × ${name}`);
+  console.log(
+    `${total} faults, ${ids.length} tasks, ${ledger.starts().length} starts, ${problems.length} broken promises`,
+  );
+  for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`);
+  process.exit(problems.length === 0 ? 0 : 1);
+}
+
+function pick<T>(values: readonly T[]): T {
+  return values[Math.floor(random() * values.length)] as T;
+}
+
+function shuffled<T>(values: readonly T[]): T[] {
+  return values
+    .map((value) => [random(), value] as const)
+    .sort(([a], [b]) => a - b)
+    .map(([, value]) => value);
+}
+
+/** mulberry32: small, and the same everywhere. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
