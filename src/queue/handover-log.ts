@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Handover, HandoverReason } from '../domain/handover.ts';
 import type { MeshKeys } from '../redis/keys.ts';
+import { redisTime } from '../redis/time.ts';
 import type { TaskReader } from './task-reader.ts';
 
 export interface HandoverFilter {
@@ -31,8 +32,7 @@ export class HandoverLog {
 
   /** Handovers that match, newest first. */
   async list(filter: HandoverFilter): Promise<Handover[]> {
-    const [seconds] = await this.#redis.time();
-    const oldest = filter.sinceMs === undefined ? '-' : String(Number(seconds) * 1000 - filter.sinceMs);
+    const oldest = filter.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - filter.sinceMs);
     const found: Handover[] = [];
     let end = '+';
     for (;;) {

@@ -5,6 +5,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
+import { redisTime } from '../redis/time.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
   incarnation: z.number(),
@@ -179,8 +180,7 @@ export class NodeRegistry {
 
   /** Redis time, ms since the epoch. */
   async redisTime(): Promise<number> {
-    const [seconds, micros] = await this.#redis.time();
-    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    return redisTime(this.#redis);
   }
 
   /** One node; undefined where it never was there. */

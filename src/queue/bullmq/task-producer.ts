@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { newTaskId } from '../../domain/ids.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
+import { redisTime } from '../../redis/time.ts';
 import type { StoredSpec } from '../task-fields.ts';
 
 /** What became of one enqueued task. */
@@ -43,7 +44,8 @@ export class TaskProducer {
   }
 
   async #enqueueBatch(tasks: readonly NewTask[]): Promise<Enqueued[]> {
-    const now = await this.#redisNow();
+    // So that delays and times do not depend on this machine's clock.
+    const now = await redisTime(this.#redis);
     const placed: { task: NewTask; enqueued: Enqueued }[] = [];
     for (const task of tasks) placed.push({ task, enqueued: await this.#place(task) });
 
@@ -68,12 +70,6 @@ export class TaskProducer {
       // Gone between the two commands: the ended task's key just expired.
       if (pool && id) return { ...own, id, pool, duplicate: true };
     }
-  }
-
-  /** Redis time, so that delays and times do not depend on this machine's clock. */
-  async #redisNow(): Promise<number> {
-    const [seconds, micros] = await this.#redis.time();
-    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 
   #queue(pool: string): Queue {
