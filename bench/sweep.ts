@@ -32,7 +32,7 @@ try {
   }
   await fill.exec();
   const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 1_000 };
-  await measure(`sweep, ${NODES} live nodes`, () => registry.sweep(options));
+  await measure(`sweep, ${NODES} live nodes`, () => registry.sweep(options, ['default']));
   await measure(`claims looked through, ${ACTIVE} active tasks`, () =>
     requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 600_000, maxHandovers: 5 }),
   );

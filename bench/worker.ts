@@ -6,12 +6,10 @@ import { Worker } from 'bullmq';
 import { configSchema } from '../src/config/schema.ts';
 import { createLogger } from '../src/log/logger.ts';
 import { Journal } from '../src/node/journal.ts';
+import { openMeshLink } from '../src/node/mesh-link.ts';
 import { NodeLife } from '../src/node/node-life.ts';
-import { PoolConsumer } from '../src/queue/bullmq/pool-consumer.ts';
-import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
+import type { RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
-import { NodeRegistry } from '../src/registry/node-registry.ts';
-import { Presence } from '../src/registry/presence.ts';
 import type { Runner } from '../src/runners/runner.ts';
 
 // One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing. It tells its parent
@@ -63,8 +61,7 @@ async function startRaw(): Promise<void> {
 
 async function startNode(): Promise<void> {
   const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const redis = connectRedis(target, 'daemon', 'bench');
-  await openRedis(redis, target);
+  const link = await openMeshLink({ config, target, nodeId: 'bench-1' });
   const runner: Runner = {
     mode: 'simulate',
     run: async (request) => {
@@ -79,36 +76,25 @@ async function startNode(): Promise<void> {
   await NodeLife.begin({
     nodeId: 'bench-1',
     config,
-    settings: { pools: { default: concurrency }, drainTimeout: 1_000 },
+    settings: { pools: { default: concurrency }, drainTimeout: 1_000, keepAwake: false },
     configDigest: '',
     version: '0',
-    registry: new NodeRegistry(redis, keys),
     runner,
     log: createLogger({ level: 'warn', format: 'json' }),
-    openPresence: async () => new Presence(connectRedis(target, 'subscriber', 'bench:presence'), () => {}),
-    putBack: async () => [],
     journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
-    openQueue: async (pool, owner, clockOffset) => {
-      const blocking = connectRedis(target, 'blocking', 'bench:wait');
-      await openRedis(blocking, target);
-      const consumer = new PoolConsumer({
-        pool,
-        owner,
-        keys,
-        redis,
-        blocking,
-        visibilityTimeoutMs: config.queue.visibilityTimeout,
-        retention: { completedMs: config.queue.keep.completed, failedMs: config.queue.keep.failed },
-        backoff: config.queue.backoff,
-        clockOffset,
-      });
-      const report = consumer.report.bind(consumer);
-      consumer.report = async (...args) => {
-        const settled = await report(...args);
-        onEnd();
-        return settled;
-      };
-      return consumer;
+    link: {
+      ...link,
+      putBack: async () => [],
+      openQueue: async (...opening) => {
+        const consumer = await link.openQueue(...opening);
+        const report = consumer.report.bind(consumer);
+        consumer.report = async (...args) => {
+          const settled = await report(...args);
+          onEnd();
+          return settled;
+        };
+        return consumer;
+      },
     },
   });
 }

@@ -1,62 +1,6 @@
 import { z } from 'zod';
 import { MESH_NAME_HINT, NODE_ID, NODE_ID_HINT, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
-import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/units.ts';
-
-/** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */
-interface Meta {
-  /** Masked by `config show`; only its presence counts for the digest. */
-  readonly secret?: true;
-  /** Left out of the shared digest. */
-  readonly local?: true;
-}
-export const settingMeta = z.registry<Meta>();
-
-function durationText(range: { min?: string; max?: string } = {}) {
-  return z.string({ error: `expected ${DURATION_HINT}` }).transform((text, ctx): number => {
-    const ms = parseDuration(text);
-    if (ms === undefined) {
-      ctx.issues.push({ code: 'custom', message: `expected ${DURATION_HINT}`, input: text });
-      return z.NEVER;
-    }
-    const tooShort = range.min !== undefined && ms < (parseDuration(range.min) ?? 0);
-    const tooLong = range.max !== undefined && ms > (parseDuration(range.max) ?? 0);
-    if (tooShort || tooLong) {
-      const allowed = [range.min && `at least ${range.min}`, range.max && `at most ${range.max}`];
-      ctx.issues.push({ code: 'custom', message: `expected ${allowed.filter(Boolean).join(' and ')}`, input: text });
-      return z.NEVER;
-    }
-    return ms;
-  });
-}
-
-function duration(fallback: string, range: { min?: string; max?: string } = {}) {
-  return durationText(range).prefault(fallback);
-}
-
-function size(fallback: string) {
-  return z
-    .string({ error: `expected ${SIZE_HINT}` })
-    .transform((text, ctx): number => {
-      const bytes = parseSize(text);
-      if (bytes !== undefined) return bytes;
-      ctx.issues.push({ code: 'custom', message: `expected ${SIZE_HINT}`, input: text });
-      return z.NEVER;
-    })
-    .prefault(fallback);
-}
-
-/** `${VAR}` always expands to text, so numbers may come as digits in quotes. */
-function integer(min: number, max: number) {
-  const hint = `expected a whole number from ${min} to ${max}`;
-  return z.preprocess(
-    (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
-    z.number({ error: hint }).int(hint).min(min, hint).max(max, hint),
-  );
-}
-
-function secret() {
-  return z.string({ error: 'expected text' }).register(settingMeta, { secret: true });
-}
+import { duration, durationText, integer, secret, settingMeta, size } from './fields.ts';
 
 const poolName = z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`);
 const pools = z
@@ -168,6 +112,10 @@ const health = z
 const nodeSettings = {
   pools: pools.prefault({ default: 2 }).describe('Pools a node serves, with the number of tasks at once in each.'),
   drainTimeout: duration('5m').describe('How long a stopping node waits for its runs before it hands them back.'),
+  keepAwake: z
+    .boolean('expected true or false')
+    .prefault(true)
+    .describe('Whether a Mac is kept from idle sleep (`caffeinate -i`) while it runs tasks.'),
 };
 
 const node = z.strictObject(nodeSettings).prefault({});
@@ -175,6 +123,7 @@ const nodeOverride = z
   .strictObject({
     pools: pools.optional().describe('Replaces `node.pools` on this node.'),
     drainTimeout: durationText().optional().describe('Replaces `node.drainTimeout` on this node.'),
+    keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
   })
   .nullable()
   .transform((value) => value ?? {});
@@ -293,5 +242,6 @@ export function nodeConfig(config: Config, nodeId: string): NodeConfig {
   return {
     pools: own.pools ?? config.node.pools,
     drainTimeout: own.drainTimeout ?? config.node.drainTimeout,
+    keepAwake: own.keepAwake ?? config.node.keepAwake,
   };
 }

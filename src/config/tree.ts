@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { settingMeta } from './schema.ts';
+import { settingMeta } from './fields.ts';
 
 /** What the schema says about one setting, wrappers (default, optional, nullable, transform) taken off. */
 export interface Setting {

@@ -17,6 +17,8 @@ export interface ClaimLoopOptions {
   readonly gatesOpen: () => boolean;
   readonly createRun: (claim: Claim, mayFetchNext: () => boolean, outcome?: Outcome) => AttemptRun;
   readonly onFenced: () => void;
+  /** A run has begun or ended. */
+  readonly onRunsChanged: () => void;
 }
 
 /**
@@ -53,6 +55,14 @@ export class ClaimLoop {
    */
   take(claim: Claim, outcome: Outcome | undefined): void {
     this.#start(claim, outcome);
+  }
+
+  /** Goes on with claims that are ours though their answer was lost with the connection. */
+  async recover(): Promise<void> {
+    for (const claim of await this.#options.queue.recover()) {
+      this.#options.log.warn({ taskId: claim.taskId }, 'the answer to this claim was lost; the run begins now');
+      await this.#accept(claim);
+    }
   }
 
   start(): void {
@@ -113,6 +123,7 @@ export class ClaimLoop {
     const mayFetchNext = () => this.#mayClaim() && this.#runs.size <= this.#options.concurrency;
     const run = this.#options.createRun(claim, mayFetchNext, outcome);
     this.#runs.add(run);
+    this.#options.onRunsChanged();
     void run
       .run()
       .then(async (next) => {
@@ -126,6 +137,9 @@ export class ClaimLoop {
           'run broke off; its claim will lapse',
         );
       })
-      .finally(() => this.#changed.notify());
+      .finally(() => {
+        this.#changed.notify();
+        this.#options.onRunsChanged();
+      });
   }
 }

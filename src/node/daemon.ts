@@ -2,18 +2,14 @@ import { hostname } from 'node:os';
 import { configDigest } from '../config/digest.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/schema.ts';
-import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { isAlive } from '../platform/process.ts';
-import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
-import { requeueVoidClaims } from '../queue/requeue.ts';
-import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
-import { MeshKeys } from '../redis/keys.ts';
-import { NodeRegistry } from '../registry/node-registry.ts';
-import { Presence } from '../registry/presence.ts';
+import type { RedisTarget } from '../redis/connection.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Runner } from '../runners/runner.ts';
 import { Journal, journalFolder } from './journal.ts';
+import { openMeshLink } from './mesh-link.ts';
 import { NodeLife } from './node-life.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
 
@@ -51,59 +47,27 @@ export class Daemon {
     const { loaded, nodeId, target, log, signal } = this.#options;
     const { config } = loaded;
     const settings = nodeConfig(config, nodeId);
-    const keys = new MeshKeys({ prefix: config.redis?.prefix ?? 'clawmesh', mesh: config.mesh });
-    const redis = connectRedis(target, 'daemon', `clawmesh:${nodeId}`);
-    await openRedis(redis, target);
+    const link = await openMeshLink({ config, target, nodeId });
     const runner = await this.#createRunner();
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
     });
 
-    const openQueue = async (pool: string, owner: Incarnation, clockOffset: () => number) => {
-      const blocking = connectRedis(target, 'blocking', `clawmesh:${nodeId}:${pool}:wait`);
-      await openRedis(blocking, target);
-      const { queue } = config;
-      const consumer = new PoolConsumer({
-        pool,
-        owner,
-        keys,
-        redis,
-        blocking,
-        visibilityTimeoutMs: queue.visibilityTimeout,
-        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed },
-        backoff: queue.backoff,
-        clockOffset,
-      });
-      return consumer;
-    };
     const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
-    const openPresence = async (onNudge: () => void) => {
-      const subscriber = connectRedis(target, 'subscriber', `clawmesh:${nodeId}:presence`);
-      await openRedis(subscriber, target);
-      return new Presence(subscriber, onNudge);
-    };
     try {
-      const registry = new NodeRegistry(redis, keys);
       for (;;) {
-        await refuseSecondDaemon(registry, nodeId);
+        await refuseSecondDaemon(link.registry, nodeId);
         const life = await NodeLife.begin({
           nodeId,
           config,
           settings,
           configDigest: configDigest(config),
           version: this.#options.version,
-          registry,
+          link,
           runner,
           log,
           journal,
-          openQueue,
-          openPresence,
-          putBack: () =>
-            requeueVoidClaims(redis, keys, {
-              visibilityTimeoutMs: config.queue.visibilityTimeout,
-              maxHandovers: config.queue.maxHandovers,
-            }),
         });
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
         if (why === 'fenced') {
@@ -116,7 +80,7 @@ export class Daemon {
       }
     } finally {
       await runner.close();
-      redis.disconnect();
+      link.close();
     }
   }
 

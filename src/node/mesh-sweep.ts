@@ -31,6 +31,7 @@ export function sweepOptions(config: Config): SweepOptions {
 export class MeshSweep {
   readonly #registry: NodeRegistry;
   readonly #putBack: () => Promise<Requeued[]>;
+  readonly #pools: readonly string[];
   readonly #log: Logger;
   readonly #options: SweepOptions;
   readonly #loop: Periodic;
@@ -40,12 +41,15 @@ export class MeshSweep {
   constructor(options: {
     registry: NodeRegistry;
     putBack: () => Promise<Requeued[]>;
+    /** Those that this node serves. */
+    pools: readonly string[];
     config: Config;
     log: Logger;
     onError: (error: unknown) => void;
   }) {
     this.#registry = options.registry;
     this.#putBack = options.putBack;
+    this.#pools = options.pools;
     this.#log = options.log;
     this.#options = sweepOptions(options.config);
     const { intervalMs } = this.#options;
@@ -63,7 +67,10 @@ export class MeshSweep {
   async #sweep(): Promise<number> {
     // Whoever saw that a node's grace is nearly over comes back the moment it is, whoever else has swept meanwhile.
     const intervalMs = this.#due ? 0 : this.#options.intervalMs;
-    const { nodes, unsettled, dueMs, deaths } = await this.#registry.sweep({ ...this.#options, intervalMs });
+    const { nodes, unsettled, dueMs, deaths } = await this.#registry.sweep(
+      { ...this.#options, intervalMs },
+      this.#pools,
+    );
     const usualMs = this.#options.intervalMs * Math.min(MAX_SHARE, Math.max(1, nodes / 2));
     this.#due = dueMs > 0 && dueMs * DUE_MARGIN <= usualMs;
     for (const { nodeId, incarnation, reason, silentMs } of deaths) {

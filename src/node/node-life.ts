@@ -3,15 +3,10 @@ import { leaseMs } from '../config/lease.ts';
 import type { Config, NodeConfig } from '../config/schema.ts';
 import type { Claim, Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import type { GateState, NodeRecord } from '../domain/node.ts';
-import { draining } from '../gates/draining.ts';
-import { checkGates } from '../gates/gate.ts';
-import { openclawHealth } from '../gates/openclaw-health.ts';
-import { openclawVersion } from '../gates/openclaw-version.ts';
+import type { NodeRecord } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Requeued } from '../queue/requeue.ts';
+import { keepAwake } from '../platform/keep-awake.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { SimulateRunner } from '../runners/simulate.ts';
@@ -21,9 +16,11 @@ import { ClaimLoop } from './claim-loop.ts';
 import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
+import type { MeshLink } from './mesh-link.ts';
 import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
+import { Readiness } from './readiness.ts';
 import { Renewal } from './renewal.ts';
 import { runsByPool } from './runs-by-pool.ts';
 import { SleepWatch } from './sleep-watch.ts';
@@ -32,7 +29,6 @@ import { withinTime } from './within-time.ts';
 
 /** Drills cost no model tokens. */
 const PROBE_RUNNER = new SimulateRunner();
-const GATES = [draining, openclawHealth, openclawVersion];
 /** How long the former life's tasks are kept for this one to take up again, ms. */
 const ADOPTION_MS = 30_000;
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
@@ -44,14 +40,10 @@ export interface NodeLifeOptions {
   readonly settings: NodeConfig;
   readonly configDigest: string;
   readonly version: string;
-  readonly registry: NodeRegistry;
+  readonly link: MeshLink;
   readonly runner: Runner;
   readonly log: Logger;
   readonly journal: Journal;
-  readonly openQueue: (pool: string, owner: Incarnation, clockOffset: () => number) => Promise<PoolQueue>;
-  readonly openPresence: (onNudge: () => void) => Promise<Presence>;
-  /** Puts back the tasks of all dead nodes. */
-  readonly putBack: () => Promise<Requeued[]>;
 }
 
 /**
@@ -76,6 +68,8 @@ export class NodeLife {
   readonly #sweep: MeshSweep;
   readonly #janitor: Periodic;
   readonly #renewal: Renewal;
+  readonly #readiness: Readiness;
+  readonly #awake = keepAwake((error) => this.#log.warn({ error: messageOf(error) }, 'this Mac may fall asleep'));
   #clockOffset: number;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
   readonly #sleepWatch = new SleepWatch((sleptMs) => {
@@ -83,11 +77,7 @@ export class NodeLife {
     this.#beatNow();
   });
   #presence: Presence | undefined;
-  #stopping = false;
-  /** Somebody has drained the node; the timer hands back what runs too long. */
-  #drained: NodeJS.Timeout | undefined;
-  /** Whether every gate is open; worked out anew whenever something that gates look at has changed. */
-  #open = false;
+  #stopListening = () => {};
 
   private constructor(options: NodeLifeOptions, incarnation: number, redisTime: number) {
     this.#options = options;
@@ -105,10 +95,16 @@ export class NodeLife {
       log: this.#log,
       onChange: () => void this.#gatesChanged(),
     });
+    this.#readiness = new Readiness(() => ({
+      openclaw: this.#watch.state,
+      openclawTrouble: this.#watch.trouble,
+      versionMismatch: options.config.gates.versionMismatch,
+    }));
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
     this.#sweep = new MeshSweep({
-      registry: options.registry,
-      putBack: options.putBack,
+      registry: options.link.registry,
+      putBack: options.link.putBack,
+      pools: Object.keys(options.settings.pools),
       config: options.config,
       log: this.#log,
       onError,
@@ -125,27 +121,30 @@ export class NodeLife {
   /** Registers the node and starts all its loops; heartbeats come before anything slow. */
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
-    const { registry, nodeId } = options;
+    const { nodeId } = options;
+    const { registry } = options.link;
     // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
     const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.config), holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
-    life.#presence = await options.openPresence(() => life.#beatNow());
+    life.#presence = await options.link.openPresence(() => life.#beatNow());
     await life.#presence.show(registry.presenceChannel(life.owner));
     await life.#beat();
     life.#heartbeat.start();
     life.#sleepWatch.start();
     life.#watch.start();
     for (const [pool, concurrency] of Object.entries(options.settings.pools)) {
-      const queue = await options.openQueue(pool, life.owner, () => life.#clockOffset);
+      const queue = await options.link.openQueue(pool, life.owner, () => life.#clockOffset);
       life.#loops.push(life.#createLoop(queue, concurrency));
     }
-    if (holdMs > 0) await adoptFormerLife({ ...options, owner: life.owner, loops: life.#loops, log: life.#log });
+    if (holdMs > 0)
+      await adoptFormerLife({ ...options, registry, owner: life.owner, loops: life.#loops, log: life.#log });
     options.runner.settle();
     life.#renewal.start();
     life.#sweep.start();
     life.#janitor.start();
     for (const loop of life.#loops) loop.start();
+    life.#stopListening = options.link.onReconnect(() => life.#recoverClaims());
     const { mode } = options.runner;
     life.#log.info({ pools: options.settings.pools, mode, configDigest: options.configDigest }, 'node is up');
     return life;
@@ -153,8 +152,7 @@ export class NodeLife {
 
   /** Takes nothing new, waits for the runs, hands back what does not end in `drainTimeoutMs` or once `hurry` resolves. */
   async drain(drainTimeoutMs: number, hurry: Promise<void>): Promise<void> {
-    this.#stopping = true;
-    this.#open = false;
+    this.#readiness.stop();
     this.#log.info({ running: this.#runs().length }, 'draining');
     // Neither may hold up the stop when Redis is away.
     void this.#beat().catch(() => {});
@@ -172,12 +170,13 @@ export class NodeLife {
 
   /** Ends everything of this incarnation; runs that still go on are stopped for `reason`. */
   async end(reason: StopReason): Promise<void> {
+    this.#readiness.stop();
+    this.#stopListening();
     this.#stopRuns(reason);
     this.#watch.stop();
     this.#renewal.stop();
     this.#sweep.stop();
     this.#sleepWatch.stop();
-    clearTimeout(this.#drained);
     void this.#janitor.stop();
     void this.#heartbeat.stop();
     await withinTime(Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle()))), STOP_MS);
@@ -188,6 +187,7 @@ export class NodeLife {
       );
     this.#presence?.hide();
     this.#load.stop();
+    this.#awake.release();
     await Promise.all(this.#loops.map((loop) => loop.queue.close()));
     this.#log.info({ reason }, 'node is down');
   }
@@ -198,7 +198,8 @@ export class NodeLife {
       queue,
       concurrency,
       log: this.#log,
-      gatesOpen: () => this.#open,
+      gatesOpen: () => this.#readiness.open,
+      onRunsChanged: () => this.#stayAwake(),
       onFenced: this.#markFenced,
       createRun: (claim: Claim, mayFetchNext, outcome) =>
         new AttemptRun({
@@ -225,19 +226,18 @@ export class NodeLife {
     for (const run of this.#runs()) run.stop(reason);
   }
 
-  #gates(): GateState[] {
-    return checkGates(GATES, {
-      openclaw: this.#watch.state,
-      openclawTrouble: this.#watch.trouble,
-      versionMismatch: this.#options.config.gates.versionMismatch,
-      draining: this.#stopping ? 'stopping' : this.#drained ? 'by hand' : undefined,
-    });
+  #stayAwake(): void {
+    if (this.#options.settings.keepAwake && this.#runs().length > 0) this.#awake.hold();
+    else this.#awake.release();
+  }
+
+  /** The answer to a claim may have been lost with the connection. */
+  #recoverClaims(): void {
+    for (const loop of this.#loops) void loop.recover().catch((error: unknown) => this.#onError(error));
   }
 
   async #gatesChanged(): Promise<void> {
-    const closed = this.#gates().filter((gate) => !gate.open);
-    this.#open = closed.length === 0;
-    for (const { name, reason } of closed) this.#log.warn({ gate: name, reason }, 'gate closed');
+    for (const { name, reason } of this.#readiness.refresh()) this.#log.warn({ gate: name, reason }, 'gate closed');
     try {
       await Promise.all(this.#loops.map((loop) => loop.gatesChanged()));
       await this.#beat();
@@ -251,20 +251,18 @@ export class NodeLife {
   }
 
   async #beat(stopped?: 'stopped'): Promise<void> {
-    const { registry } = this.#options;
+    const { registry } = this.#options.link;
     const { redisTime, wish } = await registry.beat(this.owner, this.#record(stopped));
     this.#clockOffset = redisTime - Date.now();
     if (wish === 'drill-crash' || wish === 'drill-freeze') takeDown(wish, leaseMs(this.#options.config) * 2, this.#log);
     const drain = wish === 'drain';
-    if (drain !== (this.#drained !== undefined) && !stopped) this.#setDrained(drain);
+    if (drain !== this.#readiness.drained && !stopped) this.#setDrained(drain);
   }
 
   #record(stopped?: 'stopped'): NodeRecord {
-    const gates = this.#gates();
-    const gated = gates.some((gate) => !gate.open);
     return {
       incarnation: this.owner.incarnation,
-      state: stopped ?? (this.#stopping || this.#drained ? 'draining' : gated ? 'gated' : 'up'),
+      state: stopped ?? this.#readiness.state,
       host: hostname(),
       pid: process.pid,
       version: this.#options.version,
@@ -272,7 +270,7 @@ export class NodeLife {
       ...runsByPool(this.#options.settings.pools, this.#runs()),
       openclaw: this.#watch.state,
       configDigest: this.#options.configDigest,
-      gates,
+      gates: this.#readiness.gates(),
       load: this.#load.read(),
       journal: this.#options.journal.counts(),
       leaseMs: leaseMs(this.#options.config),
@@ -280,9 +278,9 @@ export class NodeLife {
   }
 
   #setDrained(drain: boolean): void {
-    clearTimeout(this.#drained);
     const { drainTimeout } = this.#options.settings;
-    this.#drained = drain ? setTimeout(() => this.#stopRuns('hand-back'), drainTimeout) : undefined;
+    if (drain) this.#readiness.drain(drainTimeout, () => this.#stopRuns('hand-back'));
+    else this.#readiness.resume();
     this.#log.info({ drainTimeoutMs: drainTimeout }, drain ? 'drained by hand' : 'goes on');
     void this.#gatesChanged();
   }

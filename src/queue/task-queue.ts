@@ -29,6 +29,11 @@ export interface PoolQueue {
   renew(claims: readonly Claim[]): Promise<Claim[]>;
   /** Takes over the claims of this node's former lives: those of the named tasks, or all. */
   adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]>;
+  /**
+   * Claims that this life of the node holds in Redis without knowing it: the connection broke before the answer came. To
+   * be asked after a reconnect.
+   */
+  recover(): Promise<Claim[]>;
   /** Removes ended tasks that were kept long enough, some at a time; answers how many. */
   removeExpired(): Promise<number>;
   close(): Promise<void>;

@@ -109,8 +109,11 @@ function numberOf(text: string | undefined): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
+/** The most that a Date can be away from 1970 (ECMAScript), ms; somebody may have mangled the hash. */
+const MAX_DATE_MS = 8.64e15;
+
 function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
+  return new Date(Math.min(Math.max(ms, -MAX_DATE_MS), MAX_DATE_MS)).toISOString();
 }
 
 function isoOrNull(text: string | undefined): string | null {

@@ -52,6 +52,7 @@ export const scripts = {
   handBack: script('hand-back'),
   requeueClaims: script('requeue-claims'),
   adoptClaims: script('adopt-claims'),
+  ownClaims: script('own-claims'),
   sweepNodes: script('sweep-nodes'),
   evictNode: script('evict-node'),
   appendLog: script('append-log'),

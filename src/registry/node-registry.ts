@@ -107,12 +107,22 @@ export class NodeRegistry {
 
   /**
    * Declares dead what is dead; see `sweep-nodes.lua`. `nodes`: those with a lease; `unsettled`: deaths to be
-   * dealt with; `dueMs`: when the grace of somebody who is gone will be over, 0 if nobody is.
+   * dealt with; `dueMs`: when the grace of somebody who is gone will be over, 0 if nobody is. Wakes a node for each of
+   * `pools` that has work.
    */
-  async sweep(options: SweepOptions): Promise<{ nodes: number; unsettled: number; dueMs: number; deaths: Death[] }> {
+  async sweep(
+    options: SweepOptions,
+    pools: readonly string[],
+  ): Promise<{ nodes: number; unsettled: number; dueMs: number; deaths: Death[] }> {
     const reply = await scripts.sweepNodes.run(
       this.#redis,
-      [...this.#memberKeys(), this.#keys.sweep],
+      [
+        ...this.#memberKeys(),
+        this.#keys.sweep,
+        ...pools.flatMap((pool) =>
+          ['wait', 'prioritized', 'meta', 'marker'].map((what) => this.#keys.pool(pool, what)),
+        ),
+      ],
       [options.intervalMs, options.stallMs, options.leaseMs, options.graceMs, this.#keys.presenceChannels],
     );
     const [nodes, unsettled, dueMs, ...dead] = sweepReply.parse(reply);

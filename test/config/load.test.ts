@@ -63,7 +63,11 @@ describe('a valid config', () => {
 
   it('overrides the defaults of a node only where the node says so', () => {
     const { config } = parse(CONTRACT, ENV);
-    expect(nodeConfig(config, 'mac-studio')).toEqual({ pools: { default: 4, xcode: 1 }, drainTimeout: 300_000 });
+    expect(nodeConfig(config, 'mac-studio')).toEqual({
+      keepAwake: true,
+      pools: { default: 4, xcode: 1 },
+      drainTimeout: 300_000,
+    });
     expect(nodeConfig(config, 'mac-mini-1').pools).toEqual({ default: 2 });
     expect(nodeConfig(config, 'not-in-the-inventory').pools).toEqual({ default: 2 });
   });

@@ -19,7 +19,7 @@ describe('a sweep', () => {
   afterEach(() => mesh.close());
 
   const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 50 };
-  const sweep = (changed: Partial<typeof options> = {}) => mesh.registry.sweep({ ...options, ...changed });
+  const sweep = (changed: Partial<typeof options> = {}) => mesh.registry.sweep({ ...options, ...changed }, ['default']);
   /** The first sweep of a mesh gives everybody a lease; most tests are about what comes after it. */
   const settled = async (leaseMs = 1) => {
     await sweep({ leaseMs, graceMs: 1 });

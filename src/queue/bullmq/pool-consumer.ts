@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Claim, claimToken, type Incarnation } from '../../domain/claim.ts';
-import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
 import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from '../../redis/scripts.ts';
@@ -39,6 +39,10 @@ export class PoolConsumer implements PoolQueue {
   readonly #options: PoolConsumerOptions;
   readonly #backend: PoolBackend;
   #claims = 0;
+  /** Requests that may bring a task, while they are under way. */
+  readonly #asking = new Set<Promise<unknown>>();
+  /** Tasks whose claim has been answered and has not ended. */
+  readonly #held = new Set<string>();
   /** The last answer was "nothing waiting", so the next claim blocks first. */
   #idle = false;
   #limitedUntil = 0;
@@ -56,8 +60,7 @@ export class PoolConsumer implements PoolQueue {
   async claim(): Promise<Claim | undefined> {
     this.#interrupted = false;
     if (this.#idle && !(await this.#waitForWork())) return undefined;
-    const token = this.#nextToken();
-    return this.#take(await this.#backend.claim(token), token);
+    return this.#ask((token) => this.#backend.claim(token));
   }
 
   async interrupt(): Promise<void> {
@@ -79,24 +82,28 @@ export class PoolConsumer implements PoolQueue {
     if (!outcome.ok && outcome.error.retryable && claim.attempt < claim.maxAttempts) {
       const { kind, message } = outcome.error;
       const delayMs = backoffDelay(this.#options.backoff, claim.attempt);
-      await this.#backend.retry(claim, delayMs, `${kind}: ${message}`);
+      await this.#ending(claim, () => this.#backend.retry(claim, delayMs, `${kind}: ${message}`));
       return { settled: 'retry', next: undefined };
     }
     const settled = outcome.ok ? 'completed' : 'failed';
     const end = outcome.ok
       ? { reason: '', detail: outcome.result }
       : { reason: outcome.error.message, detail: outcome.error };
-    const nextToken = fetchNext ? this.#nextToken() : undefined;
-    const reply = await this.#backend.finish(claim, { status: settled, ...end }, nextToken);
-    return { settled, next: nextToken === undefined ? undefined : await this.#take(reply, nextToken) };
+    const finish = (nextToken?: string) =>
+      this.#ending(claim, () => this.#backend.finish(claim, { status: settled, ...end }, nextToken));
+    if (fetchNext) return { settled, next: await this.#ask(finish) };
+    await finish();
+    return { settled, next: undefined };
   }
 
   async handBack(claim: Claim, reason: string): Promise<boolean> {
     const { keys, redis, owner } = this.#options;
-    const done = await scripts.handBack.run(
-      redis,
-      [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId)],
-      [claim.taskId, claim.token, this.pool, owner.nodeId, reason],
+    const done = await this.#ending(claim, () =>
+      scripts.handBack.run(
+        redis,
+        [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId)],
+        [claim.taskId, claim.token, this.pool, owner.nodeId, reason],
+      ),
     );
     return done === 1;
   }
@@ -145,6 +152,25 @@ export class PoolConsumer implements PoolQueue {
     return claims;
   }
 
+  async recover(): Promise<Claim[]> {
+    const { keys, redis, owner } = this.#options;
+    const reply = await scripts.ownClaims.run(
+      redis,
+      [keys.incarnations, keys.pool(this.pool, 'active')],
+      [owner.nodeId, owner.incarnation, keys.task(this.pool, ''), ...this.#held],
+    );
+    if (!Array.isArray(reply)) throw new ClawmeshError('fenced', `${owner.nodeId} was replaced meanwhile`);
+    // What was claimed before this was asked is known once those requests have been worked off.
+    await Promise.allSettled(this.#asking);
+    const claims: Claim[] = [];
+    for (const [id, token, hash] of reply as [string, string, string[]][]) {
+      if (this.#held.has(id)) continue;
+      const claim = await this.#claimOf(id, token, pairsToMap(hash));
+      if (claim) claims.push(claim);
+    }
+    return claims;
+  }
+
   async removeExpired(): Promise<number> {
     const now = Date.now() + this.#options.clockOffset();
     const { completedMs, failedMs } = this.#options.retention;
@@ -160,9 +186,28 @@ export class PoolConsumer implements PoolQueue {
     this.#options.blocking.disconnect();
   }
 
-  #nextToken(): string {
-    this.#claims++;
-    return claimToken(this.#options.owner, this.#claims);
+  /** Asks for a task under a new lock token. */
+  async #ask(request: (token: string) => Promise<FetchReply>): Promise<Claim | undefined> {
+    const token = claimToken(this.#options.owner, ++this.#claims);
+    const asking = request(token).then((reply) => this.#take(reply, token));
+    this.#asking.add(asking);
+    try {
+      return await asking;
+    } finally {
+      this.#asking.delete(asking);
+    }
+  }
+
+  /** Does what ends a claim; it is ours until Redis has answered that, or that it is gone. */
+  async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await request();
+      this.#held.delete(claim.taskId);
+      return answer;
+    } catch (error) {
+      if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);
+      throw error;
+    }
   }
 
   /** Blocks until there may be work: a marker, a delayed task that is due, or the time to look anyway. */
@@ -192,6 +237,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async #claimOf(id: string, token: string, fields: ReadonlyMap<string, string>): Promise<Claim | undefined> {
+    this.#held.add(id);
     const count = (name: string) => Number(fields.get(name) ?? 0);
     const spec = readField(storedSpec, fields.get('data'));
     const claim: Claim = {

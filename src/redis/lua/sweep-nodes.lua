@@ -9,6 +9,7 @@
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
   KEYS[5] gone (hash)  KEYS[6] sweep (hash)
+  KEYS[7...] wait, prioritized, meta and marker of each pool that the caller serves
   ARGV[1] least time between sweeps (ms)   ARGV[2] longest time between sweeps of a healthy mesh (ms)
   ARGV[3] lease (ms)   ARGV[4] grace (ms)   ARGV[5] prefix of presence channels
 
@@ -19,6 +20,14 @@
 ]]
 --- @include now
 --- @include declare-dead
+
+-- A node that froze, or was cut off, while it waited for work may have swallowed the wake-up of a task.
+for i = 7, #KEYS, 4 do
+  local waiting = redis.call('LLEN', KEYS[i]) > 0 or redis.call('ZCARD', KEYS[i + 1]) > 0
+  if waiting and redis.call('HEXISTS', KEYS[i + 2], 'paused') == 0 then
+    redis.call('ZADD', KEYS[i + 3], 0, '0')
+  end
+end
 
 local now = redisNow()
 local lastAt = tonumber(redis.call('HGET', KEYS[6], 'lastAt') or nil)

@@ -1,0 +1,65 @@
+import type { Config } from '../config/schema.ts';
+import type { Incarnation } from '../domain/claim.ts';
+import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
+import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
+import type { PoolQueue } from '../queue/task-queue.ts';
+import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
+import { MeshKeys } from '../redis/keys.ts';
+import { NodeRegistry } from '../registry/node-registry.ts';
+import { Presence } from '../registry/presence.ts';
+
+/** A node's way to the rest of its mesh: everything it does there goes through Redis. */
+export interface MeshLink {
+  readonly registry: NodeRegistry;
+  /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
+  openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
+  openPresence(onNudge: () => void): Promise<Presence>;
+  /** Puts back the tasks of all dead nodes. */
+  putBack(): Promise<Requeued[]>;
+  /** Calls back whenever the lost connection is there again; answers how to end that. */
+  onReconnect(listener: () => void): () => void;
+  close(): void;
+}
+
+/** @throws ClawmeshError `redis` where Redis can't be reached or used; later outages are waited out. */
+export async function openMeshLink(options: {
+  config: Config;
+  target: RedisTarget;
+  nodeId: string;
+}): Promise<MeshLink> {
+  const { config, target, nodeId } = options;
+  const { queue } = config;
+  const keys = new MeshKeys({ prefix: config.redis?.prefix ?? 'clawmesh', mesh: config.mesh });
+  const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
+    const redis = connectRedis(target, role, name);
+    await openRedis(redis, target);
+    return redis;
+  };
+  const redis = await connect('daemon', `clawmesh:${nodeId}`);
+  return {
+    registry: new NodeRegistry(redis, keys),
+    openQueue: async (pool, owner, clockOffset) =>
+      new PoolConsumer({
+        pool,
+        owner,
+        keys,
+        redis,
+        blocking: await connect('blocking', `clawmesh:${nodeId}:${pool}:wait`),
+        visibilityTimeoutMs: queue.visibilityTimeout,
+        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed },
+        backoff: queue.backoff,
+        clockOffset,
+      }),
+    openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),
+    putBack: () =>
+      requeueVoidClaims(redis, keys, {
+        visibilityTimeoutMs: queue.visibilityTimeout,
+        maxHandovers: queue.maxHandovers,
+      }),
+    onReconnect: (listener) => {
+      redis.on('ready', listener);
+      return () => redis.off('ready', listener);
+    },
+    close: () => redis.disconnect(),
+  };
+}

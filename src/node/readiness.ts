@@ -1,0 +1,65 @@
+import type { GateState, NodeRecord } from '../domain/node.ts';
+import { draining } from '../gates/draining.ts';
+import { checkGates, type GateFacts } from '../gates/gate.ts';
+import { openclawHealth } from '../gates/openclaw-health.ts';
+import { openclawVersion } from '../gates/openclaw-version.ts';
+
+const GATES = [draining, openclawHealth, openclawVersion];
+
+/** Whether a node may claim: its gates, and whether it stops or somebody has drained it. */
+export class Readiness {
+  readonly #facts: () => Omit<GateFacts, 'draining'>;
+  #stopping = false;
+  /** Somebody has drained the node; the timer ends the patience with what runs. */
+  #drained: NodeJS.Timeout | undefined;
+  #open = false;
+
+  constructor(facts: () => Omit<GateFacts, 'draining'>) {
+    this.#facts = facts;
+  }
+
+  /** Whether every gate was open at the last {@link refresh}. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  get drained(): boolean {
+    return this.#drained !== undefined;
+  }
+
+  /** What a heartbeat says. */
+  get state(): NodeRecord['state'] {
+    if (this.#stopping || this.drained) return 'draining';
+    return this.gates().some((gate) => !gate.open) ? 'gated' : 'up';
+  }
+
+  gates(): GateState[] {
+    const why = this.#stopping ? 'stopping' : this.drained ? 'by hand' : undefined;
+    return checkGates(GATES, { ...this.#facts(), draining: why });
+  }
+
+  /** To be called whenever something that gates look at has changed; answers the closed ones. */
+  refresh(): GateState[] {
+    const closed = this.gates().filter((gate) => !gate.open);
+    this.#open = closed.length === 0;
+    return closed;
+  }
+
+  /** The node stops: it claims nothing from here on. */
+  stop(): void {
+    this.#stopping = true;
+    this.#open = false;
+    clearTimeout(this.#drained);
+  }
+
+  /** Somebody drains the node; `onTimeout` is called once what runs has had its time (ms). */
+  drain(timeoutMs: number, onTimeout: () => void): void {
+    clearTimeout(this.#drained);
+    this.#drained = setTimeout(onTimeout, timeoutMs);
+  }
+
+  resume(): void {
+    clearTimeout(this.#drained);
+    this.#drained = undefined;
+  }
+}
