@@ -11,7 +11,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
-          include: ['test/{domain,config,cli,runners,queue,redis,registry,node,ops}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**'],
         },
       },
       {

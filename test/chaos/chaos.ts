@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import type { Handover } from '../../src/domain/handover.ts';
+import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { CliProcess, writeConfig } from '../support/cli.ts';
 import { brokenPromises, Ledger } from '../support/ledger.ts';
+import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { newTask, openTestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
@@ -21,14 +25,12 @@ const LEASE_MS = 1_500;
 const BACKLOG = 30;
 const SETTLE_MS = 90_000;
 
-const server = await SpawnedRedis.start();
+const server = await SpawnedRedis.start(['--bind', '0.0.0.0', '--protected-mode', 'no']);
+/** Every node has a network of its own, where that is possible. */
+const networks = new Map(namespacesPossible ? NODES.map((id, index) => [id, new Namespace(index)]) : []);
 const ledger = new Ledger();
 const mesh = await openTestMesh(server.url, 'chaos');
-const config = writeConfig(
-  `mesh: chaos\nredis: {url: "${server.url}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n` +
-    `node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n` +
-    'queue: {maxHandovers: 1000, visibilityTimeout: 30s}\n',
-);
+const configs = new Map(NODES.map((id) => [id, configOf(networks.get(id)?.host ?? '127.0.0.1')]));
 const nodes = new Map<string, CliProcess>();
 const ids: string[] = [];
 const counts = new Map<string, number>();
@@ -49,6 +51,10 @@ const faults: Record<string, () => Promise<void>> = {
   },
   'freeze shorter than the lease': () => freeze(pick(NODES), 200 + random() * 700),
   'freeze longer than the lease': () => freeze(pick(NODES), LEASE_MS + 1_000 + random() * 3_000),
+  ...(namespacesPossible && {
+    'cable pulled for less than the lease': () => pullCable(pick(NODES), 200 + random() * 800),
+    'cable pulled for longer than the lease': () => pullCable(pick(NODES), LEASE_MS + 1_000 + random() * 3_000),
+  }),
   'SIGTERM of a node': async () => {
     const id = pick(NODES);
     nodes.get(id)?.signal('SIGTERM');
@@ -81,14 +87,17 @@ while (performance.now() < endsAt) {
   await sleep(1_000 + random() * 3_000);
 }
 await feeder;
-const broken = await settle();
+const broken = [...(await settle()), ...leftOver()];
 for (const node of nodes.values()) await node.kill();
+const handovers = await new HandoverLog(mesh.redis, mesh.keys, mesh.reader).list({ limit: 100_000 });
 await mesh.close();
 await server.stop();
-report(broken);
+for (const network of networks.values()) network.remove();
+report(broken, handovers);
 
 function start(id: string): void {
-  const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
+  const args = ['--config', configs.get(id) ?? '', 'node', 'run'];
+  const node = new CliProcess(args, { CLAWMESH_NODE_ID: id }, undefined, networks.get(id)?.prefix);
   nodes.set(id, node);
   // A node that ends by itself (Redis was away when it started) is started again, as launchd would.
   void node.exited.then(async () => {
@@ -103,6 +112,20 @@ async function freeze(id: string, ms: number): Promise<void> {
   node?.signal('SIGSTOP');
   await sleep(ms);
   node?.signal('SIGCONT');
+}
+
+async function pullCable(id: string, ms: number): Promise<void> {
+  networks.get(id)?.pullCable();
+  await sleep(ms);
+  networks.get(id)?.plugIn();
+}
+
+function configOf(host: string): string {
+  return writeConfig(
+    `mesh: chaos\nredis: {url: "redis://${host}:${server.port}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n` +
+      'node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n' +
+      'queue: {maxHandovers: 1000, visibilityTimeout: 30s}\n',
+  );
 }
 
 /** Keeps tasks coming; an id counts once Redis has acknowledged it. */
@@ -142,14 +165,44 @@ async function settle(): Promise<string[]> {
   }
 }
 
-function report(problems: readonly string[]): void {
+function report(problems: readonly string[], log: readonly Handover[]): void {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  for (const [name, count] of counts) console.log(`  ${String(count).padStart(4)} × ${name}`);
+  row('fault', 'times');
+  for (const [name, count] of counts) row(name, String(count));
+  console.log();
+  row('handovers', 'count', 'takeover p50', 'worst');
+  for (const [reason, group] of Map.groupBy(log, (handover) => handover.reason)) {
+    const times = group.flatMap(({ takeoverMs }) => takeoverMs ?? []).sort((a, b) => a - b);
+    row(reason, String(group.length), `${times[times.length >> 1] ?? '-'} ms`, `${times.at(-1) ?? '-'} ms`);
+  }
+  console.log();
   console.log(
-    `${total} faults, ${ids.length} tasks, ${ledger.starts().length} starts, ${problems.length} broken promises`,
+    `${total} faults, ${ids.length} tasks, ${ledger.starts().length} starts, ${log.length} handovers, ` +
+      `${problems.length} broken promises`,
   );
   for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`);
   process.exit(problems.length === 0 ? 0 : 1);
+}
+
+function row(name: string, ...cells: readonly string[]): void {
+  console.log(`  ${name.padEnd(40)}${cells.map((cell) => cell.padStart(14)).join('')}`);
+}
+
+/** Runs whose node is gone or fenced must be gone too, once their daemon could know it. */
+function leftOver(): string[] {
+  return ledger
+    .starts()
+    .filter(({ pid, taskId }) => runsTask(pid, taskId))
+    .map(({ pid, taskId, node }) => `${taskId}: a run of ${node} still goes on as process ${pid}`);
+}
+
+/** Process ids are used again, so the environment tells whether it is this run. Linux only. */
+function runsTask(pid: number, taskId: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`CLAWMESH_TASK_ID=${taskId}`);
+  } catch {
+    return false;
+  }
 }
 
 function pick<T>(values: readonly T[]): T {
