@@ -37,29 +37,35 @@ async function clawmeshKills(kills: number): Promise<number[]> {
     nodes.set(id, node);
     await node.waitFor(/node is up/);
   };
-  for (const id of ['mac-1', 'mac-2', 'mac-3']) await start(id);
+  const ids = ['mac-1', 'mac-2', 'mac-3'];
+  for (const id of ids) await start(id);
   const delays: number[] = [];
   for (let kill = 0; kill < kills; kill++) {
-    const { tasks } = await cli('enqueue', '--from', taskFile());
-    await sleep(3_000); // claimed, and everybody's presence has been seen
-    const { nodes: list } = (await cli('node', 'list')) as { nodes: Node[] };
-    const victim = list.toSorted((a, b) => b.running.length - a.running.length)[0] as Node;
+    // The others are drained until the victim has all four.
+    const victim = ids[kill % ids.length] as string;
+    const others = ids.filter((id) => id !== victim);
+    for (const id of others) await cli('node', 'drain', id);
+    const { tasks } = (await cli('enqueue', '--from', taskFile())) as { tasks: Task[] };
+    while (((await cli('node', 'show', victim)) as Node).running.length < SLOTS) await sleep(200);
+    for (const id of others) await cli('node', 'resume', id);
+    await sleep(1_000); // everybody's presence has been seen
     const killedAt = Date.now();
-    nodes.get(victim.id)?.signal('SIGKILL');
+    nodes.get(victim)?.signal('SIGKILL');
     await sleep(5_000); // the takeover itself
-    for (const id of victim.running) {
-      const task = (await cli('task', 'show', id)) as Task;
-      delays.push(Date.parse(task.startedAt ?? '') - killedAt);
+    for (const { id } of tasks) {
+      const { startedAt, handovers } = (await cli('task', 'show', id)) as Task;
+      if (handovers !== 1) throw new Error(`task ${id} has ${handovers} handovers`);
+      delays.push(Date.parse(startedAt ?? '') - killedAt);
     }
-    await cli('task', 'wait', ...tasks.map((task: Task) => task.id), '--timeout', '60s');
-    await start(victim.id);
+    await cli('task', 'wait', ...tasks.map((task) => task.id), '--timeout', '60s');
+    await start(victim);
   }
   for (const node of nodes.values()) await node.kill();
   return delays;
 }
 
 function taskFile(): string {
-  return writeConfig(`${JSON.stringify({ message: 'sleep 10s' })}\n`.repeat(SLOTS * 2));
+  return writeConfig(`${JSON.stringify({ message: 'sleep 10s' })}\n`.repeat(SLOTS));
 }
 
 async function rawKills(kills: number): Promise<number[]> {

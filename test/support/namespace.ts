@@ -19,7 +19,9 @@ export class Namespace {
     const id = `${process.pid % 10_000}n${index}`;
     this.#name = `clawmesh-${id}`;
     this.#cable = `cmo${id}`;
-    this.host = `10.231.${50 + index}.1`;
+    // A network per process, so that one that another process left behind is not in the way.
+    const network = `10.${100 + (process.pid % 100)}.${index}`;
+    this.host = `${network}.1`;
     this.prefix = ['ip', 'netns', 'exec', this.#name];
     const inner = `cmi${id}`;
     ip('netns', 'add', this.#name);
@@ -27,7 +29,7 @@ export class Namespace {
     ip('link', 'set', inner, 'netns', this.#name);
     ip('addr', 'add', `${this.host}/30`, 'dev', this.#cable);
     ip('link', 'set', this.#cable, 'up');
-    ip('-n', this.#name, 'addr', 'add', `10.231.${50 + index}.2/30`, 'dev', inner);
+    ip('-n', this.#name, 'addr', 'add', `${network}.2/30`, 'dev', inner);
     ip('-n', this.#name, 'link', 'set', inner, 'up');
     ip('-n', this.#name, 'link', 'set', 'lo', 'up');
   }
@@ -41,6 +43,8 @@ export class Namespace {
   }
 
   remove(): void {
+    // The namespace lives on for as long as a process is in it, the cable does not.
+    ip('link', 'del', this.#cable);
     ip('netns', 'del', this.#name);
   }
 }
