@@ -34,6 +34,8 @@ const configs = new Map(NODES.map((id) => [id, configOf(networks.get(id)?.host ?
 const nodes = new Map<string, CliProcess>();
 const ids: string[] = [];
 const counts = new Map<string, number>();
+/** From here on nobody is started again. */
+let over = false;
 
 const faults: Record<string, () => Promise<void>> = {
   'kill -9 of a node': async () => {
@@ -88,6 +90,7 @@ while (performance.now() < endsAt) {
 }
 await feeder;
 const broken = [...(await settle()), ...leftOver()];
+over = true;
 for (const node of nodes.values()) await node.kill();
 const handovers = await new HandoverLog(mesh.redis, mesh.keys, mesh.reader).list({ limit: 100_000 });
 await mesh.close();
@@ -101,9 +104,8 @@ function start(id: string): void {
   nodes.set(id, node);
   // A node that ends by itself (Redis was away when it started) is started again, as launchd would.
   void node.exited.then(async () => {
-    if (nodes.get(id) !== node || performance.now() > endsAt + SETTLE_MS) return;
     await sleep(1_000);
-    if (nodes.get(id) === node) start(id);
+    if (nodes.get(id) === node && !over) start(id);
   });
 }
 
