@@ -6,6 +6,7 @@ import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
 import { handoversCommand } from './commands/handovers.ts';
 import { nodeCommand } from './commands/node.ts';
+import { scheduleCommand } from './commands/schedule.ts';
 import { statusCommand } from './commands/status.ts';
 import { taskCommand } from './commands/task.ts';
 import { upCommand } from './commands/up.ts';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
     statusCommand(),
     handoversCommand(),
     drillCommand(),
+    scheduleCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {

@@ -18,7 +18,7 @@ export async function waitForNodes(
 ): Promise<Node[]> {
   const redis = connectRedis(target, 'cli', 'clawmesh:up');
   await openRedis(redis, target);
-  const keys = new MeshKeys({ prefix: loaded.config.redis?.prefix ?? 'clawmesh', mesh: loaded.config.mesh });
+  const keys = MeshKeys.of(loaded.config);
   const registry = new NodeRegistry(redis, keys);
   const deadline = performance.now() + TIMEOUT_MS;
   let isStopped = false;

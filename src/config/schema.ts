@@ -79,20 +79,36 @@ const queue = z
     taskTimeout: duration('30m', { min: '1s', max: '7d' }).describe(
       'Deadline of one attempt, where the task has none.',
     ),
+    idleTimeout: duration('10m', { min: '1s', max: '7d' }).describe(
+      'How long a run may give no sign of life, where the task says nothing else.',
+    ),
     attempts: integer(1, 100).prefault(3).describe('Attempts of a task, where it says nothing else.'),
     backoff: z
       .strictObject({
         delay: duration('5s').describe('Wait before the second attempt; doubles with each further one.'),
         max: duration('5m').describe('Longest wait between attempts.'),
-        jitter: z.number().min(0).max(1).prefault(0.2).describe('Share of the wait that is drawn at random, 0 to 1.'),
+        jitter: z.number().min(0).max(1).prefault(1).describe('Share of the wait that is drawn at random, 0 to 1.'),
       })
       .prefault({})
       .describe('Exponential backoff between attempts.'),
+    circuit: z
+      .strictObject({
+        failures: integer(1, 1_000)
+          .prefault(3)
+          .describe('Provider errors in a row that stop its tasks in the whole mesh.'),
+        minProbe: duration('2s', { min: '100ms' }).describe('Shortest wait before one task may try again.'),
+        maxProbe: duration('1m').describe('Longest wait; it grows with the outage, to a twentieth of it.'),
+      })
+      .prefault({})
+      .describe('What to do when a model provider is in trouble.'),
     maxHandovers: integer(0, 1_000).prefault(5).describe('Handovers after which a task counts as poison.'),
     keep: z
       .strictObject({
         completed: duration('7d', { min: '1s' }).describe('How long completed tasks are kept.'),
         failed: duration('30d', { min: '1s' }).describe('How long failed tasks are kept.'),
+        count: integer(1, 100_000_000)
+          .prefault(100_000)
+          .describe('How many ended tasks of a pool and state are kept at most.'),
       })
       .prefault({})
       .describe('How long ended tasks are kept.'),

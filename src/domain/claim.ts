@@ -30,6 +30,10 @@ export interface Claim {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly handovers: number;
+  /** Runs that counted neither as attempts nor as handovers: the provider was in trouble. */
+  readonly holds: number;
+  /** The node whose login the provider refused for this task. */
+  readonly refusedOn: string | null;
   /** Set where a former life of this node began the run; see `RunRequest.resumes`. */
   readonly resumes?: string | undefined;
   /** Redis time of the claim, ms since the epoch. */

@@ -19,6 +19,8 @@ export interface TaskError {
   readonly message: string;
   /** Whether another attempt could end better. */
   readonly retryable: boolean;
+  /** How long the provider asked to be left alone, ms. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** An error of this kind, retryable or not by its kind (DESIGN.md, "Retry vs handover"). */
@@ -31,6 +33,8 @@ export interface Usage {
   readonly input: number;
   readonly output: number;
   readonly total: number;
+  /** In the provider's currency, where it is known. */
+  readonly cost?: number | undefined;
 }
 
 export interface TaskResult {
@@ -55,6 +59,12 @@ export function isEnded(state: TaskState): boolean {
   return state === 'completed' || state === 'failed' || state === 'cancelled';
 }
 
+/** A task, and where it is to be found. */
+export interface TaskRef {
+  readonly id: string;
+  readonly pool: string;
+}
+
 /** What is wanted of OpenClaw: the part of a task that is fixed when it is enqueued. */
 export interface TaskSpec {
   readonly message: string;
@@ -70,10 +80,18 @@ export interface TaskSpec {
   readonly probe?: boolean | undefined;
   /** Deadline of one attempt, in ms; the mesh's `queue.taskTimeout` where absent. */
   readonly timeoutMs?: number | undefined;
+  /** Longest silence of a run, in ms; the mesh's `queue.idleTimeout` where absent. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Wait before the second attempt, in ms; the mesh's `queue.backoff.delay` where absent. */
+  readonly backoffMs?: number | undefined;
+  /** Runs once these have completed. */
+  readonly after?: readonly TaskRef[] | undefined;
 }
 
 /** A task to be queued. */
 export interface NewTask extends TaskSpec {
+  /** Where it has been decided already; otherwise the task gets a new one. */
+  readonly id?: string | undefined;
   readonly pool: string;
   /** As in BullMQ: 0, none, is served first, in order of arrival; then 1 before 2 and so on. */
   readonly priority: number;
@@ -120,6 +138,8 @@ export interface Task {
   readonly finishedAt: string | null;
   /** When a delayed task becomes claimable. */
   readonly delayedUntil: string | null;
+  /** What a waiting task is held back by: other tasks, or a provider that is in trouble; null for nothing. */
+  readonly heldBy: string | null;
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;
   readonly error: TaskError | null;

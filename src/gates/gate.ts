@@ -6,6 +6,8 @@ export interface GateFacts {
   /** Why OpenClaw isn't healthy; null if it is, undefined before it was first looked at. */
   readonly openclawTrouble: string | null | undefined;
   readonly versionMismatch: 'close' | 'warn';
+  /** Why the provider does not let this node in; undefined if it does, as far as is known. */
+  readonly loginTrouble: string | undefined;
   /** Why the node takes nothing new: it stops, or somebody has drained it. */
   readonly draining: 'stopping' | 'by hand' | undefined;
 }

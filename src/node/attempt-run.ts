@@ -1,24 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { type Outcome, type TaskProgress, taskError } from '../domain/task.ts';
+import { type ErrorKind, type Outcome, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
-import type { PoolQueue } from '../queue/task-queue.ts';
+import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
 import type { RunEvent, Runner } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
+import { RunLog } from './run-log.ts';
 
 /** Why a run is stopped before its end. */
-export type StopReason = 'deadline' | 'hand-back' | 'claim-lost' | 'fenced';
+export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'hand-back' | 'claim-lost' | 'fenced';
 
-/** Log lines are written together, so that a chatty run costs two round trips a second, ms. */
-const LOG_INTERVAL_MS = 500;
-/** Lines kept while they can't be written; as many as are kept of a task. */
-const MAX_BUFFERED_LINES = 1_000;
 /** Redis answers a report within milliseconds; after this long it's away, ms. */
 const JOURNAL_AFTER_MS = 1_000;
 /** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
 const REPORT_BACKOFF_MS = { first: 100, max: 2_000 };
+
+const SETTLED: Readonly<Record<Settlement, string>> = {
+  completed: 'task completed',
+  failed: 'task failed',
+  cancelled: 'task cancelled',
+  retry: 'attempt failed, task will be retried',
+  held: 'the provider is in trouble, task is held back',
+};
 
 export interface AttemptRunOptions {
   readonly claim: Claim;
@@ -27,13 +32,22 @@ export interface AttemptRunOptions {
   readonly nodeId: string;
   /** Deadline where the task has none of its own, ms. */
   readonly defaultTimeoutMs: number;
+  /** Longest silence where the task says nothing else, ms. */
+  readonly defaultIdleTimeoutMs: number;
   readonly visibilityTimeoutMs: number;
   readonly log: Logger;
   readonly journal: Journal;
+  /** Takes secrets out of what a run says. */
+  readonly mask: (text: string) => string;
   /** The run has ended in a former life; there's only its outcome to be delivered. */
   readonly outcome?: Outcome | undefined;
   /** Whether a finished run may take the next task at once. */
   readonly mayFetchNext: () => boolean;
+  /**
+   * The provider has refused the login of this node. Answers whether the task is to go to another one; then this node takes
+   * no more of them.
+   */
+  readonly onLoginRefused: (claim: Claim, message: string) => Promise<boolean>;
   /** Called when Redis says that this whole incarnation is fenced. */
   readonly onFenced: () => void;
 }
@@ -46,17 +60,20 @@ export class AttemptRun {
   readonly #abort = new AbortController();
   /** Monotonic time (ms) until which the claim surely holds, counted from when the claiming request began. */
   #validUntil: number;
-  #lines: string[] = [];
-  #progress: TaskProgress | undefined;
-  #flushTimer: NodeJS.Timeout | undefined;
-  #flushing = false;
-  #submittedTo: string | undefined;
+  readonly #runLog: RunLog;
+  #delivered: Outcome | undefined;
 
   constructor(options: AttemptRunOptions) {
     this.claim = options.claim;
     this.#options = options;
     this.#log = options.log.child({ taskId: options.claim.taskId, attempt: options.claim.attempt });
     this.#validUntil = performance.now() + options.visibilityTimeoutMs;
+    this.#runLog = new RunLog({ ...options, log: this.#log });
+  }
+
+  /** The outcome that Redis has taken. */
+  get delivered(): Outcome | undefined {
+    return this.#delivered;
   }
 
   /** Stops the run; the first reason counts. */
@@ -76,27 +93,36 @@ export class AttemptRun {
 
   /** Runs the task and reports; resolves with the slot's next claim, if one came with the answer. */
   async run(): Promise<Claim | undefined> {
-    const { claim, runner, nodeId } = this.#options;
+    const { claim } = this.#options;
     const timeoutMs = claim.spec.timeoutMs ?? this.#options.defaultTimeoutMs;
     if (this.#options.outcome) return this.#settle(this.#options.outcome, timeoutMs, 0);
     this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
     const startedAt = performance.now();
     const deadline = setTimeout(() => this.stop('deadline'), timeoutMs);
-    const request = {
-      taskId: claim.taskId,
-      attempt: claim.attempt,
-      handovers: claim.handovers,
-      nodeId,
-      spec: claim.spec,
-      timeoutMs,
-      resumes: claim.resumes,
-    };
-    const outcome = await runner.run(request, this.#abort.signal, (event) => this.#record(event));
+    const idle = setTimeout(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
+    const outcome = await this.#runTask(timeoutMs, (event) => {
+      idle.refresh();
+      this.#runLog.record(event);
+    });
     clearTimeout(deadline);
+    clearTimeout(idle);
     // Sent before the report on the same connection; not waited for, since Redis may be away for long.
-    void this.#flush();
+    void this.#runLog.end();
     const ranMs = Math.round(performance.now() - startedAt);
     return this.#settle(outcome, timeoutMs, ranMs);
+  }
+
+  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<Outcome> {
+    const { claim, runner, nodeId, queue } = this.#options;
+    const { taskId, attempt, handovers, holds, resumes } = claim;
+    const message = await queue.fillIn(claim.spec).catch((error: unknown) => error as Error);
+    if (typeof message !== 'string') return { ok: false, error: taskError('invalid', messageOf(message)) };
+    const spec = { ...claim.spec, message };
+    return runner.run(
+      { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs, resumes },
+      this.#abort.signal,
+      onEvent,
+    );
   }
 
   async #settle(outcome: Outcome, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
@@ -113,16 +139,43 @@ export class AttemptRun {
       });
       return undefined;
     }
-    const final: Outcome =
-      reason === 'deadline' && !outcome.ok
-        ? { ok: false, error: taskError('timeout', `no end after ${humanDuration(timeoutMs)}`) }
-        : outcome;
+    const final = outcome.ok ? outcome : this.#explained(outcome, reason, timeoutMs);
+    if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message))) return undefined;
     return this.#deliver(final, async () => {
       const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.mayFetchNext());
       const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
-      this.#log.info(detail, settled === 'retry' ? 'attempt failed, task will be retried' : `task ${settled}`);
+      this.#log.info(detail, SETTLED[settled]);
       return next;
     });
+  }
+
+  /** A run that was stopped ends with why, not with what the runner made of it. */
+  #explained(
+    outcome: Outcome & { ok: false },
+    reason: StopReason | undefined,
+    timeoutMs: number,
+  ): Outcome & { ok: false } {
+    const failed = (kind: ErrorKind, message: string) => ({ ok: false as const, error: taskError(kind, message) });
+    if (reason === 'cancelled') return failed('cancelled', 'cancelled while it ran');
+    if (reason === 'deadline') return failed('timeout', `no end after ${humanDuration(timeoutMs)}`);
+    if (reason === 'idle') {
+      const silence = this.claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs;
+      return failed('timeout', `no sign of life for ${humanDuration(silence)}`);
+    }
+    return { ok: false, error: { ...outcome.error, message: this.#options.mask(outcome.error.message) } };
+  }
+
+  /** Gives the task to a node whose login the provider takes, if there may be one. */
+  async #passOn(message: string): Promise<boolean> {
+    const { claim, queue, nodeId, onLoginRefused } = this.#options;
+    if (claim.refusedOn !== null && claim.refusedOn !== nodeId) return false;
+    if (!(await onLoginRefused(claim, message).catch(() => false))) return false;
+    await this.#report(async () => {
+      await queue.passOn(claim, `auth on ${nodeId}: ${message}`);
+      this.#log.warn({ error: message }, 'login refused, the task goes to another node');
+      return undefined;
+    });
+    return true;
   }
 
   /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
@@ -141,6 +194,7 @@ export class AttemptRun {
         delivered = true;
         return answer;
       });
+      if (delivered) this.#delivered = outcome;
       if (journaled && delivered) journal.remove(claim);
       else if (!delivered) this.#discard(outcome, journaled);
       return next;
@@ -174,51 +228,6 @@ export class AttemptRun {
         this.#log.warn({ error: messageOf(error), retryMs: wait }, 'report failed, trying again');
         await sleep(wait);
       }
-    }
-  }
-
-  #record(event: RunEvent): void {
-    const at = new Date().toISOString();
-    this.#flushSoon();
-    if (event.type === 'log') {
-      this.#lines.push(`${at} ${event.text}`);
-      if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
-      return;
-    }
-    if (event.type === 'submitted') {
-      this.#submittedTo = event.to;
-      this.#progress = { at, note: 'submitted', tokens: null, submittedTo: event.to };
-      void this.#flush();
-      return;
-    }
-    const tokens = event.tokens ?? this.#progress?.tokens ?? null;
-    this.#progress = { at, note: event.note, tokens, submittedTo: this.#submittedTo };
-  }
-
-  /** One write at a time: while Redis is away, lines gather here and not in a queue of commands. */
-  #flushSoon(): void {
-    this.#flushTimer ??= setTimeout(() => {
-      this.#flushTimer = undefined;
-      if (this.#flushing) this.#flushSoon();
-      else void this.#flush();
-    }, LOG_INTERVAL_MS);
-  }
-
-  async #flush(): Promise<void> {
-    clearTimeout(this.#flushTimer);
-    this.#flushTimer = undefined;
-    if (this.#lines.length === 0 && !this.#progress) return;
-    const lines = this.#lines;
-    const progress = this.#progress;
-    this.#lines = [];
-    this.#progress = undefined;
-    this.#flushing = true;
-    try {
-      await this.#options.queue.log(this.claim, lines, progress);
-    } catch (error) {
-      this.#log.debug({ error: messageOf(error) }, 'log lines not written');
-    } finally {
-      this.#flushing = false;
     }
   }
 }

@@ -10,6 +10,9 @@ import { Signal } from './signal.ts';
 /** Wait after a claim that failed for an unexpected reason, ms, so that a broken Redis isn't asked in a hot loop. */
 const ERROR_PAUSE_MS = 1_000;
 
+/** Outcomes are remembered so long after their report, ms: Redis may forget its last two seconds, and take some to come back. */
+const REMEMBERED_MS = 30_000;
+
 export interface ClaimLoopOptions {
   readonly queue: PoolQueue;
   readonly concurrency: number;
@@ -29,6 +32,8 @@ export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #runs = new Set<AttemptRun>();
   readonly #changed = new Signal();
+  /** The last outcomes that Redis has taken, by lock token. */
+  readonly #reported = new Map<string, { readonly outcome: Outcome; readonly at: number }>();
   #stopping = false;
   #loop: Promise<void> | undefined;
 
@@ -57,11 +62,21 @@ export class ClaimLoop {
     this.#start(claim, outcome);
   }
 
-  /** Goes on with claims that are ours though their answer was lost with the connection. */
+  /**
+   * After a reconnect: goes on with claims that are ours though we do not know them. Either their answer was lost with the
+   * connection, or a Redis that was killed has forgotten its last second, and with it our report.
+   */
   async recover(): Promise<void> {
     for (const claim of await this.#options.queue.recover()) {
-      this.#options.log.warn({ taskId: claim.taskId }, 'the answer to this claim was lost; the run begins now');
-      await this.#accept(claim);
+      const { taskId } = claim;
+      const outcome = this.#reported.get(claim.token)?.outcome;
+      if (outcome) {
+        this.#options.log.warn({ taskId }, 'Redis has forgotten the report of this run; it is sent again');
+        this.#start(claim, outcome);
+      } else {
+        this.#options.log.warn({ taskId }, 'the answer to this claim was lost; the run begins now');
+        await this.#accept(claim);
+      }
     }
   }
 
@@ -128,6 +143,7 @@ export class ClaimLoop {
       .run()
       .then(async (next) => {
         this.#runs.delete(run);
+        if (run.delivered) this.#remember(claim.token, run.delivered);
         if (next) await this.#accept(next);
       })
       .catch((error: unknown) => {
@@ -141,5 +157,11 @@ export class ClaimLoop {
         this.#changed.notify();
         this.#options.onRunsChanged();
       });
+  }
+
+  #remember(token: string, outcome: Outcome): void {
+    const now = performance.now();
+    for (const [old, { at }] of this.#reported) if (now - at > REMEMBERED_MS) this.#reported.delete(old);
+    this.#reported.set(token, { outcome, at: now });
   }
 }

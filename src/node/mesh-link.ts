@@ -1,6 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
+import { Schedules } from '../queue/bullmq/schedules.ts';
+import { Circuits } from '../queue/circuits.ts';
+import { releaseHeld } from '../queue/held-tasks.ts';
 import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
@@ -13,7 +16,11 @@ export interface MeshLink {
   readonly registry: NodeRegistry;
   /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
-  openPresence(onNudge: () => void): Promise<Presence>;
+  openPresence(onNudge: (message: string) => void): Promise<Presence>;
+  /** Mends schedules whose next task got lost. */
+  mendSchedules(): Promise<void>;
+  /** Lets held tasks go on where what they wait for has come. */
+  releaseHeld(): Promise<unknown>;
   /** Puts back the tasks of all dead nodes. */
   putBack(): Promise<Requeued[]>;
   /** Calls back whenever the lost connection is there again; answers how to end that. */
@@ -29,13 +36,15 @@ export async function openMeshLink(options: {
 }): Promise<MeshLink> {
   const { config, target, nodeId } = options;
   const { queue } = config;
-  const keys = new MeshKeys({ prefix: config.redis?.prefix ?? 'clawmesh', mesh: config.mesh });
+  const keys = MeshKeys.of(config);
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
     const redis = connectRedis(target, role, name);
     await openRedis(redis, target);
     return redis;
   };
   const redis = await connect('daemon', `clawmesh:${nodeId}`);
+  const schedules = new Schedules(redis, keys);
+  const circuits = new Circuits(redis, keys, queue.circuit);
   return {
     registry: new NodeRegistry(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>
@@ -46,11 +55,15 @@ export async function openMeshLink(options: {
         redis,
         blocking: await connect('blocking', `clawmesh:${nodeId}:${pool}:wait`),
         visibilityTimeoutMs: queue.visibilityTimeout,
-        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed },
+        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed, count: queue.keep.count },
         backoff: queue.backoff,
+        circuits,
+        schedules,
         clockOffset,
       }),
     openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),
+    mendSchedules: () => schedules.mend(),
+    releaseHeld: () => releaseHeld(redis, keys),
     putBack: () =>
       requeueVoidClaims(redis, keys, {
         visibilityTimeoutMs: queue.visibilityTimeout,

@@ -31,6 +31,7 @@ export function sweepOptions(config: Config): SweepOptions {
 export class MeshSweep {
   readonly #registry: NodeRegistry;
   readonly #putBack: () => Promise<Requeued[]>;
+  readonly #releaseHeld: () => Promise<unknown>;
   readonly #pools: readonly string[];
   readonly #log: Logger;
   readonly #options: SweepOptions;
@@ -41,6 +42,8 @@ export class MeshSweep {
   constructor(options: {
     registry: NodeRegistry;
     putBack: () => Promise<Requeued[]>;
+    /** Lets held tasks go on where what they wait for has come. */
+    releaseHeld: () => Promise<unknown>;
     /** Those that this node serves. */
     pools: readonly string[];
     config: Config;
@@ -49,6 +52,7 @@ export class MeshSweep {
   }) {
     this.#registry = options.registry;
     this.#putBack = options.putBack;
+    this.#releaseHeld = options.releaseHeld;
     this.#pools = options.pools;
     this.#log = options.log;
     this.#options = sweepOptions(options.config);
@@ -67,7 +71,7 @@ export class MeshSweep {
   async #sweep(): Promise<number> {
     // Whoever saw that a node's grace is nearly over comes back the moment it is, whoever else has swept meanwhile.
     const intervalMs = this.#due ? 0 : this.#options.intervalMs;
-    const { nodes, unsettled, dueMs, deaths } = await this.#registry.sweep(
+    const { nodes, unsettled, dueMs, held, deaths } = await this.#registry.sweep(
       { ...this.#options, intervalMs },
       this.#pools,
     );
@@ -77,6 +81,7 @@ export class MeshSweep {
       this.#log.warn({ deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs }, 'node declared dead');
     }
     if (unsettled > 0 || performance.now() - this.#lastPass > FULL_PASS_MS) await this.#settle();
+    if (held > 0) await this.#releaseHeld();
     return this.#due ? dueMs * DUE_MARGIN : usualMs;
   }
 

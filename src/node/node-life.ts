@@ -5,30 +5,26 @@ import type { Claim, Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { NodeRecord } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
-import { keepAwake } from '../platform/keep-awake.ts';
-import type { PoolQueue } from '../queue/task-queue.ts';
 import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
-import { SimulateRunner } from '../runners/simulate.ts';
 import { adoptFormerLife } from './adoption.ts';
-import { AttemptRun, type StopReason } from './attempt-run.ts';
-import { ClaimLoop } from './claim-loop.ts';
+import type { StopReason } from './attempt-run.ts';
 import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
+import { anotherServes, LoginWatch } from './login-watch.ts';
 import type { MeshLink } from './mesh-link.ts';
 import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Readiness } from './readiness.ts';
 import { Renewal } from './renewal.ts';
+import { Running } from './running.ts';
 import { runsByPool } from './runs-by-pool.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import { takeDown } from './take-down.ts';
 import { withinTime } from './within-time.ts';
 
-/** Drills cost no model tokens. */
-const PROBE_RUNNER = new SimulateRunner();
 /** How long the former life's tasks are kept for this one to take up again, ms. */
 const ADOPTION_MS = 30_000;
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
@@ -59,7 +55,7 @@ export class NodeLife {
   readonly fenced: Promise<void>;
   readonly #options: NodeLifeOptions;
   readonly #log: Logger;
-  readonly #loops: ClaimLoop[] = [];
+  readonly #running: Running;
   readonly #load = new LoadMeter();
   readonly #startedAt = performance.now();
   readonly #markFenced: () => void;
@@ -69,7 +65,7 @@ export class NodeLife {
   readonly #janitor: Periodic;
   readonly #renewal: Renewal;
   readonly #readiness: Readiness;
-  readonly #awake = keepAwake((error) => this.#log.warn({ error: messageOf(error) }, 'this Mac may fall asleep'));
+  readonly #login = new LoginWatch(() => void this.#gatesChanged());
   #clockOffset: number;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
   readonly #sleepWatch = new SleepWatch((sleptMs) => {
@@ -89,6 +85,14 @@ export class NodeLife {
     this.#markFenced = resolve;
     const { health, queue, openclaw } = options.config;
     const onError = (error: unknown) => this.#onError(error);
+    this.#running = new Running({
+      ...options,
+      log: this.#log,
+      keepAwake: options.settings.keepAwake,
+      mayClaim: () => this.#readiness.open,
+      onLoginRefused: (claim, message) => this.#loginRefused(claim, message),
+      onFenced: this.#markFenced,
+    });
     this.#watch = new OpenClawWatch({
       runner: options.runner,
       expected: openclaw.version,
@@ -99,19 +103,26 @@ export class NodeLife {
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
       versionMismatch: options.config.gates.versionMismatch,
+      loginTrouble: this.#login.trouble,
     }));
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
     this.#sweep = new MeshSweep({
       registry: options.link.registry,
       putBack: options.link.putBack,
+      releaseHeld: options.link.releaseHeld,
       pools: Object.keys(options.settings.pools),
       config: options.config,
       log: this.#log,
       onError,
     });
-    this.#janitor = createJanitor({ loops: this.#loops, log: this.#log, onError });
+    this.#janitor = createJanitor({
+      loops: this.#running.loops,
+      mendSchedules: options.link.mendSchedules,
+      log: this.#log,
+      onError,
+    });
     this.#renewal = new Renewal({
-      loops: this.#loops,
+      loops: this.#running.loops,
       visibilityTimeoutMs: queue.visibilityTimeout,
       log: this.#log,
       onError,
@@ -127,7 +138,7 @@ export class NodeLife {
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
     const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.config), holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
-    life.#presence = await options.link.openPresence(() => life.#beatNow());
+    life.#presence = await options.link.openPresence((message) => life.#nudged(message));
     await life.#presence.show(registry.presenceChannel(life.owner));
     await life.#beat();
     life.#heartbeat.start();
@@ -135,15 +146,15 @@ export class NodeLife {
     life.#watch.start();
     for (const [pool, concurrency] of Object.entries(options.settings.pools)) {
       const queue = await options.link.openQueue(pool, life.owner, () => life.#clockOffset);
-      life.#loops.push(life.#createLoop(queue, concurrency));
+      life.#running.add(queue, concurrency);
     }
     if (holdMs > 0)
-      await adoptFormerLife({ ...options, registry, owner: life.owner, loops: life.#loops, log: life.#log });
+      await adoptFormerLife({ ...options, registry, owner: life.owner, loops: life.#running.loops, log: life.#log });
     options.runner.settle();
     life.#renewal.start();
     life.#sweep.start();
     life.#janitor.start();
-    for (const loop of life.#loops) loop.start();
+    for (const loop of life.#running.loops) loop.start();
     life.#stopListening = options.link.onReconnect(() => life.#recoverClaims());
     const { mode } = options.runner;
     life.#log.info({ pools: options.settings.pools, mode, configDigest: options.configDigest }, 'node is up');
@@ -153,18 +164,18 @@ export class NodeLife {
   /** Takes nothing new, waits for the runs, hands back what does not end in `drainTimeoutMs` or once `hurry` resolves. */
   async drain(drainTimeoutMs: number, hurry: Promise<void>): Promise<void> {
     this.#readiness.stop();
-    this.#log.info({ running: this.#runs().length }, 'draining');
+    this.#log.info({ running: this.#running.runs.length }, 'draining');
     // Neither may hold up the stop when Redis is away.
     void this.#beat().catch(() => {});
-    const stopped = Promise.all(this.#loops.map((loop) => loop.stopClaiming()));
-    const idle = stopped.then(() => Promise.all(this.#loops.map((loop) => loop.idle())));
+    const stopped = Promise.all(this.#running.loops.map((loop) => loop.stopClaiming()));
+    const idle = stopped.then(() => Promise.all(this.#running.loops.map((loop) => loop.idle())));
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, drainTimeoutMs);
     });
     await Promise.race([idle, timeout, hurry]);
     clearTimeout(timer);
-    this.#stopRuns('hand-back');
+    this.#running.stop('hand-back');
     await withinTime(idle, STOP_MS);
   }
 
@@ -172,14 +183,15 @@ export class NodeLife {
   async end(reason: StopReason): Promise<void> {
     this.#readiness.stop();
     this.#stopListening();
-    this.#stopRuns(reason);
+    this.#running.stop(reason);
     this.#watch.stop();
     this.#renewal.stop();
     this.#sweep.stop();
     this.#sleepWatch.stop();
+    this.#login.stop();
     void this.#janitor.stop();
     void this.#heartbeat.stop();
-    await withinTime(Promise.all(this.#loops.map((loop) => loop.stopClaiming().then(() => loop.idle()))), STOP_MS);
+    await withinTime(this.#running.end(), STOP_MS);
     if (reason !== 'fenced')
       await withinTime(
         this.#beat('stopped').catch(() => {}),
@@ -187,63 +199,35 @@ export class NodeLife {
       );
     this.#presence?.hide();
     this.#load.stop();
-    this.#awake.release();
-    await Promise.all(this.#loops.map((loop) => loop.queue.close()));
+    await Promise.all(this.#running.loops.map((loop) => loop.queue.close()));
     this.#log.info({ reason }, 'node is down');
   }
 
-  #createLoop(queue: PoolQueue, concurrency: number): ClaimLoop {
-    const { config, nodeId, runner } = this.#options;
-    return new ClaimLoop({
-      queue,
-      concurrency,
-      log: this.#log,
-      gatesOpen: () => this.#readiness.open,
-      onRunsChanged: () => this.#stayAwake(),
-      onFenced: this.#markFenced,
-      createRun: (claim: Claim, mayFetchNext, outcome) =>
-        new AttemptRun({
-          claim,
-          outcome,
-          journal: this.#options.journal,
-          queue,
-          runner: claim.spec.probe ? PROBE_RUNNER : runner,
-          nodeId,
-          defaultTimeoutMs: config.queue.taskTimeout,
-          visibilityTimeoutMs: config.queue.visibilityTimeout,
-          log: this.#log,
-          mayFetchNext,
-          onFenced: this.#markFenced,
-        }),
-    });
-  }
-
-  #runs(): AttemptRun[] {
-    return this.#loops.flatMap((loop) => [...loop.runs]);
-  }
-
-  #stopRuns(reason: StopReason): void {
-    for (const run of this.#runs()) run.stop(reason);
-  }
-
-  #stayAwake(): void {
-    if (this.#options.settings.keepAwake && this.#runs().length > 0) this.#awake.hold();
-    else this.#awake.release();
-  }
-
-  /** The answer to a claim may have been lost with the connection. */
   #recoverClaims(): void {
-    for (const loop of this.#loops) void loop.recover().catch((error: unknown) => this.#onError(error));
+    void this.#running.recoverClaims().catch((error: unknown) => this.#onError(error));
   }
 
   async #gatesChanged(): Promise<void> {
     for (const { name, reason } of this.#readiness.refresh()) this.#log.warn({ gate: name, reason }, 'gate closed');
     try {
-      await Promise.all(this.#loops.map((loop) => loop.gatesChanged()));
+      await Promise.all(this.#running.loops.map((loop) => loop.gatesChanged()));
       await this.#beat();
     } catch (error) {
       this.#onError(error);
     }
+  }
+
+  /** Somebody has told this node something: to look at once what is wanted of it, or to stop one run. */
+  #nudged(message: string): void {
+    const [, taskId] = /^cancel (.+)$/.exec(message) ?? [];
+    if (taskId === undefined) this.#beatNow();
+    else this.#running.stop('cancelled', taskId);
+  }
+
+  async #loginRefused(claim: Claim, message: string): Promise<boolean> {
+    if (!(await anotherServes(this.#options.link.registry, this.owner.nodeId, claim.pool))) return false;
+    this.#login.refused(message);
+    return true;
   }
 
   #beatNow(): void {
@@ -267,7 +251,7 @@ export class NodeLife {
       pid: process.pid,
       version: this.#options.version,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
-      ...runsByPool(this.#options.settings.pools, this.#runs()),
+      ...runsByPool(this.#options.settings.pools, this.#running.runs),
       openclaw: this.#watch.state,
       configDigest: this.#options.configDigest,
       gates: this.#readiness.gates(),
@@ -279,7 +263,7 @@ export class NodeLife {
 
   #setDrained(drain: boolean): void {
     const { drainTimeout } = this.#options.settings;
-    if (drain) this.#readiness.drain(drainTimeout, () => this.#stopRuns('hand-back'));
+    if (drain) this.#readiness.drain(drainTimeout, () => this.#running.stop('hand-back'));
     else this.#readiness.resume();
     this.#log.info({ drainTimeoutMs: drainTimeout }, drain ? 'drained by hand' : 'goes on');
     void this.#gatesChanged();

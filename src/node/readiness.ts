@@ -1,10 +1,11 @@
 import type { GateState, NodeRecord } from '../domain/node.ts';
+import { auth } from '../gates/auth.ts';
 import { draining } from '../gates/draining.ts';
 import { checkGates, type GateFacts } from '../gates/gate.ts';
 import { openclawHealth } from '../gates/openclaw-health.ts';
 import { openclawVersion } from '../gates/openclaw-version.ts';
 
-const GATES = [draining, openclawHealth, openclawVersion];
+const GATES = [draining, openclawHealth, openclawVersion, auth];
 
 /** Whether a node may claim: its gates, and whether it stops or somebody has drained it. */
 export class Readiness {

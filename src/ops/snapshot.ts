@@ -1,3 +1,4 @@
+import type { Circuit } from '../domain/circuit.ts';
 import type { Node, NodeState } from '../domain/node.ts';
 import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
@@ -15,35 +16,55 @@ export interface Snapshot {
   readonly redis: { readonly ok: boolean; readonly latencyMs: number };
   readonly nodes: Readonly<Record<Exclude<NodeState, 'stopped'>, number>>;
   readonly pools: Readonly<Record<string, PoolCounts>>;
+  /** Providers in trouble, whose tasks are held back. */
+  readonly circuits: readonly Circuit[];
   readonly problems: readonly Problem[];
 }
 
 /** Reads the state of the whole mesh. */
 export async function takeSnapshot(mesh: {
-  name: string;
+  config: { mesh: string };
   reader: TaskReader;
   registry: NodeRegistry;
+  circuits(): Promise<Circuit[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
   const askedAt = performance.now();
   const pools = await mesh.reader.pools();
   const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
-  const [nodes, counts] = await Promise.all([mesh.registry.list(), mesh.reader.counts(pools)]);
+  const [nodes, counts, circuits] = await Promise.all([
+    mesh.registry.list(),
+    mesh.reader.counts(pools),
+    mesh.circuits(),
+  ]);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
   return {
     nodes,
     snapshot: {
-      mesh: mesh.name,
+      mesh: mesh.config.mesh,
       redis: { ok: true, latencyMs },
       nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
       pools: Object.fromEntries(counts),
-      problems: findProblems(nodes, counts),
+      circuits: circuits.filter((circuit) => circuit.openedAt !== null),
+      problems: findProblems(nodes, counts, circuits),
     },
   };
 }
 
 /** What is wrong, worst first. */
-export function findProblems(nodes: readonly Node[], pools: ReadonlyMap<string, PoolCounts>): Problem[] {
+export function findProblems(
+  nodes: readonly Node[],
+  pools: ReadonlyMap<string, PoolCounts>,
+  circuits: readonly Circuit[],
+): Problem[] {
   const problems: Problem[] = [];
+  for (const { name, kind, message, openedAt } of circuits) {
+    if (openedAt === null) continue;
+    problems.push({
+      severity: 'error',
+      what: `tasks of ${name === 'default' ? 'the default model' : name} are held back since ${openedAt}: ${kind}: ${message}`,
+      fix: 'nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits',
+    });
+  }
   const up = nodes.filter((node) => node.state === 'up');
   for (const [pool, counts] of pools) {
     if (counts.waiting > 0 && !up.some((node) => pool in node.pools)) {

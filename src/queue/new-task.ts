@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { TASK_ID } from '../domain/ids.ts';
 import { nearest, OPENCLAW_NAME, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
+import { wantedResults } from '../domain/placeholders.ts';
 import { MAX_MESSAGE_BYTES, MAX_PRIORITY, type NewTask } from '../domain/task.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
@@ -38,6 +40,9 @@ const taskInput = z.strictObject({
   delay: duration(0).optional(),
   attempts: wholeNumber(1, 100).optional(),
   timeout: duration(1_000).optional(),
+  idleTimeout: duration(1_000).optional(),
+  backoff: duration(0).optional(),
+  after: z.array(z.string().regex(TASK_ID, 'expected a task id')).max(100, 'expected at most 100 tasks').optional(),
   key: z
     .string()
     .regex(/^[^\s\p{Cc}]{1,256}$/u, 'expected an idempotency key: up to 256 characters without spaces')
@@ -53,8 +58,22 @@ export type TaskInput = z.input<typeof taskInput>;
 export function parseNewTask(input: unknown, defaults: { attempts: number }): NewTask | { problems: string[] } {
   const parsed = taskInput.safeParse(input);
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(describe) };
-  const { delay, timeout, attempts, ...rest } = parsed.data;
-  return { ...rest, delayMs: delay ?? 0, attempts: attempts ?? defaults.attempts, timeoutMs: timeout };
+  const { delay, timeout, idleTimeout, backoff, attempts, after, ...rest } = parsed.data;
+  // What a message quotes has to be there first.
+  const before = [...new Set([...(after ?? []), ...wantedResults(rest.message)])];
+  const unknown = before.filter((id) => !TASK_ID.test(id));
+  if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
+  if (before.length > 0 && delay) return { problems: ['delay: does not go together with after'] };
+  return {
+    ...rest,
+    delayMs: delay ?? 0,
+    attempts: attempts ?? defaults.attempts,
+    timeoutMs: timeout,
+    idleTimeoutMs: idleTimeout,
+    backoffMs: backoff,
+    // Where they are is found when the task is queued.
+    after: before.length > 0 ? before.map((id) => ({ id, pool: '' })) : undefined,
+  };
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {

@@ -21,7 +21,7 @@ export interface RequeueOptions {
 /** The Redis keys that putting a task of this pool back takes, in the order of the scripts. */
 export function requeueKeys(keys: MeshKeys, pool: string): string[] {
   const bull = ['active', 'wait', 'prioritized', 'marker', 'meta', 'events'].map((what) => keys.pool(pool, what));
-  return [...bull, keys.handovers, keys.pool(pool, 'failed')];
+  return [...bull, keys.handovers, ...['failed', 'cancelled', 'pc'].map((what) => keys.pool(pool, what))];
 }
 
 /**

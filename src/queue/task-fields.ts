@@ -18,6 +18,9 @@ export const storedSpec = z.object({
   tags: z.record(z.string(), z.string()).default({}),
   probe: z.boolean().optional(),
   timeoutMs: z.number().optional(),
+  idleTimeoutMs: z.number().optional(),
+  backoffMs: z.number().optional(),
+  after: z.array(z.object({ id: z.string(), pool: z.string() })).optional(),
   attempts: z.number(),
 });
 export type StoredSpec = z.infer<typeof storedSpec>;
@@ -29,7 +32,7 @@ const endedBy = { by: z.string().optional() };
 export const storedResult = z.object({
   ...endedBy,
   text: z.string(),
-  usage: z.object({ input: z.number(), output: z.number(), total: z.number() }).nullable(),
+  usage: z.object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() }).nullable(),
   model: z.string().nullable(),
   runId: z.string().nullable(),
   durationMs: z.number(),
@@ -46,7 +49,7 @@ export const storedError = z.object({
 /** One line of field `cm:history`: runs that did not end the task, and why. */
 export const storedHistoryLine = z.object({
   at: z.number(),
-  event: z.enum(['claimed', 'handover', 'retry']),
+  event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled']),
   node: z.string().optional(),
   attempt: z.number(),
   reason: z.string().optional(),

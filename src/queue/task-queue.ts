@@ -1,8 +1,8 @@
 import type { Claim } from '../domain/claim.ts';
-import type { Outcome, TaskProgress } from '../domain/task.ts';
+import type { Outcome, TaskProgress, TaskSpec } from '../domain/task.ts';
 
-/** What became of a report: the task has ended, or waits for another attempt. */
-export type Settlement = 'completed' | 'failed' | 'retry';
+/** What became of a report: the task has ended, waits for another attempt, or is held back until its provider recovers. */
+export type Settlement = 'completed' | 'failed' | 'cancelled' | 'retry' | 'held';
 
 /**
  * The queue as a node's daemon sees it: one pool, in domain verbs. BullMQ stands behind it (`bullmq/pool-consumer.ts`).
@@ -21,6 +21,13 @@ export interface PoolQueue {
   interrupt(): Promise<void>;
   /** Reports how the run ended; with `fetchNext` a completed task's slot gets the next claim in the same round trip. */
   report(claim: Claim, outcome: Outcome, fetchNext: boolean): Promise<{ settled: Settlement; next: Claim | undefined }>;
+  /**
+   * The task's message with `{{result:<id>}}` replaced by what that task answered. @throws Error where there is no such
+   * answer (any more).
+   */
+  fillIn(spec: TaskSpec): Promise<string>;
+  /** Gives the task to another node, since the provider refuses this one's login; that uses up no attempt. */
+  passOn(claim: Claim, reason: string): Promise<void>;
   /** Gives the task back to the head of its pool; false where the claim was no longer ours. */
   handBack(claim: Claim, reason: string): Promise<boolean>;
   /** Adds lines to the task's log and stores its latest progress. */

@@ -11,6 +11,7 @@ export interface PoolCounts {
   readonly delayed: number;
   readonly failed: number;
   readonly completed: number;
+  readonly cancelled: number;
   readonly paused: boolean;
 }
 
@@ -30,6 +31,7 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
   { state: 'delayed', type: 'zset' },
   { state: 'completed', type: 'zset' },
   { state: 'failed', type: 'zset' },
+  { state: 'cancelled', type: 'zset' },
 ];
 
 /** Ids read per state and round trip while looking for tasks that match a filter. */
@@ -78,6 +80,7 @@ export class TaskReader {
   }
 
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
+    const held = await this.#heldCounts();
     const replies = await this.#all(
       pools.flatMap((pool) => [
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
@@ -87,12 +90,27 @@ export class TaskReader {
     const width = STATE_KEYS.length + 1;
     return new Map(
       pools.map((pool, index) => {
-        const [active, wait, prioritized, delayed, completed, failed, paused] = replies
-          .slice(index * width, (index + 1) * width)
-          .map(Number) as [number, number, number, number, number, number, number];
-        return [pool, { waiting: wait + prioritized, active, delayed, completed, failed, paused: paused === 1 }];
+        const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
+        const [active = 0, wait = 0, prioritized = 0, delayed = 0, completed = 0, failed = 0, cancelled = 0] = numbers;
+        const heldBack = held.get(pool) ?? 0;
+        const waiting = wait + prioritized + heldBack;
+        const paused = numbers.at(-1) === 1;
+        return [
+          pool,
+          { waiting, active, delayed: Math.max(0, delayed - heldBack), completed, failed, cancelled, paused },
+        ];
       }),
     );
+  }
+
+  /** Tasks that are held back, by pool. */
+  async #heldCounts(): Promise<Map<string, number>> {
+    const held = new Map<string, number>();
+    for (const member of await this.#redis.smembers(this.#keys.held)) {
+      const [pool = '', why = ''] = member.split(' ');
+      held.set(pool, (held.get(pool) ?? 0) + (await this.#redis.zcard(this.#keys.heldTasks(pool, why))));
+    }
+    return held;
   }
 
   async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {
@@ -143,9 +161,9 @@ export class TaskReader {
   }
 }
 
+/** Those that are held back stand among the delayed ones. */
 function bullStatesOf(state: TaskState): BullState[] {
-  if (state === 'waiting') return ['wait', 'prioritized'];
-  return [state === 'cancelled' ? 'failed' : state];
+  return state === 'waiting' ? ['wait', 'prioritized', 'delayed'] : [state];
 }
 
 function hashOf(row: readonly (string | null)[]): TaskHash | undefined {

@@ -1,5 +1,14 @@
 import type { HistoryEntry, Task, TaskState } from '../domain/task.ts';
-import { readField, storedError, storedHistoryLine, storedProgress, storedResult, storedSpec } from './task-fields.ts';
+import { AFTER } from './held-tasks.ts';
+import {
+  readField,
+  type StoredSpec,
+  storedError,
+  storedHistoryLine,
+  storedProgress,
+  storedResult,
+  storedSpec,
+} from './task-fields.ts';
 
 /** A task's hash as Redis has it. */
 export type TaskHash = Readonly<Record<string, string>>;
@@ -18,10 +27,12 @@ export const LISTED_FIELDS = [
   'cm:error',
   'cm:history',
   'cm:handovers',
+  'cm:held',
+  'cm:max',
 ] as const;
 
 /** Where BullMQ keeps the task. */
-export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'completed' | 'failed';
+export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled';
 
 /**
  * The task as people and programs see it, from its hash.
@@ -32,7 +43,8 @@ export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'complet
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
   const error = readField(storedError, hash['cm:error']) ?? null;
-  const state = taskState(bullState, error?.kind === 'cancelled');
+  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? (isAfter(spec, hash) ? AFTER : null)) : null;
+  const state = heldBy === null ? taskState(bullState) : 'waiting';
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
   return {
@@ -46,7 +58,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     thinking: spec?.thinking ?? null,
     priority: numberOf(hash.priority) ?? 0,
     node: history.findLast((entry) => entry.event === 'claimed')?.node ?? null,
-    attempts: { made: numberOf(hash.atm) ?? 0, max: spec?.attempts ?? 1 },
+    attempts: { made: numberOf(hash.atm) ?? 0, max: numberOf(hash['cm:max']) ?? spec?.attempts ?? 1 },
     handovers: numberOf(hash['cm:handovers']) ?? 0,
     key: spec?.key ?? null,
     tags: spec?.tags ?? {},
@@ -55,6 +67,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     startedAt: history.findLast((entry) => entry.event === 'claimed')?.at ?? null,
     finishedAt: isoOrNull(hash.finishedOn),
     delayedUntil: state === 'delayed' && delay ? isoTime(delayStart(hash, history) + delay) : null,
+    heldBy,
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
     error,
@@ -62,9 +75,13 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
   };
 }
 
-function taskState(bullState: BullState, cancelled: boolean): TaskState {
+/** Enqueued to come after others, and not looked at yet. */
+function isAfter(spec: StoredSpec | undefined, hash: TaskHash): boolean {
+  return (spec?.after ?? []).length > 0 && numberOf(hash.delay) !== 0;
+}
+
+function taskState(bullState: BullState): TaskState {
   if (bullState === 'wait' || bullState === 'prioritized') return 'waiting';
-  if (bullState === 'failed' && cancelled) return 'cancelled';
   return bullState;
 }
 

@@ -133,3 +133,12 @@ export function describeTarget(target: RedisTarget): string {
     return 'redis.url';
   }
 }
+
+/** Whether Redis, or the way to it, is to blame for this error. */
+export function isRedisError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (
+    /ReplyError|MaxRetriesPerRequestError/.test(error.name) ||
+    /Connection is closed|Command timed out/.test(error.message)
+  );
+}

@@ -1,3 +1,5 @@
+import type { Config } from '../config/schema.ts';
+
 /**
  * Names of all Redis keys of a mesh. Everything stands under one hash tag, so that scripts over several keys work on
  * Redis Cluster: `{<prefix>:<mesh>}`.
@@ -5,6 +7,11 @@
  * Tasks live in BullMQ's keys, `{…}:<pool>:<what>`. Ours begin with `{…}/`, outside what BullMQ scans for orphans.
  */
 export class MeshKeys {
+  /** The keys of the mesh that this config describes. */
+  static of(config: Pick<Config, 'mesh' | 'redis'>): MeshKeys {
+    return new MeshKeys({ prefix: config.redis?.prefix ?? 'clawmesh', mesh: config.mesh });
+  }
+
   /** BullMQ's `prefix` option. */
   readonly bullPrefix: string;
 
@@ -67,9 +74,49 @@ export class MeshKeys {
     return `${this.bullPrefix}/handovers`;
   }
 
-  /** String: the task that was enqueued with this idempotency key, as `<pool> <task id>`. */
+  /** Set: what is held back, as `<pool> <why>`; why is `after` or `circuit:<circuit>`. */
+  get held(): string {
+    return `${this.bullPrefix}/held`;
+  }
+
+  /** Sorted set: the tasks of a pool that are held back for one reason, by when (ms). */
+  heldTasks(pool: string, why: string): string {
+    return `${this.bullPrefix}/held:${pool} ${why}`;
+  }
+
+  /** Hash: circuit → its state (JSON). One that is not there is closed. */
+  get circuits(): string {
+    return `${this.bullPrefix}/circuits`;
+  }
+
+  /** Number that grows whenever a circuit appears, opens or closes. */
+  get circuitsVersion(): string {
+    return `${this.bullPrefix}/circuits:version`;
+  }
+
+  /** Hash: `<day>|<agent>|<model>|<what>` → sum; days since 1970. */
+  get usage(): string {
+    return `${this.bullPrefix}/usage`;
+  }
+
+  /** Hash: name of a schedule → what it is (JSON). */
+  get schedules(): string {
+    return `${this.bullPrefix}/schedules`;
+  }
+
+  /** Stream: what happened in the mesh. */
+  get events(): string {
+    return `${this.bullPrefix}/events`;
+  }
+
+  /** Begin of the names of idempotency keys. */
+  get idempotencyPrefix(): string {
+    return `${this.bullPrefix}/key:`;
+  }
+
+  /** String: the task that was enqueued with this idempotency key, as `<pool> <task id>`; `ended` follows where it's gone. */
   idempotency(key: string): string {
-    return `${this.bullPrefix}/key:${key}`;
+    return `${this.idempotencyPrefix}${key}`;
   }
 
   /** One of BullMQ's keys of a pool, e.g. `wait`, `active`, `meta`. */

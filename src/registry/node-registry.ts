@@ -31,7 +31,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
 
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
 const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])]);
-const sweepReply = z.tuple([z.number(), z.number(), z.number()], z.union([z.string(), z.number()]));
+const sweepReply = z.tuple([z.number(), z.number(), z.number(), z.number()], z.union([z.string(), z.number()]));
 
 /** Why a node was declared dead. */
 export type DeathReason = 'crash' | 'heartbeat' | 'evicted';
@@ -107,25 +107,27 @@ export class NodeRegistry {
 
   /**
    * Declares dead what is dead; see `sweep-nodes.lua`. `nodes`: those with a lease; `unsettled`: deaths to be
-   * dealt with; `dueMs`: when the grace of somebody who is gone will be over, 0 if nobody is. Wakes a node for each of
+   * dealt with; `dueMs`: when the grace of somebody who is gone will be over, 0 if nobody is; `held`:
+   * whether tasks are held back (not 0). Wakes a node for each of
    * `pools` that has work.
    */
   async sweep(
     options: SweepOptions,
     pools: readonly string[],
-  ): Promise<{ nodes: number; unsettled: number; dueMs: number; deaths: Death[] }> {
+  ): Promise<{ nodes: number; unsettled: number; dueMs: number; held: number; deaths: Death[] }> {
     const reply = await scripts.sweepNodes.run(
       this.#redis,
       [
         ...this.#memberKeys(),
         this.#keys.sweep,
+        this.#keys.held,
         ...pools.flatMap((pool) =>
           ['wait', 'prioritized', 'meta', 'marker'].map((what) => this.#keys.pool(pool, what)),
         ),
       ],
       [options.intervalMs, options.stallMs, options.leaseMs, options.graceMs, this.#keys.presenceChannels],
     );
-    const [nodes, unsettled, dueMs, ...dead] = sweepReply.parse(reply);
+    const [nodes, unsettled, dueMs, held, ...dead] = sweepReply.parse(reply);
     const deaths: Death[] = [];
     for (let i = 0; i + 3 < dead.length; i += 4) {
       const [nodeId, incarnation, reason, silentMs] = dead.slice(i, i + 4);
@@ -136,7 +138,7 @@ export class NodeRegistry {
         silentMs: Number(silentMs),
       });
     }
-    return { nodes, unsettled, dueMs, deaths };
+    return { nodes, unsettled, dueMs, held, deaths };
   }
 
   /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
@@ -172,6 +174,11 @@ export class NodeRegistry {
     if (wish !== 'resume') await this.#redis.hset(this.#keys.control, nodeId, wish);
     else await this.#redis.hdel(this.#keys.control, nodeId);
     await this.#nudge(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
+  }
+
+  /** Tells a node to stop the run of a task that has been cancelled. */
+  async tellCancelled(owner: Incarnation, taskId: string): Promise<void> {
+    await this.#redis.publish(this.presenceChannel(owner), `cancel ${taskId}`);
   }
 
   /** The channel on which this life of a node shows that it's there, and is told to look at once. */

@@ -3,18 +3,18 @@ import type { Redis } from 'ioredis';
 /**
  * A node's presence: a subscription to a channel of its own name and incarnation. Redis drops it the moment the daemon's
  * connection closes, so a crash is seen within milliseconds by whoever counts the channel's subscribers. A message on the
- * channel asks the node to look at once what is wanted of it.
+ * channel asks the node to look at once what is wanted of it, or to stop the run of a task (`cancel <task id>`).
  */
 export class Presence {
   readonly #subscriber: Redis;
-  readonly #onNudge: () => void;
+  readonly #onNudge: (message: string) => void;
   #channel: string | undefined;
 
-  constructor(subscriber: Redis, onNudge: () => void) {
+  constructor(subscriber: Redis, onNudge: (message: string) => void) {
     this.#subscriber = subscriber;
     this.#onNudge = onNudge;
-    subscriber.on('message', (channel) => {
-      if (channel === this.#channel) this.#onNudge();
+    subscriber.on('message', (channel, message) => {
+      if (channel === this.#channel) this.#onNudge(message);
     });
   }
 

@@ -77,12 +77,13 @@ export function gatewayOutcome(reply: unknown, runId: string, durationMs: number
   };
 }
 
-/** What a gateway event means to somebody who watches the task; undefined for the many that mean nothing. */
+/** What a gateway event means to somebody who watches the task; nothing for many of them. */
 export function describeEvent({ stream, data }: AgentEvent): RunEvent[] {
   const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
   if (stream === 'usage' && typeof data.outputTokens === 'number') {
     return [{ type: 'progress', note: 'answering', tokens: data.outputTokens }];
   }
+  if (stream === 'assistant' && text('delta')) return [{ type: 'text', delta: text('delta') ?? '' }];
   if (stream === 'tool') {
     const name = text('name') ?? text('toolName') ?? 'tool';
     const phase = text('phase') ?? 'start';

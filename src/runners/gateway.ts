@@ -48,7 +48,9 @@ export class GatewayRunner implements Runner {
     const sessionKey = request.spec.session ?? `${SESSION_PREFIX}${runId}`;
     this.#held.add(sessionKey);
     const unlisten = this.#connection.listen(runId, (event) => {
-      for (const described of describeEvent(event)) onEvent(described);
+      const described = describeEvent(event);
+      for (const told of described) onEvent(told);
+      if (described.length === 0) onEvent({ type: 'alive' });
     });
     const aborted = new Promise<Outcome>((resolve) => {
       const stop = () => void this.#abort(sessionKey, runId).finally(() => resolve(stopped()));

@@ -6,6 +6,8 @@ export interface RunRequest {
   readonly taskId: string;
   readonly attempt: number;
   readonly handovers: number;
+  /** Runs that counted neither as attempts nor as handovers. */
+  readonly holds: number;
   readonly nodeId: string;
   readonly spec: TaskSpec;
   /** The attempt's deadline, ms from now. The caller enforces it through the signal; it's passed on to OpenClaw. */
@@ -20,6 +22,10 @@ export interface RunRequest {
 /** Something a run reports while it goes on. */
 export type RunEvent =
   | { readonly type: 'log'; readonly text: string }
+  /** The agent goes on with what it says. */
+  | { readonly type: 'text'; readonly delta: string }
+  /** Nothing worth telling, but the run lives. */
+  | { readonly type: 'alive' }
   /** The run is out of the daemon's hands and would outlive it; `to` is what it takes to find it again. */
   | { readonly type: 'submitted'; readonly to: string }
   /** `tokens`: used so far, where known. */
@@ -51,7 +57,9 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Stable name of a run: the same task and attempt always get it, whoever runs them, however often they are submitted. */
+/** Name of a run, another one for each time the task is begun, and always the same however often that is submitted. */
 export function runKey(request: RunRequest): string {
-  return `clawmesh-${request.taskId}-${request.attempt}${request.handovers > 0 ? `-h${request.handovers}` : ''}`;
+  const { taskId, attempt, handovers, holds } = request;
+  const again = `${handovers > 0 ? `-h${handovers}` : ''}${holds > 0 ? `-w${holds}` : ''}`;
+  return `clawmesh-${taskId.replaceAll(':', '-')}-${attempt}${again}`;
 }

@@ -150,6 +150,7 @@ describe.skipIf(!existsSync(openclawEntry))('with the real OpenClaw', () => {
         taskId: id,
         attempt: 1,
         handovers: 0,
+        holds: 0,
         nodeId: 'mac-4',
         spec: { message, tags: {} },
         timeoutMs: 60_000,

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
-import type { Outcome } from '../../src/domain/task.ts';
+import type { Outcome, TaskSpec } from '../../src/domain/task.ts';
 import { AttemptRun } from '../../src/node/attempt-run.ts';
 import { Journal } from '../../src/node/journal.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
@@ -35,6 +35,10 @@ class ScriptedQueue implements Partial<PoolQueue> {
   }
 
   async log() {}
+
+  async fillIn(spec: TaskSpec) {
+    return spec.message;
+  }
 }
 
 describe('an attempt', () => {
@@ -55,6 +59,8 @@ describe('an attempt', () => {
       attempt: 1,
       maxAttempts: 3,
       handovers: 0,
+      holds: 0,
+      refusedOn: null,
       claimedAt: 0,
     };
     return new AttemptRun({
@@ -63,6 +69,9 @@ describe('an attempt', () => {
       runner: new SimulateRunner(),
       nodeId: 'n',
       defaultTimeoutMs: 60_000,
+      defaultIdleTimeoutMs: 60_000,
+      mask: (text) => text,
+      onLoginRefused: async () => false,
       visibilityTimeoutMs: 60_000,
       log: pino({ level: 'silent' }),
       journal,
@@ -135,6 +144,8 @@ describe('an attempt', () => {
       attempt: 2,
       maxAttempts: 3,
       handovers: 1,
+      holds: 0,
+      refusedOn: null,
       claimedAt: 0,
     };
     const outcome: Outcome = {

@@ -90,6 +90,7 @@ describe('gates', () => {
   const facts = {
     openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },
     openclawTrouble: null,
+    loginTrouble: undefined,
     versionMismatch: 'close',
     draining: undefined,
   } as const;

@@ -181,13 +181,27 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     expect((await mesh.reader.counts(['default'])).get('default')?.waiting).toBe(1);
   });
 
-  it('remembers the idempotency key for as long as the ended task is kept', async () => {
+  it('remembers the idempotency key for as long as the ended task is kept, and no longer', async () => {
     const first = await enqueueOne({ key: 'k' });
-    expect(await mesh.redis.pttl(mesh.keys.idempotency('k'))).toBe(-1);
-    const node = await mesh.node('mac-1', { completedMs: 60_000 });
+    const node = await mesh.node('mac-1', { completedMs: 1 });
     await node.report(await claimNext(node), success, false);
     expect(await enqueueOne({ key: 'k' })).toEqual({ ...first, duplicate: true });
-    expect(await mesh.redis.pttl(mesh.keys.idempotency('k'))).toBeGreaterThan(50_000);
+    await expect.poll(() => node.removeExpired()).toBe(1);
+    expect(await enqueueOne({ key: 'k' })).toMatchObject({ duplicate: false });
+  });
+
+  it('keeps no more ended tasks than it may, the newest, and still remembers the key of the others', async () => {
+    const node = await mesh.node('mac-1', { keepCount: 2 });
+    const ids: string[] = [];
+    for (const key of ['a', 'b', 'c']) {
+      ids.push((await enqueueOne({ key })).id);
+      await node.report(await claimNext(node), success, false);
+    }
+    expect(await node.removeExpired()).toBe(1);
+    expect((await mesh.reader.list({ limit: 10 })).map((task) => task.id)).toEqual([ids[2], ids[1]]);
+    expect(await enqueueOne({ key: 'a' })).toMatchObject({ id: ids[0], duplicate: true });
+    expect(await mesh.reader.get(ids[0] as string)).toBeUndefined();
+    expect((await mesh.reader.counts(['default'])).get('default')?.waiting).toBe(0);
   });
 
   it('starts a delayed task when it is due', async () => {

@@ -44,13 +44,6 @@ describe('a task’s view', () => {
     });
     expect(retried.delayedUntil).toBe(new Date(9_500).toISOString());
   });
-
-  it('is cancelled where it failed for that reason', () => {
-    const error = JSON.stringify({ kind: 'cancelled', message: 'by hand', retryable: false });
-    expect(taskView('id', 'p', 'failed', { data, timestamp: '1', finishedOn: '2', 'cm:error': error }).state).toBe(
-      'cancelled',
-    );
-  });
 });
 
 describe('backoff', () => {

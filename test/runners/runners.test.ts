@@ -15,6 +15,7 @@ const request = (message: string, fields: Partial<RunRequest> = {}): RunRequest 
   taskId: 't1',
   attempt: 2,
   handovers: 1,
+  holds: 0,
   nodeId: 'mac-1',
   spec: { message, tags: {} },
   timeoutMs: 60_000,

@@ -74,10 +74,11 @@ echo '{"ok":true,"final":"done"}'
 /** What is wrong with these tasks, seen from ledger and history: the promises of DESIGN.md that can be read off them. */
 export function brokenPromises(tasks: readonly Task[], ledger: Ledger): string[] {
   const broken: string[] = [];
+  const startsOf = Map.groupBy(ledger.starts(), (line) => line.taskId);
   for (const task of tasks) {
     const events = task.history.map((entry) => entry.event);
     const count = (event: string) => events.filter((candidate) => candidate === event).length;
-    const starts = ledger.starts(task.id).length;
+    const starts = startsOf.get(task.id)?.length ?? 0;
     // A claim whose node died before the run began is on record, but never started.
     const claims = count('claimed');
     if (claims !== 1 + count('handover') + count('retry'))

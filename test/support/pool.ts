@@ -2,8 +2,11 @@ import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { NewTask, Outcome } from '../../src/domain/task.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
+import { Schedules } from '../../src/queue/bullmq/schedules.ts';
 import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
+import { Circuits } from '../../src/queue/circuits.ts';
 import { requeueVoidClaims } from '../../src/queue/requeue.ts';
+import { TaskControl } from '../../src/queue/task-control.ts';
 import { TaskReader } from '../../src/queue/task-reader.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../../src/redis/connection.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
@@ -18,6 +21,7 @@ export async function openTestMesh(url: string, mesh: string) {
   const keys = new MeshKeys({ prefix: 'clawmesh', mesh });
   const registry = new NodeRegistry(redis, keys);
   const producer = new TaskProducer(redis, keys);
+  const schedules = new Schedules(redis, keys);
   const consumers: PoolConsumer[] = [];
   return {
     redis,
@@ -25,6 +29,8 @@ export async function openTestMesh(url: string, mesh: string) {
     registry,
     producer,
     reader: new TaskReader(redis, keys),
+    schedules,
+    control: new TaskControl(redis, keys),
     target,
     /** Puts back every void claim; answers ids. */
     putBack: async (options: { maxHandovers?: number } = {}) =>
@@ -32,7 +38,10 @@ export async function openTestMesh(url: string, mesh: string) {
         ({ taskId }) => taskId,
       ),
     /** A new incarnation of the node, ready to claim from the pool. */
-    async node(nodeId: string, options: { pool?: string; visibilityTimeoutMs?: number; completedMs?: number } = {}) {
+    async node(
+      nodeId: string,
+      options: { pool?: string; visibilityTimeoutMs?: number; completedMs?: number; keepCount?: number } = {},
+    ) {
       const pool = options.pool ?? 'default';
       const { incarnation } = await registry.register(nodeId, [pool], 15_000);
       const blocking = connectRedis(target, 'blocking', 'test:wait');
@@ -44,8 +53,14 @@ export async function openTestMesh(url: string, mesh: string) {
         redis,
         blocking,
         visibilityTimeoutMs: options.visibilityTimeoutMs ?? 600_000,
-        retention: { completedMs: options.completedMs ?? 600_000, failedMs: 600_000 },
+        retention: {
+          completedMs: options.completedMs ?? 600_000,
+          failedMs: 600_000,
+          count: options.keepCount ?? 1_000,
+        },
         backoff: { delay: 50, max: 200, jitter: 0 },
+        schedules,
+        circuits: new Circuits(redis, keys, { failures: 3, minProbe: 100, maxProbe: 1_000 }),
         clockOffset: () => 0,
       });
       consumers.push(consumer);
@@ -53,6 +68,7 @@ export async function openTestMesh(url: string, mesh: string) {
     },
     async close(): Promise<void> {
       await producer.close();
+      await schedules.close();
       for (const consumer of consumers) await consumer.close();
       redis.disconnect();
     },

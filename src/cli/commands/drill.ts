@@ -1,10 +1,11 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
 import { leaseMs } from '../../config/lease.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
-import { type Mesh, outputOf, withMesh } from '../context.ts';
+import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 import type { Output } from '../output.ts';
@@ -40,8 +41,8 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
       {
         kind: options.kill,
         nodeId: options.node,
-        crashGraceMs: mesh.loaded.config.health.crashGrace,
-        leaseMs: leaseMs(mesh.loaded.config),
+        crashGraceMs: mesh.config.health.crashGrace,
+        leaseMs: leaseMs(mesh.config),
         onStep: (text) => out.note(text),
       },
     );

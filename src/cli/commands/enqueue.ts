@@ -1,51 +1,35 @@
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
-import { MAX_PRIORITY, type NewTask, type Task } from '../../domain/task.ts';
+import type { NewTask, Task } from '../../domain/task.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
-import type { TaskInput } from '../../queue/new-task.ts';
-import { type Mesh, outputOf, withMesh } from '../context.ts';
+import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { numberOption, tagOption } from '../options.ts';
 import type { Output } from '../output.ts';
+import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
 
-interface EnqueueOptions {
+interface EnqueueOptions extends TaskOptions {
   messageFile?: string;
   from?: string;
-  agent?: string;
-  session?: string;
-  model?: string;
-  thinking?: string;
-  pool?: string;
-  priority?: number;
   delay?: string;
-  attempts?: number;
-  timeout?: string;
+  after?: string[];
   key?: string;
-  tag?: Record<string, string>;
   wait?: boolean;
 }
 
 export function enqueueCommand(): Command {
-  return new Command('enqueue')
+  const command = new Command('enqueue')
     .description('queue one task and print its id, or many with --from')
     .argument('[message]', 'what the agent shall do')
     .option('--message-file <file>', 'read the message from a file, - for standard input')
-    .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first')
-    .option('--agent <id>', 'OpenClaw agent to run')
-    .option('--session <key>', 'OpenClaw session to go on with (default: a fresh one)')
-    .option('--model <model>', 'model to use, e.g. provider/model')
-    .option('--thinking <level>', 'thinking level')
-    .option('--pool <pool>', 'pool to queue in (default: default)')
-    .option(
-      '--priority <n>',
-      'as in BullMQ: tasks without one (0) come first, then 1 before 2, …',
-      numberOption(0, MAX_PRIORITY),
-    )
+    .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first');
+  return addTaskOptions(command)
     .option('--delay <duration>', 'not before this has passed')
-    .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))
-    .option('--timeout <duration>', 'deadline of one attempt')
+    .option(
+      '--after <id...>',
+      'run once these have completed; {{result:<id>}} in the message becomes what that task answered',
+    )
     .option('--key <key>', 'idempotency key: the same key again gives the first task')
-    .option('--tag <name=value>', 'label for task list, repeatable', tagOption)
     .option('--wait', 'wait for the end and print the answer; exit 1 if the task failed')
     .addHelpText(
       'after',
@@ -74,9 +58,7 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   const { config } = await loadedConfig(command);
   const tasks = await readTasks(message, options, { attempts: config.queue.attempts });
   await withMesh(command, async (mesh) => {
-    const producer = await mesh.producer();
-    const progress = progressBar(tasks.length);
-    const enqueued = await producer.enqueue(tasks, progress);
+    const enqueued = await mesh.enqueueParsed(tasks, progressBar(tasks.length));
     if (options.wait) await waitAndPrint(mesh, out, enqueued);
     else printEnqueued(out, enqueued);
   });
@@ -93,14 +75,10 @@ async function readTasks(
   }
   const text = options.messageFile === undefined ? message : await readSource(options.messageFile);
   const { parseNewTask } = await import('../../queue/new-task.ts');
-  const task = parseNewTask(taskInput(text ?? '', options), defaults);
+  const { messageFile: _file, from: _from, wait: _wait, ...fields } = options;
+  const task = parseNewTask(taskInput(text ?? '', fields), defaults);
   if ('problems' in task) throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was queued' });
   return [task];
-}
-
-function taskInput(message: string, options: EnqueueOptions): TaskInput {
-  const { messageFile: _file, from: _from, wait: _wait, tag, ...fields } = options;
-  return { message, tags: tag ?? {}, ...fields };
 }
 
 /** A bar on stderr, for people who queue a lot. */
@@ -124,10 +102,10 @@ function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
 }
 
 async function waitAndPrint(mesh: Mesh, out: Output, enqueued: readonly Enqueued[]): Promise<void> {
-  const { waitForTasks } = await import('../wait.ts');
+  const { waitVisibly } = await import('../wait.ts');
   for (const { id, pool } of enqueued.slice(0, 10)) out.note(out.style('dim', `queued ${id} in pool ${pool}`));
   const ids = [...new Set(enqueued.map(({ id }) => id))];
-  const tasks = await waitForTasks({ reader: mesh.reader, ids, live: !out.json });
+  const tasks = await waitVisibly(mesh, ids, { live: !out.json });
   if (out.json) {
     const byId = new Map(tasks.map((task) => [task.id, task]));
     out.document({ tasks: enqueued.map((entry) => ({ ...entry, ...waited(byId.get(entry.id)) })) });

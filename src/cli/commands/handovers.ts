@@ -31,12 +31,12 @@ export function handoversCommand(): Command {
 async function handovers(options: HandoverOptions, command: Command): Promise<void> {
   const out = outputOf(command);
   const filter = { taskId: options.task, nodeId: options.node, sinceMs: options.since, limit: options.limit };
-  await withMesh(command, async ({ handovers: log }) => {
-    const list = await log.list(filter);
+  await withMesh(command, async (mesh) => {
+    const list = await mesh.handovers(filter);
     if (options.follow) {
       const print = (handover: Handover) => out.line(out.json ? JSON.stringify(handover) : row(handover).join('  '));
       const printed = new Set<string>();
-      for (let fresh = list; ; fresh = await log.list(filter)) {
+      for (let fresh = list; ; fresh = await mesh.handovers(filter)) {
         // A handover is told once it's complete; until then the next look may know more.
         const complete = fresh.filter((entry) => entry.to !== null && !printed.has(entry.at + entry.taskId));
         for (const entry of complete.reverse()) {

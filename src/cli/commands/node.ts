@@ -4,7 +4,7 @@ import { nearest } from '../../domain/names.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
 import type { NodeRegistry } from '../../registry/node-registry.ts';
-import { loadedConfig, outputOf, redisTarget, withMesh } from '../context.ts';
+import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 import { type Output, styledState } from '../output.ts';
@@ -55,10 +55,11 @@ export function nodeCommand(): Command {
 }
 
 async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command): Promise<void> {
-  const [{ nodeIdentity }, { createLogger }, { Daemon }] = await Promise.all([
+  const [{ nodeIdentity }, { createLogger }, { Daemon }, { redisTarget }] = await Promise.all([
     import('../../config/identity.ts'),
     import('../../log/logger.ts'),
     import('../../node/daemon.ts'),
+    import('../../redis/target.ts'),
   ]);
   const loaded = await loadedConfig(command);
   const nodeId = nodeIdentity(process.env);
@@ -67,7 +68,7 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
   const daemon = new Daemon({
     nodeId,
     loaded,
-    target: await redisTarget(loaded),
+    target: redisTarget(loaded.config, process.env),
     version: packageVersion(),
     log: createLogger({ level, format: options.logFormat ?? format }),
     env: process.env,
@@ -115,10 +116,10 @@ async function evict(id: string, _options: object, command: Command): Promise<vo
     import('../../queue/requeue.ts'),
     import('../../config/lease.ts'),
   ]);
-  await withMesh(command, async ({ registry, redis, keys, loaded }) => {
+  await withMesh(command, async ({ registry, redis, keys, config }) => {
     await existing(registry, id);
-    const { queue } = loaded.config;
-    await registry.evict(id, leaseMs(loaded.config));
+    const { queue } = config;
+    await registry.evict(id, leaseMs(config));
     const requeued = await requeueVoidClaims(redis, keys, {
       visibilityTimeoutMs: queue.visibilityTimeout,
       maxHandovers: queue.maxHandovers,

@@ -15,8 +15,8 @@ export function statusCommand(): Command {
 async function status(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   const { takeSnapshot } = await import('../../ops/snapshot.ts');
-  await withMesh(command, async ({ loaded, reader, registry }) => {
-    const { snapshot, nodes } = await takeSnapshot({ name: loaded.config.mesh, reader, registry });
+  await withMesh(command, async (mesh) => {
+    const { snapshot, nodes } = await takeSnapshot(mesh);
     if (out.json) return out.document(snapshot);
     const { up, gated, draining, dead } = snapshot.nodes;
     const counts = [`${up} up`, gated && `${gated} gated`, draining && `${draining} draining`, dead && `${dead} dead`];

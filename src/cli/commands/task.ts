@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { ClawmeshError } from '../../domain/errors.ts';
 import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
-import type { TaskReader } from '../../queue/task-reader.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption, numberOption, tagOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
+import { addSteeringCommands } from './task-steering.ts';
+import { printUsage } from './usage.ts';
 
 const FOLLOW_POLL_MS = 300;
 
 export function taskCommand(): Command {
-  const task = new Command('task').description('look at tasks');
+  const task = new Command('task').description('look at tasks, and steer them');
   task
     .command('list')
     .description('list tasks, newest first')
@@ -21,6 +21,7 @@ export function taskCommand(): Command {
     .option('--node <id>', 'only those this node has or had last')
     .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
     .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
+    .option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model')
     .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
     .action(list);
   task
@@ -43,6 +44,7 @@ export function taskCommand(): Command {
     .option('--timeout <duration>', 'give up after this long', durationOption)
     .addHelpText('after', example('clawmesh task wait 01kbv2m6s3v5w8q0r4t7y9z1x2 --timeout 10m'))
     .action(wait);
+  addSteeringCommands(task);
   return task;
 }
 
@@ -52,12 +54,14 @@ interface ListOptions {
   node?: string;
   tag?: Record<string, string>;
   limit: number;
+  usage?: boolean;
 }
 
 async function list(options: ListOptions, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ reader }) => {
-    const tasks = await reader.list({
+  await withMesh(command, async (mesh) => {
+    if (options.usage) return printUsage(out, await mesh.usage());
+    const tasks = await mesh.list({
       state: options.state,
       pool: options.pool,
       node: options.node,
@@ -83,8 +87,8 @@ async function list(options: ListOptions, command: Command): Promise<void> {
 
 async function show(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ reader }) => {
-    const task = await existing(reader, id);
+  await withMesh(command, async (mesh) => {
+    const task = await mesh.existing(id);
     if (out.json) out.document(task);
     else printTask(out, task);
   });
@@ -92,8 +96,9 @@ async function show(id: string, _options: object, command: Command): Promise<voi
 
 async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ reader }) => {
-    let task = await existing(reader, id);
+  await withMesh(command, async (mesh) => {
+    const { reader } = mesh;
+    let task = await mesh.existing(id);
     let printed = 0;
     const lines: string[] = [];
     for (;;) {
@@ -103,7 +108,7 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
       else for (const line of fresh) out.line(line);
       if (!options.follow || isEnded(task.state)) break;
       await sleep(FOLLOW_POLL_MS);
-      task = await existing(reader, id);
+      task = await mesh.existing(id);
     }
     if (out.json) out.document({ lines });
     else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
@@ -112,20 +117,14 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
 
 async function wait(ids: string[], options: { timeout?: number }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ reader }) => {
-    for (const id of ids) await existing(reader, id);
-    const { waitForTasks } = await import('../wait.ts');
-    const tasks = await waitForTasks({ reader, ids, timeoutMs: options.timeout, live: !out.json });
+  await withMesh(command, async (mesh) => {
+    for (const id of ids) await mesh.existing(id);
+    const { waitVisibly } = await import('../wait.ts');
+    const tasks = await waitVisibly(mesh, ids, { timeoutMs: options.timeout, live: !out.json });
     if (out.json) out.document({ tasks });
     else for (const task of tasks) out.line(`${task.id}  ${styledState(out, task.state)}${reasonOf(task)}`);
     if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
   });
-}
-
-async function existing(reader: TaskReader, id: string): Promise<Task> {
-  const task = await reader.get(id);
-  if (task) return task;
-  throw new ClawmeshError('not-found', `no task ${oneLine(id, 40)}`, { remedy: 'see clawmesh task list' });
 }
 
 function reasonOf(task: Task): string {
@@ -138,6 +137,7 @@ function printTask(out: Output, task: Task): void {
   };
   field('task', task.id);
   field('state', styledState(out, task.state) + (task.delayedUntil ? ` (until ${task.delayedUntil})` : ''));
+  field('held by', task.heldBy);
   field('pool', task.pool);
   field('node', task.node);
   field(

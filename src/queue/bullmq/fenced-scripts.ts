@@ -13,7 +13,7 @@ const FINISH_PATCHES: readonly { readonly from: string; readonly to: string }[] 
     // BullMQ locks the task it fetches after a completion with the token of the completed one. Every claim of ours has
     // a token of its own, so that a zombie's report can never pass for a later claim of the same task.
     from: "local token = opts['token']",
-    to: "local token = opts['token']; opts['token'] = ARGV[#ARGV - 4]",
+    to: "local token = opts['token']; opts['token'] = ARGV[#ARGV - 5]",
   },
   {
     // BullMQ copies the result into its event stream of 10,000 entries; results of 1 MiB would make that 10 GB.

@@ -2,10 +2,15 @@ import { RedisConnection, RedisQueueBackend, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
+import { circuitOf } from '../../domain/circuit.ts';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
+import { scripts } from '../../redis/scripts.ts';
+import type { Circuits } from '../circuits.ts';
+import { HELD_SCORE } from '../held-tasks.ts';
+import { pairsToMap } from '../own-claims.ts';
 import { readField } from '../task-fields.ts';
 import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
 
@@ -17,11 +22,6 @@ export interface FetchReply {
   readonly limitedForMs: number;
   /** When the next delayed task is due; 0 for none. */
   readonly nextDueAt: number;
-}
-
-export interface Retention {
-  readonly completedMs: number;
-  readonly failedMs: number;
 }
 
 /** The keys of BullMQ's moveToActive, in its order; moveToFinished begins with all but the last. */
@@ -43,6 +43,8 @@ const NOTHING: FetchReply = { task: undefined, limitedForMs: 0, nextDueAt: 0 };
 
 /** Result code of our preludes: the incarnation is not the node's current one. */
 const FENCED = -20;
+/** The circuits have changed; what the caller knows of them is old. */
+const CIRCUITS_CHANGED = -21;
 /** BullMQ: the task's hash, its lock or its place in the active list is gone, or the lock is someone else's. */
 const CLAIM_GONE: ReadonlySet<number> = new Set([-1, -2, -3, -6]);
 
@@ -60,7 +62,7 @@ export class PoolBackend extends RedisQueueBackend {
   readonly #fetchKeys: readonly string[];
   readonly #keys: MeshKeys;
   readonly #owner: Incarnation;
-  readonly #retention: Retention;
+  readonly #circuits: Circuits;
   readonly #visibilityTimeoutMs: number;
 
   constructor(options: {
@@ -68,7 +70,7 @@ export class PoolBackend extends RedisQueueBackend {
     keys: MeshKeys;
     owner: Incarnation;
     visibilityTimeoutMs: number;
-    retention: Retention;
+    circuits: Circuits;
     redis: Redis;
     blocking: Redis;
   }) {
@@ -88,18 +90,27 @@ export class PoolBackend extends RedisQueueBackend {
     this.#fetchKeys = FETCH_KEYS.map(toKey);
     this.#keys = keys;
     this.#owner = options.owner;
-    this.#retention = options.retention;
+    this.#circuits = options.circuits;
     this.#visibilityTimeoutMs = options.visibilityTimeoutMs;
   }
 
   /** Takes the next task, locked with `token`, if there is one. @throws ClawmeshError `fenced`. */
   async claim(token: string): Promise<FetchReply> {
-    const reply = await fencedScripts.claim.run(
-      this.#redis,
-      [...this.#fetchKeys, this.#keys.incarnations],
-      [this.queue.keys[''] as string, 0, this.#claimOptions(token), ...this.#ownerArguments()],
-    );
-    return this.#fetched(reply);
+    for (;;) {
+      const reply = await fencedScripts.claim.run(
+        this.#redis,
+        [...this.#fetchKeys, this.#keys.circuitsVersion, this.#keys.incarnations],
+        [
+          this.queue.keys[''] as string,
+          0,
+          this.#claimOptions(token),
+          this.#circuits.version,
+          ...this.#ownerArguments(),
+        ],
+      );
+      if (reply !== CIRCUITS_CHANGED) return this.#fetched(reply);
+      await this.#circuits.refresh();
+    }
   }
 
   /**
@@ -109,26 +120,26 @@ export class PoolBackend extends RedisQueueBackend {
    */
   async finish(
     claim: Claim,
-    end: { status: 'completed' | 'failed'; reason: string; detail: TaskResult | TaskError },
+    end: { status: 'completed' | 'failed' | 'cancelled'; reason: string; detail: TaskResult | TaskError },
     nextToken: string | undefined,
   ): Promise<FetchReply> {
     const completed = end.status === 'completed';
-    const keepMs = completed ? this.#retention.completedMs : this.#retention.failedMs;
     const detail = JSON.stringify({ ...end.detail, by: claim.token });
-    const { key } = claim.spec;
     const args = [
       claim.taskId,
       0, // the time, set by the prelude
       completed ? 'returnvalue' : 'failedReason',
       completed ? detail : end.reason,
-      end.status,
+      // BullMQ knows no other endings; the sorted set that the task ends up in is ours to name.
+      completed ? 'completed' : 'failed',
       nextToken === undefined ? 0 : 1,
       this.queue.keys[''] as string,
       this.#finishOptions(claim),
       completed ? '' : packer.pack(['cm:error', detail]),
       nextToken ?? '',
       claim.token,
-      key === undefined ? 0 : keepMs,
+      this.#circuits.version,
+      completed ? usageOf(claim, end.detail as TaskResult) : '',
       this.#owner.nodeId,
       this.#owner.incarnation,
     ];
@@ -149,15 +160,56 @@ export class PoolBackend extends RedisQueueBackend {
     this.#fetched(reply, claim);
   }
 
-  #finishKeys(claim: Claim, status: 'completed' | 'failed'): string[] {
+  /**
+   * Takes a claimed task out of the queue while its circuit is open, with `failed` after a run that failed because of that.
+   *
+   * @returns false where the circuit is closed again, or the task is the one to try it. @throws as {@link finish}.
+   */
+  async hold(claim: Claim, failed: string): Promise<boolean> {
+    const circuit = circuitOf(claim.spec);
+    const why = `circuit:${circuit}`;
+    const { keys } = this.queue;
+    const reply = await scripts.holdTask.run(
+      this.#redis,
+      [
+        this.#keys.incarnations,
+        this.#keys.circuits,
+        keys.active as string,
+        keys.delayed as string,
+        this.#keys.task(claim.pool, claim.taskId),
+        this.#keys.heldTasks(claim.pool, why),
+        this.#keys.held,
+        keys.events as string,
+      ],
+      [...this.#ownerArguments(), claim.token, claim.taskId, circuit, `${claim.pool} ${why}`, failed, HELD_SCORE],
+    );
+    this.#fetched(reply, claim);
+    return reply === 1;
+  }
+
+  /** Puts the task back to the head of the pool, for a node whose login the provider takes. @throws as {@link finish}. */
+  async passOn(claim: Claim, reason: string): Promise<void> {
+    const bull = ['wait', 'prioritized', 'marker', 'meta', 'events', 'pc'].map(
+      (what) => this.queue.keys[what] as string,
+    );
+    const reply = await scripts.passOn.run(
+      this.#redis,
+      [this.#keys.incarnations, this.queue.keys.active as string, this.#keys.task(claim.pool, claim.taskId), ...bull],
+      [...this.#ownerArguments(), claim.token, claim.taskId, reason],
+    );
+    this.#fetched(reply, claim);
+  }
+
+  #finishKeys(claim: Claim, status: 'completed' | 'failed' | 'cancelled'): string[] {
     const task = this.#keys.task(claim.pool, claim.taskId);
     return [
       ...this.#fetchKeys.slice(0, 10),
-      this.queue.keys[status] as string,
+      this.#keys.pool(claim.pool, status),
       task,
-      this.#keys.pool(claim.pool, `metrics:${status}`),
+      this.#keys.pool(claim.pool, 'metrics:unused'),
       this.queue.keys.marker as string,
-      claim.spec.key === undefined ? task : this.#keys.idempotency(claim.spec.key),
+      this.#keys.circuitsVersion,
+      this.#keys.usage,
       this.#keys.incarnations,
     ];
   }
@@ -214,9 +266,7 @@ function splitArguments(bull: JobArguments, keyCount: number): [string[], (strin
   return [bull.slice(0, keyCount) as string[], args];
 }
 
-/** A hash as Redis scripts answer it, name and value in turn. */
-export function pairsToMap(flat: readonly string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as string);
-  return map;
+/** What the run has used, for the sums; '' where that is not known. */
+function usageOf({ spec }: Claim, { usage, model }: TaskResult): string {
+  return usage ? JSON.stringify({ agent: spec.agent ?? '', model: model ?? spec.model ?? '', ...usage }) : '';
 }

@@ -1,22 +1,35 @@
 import type { Redis } from 'ioredis';
+import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken, type Incarnation } from '../../domain/claim.ts';
-import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
-import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
+import { ClawmeshError, hasCode } from '../../domain/errors.ts';
+import { fillResults, wantedResults } from '../../domain/placeholders.ts';
+import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from '../../redis/scripts.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
+import type { Circuits } from '../circuits.ts';
+import { OwnClaims } from '../own-claims.ts';
 import { requeueKeys } from '../requeue.ts';
-import { readField, storedProgress, storedSpec } from '../task-fields.ts';
+import { readField, storedProgress, storedResult, storedSpec } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
-import { type FetchReply, PoolBackend, pairsToMap, type Retention } from './pool-backend.ts';
+import { type FetchReply, PoolBackend } from './pool-backend.ts';
+import type { Schedules } from './schedules.ts';
+import { WorkWait } from './work-wait.ts';
 
-/** How long an idle claim blocks before it looks again (s): BullMQ's own default, the bound on a lost wake-up. */
-const IDLE_BLOCK_S = 5;
 /** Log lines kept per task; the oldest go first. */
 const LOG_LINES = 1_000;
 
 /** Expired tasks removed per script: a few ms of Redis time. */
 const REMOVE_BATCH = 200;
+/** A task that was held back so often counts its failures again: it may be what the provider stumbles over. */
+const MAX_HOLDS = 50;
+
+export interface Retention {
+  readonly completedMs: number;
+  readonly failedMs: number;
+  /** How many ended tasks of a state are kept at most. */
+  readonly count: number;
+}
 
 export interface PoolConsumerOptions {
   readonly pool: string;
@@ -29,6 +42,9 @@ export interface PoolConsumerOptions {
   readonly visibilityTimeoutMs: number;
   readonly retention: Retention;
   readonly backoff: Backoff;
+  /** Both shared by all pools of the node. */
+  readonly circuits: Circuits;
+  readonly schedules: Schedules;
   /** Redis time minus this machine's, ms; read anew at each use. */
   readonly clockOffset: () => number;
 }
@@ -38,40 +54,31 @@ export class PoolConsumer implements PoolQueue {
   readonly pool: string;
   readonly #options: PoolConsumerOptions;
   readonly #backend: PoolBackend;
+  readonly #wait: WorkWait;
+  readonly #ownClaims: OwnClaims;
   #claims = 0;
   /** Requests that may bring a task, while they are under way. */
   readonly #asking = new Set<Promise<unknown>>();
   /** Tasks whose claim has been answered and has not ended. */
   readonly #held = new Set<string>();
-  /** The last answer was "nothing waiting", so the next claim blocks first. */
-  #idle = false;
-  #limitedUntil = 0;
-  #nextDueAt = 0;
-  #interrupted = false;
 
   constructor(options: PoolConsumerOptions) {
     this.pool = options.pool;
     this.#options = options;
     this.#backend = new PoolBackend(options);
+    this.#wait = new WorkWait({ ...options, backend: this.#backend });
+    this.#ownClaims = new OwnClaims(options);
     // Connection trouble shows up in each command; an emitter without a listener would end the process.
     this.#backend.on('error', () => {});
   }
 
   async claim(): Promise<Claim | undefined> {
-    this.#interrupted = false;
-    if (this.#idle && !(await this.#waitForWork())) return undefined;
+    if (!(await this.#wait.forWork())) return undefined;
     return this.#ask((token) => this.#backend.claim(token));
   }
 
   async interrupt(): Promise<void> {
-    this.#interrupted = true;
-    // Without a connection nothing is blocked in Redis; the claim ends by itself within seconds.
-    if (this.#options.blocking.status !== 'ready') return;
-    // Waits for the end of the old connection: reconnecting before it would be undone by its close.
-    await this.#backend.disconnectBlocking(true);
-    await this.#backend.reconnectBlocking();
-    // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
-    await this.#options.redis.zadd(this.#backend.keys.marker as string, 0, '0');
+    await this.#wait.interrupt();
   }
 
   async report(
@@ -79,13 +86,22 @@ export class PoolConsumer implements PoolQueue {
     outcome: Outcome,
     fetchNext: boolean,
   ): Promise<{ settled: Settlement; next: Claim | undefined }> {
-    if (!outcome.ok && outcome.error.retryable && claim.attempt < claim.maxAttempts) {
-      const { kind, message } = outcome.error;
-      const delayMs = backoffDelay(this.#options.backoff, claim.attempt);
-      await this.#ending(claim, () => this.#backend.retry(claim, delayMs, `${kind}: ${message}`));
-      return { settled: 'retry', next: undefined };
+    const holds = await this.#options.circuits.observe(claim, outcome);
+    if (!outcome.ok) {
+      const why = `${outcome.error.kind}: ${outcome.error.message}`;
+      if (holds && claim.holds < MAX_HOLDS) {
+        await this.#ending(claim, () => this.#backend.hold(claim, why));
+        return { settled: 'held', next: undefined };
+      }
+      if (outcome.error.retryable && claim.attempt < claim.maxAttempts) {
+        const { backoff } = this.#options;
+        const delay = claim.spec.backoffMs ?? backoff.delay;
+        const delayMs = backoffDelay({ ...backoff, delay, max: Math.max(delay, backoff.max) }, claim.attempt);
+        await this.#ending(claim, () => this.#backend.retry(claim, delayMs, why));
+        return { settled: 'retry', next: undefined };
+      }
     }
-    const settled = outcome.ok ? 'completed' : 'failed';
+    const settled = outcome.ok ? 'completed' : outcome.error.kind === 'cancelled' ? 'cancelled' : 'failed';
     const end = outcome.ok
       ? { reason: '', detail: outcome.result }
       : { reason: outcome.error.message, detail: outcome.error };
@@ -94,6 +110,24 @@ export class PoolConsumer implements PoolQueue {
     if (fetchNext) return { settled, next: await this.#ask(finish) };
     await finish();
     return { settled, next: undefined };
+  }
+
+  async fillIn(spec: TaskSpec): Promise<string> {
+    const ids = wantedResults(spec.message);
+    if (ids.length === 0) return spec.message;
+    const { keys, redis } = this.#options;
+    const results = new Map<string, string>();
+    for (const id of ids) {
+      const { pool = this.pool } = spec.after?.find((task) => task.id === id) ?? {};
+      const result = readField(storedResult, await redis.hget(keys.task(pool, id), 'returnvalue'));
+      if (!result) throw new Error(`{{result:${id}}}: that task has no result (any more)`);
+      results.set(id, result.text);
+    }
+    return fillResults(spec.message, results);
+  }
+
+  async passOn(claim: Claim, reason: string): Promise<void> {
+    await this.#ending(claim, () => this.#backend.passOn(claim, reason));
   }
 
   async handBack(claim: Claim, reason: string): Promise<boolean> {
@@ -134,51 +168,43 @@ export class PoolConsumer implements PoolQueue {
 
   async adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]> {
     if (taskIds.length === 0) return [];
-    const { keys, redis, owner, visibilityTimeoutMs } = this.#options;
-    const named = taskIds === 'all' ? [] : taskIds;
-    const reply = await scripts.adoptClaims.run(
-      redis,
-      [keys.incarnations, keys.pool(this.pool, 'active')],
-      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, keys.task(this.pool, ''), this.#claims + 1, ...named],
-    );
-    if (!Array.isArray(reply)) throw new ClawmeshError('fenced', `${owner.nodeId} was replaced while it started`);
-    this.#claims += reply.length;
+    const { visibilityTimeoutMs } = this.#options;
+    const tasks = await this.#ownClaims.adopt(taskIds, { firstToken: this.#claims + 1, visibilityTimeoutMs });
+    this.#claims += tasks.length;
     const claims: Claim[] = [];
-    for (const [id, token, hash] of reply as [string, string, string[]][]) {
-      const claim = await this.#claimOf(id, token, pairsToMap(hash));
-      const { submittedTo = '' } = readField(storedProgress, pairsToMap(hash).get('progress')) ?? {};
+    for (const { id, token, fields } of tasks) {
+      const claim = await this.#claimOf(id, token, fields, { runs: true });
+      const { submittedTo = '' } = readField(storedProgress, fields.get('progress')) ?? {};
       if (claim) claims.push({ ...claim, resumes: submittedTo });
     }
     return claims;
   }
 
   async recover(): Promise<Claim[]> {
-    const { keys, redis, owner } = this.#options;
-    const reply = await scripts.ownClaims.run(
-      redis,
-      [keys.incarnations, keys.pool(this.pool, 'active')],
-      [owner.nodeId, owner.incarnation, keys.task(this.pool, ''), ...this.#held],
-    );
-    if (!Array.isArray(reply)) throw new ClawmeshError('fenced', `${owner.nodeId} was replaced meanwhile`);
+    const tasks = await this.#ownClaims.unknown(this.#held);
     // What was claimed before this was asked is known once those requests have been worked off.
     await Promise.allSettled(this.#asking);
     const claims: Claim[] = [];
-    for (const [id, token, hash] of reply as [string, string, string[]][]) {
-      if (this.#held.has(id)) continue;
-      const claim = await this.#claimOf(id, token, pairsToMap(hash));
+    for (const { id, token, fields } of tasks) {
+      const claim = this.#held.has(id) ? undefined : await this.#claimOf(id, token, fields);
       if (claim) claims.push(claim);
     }
     return claims;
   }
 
   async removeExpired(): Promise<number> {
-    const now = Date.now() + this.#options.clockOffset();
-    const { completedMs, failedMs } = this.#options.retention;
-    const removed = [
-      await this.#backend.cleanJobsByState('completed', now - completedMs, REMOVE_BATCH),
-      await this.#backend.cleanJobsByState('failed', now - failedMs, REMOVE_BATCH),
-    ];
-    return removed.flat().length;
+    const { keys, redis, retention } = this.#options;
+    let removed = 0;
+    for (const state of ['completed', 'failed', 'cancelled']) {
+      const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
+      const reply = await scripts.removeExpired.run(
+        redis,
+        [keys.pool(this.pool, state)],
+        [keys.task(this.pool, ''), keepMs, retention.count, REMOVE_BATCH, keys.idempotencyPrefix],
+      );
+      removed += Number(reply);
+    }
+    return removed;
   }
 
   async close(): Promise<void> {
@@ -198,6 +224,13 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
+  /** Whether the task is held back, since its circuit is open and another one is trying it. */
+  async #hold(claim: Claim): Promise<boolean> {
+    const held = await this.#backend.hold(claim, '');
+    if (held) this.#held.delete(claim.taskId);
+    return held;
+  }
+
   /** Does what ends a claim; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
@@ -210,34 +243,24 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** Blocks until there may be work: a marker, a delayed task that is due, or the time to look anyway. */
-  async #waitForWork(): Promise<boolean> {
-    const now = Date.now() + this.#options.clockOffset();
-    const notBefore = Math.max(this.#limitedUntil, 0) - now;
-    const dueInS = this.#nextDueAt > 0 ? Math.max((this.#nextDueAt - now) / 1000, 0) : IDLE_BLOCK_S;
-    const blockS = Math.min(notBefore > 0 ? notBefore / 1000 : dueInS, IDLE_BLOCK_S);
-    if (blockS < this.#backend.minimumBlockTimeout) return true;
-    try {
-      const marker = await this.#backend.waitForJob(blockS);
-      // A marker with a time says when the next delayed task is due.
-      if (marker && marker.score > 0) this.#nextDueAt = marker.score;
-    } catch (error) {
-      if (!this.#interrupted) throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
-    }
-    return !this.#interrupted;
-  }
-
   async #take(reply: FetchReply, token: string): Promise<Claim | undefined> {
-    this.#idle = reply.task === undefined;
-    this.#nextDueAt = reply.nextDueAt;
-    this.#limitedUntil = reply.limitedForMs > 0 ? Date.now() + this.#options.clockOffset() + reply.limitedForMs : 0;
+    this.#wait.answered(reply);
     if (!reply.task) return undefined;
 
     return this.#claimOf(reply.task.id, token, reply.task.fields);
   }
 
-  async #claimOf(id: string, token: string, fields: ReadonlyMap<string, string>): Promise<Claim | undefined> {
+  /** `runs`: a former life of the node has begun the run, so it's too late to hold the task back. */
+  async #claimOf(
+    id: string,
+    token: string,
+    fields: ReadonlyMap<string, string>,
+    { runs } = { runs: false },
+  ): Promise<Claim | undefined> {
     this.#held.add(id);
+    const schedule = fields.get('rjk');
+    // Should this fail, the janitor queues the next one once this has ended.
+    if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
     const count = (name: string) => Number(fields.get(name) ?? 0);
     const spec = readField(storedSpec, fields.get('data'));
     const claim: Claim = {
@@ -246,11 +269,21 @@ export class PoolConsumer implements PoolQueue {
       token,
       spec: spec ?? { message: '', tags: {} },
       attempt: count('atm') + 1,
-      maxAttempts: spec?.attempts ?? 1,
+      maxAttempts: count('cm:max') || (spec?.attempts ?? 1),
       handovers: count('cm:handovers'),
+      holds: count('cm:holds'),
+      refusedOn: fields.get('cm:refusedOn') ?? null,
       claimedAt: count('processedOn'),
     };
-    if (spec) return claim;
+    const cancelled = fields.get('cm:cancel');
+    if (spec && cancelled === undefined) {
+      const held = !runs && this.#options.circuits.isOpen(circuitOf(spec)) && (await this.#hold(claim));
+      return held ? undefined : claim;
+    }
+    if (cancelled !== undefined) {
+      await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) }, false);
+      return undefined;
+    }
     // Something that is no task of ours (or of a newer clawmesh) must not block the pool.
     await this.report(claim, { ok: false, error: taskError('invalid', 'the stored task can not be read') }, false);
     return undefined;

@@ -4,6 +4,7 @@ import { newTaskId } from '../../domain/ids.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
+import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
 
 /** What became of one enqueued task. */
@@ -13,6 +14,13 @@ export interface Enqueued {
   readonly state: 'waiting' | 'delayed';
   /** There was a task with this idempotency key already; `id` is that one's. */
   readonly duplicate: boolean;
+}
+
+interface Placed {
+  readonly task: NewTask;
+  enqueued: Enqueued;
+  /** The task has ended and is kept no longer; only its key is remembered. */
+  gone: boolean;
 }
 
 /** Tasks per pipeline: 22,500/s against 4,500/s one by one (FACTS.md), and a bound on memory. */
@@ -46,30 +54,52 @@ export class TaskProducer {
   async #enqueueBatch(tasks: readonly NewTask[]): Promise<Enqueued[]> {
     // So that delays and times do not depend on this machine's clock.
     const now = await redisTime(this.#redis);
-    const placed: { task: NewTask; enqueued: Enqueued }[] = [];
-    for (const task of tasks) placed.push({ task, enqueued: await this.#place(task) });
-
+    const placed = await this.#place(tasks);
     for (const [pool, group] of Map.groupBy(placed, ({ enqueued }) => enqueued.pool)) {
       await this.#redis.sadd(this.#keys.pools, pool);
       // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
       // exists already is left as it is: BullMQ ignores a second job of one id.
-      await this.#queue(pool).addBulk(group.map(({ task, enqueued }) => bullJob(task, enqueued.id, now)));
+      const after = group.filter(({ task }) => comesAfter(task)).map(({ enqueued }) => enqueued.id);
+      if (after.length > 0) await this.#holdUntilOthers(pool, after, now);
+      const jobs = group.filter(({ gone }) => !gone).map(({ task, enqueued }) => bullJob(task, enqueued.id, now));
+      if (jobs.length > 0) await this.#queue(pool).addBulk(jobs);
     }
     return placed.map(({ enqueued }) => enqueued);
   }
 
-  /** The id and pool a task gets: its own, or those of the first one with its idempotency key. */
-  async #place(task: NewTask): Promise<Enqueued> {
-    const state = task.delayMs > 0 ? 'delayed' : 'waiting';
-    const own = { id: newTaskId(), pool: task.pool, state, duplicate: false } as const;
-    if (task.key === undefined) return own;
-    const name = this.#keys.idempotency(task.key);
-    for (;;) {
-      if (await this.#redis.set(name, `${own.pool} ${own.id}`, 'NX')) return own;
-      const [pool, id] = (await this.#redis.get(name))?.split(' ') ?? [];
-      // Gone between the two commands: the ended task's key just expired.
-      if (pool && id) return { ...own, id, pool, duplicate: true };
+  /** Before the tasks themselves, so that none is forgotten; an entry without a task is dropped later (release-held.lua). */
+  async #holdUntilOthers(pool: string, ids: readonly string[], now: number): Promise<void> {
+    await this.#redis
+      .multi()
+      .sadd(this.#keys.held, `${pool} ${AFTER}`)
+      .zadd(this.#keys.heldTasks(pool, AFTER), ...ids.flatMap((id) => [now, id]))
+      .exec();
+  }
+
+  /** The id and pool each task gets: its own, or those of the first one with its idempotency key. */
+  async #place(tasks: readonly NewTask[]): Promise<Placed[]> {
+    const placed = tasks.map((task): Placed => {
+      const state = task.delayMs > 0 ? 'delayed' : 'waiting';
+      const { id = newTaskId(), pool } = task;
+      return { task, enqueued: { id, pool, state, duplicate: false }, gone: false };
+    });
+    const keyed = placed.filter(({ task }) => task.key !== undefined);
+    if (keyed.length === 0) return placed;
+    const pipeline = this.#redis.pipeline();
+    for (const { task, enqueued } of keyed) {
+      pipeline.set(this.#keys.idempotency(task.key ?? ''), `${enqueued.pool} ${enqueued.id}`, 'NX', 'GET');
     }
+    const replies = (await pipeline.exec()) ?? [];
+    for (const [index, [error, reply]] of replies.entries()) {
+      if (error) throw error;
+      const entry = keyed[index] as Placed;
+      const [pool, id, ended] = typeof reply === 'string' ? reply.split(' ') : [];
+      if (!pool || !id) continue;
+      // An interrupted run of the same import gave it the same id.
+      entry.enqueued = { ...entry.enqueued, id, pool, duplicate: id !== entry.enqueued.id };
+      entry.gone = ended !== undefined;
+    }
+    return placed;
   }
 
   #queue(pool: string): Queue {
@@ -84,19 +114,25 @@ export class TaskProducer {
   }
 }
 
+function comesAfter(task: NewTask): boolean {
+  return (task.after ?? []).length > 0;
+}
+
+/** The task as it stands in the job's data. */
+export function storedTask(task: NewTask): StoredSpec {
+  const { id: _id, pool: _pool, priority: _priority, delayMs: _delay, after, ...spec } = task;
+  return { v: 1, ...spec, after: after && [...after] };
+}
+
 function bullJob(task: NewTask, id: string, timestamp: number) {
-  const { pool: _pool, priority, delayMs, attempts, ...spec } = task;
-  const data: StoredSpec = { v: 1, ...stripUndefined(spec), attempts, tags: task.tags, message: task.message };
+  const { priority, delayMs, attempts } = task;
   const opts = {
     jobId: id,
     attempts,
     timestamp,
     ...(priority > 0 && { priority }),
-    ...(delayMs > 0 && { delay: delayMs }),
+    // One that comes after others waits for no time; the release puts it into the queue.
+    ...(comesAfter(task) ? { delay: HELD_UNTIL_MS - timestamp } : delayMs > 0 && { delay: delayMs }),
   };
-  return { name: 'task', data, opts };
-}
-
-function stripUndefined<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Partial<T>;
+  return { name: 'task', data: storedTask(task), opts };
 }

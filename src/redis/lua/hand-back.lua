@@ -2,7 +2,7 @@
   A node gives a task back that it holds: it is stopping, and the run did not end in time.
 
   KEYS[1] active  KEYS[2] wait  KEYS[3] prioritized  KEYS[4] marker  KEYS[5] meta  KEYS[6] events  KEYS[7] handovers
-  KEYS[8] failed  KEYS[9] task hash
+  KEYS[8] failed  KEYS[9] cancelled  KEYS[10] pc  KEYS[11] task hash
   ARGV[1] task id   ARGV[2] lock token   ARGV[3] pool   ARGV[4] node id   ARGV[5] reason
 
   Result: 1 handed back, 0 the claim was no longer ours (nothing changed)
@@ -11,8 +11,8 @@
 --- @include now
 --- @include requeue-task
 
-if redis.call('GET', KEYS[9] .. ':lock') ~= ARGV[2] then
+if redis.call('GET', KEYS[11] .. ':lock') ~= ARGV[2] then
   return 0
 end
-local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]}
-return requeueTask(keys, ARGV[3], ARGV[1], KEYS[9], ARGV[4], ARGV[5], 0, redisNow(), 0) and 1 or 0
+local keys = {unpack(KEYS, 1, 10)}
+return requeueTask(keys, ARGV[3], ARGV[1], KEYS[11], ARGV[4], ARGV[5], 0, redisNow(), 0) and 1 or 0

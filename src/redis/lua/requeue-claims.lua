@@ -4,7 +4,7 @@
   held up; the caller goes through the windows. Any node may do this for any other, and may finish what another began.
 
   KEYS[1] active  KEYS[2] wait  KEYS[3] prioritized  KEYS[4] marker  KEYS[5] meta  KEYS[6] events  KEYS[7] handovers
-  KEYS[8] failed  KEYS[9] incarnations (hash)  KEYS[10] deaths (hash)
+  KEYS[8] failed  KEYS[9] cancelled  KEYS[10] pc  KEYS[11] incarnations (hash)  KEYS[12] deaths (hash)
   ARGV[1] pool   ARGV[2] prefix of task keys   ARGV[3] first index   ARGV[4] window size   ARGV[5] visibility timeout (ms)
   ARGV[6] handovers after which a task is given up
 
@@ -23,7 +23,7 @@ if #ids == 0 then
   return result
 end
 
-local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]}
+local keys = {unpack(KEYS, 1, 10)}
 local now = redisNow()
 local locks = {}
 for i, id in ipairs(ids) do
@@ -41,11 +41,11 @@ for i, id in ipairs(ids) do
     local node, incarnation = string.match(token, '^([^~:]+)~(%d+):')
     if node then
       if current[node] == nil then
-        current[node] = redis.call('HGET', KEYS[9], node)
+        current[node] = redis.call('HGET', KEYS[11], node)
       end
       if current[node] ~= incarnation then
         owner, reason, silentMs = node, 'fenced', 0
-        local death = redis.call('HGET', KEYS[10], node .. '~' .. incarnation)
+        local death = redis.call('HGET', KEYS[12], node .. '~' .. incarnation)
         if death then
           death = cjson.decode(death)
           reason = death.reason

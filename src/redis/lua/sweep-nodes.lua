@@ -8,13 +8,13 @@
   When the last sweep is long ago, Redis was frozen or everybody slept: then all get one more lease before they are judged.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
-  KEYS[5] gone (hash)  KEYS[6] sweep (hash)
-  KEYS[7...] wait, prioritized, meta and marker of each pool that the caller serves
+  KEYS[5] gone (hash)  KEYS[6] sweep (hash)  KEYS[7] set of what is held back
+  KEYS[8...] wait, prioritized, meta and marker of each pool that the caller serves
   ARGV[1] least time between sweeps (ms)   ARGV[2] longest time between sweeps of a healthy mesh (ms)
   ARGV[3] lease (ms)   ARGV[4] grace (ms)   ARGV[5] prefix of presence channels
 
   Result: {number of nodes with a lease, number of deaths not yet dealt with, time until the next grace is over (ms; 0 if
-  nobody is gone), then for each node declared dead by this
+  nobody is gone), number of pools and reasons for which tasks are held back, then for each node declared dead by this
   call: node, incarnation, reason, silence (ms)}
   Invariant: an incarnation is declared dead once.
 ]]
@@ -22,7 +22,7 @@
 --- @include declare-dead
 
 -- A node that froze, or was cut off, while it waited for work may have swallowed the wake-up of a task.
-for i = 7, #KEYS, 4 do
+for i = 8, #KEYS, 4 do
   local waiting = redis.call('LLEN', KEYS[i]) > 0 or redis.call('ZCARD', KEYS[i + 1]) > 0
   if waiting and redis.call('HEXISTS', KEYS[i + 2], 'paused') == 0 then
     redis.call('ZADD', KEYS[i + 3], 0, '0')
@@ -32,7 +32,7 @@ end
 local now = redisNow()
 local lastAt = tonumber(redis.call('HGET', KEYS[6], 'lastAt') or nil)
 if lastAt and now - lastAt < tonumber(ARGV[1]) and now >= lastAt then
-  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3]), 0}
+  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3]), 0, redis.call('SCARD', KEYS[7])}
 end
 redis.call('HSET', KEYS[6], 'lastAt', string.format('%.0f', now))
 
@@ -48,7 +48,7 @@ local judgeLeases = now >= tonumber(from[1] or '0')
 local judgePresence = now >= tonumber(from[2] or '0')
 
 local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
-local result = {#members / 2, 0, 0}
+local result = {#members / 2, 0, 0, redis.call('SCARD', KEYS[7])}
 local function dueIn(ms)
   result[3] = result[3] == 0 and ms or math.min(result[3], ms)
 end

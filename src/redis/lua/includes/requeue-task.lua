@@ -1,9 +1,12 @@
 --- @include close-attempt
+--- @include back-in-queue
+--- @include end-task
 
 -- Takes a task from active back to the head of its pool (among equals, if it has a priority), removes its lock, wakes a
 -- waiting node, and puts the handover into the task's history and the handover log. One that has been lost with its node
--- `maxHandovers` times is given up instead: it may be what kills them. The caller has checked that the claim is void.
--- keys: {active, wait, prioritized, marker, meta, events, handovers, failed}
+-- `maxHandovers` times is given up instead: it may be what kills them. One that somebody has cancelled ends so. The caller
+-- has checked that the claim is void.
+-- keys: {active, wait, prioritized, marker, meta, events, handovers, failed, cancelled, pc}
 local function requeueTask(keys, pool, taskId, jobKey, fallbackNode, reason, silentMs, now, maxHandovers)
   if redis.call('LREM', keys[1], -1, taskId) == 0 then
     return false
@@ -21,26 +24,14 @@ local function requeueTask(keys, pool, taskId, jobKey, fallbackNode, reason, sil
     'pool', pool, 'from', from, 'reason', reason,
     'ranMs', string.format('%.0f', startedAt and (now - startedAt) or 0), 'silentMs', string.format('%.0f', silentMs))
 
-  if lost > maxHandovers then
+  local cancelled = redis.call('HGET', jobKey, 'cm:cancel')
+  if cancelled then
+    endTask({keys[9], keys[6]}, taskId, jobKey, {kind = 'cancelled', message = cancelled}, now, 'active')
+  elseif lost > maxHandovers then
     local message = 'lost with its node ' .. lost .. ' times, last with ' .. from .. ' (' .. reason .. ')'
-    redis.call('HSET', jobKey, 'finishedOn', now, 'failedReason', message, 'cm:error',
-      cjson.encode({kind = 'handover_limit', message = message, retryable = false}))
-    redis.call('ZADD', keys[8], now, taskId)
-    redis.call('XADD', keys[6], 'MAXLEN', '~', 10000, '*', 'event', 'failed', 'jobId', taskId, 'failedReason', message,
-      'prev', 'active')
-    return true
-  end
-
-  local priority = tonumber(redis.call('HGET', jobKey, 'priority') or '0') or 0
-  if priority > 0 then
-    -- BullMQ's score: priority in the upper bits, order of arrival in the lower 32; 0 is before all arrivals.
-    redis.call('ZADD', keys[3], priority * 0x100000000, taskId)
+    endTask({keys[8], keys[6]}, taskId, jobKey, {kind = 'handover_limit', message = message}, now, 'active')
   else
-    redis.call('RPUSH', keys[2], taskId)
+    backInQueue({keys[2], keys[3], keys[4], keys[5], keys[6], keys[10]}, taskId, jobKey, true, 'active')
   end
-  if redis.call('HEXISTS', keys[5], 'paused') == 0 then
-    redis.call('ZADD', keys[4], 0, '0')
-  end
-  redis.call('XADD', keys[6], 'MAXLEN', '~', 10000, '*', 'event', 'waiting', 'jobId', taskId, 'prev', 'active')
   return true
 end

@@ -1,0 +1,124 @@
+import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { POOL_NAME } from '../../domain/names.ts';
+import type { Schedule } from '../../domain/schedule.ts';
+import { formatDuration } from '../../domain/units.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { durationOption } from '../options.ts';
+import { ago, type Output, oneLine } from '../output.ts';
+import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
+
+export function scheduleCommand(): Command {
+  const schedule = new Command('schedule').description('tasks that are queued again and again');
+  const add = schedule
+    .command('add')
+    .description('add a schedule; a run that was missed while the mesh was down is made up for once')
+    .argument('<name>', 'its name: lower-case letters, digits, - and _')
+    .argument('<message>', 'what the agent shall do each time')
+    .option('--cron <line>', 'when: minute hour day month weekday')
+    .option('--tz <zone>', 'time zone of --cron (default: UTC)')
+    .option('--every <duration>', 'again after this time; the first run is due at once', durationOption);
+  addTaskOptions(add)
+    .addHelpText(
+      'after',
+      example(
+        'clawmesh schedule add nightly --cron "0 7 * * *" --tz Europe/Berlin -- "summarize the open issues"',
+        'clawmesh schedule add watch --every 30m "look at the build"',
+      ),
+    )
+    .action(addSchedule);
+  schedule
+    .command('list')
+    .description('list schedules and when they are due')
+    .addHelpText('after', example('clawmesh schedule list'))
+    .action(list);
+  const steer = (name: string, what: string, run: (name: string, command: Command) => Promise<void>) =>
+    schedule
+      .command(name)
+      .description(what)
+      .argument('<name>', 'name of the schedule')
+      .addHelpText('after', example(`clawmesh schedule ${name} nightly`))
+      .action((schedule: string, _options: object, command: Command) => run(schedule, command));
+  steer('remove', 'remove a schedule; tasks that run go on', remove);
+  steer('pause', 'let a schedule rest', (name, command) => setPaused(name, true, command));
+  steer('resume', 'let a paused schedule go on', (name, command) => setPaused(name, false, command));
+  return schedule;
+}
+
+interface AddOptions extends TaskOptions {
+  cron?: string;
+  tz?: string;
+  every?: number;
+}
+
+async function addSchedule(name: string, message: string, options: AddOptions, command: Command): Promise<void> {
+  const out = outputOf(command);
+  if (!POOL_NAME.test(name)) {
+    throw new ClawmeshError('usage', `"${oneLine(name, 40)}" is no name for a schedule`, {
+      remedy: 'lower-case letters, digits, - and _, at most 63',
+    });
+  }
+  const [{ parseTimes }, { parseNewTask }] = await Promise.all([
+    import('../../queue/schedule-times.ts'),
+    import('../../queue/new-task.ts'),
+  ]);
+  const { cron, tz, every, ...taskOptions } = options;
+  const times = parseTimes({ cron, timezone: tz ?? (cron === undefined ? undefined : 'UTC'), everyMs: every });
+  await withMesh(command, async (mesh) => {
+    const task = parseNewTask(taskInput(message, taskOptions), { attempts: mesh.config.queue.attempts });
+    if ('problems' in task) {
+      throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was scheduled' });
+    }
+    if (task.after) throw new ClawmeshError('usage', 'message: a schedule can not quote the result of one task');
+    const schedule = await (await mesh.schedules()).add(name, times, task);
+    if (out.json) out.document(schedule);
+    else out.note(`${name} is due ${schedule.nextRunAt}`);
+  });
+}
+
+async function list(_options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    const schedules = await (await mesh.schedules()).list();
+    if (out.json) out.document({ schedules });
+    else if (schedules.length === 0) out.note('no schedules; see clawmesh schedule add --help');
+    else printSchedules(out, schedules);
+  });
+}
+
+function printSchedules(out: Output, schedules: readonly Schedule[]): void {
+  out.table(
+    ['NAME', 'WHEN', 'NEXT', 'DUE', 'POOL', 'MESSAGE'],
+    schedules.map((schedule) => [
+      schedule.name,
+      schedule.cron === null
+        ? `every ${formatDuration(schedule.everyMs ?? 0)}`
+        : `${schedule.cron} ${schedule.timezone}`,
+      schedule.nextRunAt ?? '-',
+      schedule.paused ? out.style('yellow', 'paused') : ago(schedule.nextRunAt),
+      schedule.pool,
+      oneLine(schedule.task.message, 60),
+    ]),
+  );
+}
+
+async function remove(name: string, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    await (await mesh.schedules()).remove(name);
+    if (out.json) out.document({ name, removed: true });
+    else out.note(`${name} is removed`);
+  });
+}
+
+async function setPaused(name: string, paused: boolean, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    const schedules = await mesh.schedules();
+    await schedules.setPaused(name, paused);
+    const schedule = await schedules.find(name);
+    if (out.json) out.document(schedule);
+    else out.note(paused ? `${name} is paused` : `${name} is due ${schedule.nextRunAt}`);
+  });
+}

@@ -1,0 +1,22 @@
+import type { UsageSum } from '../../queue/usage.ts';
+import type { Output } from '../output.ts';
+
+/** What completed tasks have used, newest day first. */
+export function printUsage(out: Output, sums: readonly UsageSum[]): void {
+  if (out.json) out.document({ usage: sums });
+  else if (sums.length === 0) out.note('no completed task has told what it used');
+  else printTable(out, sums);
+}
+
+function printTable(out: Output, sums: readonly UsageSum[]): void {
+  out.table(
+    ['DAY', 'AGENT', 'MODEL', 'TASKS', 'INPUT', 'OUTPUT', 'TOTAL', 'COST'],
+    sums.map(({ day, agent, model, tasks, input, output, total, cost }) => [
+      day,
+      agent ?? '-',
+      model ?? '-',
+      ...[tasks, input, output, total].map(String),
+      cost === null ? '-' : cost.toFixed(4),
+    ]),
+  );
+}

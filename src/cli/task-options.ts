@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { MAX_PRIORITY } from '../domain/task.ts';
+import type { TaskInput } from '../queue/new-task.ts';
+import { numberOption, tagOption } from './options.ts';
+
+/** What a task may say of itself on the command line. */
+export interface TaskOptions {
+  agent?: string;
+  session?: string;
+  model?: string;
+  thinking?: string;
+  pool?: string;
+  priority?: number;
+  attempts?: number;
+  timeout?: string;
+  idleTimeout?: string;
+  backoff?: string;
+  tag?: Record<string, string>;
+}
+
+/** Adds the options that every command has that makes tasks. */
+export function addTaskOptions(command: Command): Command {
+  return command
+    .option('--agent <id>', 'OpenClaw agent to run')
+    .option('--session <key>', 'OpenClaw session to go on with (default: a fresh one)')
+    .option('--model <model>', 'model to use, e.g. provider/model')
+    .option('--thinking <level>', 'thinking level')
+    .option('--pool <pool>', 'pool to queue in (default: default)')
+    .option(
+      '--priority <n>',
+      'as in BullMQ: tasks without one (0) come first, then 1 before 2, …',
+      numberOption(0, MAX_PRIORITY),
+    )
+    .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))
+    .option('--timeout <duration>', 'deadline of one attempt')
+    .option('--idle-timeout <duration>', 'longest time without a sign of life')
+    .option('--backoff <duration>', 'wait before the second attempt; doubles with each further one')
+    .option('--tag <name=value>', 'label for task list, repeatable', tagOption);
+}
+
+/** The task as it goes to its check; options that are none of a task's are to be taken out before. */
+export function taskInput(
+  message: string,
+  options: TaskOptions & { key?: string; delay?: string; after?: string[] },
+): TaskInput {
+  const { tag, ...fields } = options;
+  return { message, tags: tag ?? {}, ...fields };
+}

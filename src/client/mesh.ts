@@ -1,0 +1,263 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import type { Circuit } from '../domain/circuit.ts';
+import { tokenOwner } from '../domain/claim.ts';
+import { ClawmeshError } from '../domain/errors.ts';
+import type { Handover } from '../domain/handover.ts';
+import type { Node } from '../domain/node.ts';
+import { isEnded, type NewTask, type Task } from '../domain/task.ts';
+import type { Schedules } from '../queue/bullmq/schedules.ts';
+import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
+import { listCircuits } from '../queue/circuits.ts';
+import { type HandoverFilter, HandoverLog } from '../queue/handover-log.ts';
+import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
+import { TaskControl } from '../queue/task-control.ts';
+import { type TaskFilter, TaskReader } from '../queue/task-reader.ts';
+import { readUsage, type UsageSum } from '../queue/usage.ts';
+import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
+import { explainRedisError, isRedisError } from '../redis/explain.ts';
+import { MeshKeys } from '../redis/keys.ts';
+import { redisTarget } from '../redis/target.ts';
+import { NodeRegistry } from '../registry/node-registry.ts';
+import { waitForTasks } from './wait.ts';
+
+export interface MeshOptions {
+  /** Path of the config file; found as the command line finds it where absent. */
+  readonly config?: string | undefined;
+  /** Environment for `${VAR}` in the config; the process's own where absent. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+}
+
+/** What became of a cancelled task. */
+export type Cancelled = 'cancelled' | 'stopping' | 'ended';
+
+/** A running task is asked to stop this often, ms: a message may be lost with a connection. */
+const CANCEL_REPEAT_MS = 300;
+/** A node stops a run within 2 s unless it ignores SIGTERM; SIGKILL comes after 5 s. */
+const CANCEL_WAIT_MS = 8_000;
+
+/**
+ * A mesh, for programs: queue tasks, follow them, steer them. The command line is built on it.
+ *
+ * ```ts
+ * const mesh = await Mesh.open();
+ * const [task] = await mesh.enqueue({ message: 'run the tests of repo x' });
+ * const [ended] = await mesh.wait([task.id]);
+ * console.log(ended.result?.text);
+ * await mesh.close();
+ * ```
+ *
+ * Every method throws a {@link ClawmeshError} with a code, one line of what is wrong, and what to do about it.
+ */
+export class Mesh {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly keys: MeshKeys;
+  readonly reader: TaskReader;
+  readonly registry: NodeRegistry;
+  readonly control: TaskControl;
+  readonly #handovers: HandoverLog;
+  readonly #target: RedisTarget;
+  #producer: TaskProducer | undefined;
+  #schedules: Schedules | undefined;
+
+  private constructor(config: Config, redis: Redis, target: RedisTarget) {
+    this.config = config;
+    this.redis = redis;
+    this.#target = target;
+    this.keys = MeshKeys.of(config);
+    this.reader = new TaskReader(redis, this.keys);
+    this.registry = new NodeRegistry(redis, this.keys);
+    this.control = new TaskControl(redis, this.keys);
+    this.#handovers = new HandoverLog(redis, this.keys, this.reader);
+  }
+
+  /** Reads the config and connects. @throws ClawmeshError `config`, `redis`. */
+  static async open(options: MeshOptions = {}): Promise<Mesh> {
+    const env = options.env ?? process.env;
+    const { config } = await loadConfig({ file: options.config, env });
+    return Mesh.connect(config, redisTarget(config, env));
+  }
+
+  /** Connects to the mesh of a config that has been loaded already. @throws ClawmeshError `redis`. */
+  static async connect(config: Config, target: RedisTarget): Promise<Mesh> {
+    const redis = connectRedis(target, 'cli', 'clawmesh:client');
+    await openRedis(redis, target);
+    return new Mesh(config, redis, target);
+  }
+
+  /** The line a person needs instead of what Redis or its client said; other errors as they are. */
+  explain(error: unknown): unknown {
+    if (error instanceof ClawmeshError || !isRedisError(error)) return error;
+    return explainRedisError(error, this.#target);
+  }
+
+  /**
+   * Queues tasks, in order. Nothing is queued where one of them is not right.
+   *
+   * @throws ClawmeshError `usage` for what is wrong with a task; `not-found` where it comes after one that is not there.
+   */
+  async enqueue(tasks: TaskInput | readonly TaskInput[]): Promise<Enqueued[]> {
+    const list = Array.isArray(tasks) ? (tasks as readonly TaskInput[]) : [tasks as TaskInput];
+    const parsed: NewTask[] = [];
+    for (const [index, task] of list.entries()) {
+      const result = parseNewTask(task, { attempts: this.config.queue.attempts });
+      if (!('problems' in result)) parsed.push(result);
+      else {
+        const where = list.length > 1 ? `task ${index + 1}: ` : '';
+        throw new ClawmeshError('usage', where + result.problems.join('; '), { remedy: 'nothing was queued' });
+      }
+    }
+    return this.enqueueParsed(parsed);
+  }
+
+  /** The same for tasks that have been checked. */
+  async enqueueParsed(tasks: readonly NewTask[], onProgress?: (done: number) => void): Promise<Enqueued[]> {
+    const resolved: NewTask[] = [];
+    for (const task of tasks) resolved.push(await this.#resolveAfter(task));
+    return (await this.producer()).enqueue(resolved, onProgress);
+  }
+
+  /** Queues what has been checked and comes after nothing. Loads BullMQ on first use; reading needs none of it. */
+  async producer(): Promise<TaskProducer> {
+    const { TaskProducer } = await import('../queue/bullmq/task-producer.ts');
+    this.#producer ??= new TaskProducer(this.redis, this.keys);
+    return this.#producer;
+  }
+
+  /** Tasks that are queued again and again. */
+  async schedules(): Promise<Schedules> {
+    const { Schedules } = await import('../queue/bullmq/schedules.ts');
+    this.#schedules ??= new Schedules(this.redis, this.keys);
+    return this.#schedules;
+  }
+
+  /** The task with this id; undefined where there is none. */
+  async get(id: string): Promise<Task | undefined> {
+    return this.reader.get(id);
+  }
+
+  /** The task with this id. @throws ClawmeshError `not-found`. */
+  async existing(id: string): Promise<Task> {
+    const task = await this.reader.get(id);
+    if (task) return task;
+    throw new ClawmeshError('not-found', `no task ${printable(id)}`, { remedy: 'see clawmesh task list' });
+  }
+
+  /** Tasks that match, newest first. */
+  async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
+    return this.reader.list({ limit: 100, ...filter });
+  }
+
+  /**
+   * Waits until all these tasks have ended.
+   *
+   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they go on.
+   */
+  async wait(
+    ids: readonly string[],
+    options: {
+      timeoutMs?: number | undefined;
+      onProgress?: (running: readonly Task[], elapsedMs: number) => void;
+    } = {},
+  ): Promise<Task[]> {
+    return waitForTasks({ reader: this.reader, ids, ...options });
+  }
+
+  /** The kept log lines of a task, oldest first. */
+  async logs(id: string): Promise<string[]> {
+    return this.reader.logs(await this.existing(id));
+  }
+
+  /**
+   * Cancels a task. Of one that runs, the node is told, until it has stopped it.
+   *
+   * @returns `ended` where it had ended before; `stopping` where the node has not stopped it within some seconds (it is
+   * away; the task ends when its claim does). @throws ClawmeshError `not-found`.
+   */
+  async cancel(id: string, reason = 'cancelled by hand'): Promise<Cancelled> {
+    const deadline = performance.now() + CANCEL_WAIT_MS;
+    for (let first = true; ; first = false) {
+      const task = await this.existing(id);
+      if (isEnded(task.state)) return first || task.state !== 'cancelled' ? 'ended' : 'cancelled';
+      const answer = await this.control.cancel(task, reason);
+      if (answer === 'cancelled') return answer;
+      if (typeof answer === 'object') {
+        const owner = tokenOwner(answer.token);
+        if (owner) await this.registry.tellCancelled(owner, id);
+      }
+      if (performance.now() > deadline) return 'stopping';
+      await sleep(CANCEL_REPEAT_MS / (first ? 3 : 1));
+    }
+  }
+
+  /**
+   * Queues a failed or cancelled task again, with as many attempts as it had at first.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where it has completed or not ended.
+   */
+  async retry(id: string): Promise<void> {
+    const task = await this.existing(id);
+    const answer = await this.control.retry(task);
+    if (answer === 'waiting') return;
+    const why = answer === 'gone' ? 'is gone' : answer === 'completed' ? 'has completed' : `is ${task.state}`;
+    throw new ClawmeshError('failed', `task ${id} ${why}`, {
+      remedy: 'only failed and cancelled tasks can be queued again',
+    });
+  }
+
+  /** Removes a task that does not run. @throws ClawmeshError `not-found`; `failed` where it runs. */
+  async remove(id: string): Promise<void> {
+    const answer = await this.control.remove(await this.existing(id));
+    if (answer !== 'active') return;
+    throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
+  }
+
+  /** All nodes that were ever there. */
+  async nodes(): Promise<Node[]> {
+    return this.registry.list();
+  }
+
+  /** The handover log, newest first. */
+  async handovers(filter: Partial<HandoverFilter> = {}): Promise<Handover[]> {
+    return this.#handovers.list({ limit: 100, ...filter });
+  }
+
+  /** The providers in trouble. */
+  async circuits(): Promise<Circuit[]> {
+    return listCircuits(this.redis, this.keys);
+  }
+
+  /** Tokens that completed tasks have used, by day, agent and model. */
+  async usage(): Promise<UsageSum[]> {
+    return readUsage(this.redis, this.keys);
+  }
+
+  async close(): Promise<void> {
+    await this.#producer?.close().catch(() => {});
+    await this.#schedules?.close().catch(() => {});
+    this.redis.disconnect();
+  }
+
+  /** Finds the tasks that this one comes after. */
+  async #resolveAfter(task: NewTask): Promise<NewTask> {
+    if (!task.after || task.after.length === 0) return task;
+    const after: { id: string; pool: string }[] = [];
+    for (const { id } of task.after) {
+      const other = await this.existing(id);
+      if (other.state === 'failed' || other.state === 'cancelled') {
+        throw new ClawmeshError('usage', `task ${id} is ${other.state}; what comes after it would never run`, {
+          remedy: `first: clawmesh task retry ${id}`,
+        });
+      }
+      after.push({ id, pool: other.pool });
+    }
+    return { ...task, after };
+  }
+}
+
+function printable(id: string): string {
+  return id.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
+}

@@ -1,0 +1,24 @@
+import type { Config } from './schema.ts';
+import { configSchema } from './schema.ts';
+import { type Setting, settingOf } from './tree.ts';
+
+/** The secrets in this config, so that they can be masked wherever they turn up. */
+export function secretValues(config: Config): string[] {
+  return collect(config, settingOf(configSchema));
+}
+
+function collect(value: unknown, setting: Setting): string[] {
+  if (setting.secret && typeof value === 'string') return fromText(value);
+  if (value === null || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([key, child]) => {
+    const type = setting.shape ? setting.shape[key] : setting.element;
+    return type ? collect(child, settingOf(type)) : [];
+  });
+}
+
+/** Of a URL only the password is secret. */
+function fromText(text: string): string[] {
+  if (!URL.canParse(text)) return [text];
+  const { password } = new URL(text);
+  return password === '' ? [] : [password, decodeURIComponent(password)];
+}

@@ -1,0 +1,47 @@
+import { humanDuration } from '../domain/units.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
+
+/** How long a node whose login was refused leaves tasks to others before it tries again, ms; doubles each time. */
+const PAUSE_MS = { first: 60_000, most: 10 * 60_000 };
+
+/** Remembers that the provider has refused this node's login, for a while: somebody may have logged in again. */
+export class LoginWatch {
+  readonly #onChange: () => void;
+  #pauseMs = PAUSE_MS.first;
+  #refusedAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #trouble: string | undefined;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Why tasks are left to other nodes, for people; undefined while they are not. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  refused(message: string): void {
+    clearTimeout(this.#timer);
+    if (performance.now() - this.#refusedAt > PAUSE_MS.most * 2) this.#pauseMs = PAUSE_MS.first;
+    this.#refusedAt = performance.now();
+    this.#trouble =
+      `the provider refuses the login of this node (${message}); log in to OpenClaw here. ` +
+      `Tries again every ${humanDuration(this.#pauseMs)}`;
+    this.#timer = setTimeout(() => {
+      this.#trouble = undefined;
+      this.#onChange();
+    }, this.#pauseMs);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS.most);
+    this.#onChange();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Whether a node other than this one is up and serves the pool. */
+export async function anotherServes(registry: NodeRegistry, nodeId: string, pool: string): Promise<boolean> {
+  return (await registry.list()).some((node) => node.id !== nodeId && node.state === 'up' && pool in node.pools);
+}

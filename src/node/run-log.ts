@@ -1,0 +1,110 @@
+import type { Claim } from '../domain/claim.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { TaskProgress } from '../domain/task.ts';
+import type { Logger } from '../log/logger.ts';
+import type { PoolQueue } from '../queue/task-queue.ts';
+import type { RunEvent } from '../runners/runner.ts';
+
+/** Log lines are written together, so that a chatty run costs two round trips a second, ms. */
+const INTERVAL_MS = 500;
+/** Lines kept while they can't be written; as many as are kept of a task. */
+const MAX_BUFFERED_LINES = 1_000;
+/** Longest line that is kept, in characters. */
+const MAX_LINE = 4_000;
+
+/** What a run tells of itself, on its way to the task's log and progress. */
+export class RunLog {
+  readonly #claim: Claim;
+  readonly #queue: PoolQueue;
+  readonly #log: Logger;
+  readonly #mask: (text: string) => string;
+  #lines: string[] = [];
+  /** What the agent has said since the last line break. */
+  #text = '';
+  #progress: TaskProgress | undefined;
+  #tokens: number | null = null;
+  #submittedTo: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #flushing = false;
+
+  constructor(options: { claim: Claim; queue: PoolQueue; log: Logger; mask: (text: string) => string }) {
+    this.#claim = options.claim;
+    this.#queue = options.queue;
+    this.#log = options.log;
+    this.#mask = options.mask;
+  }
+
+  record(event: RunEvent): void {
+    if (event.type === 'alive') return;
+    const at = new Date().toISOString();
+    if (event.type === 'text') {
+      this.#text += event.delta;
+      const lines = this.#text.split('\n');
+      this.#text = lines.pop() ?? '';
+      for (const line of lines) this.#line(line, at);
+      if (this.#text.length > MAX_LINE) this.#endText(at);
+    } else {
+      this.#endText(at);
+    }
+    if (event.type === 'log') this.#line(event.text, at);
+    if (event.type === 'progress') {
+      this.#tokens = event.tokens ?? this.#tokens;
+      this.#note(event.note, at);
+    }
+    this.#flushSoon();
+    if (event.type !== 'submitted') return;
+    this.#submittedTo = event.to;
+    this.#note('submitted', at);
+    // Whoever takes the run up again after a crash of this daemon needs it.
+    void this.#flush();
+  }
+
+  /** Writes what is left; does not wait for an absent Redis any longer than the caller does. */
+  async end(): Promise<void> {
+    this.#endText(new Date().toISOString());
+    await this.#flush();
+  }
+
+  #note(note: string, at: string): void {
+    this.#progress = { at, note: this.#mask(note), tokens: this.#tokens, submittedTo: this.#submittedTo };
+  }
+
+  #endText(at: string): void {
+    if (this.#text.trim() !== '') this.#line(this.#text, at);
+    this.#text = '';
+  }
+
+  #line(text: string, at: string): void {
+    if (text.trim() === '') return;
+    const whole = this.#mask(text);
+    this.#lines.push(`${at} ${whole.length > MAX_LINE ? `${whole.slice(0, MAX_LINE)}…` : whole}`);
+    if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
+  }
+
+  /** One write at a time: while Redis is away, lines gather here and not in a queue of commands. */
+  #flushSoon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#flushing) this.#flushSoon();
+      else void this.#flush();
+    }, INTERVAL_MS);
+  }
+
+  async #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#lines.length === 0 && !this.#progress) return;
+    const lines = this.#lines;
+    const progress = this.#progress;
+    this.#lines = [];
+    this.#progress = undefined;
+    this.#flushing = true;
+    try {
+      await this.#queue.log(this.#claim, lines, progress);
+    } catch (error) {
+      this.#log.debug({ error: messageOf(error) }, 'log lines not written');
+    } finally {
+      this.#flushing = false;
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { type Circuit, circuitOf } from '../domain/circuit.ts';
+import type { Claim } from '../domain/claim.ts';
+import { ERROR_KINDS, type Outcome } from '../domain/task.ts';
+import type { MeshKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+import { readField } from './task-fields.ts';
+
+export interface CircuitSettings {
+  /** Failures in a row that open a circuit. */
+  readonly failures: number;
+  /** Shortest and longest time between two probes, ms. */
+  readonly minProbe: number;
+  readonly maxProbe: number;
+}
+
+/** Failures further apart than this are not in a row, ms. */
+const FORGET_MS = 5 * 60_000;
+
+const storedCircuit = z.object({
+  failures: z.number(),
+  kind: z.enum(ERROR_KINDS),
+  message: z.string(),
+  openedAt: z.number().optional(),
+  dueAt: z.number().optional(),
+  probe: z.string().optional(),
+});
+
+/**
+ * What a node knows of the mesh's circuits. It is true at the moment of each claim: a claim with an old version is refused
+ * and comes again after {@link refresh}.
+ */
+export class Circuits {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+  readonly #settings: CircuitSettings;
+  #version = '0';
+  #known: ReadonlyMap<string, { open: boolean }> = new Map();
+
+  constructor(redis: Redis, keys: MeshKeys, settings: CircuitSettings) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#settings = settings;
+  }
+
+  get version(): string {
+    return this.#version;
+  }
+
+  isOpen(circuit: string): boolean {
+    return this.#known.get(circuit)?.open === true;
+  }
+
+  async refresh(): Promise<void> {
+    // The version is read first: what is read after it is at least as new.
+    const version = (await this.#redis.get(this.#keys.circuitsVersion)) ?? '0';
+    const circuits = await listCircuits(this.#redis, this.#keys);
+    this.#known = new Map(circuits.map(({ name, openedAt }) => [name, { open: openedAt !== null }]));
+    this.#version = version;
+  }
+
+  /** Tells what a run says about its provider. @returns whether its tasks are to be held back. */
+  async observe(claim: Claim, outcome: Outcome): Promise<boolean> {
+    const circuit = circuitOf(claim.spec);
+    const seen = whatIsSeen(outcome);
+    const known = this.#known.get(circuit);
+    if (seen === 'ok' ? !known : seen === 'unsure' && !known?.open) return false;
+    const { failures, minProbe, maxProbe } = this.#settings;
+    const reply = await scripts.circuitReport.run(
+      this.#redis,
+      [this.#keys.circuits, this.#keys.circuitsVersion, this.#keys.events],
+      [
+        circuit,
+        seen,
+        outcome.ok ? '' : outcome.error.message,
+        claim.taskId,
+        claim.claimedAt,
+        failures,
+        minProbe,
+        maxProbe,
+        outcome.ok ? 0 : (outcome.error.retryAfterMs ?? 0),
+        FORGET_MS,
+      ],
+    );
+    return reply === 1 && (seen === 'provider' || seen === 'rate_limit');
+  }
+}
+
+/** The circuits that are open, or about to. */
+export async function listCircuits(redis: Redis, keys: MeshKeys): Promise<Circuit[]> {
+  const stored = await redis.hgetall(keys.circuits);
+  const iso = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  return Object.entries(stored).flatMap(([name, text]) => {
+    const circuit = readField(storedCircuit, text);
+    if (!circuit) return [];
+    const { failures, kind, message, openedAt, dueAt, probe } = circuit;
+    return [{ name, failures, kind, message, openedAt: iso(openedAt), nextProbeAt: iso(dueAt), probe: probe ?? null }];
+  });
+}
+
+/** A refused request shows that the provider answers; the other failures say nothing about it. */
+function whatIsSeen(outcome: Outcome): 'ok' | 'provider' | 'rate_limit' | 'unsure' {
+  if (outcome.ok || outcome.error.kind === 'invalid') return 'ok';
+  const { kind } = outcome.error;
+  return kind === 'provider' || kind === 'rate_limit' ? kind : 'unsure';
+}

@@ -1,0 +1,55 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { MeshKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+
+/**
+ * The score in BullMQ's sorted set of delayed tasks for those that wait for something else than a time: the largest whole
+ * number of a double whose lower 12 bits, BullMQ's counter, are 0. As a time that is in the year 2039.
+ */
+export const HELD_SCORE = 2 ** 53 - 4_096;
+/** The same as a time, ms. */
+export const HELD_UNTIL_MS = HELD_SCORE / 4_096;
+/** Why a task is held that comes after others. */
+export const AFTER = 'after';
+
+/** Tasks looked at per script: well below a millisecond of Redis time. */
+const WINDOW = 200;
+/** An enqueuing whose tasks have not appeared after this time was broken off, ms. */
+const BROKEN_OFF_MS = 60_000;
+
+/**
+ * Lets held tasks go on where what they wait for has come. Any node may do this at any time.
+ *
+ * @returns how many went on, and how many failed because a task they come after has failed.
+ */
+export async function releaseHeld(redis: Redis, keys: MeshKeys): Promise<{ released: number; failed: number }> {
+  const total = { released: 0, failed: 0 };
+  for (const member of await redis.smembers(keys.held)) {
+    const [pool = '', why = ''] = member.split(' ');
+    let first = 0;
+    for (;;) {
+      const reply = await scripts.releaseHeld.run(redis, releaseKeys(keys, pool, why), [
+        member,
+        why === AFTER ? '' : why.replace(/^circuit:/, ''),
+        keys.task(pool, ''),
+        `${keys.bullPrefix}:`,
+        WINDOW,
+        first,
+        BROKEN_OFF_MS,
+      ]);
+      const [next, released, failed] = z.tuple([z.number(), z.number(), z.number()]).parse(reply);
+      total.released += released;
+      total.failed += failed;
+      first = next;
+      // A circuit that has closed gives its tasks back window by window.
+      if (next === 0 && released < WINDOW) break;
+    }
+  }
+  return total;
+}
+
+function releaseKeys(keys: MeshKeys, pool: string, why: string): string[] {
+  const bull = ['wait', 'prioritized', 'marker', 'meta', 'events', 'pc', 'delayed', 'failed'];
+  return [keys.heldTasks(pool, why), keys.held, keys.circuits, ...bull.map((what) => keys.pool(pool, what))];
+}

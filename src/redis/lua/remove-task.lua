@@ -1,0 +1,24 @@
+--[[
+  Somebody removes a task that no node runs, whatever its state.
+
+  KEYS[1] task hash  KEYS[2] wait  KEYS[3] prioritized  KEYS[4] delayed  KEYS[5] completed  KEYS[6] failed
+  KEYS[7] cancelled  KEYS[8] events
+  ARGV[1] task id   ARGV[2] prefix of idempotency keys
+
+  Result: 'gone', 'active' (nothing is changed), or 'removed'
+]]
+--- @include forget-task
+
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 'gone'
+end
+local found = redis.call('LREM', KEYS[2], 1, ARGV[1])
+for i = 3, 7 do
+  found = found + redis.call('ZREM', KEYS[i], ARGV[1])
+end
+if found == 0 then
+  return 'active'
+end
+forgetTask(ARGV[1], KEYS[1], ARGV[2], 0)
+redis.call('XADD', KEYS[8], 'MAXLEN', '~', 10000, '*', 'event', 'removed', 'jobId', ARGV[1], 'prev', 'waiting')
+return 'removed'

@@ -1,0 +1,43 @@
+--[[
+  Somebody wants a failed or cancelled task to be tried again: it waits as if it were new, with as many attempts as it had
+  at first. What it went through stays in its history.
+
+  KEYS[1] task hash  KEYS[2] failed  KEYS[3] cancelled
+  KEYS[4] wait  KEYS[5] prioritized  KEYS[6] marker  KEYS[7] meta  KEYS[8] events  KEYS[9] pc
+  ARGV[1] task id
+
+  Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' once it's done
+]]
+--- @include now
+--- @include back-in-queue
+
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 'gone'
+end
+local state = redis.call('ZREM', KEYS[2], ARGV[1]) > 0 and 'failed'
+  or (redis.call('ZREM', KEYS[3], ARGV[1]) > 0 and 'cancelled')
+if not state then
+  return redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 and 'completed' or 'open'
+end
+local fields = redis.call('HMGET', KEYS[1], 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
+local startedAt = tonumber(fields[1] or nil)
+local node = fields[2] or nil
+local made = tonumber(fields[3] or '0') or 0
+local history = fields[4] or ''
+local function add(entry)
+  history = history .. cjson.encode(entry) .. '\n'
+end
+if startedAt then
+  add({at = startedAt, event = 'claimed', node = node, attempt = made})
+end
+add({at = tonumber(fields[5]), event = state, node = node, attempt = made, reason = fields[6] or nil})
+local ok, data = pcall(cjson.decode, redis.call('HGET', KEYS[1], 'data') or '')
+local attempts = ok and type(data) == 'table' and tonumber(data.attempts) or 1
+-- A task that never ran is not retried but queued once more; starts = 1 + handovers + retries stays true.
+local ran = string.find(history, '"event":"claimed"', 1, true)
+add({at = redisNow(), event = ran and 'retry' or 'enqueued', attempt = made + 1, reason = 'by hand'})
+redis.call('HDEL', KEYS[1], 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
+  'cm:lost', 'stacktrace')
+redis.call('HSET', KEYS[1], 'cm:history', history, 'cm:max', made + attempts, 'delay', 0)
+backInQueue({KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]}, ARGV[1], KEYS[1], false, state)
+return 'waiting'

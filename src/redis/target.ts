@@ -1,0 +1,14 @@
+import type { Config } from '../config/schema.ts';
+import { ClawmeshError } from '../domain/errors.ts';
+import type { RedisTarget } from './connection.ts';
+import { findPrivateServer } from './private-server.ts';
+
+/** Where this mesh's Redis is: configured, or the private server that runs here. @throws ClawmeshError `redis`. */
+export function redisTarget(config: Config, env: NodeJS.ProcessEnv): RedisTarget {
+  if (config.redis) return { kind: 'shared', config: config.redis };
+  const target = findPrivateServer(config.mesh, env);
+  if (target) return target;
+  throw new ClawmeshError('redis', `no Redis is configured and no private one runs here for mesh "${config.mesh}"`, {
+    remedy: 'start one with `clawmesh up`, or set redis.url in the config',
+  });
+}

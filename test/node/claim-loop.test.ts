@@ -1,0 +1,106 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import type { Claim } from '../../src/domain/claim.ts';
+import type { Outcome } from '../../src/domain/task.ts';
+import { AttemptRun } from '../../src/node/attempt-run.ts';
+import { ClaimLoop } from '../../src/node/claim-loop.ts';
+import { Journal } from '../../src/node/journal.ts';
+import type { PoolQueue } from '../../src/queue/task-queue.ts';
+import type { Runner } from '../../src/runners/runner.ts';
+import { SimulateRunner } from '../../src/runners/simulate.ts';
+import { emptyFolder } from '../support/cli.ts';
+
+const claimOf = (taskId: string, token: string): Claim => ({
+  taskId,
+  token,
+  pool: 'default',
+  spec: { message: 'hello', tags: {} },
+  attempt: 1,
+  maxAttempts: 3,
+  handovers: 0,
+  holds: 0,
+  refusedOn: null,
+  claimedAt: 0,
+});
+
+/** A loop whose queue only has what a reconnect brings to light. */
+function loopOf(found: Claim[][]) {
+  const runs: string[] = [];
+  const reports: { taskId: string; outcome: Outcome }[] = [];
+  const queue = {
+    pool: 'default',
+    recover: async () => found.shift() ?? [],
+    report: async ({ taskId }: Claim, outcome: Outcome) => {
+      reports.push({ taskId, outcome });
+      return { settled: 'completed', next: undefined };
+    },
+    log: async () => {},
+    fillIn: async (spec: Claim['spec']) => spec.message,
+  } as unknown as PoolQueue;
+  const simulate = new SimulateRunner();
+  const runner = {
+    run: (...args: Parameters<Runner['run']>) => {
+      runs.push(args[0].taskId);
+      return simulate.run(...args);
+    },
+  } as unknown as Runner;
+  const log = pino({ level: 'silent' });
+  const journal = new Journal(emptyFolder());
+  const loop = new ClaimLoop({
+    queue,
+    concurrency: 2,
+    log,
+    gatesOpen: () => true,
+    onFenced: () => {},
+    onRunsChanged: () => {},
+    createRun: (claim, mayFetchNext, outcome) =>
+      new AttemptRun({
+        claim,
+        outcome,
+        queue,
+        runner,
+        journal,
+        log,
+        nodeId: 'n',
+        defaultTimeoutMs: 60_000,
+        defaultIdleTimeoutMs: 60_000,
+        visibilityTimeoutMs: 60_000,
+        mask: (text) => text,
+        mayFetchNext,
+        onLoginRefused: async () => false,
+        onFenced: () => {},
+      }),
+  });
+  return { loop, runs, reports };
+}
+
+describe('after a reconnect, a claim loop', () => {
+  it('begins the run of a claim that it never heard of', async () => {
+    const { loop, runs, reports } = loopOf([[claimOf('t1', 'n~1:1')]]);
+    await loop.recover();
+    await loop.idle();
+    expect(runs).toEqual(['t1']);
+    expect(reports).toMatchObject([{ taskId: 't1', outcome: { ok: true } }]);
+  });
+
+  it('reports once more, and runs nothing again, what Redis took and then forgot', async () => {
+    const claim = claimOf('t1', 'n~1:1');
+    const { loop, runs, reports } = loopOf([[claim]]);
+    loop.take(claim, undefined);
+    await loop.idle();
+    await loop.recover();
+    await loop.idle();
+    expect(runs).toEqual(['t1']);
+    expect(reports).toHaveLength(2);
+    expect(reports[1]).toEqual(reports[0]);
+  });
+
+  it('runs a later claim of the same task all the same', async () => {
+    const { loop, runs } = loopOf([[claimOf('t1', 'n~1:2')]]);
+    loop.take(claimOf('t1', 'n~1:1'), undefined);
+    await loop.idle();
+    await loop.recover();
+    await loop.idle();
+    expect(runs).toEqual(['t1', 't1']);
+  });
+});

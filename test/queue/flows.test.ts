@@ -1,0 +1,101 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Task, taskError } from '../../src/domain/task.ts';
+import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+describe('a task that comes after others', () => {
+  let server: SpawnedRedis;
+  let mesh: TestMesh;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `f${count++}`);
+  });
+  afterEach(() => mesh.close());
+
+  const enqueue = async (fields: Parameters<typeof newTask>[0] = {}): Promise<Task> => {
+    const [enqueued] = await mesh.producer.enqueue([newTask(fields)]);
+    return read(enqueued?.id ?? '');
+  };
+  const read = async (id: string) => (await mesh.reader.get(id)) as Task;
+  const release = () => releaseHeld(mesh.redis, mesh.keys);
+
+  it('waits until they have completed, in whatever pool they are', async () => {
+    const [first, second] = [await enqueue(), await enqueue({ pool: 'xcode' })];
+    const last = await enqueue({ after: [first, second] });
+    expect(last).toMatchObject({ state: 'waiting', heldBy: 'after' });
+    expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 2, delayed: 0 });
+    const node = await mesh.node('mac-1');
+    const xcode = await mesh.node('mac-2', { pool: 'xcode' });
+    await node.report(await claimNext(node), success, false);
+    expect(await release()).toEqual({ released: 0, failed: 0 });
+    expect(await node.claim()).toBeUndefined();
+    await xcode.report(await claimNext(xcode), success, false);
+    expect(await release()).toEqual({ released: 1, failed: 0 });
+    expect((await claimNext(node)).taskId).toBe(last.id);
+    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
+  });
+
+  it('gets what they answered put into its message', async () => {
+    const first = await enqueue();
+    const quoting = await enqueue({ message: `sum up: {{result:${first.id}}}`, after: [first] });
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), success, false);
+    await release();
+    const claim = await claimNext(node);
+    expect(claim.taskId).toBe(quoting.id);
+    expect(await node.fillIn(claim.spec)).toBe('sum up: done');
+    await mesh.control.remove(await read(first.id));
+    await expect(node.fillIn(claim.spec)).rejects.toThrow(`{{result:${first.id}}}: that task has no result`);
+  });
+
+  it.each(['failed', 'cancelled', 'removed'])(
+    'fails with the reason where one is %s, and so do those behind it',
+    async (how) => {
+      const first = await enqueue();
+      const second = await enqueue({ after: [first] });
+      const third = await enqueue({ after: [second] });
+      const node = await mesh.node('mac-1');
+      if (how === 'failed') {
+        await node.report(await claimNext(node), { ok: false, error: taskError('invalid', 'x') }, false);
+      } else if (how === 'cancelled') await mesh.control.cancel(first, 'by hand');
+      else await mesh.control.remove(first);
+      await release();
+      await release();
+      for (const { id, before } of [
+        { id: second.id, before: first.id },
+        { id: third.id, before: second.id },
+      ]) {
+        const task = await read(id);
+        expect(task).toMatchObject({ state: 'failed', error: { kind: 'invalid', retryable: false } });
+        expect(task.error?.message).toContain(`task ${before}, which it comes after,`);
+      }
+    },
+  );
+
+  it('can be cancelled while it waits', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first] });
+    expect(await mesh.control.cancel(second, 'by hand')).toBe('cancelled');
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), success, false);
+    expect(await release()).toEqual({ released: 0, failed: 0 });
+    expect(await read(second.id)).toMatchObject({ state: 'cancelled' });
+  });
+
+  it('is found among many that wait longer', async () => {
+    const [slow, quick] = [await enqueue(), await enqueue()];
+    await mesh.producer.enqueue(Array.from({ length: 500 }, () => newTask({ after: [slow] })));
+    const last = await enqueue({ after: [quick] });
+    const node = await mesh.node('mac-1');
+    await claimNext(node);
+    await node.report(await claimNext(node), success, false);
+    expect(await release()).toEqual({ released: 1, failed: 0 });
+    expect((await claimNext(node)).taskId).toBe(last.id);
+  });
+});

@@ -1,0 +1,132 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Task, taskError } from '../../src/domain/task.ts';
+import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+describe('a person who looks after the queue', () => {
+  let server: SpawnedRedis;
+  let mesh: TestMesh;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `c${count++}`);
+  });
+  afterEach(() => mesh.close());
+
+  const enqueue = async (fields: Parameters<typeof newTask>[0] = {}): Promise<Task> => {
+    const [enqueued] = await mesh.producer.enqueue([newTask(fields)]);
+    return read(enqueued?.id ?? '');
+  };
+  const read = async (id: string) => (await mesh.reader.get(id)) as Task;
+  const events = async (id: string) => (await read(id)).history.map((entry) => entry.event);
+  const invalid = { ok: false, error: taskError('invalid', 'no such model') } as const;
+
+  it.each([
+    ['waiting', {}],
+    ['waiting', { priority: 3 }],
+    ['delayed', { delayMs: 60_000 }],
+  ] as const)('cancels a %s task at once (%j)', async (state, fields) => {
+    const task = await enqueue(fields);
+    expect(task.state).toBe(state);
+    expect(await mesh.control.cancel(task, 'by mac-9')).toBe('cancelled');
+    expect(await read(task.id)).toMatchObject({
+      state: 'cancelled',
+      error: { kind: 'cancelled', message: 'by mac-9', retryable: false },
+      finishedAt: expect.any(String),
+    });
+    expect(await mesh.control.cancel(task, 'again')).toBe('ended');
+    expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ cancelled: 1, failed: 0 });
+    expect(await (await mesh.node('mac-1')).claim()).toBeUndefined();
+  });
+
+  it('is told who runs a task that is cancelled, and it ends as cancelled when that is reported', async () => {
+    const { id } = await enqueue();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(await mesh.control.cancel(await read(id), 'by hand')).toEqual({ token: claim.token });
+    expect((await read(id)).state).toBe('active');
+    await node.report(claim, { ok: false, error: taskError('cancelled', 'cancelled while it ran') }, false);
+    expect(await read(id)).toMatchObject({ state: 'cancelled', node: 'mac-1' });
+    expect(await events(id)).toEqual(['enqueued', 'claimed', 'cancelled']);
+  });
+
+  it('loses against a run that completed first, and the completion stays', async () => {
+    const { id } = await enqueue();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await mesh.control.cancel(await read(id), 'by hand');
+    await node.report(claim, success, false);
+    expect(await read(id)).toMatchObject({ state: 'completed' });
+    expect(await mesh.control.cancel(await read(id), 'by hand')).toBe('ended');
+  });
+
+  it('has a cancelled task end with its node, instead of being run again', async () => {
+    const { id } = await enqueue();
+    await claimNext(await mesh.node('mac-1'));
+    await mesh.control.cancel(await read(id), 'by hand');
+    await mesh.registry.evict('mac-1', 15_000);
+    await mesh.putBack();
+    expect(await read(id)).toMatchObject({ state: 'cancelled', error: { kind: 'cancelled' } });
+  });
+
+  it('has a cancelled task end also where its failed run waits for another attempt', async () => {
+    const { id } = await enqueue();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await mesh.control.cancel(await read(id), 'by hand');
+    await node.report(claim, { ok: false, error: taskError('crash', 'x') }, false);
+    await expect
+      .poll(async () => {
+        await node.claim();
+        return (await read(id)).state;
+      })
+      .toBe('cancelled');
+  });
+
+  it('queues a failed task again, with all its attempts and its whole history', async () => {
+    const { id } = await enqueue({ attempts: 2, key: 'k' });
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), invalid, false);
+    expect(await mesh.control.retry(await read(id))).toBe('waiting');
+    expect(await read(id)).toMatchObject({
+      state: 'waiting',
+      error: null,
+      finishedAt: null,
+      attempts: { made: 1, max: 3 },
+    });
+    const claim = await claimNext(node);
+    expect(claim).toMatchObject({ taskId: id, attempt: 2, maxAttempts: 3 });
+    await node.report(claim, success, false);
+    expect(await events(id)).toEqual(['enqueued', 'claimed', 'failed', 'retry', 'claimed', 'completed']);
+    expect(await mesh.control.retry(await read(id))).toBe('completed');
+    expect((await mesh.producer.enqueue([newTask({ key: 'k' })]))[0]).toMatchObject({ id, duplicate: true });
+  });
+
+  it('queues a cancelled task that never ran once more', async () => {
+    const task = await enqueue({ priority: 4 });
+    await mesh.control.cancel(task, 'by hand');
+    expect(await mesh.control.retry(await read(task.id))).toBe('waiting');
+    expect(await claimNext(await mesh.node('mac-1'))).toMatchObject({ taskId: task.id, attempt: 1 });
+    expect(await events(task.id)).toEqual(['enqueued', 'cancelled', 'enqueued', 'claimed']);
+    expect(await mesh.control.retry(await read(task.id))).toBe('open');
+  });
+
+  it('removes what does not run, and frees its key', async () => {
+    const task = await enqueue({ key: 'k' });
+    expect(await mesh.control.remove(task)).toBe('removed');
+    expect(await mesh.reader.get(task.id)).toBeUndefined();
+    expect(await mesh.control.remove(task)).toBe('gone');
+    const again = await enqueue({ key: 'k' });
+    expect(again.id).not.toBe(task.id);
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(await mesh.control.remove(again)).toBe('active');
+    await node.report(claim, success, false);
+    expect(await mesh.control.remove(await read(again.id))).toBe('removed');
+    expect(await mesh.redis.keys(`${mesh.keys.task('default', again.id)}*`)).toEqual([]);
+  });
+});
