@@ -81,8 +81,8 @@ export async function drillFailover(
 }
 
 /**
- * One probe per free slot, so that every node gets its share: every second one lasts long enough to be cut off, the others
- * end at once, so that there is room where the cut-off ones can go.
+ * One probe per free slot, so that every node gets its share: first one for each node that lasts long enough to be cut off,
+ * then one for each that ends soon, so that there is room where the cut-off ones can go, and so on.
  */
 function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
   const slots = nodes.flatMap((node) =>
@@ -91,7 +91,7 @@ function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
     ),
   );
   return slots.map((pool, index) => ({
-    message: `sleep ${index % 2 === 0 ? durationMs : SHORT_PROBE_MS}ms`,
+    message: `sleep ${Math.floor(index / nodes.length) % 2 === 0 ? durationMs : SHORT_PROBE_MS}ms`,
     pool,
     priority: 0,
     delayMs: 0,

@@ -55,11 +55,12 @@ describe('failover', () => {
 
   it('lets a frozen node do no harm when it wakes', async () => {
     const frozen = await mesh.startNode('mac-1');
-    const id = await mesh.enqueue('4');
+    const id = await mesh.enqueue('6');
     await mesh.starts(1);
     await mesh.startNode('mac-2');
     process.kill(frozen.pid, 'SIGSTOP');
     await mesh.starts(2);
+    await sleep(2_500); // the freeze itself: a sleep is only told apart from a busy moment after 2 s
     process.kill(frozen.pid, 'SIGCONT');
     await frozen.waitFor(/stood still/);
     await frozen.waitFor(/fenced[\s\S]*node is up/);
