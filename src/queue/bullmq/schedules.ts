@@ -114,7 +114,8 @@ export class Schedules {
     const { pool, cron, timezone, everyMs, task, priority } = stored;
     this.#clockOffset = (await redisTime(this.#redis)) - Date.now();
     const repeat = cron === undefined ? { every: everyMs ?? 0 } : { pattern: cron, ...(timezone && { tz: timezone }) };
-    const options = { attempts: task.attempts, ...(priority > 0 && { priority }) };
+    const prevMillis = Number(how.producerId?.split(':').at(-1) ?? 0);
+    const options = { attempts: task.attempts, prevMillis, ...(priority > 0 && { priority }) };
     await this.#scheduler(pool).upsertJobScheduler(name, repeat, 'task', task, options, how);
   }
 
@@ -125,9 +126,12 @@ export class Schedules {
         connection: this.#redis as never,
         prefix: this.#keys.bullPrefix,
         settings: {
-          // A Mac with a wrong clock must not skip or repeat a run.
-          repeatStrategy: (_millis: number, { pattern, tz }: { pattern?: string; tz?: string }) =>
-            nextTime({ cron: pattern ?? '', timezone: tz ?? null }, Date.now() + this.#clockOffset),
+          // A Mac with a wrong clock must not skip or repeat a run. A time yet to come is that of the run before.
+          repeatStrategy: (millis: number, { pattern, tz }: { pattern?: string; tz?: string }) =>
+            nextTime(
+              { cron: pattern ?? '', timezone: tz ?? null },
+              Math.max(Date.now() + this.#clockOffset, millis > Date.now() ? millis : 0),
+            ),
         },
       });
       // Failed commands reject where they were called.
