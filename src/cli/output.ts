@@ -20,6 +20,11 @@ export class Output {
     process.stdout.write(`${text}\n`);
   }
 
+  /** A part of a result that is too long to be put together first. */
+  raw(text: string): void {
+    process.stdout.write(text);
+  }
+
   /** The whole result as JSON. */
   document(value: unknown): void {
     process.stdout.write(`${JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)}\n`);

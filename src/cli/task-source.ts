@@ -1,8 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { NewTask } from '../domain/task.ts';
-import { parseNewTask } from '../queue/new-task.ts';
+import { parseNewTask, type TaskInput, toNewTask } from '../queue/new-task.ts';
 
 /** A file's text, or standard input's for `-`. @throws ClawmeshError `usage`. */
 export async function readSource(file: string): Promise<string> {
@@ -17,29 +21,153 @@ export async function readSource(file: string): Promise<string> {
 /** How many of a file's problems are told at once. */
 const MAX_PROBLEMS = 5;
 
+/** Tasks read at a time: as many as go to Redis in one pipeline. */
+const BATCH = 1_000;
+
+/** What is known of a file of tasks once every line has been checked. */
+export interface TaskFileFacts {
+  readonly count: number;
+  /** SHA-256 of its tasks: the same file again is the same import. */
+  readonly digest: string;
+  /** Ids of all tasks that others come after. */
+  readonly after: ReadonlySet<string>;
+}
+
 /**
- * The tasks of a JSON Lines text, one object per line, blank lines left out.
- *
- * @throws ClawmeshError `usage`, where any line has a problem, with file and line number of the first few.
+ * A file of tasks in JSON Lines, one object per line, blank lines left out. It is read twice, once to check every line and
+ * once to queue them, and never held in memory; standard input goes to a temporary file first.
  */
-export function parseTaskLines(text: string, file: string, defaults: { attempts: number }): NewTask[] {
-  const tasks: NewTask[] = [];
-  const problems: string[] = [];
-  const label = file === '-' ? 'standard input' : file;
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const task = parseLine(line, defaults);
-    if ('problems' in task) problems.push(...task.problems.map((problem) => `${label}:${index + 1}: ${problem}`));
-    else tasks.push(task);
+export class TaskFile {
+  readonly #path: string;
+  readonly #label: string;
+  readonly #defaults: { attempts: number };
+  readonly #folder: string | undefined;
+  /** Digest of each batch that was checked, so that only those lines are queued. */
+  readonly #checked: string[] = [];
+
+  private constructor(options: { path: string; label: string; defaults: { attempts: number }; folder?: string }) {
+    this.#path = options.path;
+    this.#label = options.label;
+    this.#defaults = options.defaults;
+    this.#folder = options.folder;
   }
-  if (problems.length > 0) {
-    const more = problems.length - MAX_PROBLEMS;
-    const shown = [...problems.slice(0, MAX_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])];
-    throw new ClawmeshError('usage', shown.join('\n'), { remedy: 'nothing was queued' });
+
+  static async open(file: string, defaults: { attempts: number }): Promise<TaskFile> {
+    if (file !== '-') return new TaskFile({ path: file, label: file, defaults });
+    const folder = mkdtempSync(join(tmpdir(), 'clawmesh-tasks-'));
+    const path = join(folder, 'stdin.jsonl');
+    await pipeline(process.stdin, createWriteStream(path, { mode: 0o600 }));
+    return new TaskFile({ path, label: 'standard input', defaults, folder });
   }
-  if (tasks.length === 0)
-    throw new ClawmeshError('usage', `${label} has no tasks`, { remedy: 'one JSON object per line' });
-  return tasks;
+
+  /** Checks every line. @throws ClawmeshError `usage` with file and line number of the first few problems. */
+  async check(): Promise<TaskFileFacts> {
+    const problems = new Problems(this.#label);
+    const lineOfKey = new Map<string, number>();
+    const after = new Set<string>();
+    const whole = createHash('sha256');
+    let count = 0;
+    for await (const lines of this.#batches()) {
+      const digest = digestOf(lines);
+      this.#checked.push(digest);
+      whole.update(digest);
+      count += lines.length;
+      for (const { text, number } of lines) {
+        const task = parseLine(text, this.#defaults);
+        if ('problems' in task) {
+          for (const problem of task.problems) problems.add(number, problem);
+          continue;
+        }
+        for (const { id } of task.after ?? []) after.add(id);
+        if (task.key === undefined) continue;
+        const other = lineOfKey.get(task.key);
+        if (other === undefined) lineOfKey.set(task.key, number);
+        else problems.add(number, `key: ${JSON.stringify(task.key)} is that of line ${other} too`);
+      }
+    }
+    problems.throwIfAny();
+    if (count > 0) return { count, digest: whole.digest('hex'), after };
+    throw new ClawmeshError('usage', `${this.#label} has no tasks`, { remedy: 'one JSON object per line' });
+  }
+
+  /** The tasks that {@link check} has checked, some at a time. @throws ClawmeshError `usage` where the file has changed. */
+  async *tasks(): AsyncGenerator<NewTask[]> {
+    let index = 0;
+    for await (const lines of this.#batches()) {
+      if (digestOf(lines) !== this.#checked[index++]) {
+        throw new ClawmeshError('usage', `${this.#label} has changed while it was read`, {
+          remedy: 'tasks before the change are queued',
+        });
+      }
+      yield lines.map(({ text }) => toNewTask(JSON.parse(text) as TaskInput, this.#defaults));
+    }
+  }
+
+  close(): void {
+    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async *#batches(): AsyncGenerator<Line[]> {
+    let batch: Line[] = [];
+    let number = 0;
+    let rest = '';
+    const take = (text: string) => {
+      number++;
+      if (text.trim() !== '') batch.push({ text, number });
+    };
+    try {
+      for await (const chunk of createReadStream(this.#path, { encoding: 'utf8', highWaterMark: CHUNK_BYTES })) {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          take(line);
+          if (batch.length < BATCH) continue;
+          yield batch;
+          batch = [];
+        }
+      }
+    } catch (error) {
+      if (error instanceof ClawmeshError) throw error;
+      throw new ClawmeshError('usage', `${this.#label} can't be read: ${messageOf(error)}`, { cause: error });
+    }
+    take(rest);
+    if (batch.length > 0) yield batch;
+  }
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+interface Line {
+  readonly text: string;
+  readonly number: number;
+}
+
+/** Collects what is wrong with the lines of a file; the first few are told. */
+class Problems {
+  readonly #label: string;
+  readonly #told: string[] = [];
+  #count = 0;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  add(line: number, text: string): void {
+    if (++this.#count <= MAX_PROBLEMS) this.#told.push(`${this.#label}:${line}: ${text}`);
+  }
+
+  throwIfAny(): void {
+    if (this.#count === 0) return;
+    const more = this.#count - this.#told.length;
+    const told = [...this.#told, ...(more > 0 ? [`and ${more} more`] : [])];
+    throw new ClawmeshError('usage', told.join('\n'), { remedy: 'nothing was queued' });
+  }
+}
+
+function digestOf(lines: readonly Line[]): string {
+  const hash = createHash('sha256');
+  for (const { text } of lines) hash.update(text).update('\n');
+  return hash.digest('hex');
 }
 
 function parseLine(line: string, defaults: { attempts: number }): NewTask | { problems: string[] } {

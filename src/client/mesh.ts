@@ -14,6 +14,7 @@ import { listCircuits } from '../queue/circuits.ts';
 import { type HandoverFilter, HandoverLog } from '../queue/handover-log.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import { TaskControl } from '../queue/task-control.ts';
+import { TaskImport } from '../queue/task-import.ts';
 import { type TaskFilter, TaskReader } from '../queue/task-reader.ts';
 import { readUsage, type UsageSum } from '../queue/usage.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
@@ -114,10 +115,15 @@ export class Mesh {
   }
 
   /** The same for tasks that have been checked. */
-  async enqueueParsed(tasks: readonly NewTask[], onProgress?: (done: number) => void): Promise<Enqueued[]> {
+  async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
     const resolved: NewTask[] = [];
-    for (const task of tasks) resolved.push(await this.#resolveAfter(task));
-    return (await this.producer()).enqueue(resolved, onProgress);
+    for (const task of tasks) resolved.push(task.after ? await this.#resolveAfter(task) : task);
+    return (await this.producer()).enqueue(resolved);
+  }
+
+  /** Queues the tasks of one file; see {@link TaskImport}. */
+  async beginImport(digest: string): Promise<TaskImport> {
+    return TaskImport.begin(this.redis, this.keys, digest);
   }
 
   /** Queues what has been checked and comes after nothing. Loads BullMQ on first use; reading needs none of it. */
@@ -144,6 +150,15 @@ export class Mesh {
     const task = await this.reader.get(id);
     if (task) return task;
     throw new ClawmeshError('not-found', `no task ${printable(id)}`, { remedy: 'see clawmesh task list' });
+  }
+
+  /** The task, which others may come after. @throws ClawmeshError `not-found`; `usage` where they would never run. */
+  async precedable(id: string): Promise<Task> {
+    const task = await this.existing(id);
+    if (task.state !== 'failed' && task.state !== 'cancelled') return task;
+    throw new ClawmeshError('usage', `task ${id} is ${task.state}; what comes after it would never run`, {
+      remedy: `first: clawmesh task retry ${id}`,
+    });
   }
 
   /** Tasks that match, newest first. */
@@ -243,17 +258,8 @@ export class Mesh {
 
   /** Finds the tasks that this one comes after. */
   async #resolveAfter(task: NewTask): Promise<NewTask> {
-    if (!task.after || task.after.length === 0) return task;
     const after: { id: string; pool: string }[] = [];
-    for (const { id } of task.after) {
-      const other = await this.existing(id);
-      if (other.state === 'failed' || other.state === 'cancelled') {
-        throw new ClawmeshError('usage', `task ${id} is ${other.state}; what comes after it would never run`, {
-          remedy: `first: clawmesh task retry ${id}`,
-        });
-      }
-      after.push({ id, pool: other.pool });
-    }
+    for (const { id } of task.after ?? []) after.push({ id, pool: (await this.precedable(id)).pool });
     return { ...task, after };
   }
 }

@@ -9,13 +9,10 @@ const name = (what: string) =>
   z.string().regex(OPENCLAW_NAME, `expected ${what}: letters, digits and ._:/@+-, no spaces, at most 128`);
 
 const duration = (atLeastMs: number) =>
-  z.string(`expected ${DURATION_HINT}`).transform((text, ctx): number => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms >= atLeastMs) return ms;
-    const message = ms === undefined ? `expected ${DURATION_HINT}` : 'expected at least 1s';
-    ctx.issues.push({ code: 'custom', message, input: text });
-    return z.NEVER;
-  });
+  z
+    .string(`expected ${DURATION_HINT}`)
+    .refine((text) => parseDuration(text) !== undefined, { error: `expected ${DURATION_HINT}`, abort: true })
+    .refine((text) => (parseDuration(text) ?? 0) >= atLeastMs, 'expected at least 1s');
 
 const wholeNumber = (min: number, max: number) => {
   const hint = `expected a whole number from ${min} to ${max}`;
@@ -35,8 +32,8 @@ const taskInput = z.strictObject({
   session: name('a session key').optional(),
   model: name('a model').optional(),
   thinking: name('a thinking level').optional(),
-  pool: z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`).default('default'),
-  priority: wholeNumber(0, MAX_PRIORITY).default(0),
+  pool: z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`).optional(),
+  priority: wholeNumber(0, MAX_PRIORITY).optional(),
   delay: duration(0).optional(),
   attempts: wholeNumber(1, 100).optional(),
   timeout: duration(1_000).optional(),
@@ -49,30 +46,39 @@ const taskInput = z.strictObject({
     .optional(),
   tags: z
     .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a tag name'), z.string().max(256))
-    .default({}),
+    .optional(),
 });
 
-export type TaskInput = z.input<typeof taskInput>;
+export type TaskInput = z.infer<typeof taskInput>;
 
 /** The checked task, or every problem found: `field: what is wrong`. */
 export function parseNewTask(input: unknown, defaults: { attempts: number }): NewTask | { problems: string[] } {
   const parsed = taskInput.safeParse(input);
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(describe) };
-  const { delay, timeout, idleTimeout, backoff, attempts, after, ...rest } = parsed.data;
-  // What a message quotes has to be there first.
-  const before = [...new Set([...(after ?? []), ...wantedResults(rest.message)])];
-  const unknown = before.filter((id) => !TASK_ID.test(id));
+  const unknown = wantedResults(parsed.data.message).filter((id) => !TASK_ID.test(id));
   if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
-  if (before.length > 0 && delay) return { problems: ['delay: does not go together with after'] };
+  const task = toNewTask(parsed.data, defaults);
+  if (task.after && task.delayMs > 0) return { problems: ['delay: does not go together with after'] };
+  return task;
+}
+
+/** The task that is queued for what somebody has written, which has been checked. */
+export function toNewTask(input: TaskInput, defaults: { attempts: number }): NewTask {
+  const { delay, timeout, idleTimeout, backoff, attempts, after, pool, priority, tags, ...rest } = input;
+  const ms = (text: string | undefined) => (text === undefined ? undefined : parseDuration(text));
+  // What a message quotes has to be there first. Where they are is found when the task is queued.
+  const before = [...new Set([...(after ?? []), ...wantedResults(rest.message)])].map((id) => ({ id, pool: '' }));
   return {
     ...rest,
-    delayMs: delay ?? 0,
+    pool: pool ?? 'default',
+    priority: priority ?? 0,
+    tags: tags ?? {},
+    delayMs: ms(delay) ?? 0,
     attempts: attempts ?? defaults.attempts,
-    timeoutMs: timeout,
-    idleTimeoutMs: idleTimeout,
-    backoffMs: backoff,
-    // Where they are is found when the task is queued.
-    after: before.length > 0 ? before.map((id) => ({ id, pool: '' })) : undefined,
+    timeoutMs: ms(timeout),
+    idleTimeoutMs: ms(idleTimeout),
+    backoffMs: ms(backoff),
+    after: before.length > 0 ? before : undefined,
   };
 }
 

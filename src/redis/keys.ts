@@ -99,6 +99,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/usage`;
   }
 
+  /** String: an import of tasks that is under way, as `<first id> <tasks queued>`; named by the digest of its file. */
+  taskImport(digest: string): string {
+    return `${this.bullPrefix}/import:${digest}`;
+  }
+
   /** Hash: name of a schedule → what it is (JSON). */
   get schedules(): string {
     return `${this.bullPrefix}/schedules`;

@@ -3,7 +3,7 @@ import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import type { NewTask, Task } from '../../domain/task.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import type { Output } from '../output.ts';
 import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
@@ -54,41 +54,36 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
     const what = given.length === 0 ? 'nothing to queue' : `${given.join(' and ')} exclude each other`;
     throw new ClawmeshError('usage', what, { remedy: 'give a message, --message-file or --from' });
   }
-  const { loadedConfig } = await import('../context.ts');
   const { config } = await loadedConfig(command);
-  const tasks = await readTasks(message, options, { attempts: config.queue.attempts });
+  const defaults = { attempts: config.queue.attempts };
+  if (options.from !== undefined) {
+    const { enqueueFile } = await import('../enqueue-file.ts');
+    const ids = await enqueueFile(command, options.from, { defaults, print: !options.wait });
+    if (options.wait) await withMesh(command, (mesh) => waitAndPrint(mesh, out, ids));
+    return;
+  }
+  const task = await readTask(message, options, defaults);
   await withMesh(command, async (mesh) => {
-    const enqueued = await mesh.enqueueParsed(tasks, progressBar(tasks.length));
+    const enqueued = await mesh.enqueueParsed([task]);
     if (options.wait) await waitAndPrint(mesh, out, enqueued);
     else printEnqueued(out, enqueued);
   });
 }
 
-async function readTasks(
+async function readTask(
   message: string | undefined,
   options: EnqueueOptions,
   defaults: { attempts: number },
-): Promise<NewTask[]> {
-  const { parseTaskLines, readSource } = await import('../task-source.ts');
-  if (options.from !== undefined) {
-    return parseTaskLines(await readSource(options.from), options.from, defaults);
-  }
+): Promise<NewTask> {
+  const [{ readSource }, { parseNewTask }] = await Promise.all([
+    import('../task-source.ts'),
+    import('../../queue/new-task.ts'),
+  ]);
   const text = options.messageFile === undefined ? message : await readSource(options.messageFile);
-  const { parseNewTask } = await import('../../queue/new-task.ts');
   const { messageFile: _file, from: _from, wait: _wait, ...fields } = options;
   const task = parseNewTask(taskInput(text ?? '', fields), defaults);
   if ('problems' in task) throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was queued' });
-  return [task];
-}
-
-/** A bar on stderr, for people who queue a lot. */
-function progressBar(total: number): ((done: number) => void) | undefined {
-  if (!process.stderr.isTTY || total < 2_000) return undefined;
-  return (done) => {
-    const filled = Math.round((done / total) * 30);
-    const bar = `${'█'.repeat(filled)}${'░'.repeat(30 - filled)}`;
-    process.stderr.write(`\r${bar} ${done}/${total}${done === total ? '\n' : ''}`);
-  };
+  return task;
 }
 
 function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {

@@ -16,6 +16,9 @@ export interface Enqueued {
   readonly duplicate: boolean;
 }
 
+/** Redis is asked for its time again after so long, ms. */
+const CLOCK_MS = 5_000;
+
 interface Placed {
   readonly task: NewTask;
   enqueued: Enqueued;
@@ -31,18 +34,19 @@ export class TaskProducer {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
   readonly #queues = new Map<string, Queue>();
+  #lastSent: Promise<void> = Promise.resolve();
+  #clock: { readonly askedAt: number; readonly time: number } | undefined;
 
   constructor(redis: Redis, keys: MeshKeys) {
     this.#redis = redis;
     this.#keys = keys;
   }
 
-  /** Queues the tasks in order, in batches; `onProgress` gets the number queued so far. */
-  async enqueue(tasks: readonly NewTask[], onProgress?: (done: number) => void): Promise<Enqueued[]> {
+  /** Queues the tasks in order, in batches. */
+  async enqueue(tasks: readonly NewTask[]): Promise<Enqueued[]> {
     const enqueued: Enqueued[] = [];
     for (let start = 0; start < tasks.length; start += BULK_BATCH) {
       enqueued.push(...(await this.#enqueueBatch(tasks.slice(start, start + BULK_BATCH))));
-      onProgress?.(enqueued.length);
     }
     return enqueued;
   }
@@ -51,20 +55,51 @@ export class TaskProducer {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
   }
 
+  /** Batches are sent in the order of their calls; while Redis takes one, the next is made ready. */
   async #enqueueBatch(tasks: readonly NewTask[]): Promise<Enqueued[]> {
-    // So that delays and times do not depend on this machine's clock.
-    const now = await redisTime(this.#redis);
-    const placed = await this.#place(tasks);
+    const before = this.#lastSent;
+    const sent = Promise.withResolvers<void>();
+    this.#lastSent = sent.promise;
+    let sending: Promise<unknown>[];
+    let placed: Placed[];
+    try {
+      await before;
+      placed = await this.#place(tasks);
+      sending = await this.#send(placed);
+    } finally {
+      sent.resolve();
+    }
+    await Promise.all(sending);
+    return placed.map(({ enqueued }) => enqueued);
+  }
+
+  /** Answers what is under way once everything has been sent. */
+  async #send(placed: readonly Placed[]): Promise<Promise<unknown>[]> {
+    const now = await this.#redisTime();
+    const sending: Promise<unknown>[] = [];
     for (const [pool, group] of Map.groupBy(placed, ({ enqueued }) => enqueued.pool)) {
-      await this.#redis.sadd(this.#keys.pools, pool);
-      // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
-      // exists already is left as it is: BullMQ ignores a second job of one id.
+      await this.#makeKnown(pool);
       const after = group.filter(({ task }) => comesAfter(task)).map(({ enqueued }) => enqueued.id);
       if (after.length > 0) await this.#holdUntilOthers(pool, after, now);
+      // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
+      // exists already is left as it is: BullMQ ignores a second job of one id.
       const jobs = group.filter(({ gone }) => !gone).map(({ task, enqueued }) => bullJob(task, enqueued.id, now));
-      if (jobs.length > 0) await this.#queue(pool).addBulk(jobs);
+      if (jobs.length > 0) sending.push(this.#queue(pool).addBulk(jobs));
     }
-    return placed.map(({ enqueued }) => enqueued);
+    return sending;
+  }
+
+  /** Redis time, ms, asked for now and then: delays and times do not depend on this machine's clock. */
+  async #redisTime(): Promise<number> {
+    if (this.#clock === undefined || Date.now() - this.#clock.askedAt > CLOCK_MS || Date.now() < this.#clock.askedAt) {
+      this.#clock = { askedAt: Date.now(), time: await redisTime(this.#redis) };
+    }
+    return this.#clock.time + Date.now() - this.#clock.askedAt;
+  }
+
+  async #makeKnown(pool: string): Promise<void> {
+    if (this.#queues.has(pool)) return;
+    await this.#redis.sadd(this.#keys.pools, pool);
   }
 
   /** Before the tasks themselves, so that none is forgotten; an entry without a task is dropped later (release-held.lua). */
@@ -79,9 +114,12 @@ export class TaskProducer {
   /** The id and pool each task gets: its own, or those of the first one with its idempotency key. */
   async #place(tasks: readonly NewTask[]): Promise<Placed[]> {
     const placed = tasks.map((task): Placed => {
-      const state = task.delayMs > 0 ? 'delayed' : 'waiting';
-      const { id = newTaskId(), pool } = task;
-      return { task, enqueued: { id, pool, state, duplicate: false }, gone: false };
+      const { id = newTaskId(), pool, delayMs } = task;
+      return {
+        task,
+        enqueued: { id, pool, state: delayMs > 0 ? 'delayed' : 'waiting', duplicate: false },
+        gone: false,
+      };
     });
     const keyed = placed.filter(({ task }) => task.key !== undefined);
     if (keyed.length === 0) return placed;
@@ -89,8 +127,7 @@ export class TaskProducer {
     for (const { task, enqueued } of keyed) {
       pipeline.set(this.#keys.idempotency(task.key ?? ''), `${enqueued.pool} ${enqueued.id}`, 'NX', 'GET');
     }
-    const replies = (await pipeline.exec()) ?? [];
-    for (const [index, [error, reply]] of replies.entries()) {
+    for (const [index, [error, reply]] of ((await pipeline.exec()) ?? []).entries()) {
       if (error) throw error;
       const entry = keyed[index] as Placed;
       const [pool, id, ended] = typeof reply === 'string' ? reply.split(' ') : [];

@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import type { Enqueued } from '../queue/bullmq/task-producer.ts';
+import { outputOf, withMesh } from './context.ts';
+import type { Output } from './output.ts';
+import { TaskFile } from './task-source.ts';
+
+/** Batches that are on their way to Redis while another one is made ready. */
+const AHEAD = 3;
+/** For fewer there is no bar. */
+const MANY = 2_000;
+
+/**
+ * Queues a file of tasks, one per line: all are checked before any is queued. An import that was interrupted goes on where
+ * it was. Prints as it goes; nothing is held in memory but the ids, and those only where the caller wants them.
+ */
+export async function enqueueFile(
+  command: Command,
+  path: string,
+  options: { defaults: { attempts: number }; print: boolean },
+): Promise<Enqueued[]> {
+  const out = outputOf(command);
+  const file = await TaskFile.open(path, options.defaults);
+  const all: Enqueued[] = [];
+  try {
+    const { count, digest, after } = await file.check();
+    await withMesh(command, async (mesh) => {
+      for (const id of after) await mesh.precedable(id);
+      const taskImport = await mesh.beginImport(digest);
+      const { resumedAt } = taskImport;
+      if (resumedAt > 0) out.note(`going on with an interrupted import: ${resumedAt} of ${count} tasks are queued`);
+      const show = progressBar(count);
+      const print = options.print ? new IdPrinter(out) : undefined;
+      let done = 0;
+      let duplicates = 0;
+      const take = (enqueued: readonly Enqueued[]) => {
+        if (print) print.add(enqueued);
+        else all.push(...enqueued);
+        done += enqueued.length;
+        duplicates += enqueued.filter((task) => task.duplicate).length;
+        show?.(done);
+      };
+      // One batch is made ready while Redis takes the one before; they keep their order on the one connection.
+      const underWay: Promise<Enqueued[]>[] = [];
+      for await (const batch of file.tasks()) {
+        const queued = taskImport.queue(batch, (tasks) => mesh.enqueueParsed(tasks));
+        queued.catch(() => {}); // awaited below
+        if (underWay.push(queued) > AHEAD) take((await underWay.shift()) ?? []);
+      }
+      for (const queued of underWay) take(await queued);
+      await taskImport.end();
+      print?.end();
+      const known = duplicates - resumedAt;
+      if (known > 0) out.note(`${known === 1 ? 'one key has' : `${known} keys have`} a task already`);
+    });
+  } finally {
+    file.close();
+  }
+  return all;
+}
+
+/** Prints what was queued as it is queued: a line each, or one JSON document. */
+class IdPrinter {
+  readonly #out: Output;
+  #first = true;
+
+  constructor(out: Output) {
+    this.#out = out;
+    if (out.json) out.raw('{"tasks":[');
+  }
+
+  add(enqueued: readonly Enqueued[]): void {
+    for (const task of enqueued) {
+      if (this.#out.json) this.#out.raw(`${this.#first ? '' : ','}${JSON.stringify(task)}`);
+      else this.#out.line(task.id);
+      this.#first = false;
+    }
+  }
+
+  end(): void {
+    if (this.#out.json) this.#out.raw(']}\n');
+  }
+}
+
+/** A bar on stderr, for people who queue a lot. */
+function progressBar(total: number): ((done: number) => void) | undefined {
+  if (!process.stderr.isTTY || total < MANY) return undefined;
+  return (done) => {
+    const filled = Math.round((done / total) * 30);
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(30 - filled)}`;
+    process.stderr.write(`\r${bar} ${done}/${total}${done === total ? '\n' : ''}`);
+  };
+}

@@ -1,0 +1,63 @@
+import type { Redis } from 'ioredis';
+import { newTaskId, numberedTaskId } from '../domain/ids.ts';
+import type { NewTask } from '../domain/task.ts';
+import type { MeshKeys } from '../redis/keys.ts';
+import type { Enqueued } from './bullmq/task-producer.ts';
+
+/** An interrupted import is gone on with within this time, ms; after it the same file is a new import. */
+const REMEMBERED_MS = 24 * 60 * 60_000;
+
+/**
+ * Queues the tasks of one file so that an import that was interrupted can be repeated: the n-th task of a file always gets
+ * the same id until the file has been queued whole.
+ */
+export class TaskImport {
+  /** Tasks that an interrupted import of this file has queued. */
+  readonly resumedAt: number;
+  readonly #redis: Redis;
+  readonly #name: string;
+  readonly #base: string;
+  #next = 0;
+
+  private constructor(redis: Redis, name: string, base: string, done: number) {
+    this.#redis = redis;
+    this.#name = name;
+    this.#base = base;
+    this.resumedAt = done;
+  }
+
+  static async begin(redis: Redis, keys: MeshKeys, digest: string): Promise<TaskImport> {
+    const name = keys.taskImport(digest);
+    const fresh = newTaskId();
+    const found = await redis.set(name, `${fresh} 0`, 'PX', REMEMBERED_MS, 'NX', 'GET');
+    const [base = fresh, done = '0'] = found?.split(' ') ?? [];
+    return new TaskImport(redis, name, base, Number(done));
+  }
+
+  /** Queues the next tasks of the file, those left out that are queued already. */
+  async queue(
+    tasks: readonly NewTask[],
+    enqueue: (tasks: readonly NewTask[]) => Promise<Enqueued[]>,
+  ): Promise<Enqueued[]> {
+    const numbered = tasks.map((task) => ({ ...task, id: numberedTaskId(this.#base, this.#next++) }));
+    const end = this.#next;
+    const before = end - tasks.length;
+    // One with a key may be another import's.
+    const open = numbered.filter((task, index) => before + index >= this.resumedAt || task.key !== undefined);
+    const answers = open.length > 0 ? await enqueue(open) : [];
+    const byId = new Map(open.map((task, index) => [task.id, answers[index]]));
+    // Batches are acknowledged in the order they were sent, so all before this one are there too.
+    if (end > this.resumedAt) {
+      await this.#redis.set(this.#name, `${this.#base} ${end}`, 'PX', REMEMBERED_MS);
+    }
+    return numbered.map(
+      ({ id, pool, delayMs }) =>
+        byId.get(id) ?? { id, pool, state: delayMs > 0 ? 'delayed' : 'waiting', duplicate: true },
+    );
+  }
+
+  /** The file has been queued whole; the same file again means the same tasks once more. */
+  async end(): Promise<void> {
+    await this.#redis.del(this.#name);
+  }
+}
