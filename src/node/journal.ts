@@ -23,7 +23,9 @@ const outcome: z.ZodType<Outcome> = z.discriminatedUnion('ok', [
     ok: z.literal(true),
     result: z.object({
       text: z.string(),
-      usage: z.object({ input: z.number(), output: z.number(), total: z.number() }).nullable(),
+      usage: z
+        .object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() })
+        .nullable(),
       model: z.string().nullable(),
       runId: z.string().nullable(),
       durationMs: z.number(),

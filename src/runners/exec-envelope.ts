@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
-
-const usage = z.object({ input: z.number(), output: z.number(), total: z.number().optional() });
+import { reportedUsage, usageOf } from './reported-usage.ts';
 
 /** What `openclaw agent exec --json` prints; fields that are absent or new do no harm. */
 const envelope = z.object({
@@ -10,7 +9,7 @@ const envelope = z.object({
   status: z.string().optional(),
   final: z.string().nullish(),
   payloads: z.array(z.object({ text: z.string().nullish() })).nullish(),
-  usage: usage.nullish().catch(null),
+  usage: reportedUsage,
   model: z.string().nullish(),
   provider: z.string().nullish(),
   sessionId: z.string().nullish(),
@@ -41,13 +40,7 @@ export function execOutcome(end: ExecEnd): Outcome {
     ok: true,
     result: {
       text: data.final || texts.join('\n\n'),
-      usage: data.usage
-        ? {
-            input: data.usage.input,
-            output: data.usage.output,
-            total: data.usage.total ?? data.usage.input + data.usage.output,
-          }
-        : null,
+      usage: usageOf(data.usage),
       model: data.model ? [data.provider, data.model].filter(Boolean).join('/') : null,
       runId: data.sessionId ?? null,
       durationMs: end.durationMs,

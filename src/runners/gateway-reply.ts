@@ -3,9 +3,8 @@ import type { Outcome } from '../domain/task.ts';
 import { taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
 import type { AgentEvent } from './gateway-connection.ts';
+import { reportedUsage, usageOf } from './reported-usage.ts';
 import type { RunEvent } from './runner.ts';
-
-const usage = z.object({ input: z.number(), output: z.number(), total: z.number().optional() });
 
 /** The final answer to `agent`: a snapshot of the run with what it said and used. */
 const agentReply = z.object({
@@ -23,7 +22,7 @@ const agentReply = z.object({
             .object({
               provider: z.string().nullish(),
               model: z.string().nullish(),
-              usage: usage.nullish().catch(null),
+              usage: reportedUsage,
             })
             .nullish(),
         })
@@ -63,13 +62,7 @@ export function gatewayOutcome(reply: unknown, runId: string, durationMs: number
     ok: true,
     result: {
       text: texts.join('\n\n'),
-      usage: meta?.usage
-        ? {
-            input: meta.usage.input,
-            output: meta.usage.output,
-            total: meta.usage.total ?? meta.usage.input + meta.usage.output,
-          }
-        : null,
+      usage: usageOf(meta?.usage),
       model: meta?.model ? [meta.provider, meta.model].filter(Boolean).join('/') : null,
       runId,
       durationMs,

@@ -1,0 +1,256 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Task } from '../../src/domain/task.ts';
+import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { FailoverMesh } from '../support/failover-mesh.ts';
+import { isRunning } from '../support/processes.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+describe('the life of tasks that run as processes', () => {
+  let mesh: FailoverMesh;
+
+  beforeEach(async () => {
+    mesh = await FailoverMesh.start();
+  });
+  afterEach(() => mesh.stop());
+
+  it('cancels 50 running tasks: all their processes are gone within 2 s', async () => {
+    mesh.config = mesh.configWith('node: {pools: {default: 25}}\n');
+    await mesh.startNode('mac-1');
+    await mesh.startNode('mac-2');
+    await mesh.enqueueMany(50, '300');
+    await mesh.starts(50);
+    const ids = (await mesh.tasks()).map((task) => task.id);
+    const pids = mesh.ledger.starts().map((line) => line.pid);
+    expect(pids.filter(isRunning)).toHaveLength(50);
+    const cancelled = mesh.cli('task', 'cancel', ...ids);
+    const askedAt = Date.now();
+    await expect.poll(() => pids.filter(isRunning).length, { timeout: 10_000, interval: 20 }).toBe(0);
+    const goneMs = Date.now() - askedAt;
+    console.log(`50 running tasks cancelled: all processes gone ${goneMs} ms after the command began`);
+    expect(goneMs).toBeLessThan(2_000 + 700); // the command itself starts within 700 ms
+    expect((await cancelled).code).toBe(0);
+    const tasks = await mesh.tasks();
+    expect(tasks.map((task) => task.state)).toEqual(Array(50).fill('cancelled'));
+    expect(tasks[0]?.error).toMatchObject({ kind: 'cancelled', retryable: false });
+    expect(await mesh.handovers()).toEqual([]);
+    const again = await mesh.cli('task', 'cancel', ids[0] as string);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('had ended before') });
+    const { pools, problems } = await mesh.json('status');
+    expect(pools.default).toMatchObject({ cancelled: 50, failed: 0 });
+    expect(problems).toEqual([]);
+  });
+
+  it('cancels a task whose node died: it does not run again', async () => {
+    const victim = await mesh.startNode('mac-1');
+    const id = await mesh.enqueue('60');
+    await mesh.starts(1);
+    process.kill(victim.pid, 'SIGSTOP');
+    const { stdout } = await mesh.cli('task', 'cancel', id);
+    expect(stdout).toMatch(/will end as soon as/);
+    await mesh.startNode('mac-2');
+    await expect.poll(async () => (await mesh.task(id)).state, { timeout: 10_000 }).toBe('cancelled');
+    expect(mesh.ledger.starts(id)).toHaveLength(1);
+  });
+
+  it('stops a run that gives no sign of life, and tries again', async () => {
+    await mesh.startNode('mac-1');
+    const id = await mesh.enqueue('60', '--idle-timeout', '1s', '--attempts', '2', '--backoff', '100ms');
+    await expect.poll(async () => (await mesh.task(id)).state, { timeout: 20_000 }).toBe('failed');
+    const task = await mesh.task(id);
+    expect(task).toMatchObject({
+      attempts: { made: 2, max: 2 },
+      error: { kind: 'timeout', message: 'no sign of life for 1.0s' },
+    });
+    expect(task.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'failed']);
+    expect(task.history[2]?.reason).toBe('timeout: no sign of life for 1.0s');
+  });
+});
+
+describe('the life of simulated tasks', () => {
+  let server: SpawnedRedis;
+  let config: string;
+  const nodes: CliProcess[] = [];
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+    config = writeConfig(
+      `mesh: l\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nqueue: {backoff: {delay: 100ms}, attempts: 2}\n`,
+    );
+    for (const id of ['mac-1', 'mac-2']) {
+      const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
+      nodes.push(node);
+      await node.waitFor(/node is up/);
+    }
+  });
+  afterAll(async () => {
+    for (const node of nodes) await node.kill();
+    await server?.stop();
+  });
+
+  const cli = (...args: string[]) => runCli(['--config', config, ...args]);
+  const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
+  const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
+  const show = async (id: string): Promise<Task> => json('task', 'show', id);
+  const state = (id: string, wanted: string) =>
+    expect.poll(async () => (await show(id)).state, { timeout: 20_000 }).toBe(wanted);
+  const UNKNOWN = '01m80000000000000000000000';
+
+  it('retries failed ones by id, by kind and by time', async () => {
+    const [one, two, three] = [await enqueue('fail invalid'), await enqueue('fail auth'), await enqueue('hello')];
+    await state(two, 'failed');
+    await state(one, 'failed');
+    await state(three, 'completed');
+    const mixed = await cli('task', 'retry', one, three, UNKNOWN);
+    expect(mixed.code).toBe(4);
+    expect(mixed.stdout).toBe(`${one}  queued again\n`);
+    expect(mixed.stderr).toContain(`task ${three} has completed`);
+    expect(mixed.stderr).toContain(`no task ${UNKNOWN}`);
+    await state(one, 'failed');
+    expect((await show(one)).history.map(({ event }) => event)).toEqual([
+      'enqueued',
+      'claimed',
+      'failed',
+      'retry',
+      'claimed',
+      'failed',
+    ]);
+    expect((await json('task', 'retry', '--all-failed', '--kind', 'auth')).tasks).toMatchObject([{ id: two }]);
+    await state(two, 'failed');
+    expect((await json('task', 'retry', '--all-failed', '--since', '1h')).tasks).toHaveLength(2);
+    await expect.poll(async () => (await json('task', 'list', '--state', 'failed')).tasks.length).toBe(2);
+    const removed = await cli('task', 'remove', one, two);
+    expect(removed).toMatchObject({ code: 0, stdout: `${one}  removed\n${two}  removed\n` });
+    expect((await cli('task', 'show', one)).code).toBe(4);
+    expect((await cli('task', 'retry', '--all-failed')).stderr).toContain('no such failed tasks');
+  });
+
+  it('runs one after another, with the answer of the first in the message of the second', async () => {
+    const first = await enqueue('sleep 4s');
+    const second = await enqueue(`it said: {{result:${first}}}`);
+    const third = await enqueue('last', '--after', first, second);
+    expect(await show(third)).toMatchObject({ state: 'waiting', heldBy: 'after' });
+    const { code } = await cli('task', 'wait', third, '--timeout', '20s');
+    expect(code).toBe(0);
+    expect((await show(second)).result?.text).toBe('it said: sleep 4s');
+    const [a, b, c] = await Promise.all([show(first), show(second), show(third)]);
+    expect(Date.parse(b.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(a.finishedAt ?? ''));
+    expect(Date.parse(c.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(b.finishedAt ?? ''));
+    const handed = Date.parse(b.startedAt ?? '') - Date.parse(a.finishedAt ?? '');
+    console.log(`completed → the one after it claimed: ${handed} ms`);
+  });
+
+  it('fails what comes after a failed one, with the reason', async () => {
+    const first = await enqueue('sleep 1s');
+    const second = await enqueue('never', '--after', first);
+    await cli('task', 'cancel', first);
+    await state(second, 'failed');
+    expect((await show(second)).error?.message).toBe(`task ${first}, which it comes after, has failed`);
+    const late = await cli('enqueue', 'x', '--after', first);
+    expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('is cancelled; what comes after it') });
+    const quoting = await cli('enqueue', `{{result:${second}}}`);
+    expect(quoting).toMatchObject({ code: 2, stderr: expect.stringContaining('is failed; what comes after it') });
+  });
+
+  it('runs what is scheduled, lists it, lets it rest and removes it', async () => {
+    expect((await cli('schedule', 'add', 'often', '--every', '1s', '--tag', 'by=often', '--', 'look')).code).toBe(0);
+    await cli('schedule', 'add', 'daily', '--cron', '0 7 * * *', '--tz', 'Europe/Berlin', 'summarize');
+    await expect
+      .poll(async () => (await json('task', 'list', '--tag', 'by=often', '--state', 'completed')).tasks.length, {
+        timeout: 10_000,
+      })
+      .toBeGreaterThanOrEqual(3);
+    const { schedules } = await json('schedule', 'list');
+    expect(schedules).toMatchObject([
+      { name: 'daily', cron: '0 7 * * *', timezone: 'Europe/Berlin', paused: false, nextRunAt: expect.any(String) },
+      { name: 'often', everyMs: 1_000 },
+    ]);
+    await cli('schedule', 'pause', 'often');
+    await sleep(300); // one may have been running
+    const before = (await json('task', 'list', '--tag', 'by=often', '--limit', '1000')).tasks.length;
+    await sleep(2_200); // two would have been due
+    expect((await json('task', 'list', '--tag', 'by=often', '--limit', '1000')).tasks.length).toBe(before);
+    await cli('schedule', 'remove', 'often');
+    await cli('schedule', 'remove', 'daily');
+    expect((await cli('schedule', 'list')).stderr).toContain('no schedules');
+  });
+
+  it.each([
+    ['a bad cron line', ['schedule', 'add', 'x', '--cron', 'every day', 'm'], 2, 'is no cron line'],
+    ['a bad time zone', ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', 'Moon', 'm'], 2, 'no time zone "Moon"'],
+    ['a schedule without times', ['schedule', 'add', 'x', 'm'], 2, 'no times given'],
+    [
+      'a schedule of a bad name',
+      ['schedule', 'add', 'Every Day', '--every', '1h', 'm'],
+      2,
+      'is no name for a schedule',
+    ],
+    ['a schedule that is not there', ['schedule', 'remove', 'nope'], 4, 'no schedule nope'],
+    ['an unknown task to come after', ['enqueue', 'x', '--after', UNKNOWN], 4, `no task ${UNKNOWN}`],
+    ['no id to come after', ['enqueue', 'x', '--after', 'yesterday'], 2, 'after.0: expected a task id'],
+    ['a result of no id', ['enqueue', '{{result:nope}}'], 2, 'names no task id'],
+    [
+      'a delay and something to come after',
+      ['enqueue', 'x', '--delay', '5s', '--after', UNKNOWN],
+      2,
+      'does not go together',
+    ],
+    ['nothing to retry', ['task', 'retry'], 2, 'nothing to retry'],
+    ['ids and all failed', ['task', 'retry', UNKNOWN, '--all-failed'], 2, 'exclude each other'],
+    ['a kind for ids', ['task', 'retry', UNKNOWN, '--kind', 'auth'], 2, 'choose among --all-failed'],
+    ['an unknown task to cancel', ['task', 'cancel', UNKNOWN], 4, `no task ${UNKNOWN}`],
+  ])('refuses %s with one line', async (_name, args, code, text) => {
+    const result = await cli(...args);
+    expect(result.stderr).toContain(text);
+    expect(result.code).toBe(code);
+  });
+
+  it('refuses a file in which two lines have the same key, and queues nothing', async () => {
+    const input = '{"message":"a","key":"k"}\n\n{"message":"b"}\n{"message":"c","key":"k"}\n';
+    const { code, stderr } = await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
+    expect(stderr).toContain('standard input:4: key: "k" is that of line 1 too');
+    expect(code).toBe(2);
+    expect((await json('task', 'list', '--limit', '1000')).tasks.filter((task: Task) => task.key === 'k')).toEqual([]);
+  });
+});
+
+describe('what a run says', () => {
+  it('is in the task’s log without the secrets that it mentions', async () => {
+    const server = await SpawnedRedis.start(['--requirepass', 'redis-passw0rd']);
+    const bin = join(emptyFolder(), 'openclaw');
+    writeFileSync(
+      bin,
+      `#!/bin/sh
+[ "$1" = --version ] && { echo "OpenClaw 2026.9.6"; exit 0; }
+echo "key sk-abcdefghijklmnop123 and redis-passw0rd" >&2
+echo "Authorization: Bearer abcdefghijklmnopqrstuvwxyz" >&2
+echo '{"ok":false,"error":{"message":"HTTP 400 for token=supersecretvalue","kind":"exception"}}'
+exit 1
+`,
+    );
+    chmodSync(bin, 0o755);
+    const config = writeConfig(
+      `mesh: s\nredis: {url: "${server.url}", password: redis-passw0rd}\nopenclaw: {mode: exec, exec: {bin: "${bin}"}}\n`,
+    );
+    const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: 'mac-1' });
+    try {
+      await node.waitFor(/node is up/);
+      const id = (await runCli(['--config', config, 'enqueue', 'x'])).stdout.trim();
+      await node.waitFor(/task failed/);
+      const { stdout } = await runCli(['--config', config, 'task', 'logs', id]);
+      expect(stdout.split('\n').map((line) => line.slice(25))).toEqual([
+        'key ******** and ********',
+        'Authorization: Bearer ********',
+        '',
+      ]);
+      const { stdout: task } = await runCli(['--config', config, 'task', 'show', id, '--json']);
+      expect(JSON.parse(task).error.message).toBe('HTTP 400 for token=********');
+      expect(node.output + task).not.toMatch(/redis-passw0rd|supersecretvalue|sk-abc/);
+    } finally {
+      await node.kill();
+      await server.stop();
+    }
+  });
+});
