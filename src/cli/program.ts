@@ -4,6 +4,7 @@ import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
+import { eventsCommand } from './commands/events.ts';
 import { handoversCommand } from './commands/handovers.ts';
 import { nodeCommand } from './commands/node.ts';
 import { scheduleCommand } from './commands/schedule.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     handoversCommand(),
     drillCommand(),
     scheduleCommand(),
+    eventsCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {

@@ -21,6 +21,7 @@ import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.t
 import { explainRedisError, isRedisError } from '../redis/explain.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { redisTarget } from '../redis/target.ts';
+import { EventLog } from '../registry/event-log.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { waitForTasks } from './wait.ts';
 
@@ -59,6 +60,8 @@ export class Mesh {
   readonly reader: TaskReader;
   readonly registry: NodeRegistry;
   readonly control: TaskControl;
+  /** What happened in the mesh. */
+  readonly events: EventLog;
   readonly #handovers: HandoverLog;
   readonly #target: RedisTarget;
   #producer: TaskProducer | undefined;
@@ -72,6 +75,7 @@ export class Mesh {
     this.reader = new TaskReader(redis, this.keys);
     this.registry = new NodeRegistry(redis, this.keys);
     this.control = new TaskControl(redis, this.keys);
+    this.events = new EventLog(redis, this.keys);
     this.#handovers = new HandoverLog(redis, this.keys, this.reader);
   }
 

@@ -105,7 +105,7 @@ const queue = z
     keep: z
       .strictObject({
         completed: duration('7d', { min: '1s' }).describe('How long completed tasks are kept.'),
-        failed: duration('30d', { min: '1s' }).describe('How long failed tasks are kept.'),
+        failed: duration('30d', { min: '1s' }).describe('How long failed and cancelled tasks are kept.'),
         count: integer(1, 100_000_000)
           .prefault(100_000)
           .describe('How many ended tasks of a pool and state are kept at most.'),

@@ -46,6 +46,19 @@ export interface TaskResult {
   readonly durationMs: number;
 }
 
+/** Longest answer that is kept of a task, bytes; Redis and BullMQ copy it several times. */
+const MAX_RESULT_BYTES = 1_048_576;
+
+/** The result with its text cut to what is kept, and a last line that says so. */
+export function keptResult(result: TaskResult): TaskResult {
+  const bytes = Buffer.byteLength(result.text);
+  if (bytes <= MAX_RESULT_BYTES) return result;
+  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${MAX_RESULT_BYTES} are kept]`;
+  const kept = Buffer.from(result.text).subarray(0, MAX_RESULT_BYTES - Buffer.byteLength(note));
+  // A character that was cut in two becomes a replacement character; it's dropped.
+  return { ...result, text: kept.toString('utf8').replace(/\ufffd$/, '') + note };
+}
+
 /** How a run ended. */
 export type Outcome =
   | { readonly ok: true; readonly result: TaskResult }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { type ErrorKind, type Outcome, taskError } from '../domain/task.ts';
+import { type ErrorKind, keptResult, type Outcome, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
@@ -116,7 +116,10 @@ export class AttemptRun {
     const { claim, runner, nodeId, queue } = this.#options;
     const { taskId, attempt, handovers, holds, resumes } = claim;
     const message = await queue.fillIn(claim.spec).catch((error: unknown) => error as Error);
-    if (typeof message !== 'string') return { ok: false, error: taskError('invalid', messageOf(message)) };
+    if (typeof message !== 'string') {
+      const kind = hasCode(message, 'not-found') ? 'invalid' : 'unknown';
+      return { ok: false, error: taskError(kind, messageOf(message)) };
+    }
     const spec = { ...claim.spec, message };
     return runner.run(
       { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs, resumes },
@@ -139,7 +142,9 @@ export class AttemptRun {
       });
       return undefined;
     }
-    const final = outcome.ok ? outcome : this.#explained(outcome, reason, timeoutMs);
+    const final: Outcome = outcome.ok
+      ? { ok: true, result: keptResult(outcome.result) }
+      : this.#explained(outcome, reason, timeoutMs);
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message))) return undefined;
     return this.#deliver(final, async () => {
       const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.mayFetchNext());

@@ -1,6 +1,7 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Node, NodeState } from '../domain/node.ts';
 import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
+import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
 /** Something a person should do something about. */
@@ -16,6 +17,8 @@ export interface Snapshot {
   readonly redis: { readonly ok: boolean; readonly latencyMs: number };
   readonly nodes: Readonly<Record<Exclude<NodeState, 'stopped'>, number>>;
   readonly pools: Readonly<Record<string, PoolCounts>>;
+  /** What completed tasks have used today (UTC). */
+  readonly usageToday: Omit<UsageSum, 'agent' | 'model'>;
   /** Providers in trouble, whose tasks are held back. */
   readonly circuits: readonly Circuit[];
   readonly problems: readonly Problem[];
@@ -27,14 +30,17 @@ export async function takeSnapshot(mesh: {
   reader: TaskReader;
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
+  usage(): Promise<UsageSum[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
   const askedAt = performance.now();
   const pools = await mesh.reader.pools();
   const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
-  const [nodes, counts, circuits] = await Promise.all([
+  const [nodes, counts, circuits, usage, now] = await Promise.all([
     mesh.registry.list(),
     mesh.reader.counts(pools),
     mesh.circuits(),
+    mesh.usage(),
+    mesh.registry.redisTime(),
   ]);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
   return {
@@ -44,6 +50,7 @@ export async function takeSnapshot(mesh: {
       redis: { ok: true, latencyMs },
       nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
       pools: Object.fromEntries(counts),
+      usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
       problems: findProblems(nodes, counts, circuits),
     },

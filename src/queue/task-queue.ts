@@ -22,8 +22,8 @@ export interface PoolQueue {
   /** Reports how the run ended; with `fetchNext` a completed task's slot gets the next claim in the same round trip. */
   report(claim: Claim, outcome: Outcome, fetchNext: boolean): Promise<{ settled: Settlement; next: Claim | undefined }>;
   /**
-   * The task's message with `{{result:<id>}}` replaced by what that task answered. @throws Error where there is no such
-   * answer (any more).
+   * The task's message with `{{result:<id>}}` replaced by what that task answered. @throws ClawmeshError `not-found` where there
+   * is no such answer (any more).
    */
   fillIn(spec: TaskSpec): Promise<string>;
   /** Gives the task to another node, since the provider refuses this one's login; that uses up no attempt. */

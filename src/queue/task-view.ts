@@ -28,6 +28,7 @@ export const LISTED_FIELDS = [
   'cm:history',
   'cm:handovers',
   'cm:held',
+  'cm:after',
   'cm:max',
 ] as const;
 
@@ -77,7 +78,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
 
 /** Enqueued to come after others, and not looked at yet. */
 function isAfter(spec: StoredSpec | undefined, hash: TaskHash): boolean {
-  return (spec?.after ?? []).length > 0 && numberOf(hash.delay) !== 0;
+  return (spec?.after ?? []).length > 0 && hash['cm:after'] === undefined;
 }
 
 function taskState(bullState: BullState): TaskState {

@@ -16,6 +16,20 @@ export interface UsageSum {
 
 const DAY_MS = 86_400_000;
 
+/** All agents and models together on the day of `now` (ms). */
+export function usageOn(sums: readonly UsageSum[], now: number): Omit<UsageSum, 'agent' | 'model'> {
+  const day = new Date(now).toISOString().slice(0, 10);
+  const total = { day, tasks: 0, input: 0, output: 0, total: 0, cost: null as number | null };
+  for (const sum of sums.filter((candidate) => candidate.day === day)) {
+    total.tasks += sum.tasks;
+    total.input += sum.input;
+    total.output += sum.output;
+    total.total += sum.total;
+    if (sum.cost !== null) total.cost = (total.cost ?? 0) + sum.cost;
+  }
+  return total;
+}
+
 /** The sums of all days, the newest first. They are counted in the step that completes a task (finish.prelude.lua). */
 export async function readUsage(redis: Redis, keys: MeshKeys): Promise<UsageSum[]> {
   const sums = new Map<string, Map<string, number>>();

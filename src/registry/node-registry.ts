@@ -191,8 +191,8 @@ export class NodeRegistry {
   }
 
   #memberKeys(): string[] {
-    const { incarnations, leases, deaths, presence, gone } = this.#keys;
-    return [incarnations, leases, deaths, presence, gone];
+    const { incarnations, leases, deaths, presence, gone, events } = this.#keys;
+    return [incarnations, leases, deaths, presence, gone, events];
   }
 
   /** Redis time, ms since the epoch. */

@@ -1,7 +1,9 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/domain/task.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
 import { MoodyProvider } from '../support/provider-client.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
@@ -81,5 +83,79 @@ describe('500 tasks overnight, and a provider in trouble', () => {
       { model: 'fake/echo', tasks: TASKS, input: 11 * TASKS, total: 16 * TASKS, cost: TASKS / 4 },
     ]);
     expect((await json('status')).circuits).toEqual([]);
+    const { events } = await json('events', '--limit', '1000');
+    const circuitEvents = events.filter((event: { circuit: string | null }) => event.circuit === 'default');
+    expect(circuitEvents.at(-1)).toMatchObject({ event: 'circuit-closed' });
+    expect(circuitEvents.some(({ event }: { event: string }) => event === 'circuit-opened')).toBe(true);
   }, 300_000);
+});
+
+/** Each Mac has its own login: whether the provider takes it stands in a file beside the Mac's openclaw. */
+describe('a login that only one Mac has lost', () => {
+  let server: SpawnedRedis;
+  let config: string;
+  const nodes: CliProcess[] = [];
+
+  beforeEach(async () => {
+    server = await SpawnedRedis.start();
+    config = writeConfig(
+      `mesh: a\nredis: {url: "${server.url}"}\nopenclaw: {mode: exec, exec: {bin: "\${OPENCLAW_OF_THIS_MAC}"}}\nnode: {pools: {default: 1}}\n`,
+    );
+  });
+  afterEach(async () => {
+    for (const node of nodes.splice(0)) await node.kill();
+    await server.stop();
+  });
+
+  const start = async (id: string, answer: string) => {
+    const bin = join(emptyFolder(), 'openclaw');
+    writeFileSync(bin, `#!/bin/sh\n[ "$1" = --version ] && echo "OpenClaw 2026.9.6" || echo '${answer}'\n`);
+    chmodSync(bin, 0o755);
+    const node = new CliProcess(['--config', config, 'node', 'run'], {
+      CLAWMESH_NODE_ID: id,
+      OPENCLAW_OF_THIS_MAC: bin,
+    });
+    nodes.push(node);
+    await node.waitFor(/node is up/);
+    return node;
+  };
+  const cli = (...args: string[]) =>
+    runCli(['--config', config, ...args], { env: { OPENCLAW_OF_THIS_MAC: 'openclaw' } });
+  const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
+  const REFUSED = '{"ok":false,"error":{"message":"authentication failed, HTTP 401"}}';
+
+  it('closes the gate of that one, and its tasks are run by another', async () => {
+    const refused = await start('mac-1', REFUSED);
+    const id = (await cli('enqueue', 'hello')).stdout.trim();
+    await refused.waitFor(/task failed/);
+    expect(await json('task', 'show', id)).toMatchObject({ state: 'failed', error: { kind: 'auth' } });
+
+    await start('mac-2', '{"ok":true,"final":"done"}');
+    const input = '{"message":"x"}\n'.repeat(6);
+    await runCli(['--config', config, 'enqueue', '--from', '-', '--wait'], {
+      input,
+      env: { OPENCLAW_OF_THIS_MAC: 'openclaw' },
+    });
+    const { tasks } = (await json('task', 'list', '--state', 'completed')) as { tasks: Task[] };
+    expect(tasks.map((task) => task.node)).toEqual(Array(6).fill('mac-2'));
+    expect(tasks.map((task) => task.attempts.made)).toEqual(Array(6).fill(1));
+    const passedOn = tasks.filter((task) => task.history.some((entry) => entry.reason?.startsWith('auth on mac-1')));
+    expect(passedOn.length).toBeLessThanOrEqual(1);
+    await refused.waitFor(/"gate":"auth"/);
+    const node = await json('node', 'show', 'mac-1');
+    expect(node.state).toBe('gated');
+    expect(node.gates.find((gate: { name: string }) => gate.name === 'auth').reason).toMatch(
+      /refuses the login of this node .*log in to OpenClaw here/,
+    );
+  });
+
+  it('fails a task at once that two of them are refused', async () => {
+    await start('mac-1', REFUSED);
+    await start('mac-2', REFUSED);
+    const id = (await cli('enqueue', 'hello')).stdout.trim();
+    await cli('task', 'wait', id, '--timeout', '10s');
+    const task = (await json('task', 'show', id)) as Task;
+    expect(task).toMatchObject({ state: 'failed', error: { kind: 'auth', retryable: false }, attempts: { made: 1 } });
+    expect(new Set(task.history.flatMap((entry) => entry.node ?? []))).toEqual(new Set(['mac-1', 'mac-2']));
+  });
 });

@@ -41,6 +41,16 @@ describe('a task that comes after others', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
+  it('is no longer held once it had its turn: another attempt waits for its time only', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first], backoffMs: 60_000 });
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), success, false);
+    await release();
+    await node.report(await claimNext(node), { ok: false, error: taskError('crash', 'x') }, false);
+    expect(await read(second.id)).toMatchObject({ state: 'delayed', heldBy: null });
+  });
+
   it('gets what they answered put into its message', async () => {
     const first = await enqueue();
     const quoting = await enqueue({ message: `sum up: {{result:${first.id}}}`, after: [first] });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
@@ -43,6 +44,25 @@ describe('a sweep', () => {
       { nodeId: 'mac-1', incarnation: 1, reason: 'heartbeat', silentMs: expect.any(Number) },
     ]);
     expect(await incarnationOf('mac-1')).toBe(2);
+  });
+
+  it('writes down who came up and who died, once', async () => {
+    const events = async () =>
+      (await new EventLog(mesh.redis, mesh.keys).newest({ limit: 10 })).map((event) => [
+        event.event,
+        event.node,
+        event.reason,
+      ]);
+    await mesh.node('mac-1');
+    await settled();
+    await endLease('mac-1');
+    await Promise.all([sweep(), sweep()]);
+    await mesh.node('mac-1');
+    expect(await events()).toEqual([
+      ['node-up', 'mac-1', null],
+      ['node-dead', 'mac-1', 'heartbeat'],
+      ['node-up', 'mac-1', null],
+    ]);
   });
 
   it('gives everybody one more lease when the last sweep is long ago', async () => {

@@ -43,6 +43,14 @@ describe('OpenClaw’s error texts', () => {
     ['', 'unknown'],
   ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
 
+  it.each([
+    ['rate limited, HTTP 429, Retry-After: 30', 30_000],
+    ['HTTP 429: please try again in 1.5 minutes', 90_000],
+    ['HTTP 429 retry after 250ms', 250],
+    ['HTTP 429 retry-after=99999', 3_600_000],
+    ['HTTP 429', undefined],
+  ])('%j asks for %s ms', (text, ms) => expect(classifyError(text).retryAfterMs).toBe(ms));
+
   it('are retryable by their kind', () => {
     expect(classifyError('HTTP 401').retryable).toBe(false);
     expect(classifyError('HTTP 503').retryable).toBe(true);

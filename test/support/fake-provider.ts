@@ -17,6 +17,8 @@ export interface ProviderCall {
  */
 export class FakeProvider {
   readonly calls: ProviderCall[] = [];
+  /** Answers every prompt with this HTTP status, or with a broken connection. */
+  trouble: number | 'reset' | undefined;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -65,7 +67,11 @@ export class FakeProvider {
       call.aborted = !res.writableEnded;
     });
 
-    const status = /PROVIDER (\d{3})/.exec(prompt)?.[1];
+    if (this.trouble === 'reset') {
+      res.destroy();
+      return;
+    }
+    const status = this.trouble ?? /PROVIDER (\d{3})/.exec(prompt)?.[1];
     if (status) {
       res.writeHead(Number(status), { 'content-type': 'application/json', 'retry-after': '1' });
       res.end(JSON.stringify({ error: { message: `fake provider says ${status}`, type: 'fake' } }));

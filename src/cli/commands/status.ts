@@ -29,6 +29,11 @@ async function status(_options: object, command: Command): Promise<void> {
       printNodes(out, nodes);
     }
     printPools(out, snapshot);
+    const { tasks, total, cost } = snapshot.usageToday;
+    if (tasks > 0) {
+      const money = cost === null ? '' : `, cost ${cost.toFixed(2)}`;
+      out.line(`\ntoday ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
+    }
   });
 }
 
@@ -44,12 +49,12 @@ function printProblems(out: Output, { problems }: Snapshot): void {
 function printPools(out: Output, { pools }: Snapshot): void {
   const rows = Object.entries(pools).map(([pool, counts]) => [
     counts.paused ? `${pool} (paused)` : pool,
-    ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed].map(String),
+    ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed, counts.cancelled].map(String),
   ]);
   if (rows.length === 0) {
     out.note('\nnothing was ever queued; try: clawmesh enqueue "hello" --wait');
     return;
   }
   out.line();
-  out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED'], rows);
+  out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED', 'CANCELLED'], rows);
 }

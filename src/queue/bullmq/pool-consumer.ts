@@ -120,7 +120,7 @@ export class PoolConsumer implements PoolQueue {
     for (const id of ids) {
       const { pool = this.pool } = spec.after?.find((task) => task.id === id) ?? {};
       const result = readField(storedResult, await redis.hget(keys.task(pool, id), 'returnvalue'));
-      if (!result) throw new Error(`{{result:${id}}}: that task has no result (any more)`);
+      if (!result) throw new ClawmeshError('not-found', `{{result:${id}}}: that task has no result (any more)`);
       results.set(id, result.text);
     }
     return fillResults(spec.message, results);

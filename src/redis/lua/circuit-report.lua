@@ -12,6 +12,7 @@
   Invariant: the version grows whenever a circuit appears, opens or closes, so that nodes know what they knew is old.
 ]]
 --- @include now
+--- @include mesh-event
 
 local now = redisNow()
 local raw = redis.call('HGET', KEYS[1], ARGV[1])
@@ -20,8 +21,7 @@ local wasOpen = circuit.openedAt ~= nil
 local seen, taskId = ARGV[2], ARGV[4]
 
 local function event(what)
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'at', string.format('%.0f', now), 'event', what,
-    'circuit', ARGV[1], 'reason', ARGV[3])
+  meshEvent(KEYS[3], what, now, {'circuit', ARGV[1], 'reason', ARGV[3]})
 end
 local function save()
   circuit.lastAt = now

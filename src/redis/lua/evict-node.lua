@@ -2,7 +2,7 @@
   Somebody declares a node dead by hand.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
-  KEYS[5] gone (hash)
+  KEYS[5] gone (hash)  KEYS[6] events (stream)
   ARGV[1] node id   ARGV[2] lease (ms)
 
   Result: the incarnation that was declared dead, 0 if there is no such node
@@ -17,5 +17,5 @@ end
 local now = redisNow()
 local leaseEnds = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or nil)
 local lastSignAt = leaseEnds and math.min(now, leaseEnds - tonumber(ARGV[2])) or now
-declareDead({KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}, ARGV[1], incarnation, 'evicted', lastSignAt, nil)
+declareDead({unpack(KEYS, 1, 6)}, ARGV[1], incarnation, 'evicted', now, lastSignAt, nil)
 return tonumber(incarnation)

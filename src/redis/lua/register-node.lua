@@ -3,7 +3,7 @@
   one before still holds can be put back by anybody at once, or is held for the new one to take up again.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
-  KEYS[5] gone (hash)  KEYS[6] pools (set)
+  KEYS[5] gone (hash)  KEYS[6] events (stream)  KEYS[7] pools (set)
   ARGV[1] node id   ARGV[2] lease (ms)   ARGV[3] how long to hold the former life's tasks (ms; 0: not)
   ARGV[4...] pools the node serves
 
@@ -20,13 +20,15 @@ local hold = tonumber(ARGV[3])
 if former then
   local leaseEnds = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or nil)
   local lastSignAt = leaseEnds and math.min(now, leaseEnds - lease) or now
-  declareDead({KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}, ARGV[1], former, 'crash', lastSignAt,
+  declareDead({unpack(KEYS, 1, 6)}, ARGV[1], former, 'crash', now, lastSignAt,
     hold > 0 and now + hold or nil)
 else
   redis.call('HSET', KEYS[1], ARGV[1], 1)
 end
 redis.call('ZADD', KEYS[2], now + lease, ARGV[1])
 for i = 4, #ARGV do
-  redis.call('SADD', KEYS[6], ARGV[i])
+  redis.call('SADD', KEYS[7], ARGV[i])
 end
-return {tonumber(redis.call('HGET', KEYS[1], ARGV[1])), now}
+local incarnation = redis.call('HGET', KEYS[1], ARGV[1])
+meshEvent(KEYS[6], 'node-up', now, {'node', ARGV[1], 'incarnation', incarnation})
+return {tonumber(incarnation), now}

@@ -70,7 +70,8 @@ else
       local data = redis.call('HGET', jobKey, 'data')
       if data then
         local parts = {}
-        for _, task in ipairs(cjson.decode(data).after or {}) do
+        local readable, spec = pcall(cjson.decode, data)
+        for _, task in ipairs(readable and type(spec) == 'table' and spec.after or {}) do
           parts[#parts + 1] = task.pool .. ':' .. task.id
         end
         after = table.concat(parts, ' ')

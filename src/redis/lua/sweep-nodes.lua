@@ -8,8 +8,8 @@
   When the last sweep is long ago, Redis was frozen or everybody slept: then all get one more lease before they are judged.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
-  KEYS[5] gone (hash)  KEYS[6] sweep (hash)  KEYS[7] set of what is held back
-  KEYS[8...] wait, prioritized, meta and marker of each pool that the caller serves
+  KEYS[5] gone (hash)  KEYS[6] events (stream)  KEYS[7] sweep (hash)  KEYS[8] set of what is held back
+  KEYS[9...] wait, prioritized, meta and marker of each pool that the caller serves
   ARGV[1] least time between sweeps (ms)   ARGV[2] longest time between sweeps of a healthy mesh (ms)
   ARGV[3] lease (ms)   ARGV[4] grace (ms)   ARGV[5] prefix of presence channels
 
@@ -22,7 +22,7 @@
 --- @include declare-dead
 
 -- A node that froze, or was cut off, while it waited for work may have swallowed the wake-up of a task.
-for i = 8, #KEYS, 4 do
+for i = 9, #KEYS, 4 do
   local waiting = redis.call('LLEN', KEYS[i]) > 0 or redis.call('ZCARD', KEYS[i + 1]) > 0
   if waiting and redis.call('HEXISTS', KEYS[i + 2], 'paused') == 0 then
     redis.call('ZADD', KEYS[i + 3], 0, '0')
@@ -30,25 +30,25 @@ for i = 8, #KEYS, 4 do
 end
 
 local now = redisNow()
-local lastAt = tonumber(redis.call('HGET', KEYS[6], 'lastAt') or nil)
+local lastAt = tonumber(redis.call('HGET', KEYS[7], 'lastAt') or nil)
 if lastAt and now - lastAt < tonumber(ARGV[1]) and now >= lastAt then
-  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3]), 0, redis.call('SCARD', KEYS[7])}
+  return {redis.call('ZCARD', KEYS[2]), redis.call('HLEN', KEYS[3]), 0, redis.call('SCARD', KEYS[8])}
 end
-redis.call('HSET', KEYS[6], 'lastAt', string.format('%.0f', now))
+redis.call('HSET', KEYS[7], 'lastAt', string.format('%.0f', now))
 
 local lease = tonumber(ARGV[3])
 local grace = tonumber(ARGV[4])
 if not lastAt or now - lastAt > tonumber(ARGV[2]) or now < lastAt then
-  redis.call('HSET', KEYS[6], 'leasesFrom', string.format('%.0f', now + lease), 'presenceFrom',
+  redis.call('HSET', KEYS[7], 'leasesFrom', string.format('%.0f', now + lease), 'presenceFrom',
     string.format('%.0f', now + grace))
   redis.call('DEL', KEYS[5])
 end
-local from = redis.call('HMGET', KEYS[6], 'leasesFrom', 'presenceFrom')
+local from = redis.call('HMGET', KEYS[7], 'leasesFrom', 'presenceFrom')
 local judgeLeases = now >= tonumber(from[1] or '0')
 local judgePresence = now >= tonumber(from[2] or '0')
 
 local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
-local result = {#members / 2, 0, 0, redis.call('SCARD', KEYS[7])}
+local result = {#members / 2, 0, 0, redis.call('SCARD', KEYS[8])}
 local function dueIn(ms)
   result[3] = result[3] == 0 and ms or math.min(result[3], ms)
 end
@@ -64,7 +64,7 @@ if #members > 0 then
     channels[i] = ARGV[5] .. node .. '~' .. (incarnations[i] or '0')
   end
   local counts = redis.call('PUBSUB', 'NUMSUB', unpack(channels))
-  local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}
+  local keys = {unpack(KEYS, 1, 6)}
   for i, node in ipairs(nodes) do
     local incarnation = incarnations[i] or '0'
     local leaseEnds = tonumber(members[i * 2])
@@ -88,7 +88,7 @@ if #members > 0 then
       reason, lastSignAt = 'heartbeat', leaseEnds - lease
     end
     if reason then
-      declareDead(keys, node, incarnation, reason, lastSignAt, nil)
+      declareDead(keys, node, incarnation, reason, now, lastSignAt, nil)
       result[#result + 1] = node
       result[#result + 1] = incarnation
       result[#result + 1] = reason

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { MeshEvent } from '../../registry/event-log.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { durationOption, numberOption } from '../options.ts';
+import { oneLine } from '../output.ts';
+
+const FOLLOW_POLL_MS = 500;
+
+interface EventOptions {
+  since?: number;
+  limit: number;
+  follow?: boolean;
+}
+
+export function eventsCommand(): Command {
+  return new Command('events')
+    .description('what happened in the mesh: nodes up and dead, circuits opened and closed; the oldest first')
+    .option('--since <duration>', 'not older than this', durationOption)
+    .option('--limit <n>', 'at most so many, the newest', numberOption(1, 10_000), 50)
+    .option('-f, --follow', 'go on as it happens; with --json one document per line')
+    .addHelpText('after', example('clawmesh events --since 12h', 'clawmesh events -f --json'))
+    .action(events);
+}
+
+async function events({ since, limit, follow }: EventOptions, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async ({ events: log }) => {
+    const list = await log.newest({ sinceMs: since, limit });
+    const print = (event: MeshEvent) => out.line(out.json ? JSON.stringify(event) : row(event).join('  '));
+    if (!follow) {
+      if (out.json) out.document({ events: list });
+      else if (list.length === 0) out.note('nothing has happened');
+      else out.table(['AT', 'EVENT', 'WHERE', 'REASON'], list.map(row));
+      return;
+    }
+    list.forEach(print);
+    for (let last = list.at(-1)?.id ?? '0'; ; await sleep(FOLLOW_POLL_MS)) {
+      const fresh = await log.after(last);
+      fresh.forEach(print);
+      last = fresh.at(-1)?.id ?? last;
+    }
+  });
+}
+
+function row({ at, event, node, circuit, reason }: MeshEvent): string[] {
+  return [at, event, node ?? circuit ?? '-', oneLine(reason ?? '', 100)];
+}

@@ -1,0 +1,52 @@
+import type { Redis } from 'ioredis';
+import type { MeshKeys } from '../redis/keys.ts';
+import { redisTime } from '../redis/time.ts';
+
+/** Something that happened in the mesh, as `events --json` prints it; what else there is depends on the event. */
+export interface MeshEvent {
+  /** Its place in the log, to go on from. */
+  readonly id: string;
+  readonly at: string;
+  readonly event: string;
+  readonly node: string | null;
+  readonly circuit: string | null;
+  readonly reason: string | null;
+}
+
+/** The log of what happened in the mesh, about 10,000 entries; written in the steps that make it happen. */
+export class EventLog {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+
+  constructor(redis: Redis, keys: MeshKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** The newest entries, oldest first. `sinceMs`: not older than this. */
+  async newest(options: { sinceMs?: number | undefined; limit: number }): Promise<MeshEvent[]> {
+    const oldest = options.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - options.sinceMs);
+    const entries = await this.#redis.xrevrange(this.#keys.events, '+', oldest, 'COUNT', options.limit);
+    return entries.reverse().map(([id, fields]) => read(id, fields));
+  }
+
+  /** What came after that entry, oldest first. */
+  async after(id: string): Promise<MeshEvent[]> {
+    const entries = await this.#redis.xrange(this.#keys.events, `(${id}`, '+', 'COUNT', 1_000);
+    return entries.map(([entryId, fields]) => read(entryId, fields));
+  }
+}
+
+function read(id: string, fields: readonly string[]): MeshEvent {
+  const found = new Map<string, string>();
+  for (let i = 0; i + 1 < fields.length; i += 2) found.set(fields[i] as string, fields[i + 1] as string);
+  const at = Number(found.get('at'));
+  return {
+    id,
+    at: new Date(Number.isFinite(at) ? at : 0).toISOString(),
+    event: found.get('event') ?? '',
+    node: found.get('node') ?? null,
+    circuit: found.get('circuit') ?? null,
+    reason: found.get('reason') || null,
+  };
+}

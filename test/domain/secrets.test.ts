@@ -1,0 +1,46 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fillResults, wantedResults } from '../../src/domain/placeholders.ts';
+import { secretMasker } from '../../src/domain/secrets.ts';
+
+describe('masking secrets', () => {
+  const mask = secretMasker(['hunter2!', 'abc', 'hunter2!longer']);
+
+  it.each([
+    ['the password is hunter2!', 'the password is ********'],
+    ['hunter2!longer first', '******** first'],
+    ['abc is too short to be told from a word', 'abc is too short to be told from a word'],
+    ['OPENAI sk-proj-abcDEF123456789', 'OPENAI ********'],
+    ['ghp_abcdefghijklmnopqrstuvwxyz0123456789', '********'],
+    ['xoxb-123456789012-abcdef', '********'],
+    ['id AKIAIOSFODNN7EXAMPLE', 'id ********'],
+    ['Authorization: Bearer eyJhbGciOi', 'Authorization: Bearer ********'],
+    ['api_key="0123456789"', 'api_key="********"'],
+    ['PASSWORD=letmein123', 'PASSWORD=********'],
+    ['redis://user:secretpw@host:6379', 'redis://user:********@host:6379'],
+    ['-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----', '********'],
+    ['2,048 tokens used, see https://example.com/a?b=c', '2,048 tokens used, see https://example.com/a?b=c'],
+  ])('of %j', (text, masked) => expect(mask(text)).toBe(masked));
+
+  it('never lets a known secret through, whatever stands around it', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string({ minLength: 8 }), fc.string(), (before, secret, after) => {
+        fc.pre(!'********'.includes(secret));
+        return !secretMasker([secret])(before + secret + after).includes(secret) || (before + after).includes(secret);
+      }),
+      { examples: [['', 'aaaaaaaa', 'a']] },
+    );
+  });
+});
+
+describe('placeholders for results', () => {
+  it('are found once each, and filled', () => {
+    const message = 'a {{result:x}} b {{result:y}} {{result:x}} {{other:z}} {{result:}}';
+    expect(wantedResults(message)).toEqual(['x', 'y']);
+    const results = new Map([
+      ['x', '1'],
+      ['y', '$& {{result:x}}'],
+    ]);
+    expect(fillResults(message, results)).toBe('a 1 b $& {{result:x}} 1 {{other:z}} {{result:}}');
+  });
+});

@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { circuitOf } from '../../src/domain/circuit.ts';
+import { newTaskId, numberedTaskId, TASK_ID } from '../../src/domain/ids.ts';
+import { keptResult, type TaskResult } from '../../src/domain/task.ts';
+
+const result = (text: string): TaskResult => ({ text, usage: null, model: null, runId: null, durationMs: 1 });
+
+describe('a result', () => {
+  it('is kept whole up to 1 MiB', () => {
+    const whole = result('x'.repeat(1_048_576));
+    expect(keptResult(whole)).toBe(whole);
+  });
+
+  it('is cut to 1 MiB where it is longer, between characters, and says so', () => {
+    for (const text of ['x'.repeat(1_048_577), 'é'.repeat(700_000), '😀'.repeat(300_000)]) {
+      const kept = keptResult(result(text)).text;
+      expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(1_048_576);
+      expect(kept).toMatch(/\[cut here by clawmesh: the answer had \d+ bytes, 1048576 are kept\]$/);
+      expect(kept).not.toContain('\ufffd');
+      expect(text.startsWith(kept.slice(0, 100_000))).toBe(true);
+    }
+  });
+});
+
+describe('numbered ids', () => {
+  it('are task ids that sort by their number, all different', () => {
+    const base = newTaskId();
+    fc.assert(
+      fc.property(fc.nat(2 ** 31 - 1), fc.nat(2 ** 31 - 1), (a, b) => {
+        const [first, second] = [numberedTaskId(base, a), numberedTaskId(base, b)];
+        return TASK_ID.test(first) && Math.sign(first.localeCompare(second)) === Math.sign(a - b);
+      }),
+    );
+  });
+});
+
+describe('the circuit of a task', () => {
+  it.each([
+    [{}, 'default'],
+    [{ agent: 'coder' }, 'agent:coder'],
+    [{ model: 'fake/echo' }, 'fake/echo'],
+    [{ agent: 'coder', model: 'fake/echo' }, 'fake/echo'],
+  ])('of %j is %s', (fields, circuit) => expect(circuitOf({ message: '', tags: {}, ...fields })).toBe(circuit));
+});
