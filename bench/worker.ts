@@ -61,7 +61,7 @@ async function startRaw(): Promise<void> {
 
 async function startNode(): Promise<void> {
   const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const link = await openMeshLink({ config, target, nodeId: 'bench-1' });
+  const link = await openMeshLink({ config, target, nodeId: 'bench-1', hasProvider: true });
   const runner: Runner = {
     mode: 'simulate',
     run: async (request) => {

@@ -7,6 +7,7 @@ import { enqueueCommand } from './commands/enqueue.ts';
 import { eventsCommand } from './commands/events.ts';
 import { handoversCommand } from './commands/handovers.ts';
 import { nodeCommand } from './commands/node.ts';
+import { poolCommand } from './commands/pool.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { statusCommand } from './commands/status.ts';
 import { taskCommand } from './commands/task.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     statusCommand(),
     handoversCommand(),
     drillCommand(),
+    poolCommand(),
     scheduleCommand(),
     eventsCommand(),
     configCommand(),

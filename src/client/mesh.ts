@@ -6,6 +6,7 @@ import type { Circuit } from '../domain/circuit.ts';
 import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
+import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
 import { isEnded, type NewTask, type Task } from '../domain/task.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
@@ -232,6 +233,18 @@ export class Mesh {
     const answer = await this.control.remove(await this.existing(id));
     if (answer !== 'active') return;
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
+  }
+
+  /** Lets a pool rest in the whole mesh, or go on; what runs is not touched. @throws ClawmeshError `not-found`. */
+  async setPoolPaused(pool: string, paused: boolean): Promise<void> {
+    const pools = await this.reader.pools();
+    if (!pools.includes(pool)) {
+      const likely = nearest(pool, pools);
+      throw new ClawmeshError('not-found', `no pool ${printable(pool)}`, {
+        remedy: likely ? `did you mean ${likely}?` : 'see clawmesh pool list',
+      });
+    }
+    await (await this.producer()).setPaused(pool, paused);
   }
 
   /** All nodes that were ever there. */

@@ -3,6 +3,7 @@ import { configDigest } from '../config/digest.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/schema.ts';
 import { ClawmeshError } from '../domain/errors.ts';
+import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
 import { isAlive } from '../platform/process.ts';
 import type { RedisTarget } from '../redis/connection.ts';
@@ -47,8 +48,9 @@ export class Daemon {
     const { loaded, nodeId, target, log, signal } = this.#options;
     const { config } = loaded;
     const settings = nodeConfig(config, nodeId);
-    const link = await openMeshLink({ config, target, nodeId });
-    const runner = await this.#createRunner();
+    const mode = await chooseMode(config, this.#options.env);
+    const link = await openMeshLink({ config, target, nodeId, hasProvider: mode !== 'simulate' });
+    const runner = this.#createRunner(mode);
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
@@ -84,9 +86,8 @@ export class Daemon {
     }
   }
 
-  async #createRunner(): Promise<Runner> {
+  #createRunner(mode: OpenClawMode): Runner {
     const { loaded, nodeId, env, log } = this.#options;
-    const mode = await chooseMode(loaded.config, env);
     if (mode === 'simulate' && loaded.config.openclaw.mode === 'auto') {
       log.warn(
         { nodeId },

@@ -33,8 +33,10 @@ export async function openMeshLink(options: {
   config: Config;
   target: RedisTarget;
   nodeId: string;
+  /** Whether there is a provider behind the runs; simulated ones have none. */
+  hasProvider: boolean;
 }): Promise<MeshLink> {
-  const { config, target, nodeId } = options;
+  const { config, target, nodeId, hasProvider } = options;
   const { queue } = config;
   const keys = MeshKeys.of(config);
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
@@ -44,7 +46,7 @@ export async function openMeshLink(options: {
   };
   const redis = await connect('daemon', `clawmesh:${nodeId}`);
   const schedules = new Schedules(redis, keys);
-  const circuits = new Circuits(redis, keys, queue.circuit);
+  const circuits = new Circuits(redis, keys, hasProvider ? queue.circuit : undefined);
   return {
     registry: new NodeRegistry(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>

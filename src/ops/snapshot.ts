@@ -100,7 +100,11 @@ export function findProblems(
   }
   for (const [pool, counts] of pools) {
     if (counts.paused) {
-      problems.push({ severity: 'warning', what: `pool ${pool} is paused`, fix: 'resume it when you are ready' });
+      problems.push({
+        severity: 'warning',
+        what: `pool ${pool} is paused`,
+        fix: `clawmesh pool resume ${pool} when you are ready`,
+      });
     }
     if (counts.failed > 0) {
       problems.push({

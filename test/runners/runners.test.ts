@@ -67,7 +67,7 @@ describe('the exec envelope', () => {
       ok: true,
       result: {
         text: 'hi',
-        usage: { input: 11, output: 5, total: 16 },
+        usage: { input: 11, output: 5, total: 16, cost: 0 },
         model: 'fake/echo',
         runId: 's1',
         durationMs: 7,

@@ -51,6 +51,12 @@ export class TaskProducer {
     return enqueued;
   }
 
+  /** Whether the pool's tasks may start. */
+  async setPaused(pool: string, paused: boolean): Promise<void> {
+    if (paused) await this.#queue(pool).pause();
+    else await this.#queue(pool).resume();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
   }

@@ -1,0 +1,63 @@
+import { Command } from 'commander';
+import type { PoolView } from '../../ops/pools.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import type { Output } from '../output.ts';
+
+export function poolCommand(): Command {
+  const pool = new Command('pool').description('look at pools, let them rest');
+  pool
+    .command('list')
+    .description('list pools: what waits in them, and who serves them')
+    .addHelpText('after', example('clawmesh pool list'))
+    .action(list);
+  for (const [name, what, paused] of [
+    ['pause', 'start no more tasks of a pool, in the whole mesh; those that run go on', true],
+    ['resume', 'let a paused pool go on', false],
+  ] as const) {
+    pool
+      .command(name)
+      .description(what)
+      .argument('<pool>', 'name of the pool')
+      .addHelpText('after', example(`clawmesh pool ${name} xcode`))
+      .action((id: string, _options: object, command: Command) => setPaused(id, paused, command));
+  }
+  return pool;
+}
+
+async function list(_options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { viewPools } = await import('../../ops/pools.ts');
+  await withMesh(command, async (mesh) => {
+    const pools = await viewPools(mesh);
+    if (out.json) out.document({ pools });
+    else if (pools.length === 0) out.note('no pool was ever used or served');
+    else printPools(out, pools);
+  });
+}
+
+function printPools(out: Output, pools: readonly PoolView[]): void {
+  out.table(
+    ['POOL', 'STATE', 'RUNNING', 'WAITING', 'DELAYED', 'FAILED', 'NODES'],
+    pools.map((pool) => [
+      pool.name,
+      pool.paused
+        ? out.style('yellow', 'paused')
+        : pool.nodes.length > 0
+          ? 'served'
+          : out.style('red', 'nobody serves it'),
+      `${pool.running}/${pool.concurrency}`,
+      ...[pool.waiting, pool.delayed, pool.failed].map(String),
+      pool.nodes.join(' ') || '-',
+    ]),
+  );
+}
+
+async function setPaused(name: string, paused: boolean, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    await mesh.setPoolPaused(name, paused);
+    if (out.json) out.document({ pool: name, paused });
+    else out.note(paused ? `${name} starts no more tasks` : `${name} goes on`);
+  });
+}
