@@ -151,7 +151,16 @@ const nodes = z
 
 const gates = z
   .strictObject({
-    minFreeDisk: size('5GB').describe('A node with less free disk takes no tasks. Not used yet.'),
+    minFreeDisk: size('5GB').describe('A node with less free disk takes no tasks.'),
+    minFreeMemory: size('0B').describe('A node with less free memory takes no tasks; 0B for no limit.'),
+    minBattery: integer(0, 100)
+      .prefault(0)
+      .describe('A node on battery with less charge (percent) takes no tasks; 0 for no limit.'),
+    maxClockSkew: duration('1m', { min: '1s' }).describe('How far a clock may be from Redis time.'),
+    clockSkew: z
+      .enum(['close', 'warn'], { error: 'expected close or warn' })
+      .prefault('warn')
+      .describe('What to do on a node whose clock is further off.'),
     versionMismatch: z
       .enum(['close', 'warn'], { error: 'expected close or warn' })
       .prefault('close')
@@ -159,7 +168,7 @@ const gates = z
     configDrift: z
       .enum(['close', 'warn'], { error: 'expected close or warn' })
       .prefault('warn')
-      .describe("What to do on a node whose config differs from the mesh's. Not used yet."),
+      .describe('What to do on a node whose config is not that of most nodes.'),
   })
   .prefault({});
 

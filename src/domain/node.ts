@@ -4,8 +4,10 @@ export type NodeState = 'up' | 'gated' | 'draining' | 'dead' | 'stopped';
 export interface GateState {
   readonly name: string;
   readonly open: boolean;
-  /** Why it's closed, for people; null while open. */
+  /** Why it's closed, or open with a warning, for people; null while all is well. */
   readonly reason: string | null;
+  /** What to do about it. */
+  readonly fix: string | null;
 }
 
 /** What somebody may want of a node: to drain, or to crash or freeze itself for a drill. */

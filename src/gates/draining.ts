@@ -5,6 +5,7 @@ export const draining: Gate = {
   name: 'draining',
   check: ({ draining: why }) => {
     if (why === undefined) return null;
-    return why === 'stopping' ? 'the node is stopping' : 'drained by hand; clawmesh node resume lets it go on';
+    if (why === 'stopping') return { reason: 'the node is stopping', fix: 'start it again when you are ready' };
+    return { reason: 'drained by hand', fix: 'clawmesh node resume lets it go on' };
   },
 };

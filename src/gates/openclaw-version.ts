@@ -4,7 +4,11 @@ import type { Gate } from './gate.ts';
 export const openclawVersion: Gate = {
   name: 'openclaw-version',
   check: ({ openclaw: { version, expected }, versionMismatch }) => {
-    if (versionMismatch === 'warn' || expected === null || version === null || version === expected) return null;
-    return `OpenClaw ${version} runs here, the mesh wants ${expected}`;
+    if (expected === null || version === null || version === expected) return null;
+    return {
+      reason: `OpenClaw ${version} runs here, the mesh wants ${expected}`,
+      fix: `install openclaw@${expected} there and restart its gateway, or change openclaw.version`,
+      onlyWarns: versionMismatch === 'warn',
+    };
   },
 };

@@ -64,6 +64,10 @@ export class Journal {
     mkdirSync(join(folder, 'discarded'), { recursive: true, mode: 0o700 });
   }
 
+  get folder(): string {
+    return this.#folder;
+  }
+
   /** Writes the outcome so that it is there whole or not at all, whatever happens next. */
   write(claim: Claim, result: Outcome): void {
     const { taskId, pool, attempt, handovers } = claim;

@@ -22,6 +22,7 @@ import { Renewal } from './renewal.ts';
 import { Running } from './running.ts';
 import { runsByPool } from './runs-by-pool.ts';
 import { SleepWatch } from './sleep-watch.ts';
+import { Surroundings } from './surroundings.ts';
 import { takeDown } from './take-down.ts';
 import { withinTime } from './within-time.ts';
 
@@ -65,6 +66,7 @@ export class NodeLife {
   readonly #janitor: Periodic;
   readonly #renewal: Renewal;
   readonly #readiness: Readiness;
+  readonly #surroundings: Surroundings;
   readonly #login = new LoginWatch(() => void this.#gatesChanged());
   #clockOffset: number;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
@@ -99,11 +101,21 @@ export class NodeLife {
       log: this.#log,
       onChange: () => void this.#gatesChanged(),
     });
+    this.#surroundings = new Surroundings({
+      ...options,
+      registry: options.link.registry,
+      folder: options.journal.folder,
+      onLook: () => this.#lookedAround(),
+      onError,
+    });
     this.#readiness = new Readiness(() => ({
+      ...this.#surroundings.facts,
+      ...options.config.gates,
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
-      versionMismatch: options.config.gates.versionMismatch,
       loginTrouble: this.#login.trouble,
+      clockSkewMs: -this.#clockOffset,
+      maxClockSkewMs: options.config.gates.maxClockSkew,
     }));
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
     this.#sweep = new MeshSweep({
@@ -144,6 +156,7 @@ export class NodeLife {
     life.#heartbeat.start();
     life.#sleepWatch.start();
     life.#watch.start();
+    life.#surroundings.start();
     for (const [pool, concurrency] of Object.entries(options.settings.pools)) {
       const queue = await options.link.openQueue(pool, life.owner, () => life.#clockOffset);
       life.#running.add(queue, concurrency);
@@ -185,6 +198,7 @@ export class NodeLife {
     this.#stopListening();
     this.#running.stop(reason);
     this.#watch.stop();
+    this.#surroundings.stop();
     this.#renewal.stop();
     this.#sweep.stop();
     this.#sleepWatch.stop();
@@ -205,6 +219,11 @@ export class NodeLife {
 
   #recoverClaims(): void {
     void this.#running.recoverClaims().catch((error: unknown) => this.#onError(error));
+  }
+
+  /** Most looks change nothing; the loops need not hear of them. */
+  #lookedAround(): void {
+    if (this.#readiness.stale) void this.#gatesChanged();
   }
 
   async #gatesChanged(): Promise<void> {

@@ -26,7 +26,7 @@ export interface Snapshot {
 
 /** Reads the state of the whole mesh. */
 export async function takeSnapshot(mesh: {
-  config: { mesh: string };
+  config: { readonly mesh: string; readonly nodes: Readonly<Record<string, unknown>> };
   reader: TaskReader;
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
@@ -52,18 +52,21 @@ export async function takeSnapshot(mesh: {
       pools: Object.fromEntries(counts),
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
-      problems: findProblems(nodes, counts, circuits),
+      problems: findProblems({ nodes, pools: counts, circuits, inventory: Object.keys(mesh.config.nodes) }),
     },
   };
 }
 
 /** What is wrong, worst first. */
-export function findProblems(
-  nodes: readonly Node[],
-  pools: ReadonlyMap<string, PoolCounts>,
-  circuits: readonly Circuit[],
-): Problem[] {
-  const problems: Problem[] = [];
+export function findProblems(seen: {
+  nodes: readonly Node[];
+  pools: ReadonlyMap<string, PoolCounts>;
+  circuits: readonly Circuit[];
+  /** Nodes that the config names; empty where it names none. */
+  inventory: readonly string[];
+}): Problem[] {
+  const { nodes, pools, circuits } = seen;
+  const problems: Problem[] = unknownPeers(nodes, seen.inventory);
   for (const { name, kind, message, openedAt } of circuits) {
     if (openedAt === null) continue;
     problems.push({
@@ -90,11 +93,12 @@ export function findProblems(
         fix: `look at ${node.host}: power, network, launchd; then clawmesh node run`,
       });
     }
-    for (const gate of node.state === 'gated' ? node.gates.filter((candidate) => !candidate.open) : []) {
+    if (node.state !== 'gated' && node.state !== 'up') continue;
+    for (const gate of node.gates.filter((candidate) => candidate.reason !== null)) {
       problems.push({
         severity: 'warning',
-        what: `node ${node.id} takes no tasks: ${gate.reason}`,
-        fix: `see clawmesh node show ${node.id}`,
+        what: `node ${node.id}${gate.open ? '' : ' takes no tasks'}: ${gate.reason}`,
+        fix: gate.fix ?? `see clawmesh node show ${node.id}`,
       });
     }
   }
@@ -115,4 +119,23 @@ export function findProblems(
     }
   }
   return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
+}
+
+/** Differences between the inventory and who is there: mostly a wrong Redis URL, a firewall or a host name. */
+function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Problem[] {
+  if (inventory.length === 0) return [];
+  const missing = inventory.filter((id) => !nodes.some((node) => node.id === id));
+  const strangers = nodes.filter(({ id, state }) => !inventory.includes(id) && state !== 'dead' && state !== 'stopped');
+  return [
+    ...missing.map((id) => ({
+      severity: 'warning' as const,
+      what: `${id} was never seen on this Redis`,
+      fix: `on ${id}: check redis.url, network and firewall, and that the service runs; or take it out of nodes:`,
+    })),
+    ...strangers.map(({ id }) => ({
+      severity: 'warning' as const,
+      what: `${id} is not in the inventory`,
+      fix: 'add it under nodes: in the config of all, or give that Mac its right id: CLAWMESH_NODE_ID',
+    })),
+  ];
 }

@@ -23,7 +23,9 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
     healthy: z.boolean(),
   }),
   configDigest: z.string(),
-  gates: z.array(z.object({ name: z.string(), open: z.boolean(), reason: z.string().nullable() })),
+  gates: z.array(
+    z.object({ name: z.string(), open: z.boolean(), reason: z.string().nullable(), fix: z.string().nullable() }),
+  ),
   load: z.object({ cpu: z.number(), memory: z.number(), eventLoopDelayMs: z.number() }),
   journal: z.object({ pending: z.number(), discarded: z.number() }),
   leaseMs: z.number(),
@@ -193,6 +195,11 @@ export class NodeRegistry {
   #memberKeys(): string[] {
     const { incarnations, leases, deaths, presence, gone, events } = this.#keys;
     return [incarnations, leases, deaths, presence, gone, events];
+  }
+
+  /** What Redis does when its memory is full; undefined where it does not say. */
+  async evictionPolicy(): Promise<string | undefined> {
+    return /^maxmemory_policy:(\S+)/m.exec(await this.#redis.info('memory'))?.[1];
   }
 
   /** Redis time, ms since the epoch. */

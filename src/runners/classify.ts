@@ -21,7 +21,7 @@ const WORDS: readonly { readonly kind: ErrorKind; readonly matches: RegExp }[] =
   {
     kind: 'invalid',
     matches:
-      /unknown (?:model|agent)|invalid (?:agent params|thinking level|request)|thinking level .* not supported|context (?:length|window) exceeded/i,
+      /unknown (?:model|agent)|invalid (?:agent params|thinking level|request)|thinking level .* not supported|context (?:length|window) exceeded|provider rejected the request/i,
   },
   {
     kind: 'provider',

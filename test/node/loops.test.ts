@@ -1,9 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
 import { taskError } from '../../src/domain/task.ts';
-import { draining } from '../../src/gates/draining.ts';
-import { checkGates } from '../../src/gates/gate.ts';
-import { openclawHealth } from '../../src/gates/openclaw-health.ts';
-import { openclawVersion } from '../../src/gates/openclaw-version.ts';
 import { Periodic } from '../../src/node/periodic.ts';
 import { Signal } from '../../src/node/signal.ts';
 import { SleepWatch } from '../../src/node/sleep-watch.ts';
@@ -83,33 +79,6 @@ describe('a signal', () => {
     await woken;
     const late = await Promise.race([signal.wait().then(() => 'woken'), Promise.resolve('still waiting')]);
     expect(late).toBe('still waiting');
-  });
-});
-
-describe('gates', () => {
-  const facts = {
-    openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },
-    openclawTrouble: null,
-    loginTrouble: undefined,
-    versionMismatch: 'close',
-    draining: undefined,
-  } as const;
-  const closed = (changed: object) =>
-    checkGates([draining, openclawHealth, openclawVersion], { ...facts, ...changed })
-      .filter((gate) => !gate.open)
-      .map((gate) => gate.name);
-
-  it('are open on a healthy node', () => expect(closed({})).toEqual([]));
-  it('close while draining', () => expect(closed({ draining: 'by hand' })).toEqual(['draining']));
-  it('close until OpenClaw has answered, and while it is in trouble', () => {
-    expect(closed({ openclawTrouble: undefined })).toEqual(['openclaw-health']);
-    expect(closed({ openclawTrouble: 'gateway is away' })).toEqual(['openclaw-health']);
-  });
-  it('close on another version than the pinned, unless the config only warns', () => {
-    const openclaw = { ...facts.openclaw, version: '2026.9.7' };
-    expect(closed({ openclaw })).toEqual(['openclaw-version']);
-    expect(closed({ openclaw, versionMismatch: 'warn' })).toEqual([]);
-    expect(closed({ openclaw: { ...openclaw, expected: null } })).toEqual([]);
   });
 });
 

@@ -37,6 +37,7 @@ describe('OpenClaw’s error texts', () => {
     ['request timed out (HTTP 408)', 'timeout'],
     ['Unknown model: nope/none. Run `openclaw models list`', 'invalid'],
     ['Thinking level "low" is not supported for fake/echo. Use one of: off.', 'invalid'],
+    ['LLM request failed: provider rejected the request schema or tool payload', 'invalid'],
     ['LLM request timed out.', 'timeout'],
     ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
     ['something else', 'unknown'],

@@ -155,8 +155,8 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
       openclawText(node),
       node.version,
       node.gates
-        .filter((gate) => !gate.open)
-        .map((gate) => out.style('yellow', `${gate.name}: ${gate.reason}`))
+        .filter((gate) => gate.reason !== null)
+        .map((gate) => out.style(gate.open ? 'dim' : 'yellow', `${gate.name}: ${gate.reason}`))
         .join('; '),
     ]),
   );
