@@ -1,0 +1,61 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TaskImport } from '../../src/queue/task-import.ts';
+import { newTask, openTestMesh, type TestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+describe('an import of a file of tasks', () => {
+  let server: SpawnedRedis;
+  let mesh: TestMesh;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `i${count++}`);
+  });
+  afterEach(() => mesh.close());
+
+  const file = Array.from({ length: 50 }, (_, n) =>
+    newTask({ message: `task ${n}`, key: n % 10 === 0 ? `k${n}` : undefined }),
+  );
+  const batches = [file.slice(0, 20), file.slice(20, 40), file.slice(40)];
+  const begin = () => TaskImport.begin(mesh.redis, mesh.keys, 'digest');
+  const enqueue = (tasks: Parameters<typeof mesh.producer.enqueue>[0]) => mesh.producer.enqueue(tasks);
+  const waiting = async () => (await mesh.reader.list({ state: 'waiting', limit: 1_000 })).reverse();
+
+  it('queues each task once, in the order of the file, though it is interrupted and repeated', async () => {
+    const first = await begin();
+    expect(first.resumedAt).toBe(0);
+    await first.queue(batches[0] ?? [], enqueue);
+    // Killed once Redis has the second batch, before that was noted.
+    await expect(
+      first.queue(batches[1] ?? [], async (tasks) => {
+        await enqueue(tasks);
+        throw new Error('killed');
+      }),
+    ).rejects.toThrow('killed');
+    const second = await begin();
+    expect(second.resumedAt).toBe(20);
+    const answers = [];
+    for (const batch of batches) answers.push(...(await second.queue(batch, enqueue)));
+    await second.end();
+    const tasks = await waiting();
+    expect(tasks.map((task) => task.message)).toEqual(file.map((task) => task.message));
+    expect(answers.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(50);
+  });
+
+  it('is a new one once it has gone through; only the keys are known then', async () => {
+    for (let round = 0; round < 2; round++) {
+      const whole = await begin();
+      expect(whole.resumedAt).toBe(0);
+      const answers = [];
+      for (const batch of batches) answers.push(...(await whole.queue(batch, enqueue)));
+      expect(answers.filter(({ duplicate }) => duplicate)).toHaveLength(round === 0 ? 0 : 5);
+      await whole.end();
+    }
+    expect(await waiting()).toHaveLength(50 + 45);
+  });
+});
