@@ -22,9 +22,10 @@ export async function enqueueFile(
   const file = await TaskFile.open(path, options.defaults);
   const all: Enqueued[] = [];
   try {
-    const { count, digest, after } = await file.check();
+    const { count, digest, after, nodes } = await file.check();
     await withMesh(command, async (mesh) => {
       for (const id of after) await mesh.precedable(id);
+      for (const id of nodes) await mesh.checkNode(id);
       const taskImport = await mesh.beginImport(digest);
       const { resumedAt } = taskImport;
       if (resumedAt > 0) out.note(`going on with an interrupted import: ${resumedAt} of ${count} tasks are queued`);

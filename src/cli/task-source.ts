@@ -31,6 +31,8 @@ export interface TaskFileFacts {
   readonly digest: string;
   /** Ids of all tasks that others come after. */
   readonly after: ReadonlySet<string>;
+  /** Ids of all nodes that tasks are for. */
+  readonly nodes: ReadonlySet<string>;
 }
 
 /**
@@ -65,6 +67,7 @@ export class TaskFile {
     const problems = new Problems(this.#label);
     const lineOfKey = new Map<string, number>();
     const after = new Set<string>();
+    const nodes = new Set<string>();
     const whole = createHash('sha256');
     let count = 0;
     for await (const lines of this.#batches()) {
@@ -79,6 +82,7 @@ export class TaskFile {
           continue;
         }
         for (const { id } of task.after ?? []) after.add(id);
+        if (task.node !== undefined) nodes.add(task.node);
         if (task.key === undefined) continue;
         const other = lineOfKey.get(task.key);
         if (other === undefined) lineOfKey.set(task.key, number);
@@ -86,7 +90,7 @@ export class TaskFile {
       }
     }
     problems.throwIfAny();
-    if (count > 0) return { count, digest: whole.digest('hex'), after };
+    if (count > 0) return { count, digest: whole.digest('hex'), after, nodes };
     throw new ClawmeshError('usage', `${this.#label} has no tasks`, { remedy: 'one JSON object per line' });
   }
 

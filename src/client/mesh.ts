@@ -122,6 +122,7 @@ export class Mesh {
   /** The same for tasks that have been checked. */
   async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
     const resolved: NewTask[] = [];
+    for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
     for (const task of tasks) resolved.push(task.after ? await this.#resolveAfter(task) : task);
     return (await this.producer()).enqueue(resolved);
   }
@@ -235,15 +236,16 @@ export class Mesh {
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
   }
 
+  /** That a task for this node could ever run. @throws ClawmeshError `not-found` where nobody knows it. */
+  async checkNode(id: string): Promise<void> {
+    const known = [...(await this.registry.list()).map((node) => node.id), ...Object.keys(this.config.nodes)];
+    if (!known.includes(id)) throw notFound('node', id, known);
+  }
+
   /** Lets a pool rest in the whole mesh, or go on; what runs is not touched. @throws ClawmeshError `not-found`. */
   async setPoolPaused(pool: string, paused: boolean): Promise<void> {
     const pools = await this.reader.pools();
-    if (!pools.includes(pool)) {
-      const likely = nearest(pool, pools);
-      throw new ClawmeshError('not-found', `no pool ${printable(pool)}`, {
-        remedy: likely ? `did you mean ${likely}?` : 'see clawmesh pool list',
-      });
-    }
+    if (!pools.includes(pool)) throw notFound('pool', pool, pools);
     await (await this.producer()).setPaused(pool, paused);
   }
 
@@ -279,6 +281,12 @@ export class Mesh {
     for (const { id } of task.after ?? []) after.push({ id, pool: (await this.precedable(id)).pool });
     return { ...task, after };
   }
+}
+
+function notFound(what: 'node' | 'pool', name: string, known: readonly string[]): ClawmeshError {
+  const likely = nearest(name, known);
+  const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
+  return new ClawmeshError('not-found', `no ${what} ${printable(name)}`, { remedy });
 }
 
 function printable(id: string): string {

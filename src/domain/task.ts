@@ -86,6 +86,8 @@ export interface TaskSpec {
   readonly session?: string | undefined;
   readonly model?: string | undefined;
   readonly thinking?: string | undefined;
+  /** The only node that may run it. */
+  readonly node?: string | undefined;
   /** Idempotency key: enqueuing it again gives the first task. */
   readonly key?: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
@@ -153,6 +155,8 @@ export interface Task {
   readonly delayedUntil: string | null;
   /** What a waiting task is held back by: other tasks, or a provider that is in trouble; null for nothing. */
   readonly heldBy: string | null;
+  /** The only node that may run it; null for any. */
+  readonly target: string | null;
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;
   readonly error: TaskError | null;

@@ -35,6 +35,9 @@ export class ClaimLoop {
   /** The last outcomes that Redis has taken, by lock token. */
   readonly #reported = new Map<string, { readonly outcome: Outcome; readonly at: number }>();
   #stopping = false;
+  /** There are, or may be, tasks that only this node may run. */
+  #heldWaits = false;
+  #claiming = false;
   #loop: Promise<void> | undefined;
 
   constructor(options: ClaimLoopOptions) {
@@ -80,6 +83,14 @@ export class ClaimLoop {
     }
   }
 
+  /** There are tasks that only this node may run: the next free slot is for them. */
+  async takeHeld(): Promise<void> {
+    if (this.#heldWaits) return;
+    this.#heldWaits = true;
+    this.#changed.notify();
+    if (this.#claiming) await this.#options.queue.interrupt();
+  }
+
   start(): void {
     this.#loop ??= this.#claimForever();
   }
@@ -111,7 +122,7 @@ export class ClaimLoop {
         continue;
       }
       try {
-        const claim = await queue.claim();
+        const claim = this.#heldWaits ? await this.#claimHeld() : await this.#claim();
         if (claim) await this.#accept(claim);
       } catch (error) {
         if (hasCode(error, 'fenced')) {
@@ -122,6 +133,21 @@ export class ClaimLoop {
         await Promise.race([sleep(ERROR_PAUSE_MS), this.#changed.wait()]);
       }
     }
+  }
+
+  async #claim(): Promise<Claim | undefined> {
+    this.#claiming = true;
+    try {
+      return await this.#options.queue.claim();
+    } finally {
+      this.#claiming = false;
+    }
+  }
+
+  async #claimHeld(): Promise<Claim | undefined> {
+    const claim = await this.#options.queue.claimHeld();
+    if (!claim) this.#heldWaits = false;
+    return claim;
   }
 
   #mayClaim(): boolean {
@@ -135,7 +161,7 @@ export class ClaimLoop {
   }
 
   #start(claim: Claim, outcome?: Outcome): void {
-    const mayFetchNext = () => this.#mayClaim() && this.#runs.size <= this.#options.concurrency;
+    const mayFetchNext = () => this.#mayClaim() && !this.#heldWaits && this.#runs.size <= this.#options.concurrency;
     const run = this.#options.createRun(claim, mayFetchNext, outcome);
     this.#runs.add(run);
     this.#options.onRunsChanged();

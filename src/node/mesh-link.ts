@@ -20,7 +20,7 @@ export interface MeshLink {
   /** Mends schedules whose next task got lost. */
   mendSchedules(): Promise<void>;
   /** Lets held tasks go on where what they wait for has come. */
-  releaseHeld(): Promise<unknown>;
+  releaseHeld(): Promise<{ readonly forNodes: readonly { readonly pool: string; readonly nodeId: string }[] }>;
   /** Puts back the tasks of all dead nodes. */
   putBack(): Promise<Requeued[]>;
   /** Calls back whenever the lost connection is there again; answers how to end that. */

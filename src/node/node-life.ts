@@ -121,7 +121,7 @@ export class NodeLife {
     this.#sweep = new MeshSweep({
       registry: options.link.registry,
       putBack: options.link.putBack,
-      releaseHeld: options.link.releaseHeld,
+      releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).forNodes),
       pools: Object.keys(options.settings.pools),
       config: options.config,
       log: this.#log,

@@ -68,6 +68,12 @@ export class Running {
     }
   }
 
+  /** Takes the tasks that only this node may run, of those that are held for nodes. */
+  async takeHeld(held: readonly { readonly pool: string; readonly nodeId: string }[]): Promise<void> {
+    const pools = held.filter(({ nodeId }) => nodeId === this.#options.nodeId).map(({ pool }) => pool);
+    for (const loop of this.loops) if (pools.includes(loop.queue.pool)) await loop.takeHeld();
+  }
+
   /** Goes on with claims whose answer was lost with the connection. */
   async recoverClaims(): Promise<void> {
     for (const loop of this.loops) await loop.recover();

@@ -1,5 +1,6 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Node, NodeState } from '../domain/node.ts';
+import { nodeOf } from '../queue/held-tasks.ts';
 import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
@@ -35,9 +36,10 @@ export async function takeSnapshot(mesh: {
   const askedAt = performance.now();
   const pools = await mesh.reader.pools();
   const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
-  const [nodes, counts, circuits, usage, now] = await Promise.all([
+  const [nodes, counts, held, circuits, usage, now] = await Promise.all([
     mesh.registry.list(),
     mesh.reader.counts(pools),
+    mesh.reader.held(),
     mesh.circuits(),
     mesh.usage(),
     mesh.registry.redisTime(),
@@ -52,7 +54,10 @@ export async function takeSnapshot(mesh: {
       pools: Object.fromEntries(counts),
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
-      problems: findProblems({ nodes, pools: counts, circuits, inventory: Object.keys(mesh.config.nodes) }),
+      problems: [
+        ...findProblems({ nodes, pools: counts, circuits, inventory: Object.keys(mesh.config.nodes) }),
+        ...strandedTasks(nodes, held),
+      ],
     },
   };
 }
@@ -138,4 +143,25 @@ function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Pro
       fix: 'add it under nodes: in the config of all, or give that Mac its right id: CLAWMESH_NODE_ID',
     })),
   ];
+}
+
+/** Tasks that only one node may run, which can't at present. */
+function strandedTasks(
+  nodes: readonly Node[],
+  held: readonly { pool: string; why: string; count: number }[],
+): Problem[] {
+  return held.flatMap(({ pool, why, count }) => {
+    const id = nodeOf(why);
+    const node = nodes.find((candidate) => candidate.id === id);
+    if (id === undefined || count === 0 || (node?.state === 'up' && pool in node.pools)) return [];
+    const how =
+      node === undefined ? 'was never up' : node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`;
+    return [
+      {
+        severity: 'warning' as const,
+        what: `${count} tasks wait for ${id}, which ${how}`,
+        fix: `see clawmesh node show ${id}; or cancel them and queue them without --node`,
+      },
+    ];
+  });
 }

@@ -13,20 +13,39 @@ export const HELD_UNTIL_MS = HELD_SCORE / 4_096;
 /** Why a task is held that comes after others. */
 export const AFTER = 'after';
 
+/** Why a task is held that only this node may run. */
+export function forNode(nodeId: string): string {
+  return `node:${nodeId}`;
+}
+
+/** The node that tasks held for this reason are for; undefined where they are for any. */
+export function nodeOf(why: string): string | undefined {
+  return why.startsWith('node:') ? why.slice('node:'.length) : undefined;
+}
+
 /** Tasks looked at per script: well below a millisecond of Redis time. */
 const WINDOW = 200;
 /** An enqueuing whose tasks have not appeared after this time was broken off, ms. */
-const BROKEN_OFF_MS = 60_000;
+export const BROKEN_OFF_MS = 60_000;
 
 /**
  * Lets held tasks go on where what they wait for has come. Any node may do this at any time.
  *
- * @returns how many went on, and how many failed because a task they come after has failed.
+ * @returns how many went on, how many failed because a task they come after has failed, and what is held for nodes: pools
+ * by node.
  */
-export async function releaseHeld(redis: Redis, keys: MeshKeys): Promise<{ released: number; failed: number }> {
-  const total = { released: 0, failed: 0 };
+export async function releaseHeld(
+  redis: Redis,
+  keys: MeshKeys,
+): Promise<{ released: number; failed: number; forNodes: { pool: string; nodeId: string }[] }> {
+  const total = { released: 0, failed: 0, forNodes: [] as { pool: string; nodeId: string }[] };
   for (const member of await redis.smembers(keys.held)) {
     const [pool = '', why = ''] = member.split(' ');
+    const nodeId = nodeOf(why);
+    if (nodeId !== undefined) {
+      total.forNodes.push({ pool, nodeId });
+      continue;
+    }
     let first = 0;
     for (;;) {
       const reply = await scripts.releaseHeld.run(redis, releaseKeys(keys, pool, why), [

@@ -14,6 +14,7 @@ export const storedSpec = z.object({
   session: z.string().optional(),
   model: z.string().optional(),
   thinking: z.string().optional(),
+  node: z.string().optional(),
   key: z.string().optional(),
   tags: z.record(z.string(), z.string()).default({}),
   probe: z.boolean().optional(),

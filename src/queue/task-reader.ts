@@ -80,7 +80,8 @@ export class TaskReader {
   }
 
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
-    const held = await this.#heldCounts();
+    const held = new Map<string, number>();
+    for (const { pool, count } of await this.held()) held.set(pool, (held.get(pool) ?? 0) + count);
     const replies = await this.#all(
       pools.flatMap((pool) => [
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
@@ -103,14 +104,15 @@ export class TaskReader {
     );
   }
 
-  /** Tasks that are held back, by pool. */
-  async #heldCounts(): Promise<Map<string, number>> {
-    const held = new Map<string, number>();
-    for (const member of await this.#redis.smembers(this.#keys.held)) {
-      const [pool = '', why = ''] = member.split(' ');
-      held.set(pool, (held.get(pool) ?? 0) + (await this.#redis.zcard(this.#keys.heldTasks(pool, why))));
-    }
-    return held;
+  /** How many tasks are held back, by pool and reason. */
+  async held(): Promise<{ pool: string; why: string; count: number }[]> {
+    const members = await this.#redis.smembers(this.#keys.held);
+    return Promise.all(
+      members.map(async (member) => {
+        const [pool = '', why = ''] = member.split(' ');
+        return { pool, why, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
+      }),
+    );
   }
 
   async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {

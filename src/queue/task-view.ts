@@ -1,5 +1,5 @@
 import type { HistoryEntry, Task, TaskState } from '../domain/task.ts';
-import { AFTER } from './held-tasks.ts';
+import { AFTER, forNode } from './held-tasks.ts';
 import {
   readField,
   type StoredSpec,
@@ -28,6 +28,7 @@ export const LISTED_FIELDS = [
   'cm:history',
   'cm:handovers',
   'cm:held',
+  'ats',
   'cm:after',
   'cm:max',
 ] as const;
@@ -44,7 +45,7 @@ export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'complet
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
   const error = readField(storedError, hash['cm:error']) ?? null;
-  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? (isAfter(spec, hash) ? AFTER : null)) : null;
+  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? heldFromTheStart(spec, hash)) : null;
   const state = heldBy === null ? taskState(bullState) : 'waiting';
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
@@ -69,6 +70,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     finishedAt: isoOrNull(hash.finishedOn),
     delayedUntil: state === 'delayed' && delay ? isoTime(delayStart(hash, history) + delay) : null,
     heldBy,
+    target: spec?.node ?? null,
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
     error,
@@ -76,9 +78,10 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
   };
 }
 
-/** Enqueued to come after others, and not looked at yet. */
-function isAfter(spec: StoredSpec | undefined, hash: TaskHash): boolean {
-  return (spec?.after ?? []).length > 0 && hash['cm:after'] === undefined;
+/** What holds a task that was enqueued so, and has not been looked at yet. */
+function heldFromTheStart(spec: StoredSpec | undefined, hash: TaskHash): string | null {
+  if ((spec?.after ?? []).length > 0) return hash['cm:after'] === undefined ? AFTER : null;
+  return spec?.node !== undefined && hash.ats === undefined ? forNode(spec.node).replace(':', ' ') : null;
 }
 
 function taskState(bullState: BullState): TaskState {

@@ -54,6 +54,7 @@ export const scripts = {
   adoptClaims: script('adopt-claims'),
   ownClaims: script('own-claims'),
   holdTask: script('hold-task'),
+  claimHeld: script('claim-held'),
   passOn: script('pass-on'),
   releaseHeld: script('release-held'),
   circuitReport: script('circuit-report'),

@@ -23,7 +23,10 @@ describe('a task that comes after others', () => {
     return read(enqueued?.id ?? '');
   };
   const read = async (id: string) => (await mesh.reader.get(id)) as Task;
-  const release = () => releaseHeld(mesh.redis, mesh.keys);
+  const release = async () => {
+    const { released, failed } = await releaseHeld(mesh.redis, mesh.keys);
+    return { released, failed };
+  };
 
   it('waits until they have completed, in whatever pool they are', async () => {
     const [first, second] = [await enqueue(), await enqueue({ pool: 'xcode' })];

@@ -34,7 +34,10 @@ describe('a provider in trouble', () => {
   };
   const counts = async () => (await mesh.reader.counts(['default'])).get('default');
   const circuits = () => listCircuits(mesh.redis, mesh.keys);
-  const release = () => releaseHeld(mesh.redis, mesh.keys);
+  const release = async () => {
+    const { released, failed } = await releaseHeld(mesh.redis, mesh.keys);
+    return { released, failed };
+  };
   /** Claims everything there is; what is held back does not come. */
   const claimAll = async (node: PoolConsumer) => {
     const claims: Claim[] = [];

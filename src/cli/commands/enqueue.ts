@@ -12,6 +12,7 @@ interface EnqueueOptions extends TaskOptions {
   messageFile?: string;
   from?: string;
   delay?: string;
+  node?: string;
   after?: string[];
   key?: string;
   wait?: boolean;
@@ -24,6 +25,7 @@ export function enqueueCommand(): Command {
     .option('--message-file <file>', 'read the message from a file, - for standard input')
     .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first');
   return addTaskOptions(command)
+    .option('--node <id>', 'only this node may run it; while it is away, the task waits')
     .option('--delay <duration>', 'not before this has passed')
     .option(
       '--after <id...>',

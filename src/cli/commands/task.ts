@@ -138,6 +138,7 @@ function printTask(out: Output, task: Task): void {
   field('task', task.id);
   field('state', styledState(out, task.state) + (task.delayedUntil ? ` (until ${task.delayedUntil})` : ''));
   field('held by', task.heldBy);
+  field('only on', task.target);
   field('pool', task.pool);
   field('node', task.node);
   field(

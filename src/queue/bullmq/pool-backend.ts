@@ -2,14 +2,11 @@ import { RedisConnection, RedisQueueBackend, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
-import { circuitOf } from '../../domain/circuit.ts';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
-import { ClawmeshError } from '../../domain/errors.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { scripts } from '../../redis/scripts.ts';
 import type { Circuits } from '../circuits.ts';
-import { HELD_SCORE } from '../held-tasks.ts';
+import { CIRCUITS_CHANGED, CLAIM_GONE, throwIfRefused } from '../claim-codes.ts';
 import { pairsToMap } from '../own-claims.ts';
 import { readField } from '../task-fields.ts';
 import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
@@ -40,13 +37,6 @@ const FETCH_KEYS = [
 ] as const;
 
 const NOTHING: FetchReply = { task: undefined, limitedForMs: 0, nextDueAt: 0 };
-
-/** Result code of our preludes: the incarnation is not the node's current one. */
-const FENCED = -20;
-/** The circuits have changed; what the caller knows of them is old. */
-const CIRCUITS_CHANGED = -21;
-/** BullMQ: the task's hash, its lock or its place in the active list is gone, or the lock is someone else's. */
-const CLAIM_GONE: ReadonlySet<number> = new Set([-1, -2, -3, -6]);
 
 // BullMQ's scripts unpack MessagePack maps, not msgpackr's own records.
 const packer = new Packr({ useRecords: false });
@@ -160,46 +150,6 @@ export class PoolBackend extends RedisQueueBackend {
     this.#fetched(reply, claim);
   }
 
-  /**
-   * Takes a claimed task out of the queue while its circuit is open, with `failed` after a run that failed because of that.
-   *
-   * @returns false where the circuit is closed again, or the task is the one to try it. @throws as {@link finish}.
-   */
-  async hold(claim: Claim, failed: string): Promise<boolean> {
-    const circuit = circuitOf(claim.spec);
-    const why = `circuit:${circuit}`;
-    const { keys } = this.queue;
-    const reply = await scripts.holdTask.run(
-      this.#redis,
-      [
-        this.#keys.incarnations,
-        this.#keys.circuits,
-        keys.active as string,
-        keys.delayed as string,
-        this.#keys.task(claim.pool, claim.taskId),
-        this.#keys.heldTasks(claim.pool, why),
-        this.#keys.held,
-        keys.events as string,
-      ],
-      [...this.#ownerArguments(), claim.token, claim.taskId, circuit, `${claim.pool} ${why}`, failed, HELD_SCORE],
-    );
-    this.#fetched(reply, claim);
-    return reply === 1;
-  }
-
-  /** Puts the task back to the head of the pool, for a node whose login the provider takes. @throws as {@link finish}. */
-  async passOn(claim: Claim, reason: string): Promise<void> {
-    const bull = ['wait', 'prioritized', 'marker', 'meta', 'events', 'pc'].map(
-      (what) => this.queue.keys[what] as string,
-    );
-    const reply = await scripts.passOn.run(
-      this.#redis,
-      [this.#keys.incarnations, this.queue.keys.active as string, this.#keys.task(claim.pool, claim.taskId), ...bull],
-      [...this.#ownerArguments(), claim.token, claim.taskId, reason],
-    );
-    this.#fetched(reply, claim);
-  }
-
   #finishKeys(claim: Claim, status: 'completed' | 'failed' | 'cancelled'): string[] {
     const task = this.#keys.task(claim.pool, claim.taskId);
     return [
@@ -242,15 +192,7 @@ export class PoolBackend extends RedisQueueBackend {
   }
 
   #fetched(reply: unknown, claim?: Claim): FetchReply {
-    if (reply === FENCED) {
-      throw new ClawmeshError('fenced', `${this.#owner.nodeId} incarnation ${this.#owner.incarnation} is fenced`);
-    }
-    if (typeof reply === 'number' && CLAIM_GONE.has(reply)) {
-      throw new ClawmeshError('claim-lost', `the claim on task ${claim?.taskId} is gone (code ${reply})`);
-    }
-    if (typeof reply === 'number' && reply < 0) {
-      throw new Error(`BullMQ refused with code ${reply} for task ${claim?.taskId}`);
-    }
+    throwIfRefused(reply, this.#owner, claim);
     if (!Array.isArray(reply)) return NOTHING;
     // BullMQ's own form, [hash as a flat list or 0, id, rate limit, next due time]; read by hand on the hot path.
     const [fields, id, limit, due] = reply as [string[] | 0, string, unknown, unknown];

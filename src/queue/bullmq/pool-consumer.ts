@@ -2,15 +2,16 @@ import type { Redis } from 'ioredis';
 import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken, type Incarnation } from '../../domain/claim.ts';
 import { ClawmeshError, hasCode } from '../../domain/errors.ts';
-import { fillResults, wantedResults } from '../../domain/placeholders.ts';
 import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from '../../redis/scripts.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
 import type { Circuits } from '../circuits.ts';
-import { OwnClaims } from '../own-claims.ts';
+import { fillIn } from '../fill-in.ts';
+import { HeldClaims } from '../held-claims.ts';
+import { type HeldTask, OwnClaims } from '../own-claims.ts';
 import { requeueKeys } from '../requeue.ts';
-import { readField, storedProgress, storedResult, storedSpec } from '../task-fields.ts';
+import { readField, storedProgress, storedSpec } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
 import { type FetchReply, PoolBackend } from './pool-backend.ts';
 import type { Schedules } from './schedules.ts';
@@ -56,6 +57,7 @@ export class PoolConsumer implements PoolQueue {
   readonly #backend: PoolBackend;
   readonly #wait: WorkWait;
   readonly #ownClaims: OwnClaims;
+  readonly #heldClaims: HeldClaims;
   #claims = 0;
   /** Requests that may bring a task, while they are under way. */
   readonly #asking = new Set<Promise<unknown>>();
@@ -68,13 +70,18 @@ export class PoolConsumer implements PoolQueue {
     this.#backend = new PoolBackend(options);
     this.#wait = new WorkWait({ ...options, backend: this.#backend });
     this.#ownClaims = new OwnClaims(options);
+    this.#heldClaims = new HeldClaims(options);
     // Connection trouble shows up in each command; an emitter without a listener would end the process.
     this.#backend.on('error', () => {});
   }
 
   async claim(): Promise<Claim | undefined> {
     if (!(await this.#wait.forWork())) return undefined;
-    return this.#ask((token) => this.#backend.claim(token));
+    return this.#ask(async (token) => this.#fetched(await this.#backend.claim(token), token));
+  }
+
+  async claimHeld(): Promise<Claim | undefined> {
+    return this.#ask((token) => this.#heldClaims.claim(token));
   }
 
   async interrupt(): Promise<void> {
@@ -90,7 +97,8 @@ export class PoolConsumer implements PoolQueue {
     if (!outcome.ok) {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
       if (holds && claim.holds < MAX_HOLDS) {
-        await this.#ending(claim, () => this.#backend.hold(claim, why));
+        const circuit = circuitOf(claim.spec);
+        await this.#ending(claim, () => this.#heldClaims.hold(claim, { circuit, failed: why }));
         return { settled: 'held', next: undefined };
       }
       if (outcome.error.retryable && claim.attempt < claim.maxAttempts) {
@@ -107,27 +115,19 @@ export class PoolConsumer implements PoolQueue {
       : { reason: outcome.error.message, detail: outcome.error };
     const finish = (nextToken?: string) =>
       this.#ending(claim, () => this.#backend.finish(claim, { status: settled, ...end }, nextToken));
-    if (fetchNext) return { settled, next: await this.#ask(finish) };
+    if (fetchNext) {
+      return { settled, next: await this.#ask(async (token) => this.#fetched(await finish(token), token)) };
+    }
     await finish();
     return { settled, next: undefined };
   }
 
   async fillIn(spec: TaskSpec): Promise<string> {
-    const ids = wantedResults(spec.message);
-    if (ids.length === 0) return spec.message;
-    const { keys, redis } = this.#options;
-    const results = new Map<string, string>();
-    for (const id of ids) {
-      const { pool = this.pool } = spec.after?.find((task) => task.id === id) ?? {};
-      const result = readField(storedResult, await redis.hget(keys.task(pool, id), 'returnvalue'));
-      if (!result) throw new ClawmeshError('not-found', `{{result:${id}}}: that task has no result (any more)`);
-      results.set(id, result.text);
-    }
-    return fillResults(spec.message, results);
+    return fillIn(this.#options.redis, this.#options.keys, spec);
   }
 
   async passOn(claim: Claim, reason: string): Promise<void> {
-    await this.#ending(claim, () => this.#backend.passOn(claim, reason));
+    await this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
   }
 
   async handBack(claim: Claim, reason: string): Promise<boolean> {
@@ -213,9 +213,9 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /** Asks for a task under a new lock token. */
-  async #ask(request: (token: string) => Promise<FetchReply>): Promise<Claim | undefined> {
+  async #ask(request: (token: string) => Promise<HeldTask | undefined>): Promise<Claim | undefined> {
     const token = claimToken(this.#options.owner, ++this.#claims);
-    const asking = request(token).then((reply) => this.#take(reply, token));
+    const asking = request(token).then((task) => task && this.#claimOf(task.id, token, task.fields));
     this.#asking.add(asking);
     try {
       return await asking;
@@ -224,9 +224,21 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** Whether the task is held back, since its circuit is open and another one is trying it. */
-  async #hold(claim: Claim): Promise<boolean> {
-    const held = await this.#backend.hold(claim, '');
+  /** What BullMQ has answered; it also tells how long to wait for the next task. */
+  #fetched(reply: FetchReply, token: string): HeldTask | undefined {
+    this.#wait.answered(reply);
+    return reply.task && { ...reply.task, token };
+  }
+
+  /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */
+  async #isHeld(claim: Claim): Promise<boolean> {
+    const { circuits, owner } = this.#options;
+    const { node } = claim.spec;
+    const circuit = circuitOf(claim.spec);
+    const held =
+      node !== undefined && node !== owner.nodeId
+        ? await this.#heldClaims.hold(claim, { node })
+        : circuits.isOpen(circuit) && (await this.#heldClaims.hold(claim, { circuit, failed: '' }));
     if (held) this.#held.delete(claim.taskId);
     return held;
   }
@@ -241,13 +253,6 @@ export class PoolConsumer implements PoolQueue {
       if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);
       throw error;
     }
-  }
-
-  async #take(reply: FetchReply, token: string): Promise<Claim | undefined> {
-    this.#wait.answered(reply);
-    if (!reply.task) return undefined;
-
-    return this.#claimOf(reply.task.id, token, reply.task.fields);
   }
 
   /** `runs`: a former life of the node has begun the run, so it's too late to hold the task back. */
@@ -277,8 +282,7 @@ export class PoolConsumer implements PoolQueue {
     };
     const cancelled = fields.get('cm:cancel');
     if (spec && cancelled === undefined) {
-      const held = !runs && this.#options.circuits.isOpen(circuitOf(spec)) && (await this.#hold(claim));
-      return held ? undefined : claim;
+      return !runs && (await this.#isHeld(claim)) ? undefined : claim;
     }
     if (cancelled !== undefined) {
       await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) }, false);

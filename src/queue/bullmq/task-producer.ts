@@ -4,7 +4,7 @@ import { newTaskId } from '../../domain/ids.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
-import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
+import { AFTER, forNode, HELD_UNTIL_MS } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
 
 /** What became of one enqueued task. */
@@ -85,8 +85,15 @@ export class TaskProducer {
     const sending: Promise<unknown>[] = [];
     for (const [pool, group] of Map.groupBy(placed, ({ enqueued }) => enqueued.pool)) {
       await this.#makeKnown(pool);
-      const after = group.filter(({ task }) => comesAfter(task)).map(({ enqueued }) => enqueued.id);
-      if (after.length > 0) await this.#holdUntilOthers(pool, after, now);
+      const held = group.filter(({ task, gone }) => heldFor(task) !== undefined && !gone);
+      for (const [why, tasks] of Map.groupBy(held, ({ task }) => heldFor(task) as string)) {
+        await this.#hold(
+          pool,
+          why,
+          tasks.map(({ enqueued }) => enqueued.id),
+          now,
+        );
+      }
       // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
       // exists already is left as it is: BullMQ ignores a second job of one id.
       const jobs = group.filter(({ gone }) => !gone).map(({ task, enqueued }) => bullJob(task, enqueued.id, now));
@@ -109,11 +116,11 @@ export class TaskProducer {
   }
 
   /** Before the tasks themselves, so that none is forgotten; an entry without a task is dropped later (release-held.lua). */
-  async #holdUntilOthers(pool: string, ids: readonly string[], now: number): Promise<void> {
+  async #hold(pool: string, why: string, ids: readonly string[], now: number): Promise<void> {
     await this.#redis
       .multi()
-      .sadd(this.#keys.held, `${pool} ${AFTER}`)
-      .zadd(this.#keys.heldTasks(pool, AFTER), ...ids.flatMap((id) => [now, id]))
+      .sadd(this.#keys.held, `${pool} ${why}`)
+      .zadd(this.#keys.heldTasks(pool, why), ...ids.flatMap((id) => [now, id]))
       .exec();
   }
 
@@ -157,8 +164,10 @@ export class TaskProducer {
   }
 }
 
-function comesAfter(task: NewTask): boolean {
-  return (task.after ?? []).length > 0;
+/** Why the task is held from the start; undefined where it just waits. */
+function heldFor(task: NewTask): string | undefined {
+  if ((task.after ?? []).length > 0) return AFTER;
+  return task.node === undefined ? undefined : forNode(task.node);
 }
 
 /** The task as it stands in the job's data. */
@@ -174,8 +183,8 @@ function bullJob(task: NewTask, id: string, timestamp: number) {
     attempts,
     timestamp,
     ...(priority > 0 && { priority }),
-    // One that comes after others waits for no time; the release puts it into the queue.
-    ...(comesAfter(task) ? { delay: HELD_UNTIL_MS - timestamp } : delayMs > 0 && { delay: delayMs }),
+    // One that is held waits for no time.
+    ...(heldFor(task) !== undefined ? { delay: HELD_UNTIL_MS - timestamp } : delayMs > 0 && { delay: delayMs }),
   };
   return { name: 'task', data: storedTask(task), opts };
 }

@@ -1,11 +1,12 @@
 --[[
-  A node has claimed a task whose provider's circuit may be open, or has seen its run fail because of that: the task leaves
-  the queue until the circuit lets it go on. It uses up no attempt, and no handover.
+  A node has claimed a task whose provider's circuit may be open, or has seen its run fail because of that, or a task that
+  is for another node: the task leaves the queue until what it waits for comes. It uses up no attempt, and no handover.
 
   KEYS[1] incarnations (hash)  KEYS[2] circuits (hash)  KEYS[3] active  KEYS[4] delayed  KEYS[5] task hash
   KEYS[6] held tasks of this pool and reason (sorted set)  KEYS[7] set of what is held  KEYS[8] events
-  ARGV[1] node id  ARGV[2] incarnation  ARGV[3] lock token  ARGV[4] task id  ARGV[5] circuit  ARGV[6] member for KEYS[7]
+  ARGV[1] node id  ARGV[2] incarnation  ARGV[3] lock token  ARGV[4] task id  ARGV[5] circuit, '' for another reason  ARGV[6] member for KEYS[7]
   ARGV[7] why the run failed, '' where it has not begun   ARGV[8] score for delayed tasks that wait for no time
+  ARGV[9] what holds it, for people
 
   Result: 1 held, 0 the task may run (the circuit is closed, or this is the probe), -20 fenced, -6 the claim is not ours
   Invariant: the task is in exactly one of active and delayed before and after.
@@ -20,7 +21,7 @@ if redis.call('GET', KEYS[5] .. ':lock') ~= ARGV[3] then
   return -6
 end
 local now = redisNow()
-if ARGV[7] == '' then
+if ARGV[7] == '' and ARGV[5] ~= '' then
   local raw = redis.call('HGET', KEYS[2], ARGV[5])
   local circuit = raw and cjson.decode(raw)
   if not circuit or not circuit.openedAt or circuit.probe == ARGV[4] then
@@ -31,6 +32,8 @@ if ARGV[7] == '' then
     redis.call('HSET', KEYS[2], ARGV[5], cjson.encode(circuit))
     return 0
   end
+end
+if ARGV[7] == '' then
   -- It was claimed in vain; nothing has happened to it.
   redis.call('HDEL', KEYS[5], 'processedOn', 'pb', 'progress')
 else
@@ -39,7 +42,7 @@ else
 end
 redis.call('LREM', KEYS[3], -1, ARGV[4])
 redis.call('DEL', KEYS[5] .. ':lock')
-redis.call('HSET', KEYS[5], 'cm:held', 'circuit ' .. ARGV[5])
+redis.call('HSET', KEYS[5], 'cm:held', ARGV[9])
 redis.call('ZADD', KEYS[4], ARGV[8], ARGV[4])
 redis.call('ZADD', KEYS[6], now, ARGV[4])
 redis.call('SADD', KEYS[7], ARGV[6])

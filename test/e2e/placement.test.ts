@@ -137,3 +137,51 @@ describe('a pool', () => {
     }
   });
 });
+
+describe('a task for one node', () => {
+  it('runs there, also on a busy node, waits while that is away, and status says so', async () => {
+    const server = await SpawnedRedis.start();
+    const config = writeConfig(
+      `mesh: t\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {pools: {default: 1}}\nnodes: {mac-1: {}, mac-2: {}, mac-3: {}}\n`,
+    );
+    const cli = (...args: string[]) => runCli(['--config', config, ...args]);
+    const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
+    const nodes: CliProcess[] = [];
+    const start = async (id: string) => {
+      const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
+      nodes.push(node);
+      await node.waitFor(/node is up/);
+    };
+    const ended = async (id: string) => {
+      await cli('task', 'wait', id, '--timeout', '20s');
+      return json('task', 'show', id);
+    };
+    try {
+      await start('mac-1');
+      await start('mac-2');
+      const own = (await cli('enqueue', 'hello', '--node', 'mac-2')).stdout.trim();
+      const done = await ended(own);
+      expect(done).toMatchObject({ state: 'completed', node: 'mac-2', target: 'mac-2', handovers: 0 });
+      console.log(`idle node → its own task claimed: ${Date.parse(done.startedAt) - Date.parse(done.enqueuedAt)} ms`);
+
+      // Both nodes are kept busy; the one's own task gets the next free slot there.
+      const input = '{"message":"sleep 500ms"}\n'.repeat(30);
+      await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
+      const busy = await ended((await cli('enqueue', 'hello', '--node', 'mac-1')).stdout.trim());
+      expect(busy).toMatchObject({ state: 'completed', node: 'mac-1' });
+      expect(Date.parse(busy.startedAt) - Date.parse(busy.enqueuedAt)).toBeLessThan(3_000);
+
+      const away = (await cli('enqueue', 'hello', '--node', 'mac-3')).stdout.trim();
+      expect((await json('task', 'show', away)).heldBy).toBe('node mac-3');
+      const whats = ((await json('status')).problems as { what: string }[]).map(({ what }) => what);
+      expect(whats).toContain('1 tasks wait for mac-3, which was never up');
+      await start('mac-3');
+      expect(await ended(away)).toMatchObject({ state: 'completed', node: 'mac-3' });
+      const unknown = await cli('enqueue', 'hello', '--node', 'mac-33');
+      expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('no node mac-33') });
+    } finally {
+      for (const node of nodes) await node.kill();
+      await server.stop();
+    }
+  });
+});

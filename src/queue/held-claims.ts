@@ -1,0 +1,117 @@
+import type { Redis } from 'ioredis';
+import type { Claim, Incarnation } from '../domain/claim.ts';
+import type { MeshKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+import { throwIfRefused } from './claim-codes.ts';
+import { BROKEN_OFF_MS, forNode, HELD_SCORE } from './held-tasks.ts';
+import { type HeldTask, pairsToMap } from './own-claims.ts';
+
+/**
+ * How a node lets go of claimed tasks that it shall not run, and takes those that only it may run. Every method throws a
+ * ClawmeshError `fenced`, or `claim-lost` where the claim is gone.
+ */
+export class HeldClaims {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+  readonly #owner: Incarnation;
+  readonly #pool: string;
+  readonly #visibilityTimeoutMs: number;
+
+  constructor(options: {
+    redis: Redis;
+    keys: MeshKeys;
+    owner: Incarnation;
+    pool: string;
+    visibilityTimeoutMs: number;
+  }) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#owner = options.owner;
+    this.#pool = options.pool;
+    this.#visibilityTimeoutMs = options.visibilityTimeoutMs;
+  }
+
+  /**
+   * Takes a claimed task out of the queue while its circuit is open, with `failed` after a run that failed because of that;
+   * or for the one node that may run it.
+   *
+   * @returns false where the circuit is closed again, or the task is the one to try it.
+   */
+  async hold(claim: Claim, reason: { circuit: string; failed: string } | { node: string }): Promise<boolean> {
+    const circuit = 'circuit' in reason ? reason.circuit : '';
+    const why = 'node' in reason ? forNode(reason.node) : `circuit:${circuit}`;
+    const reply = await scripts.holdTask.run(
+      this.#redis,
+      [
+        this.#keys.incarnations,
+        this.#keys.circuits,
+        ...this.#bull('active', 'delayed'),
+        this.#keys.task(claim.pool, claim.taskId),
+        this.#keys.heldTasks(this.#pool, why),
+        this.#keys.held,
+        ...this.#bull('events'),
+      ],
+      [
+        ...this.#ownerArguments(),
+        claim.token,
+        claim.taskId,
+        circuit,
+        `${this.#pool} ${why}`,
+        'circuit' in reason ? reason.failed : '',
+        HELD_SCORE,
+        why.replace(':', ' '),
+      ],
+    );
+    throwIfRefused(reply, this.#owner, claim);
+    return reply === 1;
+  }
+
+  /** Puts the task back to the head of the pool, for a node whose login the provider takes. */
+  async passOn(claim: Claim, reason: string): Promise<void> {
+    const reply = await scripts.passOn.run(
+      this.#redis,
+      [
+        this.#keys.incarnations,
+        ...this.#bull('active'),
+        this.#keys.task(claim.pool, claim.taskId),
+        ...this.#bull('wait', 'prioritized', 'marker', 'meta', 'events', 'pc'),
+      ],
+      [...this.#ownerArguments(), claim.token, claim.taskId, reason],
+    );
+    throwIfRefused(reply, this.#owner, claim);
+  }
+
+  /** Takes the oldest task that is held for this node, locked with `token`, if there is one. */
+  async claim(token: string): Promise<HeldTask | undefined> {
+    const why = forNode(this.#owner.nodeId);
+    const reply = await scripts.claimHeld.run(
+      this.#redis,
+      [
+        this.#keys.incarnations,
+        this.#keys.heldTasks(this.#pool, why),
+        this.#keys.held,
+        ...this.#bull('delayed', 'active', 'events', 'meta'),
+      ],
+      [
+        ...this.#ownerArguments(),
+        token,
+        this.#visibilityTimeoutMs,
+        `${this.#pool} ${why}`,
+        this.#keys.task(this.#pool, ''),
+        BROKEN_OFF_MS,
+      ],
+    );
+    throwIfRefused(reply, this.#owner);
+    if (!Array.isArray(reply)) return undefined;
+    const [id, hash] = reply as [string, string[]];
+    return { id, token, fields: pairsToMap(hash) };
+  }
+
+  #bull(...names: readonly string[]): string[] {
+    return names.map((name) => this.#keys.pool(this.#pool, name));
+  }
+
+  #ownerArguments(): [string, number] {
+    return [this.#owner.nodeId, this.#owner.incarnation];
+  }
+}

@@ -1,0 +1,98 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { taskError } from '../../src/domain/task.ts';
+import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+describe('a task that only one node may run', () => {
+  let server: SpawnedRedis;
+  let mesh: TestMesh;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `n${count++}`);
+  });
+  afterEach(() => mesh.close());
+
+  const enqueue = async (fields: Parameters<typeof newTask>[0] = {}) =>
+    (await mesh.producer.enqueue([newTask({ node: 'mac-2', ...fields })]))[0]?.id ?? '';
+  const read = async (id: string) => mesh.reader.get(id);
+
+  it('is left alone by the others, does not block those behind it, and is taken by its node', async () => {
+    const id = await enqueue();
+    const behind = await enqueue({ node: undefined });
+    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', target: 'mac-2' });
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    expect(await one.claimHeld()).toBeUndefined();
+    expect((await claimNext(one)).taskId).toBe(behind);
+    expect((await releaseHeld(mesh.redis, mesh.keys)).forNodes).toEqual([{ pool: 'default', nodeId: 'mac-2' }]);
+    const claim = await two.claimHeld();
+    expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers: 0 });
+    expect(await mesh.redis.get(`${mesh.keys.task('default', id)}:lock`)).toBe(claim?.token);
+    await two.report(claim as NonNullable<typeof claim>, success, false);
+    expect(await read(id)).toMatchObject({ state: 'completed', node: 'mac-2' });
+    expect((await read(id))?.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'completed']);
+    expect(await two.claimHeld()).toBeUndefined();
+    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
+  });
+
+  it('waits for its node again after a failed attempt, and after its node died', async () => {
+    const id = await enqueue({ backoffMs: 1 });
+    const two = await mesh.node('mac-2');
+    const first = await two.claimHeld();
+    await two.report(first as NonNullable<typeof first>, { ok: false, error: taskError('crash', 'x') }, false);
+    const one = await mesh.node('mac-1');
+    await expect
+      .poll(async () => {
+        expect(await one.claim()).toBeUndefined();
+        return (await read(id))?.heldBy;
+      })
+      .toBe('node mac-2');
+    const second = await two.claimHeld();
+    expect(second).toMatchObject({ taskId: id, attempt: 2 });
+    await mesh.registry.evict('mac-2', 15_000);
+    expect(await mesh.putBack()).toEqual([id]);
+    expect(await one.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', handovers: 1 });
+    const next = await mesh.node('mac-2');
+    expect(await next.claimHeld()).toMatchObject({ taskId: id, attempt: 2, handovers: 1 });
+  });
+
+  it('comes after others first, and then waits for its node', async () => {
+    const first = await enqueue({ node: undefined });
+    const id = await enqueue({ after: [{ id: first, pool: 'default' }] });
+    expect(await read(id)).toMatchObject({ heldBy: 'after' });
+    const one = await mesh.node('mac-1');
+    await one.report(await claimNext(one), success, false);
+    await releaseHeld(mesh.redis, mesh.keys);
+    expect(await one.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ heldBy: 'node mac-2' });
+    expect(await (await mesh.node('mac-2')).claimHeld()).toMatchObject({ taskId: id });
+  });
+
+  it('can be cancelled; one that is about to be queued is not forgotten', async () => {
+    const cancelled = await enqueue();
+    const task = await read(cancelled);
+    await mesh.control.cancel(task as NonNullable<typeof task>, 'by hand');
+    const held = mesh.keys.heldTasks('default', 'node:mac-2');
+    await mesh.redis.zadd(held, Date.now(), 'about-to-be-queued');
+    const id = await enqueue();
+    const two = await mesh.node('mac-2');
+    expect((await two.claimHeld())?.taskId).toBe(id);
+    expect(await mesh.redis.zrange(held, 0, '-1')).toEqual(['about-to-be-queued']);
+  });
+
+  it('is not taken while its pool is paused, or by a fenced life of its node', async () => {
+    await enqueue();
+    const old = await mesh.node('mac-2');
+    await mesh.producer.setPaused('default', true);
+    expect(await old.claimHeld()).toBeUndefined();
+    await mesh.producer.setPaused('default', false);
+    await mesh.node('mac-2');
+    await expect(old.claimHeld()).rejects.toMatchObject({ code: 'fenced' });
+  });
+});
