@@ -76,7 +76,7 @@ async function startNode(): Promise<void> {
   await NodeLife.begin({
     nodeId: 'bench-1',
     config,
-    settings: { pools: { default: concurrency }, drainTimeout: 1_000, keepAwake: false },
+    settings: { pools: { default: concurrency }, drainTimeout: 1_000, keepAwake: false, labels: {} },
     configDigest: '',
     version: '0',
     runner,

@@ -41,7 +41,13 @@ export function addTaskOptions(command: Command): Command {
 /** The task as it goes to its check; options that are none of a task's are to be taken out before. */
 export function taskInput(
   message: string,
-  options: TaskOptions & { key?: string; delay?: string; node?: string; after?: string[] },
+  options: TaskOptions & {
+    key?: string;
+    delay?: string;
+    node?: string;
+    require?: Record<string, string>;
+    after?: string[];
+  },
 ): TaskInput {
   const { tag, ...fields } = options;
   return { message, tags: tag ?? {}, ...fields };

@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { MESH_NAME_HINT, NODE_ID, NODE_ID_HINT, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
+import {
+  LABEL_HINT,
+  LABEL_NAME,
+  LABEL_VALUE,
+  MESH_NAME_HINT,
+  NODE_ID,
+  NODE_ID_HINT,
+  POOL_NAME,
+  POOL_NAME_HINT,
+} from '../domain/names.ts';
 import { duration, durationText, integer, secret, settingMeta, size } from './fields.ts';
 
 const poolName = z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`);
@@ -139,6 +148,10 @@ const nodeOverride = z
   .strictObject({
     pools: pools.optional().describe('Replaces `node.pools` on this node.'),
     drainTimeout: durationText().optional().describe('Replaces `node.drainTimeout` on this node.'),
+    labels: z
+      .record(z.string().regex(LABEL_NAME), z.coerce.string().regex(LABEL_VALUE), { error: `expected ${LABEL_HINT}` })
+      .optional()
+      .describe('What the node is known by; tasks can ask for it with `--require`.'),
     keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
   })
   .nullable()
@@ -259,7 +272,9 @@ export const configSchema = z
 /** A validated config with all defaults filled in; durations in ms, sizes in bytes. */
 export type Config = z.output<typeof configSchema>;
 export type RedisConfig = NonNullable<Config['redis']>;
-export type NodeConfig = Config['node'];
+export interface NodeConfig extends Readonly<Config['node']> {
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 /** The settings of one node: the mesh's defaults with the node's own overrides on top. */
 export function nodeConfig(config: Config, nodeId: string): NodeConfig {
@@ -268,5 +283,6 @@ export function nodeConfig(config: Config, nodeId: string): NodeConfig {
     pools: own.pools ?? config.node.pools,
     drainTimeout: own.drainTimeout ?? config.node.drainTimeout,
     keepAwake: own.keepAwake ?? config.node.keepAwake,
+    labels: own.labels ?? {},
   };
 }

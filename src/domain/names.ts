@@ -12,6 +12,11 @@ export const MESH_NAME_HINT = 'a mesh name: lower-case letters, digits, - and _,
 /** OpenClaw agent ids, model names and thinking levels go through to OpenClaw; spaces and control characters never fit. */
 export const OPENCLAW_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/;
 
+/** Labels of nodes: both parts stand in Redis keys, between `:`, `=`, `,` and spaces. */
+export const LABEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const LABEL_VALUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const LABEL_HINT = 'labels of letters, digits, dot, - and _, e.g. {xcode: "26"}';
+
 export const TAG = /^([A-Za-z0-9][A-Za-z0-9._-]{0,62})=(.{0,256})$/u;
 
 /** The candidate closest to `name` by edits, if close enough to be a likely slip (at most a third of its length). */

@@ -33,6 +33,8 @@ export interface NodeRecord {
   readonly pid: number;
   readonly version: string;
   readonly uptimeMs: number;
+  /** What it is known by, from `nodes.<id>.labels`. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
   /** Ids of the tasks it runs. */
   readonly running: readonly string[];

@@ -88,6 +88,8 @@ export interface TaskSpec {
   readonly thinking?: string | undefined;
   /** The only node that may run it. */
   readonly node?: string | undefined;
+  /** Labels that a node must have to run it. */
+  readonly require?: Readonly<Record<string, string>> | undefined;
   /** Idempotency key: enqueuing it again gives the first task. */
   readonly key?: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
@@ -155,7 +157,7 @@ export interface Task {
   readonly delayedUntil: string | null;
   /** What a waiting task is held back by: other tasks, or a provider that is in trouble; null for nothing. */
   readonly heldBy: string | null;
-  /** The only node that may run it; null for any. */
+  /** Who may run it, as `node:<id>` or `require:<label>=<value>,…`; null for any node. */
   readonly target: string | null;
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;

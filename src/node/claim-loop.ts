@@ -35,8 +35,8 @@ export class ClaimLoop {
   /** The last outcomes that Redis has taken, by lock token. */
   readonly #reported = new Map<string, { readonly outcome: Outcome; readonly at: number }>();
   #stopping = false;
-  /** There are, or may be, tasks that only this node may run. */
-  #heldWaits = false;
+  /** Targets of which there are, or may be, tasks for this node. */
+  readonly #heldTargets: string[] = [];
   #claiming = false;
   #loop: Promise<void> | undefined;
 
@@ -83,10 +83,11 @@ export class ClaimLoop {
     }
   }
 
-  /** There are tasks that only this node may run: the next free slot is for them. */
-  async takeHeld(): Promise<void> {
-    if (this.#heldWaits) return;
-    this.#heldWaits = true;
+  /** There are tasks with these targets, which this node may run: the next free slot is for them. */
+  async takeHeld(targets: readonly string[]): Promise<void> {
+    const fresh = targets.filter((target) => !this.#heldTargets.includes(target));
+    if (fresh.length === 0) return;
+    this.#heldTargets.push(...fresh);
     this.#changed.notify();
     if (this.#claiming) await this.#options.queue.interrupt();
   }
@@ -122,7 +123,8 @@ export class ClaimLoop {
         continue;
       }
       try {
-        const claim = this.#heldWaits ? await this.#claimHeld() : await this.#claim();
+        const [target] = this.#heldTargets;
+        const claim = target === undefined ? await this.#claim() : await this.#claimHeld(target);
         if (claim) await this.#accept(claim);
       } catch (error) {
         if (hasCode(error, 'fenced')) {
@@ -144,9 +146,9 @@ export class ClaimLoop {
     }
   }
 
-  async #claimHeld(): Promise<Claim | undefined> {
-    const claim = await this.#options.queue.claimHeld();
-    if (!claim) this.#heldWaits = false;
+  async #claimHeld(target: string): Promise<Claim | undefined> {
+    const claim = await this.#options.queue.claimHeld(target);
+    if (!claim) this.#heldTargets.shift();
     return claim;
   }
 
@@ -161,7 +163,8 @@ export class ClaimLoop {
   }
 
   #start(claim: Claim, outcome?: Outcome): void {
-    const mayFetchNext = () => this.#mayClaim() && !this.#heldWaits && this.#runs.size <= this.#options.concurrency;
+    const mayFetchNext = () =>
+      this.#mayClaim() && this.#heldTargets.length === 0 && this.#runs.size <= this.#options.concurrency;
     const run = this.#options.createRun(claim, mayFetchNext, outcome);
     this.#runs.add(run);
     this.#options.onRunsChanged();

@@ -6,14 +6,18 @@ const PAUSE_MS = { first: 60_000, most: 10 * 60_000 };
 
 /** Remembers that the provider has refused this node's login, for a while: somebody may have logged in again. */
 export class LoginWatch {
+  readonly #registry: NodeRegistry;
+  readonly #nodeId: string;
   readonly #onChange: () => void;
   #pauseMs = PAUSE_MS.first;
   #refusedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #trouble: string | undefined;
 
-  constructor(onChange: () => void) {
-    this.#onChange = onChange;
+  constructor(options: { registry: NodeRegistry; nodeId: string; onChange: () => void }) {
+    this.#registry = options.registry;
+    this.#nodeId = options.nodeId;
+    this.#onChange = options.onChange;
   }
 
   /** Why tasks are left to other nodes, for people; undefined while they are not. */
@@ -21,7 +25,18 @@ export class LoginWatch {
     return this.#trouble;
   }
 
-  refused(message: string): void {
+  /**
+   * The provider has refused this node's login for a task of this pool. Answers whether another node that is up serves the
+   * pool; then this one leaves its tasks to it for a while.
+   */
+  async refused(pool: string, message: string): Promise<boolean> {
+    const others = (await this.#registry.list()).filter((node) => node.id !== this.#nodeId && node.state === 'up');
+    if (!others.some((node) => pool in node.pools)) return false;
+    this.#pause(message);
+    return true;
+  }
+
+  #pause(message: string): void {
     clearTimeout(this.#timer);
     if (performance.now() - this.#refusedAt > PAUSE_MS.most * 2) this.#pauseMs = PAUSE_MS.first;
     this.#refusedAt = performance.now();
@@ -39,9 +54,4 @@ export class LoginWatch {
   stop(): void {
     clearTimeout(this.#timer);
   }
-}
-
-/** Whether a node other than this one is up and serves the pool. */
-export async function anotherServes(registry: NodeRegistry, nodeId: string, pool: string): Promise<boolean> {
-  return (await registry.list()).some((node) => node.id !== nodeId && node.state === 'up' && pool in node.pools);
 }

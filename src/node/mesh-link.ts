@@ -1,9 +1,9 @@
-import type { Config } from '../config/schema.ts';
+import { type Config, nodeConfig } from '../config/schema.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
 import { Circuits } from '../queue/circuits.ts';
-import { releaseHeld } from '../queue/held-tasks.ts';
+import { releaseHeld, type Targeted } from '../queue/held-tasks.ts';
 import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
@@ -20,7 +20,7 @@ export interface MeshLink {
   /** Mends schedules whose next task got lost. */
   mendSchedules(): Promise<void>;
   /** Lets held tasks go on where what they wait for has come. */
-  releaseHeld(): Promise<{ readonly forNodes: readonly { readonly pool: string; readonly nodeId: string }[] }>;
+  releaseHeld(): Promise<{ readonly targeted: readonly Targeted[] }>;
   /** Puts back the tasks of all dead nodes. */
   putBack(): Promise<Requeued[]>;
   /** Calls back whenever the lost connection is there again; answers how to end that. */
@@ -38,6 +38,7 @@ export async function openMeshLink(options: {
 }): Promise<MeshLink> {
   const { config, target, nodeId, hasProvider } = options;
   const { queue } = config;
+  const { labels } = nodeConfig(config, nodeId);
   const keys = MeshKeys.of(config);
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
     const redis = connectRedis(target, role, name);
@@ -53,6 +54,7 @@ export async function openMeshLink(options: {
       new PoolConsumer({
         pool,
         owner,
+        labels,
         keys,
         redis,
         blocking: await connect('blocking', `clawmesh:${nodeId}:${pool}:wait`),

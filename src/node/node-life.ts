@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { leaseMs } from '../config/lease.ts';
 import type { Config, NodeConfig } from '../config/schema.ts';
-import type { Claim, Incarnation } from '../domain/claim.ts';
+import type { Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { NodeRecord } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
@@ -12,7 +12,7 @@ import type { StopReason } from './attempt-run.ts';
 import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
-import { anotherServes, LoginWatch } from './login-watch.ts';
+import { LoginWatch } from './login-watch.ts';
 import type { MeshLink } from './mesh-link.ts';
 import { MeshSweep } from './mesh-sweep.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
@@ -67,7 +67,7 @@ export class NodeLife {
   readonly #renewal: Renewal;
   readonly #readiness: Readiness;
   readonly #surroundings: Surroundings;
-  readonly #login = new LoginWatch(() => void this.#gatesChanged());
+  readonly #login: LoginWatch;
   #clockOffset: number;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
   readonly #sleepWatch = new SleepWatch((sleptMs) => {
@@ -87,12 +87,17 @@ export class NodeLife {
     this.#markFenced = resolve;
     const { health, queue, openclaw } = options.config;
     const onError = (error: unknown) => this.#onError(error);
+    this.#login = new LoginWatch({
+      registry: options.link.registry,
+      nodeId: options.nodeId,
+      onChange: () => void this.#gatesChanged(),
+    });
     this.#running = new Running({
       ...options,
       log: this.#log,
-      keepAwake: options.settings.keepAwake,
+      ...options.settings,
       mayClaim: () => this.#readiness.open,
-      onLoginRefused: (claim, message) => this.#loginRefused(claim, message),
+      onLoginRefused: (claim, message) => this.#login.refused(claim.pool, message),
       onFenced: this.#markFenced,
     });
     this.#watch = new OpenClawWatch({
@@ -121,7 +126,7 @@ export class NodeLife {
     this.#sweep = new MeshSweep({
       registry: options.link.registry,
       putBack: options.link.putBack,
-      releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).forNodes),
+      releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).targeted),
       pools: Object.keys(options.settings.pools),
       config: options.config,
       log: this.#log,
@@ -243,12 +248,6 @@ export class NodeLife {
     else this.#running.stop('cancelled', taskId);
   }
 
-  async #loginRefused(claim: Claim, message: string): Promise<boolean> {
-    if (!(await anotherServes(this.#options.link.registry, this.owner.nodeId, claim.pool))) return false;
-    this.#login.refused(message);
-    return true;
-  }
-
   #beatNow(): void {
     void this.#beat().catch((error: unknown) => this.#onError(error));
   }
@@ -270,6 +269,7 @@ export class NodeLife {
       pid: process.pid,
       version: this.#options.version,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
+      labels: this.#options.settings.labels,
       ...runsByPool(this.#options.settings.pools, this.#running.runs),
       openclaw: this.#watch.state,
       configDigest: this.#options.configDigest,

@@ -3,8 +3,10 @@ import { secretValues } from '../config/secret-values.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
 import { secretMasker } from '../domain/secrets.ts';
+import { type Labels, mayRun } from '../domain/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
+import type { Targeted } from '../queue/held-tasks.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { Runner } from '../runners/runner.ts';
 import { SimulateRunner } from '../runners/simulate.ts';
@@ -19,6 +21,7 @@ export interface RunningOptions {
   readonly nodeId: string;
   readonly config: Config;
   readonly keepAwake: boolean;
+  readonly labels: Labels;
   readonly runner: Runner;
   readonly journal: Journal;
   readonly log: Logger;
@@ -68,10 +71,15 @@ export class Running {
     }
   }
 
-  /** Takes the tasks that only this node may run, of those that are held for nodes. */
-  async takeHeld(held: readonly { readonly pool: string; readonly nodeId: string }[]): Promise<void> {
-    const pools = held.filter(({ nodeId }) => nodeId === this.#options.nodeId).map(({ pool }) => pool);
-    for (const loop of this.loops) if (pools.includes(loop.queue.pool)) await loop.takeHeld();
+  /** Takes the tasks that this node may run, of those that are held for some nodes. */
+  async takeHeld(targeted: readonly Targeted[]): Promise<void> {
+    const { nodeId, labels } = this.#options;
+    for (const loop of this.loops) {
+      const own = targeted.filter(
+        ({ pool, target }) => pool === loop.queue.pool && mayRun(target, { id: nodeId, labels }),
+      );
+      if (own.length > 0) await loop.takeHeld(own.map(({ target }) => target));
+    }
   }
 
   /** Goes on with claims whose answer was lost with the connection. */

@@ -1,6 +1,6 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Node, NodeState } from '../domain/node.ts';
-import { nodeOf } from '../queue/held-tasks.ts';
+import { isTarget, mayRun } from '../domain/target.ts';
 import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
@@ -145,22 +145,23 @@ function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Pro
   ];
 }
 
-/** Tasks that only one node may run, which can't at present. */
+/** Tasks that only some nodes may run, none of which can at present. */
 function strandedTasks(
   nodes: readonly Node[],
   held: readonly { pool: string; why: string; count: number }[],
 ): Problem[] {
   return held.flatMap(({ pool, why, count }) => {
-    const id = nodeOf(why);
-    const node = nodes.find((candidate) => candidate.id === id);
-    if (id === undefined || count === 0 || (node?.state === 'up' && pool in node.pools)) return [];
-    const how =
-      node === undefined ? 'was never up' : node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`;
+    const able = nodes.filter((node) => isTarget(why) && mayRun(why, node));
+    if (!isTarget(why) || count === 0 || able.some((node) => node.state === 'up' && pool in node.pools)) return [];
+    const states = able.map(
+      (node) => `${node.id} ${node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`}`,
+    );
+    const who = why.replace(/^node:/, '').replace(/^require:/, 'a node with ');
     return [
       {
         severity: 'warning' as const,
-        what: `${count} tasks wait for ${id}, which ${how}`,
-        fix: `see clawmesh node show ${id}; or cancel them and queue them without --node`,
+        what: `${count} tasks wait for ${who}: ${states.join(', ') || 'there was never one'}`,
+        fix: 'see clawmesh node list; or cancel them and queue them without --node or --require',
       },
     ];
   });

@@ -3,7 +3,7 @@ import type { Claim, Incarnation } from '../domain/claim.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { throwIfRefused } from './claim-codes.ts';
-import { BROKEN_OFF_MS, forNode, HELD_SCORE } from './held-tasks.ts';
+import { BROKEN_OFF_MS, HELD_SCORE } from './held-tasks.ts';
 import { type HeldTask, pairsToMap } from './own-claims.ts';
 
 /**
@@ -33,13 +33,13 @@ export class HeldClaims {
 
   /**
    * Takes a claimed task out of the queue while its circuit is open, with `failed` after a run that failed because of that;
-   * or for the one node that may run it.
+   * or for the nodes that may run it.
    *
    * @returns false where the circuit is closed again, or the task is the one to try it.
    */
-  async hold(claim: Claim, reason: { circuit: string; failed: string } | { node: string }): Promise<boolean> {
+  async hold(claim: Claim, reason: { circuit: string; failed: string } | { target: string }): Promise<boolean> {
     const circuit = 'circuit' in reason ? reason.circuit : '';
-    const why = 'node' in reason ? forNode(reason.node) : `circuit:${circuit}`;
+    const why = 'target' in reason ? reason.target : `circuit:${circuit}`;
     const reply = await scripts.holdTask.run(
       this.#redis,
       [
@@ -81,9 +81,8 @@ export class HeldClaims {
     throwIfRefused(reply, this.#owner, claim);
   }
 
-  /** Takes the oldest task that is held for this node, locked with `token`, if there is one. */
-  async claim(token: string): Promise<HeldTask | undefined> {
-    const why = forNode(this.#owner.nodeId);
+  /** Takes the oldest task with this target, locked with `token`, if there is one. */
+  async claim(why: string, token: string): Promise<HeldTask | undefined> {
     const reply = await scripts.claimHeld.run(
       this.#redis,
       [

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { isTarget } from '../domain/target.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -13,37 +14,31 @@ export const HELD_UNTIL_MS = HELD_SCORE / 4_096;
 /** Why a task is held that comes after others. */
 export const AFTER = 'after';
 
-/** Why a task is held that only this node may run. */
-export function forNode(nodeId: string): string {
-  return `node:${nodeId}`;
-}
-
-/** The node that tasks held for this reason are for; undefined where they are for any. */
-export function nodeOf(why: string): string | undefined {
-  return why.startsWith('node:') ? why.slice('node:'.length) : undefined;
-}
-
 /** Tasks looked at per script: well below a millisecond of Redis time. */
 const WINDOW = 200;
 /** An enqueuing whose tasks have not appeared after this time was broken off, ms. */
 export const BROKEN_OFF_MS = 60_000;
 
+/** Tasks of a pool are held for the nodes that may run them. */
+export interface Targeted {
+  readonly pool: string;
+  readonly target: string;
+}
+
 /**
  * Lets held tasks go on where what they wait for has come. Any node may do this at any time.
  *
- * @returns how many went on, how many failed because a task they come after has failed, and what is held for nodes: pools
- * by node.
+ * @returns how many went on, how many failed because a task they come after has failed, and what is held for some nodes.
  */
 export async function releaseHeld(
   redis: Redis,
   keys: MeshKeys,
-): Promise<{ released: number; failed: number; forNodes: { pool: string; nodeId: string }[] }> {
-  const total = { released: 0, failed: 0, forNodes: [] as { pool: string; nodeId: string }[] };
+): Promise<{ released: number; failed: number; targeted: Targeted[] }> {
+  const total = { released: 0, failed: 0, targeted: [] as Targeted[] };
   for (const member of await redis.smembers(keys.held)) {
     const [pool = '', why = ''] = member.split(' ');
-    const nodeId = nodeOf(why);
-    if (nodeId !== undefined) {
-      total.forNodes.push({ pool, nodeId });
+    if (isTarget(why)) {
+      total.targeted.push({ pool, target: why });
       continue;
     }
     let first = 0;

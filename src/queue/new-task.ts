@@ -1,7 +1,18 @@
 import { z } from 'zod';
 import { TASK_ID } from '../domain/ids.ts';
-import { NODE_ID, NODE_ID_HINT, nearest, OPENCLAW_NAME, POOL_NAME, POOL_NAME_HINT } from '../domain/names.ts';
+import {
+  LABEL_HINT,
+  LABEL_NAME,
+  LABEL_VALUE,
+  NODE_ID,
+  NODE_ID_HINT,
+  nearest,
+  OPENCLAW_NAME,
+  POOL_NAME,
+  POOL_NAME_HINT,
+} from '../domain/names.ts';
 import { wantedResults } from '../domain/placeholders.ts';
+import { targetOf } from '../domain/target.ts';
 import { MAX_MESSAGE_BYTES, MAX_PRIORITY, type NewTask } from '../domain/task.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
@@ -33,6 +44,9 @@ const taskInput = z.strictObject({
   model: name('a model').optional(),
   thinking: name('a thinking level').optional(),
   node: z.string().regex(NODE_ID, `expected ${NODE_ID_HINT}`).optional(),
+  require: z
+    .record(z.string().regex(LABEL_NAME, 'expected a label'), z.string().regex(LABEL_VALUE, `expected ${LABEL_HINT}`))
+    .optional(),
   pool: z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`).optional(),
   priority: wholeNumber(0, MAX_PRIORITY).optional(),
   delay: duration(0).optional(),
@@ -59,8 +73,9 @@ export function parseNewTask(input: unknown, defaults: { attempts: number }): Ne
   const unknown = wantedResults(parsed.data.message).filter((id) => !TASK_ID.test(id));
   if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
   const task = toNewTask(parsed.data, defaults);
-  if (task.delayMs > 0 && (task.after || task.node)) {
-    return { problems: [`delay: does not go together with ${task.after ? 'after' : 'node'}`] };
+  if (task.node !== undefined && task.require) return { problems: ['node: does not go together with require'] };
+  if (task.delayMs > 0 && (task.after || targetOf(task) !== undefined)) {
+    return { problems: [`delay: does not go together with ${task.after ? 'after' : 'node or require'}`] };
   }
   return task;
 }

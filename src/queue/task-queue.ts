@@ -17,8 +17,8 @@ export interface PoolQueue {
    * {@link interrupt}; then it answers undefined.
    */
   claim(): Promise<Claim | undefined>;
-  /** Takes the oldest task that only this node may run, without waiting for one. */
-  claimHeld(): Promise<Claim | undefined>;
+  /** Takes the oldest task with this target, which is one of the node's, without waiting for one. */
+  claimHeld(target: string): Promise<Claim | undefined>;
   /** Makes a blocked {@link claim} return at once, without taking a wake-up away from other nodes. */
   interrupt(): Promise<void>;
   /** Reports how the run ended; with `fetchNext` a completed task's slot gets the next claim in the same round trip. */

@@ -1,5 +1,6 @@
+import { targetOf } from '../domain/target.ts';
 import type { HistoryEntry, Task, TaskState } from '../domain/task.ts';
-import { AFTER, forNode } from './held-tasks.ts';
+import { AFTER } from './held-tasks.ts';
 import {
   readField,
   type StoredSpec,
@@ -70,7 +71,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     finishedAt: isoOrNull(hash.finishedOn),
     delayedUntil: state === 'delayed' && delay ? isoTime(delayStart(hash, history) + delay) : null,
     heldBy,
-    target: spec?.node ?? null,
+    target: (spec && targetOf(spec)) ?? null,
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
     error,
@@ -81,7 +82,8 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
 /** What holds a task that was enqueued so, and has not been looked at yet. */
 function heldFromTheStart(spec: StoredSpec | undefined, hash: TaskHash): string | null {
   if ((spec?.after ?? []).length > 0) return hash['cm:after'] === undefined ? AFTER : null;
-  return spec?.node !== undefined && hash.ats === undefined ? forNode(spec.node).replace(':', ' ') : null;
+  const target = spec && targetOf(spec);
+  return target !== undefined && hash.ats === undefined ? target.replace(':', ' ') : null;
 }
 
 function taskState(bullState: BullState): TaskState {

@@ -14,6 +14,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   pid: z.number(),
   version: z.string(),
   uptimeMs: z.number(),
+  labels: z.record(z.string(), z.string()),
   pools: z.record(z.string(), z.object({ concurrency: z.number(), running: z.number() })),
   running: z.array(z.string()),
   openclaw: z.object({

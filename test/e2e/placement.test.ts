@@ -142,7 +142,7 @@ describe('a task for one node', () => {
   it('runs there, also on a busy node, waits while that is away, and status says so', async () => {
     const server = await SpawnedRedis.start();
     const config = writeConfig(
-      `mesh: t\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {pools: {default: 1}}\nnodes: {mac-1: {}, mac-2: {}, mac-3: {}}\n`,
+      `mesh: t\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {pools: {default: 1}}\nnodes: {mac-1: {}, mac-2: {labels: {xcode: 26}}, mac-3: {}}\n`,
     );
     const cli = (...args: string[]) => runCli(['--config', config, ...args]);
     const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
@@ -161,7 +161,7 @@ describe('a task for one node', () => {
       await start('mac-2');
       const own = (await cli('enqueue', 'hello', '--node', 'mac-2')).stdout.trim();
       const done = await ended(own);
-      expect(done).toMatchObject({ state: 'completed', node: 'mac-2', target: 'mac-2', handovers: 0 });
+      expect(done).toMatchObject({ state: 'completed', node: 'mac-2', target: 'node:mac-2', handovers: 0 });
       console.log(`idle node → its own task claimed: ${Date.parse(done.startedAt) - Date.parse(done.enqueuedAt)} ms`);
 
       // Both nodes are kept busy; the one's own task gets the next free slot there.
@@ -174,9 +174,11 @@ describe('a task for one node', () => {
       const away = (await cli('enqueue', 'hello', '--node', 'mac-3')).stdout.trim();
       expect((await json('task', 'show', away)).heldBy).toBe('node mac-3');
       const whats = ((await json('status')).problems as { what: string }[]).map(({ what }) => what);
-      expect(whats).toContain('1 tasks wait for mac-3, which was never up');
+      expect(whats).toContain('1 tasks wait for mac-3: there was never one');
       await start('mac-3');
       expect(await ended(away)).toMatchObject({ state: 'completed', node: 'mac-3' });
+      const labelled = await ended((await cli('enqueue', 'hello', '--require', 'xcode=26')).stdout.trim());
+      expect(labelled).toMatchObject({ state: 'completed', node: 'mac-2', target: 'require:xcode=26' });
       const unknown = await cli('enqueue', 'hello', '--node', 'mac-33');
       expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('no node mac-33') });
     } finally {

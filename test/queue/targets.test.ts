@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { isTarget, mayRun, targetOf } from '../../src/domain/target.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
@@ -25,25 +26,24 @@ describe('a task that only one node may run', () => {
   it('is left alone by the others, does not block those behind it, and is taken by its node', async () => {
     const id = await enqueue();
     const behind = await enqueue({ node: undefined });
-    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', target: 'mac-2' });
+    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', target: 'node:mac-2' });
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
-    expect(await one.claimHeld()).toBeUndefined();
     expect((await claimNext(one)).taskId).toBe(behind);
-    expect((await releaseHeld(mesh.redis, mesh.keys)).forNodes).toEqual([{ pool: 'default', nodeId: 'mac-2' }]);
-    const claim = await two.claimHeld();
+    expect((await releaseHeld(mesh.redis, mesh.keys)).targeted).toEqual([{ pool: 'default', target: 'node:mac-2' }]);
+    const claim = await two.claimHeld('node:mac-2');
     expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers: 0 });
     expect(await mesh.redis.get(`${mesh.keys.task('default', id)}:lock`)).toBe(claim?.token);
     await two.report(claim as NonNullable<typeof claim>, success, false);
     expect(await read(id)).toMatchObject({ state: 'completed', node: 'mac-2' });
     expect((await read(id))?.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'completed']);
-    expect(await two.claimHeld()).toBeUndefined();
+    expect(await two.claimHeld('node:mac-2')).toBeUndefined();
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
   it('waits for its node again after a failed attempt, and after its node died', async () => {
     const id = await enqueue({ backoffMs: 1 });
     const two = await mesh.node('mac-2');
-    const first = await two.claimHeld();
+    const first = await two.claimHeld('node:mac-2');
     await two.report(first as NonNullable<typeof first>, { ok: false, error: taskError('crash', 'x') }, false);
     const one = await mesh.node('mac-1');
     await expect
@@ -52,14 +52,14 @@ describe('a task that only one node may run', () => {
         return (await read(id))?.heldBy;
       })
       .toBe('node mac-2');
-    const second = await two.claimHeld();
+    const second = await two.claimHeld('node:mac-2');
     expect(second).toMatchObject({ taskId: id, attempt: 2 });
     await mesh.registry.evict('mac-2', 15_000);
     expect(await mesh.putBack()).toEqual([id]);
     expect(await one.claim()).toBeUndefined();
     expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', handovers: 1 });
     const next = await mesh.node('mac-2');
-    expect(await next.claimHeld()).toMatchObject({ taskId: id, attempt: 2, handovers: 1 });
+    expect(await next.claimHeld('node:mac-2')).toMatchObject({ taskId: id, attempt: 2, handovers: 1 });
   });
 
   it('comes after others first, and then waits for its node', async () => {
@@ -71,7 +71,7 @@ describe('a task that only one node may run', () => {
     await releaseHeld(mesh.redis, mesh.keys);
     expect(await one.claim()).toBeUndefined();
     expect(await read(id)).toMatchObject({ heldBy: 'node mac-2' });
-    expect(await (await mesh.node('mac-2')).claimHeld()).toMatchObject({ taskId: id });
+    expect(await (await mesh.node('mac-2')).claimHeld('node:mac-2')).toMatchObject({ taskId: id });
   });
 
   it('can be cancelled; one that is about to be queued is not forgotten', async () => {
@@ -82,7 +82,7 @@ describe('a task that only one node may run', () => {
     await mesh.redis.zadd(held, Date.now(), 'about-to-be-queued');
     const id = await enqueue();
     const two = await mesh.node('mac-2');
-    expect((await two.claimHeld())?.taskId).toBe(id);
+    expect((await two.claimHeld('node:mac-2'))?.taskId).toBe(id);
     expect(await mesh.redis.zrange(held, 0, '-1')).toEqual(['about-to-be-queued']);
   });
 
@@ -90,9 +90,40 @@ describe('a task that only one node may run', () => {
     await enqueue();
     const old = await mesh.node('mac-2');
     await mesh.producer.setPaused('default', true);
-    expect(await old.claimHeld()).toBeUndefined();
+    expect(await old.claimHeld('node:mac-2')).toBeUndefined();
     await mesh.producer.setPaused('default', false);
     await mesh.node('mac-2');
-    await expect(old.claimHeld()).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.claimHeld('node:mac-2')).rejects.toMatchObject({ code: 'fenced' });
+  });
+
+  it('by its labels is taken by any node that has them all', async () => {
+    const id = await enqueue({ node: undefined, require: { xcode: '26', gpu: 'yes' } });
+    expect(await read(id)).toMatchObject({ state: 'waiting', target: 'require:gpu=yes,xcode=26' });
+    const one = await mesh.node('mac-1', { labels: { xcode: '26' } });
+    const two = await mesh.node('mac-2', { labels: { xcode: '26', gpu: 'yes', ram: '64' } });
+    await mesh.redis.zadd(mesh.keys.pool('default', 'delayed'), 1, id); // as after a retry: it is anybody's to claim
+    expect(await one.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'require gpu=yes,xcode=26' });
+    expect(await two.claimHeld('require:gpu=yes,xcode=26')).toMatchObject({ taskId: id });
+  });
+});
+
+describe('a target', () => {
+  it.each([
+    [{}, undefined, true],
+    [{ node: 'a' }, 'node:a', true],
+    [{ node: 'b' }, 'node:b', false],
+    [{ require: { x: '1' } }, 'require:x=1', true],
+    [{ require: { y: '2', x: '1' } }, 'require:x=1,y=2', true],
+    [{ require: { x: '2' } }, 'require:x=2', false],
+    [{ require: { toString: 'x' } }, 'require:toString=x', false],
+    [{ require: { z: '1', x: '1' } }, 'require:x=1,z=1', false],
+  ])('%j is %s', (spec, target, runs) => {
+    expect(targetOf(spec)).toBe(target);
+    if (target !== undefined) expect(mayRun(target, { id: 'a', labels: { x: '1', y: '2' } })).toBe(runs);
+  });
+
+  it('is told from the other reasons why tasks are held', () => {
+    expect(['node:a', 'require:x=1', 'after', 'circuit:node:a'].map(isTarget)).toEqual([true, true, false, false]);
   });
 });

@@ -40,7 +40,13 @@ export async function openTestMesh(url: string, mesh: string) {
     /** A new incarnation of the node, ready to claim from the pool. */
     async node(
       nodeId: string,
-      options: { pool?: string; visibilityTimeoutMs?: number; completedMs?: number; keepCount?: number } = {},
+      options: {
+        pool?: string;
+        visibilityTimeoutMs?: number;
+        completedMs?: number;
+        keepCount?: number;
+        labels?: Record<string, string>;
+      } = {},
     ) {
       const pool = options.pool ?? 'default';
       const { incarnation } = await registry.register(nodeId, [pool], 15_000);
@@ -49,6 +55,7 @@ export async function openTestMesh(url: string, mesh: string) {
       const consumer = new PoolConsumer({
         pool,
         owner: { nodeId, incarnation },
+        labels: options.labels ?? {},
         keys,
         redis,
         blocking,

@@ -5,6 +5,7 @@ import type { NewTask, Task } from '../../domain/task.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
+import { tagOption } from '../options.ts';
 import type { Output } from '../output.ts';
 import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
 
@@ -13,6 +14,7 @@ interface EnqueueOptions extends TaskOptions {
   from?: string;
   delay?: string;
   node?: string;
+  require?: Record<string, string>;
   after?: string[];
   key?: string;
   wait?: boolean;
@@ -26,6 +28,7 @@ export function enqueueCommand(): Command {
     .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first');
   return addTaskOptions(command)
     .option('--node <id>', 'only this node may run it; while it is away, the task waits')
+    .option('--require <label=value>', 'only a node with this label may run it, repeatable', tagOption)
     .option('--delay <duration>', 'not before this has passed')
     .option(
       '--after <id...>',

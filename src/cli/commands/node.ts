@@ -172,6 +172,8 @@ function printNode(out: Output, node: Node): void {
   out.line();
   const field = (name: string, value: string) => out.line(`${out.style('dim', `${name}:`.padEnd(14))} ${value}`);
   field('host', `${node.host}, process ${node.pid}`);
+  const labels = Object.entries(node.labels).map(([name, value]) => `${name}=${value}`);
+  if (labels.length > 0) field('labels', labels.join(' '));
   field('incarnation', String(node.incarnation));
   field('up', humanDuration(node.uptimeMs));
   field('config digest', node.configDigest);

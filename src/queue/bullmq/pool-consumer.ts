@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken, type Incarnation } from '../../domain/claim.ts';
 import { ClawmeshError, hasCode } from '../../domain/errors.ts';
+import { type Labels, mayRun, targetOf } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from '../../redis/scripts.ts';
@@ -35,6 +36,7 @@ export interface Retention {
 export interface PoolConsumerOptions {
   readonly pool: string;
   readonly owner: Incarnation;
+  readonly labels: Labels;
   readonly keys: MeshKeys;
   /** For commands; shared by all pools of the node. */
   readonly redis: Redis;
@@ -80,8 +82,8 @@ export class PoolConsumer implements PoolQueue {
     return this.#ask(async (token) => this.#fetched(await this.#backend.claim(token), token));
   }
 
-  async claimHeld(): Promise<Claim | undefined> {
-    return this.#ask((token) => this.#heldClaims.claim(token));
+  async claimHeld(target: string): Promise<Claim | undefined> {
+    return this.#ask((token) => this.#heldClaims.claim(target, token));
   }
 
   async interrupt(): Promise<void> {
@@ -232,12 +234,12 @@ export class PoolConsumer implements PoolQueue {
 
   /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */
   async #isHeld(claim: Claim): Promise<boolean> {
-    const { circuits, owner } = this.#options;
-    const { node } = claim.spec;
+    const { circuits, owner, labels } = this.#options;
+    const target = targetOf(claim.spec);
     const circuit = circuitOf(claim.spec);
     const held =
-      node !== undefined && node !== owner.nodeId
-        ? await this.#heldClaims.hold(claim, { node })
+      target !== undefined && !mayRun(target, { id: owner.nodeId, labels })
+        ? await this.#heldClaims.hold(claim, { target })
         : circuits.isOpen(circuit) && (await this.#heldClaims.hold(claim, { circuit, failed: '' }));
     if (held) this.#held.delete(claim.taskId);
     return held;

@@ -1,10 +1,11 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { newTaskId } from '../../domain/ids.ts';
+import { targetOf } from '../../domain/target.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
-import { AFTER, forNode, HELD_UNTIL_MS } from '../held-tasks.ts';
+import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
 
 /** What became of one enqueued task. */
@@ -167,7 +168,7 @@ export class TaskProducer {
 /** Why the task is held from the start; undefined where it just waits. */
 function heldFor(task: NewTask): string | undefined {
   if ((task.after ?? []).length > 0) return AFTER;
-  return task.node === undefined ? undefined : forNode(task.node);
+  return targetOf(task);
 }
 
 /** The task as it stands in the job's data. */
