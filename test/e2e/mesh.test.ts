@@ -77,7 +77,7 @@ describe('a mesh of node processes', () => {
         heartbeatAgeMs: expect.any(Number),
         openclaw: { mode: 'simulate', version: null, expected: null, healthy: true },
         configDigest: expect.stringMatching(/^[0-9a-f]{12}$/),
-        gates: expect.arrayContaining([{ name: 'draining', open: true, reason: null }]),
+        gates: expect.arrayContaining([{ name: 'draining', open: true, reason: null, fix: null }]),
       }),
     ]);
   });
@@ -186,6 +186,7 @@ describe('a mesh of node processes', () => {
       name: 'openclaw-version',
       open: false,
       reason: 'OpenClaw 2026.1.1 runs here, the mesh wants 2026.9.6',
+      fix: expect.stringContaining('install openclaw@2026.9.6'),
     });
     expect(await json('task', 'show', id)).toMatchObject({ state: 'waiting' });
   });

@@ -74,7 +74,9 @@ describe.skipIf(!existsSync(openclawEntry))('with the real OpenClaw', () => {
         runId: `clawmesh-${id}-1`,
       });
       const { lines } = await mesh.json('task', 'logs', id);
-      expect(lines.join('\n')).toMatch(/run started[\s\S]*model fake\/echo[\s\S]*run ended/);
+      expect(lines.join('\n')).toMatch(
+        /run started[\s\S]*model fake\/echo[\s\S]*echo: .*gateway says hello[\s\S]*run ended/,
+      );
       expect(provider.callsWith('gateway says hello')).toHaveLength(1);
     });
 
