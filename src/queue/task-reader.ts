@@ -57,10 +57,9 @@ export class TaskReader {
   async get(id: string): Promise<Task | undefined> {
     if (!TASK_ID.test(id)) return undefined;
     const pools = await this.pools();
-    const hashes = await this.#all(pools.map((pool) => ['hgetall', this.#keys.task(pool, id)]));
-    const found = hashes.findIndex((hash) => Object.keys(hash as object).length > 0);
-    const pool = pools[found];
-    return pool === undefined ? undefined : this.#view(id, pool, hashes[found] as TaskHash);
+    const there = await this.#all(pools.map((pool) => ['exists', this.#keys.task(pool, id)]));
+    const pool = pools[there.indexOf(1)];
+    return pool === undefined ? undefined : this.#read(id, pool);
   }
 
   /** The kept log lines of a task, oldest first. */
@@ -136,21 +135,21 @@ export class TaskReader {
     return found;
   }
 
-  async #view(id: string, pool: string, hash: TaskHash): Promise<Task> {
-    return taskView(id, pool, await this.#stateOf(id, pool), hash);
-  }
-
-  /** One step, so that a task is not looked for in two places while it moves between them. */
-  async #stateOf(id: string, pool: string): Promise<BullState> {
-    const multi = this.#redis.multi();
+  /** One step: a task that moves meanwhile must not be shown as completed without its result, or be found nowhere. */
+  async #read(id: string, pool: string): Promise<Task | undefined> {
+    const multi = this.#redis.multi().hgetall(this.#keys.task(pool, id));
     for (const { state, type } of STATE_KEYS) {
       const key = this.#keys.pool(pool, state);
       if (type === 'list') multi.lpos(key, id);
       else multi.zscore(key, id);
     }
-    const replies = (await multi.exec()) ?? [];
-    const index = replies.findIndex(([, reply]) => reply !== null && reply !== undefined);
-    return STATE_KEYS[index]?.state ?? 'wait';
+    const [hash, ...places] = ((await multi.exec()) ?? []).map(([error, reply]) => {
+      if (error) throw error;
+      return reply;
+    });
+    if (!hash || Object.keys(hash).length === 0) return undefined;
+    const index = places.findIndex((place) => place !== null && place !== undefined);
+    return taskView(id, pool, STATE_KEYS[index]?.state ?? 'wait', hash as TaskHash);
   }
 
   async #all(commands: (string | number)[][]): Promise<unknown[]> {

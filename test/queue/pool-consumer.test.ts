@@ -50,6 +50,30 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     ]);
   });
 
+  it('is never shown as completed without its result, or as failed without its error', async () => {
+    const node = await mesh.node('mac-1');
+    const seen = new Set<string>();
+    for (let round = 0; round < 60; round++) {
+      const { id } = await enqueueOne();
+      const claim = await claimNext(node);
+      const outcome = round % 2 === 0 ? success : ({ ok: false, error: taskError('auth', 'HTTP 401') } as const);
+      const look = async () => {
+        const task = await mesh.reader.get(id);
+        seen.add(`${task?.state} ${task?.result ? 'result' : task?.error ? 'error' : 'open'}`);
+        return task?.finishedAt;
+      };
+      await look();
+      const looking = (async () => {
+        while (!(await look()));
+      })();
+      // Each look takes some round trips; the reports come at every point between them.
+      for (let turns = round % 12; turns > 0; turns--) await new Promise(setImmediate);
+      await node.report(claim, outcome, false);
+      await looking;
+    }
+    expect([...seen].sort()).toEqual(['active open', 'completed result', 'failed error']);
+  });
+
   it('takes a report twice, since the answer to the first may have been lost', async () => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
