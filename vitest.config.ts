@@ -8,6 +8,8 @@ const OPENCLAW = ['test/e2e/openclaw.test.ts', 'test/e2e/gateway-failover.test.t
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
+    // One for each project: they wait more than they work.
+    maxWorkers: 3,
     reporters: ['default', './test/support/count-reporter.ts'],
     projects: [
       {
