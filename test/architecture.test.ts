@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   queue: ['redis'],
   node: ['config', 'gates', 'log', 'platform', 'queue', 'redis', 'registry', 'runners'],
   client: ['config', 'queue', 'redis', 'registry'],
-  'index.ts': ['client', 'queue'],
+  'index.ts': ['client', 'queue', 'registry'],
   ops: ['queue', 'registry'],
   cli: ['client', 'config', 'log', 'node', 'ops', 'queue', 'redis', 'registry'],
 };

@@ -143,7 +143,7 @@ describe('the life of simulated tasks', () => {
   });
 
   it('fails what comes after a failed one, with the reason', async () => {
-    const first = await enqueue('sleep 1s');
+    const first = await enqueue('sleep 1m');
     const second = await enqueue('never', '--after', first);
     await cli('task', 'cancel', first);
     await state(second, 'failed');
