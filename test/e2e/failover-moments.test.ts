@@ -110,7 +110,7 @@ describe('failover at the worst moment', () => {
     await mesh.starts(1);
     const sweeper = await startBehindProxy('mac-2');
     await presenceSeen();
-    const struck = proxy.once('onReply', /\$5\r\nmac-1\r\n[\s\S]*\$5\r\ncrash\r\n/, () => {
+    const struck = proxy.once('onReply', /\$5\r\nmac-1\r\n[\s\S]*\r\n(crash|heartbeat)\r\n/, () => {
       sweeper.signal('SIGKILL');
       return 'cut';
     });
