@@ -137,7 +137,7 @@ describe('failover at the worst moment', () => {
   it('puts all 200 tasks of a dying node back, each once', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 200}}\n');
     const victim = await mesh.startNode('mac-1');
-    await mesh.enqueueMany(200, '12');
+    await mesh.enqueueMany(200, '8');
     await mesh.starts(200);
     await mesh.startNode('mac-2');
     await presenceSeen();
