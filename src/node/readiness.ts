@@ -1,28 +1,6 @@
 import type { GateState, NodeRecord } from '../domain/node.ts';
-import { auth } from '../gates/auth.ts';
-import { clock } from '../gates/clock.ts';
-import { configDrift } from '../gates/config-drift.ts';
-import { draining } from '../gates/draining.ts';
-import { freeDisk } from '../gates/free-disk.ts';
+import { GATES } from '../gates/all.ts';
 import { checkGates, type GateFacts } from '../gates/gate.ts';
-import { memory } from '../gates/memory.ts';
-import { openclawHealth } from '../gates/openclaw-health.ts';
-import { openclawVersion } from '../gates/openclaw-version.ts';
-import { power } from '../gates/power.ts';
-import { redisPolicy } from '../gates/redis-policy.ts';
-
-const GATES = [
-  draining,
-  openclawHealth,
-  openclawVersion,
-  auth,
-  freeDisk,
-  memory,
-  power,
-  clock,
-  configDrift,
-  redisPolicy,
-];
 
 /** Whether a node may claim: its gates, and whether it stops or somebody has drained it. */
 export class Readiness {

@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { Claim, Incarnation } from '../domain/claim.ts';
 import type { MeshKeys } from '../redis/keys.ts';
+import { pairsToMap } from '../redis/pairs.ts';
 import { scripts } from '../redis/scripts.ts';
 import { throwIfRefused } from './claim-codes.ts';
 import { BROKEN_OFF_MS, HELD_SCORE } from './held-tasks.ts';
-import { type HeldTask, pairsToMap } from './own-claims.ts';
+import type { HeldTask } from './own-claims.ts';
 
 /**
  * How a node lets go of claimed tasks that it shall not run, and takes those that only it may run. Every method throws a

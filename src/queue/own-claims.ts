@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { MeshKeys } from '../redis/keys.ts';
+import { pairsToMap } from '../redis/pairs.ts';
 import { scripts } from '../redis/scripts.ts';
 
 /** A task that a node holds, as Redis tells it. */
@@ -69,11 +70,4 @@ export class OwnClaims {
       fields: pairsToMap(hash),
     }));
   }
-}
-
-/** A hash as Redis scripts answer it, name and value in turn. */
-export function pairsToMap(flat: readonly string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as string);
-  return map;
 }

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
+import { pairsToMap } from '../redis/pairs.ts';
 import { redisTime } from '../redis/time.ts';
 
 /** Something that happened in the mesh, as `events --json` prints it; what else there is depends on the event. */
@@ -38,8 +39,7 @@ export class EventLog {
 }
 
 function read(id: string, fields: readonly string[]): MeshEvent {
-  const found = new Map<string, string>();
-  for (let i = 0; i + 1 < fields.length; i += 2) found.set(fields[i] as string, fields[i + 1] as string);
+  const found = pairsToMap(fields);
   const at = Number(found.get('at'));
   return {
     id,

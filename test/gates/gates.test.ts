@@ -1,33 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { auth } from '../../src/gates/auth.ts';
-import { clock } from '../../src/gates/clock.ts';
-import { configDrift } from '../../src/gates/config-drift.ts';
-import { draining } from '../../src/gates/draining.ts';
-import { freeDisk } from '../../src/gates/free-disk.ts';
+import { GATES } from '../../src/gates/all.ts';
 import { checkGates, type GateFacts } from '../../src/gates/gate.ts';
-import { memory } from '../../src/gates/memory.ts';
-import { openclawHealth } from '../../src/gates/openclaw-health.ts';
-import { openclawVersion } from '../../src/gates/openclaw-version.ts';
-import { power } from '../../src/gates/power.ts';
-import { redisPolicy } from '../../src/gates/redis-policy.ts';
 import { parsePmset, readPowerSupplies } from '../../src/platform/battery.ts';
 import { freeDisk as freeDiskOf, freeMemory } from '../../src/platform/room.ts';
 import { emptyFolder } from '../support/cli.ts';
-
-const GATES = [
-  draining,
-  openclawHealth,
-  openclawVersion,
-  auth,
-  freeDisk,
-  memory,
-  power,
-  clock,
-  configDrift,
-  redisPolicy,
-];
 
 const healthy: GateFacts = {
   openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },

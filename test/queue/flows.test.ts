@@ -1,22 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a task that comes after others', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('f');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `f${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const enqueue = async (fields: Parameters<typeof newTask>[0] = {}): Promise<Task> => {
     const [enqueued] = await mesh.producer.enqueue([newTask(fields)]);

@@ -1,26 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { type Outcome, taskError } from '../../src/domain/task.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { listCircuits } from '../../src/queue/circuits.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 /** Three failures in a row open a circuit; probes come after 100 ms at least. */
 describe('a provider in trouble', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('o');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `o${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const failure = (kind: 'provider' | 'rate_limit' | 'crash', retryAfterMs?: number): Outcome => ({
     ok: false,

@@ -1,21 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { nextTime, parseTimes } from '../../src/queue/schedule-times.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a schedule', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('h');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `h${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const task = newTask({ message: 'look', attempts: 2, tags: { by: 'schedule' } });
   const delayed = () => mesh.reader.list({ state: 'delayed', limit: 10 });

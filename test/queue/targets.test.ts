@@ -1,23 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { isTarget, mayRun, targetOf } from '../../src/domain/target.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a task that only one node may run', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('n');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `n${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const enqueue = async (fields: Parameters<typeof newTask>[0] = {}) =>
     (await mesh.producer.enqueue([newTask({ node: 'mac-2', ...fields })]))[0]?.id ?? '';

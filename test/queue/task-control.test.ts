@@ -1,21 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a person who looks after the queue', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('c');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `c${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const enqueue = async (fields: Parameters<typeof newTask>[0] = {}): Promise<Task> => {
     const [enqueued] = await mesh.producer.enqueue([newTask(fields)]);

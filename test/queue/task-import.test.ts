@@ -1,21 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { TaskImport } from '../../src/queue/task-import.ts';
-import { newTask, openTestMesh, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { meshPerTest, newTask, type TestMesh } from '../support/pool.ts';
 
 describe('an import of a file of tasks', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('i');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `i${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const file = Array.from({ length: 50 }, (_, n) =>
     newTask({ message: `task ${n}`, key: n % 10 === 0 ? `k${n}` : undefined }),

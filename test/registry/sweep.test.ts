@@ -1,23 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
 import { EventLog } from '../../src/registry/event-log.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 /** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
 describe('a sweep', () => {
-  let server: SpawnedRedis;
   let mesh: TestMesh;
-  let count = 0;
-
-  beforeAll(async () => {
-    server = await SpawnedRedis.start();
+  const current = meshPerTest('s');
+  beforeEach(() => {
+    mesh = current();
   });
-  afterAll(() => server.stop());
-  beforeEach(async () => {
-    mesh = await openTestMesh(server.url, `s${count++}`);
-  });
-  afterEach(() => mesh.close());
 
   const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 50 };
   const sweep = (changed: Partial<typeof options> = {}) => mesh.registry.sweep({ ...options, ...changed }, ['default']);

@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { NewTask, Outcome } from '../../src/domain/task.ts';
@@ -11,6 +12,7 @@ import { TaskReader } from '../../src/queue/task-reader.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../../src/redis/connection.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
+import { SpawnedRedis } from './redis.ts';
 
 /** A mesh in one process, for tests of the queue: what the CLI and the daemon are made of, without either. */
 export async function openTestMesh(url: string, mesh: string) {
@@ -99,4 +101,20 @@ export async function claimNext(consumer: PoolConsumer): Promise<Claim> {
     const claim = await consumer.claim();
     if (claim) return claim;
   }
+}
+
+/** A Redis for the tests of this `describe`, and a fresh mesh for each of them; `mesh()` is the one of the running test. */
+export function meshPerTest(name: string): () => TestMesh {
+  let server: SpawnedRedis;
+  let mesh: TestMesh;
+  let count = 0;
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    mesh = await openTestMesh(server.url, `${name}${count++}`);
+  });
+  afterEach(() => mesh.close());
+  return () => mesh;
 }

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
+import { pairsToMap } from '../../redis/pairs.ts';
 import type { Circuits } from '../circuits.ts';
 import { CIRCUITS_CHANGED, CLAIM_GONE, throwIfRefused } from '../claim-codes.ts';
-import { pairsToMap } from '../own-claims.ts';
 import { readField } from '../task-fields.ts';
 import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
 

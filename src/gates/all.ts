@@ -1,0 +1,25 @@
+import { auth } from './auth.ts';
+import { clock } from './clock.ts';
+import { configDrift } from './config-drift.ts';
+import { draining } from './draining.ts';
+import { freeDisk } from './free-disk.ts';
+import type { Gate } from './gate.ts';
+import { memory } from './memory.ts';
+import { openclawHealth } from './openclaw-health.ts';
+import { openclawVersion } from './openclaw-version.ts';
+import { power } from './power.ts';
+import { redisPolicy } from './redis-policy.ts';
+
+/** Every gate of a node. */
+export const GATES: readonly Gate[] = [
+  draining,
+  openclawHealth,
+  openclawVersion,
+  auth,
+  freeDisk,
+  memory,
+  power,
+  clock,
+  configDrift,
+  redisPolicy,
+];
