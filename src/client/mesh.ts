@@ -8,7 +8,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
-import { isEnded, type NewTask, type Task } from '../domain/task.ts';
+import { isEnded, type NewTask, type Task, type TaskRef } from '../domain/task.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { listCircuits } from '../queue/circuits.ts';
@@ -119,11 +119,17 @@ export class Mesh {
     return this.enqueueParsed(parsed);
   }
 
-  /** The same for tasks that have been checked. */
+  /** The same for tasks that have been checked; what several of them name is looked up once. */
   async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
-    const resolved: NewTask[] = [];
     for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
-    for (const task of tasks) resolved.push(task.after ? await this.#resolveAfter(task) : task);
+    const before = new Map<string, TaskRef>();
+    for (const id of new Set(tasks.flatMap(({ after = [] }) => after.map((task) => task.id)))) {
+      before.set(id, { id, pool: (await this.precedable(id)).pool });
+    }
+    const resolved = tasks.map((task) => ({
+      ...task,
+      after: task.after?.map((other) => before.get(other.id) ?? other),
+    }));
     return (await this.producer()).enqueue(resolved);
   }
 
@@ -273,13 +279,6 @@ export class Mesh {
     await this.#producer?.close().catch(() => {});
     await this.#schedules?.close().catch(() => {});
     this.redis.disconnect();
-  }
-
-  /** Finds the tasks that this one comes after. */
-  async #resolveAfter(task: NewTask): Promise<NewTask> {
-    const after: { id: string; pool: string }[] = [];
-    for (const { id } of task.after ?? []) after.push({ id, pool: (await this.precedable(id)).pool });
-    return { ...task, after };
   }
 }
 
