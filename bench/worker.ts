@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'bullmq';
+import { LiveConfig } from '../src/config/live.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { createLogger } from '../src/log/logger.ts';
 import { Journal } from '../src/node/journal.ts';
@@ -60,8 +61,9 @@ async function startRaw(): Promise<void> {
 }
 
 async function startNode(): Promise<void> {
+  const live = new LiveConfig(config);
   const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const link = await openMeshLink({ config, target, nodeId: 'bench-1', hasProvider: true });
+  const link = await openMeshLink({ live, target, nodeId: 'bench-1', hasProvider: true });
   const runner: Runner = {
     mode: 'simulate',
     run: async (request) => {
@@ -75,9 +77,14 @@ async function startNode(): Promise<void> {
   };
   await NodeLife.begin({
     nodeId: 'bench-1',
-    config,
-    settings: { pools: { default: concurrency }, drainTimeout: 1_000, keepAwake: false, labels: {} },
-    configDigest: '',
+    live,
+    settings: {
+      pools: { default: concurrency },
+      maxTasks: undefined,
+      drainTimeout: 1_000,
+      keepAwake: false,
+      labels: {},
+    },
     version: '0',
     runner,
     log: createLogger({ level: 'warn', format: 'json' }),

@@ -9,3 +9,9 @@ export function onStopSignals(listener: (count: number) => void): () => void {
     process.off('SIGTERM', handle);
   };
 }
+
+/** Calls back for each SIGHUP, which asks a daemon to read its config anew, until undone. */
+export function onReloadSignal(listener: () => void): () => void {
+  process.on('SIGHUP', listener);
+  return () => process.off('SIGHUP', listener);
+}

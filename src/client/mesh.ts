@@ -253,6 +253,7 @@ export class Mesh {
     const pools = await this.reader.pools();
     if (!pools.includes(pool)) throw notFound('pool', pool, pools);
     await (await this.producer()).setPaused(pool, paused);
+    await this.registry.tellPaused();
   }
 
   /** All nodes that were ever there. */

@@ -1,20 +1,8 @@
 import { z } from 'zod';
-import {
-  LABEL_HINT,
-  LABEL_NAME,
-  LABEL_VALUE,
-  MESH_NAME_HINT,
-  NODE_ID,
-  NODE_ID_HINT,
-  POOL_NAME,
-  POOL_NAME_HINT,
-} from '../domain/names.ts';
-import { duration, durationText, integer, secret, settingMeta, size } from './fields.ts';
-
-const poolName = z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`);
-const pools = z
-  .record(poolName, integer(1, 1_000), { error: 'expected pools with a concurrency each, e.g. {default: 2}' })
-  .refine((value) => Object.keys(value).length > 0, 'expected at least one pool, e.g. {default: 2}');
+import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
+import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
+import { duration, integer, secret, settingMeta, size } from './fields.ts';
+import { node, nodes, poolName } from './node-settings.ts';
 
 const port = integer(1, 65_535);
 
@@ -134,34 +122,6 @@ const health = z
   })
   .prefault({});
 
-const nodeSettings = {
-  pools: pools.prefault({ default: 2 }).describe('Pools a node serves, with the number of tasks at once in each.'),
-  drainTimeout: duration('5m').describe('How long a stopping node waits for its runs before it hands them back.'),
-  keepAwake: z
-    .boolean('expected true or false')
-    .prefault(true)
-    .describe('Whether a Mac is kept from idle sleep (`caffeinate -i`) while it runs tasks.'),
-};
-
-const node = z.strictObject(nodeSettings).prefault({});
-const nodeOverride = z
-  .strictObject({
-    pools: pools.optional().describe('Replaces `node.pools` on this node.'),
-    drainTimeout: durationText().optional().describe('Replaces `node.drainTimeout` on this node.'),
-    labels: z
-      .record(z.string().regex(LABEL_NAME), z.coerce.string().regex(LABEL_VALUE), { error: `expected ${LABEL_HINT}` })
-      .optional()
-      .describe('What the node is known by; tasks can ask for it with `--require`.'),
-    keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
-  })
-  .nullable()
-  .transform((value) => value ?? {});
-
-const nodes = z
-  .record(z.string().regex(NODE_ID, `expected ${NODE_ID_HINT}`), nodeOverride)
-  .prefault({})
-  .register(settingMeta, { local: true });
-
 const gates = z
   .strictObject({
     minFreeDisk: size('5GB').describe('A node with less free disk takes no tasks.'),
@@ -182,6 +142,22 @@ const gates = z
       .enum(['close', 'warn'], { error: 'expected close or warn' })
       .prefault('warn')
       .describe('What to do on a node whose config is not that of most nodes.'),
+  })
+  .prefault({});
+
+const dispatch = z
+  .strictObject({
+    strategy: z
+      .enum(DISPATCH_STRATEGIES, { error: `expected ${DISPATCH_STRATEGIES.join(', ')}` })
+      .prefault('pull')
+      .describe(
+        'Who gets a task where more slots are free than tasks wait: the node that asks first (`pull`), each in turn ' +
+          '(`round-robin`), or the one with the most room (`least-loaded`).',
+      ),
+    weights: z
+      .record(poolName, integer(1, 1_000), { error: 'expected pools with a weight each, e.g. {urgent: 10}' })
+      .prefault({})
+      .describe('How many starts a pool gets where pools compete for the slots of `node.maxTasks`; 1 where not given.'),
   })
   .prefault({});
 
@@ -231,15 +207,7 @@ export const configSchema = z
     openclaw: openclaw.describe('How this mesh runs OpenClaw.'),
     queue: queue.describe('Limits of tasks and claims.'),
     health: health.describe('When a node counts as dead.'),
-    dispatch: z
-      .strictObject({
-        strategy: z
-          .enum(['pull'], { error: 'expected pull (round-robin and least-loaded are not built yet)' })
-          .prefault('pull')
-          .describe('Free slots claim by themselves.'),
-      })
-      .prefault({})
-      .describe('How tasks are spread over nodes.'),
+    dispatch: dispatch.describe('How tasks are spread over nodes, and a node over its pools.'),
     node: node.describe('Defaults for every node.'),
     nodes: nodes.describe('The inventory, and per-node overrides of `node`.'),
     gates: gates.describe('Conditions under which a node takes no tasks.'),
@@ -272,17 +240,3 @@ export const configSchema = z
 /** A validated config with all defaults filled in; durations in ms, sizes in bytes. */
 export type Config = z.output<typeof configSchema>;
 export type RedisConfig = NonNullable<Config['redis']>;
-export interface NodeConfig extends Readonly<Config['node']> {
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** The settings of one node: the mesh's defaults with the node's own overrides on top. */
-export function nodeConfig(config: Config, nodeId: string): NodeConfig {
-  const own = config.nodes[nodeId] ?? {};
-  return {
-    pools: own.pools ?? config.node.pools,
-    drainTimeout: own.drainTimeout ?? config.node.drainTimeout,
-    keepAwake: own.keepAwake ?? config.node.keepAwake,
-    labels: own.labels ?? {},
-  };
-}

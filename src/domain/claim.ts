@@ -34,6 +34,10 @@ export interface Claim {
   readonly holds: number;
   /** The node whose login the provider refused for this task. */
   readonly refusedOn: string | null;
+  /** The node that it was for is gone, so any may run it. */
+  readonly fellBack?: boolean;
+  /** The node that its session was at home on before; the session starts anew. */
+  readonly movedFrom?: string | undefined;
   /** Set where a former life of this node began the run; see `RunRequest.resumes`. */
   readonly resumes?: string | undefined;
   /** Redis time of the claim, ms since the epoch. */

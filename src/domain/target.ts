@@ -10,19 +10,19 @@ export interface TargetNode {
 }
 
 /**
- * Why a task is held for some nodes: `node:<id>` where only that one may run it, `require:<label>=<value>,…` where it takes
- * a node with these labels. Undefined where any node may run it.
+ * Why a task is held for some nodes: `node:<id>` where only that one may run it, `prefer:<id>` where another may if that one
+ * is gone, `require:<label>=<value>,…` where it takes a node with these labels. Undefined where any node may run it.
  */
-export function targetOf(spec: Pick<TaskSpec, 'node' | 'require'>): string | undefined {
-  if (spec.node !== undefined) return `node:${spec.node}`;
+export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): string | undefined {
+  if (spec.node !== undefined) return `${spec.nodeFallback ? 'prefer' : 'node'}:${spec.node}`;
   const labels = Object.entries(spec.require ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return labels.length > 0 ? `require:${labels.map(([name, value]) => `${name}=${value}`).join(',')}` : undefined;
 }
 
 /** Whether tasks with this target may run on that node. */
 export function mayRun(target: string, node: TargetNode): boolean {
-  const [, kind = '', what = ''] = /^(node|require):(.*)$/.exec(target) ?? [];
-  if (kind === 'node') return what === node.id;
+  const [, kind = '', what = ''] = /^(node|prefer|require):(.*)$/.exec(target) ?? [];
+  if (kind === 'node' || kind === 'prefer') return what === node.id;
   return (
     kind === 'require' &&
     what.split(',').every((pair) => {
@@ -34,5 +34,10 @@ export function mayRun(target: string, node: TargetNode): boolean {
 
 /** Whether this is a target at all, and not another reason why tasks are held. */
 export function isTarget(why: string): boolean {
-  return /^(node|require):/.test(why);
+  return /^(node|prefer|require):/.test(why);
+}
+
+/** Why tasks of this one's session are held while it is busy, or at home on another node; undefined for a task without one. */
+export function sessionReason(spec: Pick<TaskSpec, 'agent' | 'session'>): string | undefined {
+  return spec.session === undefined ? undefined : `session:${spec.agent ?? ''}|${spec.session}`;
 }

@@ -88,6 +88,8 @@ export interface TaskSpec {
   readonly thinking?: string | undefined;
   /** The only node that may run it. */
   readonly node?: string | undefined;
+  /** Another node may, too, if that one is gone before the task has started. */
+  readonly nodeFallback?: boolean | undefined;
   /** Labels that a node must have to run it. */
   readonly require?: Readonly<Record<string, string>> | undefined;
   /** Idempotency key: enqueuing it again gives the first task. */

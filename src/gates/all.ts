@@ -7,12 +7,14 @@ import type { Gate } from './gate.ts';
 import { memory } from './memory.ts';
 import { openclawHealth } from './openclaw-health.ts';
 import { openclawVersion } from './openclaw-version.ts';
+import { paused } from './paused.ts';
 import { power } from './power.ts';
 import { redisPolicy } from './redis-policy.ts';
 
 /** Every gate of a node. */
 export const GATES: readonly Gate[] = [
   draining,
+  paused,
   openclawHealth,
   openclawVersion,
   auth,

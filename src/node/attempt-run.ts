@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
+import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import { type ErrorKind, keptResult, type Outcome, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
@@ -41,8 +42,8 @@ export interface AttemptRunOptions {
   readonly mask: (text: string) => string;
   /** The run has ended in a former life; there's only its outcome to be delivered. */
   readonly outcome?: Outcome | undefined;
-  /** Whether a finished run may take the next task at once. */
-  readonly mayFetchNext: () => boolean;
+  /** What the node offers for the slot, where a finished run may take the next task at once. */
+  readonly nextOffer: () => Offer | undefined;
   /**
    * The provider has refused the login of this node. Answers whether the task is to go to another one; then this node takes
    * no more of them.
@@ -147,7 +148,7 @@ export class AttemptRun {
       : this.#explained(outcome, reason, timeoutMs);
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message))) return undefined;
     return this.#deliver(final, async () => {
-      const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.mayFetchNext());
+      const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.nextOffer());
       const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
       this.#log.info(detail, SETTLED[settled]);
       return next;

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
+import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
+import { sessionReason } from '../domain/target.ts';
 import type { Outcome } from '../domain/task.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { AttemptRun } from './attempt-run.ts';
 import { Signal } from './signal.ts';
+import type { Slots } from './slots.ts';
 
 /** Wait after a claim that failed for an unexpected reason, ms, so that a broken Redis isn't asked in a hot loop. */
 const ERROR_PAUSE_MS = 1_000;
@@ -16,9 +19,14 @@ const REMEMBERED_MS = 30_000;
 export interface ClaimLoopOptions {
   readonly queue: PoolQueue;
   readonly concurrency: number;
+  /** Shared by all pools of the node. */
+  readonly slots: Slots;
+  /** See {@link Offer}. */
+  readonly pressure: () => number;
   readonly log: Logger;
   readonly gatesOpen: () => boolean;
-  readonly createRun: (claim: Claim, mayFetchNext: () => boolean, outcome?: Outcome) => AttemptRun;
+  /** `nextOffer` is undefined where the run is not to be followed by another one at once. */
+  readonly createRun: (claim: Claim, nextOffer: () => Offer | undefined, outcome?: Outcome) => AttemptRun;
   readonly onFenced: () => void;
   /** A run has begun or ended. */
   readonly onRunsChanged: () => void;
@@ -35,9 +43,11 @@ export class ClaimLoop {
   /** The last outcomes that Redis has taken, by lock token. */
   readonly #reported = new Map<string, { readonly outcome: Outcome; readonly at: number }>();
   #stopping = false;
-  /** Targets of which there are, or may be, tasks for this node. */
+  /** Reasons for which tasks are, or may be, held for this node. */
   readonly #heldTargets: string[] = [];
-  #claiming = false;
+  /** Held tasks and those in line take turns. */
+  #heldIsNext = true;
+  #waitsForWork = false;
   #loop: Promise<void> | undefined;
 
   constructor(options: ClaimLoopOptions) {
@@ -62,6 +72,7 @@ export class ClaimLoop {
    * are.
    */
   take(claim: Claim, outcome: Outcome | undefined): void {
+    this.#options.slots.use(claim.pool);
     this.#start(claim, outcome);
   }
 
@@ -75,21 +86,22 @@ export class ClaimLoop {
       const outcome = this.#reported.get(claim.token)?.outcome;
       if (outcome) {
         this.#options.log.warn({ taskId }, 'Redis has forgotten the report of this run; it is sent again');
-        this.#start(claim, outcome);
+        this.take(claim, outcome);
       } else {
         this.#options.log.warn({ taskId }, 'the answer to this claim was lost; the run begins now');
+        this.#options.slots.use(claim.pool);
         await this.#accept(claim);
       }
     }
   }
 
-  /** There are tasks with these targets, which this node may run: the next free slot is for them. */
+  /** There are tasks that are held for these reasons, and for this node: a free slot is for them. */
   async takeHeld(targets: readonly string[]): Promise<void> {
     const fresh = targets.filter((target) => !this.#heldTargets.includes(target));
     if (fresh.length === 0) return;
     this.#heldTargets.push(...fresh);
     this.#changed.notify();
-    if (this.#claiming) await this.#options.queue.interrupt();
+    if (this.#waitsForWork) await this.#options.queue.interrupt();
   }
 
   start(): void {
@@ -106,6 +118,7 @@ export class ClaimLoop {
   async stopClaiming(): Promise<void> {
     this.#stopping = true;
     this.#changed.notify();
+    this.#options.slots.cancel(this.#options.queue.pool);
     await this.#options.queue.interrupt();
     await this.#loop;
   }
@@ -123,9 +136,7 @@ export class ClaimLoop {
         continue;
       }
       try {
-        const [target] = this.#heldTargets;
-        const claim = target === undefined ? await this.#claim() : await this.#claimHeld(target);
-        if (claim) await this.#accept(claim);
+        if (await this.#mayTakeSlot()) await this.#fillSlot();
       } catch (error) {
         if (hasCode(error, 'fenced')) {
           this.#options.onFenced();
@@ -137,35 +148,74 @@ export class ClaimLoop {
     }
   }
 
-  async #claim(): Promise<Claim | undefined> {
-    this.#claiming = true;
-    try {
-      return await this.#options.queue.claim();
-    } finally {
-      this.#claiming = false;
+  /** Waits until there may be a task, and takes a slot for it. */
+  async #mayTakeSlot(): Promise<boolean> {
+    const { queue, slots } = this.#options;
+    if (this.#heldTargets.length === 0) {
+      this.#waitsForWork = true;
+      try {
+        if (!(await queue.waitForWork())) return false;
+      } finally {
+        this.#waitsForWork = false;
+      }
     }
+    if (slots.take(queue.pool)) return true;
+    // Other pools of this node have its slots; other nodes may have one.
+    await queue.passWakeUp();
+    return !this.#stopping && (await slots.turn(queue.pool));
   }
 
-  async #claimHeld(target: string): Promise<Claim | undefined> {
-    const claim = await this.#options.queue.claimHeld(target);
-    if (!claim) this.#heldTargets.shift();
+  /** Fills the slot that was just taken, or gives it back. */
+  async #fillSlot(): Promise<void> {
+    let claim: Claim | undefined;
+    try {
+      if (this.#mayClaim()) claim = await this.#claim();
+    } finally {
+      if (!claim) this.#options.slots.release();
+    }
+    if (claim) await this.#accept(claim);
+  }
+
+  async #claim(): Promise<Claim | undefined> {
+    const { queue } = this.#options;
+    const [target] = this.#heldTargets;
+    const heldIsNext = this.#heldIsNext;
+    this.#heldIsNext = true;
+    if (target === undefined) return queue.claim(this.#offer(1));
+    const inLine = heldIsNext ? undefined : await queue.claim(this.#offer(1));
+    if (inLine) return inLine;
+    const claim = await queue.claimHeld(target);
+    if (claim) this.#heldIsNext = false;
+    else this.#heldTargets.splice(this.#heldTargets.indexOf(target), 1);
     return claim;
+  }
+
+  /** What the node has to offer; `taken` of its slots in use are for the task that is asked for, `ending` are those of runs. */
+  #offer(taken: number, ending = 0): Offer {
+    const { slots, concurrency, pressure } = this.#options;
+    return {
+      free: Math.max(1, Math.min(concurrency - this.#runs.size + ending, slots.free + taken)),
+      running: Math.max(0, slots.inUse - taken),
+      slots: slots.total,
+      pressure: pressure(),
+    };
   }
 
   #mayClaim(): boolean {
     return !this.#stopping && this.#options.gatesOpen();
   }
 
+  /** Begins the run of a claim whose slot is taken. */
   async #accept(claim: Claim): Promise<void> {
     // A gate may have closed, or the stop come, while the claim was on its way.
-    if (this.#mayClaim()) this.#start(claim);
-    else await this.#options.queue.handBack(claim, 'drain');
+    if (this.#mayClaim()) return this.#start(claim);
+    this.#options.slots.release();
+    await this.#options.queue.handBack(claim, 'drain');
   }
 
   #start(claim: Claim, outcome?: Outcome): void {
-    const mayFetchNext = () =>
-      this.#mayClaim() && this.#heldTargets.length === 0 && this.#runs.size <= this.#options.concurrency;
-    const run = this.#options.createRun(claim, mayFetchNext, outcome);
+    const { queue, slots, log } = this.#options;
+    const run = this.#options.createRun(claim, () => this.#nextOffer(claim), outcome);
     this.#runs.add(run);
     this.#options.onRunsChanged();
     void run
@@ -173,19 +223,34 @@ export class ClaimLoop {
       .then(async (next) => {
         this.#runs.delete(run);
         if (run.delivered) this.#remember(claim.token, run.delivered);
-        if (next) await this.#accept(next);
+        if (!next) return;
+        slots.use(queue.pool);
+        await this.#accept(next);
       })
       .catch((error: unknown) => {
         this.#runs.delete(run);
-        this.#options.log.error(
-          { taskId: claim.taskId, error: messageOf(error) },
-          'run broke off; its claim will lapse',
-        );
+        log.error({ taskId: claim.taskId, error: messageOf(error) }, 'run broke off; its claim will lapse');
       })
       .finally(() => {
+        slots.release();
+        const session = sessionReason(claim.spec);
+        if (session !== undefined) void this.takeHeld([session]).catch(() => {});
         this.#changed.notify();
         this.#options.onRunsChanged();
       });
+  }
+
+  /** What is offered for the slot of a run that ends, where the next task of this pool may have it at once. */
+  #nextOffer(ending: Claim): Offer | undefined {
+    const { concurrency, slots } = this.#options;
+    const mayKeep =
+      this.#mayClaim() &&
+      this.#heldTargets.length === 0 &&
+      // The next of its session may wait for just this.
+      ending.spec.session === undefined &&
+      this.#runs.size <= concurrency &&
+      slots.mayKeep(ending.pool);
+    return mayKeep ? this.#offer(1, 1) : undefined;
   }
 
   #remember(token: string, outcome: Outcome): void {

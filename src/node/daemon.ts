@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import { configDigest } from '../config/digest.ts';
+import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { nodeConfig } from '../config/schema.ts';
-import { ClawmeshError } from '../domain/errors.ts';
+import { nodeConfig } from '../config/node-settings.ts';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
 import { isAlive } from '../platform/process.ts';
@@ -17,6 +17,8 @@ import { chooseMode, createRunner } from './runner-choice.ts';
 export interface DaemonOptions {
   readonly nodeId: string;
   readonly loaded: LoadedConfig;
+  /** Reads the config anew. @throws ClawmeshError `config`. */
+  readonly reload: () => LoadedConfig;
   readonly target: RedisTarget;
   readonly version: string;
   readonly log: Logger;
@@ -29,9 +31,28 @@ export interface DaemonOptions {
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #hurry = Promise.withResolvers<void>();
+  readonly #live: LiveConfig;
+  #life: NodeLife | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#live = new LiveConfig(options.loaded.config);
+  }
+
+  /** Takes over the config that is in the file now, if nothing in it takes a restart; what is wrong with it is only logged. */
+  reload(): void {
+    const { log, reload } = this.#options;
+    try {
+      const restartFor = this.#live.replace(reload().config);
+      if (restartFor.length > 0) {
+        log.error({ settings: restartFor }, 'the new config is not used: these settings take a restart');
+        return;
+      }
+      log.info({ configDigest: this.#live.digest }, 'the new config is in use');
+      this.#life?.configChanged();
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'the new config is not used');
+    }
   }
 
   /** Hands back what runs without waiting any longer. */
@@ -49,7 +70,7 @@ export class Daemon {
     const { config } = loaded;
     const settings = nodeConfig(config, nodeId);
     const mode = await chooseMode(config, this.#options.env);
-    const link = await openMeshLink({ config, target, nodeId, hasProvider: mode !== 'simulate' });
+    const link = await openMeshLink({ live: this.#live, target, nodeId, hasProvider: mode !== 'simulate' });
     const runner = this.#createRunner(mode);
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
@@ -62,15 +83,15 @@ export class Daemon {
         await refuseSecondDaemon(link.registry, nodeId);
         const life = await NodeLife.begin({
           nodeId,
-          config,
+          live: this.#live,
           settings,
-          configDigest: configDigest(config),
           version: this.#options.version,
           link,
           runner,
           log,
           journal,
         });
+        this.#life = life;
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
         if (why === 'fenced') {
           await life.end('fenced');

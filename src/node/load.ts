@@ -12,12 +12,17 @@ export class LoadMeter {
     this.#delay.enable();
   }
 
+  /** One-minute load average per core. */
+  get cpu(): number {
+    return round((loadavg()[0] ?? 0) / availableParallelism());
+  }
+
   /** The load now; the event loop's delay is that since the last call. */
   read(): NodeLoad {
     const delayMs = this.#delay.percentile(99) / NS_PER_MS;
     this.#delay.reset();
     return {
-      cpu: round((loadavg()[0] ?? 0) / availableParallelism()),
+      cpu: this.cpu,
       memory: round(1 - freemem() / totalmem()),
       eventLoopDelayMs: Number.isFinite(delayMs) ? round(delayMs) : 0,
     };

@@ -1,9 +1,10 @@
-import { type Config, nodeConfig } from '../config/schema.ts';
+import type { LiveConfig } from '../config/live.ts';
+import { nodeConfig } from '../config/node-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
 import { Circuits } from '../queue/circuits.ts';
-import { releaseHeld, type Targeted } from '../queue/held-tasks.ts';
+import { type HeldFor, releaseHeld } from '../queue/held-tasks.ts';
 import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
@@ -20,7 +21,7 @@ export interface MeshLink {
   /** Mends schedules whose next task got lost. */
   mendSchedules(): Promise<void>;
   /** Lets held tasks go on where what they wait for has come. */
-  releaseHeld(): Promise<{ readonly targeted: readonly Targeted[] }>;
+  releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
   /** Puts back the tasks of all dead nodes. */
   putBack(): Promise<Requeued[]>;
   /** Calls back whenever the lost connection is there again; answers how to end that. */
@@ -30,13 +31,14 @@ export interface MeshLink {
 
 /** @throws ClawmeshError `redis` where Redis can't be reached or used; later outages are waited out. */
 export async function openMeshLink(options: {
-  config: Config;
+  live: LiveConfig;
   target: RedisTarget;
   nodeId: string;
   /** Whether there is a provider behind the runs; simulated ones have none. */
   hasProvider: boolean;
 }): Promise<MeshLink> {
-  const { config, target, nodeId, hasProvider } = options;
+  const { live, target, nodeId, hasProvider } = options;
+  const { config } = live;
   const { queue } = config;
   const { labels } = nodeConfig(config, nodeId);
   const keys = MeshKeys.of(config);
@@ -62,6 +64,7 @@ export async function openMeshLink(options: {
         retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed, count: queue.keep.count },
         backoff: queue.backoff,
         circuits,
+        strategy: () => live.config.dispatch.strategy,
         schedules,
         clockOffset,
       }),

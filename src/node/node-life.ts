@@ -1,6 +1,6 @@
-import { hostname } from 'node:os';
 import { leaseMs } from '../config/lease.ts';
-import type { Config, NodeConfig } from '../config/schema.ts';
+import type { LiveConfig } from '../config/live.ts';
+import type { NodeConfig } from '../config/node-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { NodeRecord } from '../domain/node.ts';
@@ -15,12 +15,12 @@ import { LoadMeter } from './load.ts';
 import { LoginWatch } from './login-watch.ts';
 import type { MeshLink } from './mesh-link.ts';
 import { MeshSweep } from './mesh-sweep.ts';
+import { nodeRecord } from './node-record.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Readiness } from './readiness.ts';
 import { Renewal } from './renewal.ts';
 import { Running } from './running.ts';
-import { runsByPool } from './runs-by-pool.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import { Surroundings } from './surroundings.ts';
 import { takeDown } from './take-down.ts';
@@ -33,9 +33,8 @@ const STOP_MS = 10_000;
 
 export interface NodeLifeOptions {
   readonly nodeId: string;
-  readonly config: Config;
+  readonly live: LiveConfig;
   readonly settings: NodeConfig;
-  readonly configDigest: string;
   readonly version: string;
   readonly link: MeshLink;
   readonly runner: Runner;
@@ -72,7 +71,7 @@ export class NodeLife {
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
   readonly #sleepWatch = new SleepWatch((sleptMs) => {
     this.#log.warn({ sleptMs }, 'stood still (sleep, freeze or a blocked event loop); asking Redis who we are');
-    this.#beatNow();
+    this.#try(this.#beat());
   });
   #presence: Presence | undefined;
   #stopListening = () => {};
@@ -85,7 +84,8 @@ export class NodeLife {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.fenced = promise;
     this.#markFenced = resolve;
-    const { health, queue, openclaw } = options.config;
+    const { live } = options;
+    const { health, queue } = live.config;
     const onError = (error: unknown) => this.#onError(error);
     this.#login = new LoginWatch({
       registry: options.link.registry,
@@ -95,14 +95,14 @@ export class NodeLife {
     this.#running = new Running({
       ...options,
       log: this.#log,
-      ...options.settings,
+      pressure: () => this.#surroundings.pressure,
       mayClaim: () => this.#readiness.open,
       onLoginRefused: (claim, message) => this.#login.refused(claim.pool, message),
       onFenced: this.#markFenced,
     });
     this.#watch = new OpenClawWatch({
       runner: options.runner,
-      expected: openclaw.version,
+      expected: () => live.config.openclaw.version,
       log: this.#log,
       onChange: () => void this.#gatesChanged(),
     });
@@ -110,25 +110,28 @@ export class NodeLife {
       ...options,
       registry: options.link.registry,
       folder: options.journal.folder,
+      pausedPools: () => this.#running.pausedPools(),
+      cpu: () => this.#load.cpu,
       onLook: () => this.#lookedAround(),
       onError,
     });
     this.#readiness = new Readiness(() => ({
       ...this.#surroundings.facts,
-      ...options.config.gates,
+      ...live.config.gates,
+      pools: Object.keys(options.settings.pools),
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
       loginTrouble: this.#login.trouble,
       clockSkewMs: -this.#clockOffset,
-      maxClockSkewMs: options.config.gates.maxClockSkew,
+      maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
     this.#sweep = new MeshSweep({
       registry: options.link.registry,
       putBack: options.link.putBack,
-      releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).targeted),
+      releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).heldFor),
       pools: Object.keys(options.settings.pools),
-      config: options.config,
+      config: live.config,
       log: this.#log,
       onError,
     });
@@ -153,7 +156,7 @@ export class NodeLife {
     const { registry } = options.link;
     // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
-    const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.config), holdMs);
+    const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.live.config), holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
     life.#presence = await options.link.openPresence((message) => life.#nudged(message));
     await life.#presence.show(registry.presenceChannel(life.owner));
@@ -173,9 +176,9 @@ export class NodeLife {
     life.#sweep.start();
     life.#janitor.start();
     for (const loop of life.#running.loops) loop.start();
-    life.#stopListening = options.link.onReconnect(() => life.#recoverClaims());
-    const { mode } = options.runner;
-    life.#log.info({ pools: options.settings.pools, mode, configDigest: options.configDigest }, 'node is up');
+    life.#stopListening = options.link.onReconnect(() => life.#try(life.#running.recoverClaims()));
+    const { pools: slots } = options.settings;
+    life.#log.info({ pools: slots, mode: options.runner.mode, configDigest: options.live.digest }, 'node is up');
     return life;
   }
 
@@ -211,19 +214,19 @@ export class NodeLife {
     void this.#janitor.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
-    if (reason !== 'fenced')
-      await withinTime(
-        this.#beat('stopped').catch(() => {}),
-        STOP_MS,
-      );
+    const lastBeat = reason === 'fenced' ? Promise.resolve() : this.#beat('stopped').catch(() => {});
+    await withinTime(lastBeat, STOP_MS);
     this.#presence?.hide();
     this.#load.stop();
     await Promise.all(this.#running.loops.map((loop) => loop.queue.close()));
     this.#log.info({ reason }, 'node is down');
   }
 
-  #recoverClaims(): void {
-    void this.#running.recoverClaims().catch((error: unknown) => this.#onError(error));
+  /** The config has been replaced. */
+  configChanged(): void {
+    void this.#gatesChanged();
+    // They wait for what the old strategy wakes them with.
+    this.#try(this.#running.interrupt());
   }
 
   /** Most looks change nothing; the loops need not hear of them. */
@@ -243,41 +246,37 @@ export class NodeLife {
 
   /** Somebody has told this node something: to look at once what is wanted of it, or to stop one run. */
   #nudged(message: string): void {
-    const [, taskId] = /^cancel (.+)$/.exec(message) ?? [];
-    if (taskId === undefined) this.#beatNow();
-    else this.#running.stop('cancelled', taskId);
+    const [, what, rest = ''] = /^(\S+) ?(.*)$/.exec(message) ?? [];
+    if (what === 'cancel') this.#running.stop('cancelled', rest);
+    else if (what === 'held') this.#try(this.#running.takeHeldHere(rest));
+    else if (what === 'look') this.#surroundings.look();
+    else this.#try(this.#beat());
   }
 
-  #beatNow(): void {
-    void this.#beat().catch((error: unknown) => this.#onError(error));
+  #try(work: Promise<unknown>): void {
+    void work.catch((error: unknown) => this.#onError(error));
   }
 
   async #beat(stopped?: 'stopped'): Promise<void> {
     const { registry } = this.#options.link;
-    const { redisTime, wish } = await registry.beat(this.owner, this.#record(stopped));
+    const { redisTime, wish } = await registry.beat(this.owner, this.#record(stopped === 'stopped'));
     this.#clockOffset = redisTime - Date.now();
-    if (wish === 'drill-crash' || wish === 'drill-freeze') takeDown(wish, leaseMs(this.#options.config) * 2, this.#log);
+    if (wish === 'drill-crash' || wish === 'drill-freeze')
+      takeDown(wish, leaseMs(this.#options.live.config) * 2, this.#log);
     const drain = wish === 'drain';
     if (drain !== this.#readiness.drained && !stopped) this.#setDrained(drain);
   }
 
-  #record(stopped?: 'stopped'): NodeRecord {
-    return {
+  #record(stopped: boolean): NodeRecord {
+    return nodeRecord(this.#options, {
       incarnation: this.owner.incarnation,
-      state: stopped ?? this.#readiness.state,
-      host: hostname(),
-      pid: process.pid,
-      version: this.#options.version,
-      uptimeMs: Math.round(performance.now() - this.#startedAt),
-      labels: this.#options.settings.labels,
-      ...runsByPool(this.#options.settings.pools, this.#running.runs),
+      startedAt: this.#startedAt,
+      stopped,
+      readiness: this.#readiness,
+      running: this.#running,
       openclaw: this.#watch.state,
-      configDigest: this.#options.configDigest,
-      gates: this.#readiness.gates(),
       load: this.#load.read(),
-      journal: this.#options.journal.counts(),
-      leaseMs: leaseMs(this.#options.config),
-    };
+    });
   }
 
   #setDrained(drain: boolean): void {

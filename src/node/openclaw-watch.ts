@@ -10,16 +10,24 @@ const INTERVAL_MS = { gateway: 2_000, exec: 60_000, simulate: 60_000 } as const;
 export class OpenClawWatch {
   readonly #runner: Runner;
   readonly #log: Logger;
+  readonly #expected: () => string | undefined;
   readonly #onChange: () => void;
   readonly #loop: Periodic;
-  #state: OpenClawState;
+  #state: Omit<OpenClawState, 'expected'>;
   #trouble: string | null | undefined;
 
-  constructor(options: { runner: Runner; expected: string | undefined; log: Logger; onChange: () => void }) {
+  constructor(options: {
+    runner: Runner;
+    /** The pinned version; read anew at each use. */
+    expected: () => string | undefined;
+    log: Logger;
+    onChange: () => void;
+  }) {
     this.#runner = options.runner;
     this.#log = options.log;
     this.#onChange = options.onChange;
-    this.#state = { mode: options.runner.mode, version: null, expected: options.expected ?? null, healthy: false };
+    this.#state = { mode: options.runner.mode, version: null, healthy: false };
+    this.#expected = options.expected;
     this.#loop = new Periodic({
       intervalMs: INTERVAL_MS[options.runner.mode],
       work: () => this.#look(),
@@ -28,7 +36,7 @@ export class OpenClawWatch {
   }
 
   get state(): OpenClawState {
-    return this.#state;
+    return { ...this.#state, expected: this.#expected() ?? null };
   }
 
   /** Why OpenClaw isn't healthy; null if it is, undefined before the first look. */
@@ -51,7 +59,7 @@ export class OpenClawWatch {
     this.#state = { ...this.#state, version: health.version, healthy: health.healthy };
     this.#trouble = health.reason;
     if (!changed) return;
-    const { mode, version, expected } = this.#state;
+    const { mode, version, expected } = this.state;
     const level = health.healthy && (expected === null || expected === version) ? 'info' : 'warn';
     this.#log[level]({ mode, version, expected, reason: health.reason }, 'openclaw checked');
     this.#onChange();

@@ -1,27 +1,29 @@
-import type { Config } from '../config/schema.ts';
+import type { LiveConfig } from '../config/live.ts';
+import type { NodeConfig } from '../config/node-settings.ts';
 import { secretValues } from '../config/secret-values.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
 import { secretMasker } from '../domain/secrets.ts';
-import { type Labels, mayRun } from '../domain/target.ts';
+import { mayRun } from '../domain/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
-import type { Targeted } from '../queue/held-tasks.ts';
+import type { HeldFor } from '../queue/held-tasks.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { Runner } from '../runners/runner.ts';
 import { SimulateRunner } from '../runners/simulate.ts';
 import { AttemptRun, type AttemptRunOptions, type StopReason } from './attempt-run.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import type { Journal } from './journal.ts';
+import { Slots } from './slots.ts';
 
 /** Drills cost no model tokens. */
 const PROBE_RUNNER = new SimulateRunner();
 
 export interface RunningOptions {
   readonly nodeId: string;
-  readonly config: Config;
-  readonly keepAwake: boolean;
-  readonly labels: Labels;
+  readonly live: LiveConfig;
+  readonly settings: NodeConfig;
+  readonly pressure: () => number;
   readonly runner: Runner;
   readonly journal: Journal;
   readonly log: Logger;
@@ -34,6 +36,7 @@ export interface RunningOptions {
 export class Running {
   readonly loops: ClaimLoop[] = [];
   readonly #options: RunningOptions;
+  readonly #slots: Slots;
   readonly #mask: (text: string) => string;
   readonly #awake = keepAwake((error) =>
     this.#options.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
@@ -41,21 +44,29 @@ export class Running {
 
   constructor(options: RunningOptions) {
     this.#options = options;
-    this.#mask = secretMasker(secretValues(options.config));
+    const { pools, maxTasks } = options.settings;
+    const inPools = Object.values(pools).reduce((sum, concurrency) => sum + concurrency, 0);
+    this.#slots = new Slots({
+      total: Math.min(maxTasks ?? inPools, inPools),
+      weightOf: (pool) => options.live.config.dispatch.weights[pool] ?? 1,
+    });
+    this.#mask = secretMasker(secretValues(options.live.config));
   }
 
   /** Adds a pool; its loop is started by the caller. */
   add(queue: PoolQueue, concurrency: number): void {
-    const { log, mayClaim, onFenced } = this.#options;
+    const { log, mayClaim, onFenced, pressure } = this.#options;
     this.loops.push(
       new ClaimLoop({
         queue,
         concurrency,
+        slots: this.#slots,
+        pressure,
         log,
         gatesOpen: mayClaim,
         onFenced,
         onRunsChanged: () => this.#stayAwake(),
-        createRun: (claim, mayFetchNext, outcome) => this.#createRun(queue, claim, mayFetchNext, outcome),
+        createRun: (claim, nextOffer, outcome) => this.#createRun(queue, claim, nextOffer, outcome),
       }),
     );
   }
@@ -72,14 +83,32 @@ export class Running {
   }
 
   /** Takes the tasks that this node may run, of those that are held for some nodes. */
-  async takeHeld(targeted: readonly Targeted[]): Promise<void> {
-    const { nodeId, labels } = this.#options;
+  async takeHeld(held: readonly HeldFor[]): Promise<void> {
+    const { nodeId, settings } = this.#options;
     for (const loop of this.loops) {
-      const own = targeted.filter(
-        ({ pool, target }) => pool === loop.queue.pool && mayRun(target, { id: nodeId, labels }),
+      const own = held.filter(
+        ({ pool, why, node }) =>
+          pool === loop.queue.pool && (node === nodeId || mayRun(why, { id: nodeId, labels: settings.labels })),
       );
-      if (own.length > 0) await loop.takeHeld(own.map(({ target }) => target));
+      if (own.length > 0) await loop.takeHeld(own.map(({ why }) => why));
     }
+  }
+
+  /** Another node has let go of a task, `<pool> <why>`, that is for this one. */
+  async takeHeldHere(held: string): Promise<void> {
+    const [pool = '', why = ''] = held.split(' ');
+    await this.takeHeld([{ pool, why, node: this.#options.nodeId }]);
+  }
+
+  /** Those pools that somebody has paused. */
+  async pausedPools(): Promise<string[]> {
+    const paused = await Promise.all(this.loops.map((loop) => loop.queue.isPaused()));
+    return this.loops.flatMap((loop, i) => (paused[i] ? [loop.queue.pool] : []));
+  }
+
+  /** Makes all loops that wait for work ask anew. */
+  async interrupt(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.queue.interrupt()));
   }
 
   /** Goes on with claims whose answer was lost with the connection. */
@@ -96,10 +125,11 @@ export class Running {
   #createRun(
     queue: PoolQueue,
     claim: Claim,
-    mayFetchNext: () => boolean,
+    nextOffer: AttemptRunOptions['nextOffer'],
     outcome: AttemptRunOptions['outcome'],
   ): AttemptRun {
-    const { nodeId, config, runner, journal, log, onLoginRefused, onFenced } = this.#options;
+    const { nodeId, live, runner, journal, log, onLoginRefused, onFenced } = this.#options;
+    const { config } = live;
     return new AttemptRun({
       claim,
       outcome,
@@ -112,14 +142,14 @@ export class Running {
       visibilityTimeoutMs: config.queue.visibilityTimeout,
       mask: this.#mask,
       log,
-      mayFetchNext,
+      nextOffer,
       onLoginRefused,
       onFenced,
     });
   }
 
   #stayAwake(): void {
-    if (this.#options.keepAwake && this.runs.length > 0) this.#awake.hold();
+    if (this.#options.settings.keepAwake && this.runs.length > 0) this.#awake.hold();
     else this.#awake.release();
   }
 }

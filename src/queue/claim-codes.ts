@@ -5,6 +5,8 @@ import { ClawmeshError } from '../domain/errors.ts';
 const FENCED = -20;
 /** Result code of our scripts: the circuits have changed; what the caller knows of them is old. */
 export const CIRCUITS_CHANGED = -21;
+/** Result code of our scripts: the strategy gives the task to another node. */
+export const FOR_ANOTHER_NODE = -22;
 /** BullMQ's, and ours: the task's hash, its lock or its place in the active list is gone, or the lock is someone else's. */
 export const CLAIM_GONE: ReadonlySet<number> = new Set([-1, -2, -3, -6]);
 

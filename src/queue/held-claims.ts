@@ -3,6 +3,7 @@ import type { Claim, Incarnation } from '../domain/claim.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { pairsToMap } from '../redis/pairs.ts';
 import { scripts } from '../redis/scripts.ts';
+import { Asking, type AskingOptions } from './asking.ts';
 import { throwIfRefused } from './claim-codes.ts';
 import { BROKEN_OFF_MS, HELD_SCORE } from './held-tasks.ts';
 import type { HeldTask } from './own-claims.ts';
@@ -17,19 +18,15 @@ export class HeldClaims {
   readonly #owner: Incarnation;
   readonly #pool: string;
   readonly #visibilityTimeoutMs: number;
+  readonly #asking: Asking;
 
-  constructor(options: {
-    redis: Redis;
-    keys: MeshKeys;
-    owner: Incarnation;
-    pool: string;
-    visibilityTimeoutMs: number;
-  }) {
+  constructor(options: AskingOptions & { redis: Redis; visibilityTimeoutMs: number }) {
     this.#redis = options.redis;
     this.#keys = options.keys;
     this.#owner = options.owner;
     this.#pool = options.pool;
     this.#visibilityTimeoutMs = options.visibilityTimeoutMs;
+    this.#asking = new Asking(options);
   }
 
   /**
@@ -82,23 +79,22 @@ export class HeldClaims {
     throwIfRefused(reply, this.#owner, claim);
   }
 
-  /** Takes the oldest task with this target, locked with `token`, if there is one. */
+  /** Takes the oldest task that is held for this reason, locked with `token`, if there is one. */
   async claim(why: string, token: string): Promise<HeldTask | undefined> {
     const reply = await scripts.claimHeld.run(
       this.#redis,
       [
-        this.#keys.incarnations,
         this.#keys.heldTasks(this.#pool, why),
-        this.#keys.held,
         ...this.#bull('delayed', 'active', 'events', 'meta'),
+        ...this.#asking.keys,
       ],
       [
-        ...this.#ownerArguments(),
         token,
         this.#visibilityTimeoutMs,
         `${this.#pool} ${why}`,
         this.#keys.task(this.#pool, ''),
         BROKEN_OFF_MS,
+        ...this.#asking.arguments(undefined),
       ],
     );
     throwIfRefused(reply, this.#owner);

@@ -19,10 +19,13 @@ const WINDOW = 200;
 /** An enqueuing whose tasks have not appeared after this time was broken off, ms. */
 export const BROKEN_OFF_MS = 60_000;
 
-/** Tasks of a pool are held for the nodes that may run them. */
-export interface Targeted {
+/** Tasks of a pool that are held for some nodes. */
+export interface HeldFor {
   readonly pool: string;
-  readonly target: string;
+  /** A target, or a session. */
+  readonly why: string;
+  /** The one node that may take them, where they wait for their session. */
+  readonly node?: string;
 }
 
 /**
@@ -33,12 +36,18 @@ export interface Targeted {
 export async function releaseHeld(
   redis: Redis,
   keys: MeshKeys,
-): Promise<{ released: number; failed: number; targeted: Targeted[] }> {
-  const total = { released: 0, failed: 0, targeted: [] as Targeted[] };
+): Promise<{ released: number; failed: number; heldFor: HeldFor[] }> {
+  const total = { released: 0, failed: 0, heldFor: [] as HeldFor[] };
   for (const member of await redis.smembers(keys.held)) {
     const [pool = '', why = ''] = member.split(' ');
+    if (/^(session|prefer):/.test(why)) {
+      const { node, released } = await releaseHomeless(redis, keys, pool, why);
+      total.released += released;
+      if (node !== '') total.heldFor.push({ pool, why, node });
+      continue;
+    }
     if (isTarget(why)) {
-      total.targeted.push({ pool, target: why });
+      total.heldFor.push({ pool, why });
       continue;
     }
     let first = 0;
@@ -61,6 +70,32 @@ export async function releaseHeld(
     }
   }
   return total;
+}
+
+/** Lets tasks go on elsewhere that wait for one node, if it's gone; else that node is answered. */
+async function releaseHomeless(
+  redis: Redis,
+  keys: MeshKeys,
+  pool: string,
+  why: string,
+): Promise<{ node: string; released: number }> {
+  const [, kind, name = ''] = /^(session|prefer):(.*)$/.exec(why) ?? [];
+  const bull = ['delayed', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc'];
+  const reply = await scripts.releaseHomeless.run(
+    redis,
+    [
+      keys.heldTasks(pool, why),
+      keys.held,
+      `${keys.sessionPrefix}${name}`,
+      keys.leases,
+      keys.nodes,
+      keys.control,
+      ...bull.map((what) => keys.pool(pool, what)),
+    ],
+    [`${pool} ${why}`, keys.task(pool, ''), `${keys.bullPrefix}:`, WINDOW, kind === 'prefer' ? name : ''],
+  );
+  const [node, released] = z.tuple([z.string(), z.number()]).parse(reply);
+  return { node, released };
 }
 
 function releaseKeys(keys: MeshKeys, pool: string, why: string): string[] {

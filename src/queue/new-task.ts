@@ -44,6 +44,7 @@ const taskInput = z.strictObject({
   model: name('a model').optional(),
   thinking: name('a thinking level').optional(),
   node: z.string().regex(NODE_ID, `expected ${NODE_ID_HINT}`).optional(),
+  nodeFallback: z.boolean('expected true or false').optional(),
   require: z
     .record(z.string().regex(LABEL_NAME, 'expected a label'), z.string().regex(LABEL_VALUE, `expected ${LABEL_HINT}`))
     .optional(),
@@ -73,6 +74,7 @@ export function parseNewTask(input: unknown, defaults: { attempts: number }): Ne
   const unknown = wantedResults(parsed.data.message).filter((id) => !TASK_ID.test(id));
   if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
   const task = toNewTask(parsed.data, defaults);
+  if (task.nodeFallback && task.node === undefined) return { problems: ['nodeFallback: only goes together with node'] };
   if (task.node !== undefined && task.require) return { problems: ['node: does not go together with require'] };
   if (task.delayMs > 0 && (task.after || targetOf(task) !== undefined)) {
     return { problems: [`delay: does not go together with ${task.after ? 'after' : 'node or require'}`] };

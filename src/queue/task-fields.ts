@@ -15,6 +15,7 @@ export const storedSpec = z.object({
   model: z.string().optional(),
   thinking: z.string().optional(),
   node: z.string().optional(),
+  nodeFallback: z.boolean().optional(),
   require: z.record(z.string(), z.string()).optional(),
   key: z.string().optional(),
   tags: z.record(z.string(), z.string()).default({}),

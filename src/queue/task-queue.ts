@@ -1,4 +1,5 @@
 import type { Claim } from '../domain/claim.ts';
+import type { Offer } from '../domain/dispatch.ts';
 import type { Outcome, TaskProgress, TaskSpec } from '../domain/task.ts';
 
 /** What became of a report: the task has ended, waits for another attempt, or is held back until its provider recovers. */
@@ -13,16 +14,26 @@ export type Settlement = 'completed' | 'failed' | 'cancelled' | 'retry' | 'held'
 export interface PoolQueue {
   readonly pool: string;
   /**
-   * Takes the next task. With none waiting it blocks until there may be one, at most a few seconds, or until
-   * {@link interrupt}; then it answers undefined.
+   * Blocks until there may be a task for this node, at most a few seconds; false where it's not worth asking, since
+   * {@link interrupt} has ended the wait.
    */
-  claim(): Promise<Claim | undefined>;
+  waitForWork(): Promise<boolean>;
+  /** Takes the next task, if there is one and the strategy gives it to this node; without an offer whatever that says. */
+  claim(offer?: Offer): Promise<Claim | undefined>;
+  /** Whether somebody has paused the pool. */
+  isPaused(): Promise<boolean>;
+  /** Wakes another node for the work that this one was woken for, and has no slot for. */
+  passWakeUp(): Promise<void>;
   /** Takes the oldest task with this target, which is one of the node's, without waiting for one. */
   claimHeld(target: string): Promise<Claim | undefined>;
-  /** Makes a blocked {@link claim} return at once, without taking a wake-up away from other nodes. */
+  /** Makes a blocked {@link waitForWork} return at once, without taking a wake-up away from other nodes. */
   interrupt(): Promise<void>;
-  /** Reports how the run ended; with `fetchNext` a completed task's slot gets the next claim in the same round trip. */
-  report(claim: Claim, outcome: Outcome, fetchNext: boolean): Promise<{ settled: Settlement; next: Claim | undefined }>;
+  /** Reports how the run ended; with an offer the slot gets the next claim in the same round trip, if the task has ended. */
+  report(
+    claim: Claim,
+    outcome: Outcome,
+    offer?: Offer | undefined,
+  ): Promise<{ settled: Settlement; next: Claim | undefined }>;
   /**
    * The task's message with `{{result:<id>}}` replaced by what that task answered. @throws ClawmeshError `not-found` where there
    * is no such answer (any more).

@@ -74,14 +74,44 @@ export class MeshKeys {
     return `${this.bullPrefix}/handovers`;
   }
 
-  /** Set: what is held back, as `<pool> <why>`; why is `after` or `circuit:<circuit>`. */
+  /** Set: what is held back, as `<pool> <why>`; why is `after`, a target, `circuit:<circuit>` or `session:<agent>|<session>`. */
   get held(): string {
     return `${this.bullPrefix}/held`;
   }
 
   /** Sorted set: the tasks of a pool that are held back for one reason, by when (ms). */
   heldTasks(pool: string, why: string): string {
-    return `${this.bullPrefix}/held:${pool} ${why}`;
+    return `${this.heldTasksPrefix}${pool} ${why}`;
+  }
+
+  /** Begin of the names of held tasks; `<pool> <why>` follows. */
+  get heldTasksPrefix(): string {
+    return `${this.bullPrefix}/held:`;
+  }
+
+  /** Hash: node → `<incarnation> <free slots of this pool> <Redis time (ms) when it was called, 0: not>`. */
+  freeSlots(pool: string): string {
+    return `${this.bullPrefix}/free:${pool}`;
+  }
+
+  /** Hash: node → its turn in this pool, a number that grows; of `''`, the last one. */
+  turns(pool: string): string {
+    return `${this.bullPrefix}/turns:${pool}`;
+  }
+
+  /** Hash: node → `<running> <slots> <pressure>`, all pools together. */
+  get loads(): string {
+    return `${this.bullPrefix}/loads`;
+  }
+
+  /** Begin of the names of sorted sets that wake one node for a pool; the node follows. */
+  callPrefix(pool: string): string {
+    return `${this.bullPrefix}/call:${pool} `;
+  }
+
+  /** Begin of the names of hashes that tell where a session is at home; `<agent>|<session>` follows. */
+  get sessionPrefix(): string {
+    return `${this.bullPrefix}/session:`;
   }
 
   /** Hash: circuit → its state (JSON). One that is not there is closed. */

@@ -184,6 +184,14 @@ export class NodeRegistry {
     await this.#redis.publish(this.presenceChannel(owner), `cancel ${taskId}`);
   }
 
+  /** Tells all nodes that a pool was paused or goes on. */
+  async tellPaused(): Promise<void> {
+    const incarnations = await this.#redis.hgetall(this.#keys.incarnations);
+    for (const [nodeId, incarnation] of Object.entries(incarnations)) {
+      await this.#redis.publish(this.presenceChannel({ nodeId, incarnation: Number(incarnation) }), 'look');
+    }
+  }
+
   /** The channel on which this life of a node shows that it's there, and is told to look at once. */
   presenceChannel(owner: Incarnation): string {
     return `${this.#keys.presenceChannels}${owner.nodeId}~${owner.incarnation}`;

@@ -6,7 +6,7 @@ import { configDigest } from '../../src/config/digest.ts';
 import { EnvText } from '../../src/config/env-text.ts';
 import { nodeIdentity } from '../../src/config/identity.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
-import { nodeConfig } from '../../src/config/schema.ts';
+import { nodeConfig } from '../../src/config/node-settings.ts';
 import { configYaml, shownConfig } from '../../src/config/show.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import { emptyFolder } from '../support/cli.ts';

@@ -24,6 +24,8 @@ const healthy: GateFacts = {
   clockSkew: 'close',
   otherDigest: undefined,
   configDrift: 'close',
+  pools: ['default', 'xcode'],
+  pausedPools: [],
   redisPolicy: 'noeviction',
 };
 const states = (changed: Partial<GateFacts>) =>

@@ -75,7 +75,7 @@ describe('an attempt', () => {
       visibilityTimeoutMs: 60_000,
       log: pino({ level: 'silent' }),
       journal,
-      mayFetchNext: () => false,
+      nextOffer: () => undefined,
       onFenced: more.onFenced ?? (() => {}),
     });
   };

@@ -5,6 +5,7 @@ import type { Outcome } from '../../src/domain/task.ts';
 import { AttemptRun } from '../../src/node/attempt-run.ts';
 import { ClaimLoop } from '../../src/node/claim-loop.ts';
 import { Journal } from '../../src/node/journal.ts';
+import { Slots } from '../../src/node/slots.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import type { Runner } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
@@ -49,11 +50,13 @@ function loopOf(found: Claim[][]) {
   const loop = new ClaimLoop({
     queue,
     concurrency: 2,
+    slots: new Slots({ total: 2, weightOf: () => 1 }),
+    pressure: () => 1,
     log,
     gatesOpen: () => true,
     onFenced: () => {},
     onRunsChanged: () => {},
-    createRun: (claim, mayFetchNext, outcome) =>
+    createRun: (claim, nextOffer, outcome) =>
       new AttemptRun({
         claim,
         outcome,
@@ -66,7 +69,7 @@ function loopOf(found: Claim[][]) {
         defaultIdleTimeoutMs: 60_000,
         visibilityTimeoutMs: 60_000,
         mask: (text) => text,
-        mayFetchNext,
+        nextOffer,
         onLoginRefused: async () => false,
         onFenced: () => {},
       }),

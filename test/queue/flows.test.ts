@@ -27,10 +27,10 @@ describe('a task that comes after others', () => {
     expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 2, delayed: 0 });
     const node = await mesh.node('mac-1');
     const xcode = await mesh.node('mac-2', { pool: 'xcode' });
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     expect(await release()).toEqual({ released: 0, failed: 0 });
     expect(await node.claim()).toBeUndefined();
-    await xcode.report(await claimNext(xcode), success, false);
+    await xcode.report(await claimNext(xcode), success);
     expect(await release()).toEqual({ released: 1, failed: 0 });
     expect((await claimNext(node)).taskId).toBe(last.id);
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
@@ -40,9 +40,9 @@ describe('a task that comes after others', () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first], backoffMs: 60_000 });
     const node = await mesh.node('mac-1');
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     await release();
-    await node.report(await claimNext(node), { ok: false, error: taskError('crash', 'x') }, false);
+    await node.report(await claimNext(node), { ok: false, error: taskError('crash', 'x') });
     expect(await read(second.id)).toMatchObject({ state: 'delayed', heldBy: null });
   });
 
@@ -50,7 +50,7 @@ describe('a task that comes after others', () => {
     const first = await enqueue();
     const quoting = await enqueue({ message: `sum up: {{result:${first.id}}}`, after: [first] });
     const node = await mesh.node('mac-1');
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     await release();
     const claim = await claimNext(node);
     expect(claim.taskId).toBe(quoting.id);
@@ -67,7 +67,7 @@ describe('a task that comes after others', () => {
       const third = await enqueue({ after: [second] });
       const node = await mesh.node('mac-1');
       if (how === 'failed') {
-        await node.report(await claimNext(node), { ok: false, error: taskError('invalid', 'x') }, false);
+        await node.report(await claimNext(node), { ok: false, error: taskError('invalid', 'x') });
       } else if (how === 'cancelled') await mesh.control.cancel(first, 'by hand');
       else await mesh.control.remove(first);
       await release();
@@ -88,7 +88,7 @@ describe('a task that comes after others', () => {
     const second = await enqueue({ after: [first] });
     expect(await mesh.control.cancel(second, 'by hand')).toBe('cancelled');
     const node = await mesh.node('mac-1');
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     expect(await release()).toEqual({ released: 0, failed: 0 });
     expect(await read(second.id)).toMatchObject({ state: 'cancelled' });
   });
@@ -99,7 +99,7 @@ describe('a task that comes after others', () => {
     const last = await enqueue({ after: [quick] });
     const node = await mesh.node('mac-1');
     await claimNext(node);
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     expect(await release()).toEqual({ released: 1, failed: 0 });
     expect((await claimNext(node)).taskId).toBe(last.id);
   });

@@ -4,7 +4,7 @@ import { type Outcome, taskError } from '../../src/domain/task.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { listCircuits } from '../../src/queue/circuits.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import { claimNext, idleOffer, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 /** Three failures in a row open a circuit; probes come after 100 ms at least. */
 describe('a provider in trouble', () => {
@@ -22,7 +22,7 @@ describe('a provider in trouble', () => {
     (await mesh.producer.enqueue(Array.from({ length: n }, () => newTask(fields)))).map(({ id }) => id);
   const fail = async (node: PoolConsumer, kind: 'provider' | 'rate_limit' = 'provider') => {
     const claim = await claimNext(node);
-    return { claim, ...(await node.report(claim, failure(kind), false)) };
+    return { claim, ...(await node.report(claim, failure(kind))) };
   };
   const counts = async () => (await mesh.reader.counts(['default'])).get('default');
   const circuits = () => listCircuits(mesh.redis, mesh.keys);
@@ -67,7 +67,7 @@ describe('a provider in trouble', () => {
     const node = await mesh.node('mac-1');
     await fail(node);
     await fail(node);
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     expect((await fail(node)).settled).toBe('retry');
     expect(await circuits()).toMatchObject([{ failures: 1, openedAt: null }]);
   });
@@ -84,7 +84,7 @@ describe('a provider in trouble', () => {
     expect(await release()).toEqual({ released: 0, failed: 0 });
     await enqueue(1);
     expect(await claimAll(one)).toEqual([]);
-    await two.report(probe, success, false);
+    await two.report(probe, success);
     expect(await circuits()).toEqual([]);
     expect((await release()).released).toBe(4);
     expect((await claimAll(one)).length).toBe(4);
@@ -98,7 +98,7 @@ describe('a provider in trouble', () => {
     await expect.poll(async () => (await release()).released, { interval: 20 }).toBe(1);
     const probe = await claimNext(node);
     expect(probe).toMatchObject({ attempt: 1 });
-    expect(await node.report(probe, failure('provider'), false)).toMatchObject({ settled: 'held' });
+    expect(await node.report(probe, failure('provider'))).toMatchObject({ settled: 'held' });
     const task = await mesh.reader.get(probe.taskId);
     expect(task).toMatchObject({ state: 'waiting', attempts: { made: 0 }, heldBy: 'circuit default' });
     expect(task?.history.at(-1)).toMatchObject({ event: 'retry', reason: 'provider: HTTP 500' });
@@ -110,7 +110,7 @@ describe('a provider in trouble', () => {
   it('opens at once for a rate limit, for as long as the provider asks', async () => {
     await enqueue(2);
     const node = await mesh.node('mac-1');
-    const report = await node.report(await claimNext(node), failure('rate_limit', 60_000), false);
+    const report = await node.report(await claimNext(node), failure('rate_limit', 60_000));
     expect(report.settled).toBe('held');
     const [circuit] = await circuits();
     const wait = Date.parse(circuit?.nextProbeAt ?? '') - Date.parse(circuit?.openedAt ?? '');
@@ -130,7 +130,7 @@ describe('a provider in trouble', () => {
     const second = await mesh.node('mac-2');
     const again = await claimNext(second);
     expect(again.taskId).toBe(lost.taskId);
-    expect(await second.report(again, failure('crash'), false)).toMatchObject({ settled: 'retry' });
+    expect(await second.report(again, failure('crash'))).toMatchObject({ settled: 'retry' });
     await expect.poll(async () => (await release()).released, { interval: 20 }).toBe(1);
     const cancelled = (await mesh.reader.list({ state: 'waiting', limit: 10 })).find((task) => task.heldBy === null);
     expect(await mesh.control.cancel(cancelled as NonNullable<typeof cancelled>, 'by hand')).toBe('cancelled');
@@ -143,7 +143,7 @@ describe('a provider in trouble', () => {
     const early = await claimNext(node);
     await new Promise((resolve) => setTimeout(resolve, 5)); // Redis' clock has to move on
     await open(node);
-    await node.report(early, success, false);
+    await node.report(early, success);
     expect(await circuits()).toMatchObject([{ openedAt: expect.any(String) }]);
   });
 
@@ -152,7 +152,7 @@ describe('a provider in trouble', () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const claim = await claimNext(one);
     await open(two);
-    const { next } = await one.report(claim, success, true);
+    const { next } = await one.report(claim, success, idleOffer);
     expect(next).toBeUndefined();
     expect(await claimAll(one)).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tokenOwner } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { claimNext, idleOffer, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { redisKinds, startRedis, type TestRedis } from '../support/test-redis.ts';
 
 describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
@@ -39,7 +39,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const { id } = await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
-    expect(await node.report(claim, success, false)).toMatchObject({ settled: 'completed' });
+    expect(await node.report(claim, success)).toMatchObject({ settled: 'completed' });
     const task = await mesh.reader.get(id);
     expect(task).toMatchObject({ state: 'completed', node: 'mac-1', attempts: { made: 1, max: 3 } });
     expect(task?.result?.text).toBe('done');
@@ -68,7 +68,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
       })();
       // Each look takes some round trips; the reports come at every point between them.
       for (let turns = round % 12; turns > 0; turns--) await new Promise(setImmediate);
-      await node.report(claim, outcome, false);
+      await node.report(claim, outcome);
       await looking;
     }
     expect([...seen].sort()).toEqual(['active open', 'completed result', 'failed error']);
@@ -78,8 +78,8 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
-    await node.report(claim, success, false);
-    await expect(node.report(claim, success, false)).resolves.toMatchObject({ settled: 'completed' });
+    await node.report(claim, success);
+    await expect(node.report(claim, success)).resolves.toMatchObject({ settled: 'completed' });
   });
 
   it('fetches the next task with the report, under a token of its own', async () => {
@@ -87,7 +87,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const second = await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
-    const { next } = await node.report(claim, success, true);
+    const { next } = await node.report(claim, success, idleOffer);
     expect(next?.taskId).toBe(second.id);
     expect(next?.token).not.toBe(claim.token);
     expect(await mesh.redis.get(`${mesh.keys.task('default', second.id)}:lock`)).toBe(next?.token);
@@ -97,7 +97,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
     const text = 'r'.repeat(100_000);
-    await node.report(await claimNext(node), { ok: true, result: { ...success.result, text } }, false);
+    await node.report(await claimNext(node), { ok: true, result: { ...success.result, text } });
     const stream = JSON.stringify(await mesh.redis.xrange(mesh.keys.pool('default', 'events'), '-', '+'));
     expect(stream.length).toBeLessThan(5_000);
   });
@@ -106,11 +106,11 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const { id } = await enqueueOne({ attempts: 2 });
     const node = await mesh.node('mac-1');
     const failure = { ok: false, error: taskError('provider', 'HTTP 500') } as const;
-    expect(await node.report(await claimNext(node), failure, false)).toMatchObject({ settled: 'retry' });
+    expect(await node.report(await claimNext(node), failure)).toMatchObject({ settled: 'retry' });
     expect(await mesh.reader.get(id)).toMatchObject({ state: 'delayed', attempts: { made: 1, max: 2 } });
     const again = await claimNext(node);
     expect(again).toMatchObject({ taskId: id, attempt: 2 });
-    expect(await node.report(again, failure, false)).toMatchObject({ settled: 'failed' });
+    expect(await node.report(again, failure)).toMatchObject({ settled: 'failed' });
     expect(await events(id)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'failed']);
     expect(await mesh.reader.get(id)).toMatchObject({ error: { kind: 'provider' }, attempts: { made: 2 } });
   });
@@ -119,7 +119,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const { id } = await enqueueOne({ attempts: 5 });
     const node = await mesh.node('mac-1');
     const failure = { ok: false, error: taskError('auth', 'HTTP 401') } as const;
-    expect(await node.report(await claimNext(node), failure, false)).toMatchObject({ settled: 'failed' });
+    expect(await node.report(await claimNext(node), failure)).toMatchObject({ settled: 'failed' });
     expect(await mesh.reader.get(id)).toMatchObject({ state: 'failed', error: { kind: 'auth', retryable: false } });
   });
 
@@ -161,8 +161,8 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     await mesh.node('mac-1');
     const failure = { ok: false, error: taskError('provider', 'x') } as const;
     await expect(old.claim()).rejects.toMatchObject({ code: 'fenced' });
-    await expect(old.report(claim, success, false)).rejects.toMatchObject({ code: 'fenced' });
-    await expect(old.report(claim, failure, false)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.report(claim, success)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.report(claim, failure)).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.renew([claim])).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
     expect(await mesh.reader.get(claim.taskId)).toMatchObject({ state: 'active' });
@@ -177,7 +177,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const other = await mesh.node('mac-2');
     expect(await mesh.putBack()).toEqual([id]);
     expect(await slow.renew([claim])).toEqual([claim]);
-    await expect(slow.report(claim, success, false)).rejects.toMatchObject({ code: 'claim-lost' });
+    await expect(slow.report(claim, success)).rejects.toMatchObject({ code: 'claim-lost' });
     expect(await claimNext(other)).toMatchObject({ taskId: id, attempt: 1, handovers: 1 });
     expect((await mesh.reader.get(id))?.history.at(-2)).toMatchObject({
       event: 'handover',
@@ -208,7 +208,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
   it('remembers the idempotency key for as long as the ended task is kept, and no longer', async () => {
     const first = await enqueueOne({ key: 'k' });
     const node = await mesh.node('mac-1', { completedMs: 1 });
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     expect(await enqueueOne({ key: 'k' })).toEqual({ ...first, duplicate: true });
     await expect.poll(() => node.removeExpired()).toBe(1);
     expect(await enqueueOne({ key: 'k' })).toMatchObject({ duplicate: false });
@@ -219,7 +219,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
     const ids: string[] = [];
     for (const key of ['a', 'b', 'c']) {
       ids.push((await enqueueOne({ key })).id);
-      await node.report(await claimNext(node), success, false);
+      await node.report(await claimNext(node), success);
     }
     expect(await node.removeExpired()).toBe(1);
     expect((await mesh.reader.list({ limit: 10 })).map((task) => task.id)).toEqual([ids[2], ids[1]]);
@@ -241,9 +241,9 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
   it('ends a blocked claim when it is interrupted, and still wakes somebody for the next task', async () => {
     const node = await mesh.node('mac-1');
     await node.claim();
-    const blocked = node.claim();
+    const blocked = node.waitForWork();
     await node.interrupt();
-    expect(await blocked).toBeUndefined();
+    expect(await blocked).toBe(false);
     const other = await mesh.node('mac-2');
     const { id } = await enqueueOne();
     expect((await claimNext(other)).taskId).toBe(id);
@@ -251,11 +251,12 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
 
   it('waits for work again after it was interrupted', async () => {
     const node = await mesh.node('mac-1');
-    await node.claim();
     for (let round = 0; round < 3; round++) {
-      const blocked = node.claim();
+      await mesh.redis.del(mesh.keys.pool('default', 'marker'));
+      await node.claim();
+      const blocked = node.waitForWork();
       await node.interrupt();
-      expect(await blocked).toBeUndefined();
+      expect(await blocked).toBe(false);
       const next = claimNext(node);
       const { id } = await enqueueOne();
       expect((await next).taskId).toBe(id);
@@ -284,7 +285,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
   it('removes ended tasks that were kept long enough', async () => {
     const { id } = await enqueueOne();
     const node = await mesh.node('mac-1', { completedMs: 1 });
-    await node.report(await claimNext(node), success, false);
+    await node.report(await claimNext(node), success);
     await expect.poll(() => node.removeExpired()).toBe(1);
     expect(await mesh.reader.get(id)).toBeUndefined();
   });

@@ -20,7 +20,7 @@ describe('a schedule', () => {
     expect(first).toMatchObject({ maxAttempts: 2, spec: { message: 'look', tags: { by: 'schedule' } } });
     expect(first.taskId).toMatch(/^repeat:often:\d+$/);
     expect(await mesh.reader.get(first.taskId)).toMatchObject({ state: 'active', message: 'look' });
-    await node.report(first, success, false);
+    await node.report(first, success);
     const second = await claimNext(node);
     expect(second.claimedAt - first.claimedAt).toBeGreaterThan(500);
     expect(second.taskId).not.toBe(first.taskId);

@@ -21,11 +21,11 @@ describe('a task that only one node may run', () => {
     expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', target: 'node:mac-2' });
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     expect((await claimNext(one)).taskId).toBe(behind);
-    expect((await releaseHeld(mesh.redis, mesh.keys)).targeted).toEqual([{ pool: 'default', target: 'node:mac-2' }]);
+    expect((await releaseHeld(mesh.redis, mesh.keys)).heldFor).toEqual([{ pool: 'default', why: 'node:mac-2' }]);
     const claim = await two.claimHeld('node:mac-2');
     expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers: 0 });
     expect(await mesh.redis.get(`${mesh.keys.task('default', id)}:lock`)).toBe(claim?.token);
-    await two.report(claim as NonNullable<typeof claim>, success, false);
+    await two.report(claim as NonNullable<typeof claim>, success);
     expect(await read(id)).toMatchObject({ state: 'completed', node: 'mac-2' });
     expect((await read(id))?.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'completed']);
     expect(await two.claimHeld('node:mac-2')).toBeUndefined();
@@ -36,7 +36,7 @@ describe('a task that only one node may run', () => {
     const id = await enqueue({ backoffMs: 1 });
     const two = await mesh.node('mac-2');
     const first = await two.claimHeld('node:mac-2');
-    await two.report(first as NonNullable<typeof first>, { ok: false, error: taskError('crash', 'x') }, false);
+    await two.report(first as NonNullable<typeof first>, { ok: false, error: taskError('crash', 'x') });
     const one = await mesh.node('mac-1');
     await expect
       .poll(async () => {
@@ -59,7 +59,7 @@ describe('a task that only one node may run', () => {
     const id = await enqueue({ after: [{ id: first, pool: 'default' }] });
     expect(await read(id)).toMatchObject({ heldBy: 'after' });
     const one = await mesh.node('mac-1');
-    await one.report(await claimNext(one), success, false);
+    await one.report(await claimNext(one), success);
     await releaseHeld(mesh.redis, mesh.keys);
     expect(await one.claim()).toBeUndefined();
     expect(await read(id)).toMatchObject({ heldBy: 'node mac-2' });

@@ -41,7 +41,7 @@ describe('a person who looks after the queue', () => {
     const claim = await claimNext(node);
     expect(await mesh.control.cancel(await read(id), 'by hand')).toEqual({ token: claim.token });
     expect((await read(id)).state).toBe('active');
-    await node.report(claim, { ok: false, error: taskError('cancelled', 'cancelled while it ran') }, false);
+    await node.report(claim, { ok: false, error: taskError('cancelled', 'cancelled while it ran') });
     expect(await read(id)).toMatchObject({ state: 'cancelled', node: 'mac-1' });
     expect(await events(id)).toEqual(['enqueued', 'claimed', 'cancelled']);
   });
@@ -51,7 +51,7 @@ describe('a person who looks after the queue', () => {
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
     await mesh.control.cancel(await read(id), 'by hand');
-    await node.report(claim, success, false);
+    await node.report(claim, success);
     expect(await read(id)).toMatchObject({ state: 'completed' });
     expect(await mesh.control.cancel(await read(id), 'by hand')).toBe('ended');
   });
@@ -70,7 +70,7 @@ describe('a person who looks after the queue', () => {
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
     await mesh.control.cancel(await read(id), 'by hand');
-    await node.report(claim, { ok: false, error: taskError('crash', 'x') }, false);
+    await node.report(claim, { ok: false, error: taskError('crash', 'x') });
     await expect
       .poll(async () => {
         await node.claim();
@@ -82,7 +82,7 @@ describe('a person who looks after the queue', () => {
   it('queues a failed task again, with all its attempts and its whole history', async () => {
     const { id } = await enqueue({ attempts: 2, key: 'k' });
     const node = await mesh.node('mac-1');
-    await node.report(await claimNext(node), invalid, false);
+    await node.report(await claimNext(node), invalid);
     expect(await mesh.control.retry(await read(id))).toBe('waiting');
     expect(await read(id)).toMatchObject({
       state: 'waiting',
@@ -92,7 +92,7 @@ describe('a person who looks after the queue', () => {
     });
     const claim = await claimNext(node);
     expect(claim).toMatchObject({ taskId: id, attempt: 2, maxAttempts: 3 });
-    await node.report(claim, success, false);
+    await node.report(claim, success);
     expect(await events(id)).toEqual(['enqueued', 'claimed', 'failed', 'retry', 'claimed', 'completed']);
     expect(await mesh.control.retry(await read(id))).toBe('completed');
     expect((await mesh.producer.enqueue([newTask({ key: 'k' })]))[0]).toMatchObject({ id, duplicate: true });
@@ -117,7 +117,7 @@ describe('a person who looks after the queue', () => {
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
     expect(await mesh.control.remove(again)).toBe('active');
-    await node.report(claim, success, false);
+    await node.report(claim, success);
     expect(await mesh.control.remove(await read(again.id))).toBe('removed');
     expect(await mesh.redis.keys(`${mesh.keys.task('default', again.id)}*`)).toEqual([]);
   });

@@ -128,7 +128,7 @@ describe('a sweep', () => {
       const node = await mesh.node('mac-1');
       const claim = await claimNext(node);
       const [report, , putBack] = await Promise.allSettled([
-        node.report(claim, success, false),
+        node.report(claim, success),
         mesh.registry.evict('mac-1', 15_000),
         mesh.putBack(),
       ]);
@@ -138,7 +138,7 @@ describe('a sweep', () => {
       expect(state).toBe(report.status === 'fulfilled' ? 'completed' : back ? 'waiting' : 'active');
       await mesh.putBack();
       const other = await mesh.node('mac-2');
-      if (state !== 'completed') await other.report(await claimNext(other), success, false);
+      if (state !== 'completed') await other.report(await claimNext(other), success);
     }
   });
 
@@ -159,7 +159,7 @@ describe('a sweep', () => {
     await mesh.registry.register('mac-1', ['default'], 15_000, 60_000);
     expect(await mesh.putBack()).toEqual([]);
     expect(await mesh.registry.unsettledDeaths()).toEqual([]);
-    await expect(old.report(claim, success, false)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.report(claim, success)).rejects.toMatchObject({ code: 'fenced' });
     await mesh.registry.releaseHold({ nodeId: 'mac-1', incarnation: 1 });
     expect(await mesh.putBack()).toEqual([task?.id]);
   });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Claim } from '../../src/domain/claim.ts';
+import type { DispatchStrategy, Offer } from '../../src/domain/dispatch.ts';
 import type { NewTask, Outcome } from '../../src/domain/task.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../../src/queue/bullmq/schedules.ts';
@@ -48,6 +49,7 @@ export async function openTestMesh(url: string, mesh: string) {
         completedMs?: number;
         keepCount?: number;
         labels?: Record<string, string>;
+        strategy?: DispatchStrategy;
       } = {},
     ) {
       const pool = options.pool ?? 'default';
@@ -59,6 +61,7 @@ export async function openTestMesh(url: string, mesh: string) {
         owner: { nodeId, incarnation },
         labels: options.labels ?? {},
         keys,
+        strategy: () => options.strategy ?? 'pull',
         redis,
         blocking,
         visibilityTimeoutMs: options.visibilityTimeoutMs ?? 600_000,
@@ -98,7 +101,7 @@ export const success = {
 /** Claims until there is a task. */
 export async function claimNext(consumer: PoolConsumer): Promise<Claim> {
   for (;;) {
-    const claim = await consumer.claim();
+    const claim = (await consumer.waitForWork()) ? await consumer.claim() : undefined;
     if (claim) return claim;
   }
 }
@@ -118,3 +121,6 @@ export function meshPerTest(name: string): () => TestMesh {
   afterEach(() => mesh.close());
   return () => mesh;
 }
+
+/** An offer of a node with one slot and nothing to do. */
+export const idleOffer: Offer = { free: 1, running: 0, slots: 1, pressure: 1 };

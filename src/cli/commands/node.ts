@@ -8,7 +8,7 @@ import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 import { type Output, styledState } from '../output.ts';
-import { onStopSignals } from '../signals.ts';
+import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
 
 export function nodeCommand(): Command {
@@ -19,7 +19,7 @@ export function nodeCommand(): Command {
     .option('--log-format <format>', 'json or pretty (default: log.format)', choiceOption(['json', 'pretty'] as const))
     .addHelpText(
       'after',
-      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes what runs, the second hands it back at once.`,
+      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes what runs, the second hands it back at once.\nSIGHUP takes over a changed config: dispatch, gates and openclaw.version; the rest takes a restart.`,
     )
     .action(run);
   node
@@ -55,8 +55,9 @@ export function nodeCommand(): Command {
 }
 
 async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command): Promise<void> {
-  const [{ nodeIdentity }, { createLogger }, { Daemon }, { redisTarget }] = await Promise.all([
+  const [{ nodeIdentity }, { loadConfig }, { createLogger }, { Daemon }, { redisTarget }] = await Promise.all([
     import('../../config/identity.ts'),
+    import('../../config/load.ts'),
     import('../../log/logger.ts'),
     import('../../node/daemon.ts'),
     import('../../redis/target.ts'),
@@ -68,6 +69,7 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
   const daemon = new Daemon({
     nodeId,
     loaded,
+    reload: () => loadConfig({ file: loaded.file, env: process.env }),
     target: redisTarget(loaded.config, process.env),
     version: packageVersion(),
     log: createLogger({ level, format: options.logFormat ?? format }),
@@ -75,8 +77,11 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
     signal: stop.signal,
   });
   const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()));
+  // A terminal that is closed says the same; there it has to end the daemon.
+  const undoReload = process.stdin.isTTY ? () => {} : onReloadSignal(() => daemon.reload());
   await daemon.run();
   undo();
+  undoReload();
   // Reports that a Redis which is away never took would keep the process; their outcomes are in the journal.
   process.exit(0);
 }

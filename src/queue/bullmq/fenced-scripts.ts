@@ -13,7 +13,7 @@ const FINISH_PATCHES: readonly { readonly from: string; readonly to: string }[] 
     // BullMQ locks the task it fetches after a completion with the token of the completed one. Every claim of ours has
     // a token of its own, so that a zombie's report can never pass for a later claim of the same task.
     from: "local token = opts['token']",
-    to: "local token = opts['token']; opts['token'] = ARGV[#ARGV - 5]",
+    to: "local token = opts['token']; opts['token'] = ARGV[10]",
   },
   {
     // BullMQ copies the result into its event stream of 10,000 entries; results of 1 MiB would make that 10 GB.
@@ -23,13 +23,14 @@ const FINISH_PATCHES: readonly { readonly from: string; readonly to: string }[] 
 ];
 
 /**
- * BullMQ's scripts for claim, completion and retry with a prelude of ours in front, so that fencing, Redis time and the
- * task's history happen in the same atomic step (docs/adr/0002). bullmq is pinned; a test holds the hash of what is
+ * BullMQ's scripts for claim, completion and retry with a prelude of ours in front, and an epilogue behind those that
+ * claim, so that fencing, Redis time, dispatch, sessions and the task's history happen in the same atomic step
+ * (docs/adr/0002). bullmq is pinned; a test holds the hash of what is
  * wrapped here, so that an upgrade is looked at.
  */
 export const fencedScripts = {
-  claim: fenced('claim', bullScripts.moveToActive.content),
-  finish: fenced('finish', FINISH_PATCHES.reduce(patchOnce, bullScripts.moveToFinished.content)),
+  claim: fenced('claim', withEpilogue(bullScripts.moveToActive.content)),
+  finish: fenced('finish', withEpilogue(FINISH_PATCHES.reduce(patchOnce, bullScripts.moveToFinished.content))),
   retry: fenced('retry', bullScripts.moveToDelayed.content),
 };
 
@@ -43,6 +44,10 @@ export const wrappedText = Object.values(bullScripts)
 
 function fenced(prelude: string, bullScript: string): Script {
   return new Script(`${prelude}:fenced`, `${readLua(`${prelude}.prelude`)}\n${bullScript}`);
+}
+
+function withEpilogue(bullScript: string): string {
+  return `local function bullScript()\n${bullScript}\nend\nlocal reply = bullScript()\n${readLua('claimed.epilogue')}`;
 }
 
 function patchOnce(lua: string, patch: { from: string; to: string }): string {

@@ -3,11 +3,13 @@ import type { Redis } from 'ioredis';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
+import type { Offer } from '../../domain/dispatch.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { pairsToMap } from '../../redis/pairs.ts';
+import { Asking, type AskingOptions } from '../asking.ts';
 import type { Circuits } from '../circuits.ts';
-import { CIRCUITS_CHANGED, CLAIM_GONE, throwIfRefused } from '../claim-codes.ts';
+import { CIRCUITS_CHANGED, CLAIM_GONE, FOR_ANOTHER_NODE, throwIfRefused } from '../claim-codes.ts';
 import { readField } from '../task-fields.ts';
 import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
 
@@ -15,7 +17,9 @@ import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
 export interface FetchReply {
   /** The task's hash and id, if there was one. */
   readonly task: { readonly id: string; readonly fields: ReadonlyMap<string, string> } | undefined;
-  /** The pool is rate-limited for so long (ms). */
+  /** There may be another one: this one had to wait for its session. */
+  readonly again: boolean;
+  /** Nothing for this node for so long (ms): the pool is rate-limited, or the strategy has called another node. */
   readonly limitedForMs: number;
   /** When the next delayed task is due; 0 for none. */
   readonly nextDueAt: number;
@@ -36,7 +40,10 @@ const FETCH_KEYS = [
   'marker',
 ] as const;
 
-const NOTHING: FetchReply = { task: undefined, limitedForMs: 0, nextDueAt: 0 };
+const NOTHING: FetchReply = { task: undefined, again: false, limitedForMs: 0, nextDueAt: 0 };
+
+/** A node that the strategy has passed over asks again after this time, ms: as long as `includes/dispatch.lua` waits for others. */
+const PASSED_OVER_MS = 101;
 
 // BullMQ's scripts unpack MessagePack maps, not msgpackr's own records.
 const packer = new Packr({ useRecords: false });
@@ -50,20 +57,13 @@ type JobArguments = (string | number | boolean | Buffer)[];
 export class PoolBackend extends RedisQueueBackend {
   readonly #redis: Redis;
   readonly #fetchKeys: readonly string[];
+  readonly #asking: Asking;
   readonly #keys: MeshKeys;
   readonly #owner: Incarnation;
   readonly #circuits: Circuits;
   readonly #visibilityTimeoutMs: number;
 
-  constructor(options: {
-    pool: string;
-    keys: MeshKeys;
-    owner: Incarnation;
-    visibilityTimeoutMs: number;
-    circuits: Circuits;
-    redis: Redis;
-    blocking: Redis;
-  }) {
+  constructor(options: AskingOptions & { visibilityTimeoutMs: number; redis: Redis; blocking: Redis }) {
     const { pool, keys } = options;
     const connection = new RedisConnection(options.redis, { shared: true, blocking: false });
     const blocking = new RedisConnection(options.blocking, { shared: true, blocking: true });
@@ -78,40 +78,36 @@ export class PoolBackend extends RedisQueueBackend {
     super(connection, pool, keyMap, toKey, workerOptions as unknown as WorkerOptions, blocking);
     this.#redis = options.redis;
     this.#fetchKeys = FETCH_KEYS.map(toKey);
+    this.#asking = new Asking(options);
     this.#keys = keys;
     this.#owner = options.owner;
     this.#circuits = options.circuits;
     this.#visibilityTimeoutMs = options.visibilityTimeoutMs;
   }
 
-  /** Takes the next task, locked with `token`, if there is one. @throws ClawmeshError `fenced`. */
-  async claim(token: string): Promise<FetchReply> {
+  /** Takes the next task, locked with `token`, if there is one for this node. @throws ClawmeshError `fenced`. */
+  async claim(token: string, offer: Offer | undefined): Promise<FetchReply> {
     for (;;) {
       const reply = await fencedScripts.claim.run(
         this.#redis,
-        [...this.#fetchKeys, this.#keys.circuitsVersion, this.#keys.incarnations],
-        [
-          this.queue.keys[''] as string,
-          0,
-          this.#claimOptions(token),
-          this.#circuits.version,
-          ...this.#ownerArguments(),
-        ],
+        [...this.#fetchKeys, ...this.#asking.keys],
+        [this.queue.keys[''] as string, 0, this.#claimOptions(token), ...this.#asking.arguments(offer)],
       );
+      if (reply === FOR_ANOTHER_NODE) return { ...NOTHING, limitedForMs: PASSED_OVER_MS };
       if (reply !== CIRCUITS_CHANGED) return this.#fetched(reply);
       await this.#circuits.refresh();
     }
   }
 
   /**
-   * Ends the task, and takes the next one with `nextToken` where one is given.
+   * Ends the task, and takes the next one with `next` where that is given.
    *
    * @throws ClawmeshError `fenced`; `claim-lost` where another holds the task by now, or it is gone.
    */
   async finish(
     claim: Claim,
     end: { status: 'completed' | 'failed' | 'cancelled'; reason: string; detail: TaskResult | TaskError },
-    nextToken: string | undefined,
+    next: { readonly token: string; readonly offer: Offer } | undefined,
   ): Promise<FetchReply> {
     const completed = end.status === 'completed';
     const detail = JSON.stringify({ ...end.detail, by: claim.token });
@@ -122,16 +118,14 @@ export class PoolBackend extends RedisQueueBackend {
       completed ? detail : end.reason,
       // BullMQ knows no other endings; the sorted set that the task ends up in is ours to name.
       completed ? 'completed' : 'failed',
-      nextToken === undefined ? 0 : 1,
+      next ? 1 : 0,
       this.queue.keys[''] as string,
       this.#finishOptions(claim),
       completed ? '' : packer.pack(['cm:error', detail]),
-      nextToken ?? '',
+      next?.token ?? '',
       claim.token,
-      this.#circuits.version,
       completed ? usageOf(claim, end.detail as TaskResult) : '',
-      this.#owner.nodeId,
-      this.#owner.incarnation,
+      ...this.#asking.arguments(next?.offer),
     ];
     const reply = await fencedScripts.finish.run(this.#redis, this.#finishKeys(claim, end.status), args);
     if (typeof reply === 'number' && CLAIM_GONE.has(reply) && (await this.#endedBy(claim))) return NOTHING;
@@ -158,9 +152,8 @@ export class PoolBackend extends RedisQueueBackend {
       task,
       this.#keys.pool(claim.pool, 'metrics:unused'),
       this.queue.keys.marker as string,
-      this.#keys.circuitsVersion,
       this.#keys.usage,
-      this.#keys.incarnations,
+      ...this.#asking.keys,
     ];
   }
 
@@ -195,11 +188,10 @@ export class PoolBackend extends RedisQueueBackend {
     throwIfRefused(reply, this.#owner, claim);
     if (!Array.isArray(reply)) return NOTHING;
     // BullMQ's own form, [hash as a flat list or 0, id, rate limit, next due time]; read by hand on the hot path.
-    const [fields, id, limit, due] = reply as [string[] | 0, string, unknown, unknown];
-    const limitedForMs = Number(limit);
-    const nextDueAt = Number(due);
-    if (!Array.isArray(fields)) return { task: undefined, limitedForMs, nextDueAt };
-    return { task: { id: String(id), fields: pairsToMap(fields) }, limitedForMs, nextDueAt };
+    const [fields, id, limit, due] = reply as [string[] | 0 | 'again', string, unknown, unknown];
+    if (fields === 'again') return { ...NOTHING, again: true };
+    const rest = { again: false, limitedForMs: Number(limit), nextDueAt: Number(due) };
+    return { task: Array.isArray(fields) ? { id: String(id), fields: pairsToMap(fields) } : undefined, ...rest };
   }
 }
 

@@ -1,18 +1,19 @@
 import type { Redis } from 'ioredis';
 import { circuitOf } from '../../domain/circuit.ts';
-import { type Claim, claimToken, type Incarnation } from '../../domain/claim.ts';
+import { type Claim, claimToken } from '../../domain/claim.ts';
+import type { Offer } from '../../domain/dispatch.ts';
 import { ClawmeshError, hasCode } from '../../domain/errors.ts';
-import { type Labels, mayRun, targetOf } from '../../domain/target.ts';
+import { mayRun, targetOf } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
-import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from '../../redis/scripts.ts';
+import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
-import type { Circuits } from '../circuits.ts';
 import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
 import { requeueKeys } from '../requeue.ts';
-import { readField, storedProgress, storedSpec } from '../task-fields.ts';
+import { storedClaim } from '../stored-claim.ts';
+import { readField, storedProgress } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
 import { type FetchReply, PoolBackend } from './pool-backend.ts';
 import type { Schedules } from './schedules.ts';
@@ -33,11 +34,7 @@ export interface Retention {
   readonly count: number;
 }
 
-export interface PoolConsumerOptions {
-  readonly pool: string;
-  readonly owner: Incarnation;
-  readonly labels: Labels;
-  readonly keys: MeshKeys;
+export interface PoolConsumerOptions extends AskingOptions {
   /** For commands; shared by all pools of the node. */
   readonly redis: Redis;
   /** This pool's own connection: one blocking command holds it. */
@@ -45,8 +42,7 @@ export interface PoolConsumerOptions {
   readonly visibilityTimeoutMs: number;
   readonly retention: Retention;
   readonly backoff: Backoff;
-  /** Both shared by all pools of the node. */
-  readonly circuits: Circuits;
+  /** Shared by all pools of the node, as are the circuits. */
   readonly schedules: Schedules;
   /** Redis time minus this machine's, ms; read anew at each use. */
   readonly clockOffset: () => number;
@@ -70,16 +66,27 @@ export class PoolConsumer implements PoolQueue {
     this.pool = options.pool;
     this.#options = options;
     this.#backend = new PoolBackend(options);
-    this.#wait = new WorkWait({ ...options, backend: this.#backend });
+    this.#wait = new WorkWait({ ...options, nodeId: options.owner.nodeId, backend: this.#backend });
     this.#ownClaims = new OwnClaims(options);
     this.#heldClaims = new HeldClaims(options);
     // Connection trouble shows up in each command; an emitter without a listener would end the process.
     this.#backend.on('error', () => {});
   }
 
-  async claim(): Promise<Claim | undefined> {
-    if (!(await this.#wait.forWork())) return undefined;
-    return this.#ask(async (token) => this.#fetched(await this.#backend.claim(token), token));
+  async waitForWork(): Promise<boolean> {
+    return this.#wait.forWork();
+  }
+
+  async claim(offer?: Offer): Promise<Claim | undefined> {
+    return this.#ask(async (token) => this.#fetched(await this.#backend.claim(token, offer), token));
+  }
+
+  async isPaused(): Promise<boolean> {
+    return (await this.#options.redis.hexists(this.#options.keys.pool(this.pool, 'meta'), 'paused')) === 1;
+  }
+
+  async passWakeUp(): Promise<void> {
+    await this.#wait.passOn();
   }
 
   async claimHeld(target: string): Promise<Claim | undefined> {
@@ -93,8 +100,9 @@ export class PoolConsumer implements PoolQueue {
   async report(
     claim: Claim,
     outcome: Outcome,
-    fetchNext: boolean,
+    offer?: Offer | undefined,
   ): Promise<{ settled: Settlement; next: Claim | undefined }> {
+    this.#wait.ask();
     const holds = await this.#options.circuits.observe(claim, outcome);
     if (!outcome.ok) {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
@@ -115,10 +123,10 @@ export class PoolConsumer implements PoolQueue {
     const end = outcome.ok
       ? { reason: '', detail: outcome.result }
       : { reason: outcome.error.message, detail: outcome.error };
-    const finish = (nextToken?: string) =>
-      this.#ending(claim, () => this.#backend.finish(claim, { status: settled, ...end }, nextToken));
-    if (fetchNext) {
-      return { settled, next: await this.#ask(async (token) => this.#fetched(await finish(token), token)) };
+    const finish = (next?: { token: string; offer: Offer }) =>
+      this.#ending(claim, () => this.#backend.finish(claim, { status: settled, ...end }, next));
+    if (offer) {
+      return { settled, next: await this.#ask(async (token) => this.#fetched(await finish({ token, offer }), token)) };
     }
     await finish();
     return { settled, next: undefined };
@@ -238,7 +246,7 @@ export class PoolConsumer implements PoolQueue {
     const target = targetOf(claim.spec);
     const circuit = circuitOf(claim.spec);
     const held =
-      target !== undefined && !mayRun(target, { id: owner.nodeId, labels })
+      target !== undefined && !claim.fellBack && !mayRun(target, { id: owner.nodeId, labels })
         ? await this.#heldClaims.hold(claim, { target })
         : circuits.isOpen(circuit) && (await this.#heldClaims.hold(claim, { circuit, failed: '' }));
     if (held) this.#held.delete(claim.taskId);
@@ -268,30 +276,17 @@ export class PoolConsumer implements PoolQueue {
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
     if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
-    const count = (name: string) => Number(fields.get(name) ?? 0);
-    const spec = readField(storedSpec, fields.get('data'));
-    const claim: Claim = {
-      taskId: id,
-      pool: this.pool,
-      token,
-      spec: spec ?? { message: '', tags: {} },
-      attempt: count('atm') + 1,
-      maxAttempts: count('cm:max') || (spec?.attempts ?? 1),
-      handovers: count('cm:handovers'),
-      holds: count('cm:holds'),
-      refusedOn: fields.get('cm:refusedOn') ?? null,
-      claimedAt: count('processedOn'),
-    };
+    const { claim, spec } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
     if (spec && cancelled === undefined) {
       return !runs && (await this.#isHeld(claim)) ? undefined : claim;
     }
     if (cancelled !== undefined) {
-      await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) }, false);
+      await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) });
       return undefined;
     }
     // Something that is no task of ours (or of a newer clawmesh) must not block the pool.
-    await this.report(claim, { ok: false, error: taskError('invalid', 'the stored task can not be read') }, false);
+    await this.report(claim, { ok: false, error: taskError('invalid', 'the stored task can not be read') });
     return undefined;
   }
 }

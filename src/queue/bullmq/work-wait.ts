@@ -1,49 +1,69 @@
 import type { Redis } from 'ioredis';
+import type { DispatchStrategy } from '../../domain/dispatch.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
 import type { FetchReply, PoolBackend } from './pool-backend.ts';
 
 /** How long an idle claim blocks before it looks again (s): BullMQ's own default, the bound on a lost wake-up. */
 const IDLE_BLOCK_S = 5;
+/** A block that Redis does not end this long (ms) after its time was lost with its connection (bullmq#4479). */
+const OVERDUE_MS = 1_000;
 
-/** An idle node's wait in Redis for work in one pool. */
+export interface WorkWaitOptions {
+  readonly pool: string;
+  readonly nodeId: string;
+  readonly keys: MeshKeys;
+  readonly backend: PoolBackend;
+  readonly redis: Redis;
+  readonly blocking: Redis;
+  readonly strategy: () => DispatchStrategy;
+  readonly clockOffset: () => number;
+}
+
+/** An idle node's wait in Redis for work in one pool: for BullMQ's marker, which wakes any node, or a call for this one. */
 export class WorkWait {
-  readonly #backend: PoolBackend;
-  readonly #redis: Redis;
-  readonly #blocking: Redis;
-  readonly #clockOffset: () => number;
+  readonly #options: WorkWaitOptions;
+  readonly #marker: string;
+  readonly #call: string;
   /** The last answer was "nothing waiting". */
   #idle = false;
   #limitedUntil = 0;
   #nextDueAt = 0;
   #interrupted = false;
 
-  constructor(options: { backend: PoolBackend; redis: Redis; blocking: Redis; clockOffset: () => number }) {
-    this.#backend = options.backend;
-    this.#redis = options.redis;
-    this.#blocking = options.blocking;
-    this.#clockOffset = options.clockOffset;
+  constructor(options: WorkWaitOptions) {
+    const { pool, nodeId, keys } = options;
+    this.#options = options;
+    this.#marker = keys.pool(pool, 'marker');
+    this.#call = `${keys.callPrefix(pool)}${nodeId}`;
   }
 
   /** What the queue has answered tells whether, and how long, the next wait is. */
   answered(reply: FetchReply): void {
-    this.#idle = reply.task === undefined;
+    this.#idle = reply.task === undefined && !reply.again;
     this.#nextDueAt = reply.nextDueAt;
     this.#limitedUntil = reply.limitedForMs > 0 ? this.#now() + reply.limitedForMs : 0;
   }
 
-  /** Blocks until there may be work: a marker, a delayed task that is due, or the time to look anyway. */
+  /** A slot has become free without an answer: what this node has to offer is to be told before the next wait. */
+  ask(): void {
+    this.#idle = false;
+  }
+
+  /** Blocks until there may be work: a marker, a call, a delayed task that is due, or the time to look anyway. */
   async forWork(): Promise<boolean> {
     this.#interrupted = false;
     if (!this.#idle) return true;
     const now = this.#now();
-    const notBefore = Math.max(this.#limitedUntil, 0) - now;
+    const notBefore = this.#limitedUntil - now;
     const dueInS = this.#nextDueAt > 0 ? Math.max((this.#nextDueAt - now) / 1000, 0) : IDLE_BLOCK_S;
     const blockS = Math.min(notBefore > 0 ? notBefore / 1000 : dueInS, IDLE_BLOCK_S);
-    if (blockS < this.#backend.minimumBlockTimeout) return true;
+    if (blockS < this.#options.backend.minimumBlockTimeout) return true;
     try {
-      const marker = await this.#backend.waitForJob(blockS);
+      const woken = await this.#block(blockS);
       // A marker with a time says when the next delayed task is due.
-      if (marker && marker.score > 0) this.#nextDueAt = marker.score;
+      const dueAt = woken?.[0] === this.#marker ? Number(woken[2]) : 0;
+      if (dueAt > 0) this.#nextDueAt = dueAt;
     } catch (error) {
       if (!this.#interrupted) throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
     }
@@ -52,16 +72,45 @@ export class WorkWait {
 
   async interrupt(): Promise<void> {
     this.#interrupted = true;
+    this.#idle = false;
     // Without a connection nothing is blocked in Redis; the claim ends by itself within seconds.
-    if (this.#blocking.status !== 'ready') return;
-    // Waits for the end of the old connection: reconnecting before it would be undone by its close.
-    await this.#backend.disconnectBlocking(true);
-    await this.#backend.reconnectBlocking();
+    if (this.#options.blocking.status !== 'ready') return;
+    await this.#reconnect();
     // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
-    await this.#redis.zadd(this.#backend.keys.marker as string, 0, '0');
+    await this.passOn();
+  }
+
+  /** Wakes another node instead of this one, which offers no slot any more. */
+  async passOn(): Promise<void> {
+    const { redis, keys, pool, nodeId } = this.#options;
+    await redis.hdel(keys.freeSlots(pool), nodeId);
+    await redis.zadd(this.#marker, 0, '0');
+  }
+
+  async #block(seconds: number): Promise<[string, string, string] | null> {
+    const { blocking, strategy } = this.#options;
+    const keys = strategy() === 'pull' ? [this.#marker] : [this.#call, this.#marker];
+    const woken = blocking.bzpopmin(...keys, seconds);
+    const { promise: overdue, resolve } = Promise.withResolvers<'overdue'>();
+    const timer = setTimeout(() => resolve('overdue'), seconds * 1000 + OVERDUE_MS);
+    try {
+      const answer = await Promise.race([woken, overdue]);
+      if (answer !== 'overdue') return answer;
+      woken.catch(() => {});
+      await this.#reconnect();
+      return null;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits for the end of the old connection: reconnecting before it would be undone by its close. */
+  async #reconnect(): Promise<void> {
+    await this.#options.backend.disconnectBlocking(true);
+    await this.#options.backend.reconnectBlocking();
   }
 
   #now(): number {
-    return Date.now() + this.#clockOffset();
+    return Date.now() + this.#options.clockOffset();
   }
 }

@@ -13,6 +13,7 @@
 ]]
 --- @include now
 --- @include close-attempt
+--- @include hold-claimed
 
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return -20
@@ -40,11 +41,5 @@ else
   closeAttempt(KEYS[5], 'retry', ARGV[7], now)
   redis.call('HINCRBY', KEYS[5], 'cm:holds', 1)
 end
-redis.call('LREM', KEYS[3], -1, ARGV[4])
-redis.call('DEL', KEYS[5] .. ':lock')
-redis.call('HSET', KEYS[5], 'cm:held', ARGV[9])
-redis.call('ZADD', KEYS[4], ARGV[8], ARGV[4])
-redis.call('ZADD', KEYS[6], now, ARGV[4])
-redis.call('SADD', KEYS[7], ARGV[6])
-redis.call('XADD', KEYS[8], 'MAXLEN', '~', 10000, '*', 'event', 'delayed', 'jobId', ARGV[4], 'delay', ARGV[8])
+holdClaimed({KEYS[3], KEYS[4], KEYS[8], KEYS[7], KEYS[6]}, ARGV[4], KEYS[5], ARGV[6], now, ARGV[8], ARGV[9])
 return 1

@@ -1,0 +1,28 @@
+import type { Claim } from '../domain/claim.ts';
+import { readField, type StoredSpec, storedSpec } from './task-fields.ts';
+
+/** A claimed task as its hash tells it; `spec` is undefined where the hash is not one of ours, or of a newer clawmesh. */
+export function storedClaim(
+  taskId: string,
+  pool: string,
+  token: string,
+  fields: ReadonlyMap<string, string>,
+): { claim: Claim; spec: StoredSpec | undefined } {
+  const count = (name: string) => Number(fields.get(name) ?? 0);
+  const spec = readField(storedSpec, fields.get('data'));
+  const claim: Claim = {
+    taskId,
+    pool,
+    token,
+    spec: spec ?? { message: '', tags: {} },
+    attempt: count('atm') + 1,
+    maxAttempts: count('cm:max') || (spec?.attempts ?? 1),
+    handovers: count('cm:handovers'),
+    holds: count('cm:holds'),
+    refusedOn: fields.get('cm:refusedOn') ?? null,
+    fellBack: fields.has('cm:fellBack'),
+    movedFrom: fields.get('cm:movedFrom'),
+    claimedAt: count('processedOn'),
+  };
+  return { claim, spec };
+}

@@ -1,0 +1,95 @@
+-- Dispatch without a dispatcher (docs/adr/0008): a node that asks for a task is answered by the strategy, in the same step
+-- as the claim. It may take one if it would get one of those that wait, were they dealt out one after the other; otherwise
+-- the nodes are called that would.
+
+-- A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died or
+-- was cut off. 50 times what a call takes, and still nothing that people notice.
+local PATIENCE_MS = 100
+
+-- How many tasks of a pool wait: those in line, and delayed ones that are due. BullMQ's score of those has the time in its
+-- upper bits, 12 bits of counter below.
+-- keys: {wait, prioritized, delayed, meta}
+local function tasksWaiting(keys, now)
+  if redis.call('HEXISTS', keys[4], 'paused') == 1 then
+    return 0
+  end
+  return redis.call('LLEN', keys[1]) + redis.call('ZCARD', keys[2])
+    + redis.call('ZCOUNT', keys[3], 0, (now + 1) * 0x1000 - 1)
+end
+
+-- Whether the node `me` may take a task of the pool, of which `waiting` wait.
+-- keys: {free (hash: node → '<incarnation> <free slots> <called at>'), turns (hash: node → its turn, '' → the last turn),
+--   loads (hash: node → '<running> <slots> <pressure>', all pools together), incarnations}
+-- offer: {free slots of this pool, running, slots, pressure}, as the node sees them right before it takes one
+local function mayTake(keys, strategy, me, incarnation, offer, waiting, callPrefix, now)
+  local names, entries = {me}, {}
+  local list = redis.call('HGETALL', keys[1])
+  for i = 1, #list, 2 do
+    if list[i] ~= me then
+      local current, free, calledAt = string.match(list[i + 1], '^(%d+) (%d+) (%d+)$')
+      names[#names + 1] = list[i]
+      entries[#names] = {incarnation = current, free = tonumber(free), calledAt = tonumber(calledAt)}
+    end
+  end
+  local lastTurn = tonumber(redis.call('HGET', keys[2], '') or '0')
+  local turns = redis.call('HMGET', keys[2], unpack(names))
+  local function turnOf(i)
+    return math.max(lastTurn, tonumber(turns[i] or '0'))
+  end
+
+  local running, slots, pressure = tonumber(offer[2]), tonumber(offer[3]), tonumber(offer[4])
+  local myLoad, myTurn = (running + 1) * pressure / slots, turnOf(1)
+  redis.call('DEL', callPrefix .. me)
+  redis.call('HSET', keys[3], me, table.concat({running, slots, pressure}, ' '))
+  redis.call('HSET', keys[1], me, incarnation .. ' ' .. offer[1] .. ' 0')
+  if waiting == 0 then
+    return true
+  end
+
+  if #names > 1 then
+    local loads = redis.call('HMGET', keys[3], unpack(names))
+    local incarnations = redis.call('HMGET', keys[4], unpack(names))
+    local before, called = 0, {}
+    for i = 2, #names do
+      local other = entries[i]
+      if incarnations[i] ~= other.incarnation then
+        redis.call('HDEL', keys[1], names[i])
+      elseif loads[i] and (other.calledAt == 0 or now - other.calledAt <= PATIENCE_MS) then
+        local theirRunning, theirSlots, theirPressure = string.match(loads[i], '^(%S+) (%S+) (%S+)$')
+        local taken = 0
+        while taken < other.free and before < waiting do
+          -- A turn is as long as the node is small: one with 8 slots has eight while one with a single slot has one.
+          local load = strategy == 'least-loaded' and (theirRunning + taken + 1) * theirPressure / theirSlots or myLoad
+          local turn = turnOf(i) + taken / theirSlots
+          local first = load < myLoad
+            or (load == myLoad and (turn < myTurn or (turn == myTurn and names[i] < me)))
+          if not first then break end
+          taken = taken + 1
+          before = before + 1
+        end
+        if taken > 0 then called[#called + 1] = i end
+      end
+      if before >= waiting then break end
+    end
+    if before >= waiting then
+      for _, i in ipairs(called) do
+        local other = entries[i]
+        if other.calledAt == 0 then
+          redis.call('HSET', keys[1], names[i], other.incarnation .. ' ' .. other.free .. ' ' .. string.format('%.0f', now))
+        end
+        redis.call('ZADD', callPrefix .. names[i], 0, '0')
+        redis.call('PEXPIRE', callPrefix .. names[i], 60000)
+      end
+      return false
+    end
+  end
+
+  redis.call('HSET', keys[2], me, string.format('%.6f', myTurn + 1 / slots), '', string.format('%.6f', myTurn))
+  redis.call('HSET', keys[3], me, table.concat({running + 1, slots, pressure}, ' '))
+  if tonumber(offer[1]) > 1 then
+    redis.call('HSET', keys[1], me, incarnation .. ' ' .. (tonumber(offer[1]) - 1) .. ' 0')
+  else
+    redis.call('HDEL', keys[1], me)
+  end
+  return true
+end

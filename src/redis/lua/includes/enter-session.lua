@@ -1,0 +1,112 @@
+--- @include node-there
+--- @include hold-claimed
+
+-- OpenClaw keeps a session's state on the machine where it ran. So a session has a home, the node that ran its last task,
+-- and one task at a time; those that come while it is busy, or on another node than its home, are held in their order.
+
+-- How long a session's home is remembered after its last task, ms: 30 days.
+local SESSION_MS = 2592000000
+-- Ended tasks of a session that are remembered for a node that has to start it anew.
+local RECENT = 10
+
+-- The session of a task, as `<agent>|<session>`, and what is wanted of it; nil where it has none.
+local function sessionOf(fields)
+  for i = 1, #fields, 2 do
+    if fields[i] == 'data' then
+      -- Decoding costs, and most tasks have no session.
+      if not string.find(fields[i + 1], '"session":"', 1, true) then return nil end
+      local readable, spec = pcall(cjson.decode, fields[i + 1])
+      if not readable or type(spec) ~= 'table' or type(spec.session) ~= 'string' then return nil end
+      return (spec.agent or '') .. '|' .. spec.session, spec
+    end
+  end
+end
+
+-- The task that the session is busy with, as `<pool>:<id>`; nil if that has ended or is gone.
+local function sessionTask(current, taskPrefix)
+  if current and redis.call('EXISTS', taskPrefix .. current) == 1
+    and redis.call('HEXISTS', taskPrefix .. current, 'finishedOn') == 0 then
+    return current
+  end
+end
+
+-- The held task of a session that comes first, and its place; those that somebody has cancelled are dropped.
+local function firstOfSession(heldKey, delayedKey)
+  for _ = 1, 1000 do
+    local first = redis.call('ZRANGE', heldKey, 0, 0, 'WITHSCORES')
+    if not first[1] or redis.call('ZSCORE', delayedKey, first[1]) then
+      return first[1], tonumber(first[2] or nil)
+    end
+    redis.call('ZREM', heldKey, first[1])
+  end
+end
+
+-- To be called with a task that was just claimed. Whether it may run: it has no session, or its session is free, at home
+-- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it.
+-- keys: {active, delayed, events, held, leases, nodes, control, incarnations}
+-- who: {node, pool, labels (JSON), sessionPrefix, heldPrefix, taskPrefix (of all pools), presencePrefix, holdScore}
+local function enterSession(keys, who, id, fields, now)
+  local session, spec = sessionOf(fields)
+  if not session then return true end
+  -- A task that is for another node is let go by this one afterwards, and has not begun here.
+  local fellBack = redis.call('HEXISTS', who.taskPrefix .. who.pool .. ':' .. id, 'cm:fellBack') == 1
+  if spec.node and spec.node ~= who.node and not fellBack then return true end
+  if spec.require then
+    local labels = cjson.decode(who.labels)
+    for label, value in pairs(spec.require) do
+      if labels[label] ~= value then return true end
+    end
+  end
+
+  local jobKey = who.taskPrefix .. who.pool .. ':' .. id
+  local key = who.sessionPrefix .. session
+  local why = 'session:' .. session
+  local heldKey = who.heldPrefix .. who.pool .. ' ' .. why
+  local state = redis.call('HMGET', key, 'node', 'task')
+  local home, current = state[1] or nil, state[2] or nil
+  local this = who.pool .. ':' .. id
+  local place = tonumber(redis.call('HGET', jobKey, 'cm:place') or nil)
+
+  local mustWait = false
+  if current ~= this then
+    if sessionTask(current, who.taskPrefix) then
+      mustWait = true
+    else
+      local first, firstPlace = firstOfSession(heldKey, keys[2])
+      mustWait = first ~= nil and first ~= id and (not place or firstPlace < place)
+    end
+  end
+  local bound = (spec.node and not fellBack) or spec.require
+  local homeThere = home and home ~= who.node and nodeThere({keys[5], keys[6], keys[7]}, home, now)
+  if mustWait or (homeThere and not bound) then
+    if not place then
+      place = redis.call('HINCRBY', key, 'places', 1)
+      redis.call('HSET', jobKey, 'cm:place', place)
+      redis.call('PEXPIRE', key, SESSION_MS)
+    end
+    redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
+    holdClaimed({keys[1], keys[2], keys[3], keys[4], heldKey}, id, jobKey, who.pool .. ' ' .. why, place, who.holdScore,
+      'session ' .. spec.session)
+    if homeThere then
+      local incarnation = redis.call('HGET', keys[8], home) or '0'
+      redis.call('PUBLISH', who.presencePrefix .. home .. '~' .. incarnation, 'held ' .. who.pool .. ' ' .. why)
+    end
+    return false
+  end
+
+  redis.call('ZREM', heldKey, id)
+  if current ~= this and current then
+    redis.call('LPUSH', key .. ':recent', current)
+    redis.call('LTRIM', key .. ':recent', 0, RECENT - 1)
+    redis.call('PEXPIRE', key .. ':recent', SESSION_MS)
+  end
+  if home and home ~= who.node then
+    -- The run has to begin without what the session was about; the task says so.
+    redis.call('HSET', jobKey, 'cm:movedFrom', home)
+    fields[#fields + 1] = 'cm:movedFrom'
+    fields[#fields + 1] = home
+  end
+  redis.call('HSET', key, 'node', who.node, 'task', this)
+  redis.call('PEXPIRE', key, SESSION_MS)
+  return true
+end
