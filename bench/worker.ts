@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Worker } from 'bullmq';
 import { LiveConfig } from '../src/config/live.ts';
@@ -14,7 +15,8 @@ import { MeshKeys } from '../src/redis/keys.ts';
 import type { Runner } from '../src/runners/runner.ts';
 
 // One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing. It tells its parent
-// when each task started (latency runs; with `--hold` it never ends) or when the last of `--tasks` ended (throughput runs).
+// when each task started (latency runs; with `--hold` it never ends, with `--ms` after that time) or when the last of
+// `--tasks` ended (throughput runs).
 const { values } = parseArgs({
   options: {
     kind: { type: 'string', default: 'clawmesh' },
@@ -22,12 +24,20 @@ const { values } = parseArgs({
     mesh: { type: 'string', default: 'bench' },
     concurrency: { type: 'string', default: '1' },
     tasks: { type: 'string', default: '0' },
+    node: { type: 'string', default: 'bench-1' },
+    strategy: { type: 'string', default: 'pull' },
+    ms: { type: 'string', default: '0' },
     hold: { type: 'boolean', default: false },
   },
 });
 const concurrency = Number(values.concurrency);
 const total = Number(values.tasks);
-const config = configSchema.parse({ mesh: values.mesh, redis: { url: values.url }, openclaw: { mode: 'simulate' } });
+const config = configSchema.parse({
+  mesh: values.mesh,
+  redis: { url: values.url },
+  openclaw: { mode: 'simulate' },
+  dispatch: { strategy: values.strategy },
+});
 const keys = new MeshKeys({ prefix: 'clawmesh', mesh: values.mesh });
 
 let started = 0;
@@ -63,11 +73,13 @@ async function startRaw(): Promise<void> {
 async function startNode(): Promise<void> {
   const live = new LiveConfig(config);
   const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const link = await openMeshLink({ live, target, nodeId: 'bench-1', hasProvider: true });
+  const link = await openMeshLink({ live, target, nodeId: values.node, hasProvider: true });
   const runner: Runner = {
     mode: 'simulate',
     run: async (request) => {
       onStart(request.taskId);
+      if (values.hold) await new Promise(() => {});
+      if (Number(values.ms) > 0) await sleep(Number(values.ms));
       // The report follows at once; its answer is counted like BullMQ's `completed` event, one round trip later.
       return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
     },
@@ -76,7 +88,7 @@ async function startNode(): Promise<void> {
     close: async () => {},
   };
   await NodeLife.begin({
-    nodeId: 'bench-1',
+    nodeId: values.node,
     live,
     settings: {
       pools: { default: concurrency },

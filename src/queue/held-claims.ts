@@ -86,7 +86,8 @@ export class HeldClaims {
       [
         this.#keys.heldTasks(this.#pool, why),
         ...this.#bull('delayed', 'active', 'events', 'meta'),
-        ...this.#asking.keys,
+        this.#keys.incarnations,
+        this.#keys.held,
       ],
       [
         token,
@@ -94,7 +95,8 @@ export class HeldClaims {
         `${this.#pool} ${why}`,
         this.#keys.task(this.#pool, ''),
         BROKEN_OFF_MS,
-        ...this.#asking.arguments(undefined),
+        ...this.#ownerArguments(),
+        this.#asking.names,
       ],
     );
     throwIfRefused(reply, this.#owner);

@@ -152,8 +152,8 @@ export class PoolBackend extends RedisQueueBackend {
       task,
       this.#keys.pool(claim.pool, 'metrics:unused'),
       this.queue.keys.marker as string,
-      this.#keys.usage,
       ...this.#asking.keys,
+      this.#keys.usage,
     ];
   }
 

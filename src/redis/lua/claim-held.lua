@@ -3,18 +3,18 @@
   whose session is at home here.
 
   KEYS[1] held tasks of this pool and reason (sorted set)  KEYS[2] delayed  KEYS[3] active  KEYS[4] events  KEYS[5] meta
-  KEYS[6...] and ARGV[6...]: see includes/asking.lua
-  ARGV[1] lock token  ARGV[2] visibility timeout (ms)  ARGV[3] member of the set of what is held
+  KEYS[6] incarnations (hash)  KEYS[7] set of what is held
+  ARGV[1] lock token  ARGV[2] visibility timeout (ms)  ARGV[3] member of KEYS[7]
   ARGV[4] prefix of task keys   ARGV[5] time after which an enqueuing that was broken off is forgotten (ms)
+  ARGV[6] node id  ARGV[7] incarnation  ARGV[8] names (JSON): see Asking in queue/asking.ts
 
   Result: -20 if fenced, {id, task hash as a flat list}, or nothing
   Invariant: as BullMQ's own claim: lock, start and owner are set in the step that makes the task active.
 ]]
 --- @include now
---- @include asking
+--- @include enter-session
 
-local mesh = asking({unpack(KEYS, 6)}, {unpack(ARGV, 6)})
-if mesh.fenced() then
+if redis.call('HGET', KEYS[6], ARGV[6]) ~= ARGV[7] then
   return -20
 end
 if redis.call('HEXISTS', KEYS[5], 'paused') == 1 then
@@ -33,9 +33,9 @@ for i = 1, #members, 2 do
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HINCRBY', jobKey, 'ats', 1)
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-    local reply = {redis.call('HGETALL', jobKey), id}
-    if mesh.enterSession({KEYS[3], KEYS[2], KEYS[4]}, reply, now) then
-      return {id, reply[1]}
+    local fields = redis.call('HGETALL', jobKey)
+    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, cjson.decode(ARGV[8]), ARGV[6], id, fields, now) then
+      return {id, fields}
     end
     return false
   end
@@ -45,6 +45,6 @@ for i = 1, #members, 2 do
   end
 end
 if redis.call('ZCARD', KEYS[1]) == 0 then
-  mesh.nothingHeld(ARGV[3])
+  redis.call('SREM', KEYS[7], ARGV[3])
 end
 return false

@@ -2,10 +2,21 @@
   Runs behind BullMQ's moveToActive and moveToFinished, in the same step: a task that was just claimed, and whose session is
   busy or at home elsewhere, is held.
 
-  KEYS[2] active   KEYS[4] events   KEYS[7] delayed   reply: what BullMQ answers: a code, or {task hash as a flat list or 0, id, ...}
-  mesh, now: see the preludes
+  KEYS[2] active   KEYS[4] events   KEYS[7] delayed   node, names, incarnations, now: see the preludes
+  reply: what BullMQ answers: a code, or {task hash as a flat list or 0, id, ...}
 ]]
-if type(reply) == 'table' and type(reply[1]) == 'table' and not mesh.enterSession({KEYS[2], KEYS[7], KEYS[4]}, reply, now) then
-  return {'again'}
+local fields = type(reply) == 'table' and reply[1]
+if type(fields) == 'table' then
+  for i = 1, #fields, 2 do
+    if fields[i] == 'data' then
+      if string.find(fields[i + 1], '"session":"', 1, true) then
+--- @include enter-session
+        if not enterSession({KEYS[2], KEYS[7], KEYS[4], incarnations}, cjson.decode(names), node, reply[2], fields, now) then
+          return {'again'}
+        end
+      end
+      break
+    end
+  end
 end
 return reply

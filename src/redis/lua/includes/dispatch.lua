@@ -17,43 +17,46 @@ local function tasksWaiting(keys, now)
     + redis.call('ZCOUNT', keys[3], 0, (now + 1) * 0x1000 - 1)
 end
 
--- Whether the node `me` may take a task of the pool, of which `waiting` wait.
--- keys: {free (hash: node → '<incarnation> <free slots> <called at>'), turns (hash: node → its turn, '' → the last turn),
---   loads (hash: node → '<running> <slots> <pressure>', all pools together), incarnations}
--- offer: {free slots of this pool, running, slots, pressure}, as the node sees them right before it takes one
-local function mayTake(keys, strategy, me, incarnation, offer, waiting, callPrefix, now)
-  local names, entries = {me}, {}
-  local list = redis.call('HGETALL', keys[1])
+-- Whether the node `me` may take a task of the pool.
+-- pool: {wait, prioritized, delayed, meta}   names: {free (hash: node → '<incarnation> <free slots> <called at>'),
+--   turns (hash: node → its turn, '' → the last turn), loads (hash: node → '<running> <slots> <pressure>', all pools
+--   together), calls (prefix)}
+-- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure>', as right before it takes one
+local function mayTake(pool, incarnationsKey, names, me, incarnation, offer, now)
+  local strategy, free, running, slots, pressure = string.match(offer, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  free, running, slots, pressure = tonumber(free), tonumber(running), tonumber(slots), tonumber(pressure)
+  local waiting = tasksWaiting(pool, now)
+  local nodes, entries = {me}, {}
+  local list = redis.call('HGETALL', names.free)
   for i = 1, #list, 2 do
     if list[i] ~= me then
-      local current, free, calledAt = string.match(list[i + 1], '^(%d+) (%d+) (%d+)$')
-      names[#names + 1] = list[i]
-      entries[#names] = {incarnation = current, free = tonumber(free), calledAt = tonumber(calledAt)}
+      local current, theirFree, calledAt = string.match(list[i + 1], '^(%d+) (%d+) (%d+)$')
+      nodes[#nodes + 1] = list[i]
+      entries[#nodes] = {incarnation = current, free = tonumber(theirFree), calledAt = tonumber(calledAt)}
     end
   end
-  local lastTurn = tonumber(redis.call('HGET', keys[2], '') or '0')
-  local turns = redis.call('HMGET', keys[2], unpack(names))
+  local lastTurn = tonumber(redis.call('HGET', names.turns, '') or '0')
+  local turns = redis.call('HMGET', names.turns, unpack(nodes))
   local function turnOf(i)
     return math.max(lastTurn, tonumber(turns[i] or '0'))
   end
 
-  local running, slots, pressure = tonumber(offer[2]), tonumber(offer[3]), tonumber(offer[4])
   local myLoad, myTurn = (running + 1) * pressure / slots, turnOf(1)
-  redis.call('DEL', callPrefix .. me)
-  redis.call('HSET', keys[3], me, table.concat({running, slots, pressure}, ' '))
-  redis.call('HSET', keys[1], me, incarnation .. ' ' .. offer[1] .. ' 0')
+  redis.call('DEL', names.calls .. me)
+  redis.call('HSET', names.loads, me, table.concat({running, slots, pressure}, ' '))
+  redis.call('HSET', names.free, me, incarnation .. ' ' .. free .. ' 0')
   if waiting == 0 then
     return true
   end
 
-  if #names > 1 then
-    local loads = redis.call('HMGET', keys[3], unpack(names))
-    local incarnations = redis.call('HMGET', keys[4], unpack(names))
+  if #nodes > 1 then
+    local loads = redis.call('HMGET', names.loads, unpack(nodes))
+    local incarnations = redis.call('HMGET', incarnationsKey, unpack(nodes))
     local before, called = 0, {}
-    for i = 2, #names do
+    for i = 2, #nodes do
       local other = entries[i]
       if incarnations[i] ~= other.incarnation then
-        redis.call('HDEL', keys[1], names[i])
+        redis.call('HDEL', names.free, nodes[i])
       elseif loads[i] and (other.calledAt == 0 or now - other.calledAt <= PATIENCE_MS) then
         local theirRunning, theirSlots, theirPressure = string.match(loads[i], '^(%S+) (%S+) (%S+)$')
         local taken = 0
@@ -62,7 +65,7 @@ local function mayTake(keys, strategy, me, incarnation, offer, waiting, callPref
           local load = strategy == 'least-loaded' and (theirRunning + taken + 1) * theirPressure / theirSlots or myLoad
           local turn = turnOf(i) + taken / theirSlots
           local first = load < myLoad
-            or (load == myLoad and (turn < myTurn or (turn == myTurn and names[i] < me)))
+            or (load == myLoad and (turn < myTurn or (turn == myTurn and nodes[i] < me)))
           if not first then break end
           taken = taken + 1
           before = before + 1
@@ -75,21 +78,21 @@ local function mayTake(keys, strategy, me, incarnation, offer, waiting, callPref
       for _, i in ipairs(called) do
         local other = entries[i]
         if other.calledAt == 0 then
-          redis.call('HSET', keys[1], names[i], other.incarnation .. ' ' .. other.free .. ' ' .. string.format('%.0f', now))
+          redis.call('HSET', names.free, nodes[i], other.incarnation .. ' ' .. other.free .. ' ' .. string.format('%.0f', now))
         end
-        redis.call('ZADD', callPrefix .. names[i], 0, '0')
-        redis.call('PEXPIRE', callPrefix .. names[i], 60000)
+        redis.call('ZADD', names.calls .. nodes[i], 0, '0')
+        redis.call('PEXPIRE', names.calls .. nodes[i], 60000)
       end
       return false
     end
   end
 
-  redis.call('HSET', keys[2], me, string.format('%.6f', myTurn + 1 / slots), '', string.format('%.6f', myTurn))
-  redis.call('HSET', keys[3], me, table.concat({running + 1, slots, pressure}, ' '))
-  if tonumber(offer[1]) > 1 then
-    redis.call('HSET', keys[1], me, incarnation .. ' ' .. (tonumber(offer[1]) - 1) .. ' 0')
+  redis.call('HSET', names.turns, me, string.format('%.6f', myTurn + 1 / slots), '', string.format('%.6f', myTurn))
+  redis.call('HSET', names.loads, me, table.concat({running + 1, slots, pressure}, ' '))
+  if free > 1 then
+    redis.call('HSET', names.free, me, incarnation .. ' ' .. (free - 1) .. ' 0')
   else
-    redis.call('HDEL', keys[1], me)
+    redis.call('HDEL', names.free, me)
   end
   return true
 end

@@ -9,15 +9,12 @@ local SESSION_MS = 2592000000
 -- Ended tasks of a session that are remembered for a node that has to start it anew.
 local RECENT = 10
 
--- The session of a task, as `<agent>|<session>`, and what is wanted of it; nil where it has none.
-local function sessionOf(fields)
+-- What is wanted of a task, where it has a session; nil where it has none.
+local function specWithSession(fields)
   for i = 1, #fields, 2 do
     if fields[i] == 'data' then
-      -- Decoding costs, and most tasks have no session.
-      if not string.find(fields[i + 1], '"session":"', 1, true) then return nil end
       local readable, spec = pcall(cjson.decode, fields[i + 1])
-      if not readable or type(spec) ~= 'table' or type(spec.session) ~= 'string' then return nil end
-      return (spec.agent or '') .. '|' .. spec.session, spec
+      return readable and type(spec) == 'table' and type(spec.session) == 'string' and spec or nil
     end
   end
 end
@@ -43,33 +40,33 @@ end
 
 -- To be called with a task that was just claimed. Whether it may run: it has no session, or its session is free, at home
 -- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it.
--- keys: {active, delayed, events, held, leases, nodes, control, incarnations}
--- who: {node, pool, labels (JSON), sessionPrefix, heldPrefix, taskPrefix (of all pools), presencePrefix, holdScore}
-local function enterSession(keys, who, id, fields, now)
-  local session, spec = sessionOf(fields)
-  if not session then return true end
+-- keys: {active, delayed, events, incarnations}   fields: the task's hash as a flat list
+-- names: {pool, labels, holdScore, held, leases, nodes, control; prefixes: sessions, heldTasks, tasks, presence}
+local function enterSession(keys, names, node, id, fields, now)
+  local spec = specWithSession(fields)
+  if not spec then return true end
+  local this = names.pool .. ':' .. id
+  local jobKey = names.tasks .. this
   -- A task that is for another node is let go by this one afterwards, and has not begun here.
-  local fellBack = redis.call('HEXISTS', who.taskPrefix .. who.pool .. ':' .. id, 'cm:fellBack') == 1
-  if spec.node and spec.node ~= who.node and not fellBack then return true end
+  local fellBack = redis.call('HEXISTS', jobKey, 'cm:fellBack') == 1
+  if spec.node and spec.node ~= node and not fellBack then return true end
   if spec.require then
-    local labels = cjson.decode(who.labels)
     for label, value in pairs(spec.require) do
-      if labels[label] ~= value then return true end
+      if names.labels[label] ~= value then return true end
     end
   end
 
-  local jobKey = who.taskPrefix .. who.pool .. ':' .. id
-  local key = who.sessionPrefix .. session
+  local session = (spec.agent or '') .. '|' .. spec.session
+  local key = names.sessions .. session
   local why = 'session:' .. session
-  local heldKey = who.heldPrefix .. who.pool .. ' ' .. why
+  local heldKey = names.heldTasks .. names.pool .. ' ' .. why
   local state = redis.call('HMGET', key, 'node', 'task')
   local home, current = state[1] or nil, state[2] or nil
-  local this = who.pool .. ':' .. id
   local place = tonumber(redis.call('HGET', jobKey, 'cm:place') or nil)
 
   local mustWait = false
   if current ~= this then
-    if sessionTask(current, who.taskPrefix) then
+    if sessionTask(current, names.tasks) then
       mustWait = true
     else
       local first, firstPlace = firstOfSession(heldKey, keys[2])
@@ -77,7 +74,7 @@ local function enterSession(keys, who, id, fields, now)
     end
   end
   local bound = (spec.node and not fellBack) or spec.require
-  local homeThere = home and home ~= who.node and nodeThere({keys[5], keys[6], keys[7]}, home, now)
+  local homeThere = home and home ~= node and nodeThere({names.leases, names.nodes, names.control}, home, now)
   if mustWait or (homeThere and not bound) then
     if not place then
       place = redis.call('HINCRBY', key, 'places', 1)
@@ -85,11 +82,11 @@ local function enterSession(keys, who, id, fields, now)
       redis.call('PEXPIRE', key, SESSION_MS)
     end
     redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
-    holdClaimed({keys[1], keys[2], keys[3], keys[4], heldKey}, id, jobKey, who.pool .. ' ' .. why, place, who.holdScore,
-      'session ' .. spec.session)
+    holdClaimed({keys[1], keys[2], keys[3], names.held, heldKey}, id, jobKey, names.pool .. ' ' .. why, place,
+      names.holdScore, 'session ' .. spec.session)
     if homeThere then
-      local incarnation = redis.call('HGET', keys[8], home) or '0'
-      redis.call('PUBLISH', who.presencePrefix .. home .. '~' .. incarnation, 'held ' .. who.pool .. ' ' .. why)
+      local incarnation = redis.call('HGET', keys[4], home) or '0'
+      redis.call('PUBLISH', names.presence .. home .. '~' .. incarnation, 'held ' .. names.pool .. ' ' .. why)
     end
     return false
   end
@@ -100,13 +97,13 @@ local function enterSession(keys, who, id, fields, now)
     redis.call('LTRIM', key .. ':recent', 0, RECENT - 1)
     redis.call('PEXPIRE', key .. ':recent', SESSION_MS)
   end
-  if home and home ~= who.node then
+  if home and home ~= node then
     -- The run has to begin without what the session was about; the task says so.
     redis.call('HSET', jobKey, 'cm:movedFrom', home)
     fields[#fields + 1] = 'cm:movedFrom'
     fields[#fields + 1] = home
   end
-  redis.call('HSET', key, 'node', who.node, 'task', this)
+  redis.call('HSET', key, 'node', node, 'task', this)
   redis.call('PEXPIRE', key, SESSION_MS)
   return true
 end
