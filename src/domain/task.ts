@@ -161,6 +161,8 @@ export interface Task {
   readonly heldBy: string | null;
   /** Who may run it, as `node:<id>` or `require:<label>=<value>,…`; null for any node. */
   readonly target: string | null;
+  /** The node that had its session before, where the session started anew on the one that ran it; null otherwise. */
+  readonly sessionMovedFrom: string | null;
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;
   readonly error: TaskError | null;

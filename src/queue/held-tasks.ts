@@ -92,7 +92,14 @@ async function releaseHomeless(
       keys.control,
       ...bull.map((what) => keys.pool(pool, what)),
     ],
-    [`${pool} ${why}`, keys.task(pool, ''), `${keys.bullPrefix}:`, WINDOW, kind === 'prefer' ? name : ''],
+    [
+      `${pool} ${why}`,
+      keys.task(pool, ''),
+      `${keys.bullPrefix}:`,
+      WINDOW,
+      kind === 'prefer' ? name : '',
+      BROKEN_OFF_MS,
+    ],
   );
   const [node, released] = z.tuple([z.string(), z.number()]).parse(reply);
   return { node, released };

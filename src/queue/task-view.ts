@@ -72,6 +72,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     delayedUntil: state === 'delayed' && delay ? isoTime(delayStart(hash, history) + delay) : null,
     heldBy,
     target: (spec && targetOf(spec)) ?? null,
+    sessionMovedFrom: hash['cm:movedFrom'] ?? null,
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
     error,

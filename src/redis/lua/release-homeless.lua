@@ -6,7 +6,7 @@
   KEYS[4] leases  KEYS[5] nodes  KEYS[6] control  KEYS[7] delayed
   KEYS[8] wait  KEYS[9] prioritized  KEYS[10] marker  KEYS[11] meta  KEYS[12] events  KEYS[13] pc
   ARGV[1] member of KEYS[2]   ARGV[2] prefix of the pool's tasks   ARGV[3] prefix of all tasks   ARGV[4] tasks per call
-  ARGV[5] node, '' where they wait for a session
+  ARGV[5] node, '' where they wait for a session   ARGV[6] time after which an enqueuing that was broken off is forgotten (ms)
 
   Result: {node that may take them now, or '', released}
   Invariant: of a session, no task is let go while another one of it is under way.
@@ -16,35 +16,43 @@
 --- @include back-in-queue
 
 local now = redisNow()
-local first = firstOfSession(KEYS[1], KEYS[7])
-if not first then
-  redis.call('SREM', KEYS[2], ARGV[1])
-  return {'', 0}
-end
+local ofSession = ARGV[5] == ''
 local home = ARGV[5]
-if home == '' then
+local ids = {}
+if ofSession then
+  local first = firstOfSession(KEYS[1], KEYS[7])
   local state = redis.call('HMGET', KEYS[3], 'node', 'task')
   home = state[1] or ''
-  if sessionTask(state[2] or nil, ARGV[3]) then
+  if first and sessionTask(state[2] or nil, ARGV[3]) then
     return {'', 0}
   end
+  ids = {first}
+else
+  -- The newest first, each to the head: the oldest ends up before all.
+  ids = redis.call('ZREVRANGE', KEYS[1], 0, tonumber(ARGV[4]) - 1)
+end
+if #ids == 0 then
+  redis.call('SREM', KEYS[2], ARGV[1])
+  return {'', 0}
 end
 if home ~= '' and nodeThere({KEYS[4], KEYS[5], KEYS[6]}, home, now) then
   return {home, 0}
 end
 
--- The newest first, each to the head: the oldest ends up before all.
-local ids = ARGV[5] == '' and {first} or redis.call('ZREVRANGE', KEYS[1], 0, tonumber(ARGV[4]) - 1)
 local released = 0
 for _, id in ipairs(ids) do
-  redis.call('ZREM', KEYS[1], id)
+  local jobKey = ARGV[2] .. id
+  local since = tonumber(redis.call('ZSCORE', KEYS[1], id))
   if redis.call('ZREM', KEYS[7], id) == 1 then
-    local jobKey = ARGV[2] .. id
+    redis.call('ZREM', KEYS[1], id)
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HSET', jobKey, 'delay', 0)
-    if ARGV[5] ~= '' then redis.call('HSET', jobKey, 'cm:fellBack', 1) end
+    if not ofSession then redis.call('HSET', jobKey, 'cm:fellBack', 1) end
     backInQueue({unpack(KEYS, 8, 13)}, id, jobKey, true, 'delayed')
     released = released + 1
+  elseif redis.call('EXISTS', jobKey) == 1 or now - since > tonumber(ARGV[6]) then
+    -- Somebody has cancelled it meanwhile, or its enqueuing was broken off; else it is only about to be queued.
+    redis.call('ZREM', KEYS[1], id)
   end
 end
 return {'', released}
