@@ -22,7 +22,10 @@ export interface TaskOptions {
 export function addTaskOptions(command: Command): Command {
   return command
     .option('--agent <id>', 'OpenClaw agent to run')
-    .option('--session <key>', 'OpenClaw session to go on with (default: a fresh one)')
+    .option(
+      '--session <key>',
+      'OpenClaw session to go on with: on the node that has it, one task at a time (default: a fresh one)',
+    )
     .option('--model <model>', 'model to use, e.g. provider/model')
     .option('--thinking <level>', 'thinking level')
     .option('--pool <pool>', 'pool to queue in (default: default)')
@@ -45,6 +48,7 @@ export function taskInput(
     key?: string;
     delay?: string;
     node?: string;
+    nodeFallback?: boolean;
     require?: Record<string, string>;
     after?: string[];
   },

@@ -56,6 +56,18 @@ const openclaw = z
           .prefault('ws://127.0.0.1:18789')
           .describe("The gateway on the node's own machine."),
         token: secret().optional().describe('Shared token of the gateway.'),
+        restart: z
+          .strictObject({
+            after: duration('0s').describe('How long it may be in trouble before its job is restarted; 0s for never.'),
+            perHour: integer(1, 60).prefault(3).describe('How often at most.'),
+            job: z
+              .string()
+              .min(1)
+              .optional()
+              .describe('Its launchd label or systemd unit, where that is not what OpenClaw itself installs.'),
+          })
+          .prefault({})
+          .describe('Whether a node brings back a gateway that hangs (`launchctl kickstart -k`).'),
       })
       .prefault({})
       .describe('Used in `gateway` mode.'),
@@ -98,6 +110,11 @@ const queue = z
       })
       .prefault({})
       .describe('What to do when a model provider is in trouble.'),
+    sessionExchanges: integer(0, 10)
+      .prefault(0)
+      .describe(
+        'How many of its last exchanges a session is told that moves to another node, whose OpenClaw knows nothing of it.',
+      ),
     maxHandovers: integer(0, 1_000).prefault(5).describe('Handovers after which a task counts as poison.'),
     keep: z
       .strictObject({

@@ -13,6 +13,8 @@ export interface Handover {
   readonly ranMs: number;
   /** How long `from` had given no sign of life when the task was taken away, ms. */
   readonly silentMs: number;
+  /** Whether the task's session had to start anew on `to`, whose OpenClaw knows nothing of it. */
+  readonly sessionAnew: boolean;
   /** From the last sign of life of `from` to the claim by `to`, ms; null until then. */
   readonly takeoverMs: number | null;
 }

@@ -116,7 +116,7 @@ export class AttemptRun {
   async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<Outcome> {
     const { claim, runner, nodeId, queue } = this.#options;
     const { taskId, attempt, handovers, holds, resumes } = claim;
-    const message = await queue.fillIn(claim.spec).catch((error: unknown) => error as Error);
+    const message = await queue.fillIn(claim).catch((error: unknown) => error as Error);
     if (typeof message !== 'string') {
       const kind = hasCode(message, 'not-found') ? 'invalid' : 'unknown';
       return { ok: false, error: taskError(kind, messageOf(message)) };

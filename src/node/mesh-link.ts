@@ -63,6 +63,7 @@ export async function openMeshLink(options: {
         visibilityTimeoutMs: queue.visibilityTimeout,
         retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed, count: queue.keep.count },
         backoff: queue.backoff,
+        sessionExchanges: queue.sessionExchanges,
         circuits,
         strategy: () => live.config.dispatch.strategy,
         schedules,

@@ -9,6 +9,7 @@ import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { adoptFormerLife } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
+import { GatewayMedic } from './gateway-medic.ts';
 import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
@@ -104,6 +105,7 @@ export class NodeLife {
       runner: options.runner,
       expected: () => live.config.openclaw.version,
       log: this.#log,
+      medic: GatewayMedic.for(options.runner.mode, live.config, this.#log),
       onChange: () => void this.#gatesChanged(),
     });
     this.#surroundings = new Surroundings({
@@ -152,11 +154,15 @@ export class NodeLife {
   /** Registers the node and starts all its loops; heartbeats come before anything slow. */
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
-    const { nodeId } = options;
     const { registry } = options.link;
     // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
-    const { incarnation, redisTime } = await registry.register(nodeId, pools, leaseMs(options.live.config), holdMs);
+    const { incarnation, redisTime } = await registry.register(
+      options.nodeId,
+      pools,
+      leaseMs(options.live.config),
+      holdMs,
+    );
     const life = new NodeLife(options, incarnation, redisTime);
     life.#presence = await options.link.openPresence((message) => life.#nudged(message));
     await life.#presence.show(registry.presenceChannel(life.owner));

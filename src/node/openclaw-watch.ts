@@ -1,6 +1,7 @@
 import type { OpenClawState } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Runner } from '../runners/runner.ts';
+import type { GatewayMedic } from './gateway-medic.ts';
 import { Periodic } from './periodic.ts';
 
 /** Asking a gateway costs nothing, starting `openclaw --version` 0.1 s of CPU: intervals, ms. */
@@ -12,6 +13,7 @@ export class OpenClawWatch {
   readonly #log: Logger;
   readonly #expected: () => string | undefined;
   readonly #onChange: () => void;
+  readonly #medic: GatewayMedic | undefined;
   readonly #loop: Periodic;
   #state: Omit<OpenClawState, 'expected'>;
   #trouble: string | null | undefined;
@@ -21,11 +23,14 @@ export class OpenClawWatch {
     /** The pinned version; read anew at each use. */
     expected: () => string | undefined;
     log: Logger;
+    /** Heals a gateway, if that is wanted. */
+    medic: GatewayMedic | undefined;
     onChange: () => void;
   }) {
     this.#runner = options.runner;
     this.#log = options.log;
     this.#onChange = options.onChange;
+    this.#medic = options.medic;
     this.#state = { mode: options.runner.mode, version: null, healthy: false };
     this.#expected = options.expected;
     this.#loop = new Periodic({
@@ -55,6 +60,7 @@ export class OpenClawWatch {
 
   async #look(): Promise<void> {
     const health = await this.#runner.health();
+    void this.#medic?.look(health.reason);
     const changed = health.version !== this.#state.version || health.reason !== this.#trouble;
     this.#state = { ...this.#state, version: health.version, healthy: health.healthy };
     this.#trouble = health.reason;

@@ -156,7 +156,7 @@ function strandedTasks(
     const states = able.map(
       (node) => `${node.id} ${node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`}`,
     );
-    const who = why.replace(/^node:/, '').replace(/^require:/, 'a node with ');
+    const who = why.replace(/^(node|prefer):/, '').replace(/^require:/, 'a node with ');
     return [
       {
         severity: 'warning' as const,

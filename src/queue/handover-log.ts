@@ -63,6 +63,7 @@ export class HandoverLog {
       reason: field('reason') as HandoverReason,
       ranMs: Number(field('ranMs')),
       silentMs,
+      sessionAnew: claim !== undefined && task?.sessionMovedFrom === field('from'),
       takeoverMs: claim ? Date.parse(claim.at) - Date.parse(at) + silentMs : null,
     };
   }

@@ -1,6 +1,6 @@
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
-import type { Outcome, TaskProgress, TaskSpec } from '../domain/task.ts';
+import type { Outcome, TaskProgress } from '../domain/task.ts';
 
 /** What became of a report: the task has ended, waits for another attempt, or is held back until its provider recovers. */
 export type Settlement = 'completed' | 'failed' | 'cancelled' | 'retry' | 'held';
@@ -35,10 +35,11 @@ export interface PoolQueue {
     offer?: Offer | undefined,
   ): Promise<{ settled: Settlement; next: Claim | undefined }>;
   /**
-   * The task's message with `{{result:<id>}}` replaced by what that task answered. @throws ClawmeshError `not-found` where there
+   * The task's message with `{{result:<id>}}` replaced by what that task answered, and behind what was said last in a session
+   * that has to start anew, if that is wanted. @throws ClawmeshError `not-found` where there
    * is no such answer (any more).
    */
-  fillIn(spec: TaskSpec): Promise<string>;
+  fillIn(claim: Claim): Promise<string>;
   /** Gives the task to another node, since the provider refuses this one's login; that uses up no attempt. */
   passOn(claim: Claim, reason: string): Promise<void>;
   /** Gives the task back to the head of its pool; false where the claim was no longer ours. */

@@ -114,6 +114,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/session:`;
   }
 
+  /** List: the last tasks of a session, as `<pool>:<id>`, newest first. */
+  recentOfSession(session: string): string {
+    return `${this.sessionPrefix}${session}:recent`;
+  }
+
   /** Hash: circuit → its state (JSON). One that is not there is closed. */
   get circuits(): string {
     return `${this.bullPrefix}/circuits`;

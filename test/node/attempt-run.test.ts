@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
-import type { Outcome, TaskSpec } from '../../src/domain/task.ts';
+import type { Outcome } from '../../src/domain/task.ts';
 import { AttemptRun } from '../../src/node/attempt-run.ts';
 import { Journal } from '../../src/node/journal.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
@@ -36,7 +36,7 @@ class ScriptedQueue implements Partial<PoolQueue> {
 
   async log() {}
 
-  async fillIn(spec: TaskSpec) {
+  async fillIn({ spec }: Claim) {
     return spec.message;
   }
 }

@@ -36,7 +36,7 @@ function loopOf(found: Claim[][]) {
       return { settled: 'completed', next: undefined };
     },
     log: async () => {},
-    fillIn: async (spec: Claim['spec']) => spec.message,
+    fillIn: async ({ spec }: Claim) => spec.message,
   } as unknown as PoolQueue;
   const simulate = new SimulateRunner();
   const runner = {

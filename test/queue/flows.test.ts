@@ -54,9 +54,9 @@ describe('a task that comes after others', () => {
     await release();
     const claim = await claimNext(node);
     expect(claim.taskId).toBe(quoting.id);
-    expect(await node.fillIn(claim.spec)).toBe('sum up: done');
+    expect(await node.fillIn(claim)).toBe('sum up: done');
     await mesh.control.remove(await read(first.id));
-    await expect(node.fillIn(claim.spec)).rejects.toThrow(`{{result:${first.id}}}: that task has no result`);
+    await expect(node.fillIn(claim)).rejects.toThrow(`{{result:${first.id}}}: that task has no result`);
   });
 
   it.each(['failed', 'cancelled', 'removed'])(

@@ -121,6 +121,23 @@ describe('tasks of one session', () => {
     expect((await two.claimHeld(REASON))?.taskId).toBe(ids[1]);
   });
 
+  it('begin there with what was said last', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    for (const message of ['the first', 'the second', 'x'.repeat(2_000)]) {
+      await enqueue({ message });
+      const claim = await one.claim();
+      expect(await one.fillIn(claim as Claim)).toBe(message);
+      await finish(one, claim);
+    }
+    await mesh.registry.evict('mac-1', 15_000);
+    await enqueue({ message: 'go on' });
+    const message = await two.fillIn((await two.claim()) as Claim);
+    expect(message).toBe(
+      '[This conversation was on mac-1, which is gone. What was said last, oldest first:]\n\n' +
+        `> the second\n\ndone\n\n> ${'x'.repeat(1_000)}…\n\ndone\n\n[End of what was said. It goes on with:]\n\ngo on`,
+    );
+  });
+
   it('leave a drained node', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();

@@ -70,6 +70,7 @@ export async function openTestMesh(url: string, mesh: string) {
           failedMs: 600_000,
           count: options.keepCount ?? 1_000,
         },
+        sessionExchanges: 2,
         backoff: { delay: 50, max: 200, jitter: 0 },
         schedules,
         circuits: new Circuits(redis, keys, { failures: 3, minProbe: 100, maxProbe: 1_000 }),

@@ -14,6 +14,7 @@ interface EnqueueOptions extends TaskOptions {
   from?: string;
   delay?: string;
   node?: string;
+  nodeFallback?: boolean;
   require?: Record<string, string>;
   after?: string[];
   key?: string;
@@ -28,6 +29,7 @@ export function enqueueCommand(): Command {
     .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first');
   return addTaskOptions(command)
     .option('--node <id>', 'only this node may run it; while it is away, the task waits')
+    .option('--node-fallback', 'with --node: any node may run it, should that one be gone')
     .option('--require <label=value>', 'only a node with this label may run it, repeatable', tagOption)
     .option('--delay <duration>', 'not before this has passed')
     .option(

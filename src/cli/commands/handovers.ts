@@ -58,7 +58,7 @@ function row(handover: Handover): string[] {
     handover.taskId,
     handover.from,
     handover.to ?? '-',
-    handover.reason,
+    handover.reason + (handover.sessionAnew ? ', session anew' : ''),
     humanDuration(handover.ranMs),
     humanDuration(handover.silentMs),
     handover.takeoverMs === null ? '-' : humanDuration(handover.takeoverMs),

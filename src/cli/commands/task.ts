@@ -146,7 +146,8 @@ function printTask(out: Output, task: Task): void {
     `${task.attempts.made} of ${task.attempts.max} made${task.handovers ? `, ${task.handovers} handovers` : ''}`,
   );
   field('agent', task.agent);
-  field('session', task.session);
+  const anew = task.sessionMovedFrom === null ? '' : ` (started anew; it was on ${task.sessionMovedFrom})`;
+  field('session', task.session && task.session + anew);
   field('model', task.model);
   field('key', task.key);
   const tags = Object.entries(task.tags).map(([name, value]) => `${name}=${value}`);

@@ -4,7 +4,7 @@ import { type Claim, claimToken } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import { ClawmeshError, hasCode } from '../../domain/errors.ts';
 import { mayRun, targetOf } from '../../domain/target.ts';
-import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
+import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
 import { scripts } from '../../redis/scripts.ts';
 import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
@@ -12,6 +12,7 @@ import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
 import { requeueKeys } from '../requeue.ts';
+import { sessionContext } from '../session-context.ts';
 import { storedClaim } from '../stored-claim.ts';
 import { readField, storedProgress } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
@@ -42,6 +43,8 @@ export interface PoolConsumerOptions extends AskingOptions {
   readonly visibilityTimeoutMs: number;
   readonly retention: Retention;
   readonly backoff: Backoff;
+  /** So many of a session's last exchanges go before the message of one that has to start anew. */
+  readonly sessionExchanges: number;
   /** Shared by all pools of the node, as are the circuits. */
   readonly schedules: Schedules;
   /** Redis time minus this machine's, ms; read anew at each use. */
@@ -132,8 +135,10 @@ export class PoolConsumer implements PoolQueue {
     return { settled, next: undefined };
   }
 
-  async fillIn(spec: TaskSpec): Promise<string> {
-    return fillIn(this.#options.redis, this.#options.keys, spec);
+  async fillIn(claim: Claim): Promise<string> {
+    const { redis, keys, sessionExchanges } = this.#options;
+    const before = await sessionContext(redis, keys, claim, sessionExchanges);
+    return before + (await fillIn(redis, keys, claim.spec));
   }
 
   async passOn(claim: Claim, reason: string): Promise<void> {
