@@ -196,12 +196,7 @@ export class NodeLife {
     void this.#beat().catch(() => {});
     const stopped = Promise.all(this.#running.loops.map((loop) => loop.stopClaiming()));
     const idle = stopped.then(() => Promise.all(this.#running.loops.map((loop) => loop.idle())));
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, drainTimeoutMs);
-    });
-    await Promise.race([idle, timeout, hurry]);
-    clearTimeout(timer);
+    await withinTime(Promise.race([idle, hurry]), drainTimeoutMs);
     this.#running.stop('hand-back');
     await withinTime(idle, STOP_MS);
   }

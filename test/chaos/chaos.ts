@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { DISPATCH_STRATEGIES } from '../../src/domain/dispatch.ts';
 import type { Handover } from '../../src/domain/handover.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { CliProcess, writeConfig } from '../support/cli.ts';
@@ -10,19 +11,24 @@ import { newTask, openTestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
 // Random faults over a running mesh of real processes, then the checker: `npm run chaos -- --minutes 10 --seed 7`.
-// The same seed gives the same faults in the same order; what they hit is up to the machine.
+// The same seed gives the same faults in the same order; what they hit is up to the machine. `--fault <name>` has only that
+// one, `--every <ms>` that often.
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '2' },
     seed: { type: 'string', default: String(Date.now() % 100_000) },
+    strategy: { type: 'string', default: 'least-loaded' },
+    fault: { type: 'string' },
+    every: { type: 'string' },
+    // Tasks kept waiting, so that nodes are hit while they claim and report; with few the strategy has something to decide.
+    backlog: { type: 'string', default: '30' },
   },
 });
 const durationMs = Number(values.minutes) * 60_000;
 const random = seeded(Number(values.seed));
 const NODES = ['mac-1', 'mac-2', 'mac-3'];
 const LEASE_MS = 1_500;
-/** Tasks kept waiting, so that nodes are hit while they claim and report. */
-const BACKLOG = 30;
+const backlog = Number(values.backlog);
 const SETTLE_MS = 90_000;
 
 const server = await SpawnedRedis.start(['--bind', '0.0.0.0', '--protected-mode', 'no']);
@@ -30,7 +36,7 @@ const server = await SpawnedRedis.start(['--bind', '0.0.0.0', '--protected-mode'
 const networks = new Map(namespacesPossible ? NODES.map((id, index) => [id, new Namespace(index)]) : []);
 const ledger = new Ledger();
 const mesh = await openTestMesh(server.url, 'chaos');
-const configs = new Map(NODES.map((id) => [id, configOf(networks.get(id)?.host ?? '127.0.0.1')]));
+const configs = new Map(NODES.map((id) => [id, writeConfig(configOf(id, values.strategy))]));
 const nodes = new Map<string, CliProcess>();
 const ids: string[] = [];
 const counts = new Map<string, number>();
@@ -52,6 +58,17 @@ const faults: Record<string, () => Promise<void>> = {
     await sleep(random() * 3_000);
     start(first);
     start(second);
+  },
+  'kill -9 of the node that took a task last': async () => {
+    const turns = Object.entries(await mesh.redis.hgetall(mesh.keys.turns('default'))).filter(([id]) => nodes.has(id));
+    const id = turns.sort(([, a], [, b]) => Number(b) - Number(a))[0]?.[0] ?? pick(NODES);
+    await nodes.get(id)?.kill();
+    start(id);
+  },
+  'change of the strategy on one node': async () => {
+    const id = pick(NODES);
+    writeFileSync(configs.get(id) ?? '', configOf(id, pick(DISPATCH_STRATEGIES)));
+    nodes.get(id)?.signal('SIGHUP');
   },
   'freeze shorter than the lease': () => freeze(pick(NODES), 200 + random() * 700),
   'freeze longer than the lease': () => freeze(pick(NODES), LEASE_MS + 1_000 + random() * 3_000),
@@ -86,10 +103,10 @@ console.log(`chaos: ${values.minutes} min, seed ${values.seed}`);
 const endsAt = performance.now() + durationMs;
 const feeder = feed();
 while (performance.now() < endsAt) {
-  const name = pick(Object.keys(faults));
+  const name = values.fault ?? pick(Object.keys(faults));
   counts.set(name, (counts.get(name) ?? 0) + 1);
   await faults[name]?.();
-  await sleep(1_000 + random() * 3_000);
+  await sleep(values.every === undefined ? 1_000 + random() * 3_000 : Number(values.every));
 }
 await feeder;
 const found = [...(await settle()), ...leftOver()];
@@ -127,11 +144,13 @@ async function pullCable(id: string, ms: number): Promise<void> {
   networks.get(id)?.plugIn();
 }
 
-function configOf(host: string): string {
-  return writeConfig(
+function configOf(id: string, strategy: string): string {
+  const host = networks.get(id)?.host ?? '127.0.0.1';
+  return (
     `mesh: chaos\nredis: {url: "redis://${host}:${server.port}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n` +
-      'node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n' +
-      'queue: {maxHandovers: 1000, visibilityTimeout: 30s}\n',
+    'node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n' +
+    'queue: {maxHandovers: 1000, visibilityTimeout: 30s}\n' +
+    `dispatch: {strategy: ${strategy}}\n`
   );
 }
 
@@ -139,7 +158,7 @@ function configOf(host: string): string {
 async function feed(): Promise<void> {
   while (performance.now() < endsAt) {
     const waiting = (await mesh.reader.counts(['default'])).get('default')?.waiting ?? 0;
-    if (waiting < BACKLOG) {
+    if (waiting < backlog) {
       const tasks = Array.from({ length: 10 }, () =>
         newTask({ message: (0.05 + random() * 0.6).toFixed(2), priority: random() < 0.2 ? 1 : 0 }),
       );
@@ -183,6 +202,12 @@ function report(problems: readonly string[], log: readonly Handover[]): void {
     row(reason, String(group.length), `${times[times.length >> 1] ?? '-'} ms`, `${times.at(-1) ?? '-'} ms`);
   }
   console.log();
+  const starts = ledger
+    .starts()
+    .map(({ at }) => at)
+    .sort((a, b) => a - b);
+  const gaps = starts.slice(1).map((at, index) => at - (starts[index] as number));
+  console.log(`longest time without a start: ${Math.max(0, ...gaps)} ms`);
   console.log(
     `${total} faults, ${ids.length} tasks, ${ledger.starts().length} starts, ${log.length} handovers, ` +
       `${forgotten.length} forgotten by a killed Redis, ${problems.length} broken promises`,
