@@ -223,10 +223,10 @@ export class NodeLife {
     this.#log.info({ reason }, 'node is down');
   }
 
-  /** The config has been replaced. */
+  /** The config has been replaced. Loops that wait for work wait for what the old strategy wakes them with. */
   configChanged(): void {
+    this.#watch.look();
     void this.#gatesChanged();
-    // They wait for what the old strategy wakes them with.
     this.#try(this.#running.interrupt());
   }
 

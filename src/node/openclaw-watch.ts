@@ -50,8 +50,13 @@ export class OpenClawWatch {
   }
 
   start(): void {
-    void this.#look();
+    this.look();
     this.#loop.start();
+  }
+
+  /** Looks at once: the pinned version may be another one. */
+  look(): void {
+    void this.#look();
   }
 
   stop(): void {
