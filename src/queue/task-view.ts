@@ -27,6 +27,7 @@ export const LISTED_FIELDS = [
   'progress',
   'cm:error',
   'cm:history',
+  'cm:movedFrom',
   'cm:handovers',
   'cm:held',
   'ats',

@@ -77,7 +77,9 @@ describe('a mesh of three nodes', () => {
     const low = full ? 5_000 : 500;
     await enqueueLines(Array.from({ length: low }, () => ({ message: 'sleep 100ms' })));
     for (const id of NODES) await start(id, config);
-    await expect.poll(async () => (await json('status')).pools.default.completed).toBeGreaterThan(20);
+    await expect
+      .poll(async () => (await json('status')).pools.default.completed, { timeout: 10_000 })
+      .toBeGreaterThan(20);
     await enqueueLines(Array.from({ length: 10 }, () => ({ message: 'sleep 100ms', pool: 'urgent' })));
     await expect
       .poll(async () => (await json('status')).pools, { timeout: 10_000, interval: 100 })
@@ -89,7 +91,9 @@ describe('a mesh of three nodes', () => {
       .map((task) => Date.parse(task.startedAt ?? '') - Date.parse(task.enqueuedAt))
       .sort((a, b) => a - b);
     console.log(`10 urgent tasks behind ${left.waiting} others started after ${waited.join(', ')} ms`);
-    await expect.poll(async () => (await json('status')).pools.default.waiting).toBeLessThan(left.waiting - 10);
+    await expect
+      .poll(async () => (await json('status')).pools.default.waiting, { timeout: 10_000 })
+      .toBeLessThan(left.waiting - 10);
     for (const node of (await json('node', 'list')).nodes as Node[]) expect(node.running.length).toBeLessThanOrEqual(2);
   });
 
@@ -105,7 +109,7 @@ describe('a mesh of three nodes', () => {
     }));
     await enqueueLines(lines);
     await expect
-      .poll(async () => (await json('status')).pools.default?.completed ?? 0, { interval: 100 })
+      .poll(async () => (await json('status')).pools.default?.completed ?? 0, { timeout: 30_000, interval: 100 })
       .toBeGreaterThan(count / 4);
     await nodes.get('mac-2')?.kill();
     await allEnded(count, 60_000);

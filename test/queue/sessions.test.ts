@@ -113,6 +113,7 @@ describe('tasks of one session', () => {
     await finish(one, first);
     await mesh.registry.evict('mac-1', 15_000);
     expect(await release()).toMatchObject({ released: 1, heldFor: [] });
+    expect(await release(), 'the second one must not overtake it').toMatchObject({ released: 0, heldFor: [] });
     const moved = await claimNext(two);
     expect(moved).toMatchObject({ taskId: ids[0], movedFrom: 'mac-1' });
     expect(await release(), 'the second waits for the end of the first').toMatchObject({ released: 0, heldFor: [] });

@@ -18,12 +18,12 @@
 local now = redisNow()
 local ofSession = ARGV[5] == ''
 local home = ARGV[5]
-local ids = {}
+local ids, current = {}, nil
 if ofSession then
   local first = firstOfSession(KEYS[1], KEYS[7])
   local state = redis.call('HMGET', KEYS[3], 'node', 'task')
-  home = state[1] or ''
-  if first and sessionTask(state[2] or nil, ARGV[3]) then
+  home, current = state[1] or '', state[2] or nil
+  if first and sessionTask(current, ARGV[3]) then
     return {'', 0}
   end
   ids = {first}
@@ -47,7 +47,12 @@ for _, id in ipairs(ids) do
     redis.call('ZREM', KEYS[1], id)
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HSET', jobKey, 'delay', 0)
-    if not ofSession then redis.call('HSET', jobKey, 'cm:fellBack', 1) end
+    if ofSession then
+      -- Until it is claimed, too, or the next sweep would let the one behind it overtake it.
+      occupy(KEYS[3], current, string.sub(jobKey, #ARGV[3] + 1))
+    else
+      redis.call('HSET', jobKey, 'cm:fellBack', 1)
+    end
     backInQueue({unpack(KEYS, 8, 13)}, id, jobKey, true, 'delayed')
     released = released + 1
   elseif redis.call('EXISTS', jobKey) == 1 or now - since > tonumber(ARGV[6]) then

@@ -38,6 +38,17 @@ local function firstOfSession(heldKey, delayedKey)
   end
 end
 
+-- The session is busy with this task from now on.
+local function occupy(key, current, task)
+  if current and current ~= task then
+    redis.call('LPUSH', key .. ':recent', current)
+    redis.call('LTRIM', key .. ':recent', 0, RECENT - 1)
+    redis.call('PEXPIRE', key .. ':recent', SESSION_MS)
+  end
+  redis.call('HSET', key, 'task', task)
+  redis.call('PEXPIRE', key, SESSION_MS)
+end
+
 -- To be called with a task that was just claimed. Whether it may run: it has no session, or its session is free, at home
 -- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it.
 -- keys: {active, delayed, events, incarnations}   fields: the task's hash as a flat list
@@ -92,18 +103,13 @@ local function enterSession(keys, names, node, id, fields, now)
   end
 
   redis.call('ZREM', heldKey, id)
-  if current ~= this and current then
-    redis.call('LPUSH', key .. ':recent', current)
-    redis.call('LTRIM', key .. ':recent', 0, RECENT - 1)
-    redis.call('PEXPIRE', key .. ':recent', SESSION_MS)
-  end
   if home and home ~= node then
     -- The run has to begin without what the session was about; the task says so.
     redis.call('HSET', jobKey, 'cm:movedFrom', home)
     fields[#fields + 1] = 'cm:movedFrom'
     fields[#fields + 1] = home
   end
-  redis.call('HSET', key, 'node', node, 'task', this)
-  redis.call('PEXPIRE', key, SESSION_MS)
+  redis.call('HSET', key, 'node', node)
+  occupy(key, current, this)
   return true
 end
