@@ -1,7 +1,7 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Node, NodeState } from '../domain/node.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
-import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
+import type { HeldTasks, PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
@@ -146,22 +146,26 @@ function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Pro
 }
 
 /** Tasks that only some nodes may run, none of which can at present. */
-function strandedTasks(
-  nodes: readonly Node[],
-  held: readonly { pool: string; why: string; count: number }[],
-): Problem[] {
-  return held.flatMap(({ pool, why, count }) => {
-    const able = nodes.filter((node) => isTarget(why) && mayRun(why, node));
-    if (!isTarget(why) || count === 0 || able.some((node) => node.state === 'up' && pool in node.pools)) return [];
+function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]): Problem[] {
+  return held.flatMap(({ pool, why, home, count }) => {
+    const able = nodes.filter((node) => node.id === home || mayRun(why, node));
+    const waits = isTarget(why) || (home !== null && able.length > 0);
+    if (!waits || count === 0 || able.some((node) => node.state === 'up' && pool in node.pools)) return [];
     const states = able.map(
       (node) => `${node.id} ${node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`}`,
     );
-    const who = why.replace(/^(node|prefer):/, '').replace(/^require:/, 'a node with ');
+    const who = why
+      .replace(/^(node|prefer):/, '')
+      .replace(/^require:/, 'a node with ')
+      .replace(/^session:(.*)\|/, 'session ');
     return [
       {
         severity: 'warning' as const,
         what: `${count} tasks wait for ${who}: ${states.join(', ') || 'there was never one'}`,
-        fix: 'see clawmesh node list; or cancel them and queue them without --node or --require',
+        fix:
+          home === null
+            ? 'see clawmesh node list; or cancel them and queue them without --node or --require'
+            : `see clawmesh node show ${home}; or drain it, and the session starts anew on another node`,
       },
     ];
   });

@@ -39,6 +39,15 @@ const PAGE = 200;
 /** A filter gives up after so many tasks per state, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
 
+/** Tasks of a pool that are held back for one reason. */
+export interface HeldTasks {
+  readonly pool: string;
+  readonly why: string;
+  readonly count: number;
+  /** The node that their session is at home on; null for another reason. */
+  readonly home: string | null;
+}
+
 /** Reads tasks. Everything comes from the queue itself; there is no second bookkeeping. */
 export class TaskReader {
   readonly #redis: Redis;
@@ -103,13 +112,16 @@ export class TaskReader {
     );
   }
 
-  /** How many tasks are held back, by pool and reason. */
-  async held(): Promise<{ pool: string; why: string; count: number }[]> {
+  /** How many tasks are held back, by pool and reason; for those of a session with the node that it's at home on. */
+  async held(): Promise<HeldTasks[]> {
     const members = await this.#redis.smembers(this.#keys.held);
     return Promise.all(
       members.map(async (member) => {
         const [pool = '', why = ''] = member.split(' ');
-        return { pool, why, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
+        const [, session] = /^session:(.*)$/.exec(why) ?? [];
+        const key = session === undefined ? undefined : `${this.#keys.sessionPrefix}${session}`;
+        const home = key === undefined ? null : await this.#redis.hget(key, 'node');
+        return { pool, why, home, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
       }),
     );
   }

@@ -70,6 +70,28 @@ describe('a mesh of three nodes', () => {
     await nodes.get('mac-1')?.waitFor(/expected pull, round-robin, least-loaded.*the new config is not used/);
   });
 
+  it('waits with a session for its node while that is gated, and status says so', async () => {
+    config = writeConfig(text(''));
+    for (const id of NODES.slice(0, 2)) await start(id, config);
+    const [first] = (await json('enqueue', 'hello', '--session', 'chat', '--wait')).tasks;
+    const home = (await json('task', 'show', first.id)).node as string;
+    const reload = async (more: string) => {
+      writeFileSync(config, text(more));
+      nodes.get(home)?.signal('SIGHUP');
+      await nodes.get(home)?.waitFor(/the new config is in use/);
+    };
+    await reload('gates: {minFreeDisk: 900TB}\n');
+    await expect.poll(async () => (await json('node', 'show', home)).state, { timeout: 15_000 }).toBe('gated');
+    const id = (await cli('enqueue', 'hello', '--session', 'chat')).stdout.trim();
+    await expect
+      .poll(async () => (await json('status')).problems.map(({ what }: { what: string }) => what), { timeout: 5_000 })
+      .toContain(`1 tasks wait for session chat: ${home} is gated`);
+    expect(await json('task', 'show', id)).toMatchObject({ state: 'waiting', heldBy: 'session chat' });
+    await reload('');
+    await cli('task', 'wait', id, '--timeout', '15s');
+    expect(await json('task', 'show', id)).toMatchObject({ state: 'completed', node: home, sessionMovedFrom: null });
+  });
+
   it('starts urgent tasks soon though one pool has a long queue, and goes on with that', async () => {
     config = writeConfig(
       text('node: {pools: {default: 2, urgent: 2}, maxTasks: 2}\ndispatch: {weights: {urgent: 4}}\n'),
