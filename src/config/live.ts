@@ -1,10 +1,10 @@
 import { configDigest } from './digest.ts';
 import type { Config } from './schema.ts';
 
-/** Settings that a running daemon takes over; all others take a restart. */
-const _LIVE = ['dispatch', 'gates', 'openclaw.version'] as const;
-
-/** The config of a running daemon, of which some settings may change while it runs. */
+/**
+ * The config of a running daemon. It takes over `dispatch`, `gates` and `openclaw.version`, which are read anew at each use;
+ * everything else takes a restart.
+ */
 export class LiveConfig {
   #config: Config;
   #digest: string;

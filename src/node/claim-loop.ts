@@ -181,8 +181,8 @@ export class ClaimLoop {
     const [target] = this.#heldTargets;
     const heldIsNext = this.#heldIsNext;
     this.#heldIsNext = true;
-    if (target === undefined) return queue.claim(this.#offer(1));
-    const inLine = heldIsNext ? undefined : await queue.claim(this.#offer(1));
+    if (target === undefined) return queue.claim(this.#offer());
+    const inLine = heldIsNext ? undefined : await queue.claim(this.#offer());
     if (inLine) return inLine;
     const claim = await queue.claimHeld(target);
     if (claim) this.#heldIsNext = false;
@@ -190,12 +190,12 @@ export class ClaimLoop {
     return claim;
   }
 
-  /** What the node has to offer; `taken` of its slots in use are for the task that is asked for, `ending` are those of runs. */
-  #offer(taken: number, ending = 0): Offer {
+  /** What the node has to offer, with a slot taken for the task that it asks for; `ending`: it's that of a run that ends. */
+  #offer(ending = 0): Offer {
     const { slots, concurrency, pressure } = this.#options;
     return {
-      free: Math.max(1, Math.min(concurrency - this.#runs.size + ending, slots.free + taken)),
-      running: Math.max(0, slots.inUse - taken),
+      free: Math.max(1, Math.min(concurrency - this.#runs.size + ending, slots.free + 1)),
+      running: Math.max(0, slots.inUse - 1),
       slots: slots.total,
       pressure: pressure(),
     };
@@ -250,7 +250,7 @@ export class ClaimLoop {
       ending.spec.session === undefined &&
       this.#runs.size <= concurrency &&
       slots.mayKeep(ending.pool);
-    return mayKeep ? this.#offer(1, 1) : undefined;
+    return mayKeep ? this.#offer(1) : undefined;
   }
 
   #remember(token: string, outcome: Outcome): void {

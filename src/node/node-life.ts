@@ -9,6 +9,7 @@ import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { adoptFormerLife } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
+import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
 import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
@@ -154,15 +155,11 @@ export class NodeLife {
   /** Registers the node and starts all its loops; heartbeats come before anything slow. */
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
+    const lease = leaseMs(options.live.config);
     const { registry } = options.link;
     // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
-    const { incarnation, redisTime } = await registry.register(
-      options.nodeId,
-      pools,
-      leaseMs(options.live.config),
-      holdMs,
-    );
+    const { incarnation, redisTime } = await registry.register(options.nodeId, pools, lease, holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
     life.#presence = await options.link.openPresence((message) => life.#nudged(message));
     await life.#presence.show(registry.presenceChannel(life.owner));
@@ -236,7 +233,8 @@ export class NodeLife {
   }
 
   async #gatesChanged(): Promise<void> {
-    for (const { name, reason } of this.#readiness.refresh()) this.#log.warn({ gate: name, reason }, 'gate closed');
+    const { registry } = this.#options.link;
+    this.#try(noteGates(this.#readiness.refresh(), { owner: this.owner, log: this.#log, registry }));
     try {
       await Promise.all(this.#running.loops.map((loop) => loop.gatesChanged()));
       await this.#beat();

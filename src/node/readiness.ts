@@ -9,6 +9,8 @@ export class Readiness {
   /** Somebody has drained the node; the timer ends the patience with what runs. */
   #drained: NodeJS.Timeout | undefined;
   #open = false;
+  /** Names of the gates that were closed at the last {@link refresh}. */
+  #closed: ReadonlySet<string> = new Set();
 
   constructor(facts: () => Omit<GateFacts, 'draining'>) {
     this.#facts = facts;
@@ -39,11 +41,13 @@ export class Readiness {
     return checkGates(GATES, { ...this.#facts(), draining: why });
   }
 
-  /** To be called whenever something that gates look at has changed; answers the closed ones. */
+  /** To be called whenever something that gates look at has changed; answers those that have closed or opened. */
   refresh(): GateState[] {
-    const closed = this.gates().filter((gate) => !gate.open);
-    this.#open = closed.length === 0;
-    return closed;
+    const gates = this.gates();
+    const changed = gates.filter((gate) => gate.open === this.#closed.has(gate.name));
+    this.#closed = new Set(gates.flatMap((gate) => (gate.open ? [] : [gate.name])));
+    this.#open = this.#closed.size === 0;
+    return changed;
   }
 
   /** The node stops: it claims nothing from here on. */

@@ -76,17 +76,17 @@ export class Surroundings {
 
   async #look(): Promise<void> {
     const { registry, folder } = this.#options;
-    const [disk, battery, speed, redisPolicy, otherDigest, pausedPools] = await Promise.all([
+    const [disk, memory, battery, speed, redisPolicy, otherDigest, pausedPools] = await Promise.all([
       freeDisk(folder).catch(() => undefined),
+      freeMemory(),
       batteryInUse().catch(() => undefined),
       speedLimit().catch(() => undefined),
       registry.evictionPolicy(),
       this.#otherDigest(),
       this.#options.pausedPools(),
     ]);
-    this.#facts = { freeDisk: disk, freeMemory: freeMemory(), battery, speed, redisPolicy, otherDigest, pausedPools };
-    const free = freeMemory() / totalmem();
-    this.#pressure = pressureOf({ cpu: this.#options.cpu(), freeMemory: free, battery, speed });
+    this.#facts = { freeDisk: disk, freeMemory: memory, battery, speed, redisPolicy, otherDigest, pausedPools };
+    this.#pressure = pressureOf({ cpu: this.#options.cpu(), freeMemory: memory / totalmem(), battery, speed });
     this.#options.onLook();
   }
 

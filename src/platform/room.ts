@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { freemem } from 'node:os';
+import { freemem, totalmem } from 'node:os';
+import { execa } from 'execa';
+
+const SYSCTL_TIMEOUT_MS = 5_000;
 
 /** Free disk where this path is, bytes, for programs without special rights. */
 export async function freeDisk(path: string): Promise<number> {
@@ -8,13 +11,23 @@ export async function freeDisk(path: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** Memory that programs could still have, bytes. Linux counts caches as used, but tells what is available. */
-export function freeMemory(): number {
+/**
+ * Memory that programs could still have, bytes. Both systems count caches as used, but tell what is available: Linux in
+ * kB, macOS as a percentage.
+ */
+export async function freeMemory(platform: NodeJS.Platform = process.platform): Promise<number> {
+  if (platform === 'darwin') {
+    const { stdout } = await execa('sysctl', ['-n', 'kern.memorystatus_level'], {
+      reject: false,
+      timeout: SYSCTL_TIMEOUT_MS,
+    });
+    if (/^\d{1,3}$/.test(stdout ?? '')) return (Number(stdout) / 100) * totalmem();
+  }
   try {
     const kb = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
     if (kb !== undefined) return Number(kb) * 1024;
   } catch {
-    // Not Linux.
+    // Neither of them.
   }
   return freemem();
 }

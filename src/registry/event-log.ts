@@ -10,6 +10,7 @@ export interface MeshEvent {
   readonly at: string;
   readonly event: string;
   readonly node: string | null;
+  readonly gate: string | null;
   readonly circuit: string | null;
   readonly reason: string | null;
 }
@@ -46,6 +47,7 @@ function read(id: string, fields: readonly string[]): MeshEvent {
     at: new Date(Number.isFinite(at) ? at : 0).toISOString(),
     event: found.get('event') ?? '',
     node: found.get('node') ?? null,
+    gate: found.get('gate') ?? null,
     circuit: found.get('circuit') ?? null,
     reason: found.get('reason') || null,
   };

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import { NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
+import { type GateState, NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { redisTime } from '../redis/time.ts';
@@ -155,6 +155,16 @@ export class NodeRegistry {
   /** To be called once the tasks of these dead incarnations have been put back. */
   async settleDeaths(owners: readonly string[]): Promise<void> {
     if (owners.length > 0) await this.#redis.hdel(this.#keys.deaths, ...owners);
+  }
+
+  /** Writes down that gates of the node have closed or opened. */
+  async noteGates({ nodeId }: Incarnation, changed: readonly GateState[]): Promise<void> {
+    if (changed.length === 0) return;
+    const now = await this.redisTime();
+    for (const { name, open, reason } of changed) {
+      const what = ['event', open ? 'gate-open' : 'gate-closed', 'node', nodeId, 'gate', name, 'reason', reason ?? ''];
+      await this.#redis.xadd(this.#keys.events, 'MAXLEN', '~', 10_000, '*', 'at', now, ...what);
+    }
   }
 
   /** The node has taken up again what it wanted; the rest of its former life's tasks is anybody's. */

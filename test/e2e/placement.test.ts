@@ -47,6 +47,9 @@ describe('a node that should not work', () => {
       fix: expect.stringContaining('gates.minFreeDisk'),
     });
     expect((await json(config, 'task', 'show', id)).state).toBe('waiting');
+    expect((await json(config, 'events')).events).toContainEqual(
+      expect.objectContaining({ event: 'gate-closed', node: 'mac-1', gate: 'free-disk' }),
+    );
     const { problems } = await json(config, 'status');
     expect(problems.map(({ what }: { what: string }) => what).join('\n')).toMatch(/mac-1 takes no tasks: .* of disk/);
     await node.kill();

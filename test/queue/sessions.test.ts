@@ -139,6 +139,13 @@ describe('tasks of one session', () => {
     );
   });
 
+  it('leave a node whose login the provider has refused', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    const id = await enqueue();
+    await one.passOn((await one.claim()) as Claim, 'auth on mac-1');
+    expect(await two.claim()).toMatchObject({ taskId: id, refusedOn: 'mac-1', movedFrom: 'mac-1' });
+  });
+
   it('leave a drained node', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();

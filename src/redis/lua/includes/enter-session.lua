@@ -85,7 +85,9 @@ local function enterSession(keys, names, node, id, fields, now)
     end
   end
   local bound = (spec.node and not fellBack) or spec.require
-  local homeThere = home and home ~= node and nodeThere({names.leases, names.nodes, names.control}, home, now)
+  -- A task whose login the home's provider has refused was given to another node.
+  local refused = home and redis.call('HGET', jobKey, 'cm:refusedOn') == home
+  local homeThere = home and home ~= node and not refused and nodeThere({names.leases, names.nodes, names.control}, home, now)
   if mustWait or (homeThere and not bound) then
     if not place then
       place = redis.call('HINCRBY', key, 'places', 1)

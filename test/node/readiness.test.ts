@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { Readiness } from '../../src/node/readiness.ts';
+
+describe('whether a node may claim', () => {
+  it('is told with each gate that closes or opens, once', () => {
+    let trouble: string | null = null;
+    let freeDisk = 10;
+    const readiness = new Readiness(() => ({
+      openclaw: { mode: 'exec', version: '1', expected: null, healthy: true },
+      openclawTrouble: trouble,
+      versionMismatch: 'close',
+      loginTrouble: undefined,
+      freeDisk,
+      minFreeDisk: 5,
+      freeMemory: undefined,
+      minFreeMemory: 0,
+      battery: null,
+      minBattery: 0,
+      clockSkewMs: 0,
+      maxClockSkewMs: 1,
+      clockSkew: 'warn',
+      otherDigest: undefined,
+      configDrift: 'warn',
+      pools: ['default'],
+      pausedPools: [],
+      redisPolicy: 'noeviction',
+    }));
+    const refresh = () => readiness.refresh().map(({ name, open }) => `${name} ${open ? 'open' : 'closed'}`);
+    expect(refresh()).toEqual([]);
+    expect(readiness.open).toBe(true);
+    trouble = 'it hangs';
+    expect(refresh()).toEqual(['openclaw-health closed']);
+    freeDisk = 1;
+    expect(refresh()).toEqual(['free-disk closed']);
+    expect([readiness.open, refresh()]).toEqual([false, []]);
+    trouble = null;
+    expect([refresh(), readiness.open]).toEqual([['openclaw-health open'], false]);
+    freeDisk = 9;
+    expect([refresh(), readiness.open]).toEqual([['free-disk open'], true]);
+    readiness.drain(60_000, () => {});
+    expect([refresh(), readiness.state]).toEqual([['draining closed'], 'draining']);
+    readiness.resume();
+    expect(refresh()).toEqual(['draining open']);
+  });
+});
