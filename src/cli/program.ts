@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ClawmeshError } from '../domain/errors.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
 import { eventsCommand } from './commands/events.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     nodeCommand(),
     statusCommand(),
     handoversCommand(),
+    doctorCommand(),
     drillCommand(),
     poolCommand(),
     scheduleCommand(),

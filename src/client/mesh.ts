@@ -87,10 +87,10 @@ export class Mesh {
     return Mesh.connect(config, redisTarget(config, env));
   }
 
-  /** Connects to the mesh of a config that has been loaded already. @throws ClawmeshError `redis`. */
-  static async connect(config: Config, target: RedisTarget): Promise<Mesh> {
+  /** Connects to the mesh of a config that has been loaded already; see {@link openRedis}. @throws ClawmeshError `redis`. */
+  static async connect(config: Config, target: RedisTarget, options: { anyServer?: boolean } = {}): Promise<Mesh> {
     const redis = connectRedis(target, 'cli', 'clawmesh:client');
-    await openRedis(redis, target);
+    await openRedis(redis, target, options.anyServer);
     return new Mesh(config, redis, target);
   }
 

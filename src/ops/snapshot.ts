@@ -1,16 +1,12 @@
 import type { Circuit } from '../domain/circuit.ts';
+import type { Handover } from '../domain/handover.ts';
 import type { Node, NodeState } from '../domain/node.ts';
-import { isTarget, mayRun } from '../domain/target.ts';
-import type { HeldTasks, PoolCounts, TaskReader } from '../queue/task-reader.ts';
+import type { Task } from '../domain/task.ts';
+import type { HandoverFilter } from '../queue/handover-log.ts';
+import type { OldestTask, PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
-
-/** Something a person should do something about. */
-export interface Problem {
-  readonly severity: 'error' | 'warning';
-  readonly what: string;
-  readonly fix: string;
-}
+import { findProblems, type Problem, strandedTasks } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it (CLI.md). */
 export interface Snapshot {
@@ -18,12 +14,29 @@ export interface Snapshot {
   readonly redis: { readonly ok: boolean; readonly latencyMs: number };
   readonly nodes: Readonly<Record<Exclude<NodeState, 'stopped'>, number>>;
   readonly pools: Readonly<Record<string, PoolCounts>>;
+  /** The task that has waited longest; null where none waits. */
+  readonly oldestWaiting: OldestTask | null;
+  /** Tasks under way, the longest first; at most 20. */
+  readonly running: readonly RunningTask[];
+  /** The last five, newest first. */
+  readonly handovers: readonly Handover[];
   /** What completed tasks have used today (UTC). */
   readonly usageToday: Omit<UsageSum, 'agent' | 'model'>;
   /** Providers in trouble, whose tasks are held back. */
   readonly circuits: readonly Circuit[];
   readonly problems: readonly Problem[];
 }
+
+/** A task that runs. */
+export interface RunningTask extends Pick<Task, 'id' | 'pool' | 'node' | 'message'> {
+  readonly attempt: number;
+  readonly elapsedMs: number;
+  /** Tokens used so far; null where that is not known. */
+  readonly tokens: number | null;
+}
+
+const MOST_RUNNING = 20;
+const LAST_HANDOVERS = 5;
 
 /** Reads the state of the whole mesh. */
 export async function takeSnapshot(mesh: {
@@ -32,17 +45,20 @@ export async function takeSnapshot(mesh: {
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
   usage(): Promise<UsageSum[]>;
+  handovers(filter: Partial<HandoverFilter>): Promise<Handover[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
   const askedAt = performance.now();
   const pools = await mesh.reader.pools();
   const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
-  const [nodes, counts, held, circuits, usage, now] = await Promise.all([
+  const [nodes, counts, held, circuits, usage, now, active, handovers] = await Promise.all([
     mesh.registry.list(),
     mesh.reader.counts(pools),
     mesh.reader.held(),
     mesh.circuits(),
     mesh.usage(),
     mesh.registry.redisTime(),
+    mesh.reader.list({ state: 'active', limit: MOST_RUNNING }),
+    mesh.handovers({ limit: LAST_HANDOVERS }),
   ]);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
   return {
@@ -52,6 +68,9 @@ export async function takeSnapshot(mesh: {
       redis: { ok: true, latencyMs },
       nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
       pools: Object.fromEntries(counts),
+      oldestWaiting: (await mesh.reader.oldestWaiting(pools, now)) ?? null,
+      running: active.map((task) => runningTask(task, now)).sort((a, b) => b.elapsedMs - a.elapsedMs),
+      handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
       problems: [
@@ -62,111 +81,7 @@ export async function takeSnapshot(mesh: {
   };
 }
 
-/** What is wrong, worst first. */
-export function findProblems(seen: {
-  nodes: readonly Node[];
-  pools: ReadonlyMap<string, PoolCounts>;
-  circuits: readonly Circuit[];
-  /** Nodes that the config names; empty where it names none. */
-  inventory: readonly string[];
-}): Problem[] {
-  const { nodes, pools, circuits } = seen;
-  const problems: Problem[] = unknownPeers(nodes, seen.inventory);
-  for (const { name, kind, message, openedAt } of circuits) {
-    if (openedAt === null) continue;
-    problems.push({
-      severity: 'error',
-      what: `tasks of ${name === 'default' ? 'the default model' : name} are held back since ${openedAt}: ${kind}: ${message}`,
-      fix: 'nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits',
-    });
-  }
-  const up = nodes.filter((node) => node.state === 'up');
-  for (const [pool, counts] of pools) {
-    if (counts.waiting > 0 && !up.some((node) => pool in node.pools)) {
-      problems.push({
-        severity: 'error',
-        what: `${counts.waiting} tasks wait in pool ${pool}, which no node that is up serves`,
-        fix: `start a node with pool ${pool} (node.pools in the config), or see why it is gated`,
-      });
-    }
-  }
-  for (const node of nodes) {
-    if (node.state === 'dead') {
-      problems.push({
-        severity: 'error',
-        what: `node ${node.id} is dead`,
-        fix: `look at ${node.host}: power, network, launchd; then clawmesh node run`,
-      });
-    }
-    if (node.state !== 'gated' && node.state !== 'up') continue;
-    for (const gate of node.gates.filter((candidate) => candidate.reason !== null)) {
-      problems.push({
-        severity: 'warning',
-        what: `node ${node.id}${gate.open ? '' : ' takes no tasks'}: ${gate.reason}`,
-        fix: gate.fix ?? `see clawmesh node show ${node.id}`,
-      });
-    }
-  }
-  for (const [pool, counts] of pools) {
-    if (counts.paused) {
-      problems.push({
-        severity: 'warning',
-        what: `pool ${pool} is paused`,
-        fix: `clawmesh pool resume ${pool} when you are ready`,
-      });
-    }
-    if (counts.failed > 0) {
-      problems.push({
-        severity: 'warning',
-        what: `${counts.failed} failed tasks in pool ${pool}`,
-        fix: `see clawmesh task list --state failed --pool ${pool}`,
-      });
-    }
-  }
-  return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
-}
-
-/** Differences between the inventory and who is there: mostly a wrong Redis URL, a firewall or a host name. */
-function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Problem[] {
-  if (inventory.length === 0) return [];
-  const missing = inventory.filter((id) => !nodes.some((node) => node.id === id));
-  const strangers = nodes.filter(({ id, state }) => !inventory.includes(id) && state !== 'dead' && state !== 'stopped');
-  return [
-    ...missing.map((id) => ({
-      severity: 'warning' as const,
-      what: `${id} was never seen on this Redis`,
-      fix: `on ${id}: check redis.url, network and firewall, and that the service runs; or take it out of nodes:`,
-    })),
-    ...strangers.map(({ id }) => ({
-      severity: 'warning' as const,
-      what: `${id} is not in the inventory`,
-      fix: 'add it under nodes: in the config of all, or give that Mac its right id: CLAWMESH_NODE_ID',
-    })),
-  ];
-}
-
-/** Tasks that only some nodes may run, none of which can at present. */
-function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]): Problem[] {
-  return held.flatMap(({ pool, why, home, count }) => {
-    const able = nodes.filter((node) => node.id === home || mayRun(why, node));
-    const waits = isTarget(why) || (home !== null && able.length > 0);
-    if (!waits || count === 0 || able.some((node) => node.state === 'up' && pool in node.pools)) return [];
-    const states = able.map(
-      (node) => `${node.id} ${node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`}`,
-    );
-    const who = why
-      .replace(/^(node|prefer):/, '')
-      .replace(/^require:/, 'a node with ')
-      .replace(/^session:(.*)\|/, 'session ');
-    return [
-      {
-        severity: 'warning' as const,
-        what: `${count} tasks wait for ${who}: ${states.join(', ') || 'there was never one'}`,
-        fix:
-          home === null
-            ? 'see clawmesh node list; or cancel them and queue them without --node or --require'
-            : `see clawmesh node show ${home}; or drain it, and the session starts anew on another node`,
-      },
-    ];
-  });
+function runningTask({ id, pool, node, message, attempts, startedAt, progress }: Task, now: number): RunningTask {
+  const elapsedMs = startedAt === null ? 0 : Math.max(0, now - Date.parse(startedAt));
+  return { id, pool, node, message, attempt: attempts.made + 1, elapsedMs, tokens: progress?.tokens ?? null };
 }

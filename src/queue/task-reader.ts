@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { TASK_ID } from '../domain/ids.ts';
-import type { Task, TaskState } from '../domain/task.ts';
+import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { type BullState, LISTED_FIELDS, type TaskHash, taskView } from './task-view.ts';
 
@@ -38,6 +38,11 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
 const PAGE = 200;
 /** A filter gives up after so many tasks per state, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
+
+/** A task that has waited longest. */
+export interface OldestTask extends TaskRef {
+  readonly waitingMs: number;
+}
 
 /** Tasks of a pool that are held back for one reason. */
 export interface HeldTasks {
@@ -110,6 +115,35 @@ export class TaskReader {
         ];
       }),
     );
+  }
+
+  /** Of those that wait in line, the one that was queued first; `now`: Redis time (ms). Undefined where none waits. */
+  async oldestWaiting(pools: readonly string[], now: number): Promise<OldestTask | undefined> {
+    const candidates = await Promise.all(
+      pools.map(async (pool) => {
+        const first = await this.#redis.lindex(this.#keys.pool(pool, 'wait'), '-1');
+        const [prioritized] = await this.#redis.zrange(this.#keys.pool(pool, 'prioritized'), 0, '0');
+        return [first, prioritized].flatMap((id) => (id ? [{ id, pool }] : []));
+      }),
+    );
+    let oldest: OldestTask | undefined;
+    for (const { id, pool } of candidates.flat()) {
+      const queuedAt = Number(await this.#redis.hget(this.#keys.task(pool, id), 'timestamp'));
+      const waitingMs = Math.max(0, now - queuedAt);
+      if (queuedAt > 0 && (oldest === undefined || waitingMs > oldest.waitingMs)) oldest = { id, pool, waitingMs };
+    }
+    return oldest;
+  }
+
+  /** How many tasks wait in line that any node may have, by pool; paused pools are left out. */
+  async inLine(): Promise<Map<string, number>> {
+    const waiting = new Map<string, number>();
+    for (const pool of await this.pools()) {
+      const key = (what: string) => this.#keys.pool(pool, what);
+      if (await this.#redis.hexists(key('meta'), 'paused')) continue;
+      waiting.set(pool, (await this.#redis.llen(key('wait'))) + (await this.#redis.zcard(key('prioritized'))));
+    }
+    return waiting;
   }
 
   /** How many tasks are held back, by pool and reason; for those of a session with the node that it's at home on. */

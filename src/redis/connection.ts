@@ -3,6 +3,7 @@ import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError } from './explain.ts';
+import { MINIMUM_VERSION, ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
 
@@ -110,11 +111,11 @@ function policyOf(role: ConnectionRole): RedisOptions {
 }
 
 /**
- * Opens the connection and checks that the server can carry a mesh.
+ * Opens the connection and checks that the server can carry a mesh; with `anyServer` only that it answers.
  *
  * @throws ClawmeshError `redis` with one line of what to check.
  */
-export async function openRedis(client: Redis, target: RedisTarget): Promise<void> {
+export async function openRedis(client: Redis, target: RedisTarget, anyServer = false): Promise<void> {
   // ioredis reports only "Connection is closed"; the reason came as an event before.
   let reason: unknown;
   const remember = (error: unknown) => {
@@ -123,7 +124,7 @@ export async function openRedis(client: Redis, target: RedisTarget): Promise<voi
   client.on('error', remember);
   try {
     await withTimeout(client.connect(), CLI_TIMEOUT_MS);
-    await checkServer(client);
+    await (anyServer ? client.ping() : checkServer(client));
   } catch (error) {
     client.disconnect();
     throw error instanceof ClawmeshError ? error : explainRedisError(reason ?? error, target);
@@ -144,26 +145,20 @@ async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** Scripts need what came with 6.2 (Valkey counts from 7.2). */
-const MINIMUM_VERSION = [6, 2] as const;
-
 async function checkServer(client: Redis): Promise<void> {
-  const info = await client.info();
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
-  const version = field('redis_version') ?? '';
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < MINIMUM_VERSION[0] || (major === MINIMUM_VERSION[0] && minor < MINIMUM_VERSION[1])) {
-    throw new ClawmeshError('redis', `Redis ${version || 'of unknown version'} is too old`, {
+  const info = await ServerInfo.of(client);
+  if (!info.isSupported) {
+    throw new ClawmeshError('redis', `Redis ${info.version || 'of unknown version'} is too old`, {
       remedy: `use Redis ${MINIMUM_VERSION.join('.')} or newer, or Valkey`,
     });
   }
-  const policy = field('maxmemory_policy');
+  const policy = info.text('maxmemory_policy');
   if (policy && policy !== 'noeviction') {
     throw new ClawmeshError('redis', `Redis may throw tasks away: maxmemory-policy is ${policy}`, {
       remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
     });
   }
-  if (field('role') === 'slave') {
+  if (info.text('role') === 'slave') {
     throw new ClawmeshError('redis', 'this Redis is a read-only replica', {
       remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
     });

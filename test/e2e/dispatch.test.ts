@@ -61,6 +61,12 @@ describe('a mesh of three nodes', () => {
     const load = async () => ((await json('node', 'list')).nodes as Node[]).map((node) => node.running.length);
     await expect.poll(load, { timeout: 5_000 }).toEqual([2, 2, 2]);
     expect(await json('task', 'show', running)).toMatchObject({ state: 'active', handovers: 0 });
+    const { running: runs } = await json('status');
+    expect(runs).toHaveLength(6);
+    expect(runs[0]).toMatchObject({ id: running, message: 'sleep 15s', attempt: 1, elapsedMs: expect.any(Number) });
+    const screen = new CliProcess(['--config', config, 'status', '--watch']);
+    await screen.waitFor(/mac-1 +up +██░░ 2\/4.*RUNNING +NODE.*mesh d.*sleep 12s/s, 10_000);
+    await screen.kill();
     // What is wrong, or takes a restart, changes nothing.
     writeFileSync(config, text('node: {pools: {default: 9}}\ndispatch: {strategy: pull}\n'));
     nodes.get('mac-1')?.signal('SIGHUP');

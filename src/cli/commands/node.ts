@@ -11,6 +11,8 @@ import { type Output, styledState } from '../output.ts';
 import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
 
+const BAR_WIDTH = 8;
+
 export function nodeCommand(): Command {
   const node = new Command('node').description('run and look at nodes');
   node
@@ -152,7 +154,7 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
     nodes.map((node) => [
       node.id,
       styledState(out, node.state),
-      String(node.running.length),
+      loadBar(node),
       Object.entries(node.pools)
         .map(([pool, { running, concurrency }]) => `${pool} ${running}/${concurrency}`)
         .join(', '),
@@ -165,6 +167,14 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
         .join('; '),
     ]),
   );
+}
+
+/** How many of its slots a node has in use, to be seen from afar. */
+function loadBar({ pools, running }: Node): string {
+  const slots = Object.values(pools).reduce((sum, { concurrency }) => sum + concurrency, 0);
+  const width = Math.min(slots, BAR_WIDTH);
+  const filled = Math.min(width, Math.ceil((running.length / Math.max(1, slots)) * width));
+  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${running.length}/${slots}`;
 }
 
 function openclawText({ openclaw }: Node): string {

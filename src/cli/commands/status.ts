@@ -1,40 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
+import { humanDuration } from '../../domain/units.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import type { Output } from '../output.ts';
+import { ago, type Output, oneLine } from '../output.ts';
 import { printNodes } from './node.ts';
+
+const WATCH_MS = 2_000;
+const CLEAR = '\u001b[2J\u001b[H';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('the mesh on one screen: problems, nodes, pools')
-    .addHelpText('after', example('clawmesh status', 'clawmesh status --json'))
+    .description('the mesh on one screen: problems, nodes, pools, running tasks, handovers')
+    .option('-w, --watch', 'again every 2 seconds; with --json one document per line')
+    .addHelpText('after', example('clawmesh status', 'clawmesh status --watch', 'clawmesh status --json'))
     .action(status);
 }
 
-async function status(_options: object, command: Command): Promise<void> {
+async function status({ watch }: { watch?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  const { takeSnapshot } = await import('../../ops/snapshot.ts');
   await withMesh(command, async (mesh) => {
-    const { snapshot, nodes } = await takeSnapshot(mesh);
-    if (out.json) return out.document(snapshot);
-    const { up, gated, draining, dead } = snapshot.nodes;
-    const counts = [`${up} up`, gated && `${gated} gated`, draining && `${draining} draining`, dead && `${dead} dead`];
-    out.line(
-      `mesh ${out.style('bold', snapshot.mesh)} · nodes: ${counts.filter(Boolean).join(', ')} · Redis ${snapshot.redis.latencyMs} ms`,
-    );
-    printProblems(out, snapshot);
-    if (nodes.length > 0) {
-      out.line();
-      printNodes(out, nodes);
-    }
-    printPools(out, snapshot);
-    const { tasks, total, cost } = snapshot.usageToday;
-    if (tasks > 0) {
-      const money = cost === null ? '' : `, cost ${cost.toFixed(2)}`;
-      out.line(`\ntoday ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
+    for (;;) {
+      await show(mesh, out, watch === true);
+      if (!watch) return;
+      await sleep(WATCH_MS);
     }
   });
+}
+
+async function show(mesh: Mesh, out: Output, watch: boolean): Promise<void> {
+  const { takeSnapshot } = await import('../../ops/snapshot.ts');
+  const { snapshot, nodes } = await takeSnapshot(mesh);
+  if (out.json) {
+    if (watch) out.line(JSON.stringify(snapshot));
+    else out.document(snapshot);
+    return;
+  }
+  if (watch && process.stdout.isTTY) out.raw(CLEAR);
+  const { up, gated, draining, dead } = snapshot.nodes;
+  const counts = [`${up} up`, gated && `${gated} gated`, draining && `${draining} draining`, dead && `${dead} dead`];
+  out.line(
+    `mesh ${out.style('bold', snapshot.mesh)} · nodes: ${counts.filter(Boolean).join(', ')} · Redis ${snapshot.redis.latencyMs} ms`,
+  );
+  printProblems(out, snapshot);
+  if (nodes.length > 0) {
+    out.line();
+    printNodes(out, nodes);
+  }
+  printPools(out, snapshot);
+  printRunning(out, snapshot);
+  printHandovers(out, snapshot);
+  const { tasks, total, cost } = snapshot.usageToday;
+  if (tasks > 0) {
+    const money = cost === null ? '' : `, cost ${cost.toFixed(2)}`;
+    out.line(`\ntoday ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
+  }
 }
 
 function printProblems(out: Output, { problems }: Snapshot): void {
@@ -46,7 +68,7 @@ function printProblems(out: Output, { problems }: Snapshot): void {
   }
 }
 
-function printPools(out: Output, { pools }: Snapshot): void {
+function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
   const rows = Object.entries(pools).map(([pool, counts]) => [
     counts.paused ? `${pool} (paused)` : pool,
     ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed, counts.cancelled].map(String),
@@ -57,4 +79,41 @@ function printPools(out: Output, { pools }: Snapshot): void {
   }
   out.line();
   out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED', 'CANCELLED'], rows);
+  if (oldestWaiting) {
+    const { id, pool, waitingMs } = oldestWaiting;
+    out.line(`the oldest in line is ${id} in pool ${pool}, queued ${humanDuration(waitingMs)} ago`);
+  }
+}
+
+function printRunning(out: Output, { running }: Snapshot): void {
+  if (running.length === 0) return;
+  out.line();
+  out.table(
+    ['RUNNING', 'NODE', 'POOL', 'FOR', 'ATTEMPT', 'TOKENS', 'MESSAGE'],
+    running.map(({ id, node, pool, elapsedMs, attempt, tokens, message }) => [
+      id,
+      node ?? '-',
+      pool,
+      humanDuration(elapsedMs),
+      String(attempt),
+      tokens === null ? '-' : String(tokens),
+      oneLine(message, 40),
+    ]),
+  );
+}
+
+function printHandovers(out: Output, { handovers }: Snapshot): void {
+  if (handovers.length === 0) return;
+  out.line();
+  out.table(
+    ['HANDOVER', 'TASK', 'FROM', 'TO', 'REASON', 'TAKEOVER'],
+    handovers.map(({ at, taskId, from, to, reason, takeoverMs }) => [
+      ago(at),
+      taskId,
+      from,
+      to ?? '-',
+      reason,
+      takeoverMs === null ? '-' : humanDuration(takeoverMs),
+    ]),
+  );
 }

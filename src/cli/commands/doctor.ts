@@ -1,0 +1,101 @@
+import { createInterface } from 'node:readline/promises';
+import { Command } from 'commander';
+import type { Mesh as MeshClient } from '../../client/mesh.ts';
+import type { Config } from '../../config/schema.ts';
+import { ClawmeshError } from '../../domain/errors.ts';
+import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
+import { type GlobalOptions, outputOf } from '../context.ts';
+import { example } from '../help.ts';
+import type { Output } from '../output.ts';
+
+const MARKS = { ok: ['green', '✓'], warning: ['yellow', '!'], failed: ['red', '✗'] } as const;
+
+interface DoctorOptions {
+  fix?: boolean;
+  yes?: boolean;
+}
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('find what is wrong, as seen from this machine, and what to do; exit 1 if something fails')
+    .option('--fix', 'do what can do no harm, asking first')
+    .option('--yes', 'with --fix: do not ask')
+    .addHelpText('after', example('clawmesh doctor', 'clawmesh doctor --json', 'clawmesh doctor --fix'))
+    .action(doctor);
+}
+
+async function doctor(options: DoctorOptions, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const [{ diagnose }, { Mesh }, { redisTarget }, { loadConfig }, { nodeIdentity }] = await Promise.all([
+    import('../../ops/doctor/doctor.ts'),
+    import('../../client/mesh.ts'),
+    import('../../redis/target.ts'),
+    import('../../config/load.ts'),
+    import('../../config/identity.ts'),
+  ]);
+  let mesh: MeshClient | undefined;
+  try {
+    const found = await diagnose({
+      loadConfig: () => loadConfig({ file: command.optsWithGlobals<GlobalOptions>().config, env: process.env }),
+      nodeId: () => nodeIdentity(process.env),
+      openclaw: openclawHealth,
+      reach: async (config) => {
+        mesh = await Mesh.connect(config, redisTarget(config, process.env), { anyServer: true });
+        return mesh;
+      },
+    });
+    if (out.json)
+      out.document({ checks: found.map(({ repair, ...rest }) => ({ ...rest, repairable: Boolean(repair) })) });
+    else print(out, found);
+    const unrepaired = options.fix ? await repair(out, found, options.yes === true) : found;
+    if (unrepaired.some(({ state }) => state === 'failed')) process.exitCode = 1;
+  } finally {
+    await mesh?.close();
+  }
+}
+
+async function openclawHealth(config: Config) {
+  const { chooseMode, createRunner } = await import('../../node/runner-choice.ts');
+  const mode = await chooseMode(config, process.env);
+  const runner = createRunner(mode, config, 'doctor', process.env);
+  try {
+    const { version, reason } = await runner.health();
+    return { mode, version, reason };
+  } finally {
+    await runner.close();
+  }
+}
+
+function print(out: Output, found: readonly Diagnosis[]): void {
+  const width = Math.max(...found.map(({ check }) => check.length));
+  for (const { check, state, evidence, fix } of found) {
+    const [style, mark] = MARKS[state];
+    out.line(`${out.style(style, mark)} ${check.padEnd(width)}  ${evidence}`);
+    if (fix !== null) out.line(`  ${' '.repeat(width)}  ${out.style('dim', `→ ${fix}`)}`);
+  }
+  const count = (state: Diagnosis['state']) => found.filter((diagnosis) => diagnosis.state === state).length;
+  out.line(`\n${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
+}
+
+/** Does what the person agrees to; answers what is left. */
+async function repair(out: Output, found: readonly Diagnosis[], yes: boolean): Promise<readonly Diagnosis[]> {
+  const left: Diagnosis[] = [];
+  for (const diagnosis of found) {
+    if (diagnosis.repair && (yes || (await agrees(diagnosis)))) {
+      out.note(`${diagnosis.check}: ${await diagnosis.repair()}`);
+    } else {
+      left.push(diagnosis);
+    }
+  }
+  return left;
+}
+
+async function agrees({ check, evidence }: Diagnosis): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new ClawmeshError('usage', 'there is nobody to ask', { remedy: 'add --yes to do it without asking' });
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(`${check}: ${evidence}. Mend it? [y/N] `);
+  prompt.close();
+  return /^y(es)?$/i.test(answer.trim());
+}

@@ -1,0 +1,94 @@
+import type { Redis } from 'ioredis';
+import type { Config } from '../../config/schema.ts';
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { requeueVoidClaims } from '../../queue/requeue.ts';
+import { findVoidClaims } from '../../queue/void-claims.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
+import { ServerInfo } from '../../redis/server-info.ts';
+import { takeSnapshot } from '../snapshot.ts';
+import { type Diagnosis, failed, ok } from './diagnosis.ts';
+import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
+import { checkMesh } from './mesh-checks.ts';
+import { checkServer } from './redis-checks.ts';
+
+const PINGS = 9;
+
+/** A mesh whose Redis answers, whether or not it is fit to carry one. */
+export type ReachedMesh = Parameters<typeof takeSnapshot>[0] & {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly keys: MeshKeys;
+};
+
+export interface Patient {
+  /** @throws ClawmeshError `config`. */
+  readonly loadConfig: () => { readonly config: Config; readonly file: string | undefined };
+  readonly nodeId: () => string;
+  readonly openclaw: (config: Config) => Promise<OpenClawHealth>;
+  /** @throws ClawmeshError `redis`. */
+  readonly reach: (config: Config) => Promise<ReachedMesh>;
+}
+
+/** Looks at everything that can be wrong, as seen from this machine; what can't be looked at is left out. */
+export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> {
+  let config: Config;
+  let nodeId: string;
+  const found: Diagnosis[] = [];
+  try {
+    const loaded = patient.loadConfig();
+    nodeId = patient.nodeId();
+    config = loaded.config;
+    found.push(ok('config', loaded.file ?? 'no config file anywhere: all defaults'));
+  } catch (error) {
+    return [fromError('config', error)];
+  }
+  const machine = checkMachine({ config, nodeId, openclaw: () => patient.openclaw(config) });
+  try {
+    const mesh = await patient.reach(config);
+    found.push(...(await checkReached(mesh, nodeId)));
+  } catch (error) {
+    found.push(fromError('redis', error));
+  }
+  return [...found, ...(await machine)];
+}
+
+async function checkReached(mesh: ReachedMesh, nodeId: string): Promise<readonly Diagnosis[]> {
+  const { config, redis, keys, registry, reader } = mesh;
+  const info = await ServerInfo.of(redis);
+  const setPolicy = () => redis.config('SET', 'maxmemory-policy', 'noeviction');
+  const server = [ok('redis', 'reachable from here'), ...checkServer(info, await latency(redis), setPolicy)];
+  // A replica refuses what the rest takes.
+  if (info.text('role') === 'slave') return server;
+  const { maxHandovers, visibilityTimeout: visibilityTimeoutMs } = config.queue;
+  return [
+    ...server,
+    await checkClock(config, registry),
+    await checkIdentity(nodeId, registry),
+    ...(await checkMesh({
+      config,
+      nodes: () => registry.list(),
+      problems: async () => (await takeSnapshot(mesh)).snapshot.problems,
+      voidClaims: () => findVoidClaims(redis, keys),
+      waiting: () => reader.inLine(),
+      eventCount: () => redis.xlen(keys.events),
+      putBack: async () => (await requeueVoidClaims(redis, keys, { visibilityTimeoutMs, maxHandovers })).length,
+    })),
+  ];
+}
+
+/** The median of some round trips, ms. */
+async function latency(redis: Redis): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < PINGS; i++) {
+    const before = performance.now();
+    await redis.ping();
+    times.push(performance.now() - before);
+  }
+  times.sort((a, b) => a - b);
+  return Math.round((times[PINGS >> 1] ?? 0) * 10) / 10;
+}
+
+function fromError(check: string, error: unknown): Diagnosis {
+  const fix = error instanceof ClawmeshError ? error.remedy : undefined;
+  return failed(check, messageOf(error), fix ?? 'see the message');
+}

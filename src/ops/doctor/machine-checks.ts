@@ -1,0 +1,111 @@
+import { hostname } from 'node:os';
+import type { Config } from '../../config/schema.ts';
+import type { OpenClawMode } from '../../domain/node.ts';
+import { formatSize, humanDuration } from '../../domain/units.ts';
+import { freeDisk } from '../../platform/room.ts';
+import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
+import type { NodeRegistry } from '../../registry/node-registry.ts';
+import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+
+/** How the OpenClaw of this machine is. */
+export interface OpenClawHealth {
+  readonly mode: OpenClawMode;
+  readonly version: string | null;
+  /** Why it is not healthy; null if it is. */
+  readonly reason: string | null;
+}
+
+/** This machine as a node: its id, OpenClaw, disk and sleep. */
+export async function checkMachine(of: {
+  config: Config;
+  nodeId: string;
+  openclaw: () => Promise<OpenClawHealth>;
+}): Promise<readonly Diagnosis[]> {
+  const { config } = of;
+  return [
+    checkInventory(config, of.nodeId),
+    ...checkOpenClaw(config, await of.openclaw()),
+    await checkDisk(config),
+    await checkSleep(),
+  ];
+}
+
+/** Whether the machine's clock agrees with Redis, to half a round trip (ms). */
+export async function checkClock(config: Config, registry: NodeRegistry): Promise<Diagnosis> {
+  const before = Date.now();
+  const redisTime = await registry.redisTime();
+  const skewMs = Math.round((before + Date.now()) / 2 - redisTime);
+  const evidence = `this clock is ${humanDuration(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead of'} Redis`;
+  const { maxClockSkew, clockSkew } = config.gates;
+  if (Math.abs(skewMs) <= maxClockSkew) return ok('clock', evidence);
+  return (clockSkew === 'close' ? failed : warning)('clock', evidence, 'turn on network time on this machine');
+}
+
+/** Whether another machine is up under this one's node id. */
+export async function checkIdentity(nodeId: string, registry: NodeRegistry): Promise<Diagnosis> {
+  const node = await registry.find(nodeId);
+  const elsewhere = node && node.state !== 'dead' && node.state !== 'stopped' && node.host !== hostname();
+  if (!elsewhere) return ok('node-identity', `${nodeId}: no other machine has this id`);
+  return failed(
+    'node-identity',
+    `${nodeId} is also the id of ${node.host}, which is up`,
+    'give each Mac an id of its own: CLAWMESH_NODE_ID',
+  );
+}
+
+function checkInventory(config: Config, nodeId: string): Diagnosis {
+  const inventory = Object.keys(config.nodes);
+  if (inventory.length === 0 || inventory.includes(nodeId)) return ok('inventory', `this machine is ${nodeId}`);
+  return warning(
+    'inventory',
+    `this machine is ${nodeId}, which is not under nodes: in the config`,
+    'add it there, or set CLAWMESH_NODE_ID to the id that it has there',
+  );
+}
+
+function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly Diagnosis[] {
+  const { mode, version, reason } = health;
+  if (mode === 'simulate') {
+    if (openclaw.mode === 'simulate') return [ok('openclaw', 'tasks are simulated, as configured')];
+    return [
+      warning(
+        'openclaw',
+        'no gateway is ready and openclaw is not on PATH: tasks would only be simulated',
+        'install OpenClaw here, start its gateway, or set openclaw.mode so that this is an error',
+      ),
+    ];
+  }
+  if (reason !== null) {
+    const fix =
+      mode === 'gateway'
+        ? 'see openclaw gateway status; launchctl kickstart -k restarts it; check openclaw.gateway.url and token'
+        : 'see that openclaw --version works for this user, and openclaw.exec.bin';
+    return [failed('openclaw', `${mode}: ${reason}`, fix)];
+  }
+  const here = ok('openclaw', `${mode}, version ${version ?? 'unknown'}`);
+  if (openclaw.version === undefined || openclaw.version === version) return [here];
+  const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh wants ${openclaw.version}`;
+  const level = gates.versionMismatch === 'close' ? failed : warning;
+  return [here, level('openclaw-version', pinned, `npm i -g openclaw@${openclaw.version}, or change openclaw.version`)];
+}
+
+async function checkDisk({ gates }: Config): Promise<Diagnosis> {
+  const free = await freeDisk('/');
+  const evidence = `${(free / 1e9).toFixed(1)} GB of disk are free`;
+  if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
+  return failed(
+    'free-disk',
+    `${evidence}, ${formatSize(gates.minFreeDisk)} are wanted`,
+    'free some, or lower gates.minFreeDisk',
+  );
+}
+
+async function checkSleep(): Promise<Diagnosis> {
+  const minutes = await sleepsAfterMinutes();
+  if (minutes === undefined || minutes === 0) return ok('sleep', 'this machine does not fall asleep by itself');
+  return warning(
+    'sleep',
+    `this Mac sleeps after ${minutes} minutes; an idle one is gone from the mesh then`,
+    'sudo pmset -c sleep 0 (while tasks run, clawmesh keeps it awake)',
+  );
+}

@@ -1,0 +1,223 @@
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Diagnosis } from '../../src/ops/doctor/diagnosis.ts';
+import { parseSleep } from '../../src/platform/sleep-settings.ts';
+import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { SpawnedRedis } from '../support/redis.ts';
+
+const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
+const HERE = 'CLAWMESH_NODE_ID';
+const seen: string[] = [];
+const simulated = (redis: string) => writeConfig(`redis: {${redis}}\nopenclaw: {mode: simulate}\n`);
+
+/** What the doctor said of this config that is not well. */
+async function diagnose(config: string, env: NodeJS.ProcessEnv = {}, ...args: string[]) {
+  const { code, stdout, stderr } = await runCli(['doctor', '--json', '--config', config, ...args], {
+    env: { [HERE]: 'mac-1', ...env },
+  });
+  const { checks } = JSON.parse(stdout) as { checks: Diagnosis[] };
+  return { code, stderr, wrong: checks.filter(({ state }) => state !== 'ok') };
+}
+
+function expectFound(fault: string, wrong: readonly Diagnosis[], check: string, evidence: RegExp): Diagnosis {
+  const found = wrong.find((diagnosis) => diagnosis.check === check && evidence.test(diagnosis.evidence));
+  expect(found, `${fault}: ${JSON.stringify(wrong)}`).toBeDefined();
+  expect(found?.fix, fault).toMatch(/\w/);
+  seen.push(`${fault.padEnd(44)} ${found?.state.padEnd(8)} ${check}: ${found?.evidence}`);
+  return found as Diagnosis;
+}
+
+describe('the doctor', () => {
+  let server: SpawnedRedis;
+  let redis: Redis;
+  let meshes = 0;
+  const nodes: CliProcess[] = [];
+
+  beforeAll(async () => {
+    server = await SpawnedRedis.start();
+    redis = new Redis(server.port, '127.0.0.1');
+  });
+  afterAll(async () => {
+    for (const node of nodes) await node.kill();
+    redis.disconnect();
+    await server.stop();
+    console.log(seen.join('\n'));
+  });
+
+  /** A mesh of its own on the shared Redis. */
+  const configOf = (more = '', openclaw = '{mode: simulate}', mesh = `doc${meshes++}`) =>
+    writeConfig(`mesh: ${mesh}\nredis: {url: "${server.url}"}\nopenclaw: ${openclaw}\n${more}`);
+  const start = async (id: string, config: string) => {
+    const node = new CliProcess(['--config', config, 'node', 'run'], { [HERE]: id });
+    nodes.push(node);
+    await node.waitFor(/node is up/);
+    return node;
+  };
+  const cli = (config: string, ...args: string[]) => runCli(['--config', config, ...args]);
+
+  it('finds nothing to say of a healthy mesh', async () => {
+    const config = configOf('nodes: {mac-1: {}, mac-2: {}}\n');
+    for (const id of ['mac-1', 'mac-2']) await start(id, config);
+    await expect
+      .poll(async () => JSON.parse((await cli(config, 'status', '--json')).stdout).nodes.up, { timeout: 10_000 })
+      .toBe(2);
+    expect(await diagnose(config)).toEqual({ code: 0, stderr: '', wrong: [] });
+    const { stdout } = await runCli(['doctor', '--config', config], { env: { [HERE]: 'mac-1' } });
+    expect(stdout).toMatch(/✓ redis +reachable from here/);
+    expect(stdout).toMatch(/\d+ ok, 0 to look at, 0 failed\n$/);
+
+    // The same mesh as it looks from a Mac with another file, another id, or a wrong clock.
+    const mesh = /mesh: (\w+)/.exec((await cli(config, 'config', 'show')).stdout)?.[1];
+    const drifted = configOf('nodes: {mac-1: {}, mac-2: {}}\nqueue: {attempts: 7}\n', '{mode: simulate}', mesh);
+    expectFound('another config than the nodes', (await diagnose(drifted)).wrong, 'config-drift', /mac-1, mac-2/);
+    const stranger = await diagnose(config, { [HERE]: 'mac-9' });
+    expectFound('a Mac that is not in the inventory', stranger.wrong, 'inventory', /mac-9.*not under nodes/);
+    const late = await diagnose(config, { NODE_OPTIONS: `--import ${WRONG_CLOCK}` });
+    expectFound('a wrong clock', late.wrong, 'clock', /10m/);
+  });
+
+  it.each([
+    ['a typo in the config', 'mesh: m\nqueu: {}\n', 'config', /queu.*did you mean/],
+    [
+      'nobody at that port',
+      'redis: {url: "redis://127.0.0.1:1"}\nopenclaw: {mode: simulate}\n',
+      'redis',
+      /connection refused/,
+    ],
+    [
+      'a name that does not resolve',
+      'redis: {url: "redis://no-such-host.invalid"}\nopenclaw: {mode: simulate}\n',
+      'redis',
+      /does not resolve/,
+    ],
+  ])('sees %s', async (fault, text, check, evidence) => {
+    const { code, wrong } = await diagnose(writeConfig(text));
+    expectFound(fault, wrong, check, evidence);
+    expect(code).toBe(1);
+  });
+
+  it('sees what is wrong with the login', async () => {
+    const { wrong: id } = await diagnose(configOf(), { [HERE]: 'a b' });
+    expectFound('an impossible node id', id, 'config', /a b.* is no node id/);
+    const tls = simulated(`url: "rediss://127.0.0.1:${server.port}"`);
+    expectFound('TLS to a port without it', (await diagnose(tls)).wrong, 'redis', /TLS/);
+    const locked = await SpawnedRedis.start(['--requirepass', 'secret']);
+    try {
+      expectFound(
+        'no password',
+        (await diagnose(simulated(`url: "${locked.url}"`))).wrong,
+        'redis',
+        /wants a password/,
+      );
+      const wrong = await diagnose(simulated(`url: "${locked.url}", password: no`));
+      expectFound('a wrong password', wrong.wrong, 'redis', /wrong user name or password/);
+    } finally {
+      await locked.stop();
+    }
+  });
+
+  it('sees what is wrong with Redis itself, and mends what it may', async () => {
+    const own = await SpawnedRedis.start();
+    const replica = await SpawnedRedis.start(['--replicaof', '127.0.0.1', String(own.port)]);
+    const admin = new Redis(own.port, '127.0.0.1');
+    const config = simulated(`url: "${own.url}"`);
+    try {
+      const used = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1]);
+      await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+      await admin.config('SET', 'maxmemory', Math.round(used * 1.02));
+      await admin.config('SET', 'appendonly', 'no');
+      const { wrong, code } = await diagnose(config);
+      expectFound('a Redis that evicts', wrong, 'redis-policy', /allkeys-lru/);
+      expectFound('no append-only file', wrong, 'redis-persistence', /append-only file is off/);
+      expectFound('memory nearly full', wrong, 'redis-memory', /\d\d+ % of its maxmemory/);
+      expect(code).toBe(1);
+      expect(await diagnose(config, {}, '--fix')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
+      await admin.config('SET', 'maxmemory', 0);
+      expect(await diagnose(config, {}, '--fix', '--yes')).toMatchObject({ code: 0 });
+      expect(await admin.config('GET', 'maxmemory-policy')).toEqual(['maxmemory-policy', 'noeviction']);
+      const atReplica = await diagnose(simulated(`url: "${replica.url}"`));
+      expectFound('a replica', atReplica.wrong, 'redis-role', /read-only replica/);
+      await admin.config('SET', 'maxclients', 2);
+      expectFound('hardly a connection left', (await diagnose(config)).wrong, 'redis-connections', /of 2/);
+    } finally {
+      admin.disconnect();
+      await replica.stop();
+      await own.stop();
+    }
+  });
+
+  it('sees what is wrong with OpenClaw and the disk', async () => {
+    const missing = await diagnose(configOf('', '{mode: exec, exec: {bin: /no/such/openclaw}}'));
+    expectFound('no OpenClaw', missing.wrong, 'openclaw', /exec:/);
+    const gateway = await diagnose(configOf('', '{mode: gateway, gateway: {url: "ws://127.0.0.1:1", token: t}}'));
+    expectFound('no gateway', gateway.wrong, 'openclaw', /gateway:/);
+    const auto = await diagnose(configOf('', '{mode: auto, gateway: {url: "ws://127.0.0.1:1"}}'), {
+      PATH: '/usr/bin:/bin',
+    });
+    expectFound('nothing real to run tasks with', auto.wrong, 'openclaw', /only be simulated/);
+    const disk = await diagnose(configOf('gates: {minFreeDisk: 900TB}\n'));
+    expectFound('too little disk', disk.wrong, 'free-disk', /900TB are wanted/);
+  });
+
+  it('sees what is wrong with nodes, pools and tasks', async () => {
+    const config = configOf(
+      'nodes: {mac-1: {}, mac-7: {}}\nhealth: {heartbeatInterval: 500ms}\nqueue: {attempts: 1}\n',
+    );
+    const node = await start('mac-1', config);
+    await cli(config, 'enqueue', 'fail auth', '--wait');
+    await cli(config, 'enqueue', 'hello', '--pool', 'xcode');
+    await cli(config, 'pool', 'pause', 'xcode');
+    const { wrong } = await diagnose(config);
+    expectFound('a Mac that never came', wrong, 'mesh', /mac-7 was never seen/);
+    expectFound('a dead letter', wrong, 'mesh', /1 failed tasks in pool default/);
+    expectFound('a pool that nobody serves', wrong, 'mesh', /wait in pool xcode, which no node/);
+    expectFound('a paused pool', wrong, 'mesh', /pool xcode is paused/);
+    expectFound('nobody to take over', wrong, 'failover', /only mac-1 serves pool default/);
+
+    // Killed with a task in its hands, and nobody there to put that back.
+    const id = (await cli(config, 'enqueue', 'sleep 60s')).stdout.trim();
+    await expect
+      .poll(async () => JSON.parse((await cli(config, 'task', 'show', id, '--json')).stdout).state, { timeout: 10_000 })
+      .toBe('active');
+    await node.kill();
+    await cli(config, 'node', 'evict', 'mac-1');
+    const after = await diagnose(config);
+    expectFound('a dead node', after.wrong, 'mesh', /node mac-1 is dead/);
+  });
+
+  it('puts back what a dead node holds, where no node is there to do it', async () => {
+    const config = configOf();
+    const node = await start('mac-1', config);
+    const id = (await cli(config, 'enqueue', 'sleep 60s')).stdout.trim();
+    const state = async () => JSON.parse((await cli(config, 'task', 'show', id, '--json')).stdout).state;
+    await expect.poll(state, { timeout: 10_000 }).toBe('active');
+    await node.kill();
+    // What a sweep of another node would do first; then that one is gone, too.
+    const keys = `{clawmesh:doc${meshes - 1}}/`;
+    await redis.hincrby(`${keys}incarnations`, 'mac-1', 1);
+    await redis.zrem(`${keys}leases`, 'mac-1');
+    const { wrong } = await diagnose(config);
+    expectFound('a task held by a dead node', wrong, 'claims', /1 tasks are held by nodes that are gone: .*mac-1/);
+    await diagnose(config, {}, '--fix', '--yes');
+    expect(await state()).toBe('waiting');
+  });
+
+  it('sees a node that takes nothing though tasks wait', async () => {
+    const config = configOf();
+    const node = await start('mac-1', config);
+    node.signal('SIGSTOP');
+    await cli(config, 'enqueue', 'hello');
+    const { wrong } = await diagnose(config);
+    node.signal('SIGCONT');
+    expectFound('a node that stands still', wrong, 'spread', /mac-1 has free slots and takes nothing/);
+  });
+
+  it('reads what pmset says of sleep', () => {
+    expect(parseSleep(' standby              1\n sleep                10 (sleep prevented by x)\n disksleep 3\n')).toBe(
+      10,
+    );
+    expect(parseSleep(' sleep 0\n')).toBe(0);
+    expect(parseSleep('')).toBeUndefined();
+  });
+});
