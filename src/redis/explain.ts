@@ -51,6 +51,11 @@ const EXPLANATIONS: readonly Explanation[] = [
     remedy: 'set redis.tls.ca to the certificate authority that signed it',
   },
   {
+    matches: /max number of clients|EPIPE/,
+    problem: 'it takes no more connections',
+    remedy: 'raise maxclients; see CLIENT LIST for who has so many',
+  },
+  {
     matches: /ECONNRESET|socket closed|Connection is closed|ended by the other party|Protocol error/i,
     problem: 'it hung up at once',
     remedy: 'if this is a TLS port use rediss://; else check its log, maxclients and protected-mode',

@@ -138,8 +138,11 @@ describe('the doctor', () => {
       expect(await admin.config('GET', 'maxmemory-policy')).toEqual(['maxmemory-policy', 'noeviction']);
       const atReplica = await diagnose(simulated(`url: "${replica.url}"`));
       expectFound('a replica', atReplica.wrong, 'redis-role', /read-only replica/);
+      await replica.stop();
       await admin.config('SET', 'maxclients', 2);
       expectFound('hardly a connection left', (await diagnose(config)).wrong, 'redis-connections', /of 2/);
+      await admin.config('SET', 'maxclients', 1);
+      expectFound('no connection left', (await diagnose(config)).wrong, 'redis', /takes no more connections/);
     } finally {
       admin.disconnect();
       await replica.stop();
