@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ClawmeshError } from '../domain/errors.ts';
+import { alertsCommand } from './commands/alerts.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -40,6 +41,7 @@ export function createProgram(): Command {
     poolCommand(),
     scheduleCommand(),
     eventsCommand(),
+    alertsCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {

@@ -14,7 +14,8 @@ export function configDigest(config: Config): string {
 
 function sharedPart(value: unknown, setting: Setting): unknown {
   if (setting.local || value === undefined) return undefined;
-  if (setting.secret) return typeof value === 'string' && value.includes('://') ? maskUrl(value) : Boolean(value);
+  if (setting.secret === 'password' && typeof value === 'string') return maskUrl(value);
+  if (setting.secret) return Boolean(value);
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) {
     return value.map((item) => (setting.element ? sharedPart(item, settingOf(setting.element)) : item));

@@ -4,7 +4,8 @@ import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/un
 /** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */
 interface Meta {
   /** Masked by `config show`; only its presence counts for the digest. */
-  readonly secret?: true;
+  /** Whole, or a URL of which only the password is. */
+  readonly secret?: true | 'password';
   /** Left out of the shared digest. */
   readonly local?: true;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
 import { duration, integer, secret, settingMeta, size } from './fields.ts';
@@ -11,7 +12,7 @@ const redis = z
     url: z
       .url({ protocol: /^rediss?$/, error: 'expected redis://host:port/db, or rediss:// for TLS' })
       .optional()
-      .register(settingMeta, { secret: true })
+      .register(settingMeta, { secret: 'password' })
       .describe('Where the shared Redis is: `redis://host:port/db`, `rediss://` for TLS.'),
     username: z.string().optional().describe('Redis ACL user, if not in the URL.'),
     password: secret().optional().describe('Redis password, if not in the URL. Best given as `${REDIS_PASSWORD}`.'),
@@ -186,14 +187,16 @@ const dashboard = z
   })
   .prefault({});
 
-const ALERT_EVENTS = ['node-dead', 'dead-letter', 'repeated-failover'] as const;
 const alerts = z
   .strictObject({
-    webhook: secret().prefault('').describe('Where alerts are posted; empty for nowhere.'),
+    webhook: secret()
+      .prefault('')
+      .describe('Where alerts are posted as JSON, which Slack and the like understand; empty for nowhere.'),
+    command: z.string().prefault('').describe('A shell command that gets each alert as JSON on its standard input.'),
     on: z
-      .array(z.enum(ALERT_EVENTS, { error: `expected ${ALERT_EVENTS.join(', ')}` }))
-      .prefault([...ALERT_EVENTS])
-      .describe('Which events alert.'),
+      .array(z.enum(ALERT_KINDS, { error: `expected ${ALERT_KINDS.join(', ')}` }))
+      .prefault([...ALERT_KINDS])
+      .describe('Which kinds of trouble alert.'),
   })
   .prefault({});
 
@@ -229,7 +232,7 @@ export const configSchema = z
     nodes: nodes.describe('The inventory, and per-node overrides of `node`.'),
     gates: gates.describe('Conditions under which a node takes no tasks.'),
     dashboard: dashboard.describe('The web page. Not used yet.'),
-    alerts: alerts.describe('Who is told of trouble. Not used yet.'),
+    alerts: alerts.describe('Who is told of trouble. Each node watches, and one of them tells.'),
     log: log.describe("The daemon's log."),
   })
   .superRefine((config, ctx) => {

@@ -8,7 +8,8 @@ export function secretValues(config: Config): string[] {
 }
 
 function collect(value: unknown, setting: Setting): string[] {
-  if (setting.secret && typeof value === 'string') return fromText(value);
+  if (setting.secret === 'password' && typeof value === 'string') return passwordOf(value);
+  if (setting.secret && typeof value === 'string') return [value];
   if (value === null || typeof value !== 'object') return [];
   return Object.entries(value).flatMap(([key, child]) => {
     const type = setting.shape ? setting.shape[key] : setting.element;
@@ -17,7 +18,7 @@ function collect(value: unknown, setting: Setting): string[] {
 }
 
 /** Of a URL only the password is secret. */
-function fromText(text: string): string[] {
+function passwordOf(text: string): string[] {
   if (!URL.canParse(text)) return [text];
   const { password } = new URL(text);
   return password === '' ? [] : [password, decodeURIComponent(password)];

@@ -30,7 +30,7 @@ function originOf(path: string[], { origins, file }: LoadedConfig): string {
 
 function shown(value: unknown, setting: Setting): unknown {
   if (setting.secret && typeof value === 'string') {
-    if (value.includes('://')) return maskUrl(value);
+    if (setting.secret === 'password') return maskUrl(value);
     return value === '' ? '' : MASK;
   }
   if (typeof value === 'number') return written(value, setting);

@@ -6,7 +6,8 @@ export interface Setting {
   readonly type: z.core.$ZodType;
   readonly description: string | undefined;
   readonly fallback: unknown;
-  readonly secret: boolean;
+  /** Whole, or a URL of which only the password is. */
+  readonly secret: boolean | 'password';
   readonly local: boolean;
   /** Children by name, for an object. */
   readonly shape: Readonly<Record<string, z.core.$ZodType>> | undefined;
@@ -30,14 +31,14 @@ export function settingOf(schema: z.core.$ZodType): Setting {
   let type = schema;
   let description: string | undefined;
   let fallback: unknown;
-  let secret = false;
+  let secret: Setting['secret'] = false;
   let local = false;
   for (;;) {
     const def = type._zod.def as Def;
     description ??= (type as z.ZodType).description;
     fallback ??= def.defaultValue;
     const meta = settingMeta.get(type);
-    secret ||= meta?.secret === true;
+    secret ||= meta?.secret ?? false;
     local ||= meta?.local === true;
     const inner = innerType(def);
     if (!inner) return { type, description, fallback, secret, local, shape: def.shape, element: childType(def) };

@@ -9,10 +9,15 @@ import { isAlive } from '../platform/process.ts';
 import type { RedisTarget } from '../redis/connection.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Runner } from '../runners/runner.ts';
+import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
 import { NodeLife } from './node-life.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
+import { withinTime } from './within-time.ts';
+
+/** A stopping daemon waits so long for an alert on its way, ms. */
+const ALERTS_MS = 2_000;
 
 export interface DaemonOptions {
   readonly nodeId: string;
@@ -77,6 +82,8 @@ export class Daemon {
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
     });
 
+    const alerter = new Alerter({ config, feed: link.alertFeed, log: log.child({ nodeId }) });
+    await alerter.start();
     const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
     try {
       for (;;) {
@@ -102,6 +109,7 @@ export class Daemon {
         return;
       }
     } finally {
+      await withinTime(alerter.stop(), ALERTS_MS);
       await runner.close();
       link.close();
     }

@@ -9,6 +9,7 @@ import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
+import { AlertFeed } from '../registry/alert-feed.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 
@@ -18,6 +19,8 @@ export interface MeshLink {
   /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onNudge: (message: string) => void): Promise<Presence>;
+  /** The events of the mesh, for those that tell people of them. */
+  readonly alertFeed: AlertFeed;
   /** Mends schedules whose next task got lost. */
   mendSchedules(): Promise<void>;
   /** Lets held tasks go on where what they wait for has come. */
@@ -70,6 +73,7 @@ export async function openMeshLink(options: {
         clockOffset,
       }),
     openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),
+    alertFeed: new AlertFeed(redis, keys, nodeId),
     mendSchedules: () => schedules.mend(),
     releaseHeld: () => releaseHeld(redis, keys),
     putBack: () =>

@@ -45,6 +45,7 @@ export class Asking {
       heldTasks: keys.heldTasksPrefix,
       tasks: `${keys.bullPrefix}:`,
       presence: keys.presenceChannels,
+      events: keys.events,
     });
   }
 

@@ -35,7 +35,7 @@ export async function requeueVoidClaims(redis: Redis, keys: MeshKeys, options: R
     do {
       const reply = await scripts.requeueClaims.run(
         redis,
-        [...requeueKeys(keys, pool), keys.incarnations, keys.deaths],
+        [...requeueKeys(keys, pool), keys.incarnations, keys.deaths, keys.events],
         [pool, keys.task(pool, ''), index, WINDOW, options.visibilityTimeoutMs, options.maxHandovers],
       );
       const [next, ...tasks] = reply as [number, ...string[]];

@@ -144,6 +144,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/schedules`;
   }
 
+  /** String: somebody has been told of this, as `<kind>:<subject>`. */
+  alert(what: string): string {
+    return `${this.bullPrefix}/alert:${what}`;
+  }
+
   /** Stream: what happened in the mesh. */
   get events(): string {
     return `${this.bullPrefix}/events`;

@@ -11,6 +11,8 @@ export interface MeshEvent {
   readonly event: string;
   readonly node: string | null;
   readonly gate: string | null;
+  readonly task: string | null;
+  readonly pool: string | null;
   readonly circuit: string | null;
   readonly reason: string | null;
 }
@@ -29,17 +31,18 @@ export class EventLog {
   async newest(options: { sinceMs?: number | undefined; limit: number }): Promise<MeshEvent[]> {
     const oldest = options.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - options.sinceMs);
     const entries = await this.#redis.xrevrange(this.#keys.events, '+', oldest, 'COUNT', options.limit);
-    return entries.reverse().map(([id, fields]) => read(id, fields));
+    return entries.reverse().map(([id, fields]) => readEvent(id, fields));
   }
 
   /** What came after that entry, oldest first. */
   async after(id: string): Promise<MeshEvent[]> {
     const entries = await this.#redis.xrange(this.#keys.events, `(${id}`, '+', 'COUNT', 1_000);
-    return entries.map(([entryId, fields]) => read(entryId, fields));
+    return entries.map(([entryId, fields]) => readEvent(entryId, fields));
   }
 }
 
-function read(id: string, fields: readonly string[]): MeshEvent {
+/** One entry of the log as it is stored. */
+export function readEvent(id: string, fields: readonly string[]): MeshEvent {
   const found = pairsToMap(fields);
   const at = Number(found.get('at'));
   return {
@@ -48,6 +51,8 @@ function read(id: string, fields: readonly string[]): MeshEvent {
     event: found.get('event') ?? '',
     node: found.get('node') ?? null,
     gate: found.get('gate') ?? null,
+    task: found.get('task') ?? null,
+    pool: found.get('pool') ?? null,
     circuit: found.get('circuit') ?? null,
     reason: found.get('reason') || null,
   };

@@ -121,6 +121,9 @@ for (const network of networks.values()) network.remove();
 report(broken, handovers);
 
 function start(id: string): void {
+  // It may have been started again by itself meanwhile.
+  const current = nodes.get(id)?.child;
+  if (current && current.exitCode === null && current.signalCode === null) return;
   const args = ['--config', configs.get(id) ?? '', 'node', 'run'];
   const node = new CliProcess(args, { CLAWMESH_NODE_ID: id }, undefined, networks.get(id)?.prefix);
   nodes.set(id, node);

@@ -26,7 +26,7 @@ describe.skipIf(!namespacesPossible)('a node that is cut off from Redis', () => 
 
   const configFor = (host: string) =>
     writeConfig(
-      `mesh: p\nredis: {url: "redis://${host}:${server.port}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n`,
+      `mesh: p\nredis: {url: "redis://${host}:${server.port}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\nhealth: {heartbeatInterval: 2s}\n`,
     );
   const cli = (...args: string[]) => runCli(['--config', configFor('127.0.0.1'), ...args]);
   const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
@@ -45,25 +45,25 @@ describe.skipIf(!namespacesPossible)('a node that is cut off from Redis', () => 
 
   it('keeps its task in a short cut, loses it in a long one, and does no harm when it is back', async () => {
     const cutOff = await start('mac-1', namespace.host, namespace.prefix);
-    const kept = await enqueue('9');
+    const kept = await enqueue('6');
     await starts(kept, 1);
     await start('mac-2', '127.0.0.1');
     namespace.pullCable();
-    await sleep(4_000); // the cut itself, shorter than the lease of 15 s
+    await sleep(2_500); // the cut itself, shorter than the lease of 6 s
     namespace.plugIn();
     await completed(kept);
     expect(await show(kept)).toMatchObject({ node: 'mac-1', handovers: 0 });
 
     await cli('node', 'drain', 'mac-2');
-    const lost = await enqueue('25');
+    const lost = await enqueue('14');
     await starts(lost, 1);
     await cli('node', 'resume', 'mac-2');
     namespace.pullCable();
     const cutAt = Date.now();
     await starts(lost, 2);
     const takeoverMs = (ledger.starts(lost)[1]?.at ?? 0) - cutAt;
-    console.log(`cable pulled → restarted elsewhere: ${takeoverMs} ms (promised: 16000)`);
-    expect(takeoverMs).toBeLessThan(16_000 + 500); // half a second for the start of the run itself
+    console.log(`cable pulled → restarted elsewhere: ${takeoverMs} ms (promised: 7000)`);
+    expect(takeoverMs).toBeLessThan(7_000 + 500); // half a second for the start of the run itself
     namespace.plugIn();
     await cutOff.waitFor(/fenced[\s\S]*node is up/, 60_000);
     await completed(lost);

@@ -16,7 +16,9 @@ interface EventOptions {
 
 export function eventsCommand(): Command {
   return new Command('events')
-    .description('what happened in the mesh: nodes up and dead, gates and circuits closed and opened; the oldest first')
+    .description(
+      'what happened in the mesh: nodes up and dead, gates and circuits closed and opened, dead letters; the oldest first',
+    )
     .option('--since <duration>', 'not older than this', durationOption)
     .option('--limit <n>', 'at most so many, the newest', numberOption(1, 10_000), 50)
     .option('-f, --follow', 'go on as it happens; with --json one document per line')
@@ -44,6 +46,6 @@ async function events({ since, limit, follow }: EventOptions, command: Command):
   });
 }
 
-function row({ at, event, node, gate, circuit, reason }: MeshEvent): string[] {
-  return [at, event, [node ?? circuit ?? '-', ...(gate === null ? [] : [gate])].join(' '), oneLine(reason ?? '', 100)];
+function row({ at, event, node, gate, task, circuit, reason }: MeshEvent): string[] {
+  return [at, event, [node ?? circuit ?? '-', gate ?? task ?? ''].join(' ').trim(), oneLine(reason ?? '', 100)];
 }

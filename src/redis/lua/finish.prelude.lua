@@ -3,7 +3,7 @@
   that the run has used, and takes no next task where the circuits have changed meanwhile, or the strategy gives it to
   another node.
 
-  KEYS[12] task hash   KEYS[15] incarnations (hash)   KEYS[16] version of the circuits   KEYS[17] usage (hash)
+  KEYS[11] set that the task ends up in   KEYS[12] task hash   KEYS[15] incarnations (hash)   KEYS[16] version of the circuits   KEYS[17] usage (hash)
   ARGV[10] lock token of the next claim, if BullMQ is to fetch one (see fenced-scripts.ts)   ARGV[11] lock token
   ARGV[12] usage (JSON: agent, model, input, output, total, cost), or ''   ARGV[13...17]: as ARGV[4...8] of a claim
   BullMQ's ARGV[2] is the time (ms), ARGV[6] '1' to fetch
@@ -25,6 +25,11 @@ if ARGV[6] == '1' then
       ARGV[6] = '0'
     end
   end
+end
+if string.sub(KEYS[11], -7) == ':failed' and redis.call('GET', KEYS[12] .. ':lock') == ARGV[11] then
+--- @include mesh-event
+  local known = cjson.decode(names)
+  meshEvent(known.events, 'dead-letter', now, {'task', ARGV[1], 'pool', known.pool, 'node', node, 'reason', ARGV[4]})
 end
 if ARGV[12] ~= '' and redis.call('GET', KEYS[12] .. ':lock') == ARGV[11] then
   local usage = cjson.decode(ARGV[12])

@@ -4,7 +4,7 @@
   held up; the caller goes through the windows. Any node may do this for any other, and may finish what another began.
 
   KEYS[1] active  KEYS[2] wait  KEYS[3] prioritized  KEYS[4] marker  KEYS[5] meta  KEYS[6] events  KEYS[7] handovers
-  KEYS[8] failed  KEYS[9] cancelled  KEYS[10] pc  KEYS[11] incarnations (hash)  KEYS[12] deaths (hash)
+  KEYS[8] failed  KEYS[9] cancelled  KEYS[10] pc  KEYS[11] incarnations (hash)  KEYS[12] deaths (hash)  KEYS[13] events of the mesh
   ARGV[1] pool   ARGV[2] prefix of task keys   ARGV[3] first index   ARGV[4] window size   ARGV[5] visibility timeout (ms)
   ARGV[6] handovers after which a task is given up
 
@@ -24,6 +24,7 @@ if #ids == 0 then
 end
 
 local keys = {unpack(KEYS, 1, 10)}
+keys[11] = KEYS[13]
 local now = redisNow()
 local locks = {}
 for i, id in ipairs(ids) do

@@ -1,0 +1,72 @@
+import type { Redis } from 'ioredis';
+import type { MeshKeys } from '../redis/keys.ts';
+import { EventLog, type MeshEvent, readEvent } from './event-log.ts';
+
+const GROUP = 'alerts';
+/** An event whose reader has not dealt with it after this time goes to another one, ms. */
+const TAKEN_OVER_MS = 15_000;
+const BATCH = 20;
+
+/**
+ * The events of the mesh, each for one of the nodes that watch them: a consumer group of the stream. An event that is not
+ * marked as done is handed out again.
+ */
+export class AlertFeed {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+  readonly #reader: string;
+  readonly #log: EventLog;
+
+  constructor(redis: Redis, keys: MeshKeys, reader: string) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#reader = reader;
+    this.#log = new EventLog(redis, keys);
+  }
+
+  /** Makes the group where there is none; what happened before is nobody's concern. */
+  async open(): Promise<void> {
+    await this.#redis.xgroup('CREATE', this.#keys.events, GROUP, '$', 'MKSTREAM').catch((error: Error) => {
+      if (!error.message.startsWith('BUSYGROUP')) throw error;
+    });
+  }
+
+  /** Events that are for this reader now: those it has not dealt with, with what others left lying, then new ones. */
+  async take(): Promise<MeshEvent[]> {
+    await this.#redis.xautoclaim(this.#keys.events, GROUP, this.#reader, TAKEN_OVER_MS, '0', 'COUNT', BATCH);
+    return [...(await this.#read('0')), ...(await this.#read('>'))];
+  }
+
+  async #read(from: '0' | '>'): Promise<MeshEvent[]> {
+    const { events } = this.#keys;
+    const reply = await this.#redis.xreadgroup('GROUP', GROUP, this.#reader, 'COUNT', BATCH, 'STREAMS', events, from);
+    return Array.isArray(reply) ? entriesOf(reply[0]).map(([id, fields]) => readEvent(id, fields)) : [];
+  }
+
+  /** The event has been dealt with. */
+  async done(event: MeshEvent): Promise<void> {
+    await this.#redis.xack(this.#keys.events, GROUP, event.id);
+  }
+
+  /** How often this has happened to that node lately. */
+  async count(event: string, node: string, sinceMs: number): Promise<number> {
+    const recent = await this.#log.newest({ sinceMs, limit: 1_000 });
+    return recent.filter((entry) => entry.event === event && entry.node === node).length;
+  }
+
+  /** Whether nobody was told of this in the last `ms`; notes that somebody is now. */
+  async begins(what: string, ms: number): Promise<boolean> {
+    return (await this.#redis.set(this.#keys.alert(what), '1', 'PX', ms, 'NX')) === 'OK';
+  }
+
+  /** Forgets that somebody was told of this; whether that was so. */
+  async ends(what: string): Promise<boolean> {
+    return (await this.#redis.del(this.#keys.alert(what))) === 1;
+  }
+}
+
+/** The entries of one stream in the reply; those that have been trimmed away come without fields. */
+function entriesOf(stream: unknown): [string, string[]][] {
+  const entries = (Array.isArray(stream) ? stream[1] : undefined) as [string, string[] | null][] | undefined;
+  return (entries ?? []).filter((entry): entry is [string, string[]] => Array.isArray(entry?.[1]));
+}
