@@ -36,6 +36,8 @@ export interface NodeRecord {
   /** What it is known by, from `nodes.<id>.labels`. */
   readonly labels: Readonly<Record<string, string>>;
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
+  /** Tasks at once of all its pools together, where that is less than they add up to. */
+  readonly maxTasks?: number | undefined;
   /** Ids of the tasks it runs. */
   readonly running: readonly string[];
   readonly openclaw: OpenClawState;

@@ -223,6 +223,7 @@ export class NodeLife {
   /** The config has been replaced. Loops that wait for work wait for what the old strategy wakes them with. */
   configChanged(): void {
     this.#watch.look();
+    this.#surroundings.look();
     void this.#gatesChanged();
     this.#try(this.#running.interrupt());
   }

@@ -30,6 +30,7 @@ export function nodeRecord(
     uptimeMs: Math.round(performance.now() - now.startedAt),
     labels: of.settings.labels,
     ...runsByPool(of.settings.pools, now.running.runs),
+    maxTasks: of.settings.maxTasks,
     openclaw: now.openclaw,
     configDigest: of.live.digest,
     gates: now.readiness.gates(),

@@ -47,7 +47,8 @@ export function findProblems(seen: {
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
-    for (const gate of node.gates.filter((candidate) => candidate.reason !== null)) {
+    // That a pool is paused is told once, not by each node.
+    for (const gate of node.gates.filter(({ name, reason }) => reason !== null && name !== 'paused')) {
       problems.push({
         severity: 'warning',
         what: `node ${node.id}${gate.open ? '' : ' takes no tasks'}: ${gate.reason}`,

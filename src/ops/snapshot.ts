@@ -36,6 +36,8 @@ export interface RunningTask extends Pick<Task, 'id' | 'pool' | 'node' | 'messag
 }
 
 const MOST_RUNNING = 20;
+/** So much of a running task's message is told, characters. */
+const MESSAGE_LENGTH = 200;
 const LAST_HANDOVERS = 5;
 
 /** Reads the state of the whole mesh. */
@@ -83,5 +85,13 @@ export async function takeSnapshot(mesh: {
 
 function runningTask({ id, pool, node, message, attempts, startedAt, progress }: Task, now: number): RunningTask {
   const elapsedMs = startedAt === null ? 0 : Math.max(0, now - Date.parse(startedAt));
-  return { id, pool, node, message, attempt: attempts.made + 1, elapsedMs, tokens: progress?.tokens ?? null };
+  return {
+    id,
+    pool,
+    node,
+    message: message.slice(0, MESSAGE_LENGTH),
+    attempt: attempts.made + 1,
+    elapsedMs,
+    tokens: progress?.tokens ?? null,
+  };
 }

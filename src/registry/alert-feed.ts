@@ -33,14 +33,26 @@ export class AlertFeed {
 
   /** Events that are for this reader now: those it has not dealt with, with what others left lying, then new ones. */
   async take(): Promise<MeshEvent[]> {
-    await this.#redis.xautoclaim(this.#keys.events, GROUP, this.#reader, TAKEN_OVER_MS, '0', 'COUNT', BATCH);
-    return [...(await this.#read('0')), ...(await this.#read('>'))];
+    try {
+      await this.#redis.xautoclaim(this.#keys.events, GROUP, this.#reader, TAKEN_OVER_MS, '0', 'COUNT', BATCH);
+      return [...(await this.#read('0')), ...(await this.#read('>'))];
+    } catch (error) {
+      // Somebody has emptied this Redis.
+      if (!(error instanceof Error && error.message.startsWith('NOGROUP'))) throw error;
+      await this.open();
+      return [];
+    }
   }
 
   async #read(from: '0' | '>'): Promise<MeshEvent[]> {
     const { events } = this.#keys;
     const reply = await this.#redis.xreadgroup('GROUP', GROUP, this.#reader, 'COUNT', BATCH, 'STREAMS', events, from);
-    return Array.isArray(reply) ? entriesOf(reply[0]).map(([id, fields]) => readEvent(id, fields)) : [];
+    const stream: unknown = Array.isArray(reply) ? reply[0] : undefined;
+    const entries = ((Array.isArray(stream) ? stream[1] : undefined) ?? []) as [string, string[] | null][];
+    // Those that have been trimmed away meanwhile come without fields, again and again.
+    const gone = entries.flatMap(([id, fields]) => (fields === null ? [id] : []));
+    if (gone.length > 0) await this.#redis.xack(events, GROUP, ...gone);
+    return entries.flatMap(([id, fields]) => (fields === null ? [] : [readEvent(id, fields)]));
   }
 
   /** The event has been dealt with. */
@@ -63,10 +75,4 @@ export class AlertFeed {
   async ends(what: string): Promise<boolean> {
     return (await this.#redis.del(this.#keys.alert(what))) === 1;
   }
-}
-
-/** The entries of one stream in the reply; those that have been trimmed away come without fields. */
-function entriesOf(stream: unknown): [string, string[]][] {
-  const entries = (Array.isArray(stream) ? stream[1] : undefined) as [string, string[] | null][] | undefined;
-  return (entries ?? []).filter((entry): entry is [string, string[]] => Array.isArray(entry?.[1]));
 }

@@ -16,6 +16,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   uptimeMs: z.number(),
   labels: z.record(z.string(), z.string()),
   pools: z.record(z.string(), z.object({ concurrency: z.number(), running: z.number() })),
+  maxTasks: z.number().optional(),
   running: z.array(z.string()),
   openclaw: z.object({
     mode: z.enum(['gateway', 'exec', 'simulate']),

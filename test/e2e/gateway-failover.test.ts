@@ -29,7 +29,7 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
 
   const configFor = (gateway: Gateway, pool: string) =>
     writeConfig(
-      `mesh: gf\nredis: {url: "${server.url}"}\nnode: {pools: {${pool}: 1}}\nqueue: {backoff: {delay: 1s}}\n` +
+      `mesh: gf\nredis: {url: "${server.url}"}\nnode: {pools: {${pool}: 1}}\nqueue: {backoff: {delay: 1s}, sessionExchanges: 3}\n` +
         `openclaw: {mode: gateway, gateway: {url: "${gateway.url}", token: ${GATEWAY_TOKEN}}}\n`,
     );
   const start = async (nodeId: string, gateway: Gateway, pool: string) => {
@@ -58,6 +58,27 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
     expect(provider.callsWith('reattach')).toHaveLength(1);
     second.signal('SIGTERM');
     await second.exited;
+  });
+
+  it('goes on with a session where it is, and tells another node what was said once that one is gone', async () => {
+    const talkers = new Map([
+      ['mac-5', await start('mac-5', gateways[0], 'talk')],
+      ['mac-6', await start('mac-6', gateways[1], 'talk')],
+    ]);
+    const say = async (text: string) => wait(await enqueue(text, '--pool', 'talk', '--session', 'chat'));
+    const first = await say('my name is Ada');
+    expect(first).toMatchObject({ state: 'completed', sessionMovedFrom: null });
+    const second = await say('who am I?');
+    expect(second).toMatchObject({ state: 'completed', node: first.node });
+    // OpenClaw's own transcript of the session, which is only on that node.
+    expect(provider.callsWith('who am I?').at(-1)?.body).toMatch(/my name is Ada/);
+    await talkers.get(first.node ?? '')?.kill();
+    const third = await say('are you sure?');
+    expect(third).toMatchObject({ state: 'completed', sessionMovedFrom: first.node });
+    expect(third.node).not.toBe(first.node);
+    const { prompt } = provider.callsWith('are you sure?').at(-1) ?? { prompt: '' };
+    expect(prompt).toMatch(/was on mac-\d, which is gone.*> my name is Ada.*echo:.*> who am I\?.*are you sure\?/s);
+    expect(await say('thanks')).toMatchObject({ node: third.node, sessionMovedFrom: null });
   });
 
   it('starts a run anew when the gateway is killed under the daemon, and never runs it twice at a time', async () => {

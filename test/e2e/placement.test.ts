@@ -61,13 +61,15 @@ describe('a node that should not work', () => {
 
   it('takes nothing while Redis may throw tasks away, and goes on by itself', async () => {
     const config = configWith('');
-    await start('mac-1', config);
+    const node = await start('mac-1', config);
     const redis = new Redis(server.port, '127.0.0.1');
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    node.signal('SIGHUP'); // it would look every 10 s, too
     // The command line refuses to work with such a Redis, too, so the heartbeat itself is looked at.
     const heartbeat = async () => (await redis.hget('{clawmesh:g}/nodes', 'mac-1')) ?? '';
     await expect.poll(heartbeat, { timeout: 25_000 }).toMatch(/"state":"gated".*maxmemory-policy is allkeys-lru/);
     await redis.config('SET', 'maxmemory-policy', 'noeviction');
+    node.signal('SIGHUP');
     await stateIs(config, 'mac-1', 'up');
     redis.disconnect();
   });

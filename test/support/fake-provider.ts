@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 export interface ProviderCall {
   readonly at: number;
   readonly prompt: string;
+  /** The whole request, with what was said before in the session. */
+  readonly body: string;
   /** True once the client hung up before the answer was complete. */
   aborted: boolean;
 }
@@ -60,8 +62,9 @@ export class FakeProvider {
       res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":[{"id":"echo"}]}');
       return;
     }
-    const prompt = lastUserText(Buffer.concat(chunks).toString('utf8'));
-    const call: ProviderCall = { at: Date.now(), prompt, aborted: false };
+    const body = Buffer.concat(chunks).toString('utf8');
+    const prompt = lastUserText(body);
+    const call: ProviderCall = { at: Date.now(), prompt, body, aborted: false };
     this.calls.push(call);
     res.on('close', () => {
       call.aborted = !res.writableEnded;
