@@ -10,7 +10,11 @@ import { SpawnedRedis } from '../test/support/redis.ts';
 // A clawmesh node beside a bare BullMQ worker: same Redis, same concurrency, a task that does nothing. Rounds are
 // interleaved; the figures that count are the ratios.
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, tasks: { type: 'string', default: '20000' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    tasks: { type: 'string', default: '20000' },
+    concurrency: { type: 'string', default: '1,10,50' },
+  },
 });
 const rounds = Number(values.rounds);
 const tasks = Number(values.tasks);
@@ -27,7 +31,7 @@ const queue = new Queue('default', { connection: redis as never, prefix: keys.bu
 try {
   console.log(`no-op tasks, ${tasks} per round, ${rounds} rounds each, medians\n`);
   console.log('row                       clawmesh      raw BullMQ    ratio (spread)');
-  for (const concurrency of [1, 10, 50]) {
+  for (const concurrency of values.concurrency.split(',').map(Number)) {
     const rate: Record<Kind, number[]> = { raw: [], clawmesh: [] };
     for (let round = 0; round < rounds; round++) {
       for (const kind of order(round)) rate[kind].push(await throughput(kind, concurrency));
