@@ -6,8 +6,8 @@ import type { Circuit } from '../domain/circuit.ts';
 import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
-import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
+import { notFound, printable } from '../domain/not-found.ts';
 import { isEnded, type NewTask, type Task, type TaskRef } from '../domain/task.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
@@ -281,14 +281,4 @@ export class Mesh {
     await this.#schedules?.close().catch(() => {});
     this.redis.disconnect();
   }
-}
-
-function notFound(what: 'node' | 'pool', name: string, known: readonly string[]): ClawmeshError {
-  const likely = nearest(name, known);
-  const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
-  return new ClawmeshError('not-found', `no ${what} ${printable(name)}`, { remedy });
-}
-
-function printable(id: string): string {
-  return id.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
 }

@@ -3,8 +3,7 @@ import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/un
 
 /** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */
 interface Meta {
-  /** Masked by `config show`; only its presence counts for the digest. */
-  /** Whole, or a URL of which only the password is. */
+  /** Masked by `config show`, and only its presence counts for the digest: the whole, or of a URL the password. */
   readonly secret?: true | 'password';
   /** Left out of the shared digest. */
   readonly local?: true;

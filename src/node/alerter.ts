@@ -9,6 +9,8 @@ import { REPEATED_MS, type Trouble, troublesOf } from './alert-rules.ts';
 import { Periodic } from './periodic.ts';
 
 const INTERVAL_MS = 2_000;
+/** The end of a trouble that could not be told is tried again for so long, ms. */
+const UNTOLD_END_MS = 200_000;
 
 /** Whether anybody is to be told of anything. */
 export function hasAlerts({ alerts }: Pick<Config, 'alerts'>): boolean {
@@ -35,7 +37,6 @@ export class Alerter {
   readonly #feed: AlertFeed;
   readonly #log: Logger;
   readonly #loop: Periodic;
-  #opened = false;
 
   constructor(options: { config: Config; feed: AlertFeed; log: Logger }) {
     this.#config = options.config;
@@ -51,7 +52,6 @@ export class Alerter {
   async start(): Promise<void> {
     if (!hasAlerts(this.#config)) return;
     await this.#feed.open();
-    this.#opened = true;
     this.#loop.start();
   }
 
@@ -60,7 +60,6 @@ export class Alerter {
   }
 
   async #watch(): Promise<void> {
-    if (!this.#opened) await this.#feed.open();
     for (const event of await this.#feed.take()) {
       try {
         await this.#tell(event);
@@ -93,7 +92,7 @@ export class Alerter {
     } catch (error) {
       // As if nobody had begun, so that the next try counts.
       if (state === 'firing') await this.#feed.ends(name);
-      else await this.#feed.begins(name, trouble.quietMs || INTERVAL_MS * 100);
+      else await this.#feed.begins(name, UNTOLD_END_MS);
       throw error;
     }
   }

@@ -40,8 +40,10 @@ export async function releaseHeld(
   const total = { released: 0, failed: 0, heldFor: [] as HeldFor[] };
   for (const member of await redis.smembers(keys.held)) {
     const [pool = '', why = ''] = member.split(' ');
-    if (/^(session|prefer):/.test(why)) {
-      const { node, released } = await releaseHomeless(redis, keys, pool, why);
+    const [, kind, name] = /^(session|prefer):(.*)$/.exec(why) ?? [];
+    if (name !== undefined) {
+      const waitFor = kind === 'prefer' ? { node: name } : { session: name };
+      const { node, released } = await releaseHomeless(redis, keys, { pool, why }, waitFor);
       total.released += released;
       if (node !== '') total.heldFor.push({ pool, why, node });
       continue;
@@ -76,30 +78,22 @@ export async function releaseHeld(
 async function releaseHomeless(
   redis: Redis,
   keys: MeshKeys,
-  pool: string,
-  why: string,
+  { pool, why }: Pick<HeldFor, 'pool' | 'why'>,
+  { node: wanted = '', session = '' }: { node?: string; session?: string },
 ): Promise<{ node: string; released: number }> {
-  const [, kind, name = ''] = /^(session|prefer):(.*)$/.exec(why) ?? [];
   const bull = ['delayed', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc'];
   const reply = await scripts.releaseHomeless.run(
     redis,
     [
       keys.heldTasks(pool, why),
       keys.held,
-      `${keys.sessionPrefix}${name}`,
+      `${keys.sessionPrefix}${session}`,
       keys.leases,
       keys.nodes,
       keys.control,
       ...bull.map((what) => keys.pool(pool, what)),
     ],
-    [
-      `${pool} ${why}`,
-      keys.task(pool, ''),
-      `${keys.bullPrefix}:`,
-      WINDOW,
-      kind === 'prefer' ? name : '',
-      BROKEN_OFF_MS,
-    ],
+    [`${pool} ${why}`, keys.task(pool, ''), `${keys.bullPrefix}:`, WINDOW, wanted, BROKEN_OFF_MS],
   );
   const [node, released] = z.tuple([z.string(), z.number()]).parse(reply);
   return { node, released };

@@ -15,9 +15,10 @@ export async function findVoidClaims(redis: Redis, keys: MeshKeys): Promise<Void
   const incarnations = await redis.hgetall(keys.incarnations);
   const found: VoidClaim[] = [];
   for (const pool of await redis.smembers(keys.pools)) {
-    for (const taskId of await redis.lrange(keys.pool(pool, 'active'), 0, '-1')) {
-      const token = await redis.get(`${keys.task(pool, taskId)}:lock`);
-      const owner = token === null ? undefined : tokenOwner(token);
+    const active = await redis.lrange(keys.pool(pool, 'active'), 0, '-1');
+    const tokens = active.length > 0 ? await redis.mget(active.map((id) => `${keys.task(pool, id)}:lock`)) : [];
+    for (const [index, taskId] of active.entries()) {
+      const owner = tokenOwner(tokens[index] ?? '');
       const current = owner && incarnations[owner.nodeId] === String(owner.incarnation);
       if (!current) found.push({ taskId, pool, owner: owner?.nodeId ?? null });
     }

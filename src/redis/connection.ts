@@ -3,7 +3,7 @@ import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError } from './explain.ts';
-import { MINIMUM_VERSION, ServerInfo } from './server-info.ts';
+import { ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
 
@@ -146,21 +146,6 @@ async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
 }
 
 async function checkServer(client: Redis): Promise<void> {
-  const info = await ServerInfo.of(client);
-  if (!info.isSupported) {
-    throw new ClawmeshError('redis', `Redis ${info.version || 'of unknown version'} is too old`, {
-      remedy: `use Redis ${MINIMUM_VERSION.join('.')} or newer, or Valkey`,
-    });
-  }
-  const policy = info.text('maxmemory_policy');
-  if (policy && policy !== 'noeviction') {
-    throw new ClawmeshError('redis', `Redis may throw tasks away: maxmemory-policy is ${policy}`, {
-      remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
-    });
-  }
-  if (info.text('role') === 'slave') {
-    throw new ClawmeshError('redis', 'this Redis is a read-only replica', {
-      remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
-    });
-  }
+  const [unfit] = (await ServerInfo.of(client)).unfit;
+  if (unfit) throw new ClawmeshError('redis', unfit.problem, { remedy: unfit.remedy });
 }

@@ -1,7 +1,14 @@
 import type { Redis } from 'ioredis';
 
 /** Scripts need what came with 6.2 (Valkey counts from 7.2). */
-export const MINIMUM_VERSION = [6, 2] as const;
+const MINIMUM_VERSION = [6, 2] as const;
+
+/** What a server lacks to carry a mesh. */
+interface Unfitness {
+  readonly of: 'version' | 'policy' | 'role';
+  readonly problem: string;
+  readonly remedy: string;
+}
 
 /** What a server says of itself (`INFO`). */
 export class ServerInfo {
@@ -12,8 +19,9 @@ export class ServerInfo {
     this.#fields = new Map(lines.flatMap((match) => (match ? [[match[1] as string, match[2] as string]] : [])));
   }
 
-  static async of(client: Redis): Promise<ServerInfo> {
-    return new ServerInfo(await client.info());
+  /** All of it, or one section. */
+  static async of(client: Redis, section = 'default'): Promise<ServerInfo> {
+    return new ServerInfo(await client.info(section));
   }
 
   /** A field as it is; '' where there is none. */
@@ -26,8 +34,39 @@ export class ServerInfo {
     return this.text('redis_version');
   }
 
-  /** Whether clawmesh works with this version. */
-  get isSupported(): boolean {
+  /** What it does when its memory is full; '' where it does not say. */
+  get evictionPolicy(): string {
+    return this.text('maxmemory_policy');
+  }
+
+  /** Why this server can't carry a mesh, if so. */
+  get unfit(): readonly Unfitness[] {
+    const found: Unfitness[] = [];
+    if (!this.#isSupported) {
+      found.push({
+        of: 'version',
+        problem: `Redis ${this.version || 'of unknown version'} is too old`,
+        remedy: `use Redis ${MINIMUM_VERSION.join('.')} or newer, or Valkey`,
+      });
+    }
+    if (this.evictionPolicy !== '' && this.evictionPolicy !== 'noeviction') {
+      found.push({
+        of: 'policy',
+        problem: `Redis may throw tasks away: maxmemory-policy is ${this.evictionPolicy}`,
+        remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
+      });
+    }
+    if (this.text('role') === 'slave') {
+      found.push({
+        of: 'role',
+        problem: 'this Redis is a read-only replica',
+        remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
+      });
+    }
+    return found;
+  }
+
+  get #isSupported(): boolean {
     const [major = 0, minor = 0] = this.version.split('.').map(Number);
     return major > MINIMUM_VERSION[0] || (major === MINIMUM_VERSION[0] && minor >= MINIMUM_VERSION[1]);
   }

@@ -5,6 +5,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { type GateState, NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
+import { ServerInfo } from '../redis/server-info.ts';
 import { redisTime } from '../redis/time.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
@@ -219,7 +220,7 @@ export class NodeRegistry {
 
   /** What Redis does when its memory is full; undefined where it does not say. */
   async evictionPolicy(): Promise<string | undefined> {
-    return /^maxmemory_policy:(\S+)/m.exec(await this.#redis.info('memory'))?.[1];
+    return (await ServerInfo.of(this.#redis, 'memory')).evictionPolicy || undefined;
   }
 
   /** Redis time, ms since the epoch. */

@@ -1,9 +1,8 @@
-import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import type { Mesh as MeshClient } from '../../client/mesh.ts';
 import type { Config } from '../../config/schema.ts';
-import { ClawmeshError } from '../../domain/errors.ts';
 import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
+import { ask } from '../ask.ts';
 import { type GlobalOptions, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import type { Output } from '../output.ts';
@@ -91,11 +90,8 @@ async function repair(out: Output, found: readonly Diagnosis[], yes: boolean): P
 }
 
 async function agrees({ check, evidence }: Diagnosis): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new ClawmeshError('usage', 'there is nobody to ask', { remedy: 'add --yes to do it without asking' });
-  }
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`${check}: ${evidence}. Mend it? [y/N] `);
-  prompt.close();
-  return /^y(es)?$/i.test(answer.trim());
+  return ask(`${check}: ${evidence}. Mend it?`, {
+    problem: 'there is nobody to ask',
+    remedy: 'add --yes to do it without asking',
+  });
 }

@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { leaseMs } from '../../config/lease.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
+import { ask } from '../ask.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
@@ -57,15 +57,11 @@ async function confirm({ reader }: Mesh): Promise<void> {
   const counts = await reader.counts(await reader.pools());
   const active = [...counts.values()].reduce((sum, pool) => sum + pool.active, 0);
   if (active === 0) return;
-  if (!process.stdin.isTTY) {
-    throw new ClawmeshError('usage', `${active} tasks are running; a drill may cut them off`, {
-      remedy: 'say --yes to do it',
-    });
-  }
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`${active} tasks are running; the drill may cut them off. Go on? [y/N] `);
-  prompt.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new ClawmeshError('interrupted', 'no drill was made');
+  const yes = await ask(`${active} tasks are running; the drill may cut them off. Go on?`, {
+    problem: `${active} tasks are running; a drill may cut them off`,
+    remedy: 'say --yes to do it',
+  });
+  if (!yes) throw new ClawmeshError('interrupted', 'no drill was made');
 }
 
 function print(out: Output, report: DrillReport): void {

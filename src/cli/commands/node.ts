@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { ClawmeshError } from '../../domain/errors.ts';
-import { nearest } from '../../domain/names.ts';
 import type { Node } from '../../domain/node.ts';
+import { notFound } from '../../domain/not-found.ts';
 import { humanDuration } from '../../domain/units.ts';
 import type { NodeRegistry } from '../../registry/node-registry.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
@@ -141,11 +140,11 @@ async function existing(registry: NodeRegistry, id: string): Promise<Node> {
   const nodes = await registry.list();
   const node = nodes.find((candidate) => candidate.id === id);
   if (node) return node;
-  const ids = nodes.map((candidate) => candidate.id);
-  const likely = nearest(id, ids);
-  throw new ClawmeshError('not-found', `no node ${id}`, {
-    remedy: likely ? `did you mean ${likely}?` : 'see clawmesh node list',
-  });
+  throw notFound(
+    'node',
+    id,
+    nodes.map((candidate) => candidate.id),
+  );
 }
 
 export function printNodes(out: Output, nodes: readonly Node[]): void {

@@ -58,7 +58,7 @@ async function checkReached(mesh: ReachedMesh, nodeId: string): Promise<readonly
   const setPolicy = () => redis.config('SET', 'maxmemory-policy', 'noeviction');
   const server = [ok('redis', 'reachable from here'), ...checkServer(info, await latency(redis), setPolicy)];
   // A replica refuses what the rest takes.
-  if (info.text('role') === 'slave') return server;
+  if (info.unfit.some(({ of }) => of === 'role')) return server;
   const { maxHandovers, visibilityTimeout: visibilityTimeoutMs } = config.queue;
   return [
     ...server,

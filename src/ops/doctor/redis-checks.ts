@@ -1,5 +1,4 @@
 import type { ServerInfo } from '../../redis/server-info.ts';
-import { MINIMUM_VERSION } from '../../redis/server-info.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 
 /** More than this between two machines of one network is unusual, ms; claims and reports wait for it. */
@@ -15,9 +14,7 @@ export function checkServer(
   setPolicy: () => Promise<unknown>,
 ): readonly Diagnosis[] {
   return [
-    checkVersion(info),
-    checkRole(info),
-    checkPolicy(info, setPolicy),
+    ...checkFitness(info, setPolicy),
     checkPersistence(info),
     checkMemory(info),
     checkClients(info),
@@ -27,38 +24,24 @@ export function checkServer(
   ];
 }
 
-function checkVersion({ version, isSupported }: ServerInfo): Diagnosis {
-  if (isSupported) return ok('redis-version', `Redis ${version}`);
-  return failed(
-    'redis-version',
-    `Redis ${version || 'of unknown version'} is too old`,
-    `use Redis ${MINIMUM_VERSION.join('.')} or newer, or Valkey`,
-  );
-}
-
-function checkRole({ text }: ServerInfo): Diagnosis {
-  if (text('role') !== 'slave') return ok('redis-role', `primary, with ${text('connected_slaves') || '0'} replicas`);
-  return failed(
-    'redis-role',
-    'this Redis is a read-only replica',
-    'point redis.url at the primary, or use redis.sentinels so that it is found',
-  );
-}
-
-function checkPolicy({ text }: ServerInfo, setPolicy: () => Promise<unknown>): Diagnosis {
-  const policy = text('maxmemory_policy');
-  if (policy === '' || policy === 'noeviction') return ok('redis-policy', 'Redis throws no tasks away');
-  return {
-    ...failed(
-      'redis-policy',
-      `Redis may throw tasks away: maxmemory-policy is ${policy}`,
-      'redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf',
-    ),
-    repair: async () => {
-      await setPolicy();
-      return 'maxmemory-policy is noeviction until Redis is started again; set it in redis.conf, too';
-    },
+/** What a mesh can't do without; a policy can be set from here. */
+function checkFitness(info: ServerInfo, setPolicy: () => Promise<unknown>): readonly Diagnosis[] {
+  const fine = {
+    version: `Redis ${info.version}`,
+    role: `primary, with ${info.text('connected_slaves') || '0'} replicas`,
+    policy: 'Redis throws no tasks away',
   };
+  return (['version', 'role', 'policy'] as const).map((of) => {
+    const unfit = info.unfit.find((found) => found.of === of);
+    if (!unfit) return ok(`redis-${of}`, fine[of]);
+    const diagnosis = failed(`redis-${of}`, unfit.problem, unfit.remedy);
+    return of === 'policy' ? { ...diagnosis, repair: () => mendPolicy(setPolicy) } : diagnosis;
+  });
+}
+
+async function mendPolicy(setPolicy: () => Promise<unknown>): Promise<string> {
+  await setPolicy();
+  return 'maxmemory-policy is noeviction until Redis is started again; set it in redis.conf, too';
 }
 
 function checkPersistence({ text }: ServerInfo): Diagnosis {

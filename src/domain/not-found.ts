@@ -1,0 +1,14 @@
+import { ClawmeshError } from './errors.ts';
+import { nearest } from './names.ts';
+
+/** That there is no such node or pool, with the name that was probably meant. */
+export function notFound(what: 'node' | 'pool', name: string, known: readonly string[]): ClawmeshError {
+  const likely = nearest(name, known);
+  const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
+  return new ClawmeshError('not-found', `no ${what} ${printable(name)}`, { remedy });
+}
+
+/** What somebody has typed, as it can be shown in one line. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
+}
