@@ -10,6 +10,7 @@ import { createLogger } from '../src/log/logger.ts';
 import { Journal } from '../src/node/journal.ts';
 import { openMeshLink } from '../src/node/mesh-link.ts';
 import { NodeLife } from '../src/node/node-life.ts';
+import { NO_OBSERVER } from '../src/node/observer.ts';
 import type { RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import type { Runner } from '../src/runners/runner.ts';
@@ -95,11 +96,13 @@ async function startNode(): Promise<void> {
       maxTasks: undefined,
       drainTimeout: 1_000,
       keepAwake: false,
+      dashboard: false,
       labels: {},
     },
     version: '0',
     runner,
     log: createLogger({ level: 'warn', format: 'json' }),
+    observer: NO_OBSERVER,
     journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
     link: {
       ...link,

@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   node: ['config', 'gates', 'log', 'platform', 'queue', 'redis', 'registry', 'runners'],
   client: ['config', 'queue', 'redis', 'registry'],
   'index.ts': ['client', 'queue', 'registry'],
-  ops: ['config', 'platform', 'queue', 'redis', 'registry'],
+  ops: ['client', 'config', 'log', 'platform', 'queue', 'redis', 'registry'],
   cli: ['client', 'config', 'log', 'node', 'ops', 'queue', 'redis', 'registry'],
 };
 

@@ -3,6 +3,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
+import { dashboardCommand } from './commands/dashboard.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
     scheduleCommand(),
     eventsCommand(),
     alertsCommand(),
+    dashboardCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {

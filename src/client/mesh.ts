@@ -88,8 +88,12 @@ export class Mesh {
   }
 
   /** Connects to the mesh of a config that has been loaded already; see {@link openRedis}. @throws ClawmeshError `redis`. */
-  static async connect(config: Config, target: RedisTarget, options: { anyServer?: boolean } = {}): Promise<Mesh> {
-    const redis = connectRedis(target, 'cli', 'clawmesh:client');
+  static async connect(
+    config: Config,
+    target: RedisTarget,
+    options: { anyServer?: boolean; role?: 'cli' | 'service' } = {},
+  ): Promise<Mesh> {
+    const redis = connectRedis(target, options.role ?? 'cli', 'clawmesh:client');
     await openRedis(redis, target, options.anyServer);
     return new Mesh(config, redis, target);
   }

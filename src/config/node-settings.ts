@@ -18,6 +18,19 @@ const pools = z
 
 const maxTasks = integer(1, 1_000);
 
+/** `host:port`, IPv6 in brackets. */
+const listen = z
+  .string('expected host:port')
+  .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'expected host:port, e.g. 127.0.0.1:7421')
+  .transform((text, ctx): { host: string; port: number } => {
+    const [, host = '', port] = /^(.*):(\d+)$/.exec(text) ?? [];
+    if (Number(port) > 65_535) {
+      ctx.issues.push({ code: 'custom', message: 'expected a port from 0 to 65535', input: text });
+      return z.NEVER;
+    }
+    return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+  });
+
 const nodeSettings = {
   pools: pools.prefault({ default: 2 }).describe('Pools a node serves, with the number of tasks at once in each.'),
   maxTasks: maxTasks
@@ -28,6 +41,13 @@ const nodeSettings = {
     .boolean('expected true or false')
     .prefault(true)
     .describe('Whether a Mac is kept from idle sleep (`caffeinate -i`) while it runs tasks.'),
+  listen: listen
+    .optional()
+    .describe('Where a node answers `/healthz`, `/readyz` and `/metrics`, as `host:port`; nowhere where not given.'),
+  dashboard: z
+    .boolean('expected true or false')
+    .prefault(false)
+    .describe('Whether a node also serves the dashboard, at `dashboard.host` and `dashboard.port`.'),
 };
 
 /** Defaults for every node. */
@@ -42,6 +62,8 @@ const nodeOverride = z
       .optional()
       .describe('What the node is known by; tasks can ask for it with `--require`.'),
     keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
+    listen: listen.optional().describe('Replaces `node.listen` on this node.'),
+    dashboard: z.boolean('expected true or false').optional().describe('Replaces `node.dashboard` on this node.'),
   })
   .nullable()
   .transform((value) => value ?? {});
@@ -69,6 +91,8 @@ export function nodeConfig(config: NodeSettings, nodeId: string): NodeConfig {
     maxTasks: own.maxTasks ?? config.node.maxTasks,
     drainTimeout: own.drainTimeout ?? config.node.drainTimeout,
     keepAwake: own.keepAwake ?? config.node.keepAwake,
+    listen: own.listen ?? config.node.listen,
+    dashboard: own.dashboard ?? config.node.dashboard,
     labels: own.labels ?? {},
   };
 }

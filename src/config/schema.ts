@@ -181,9 +181,17 @@ const dispatch = z
 
 const dashboard = z
   .strictObject({
-    host: z.string().prefault('127.0.0.1').describe('Address the dashboard listens on.'),
+    host: z
+      .string()
+      .min(1)
+      .prefault('127.0.0.1')
+      .describe('Address the dashboard listens on. Any other than this machine itself takes a token.'),
     port: port.prefault(7420).describe('Port of the dashboard.'),
-    token: secret().prefault('').describe('Token people log in with.'),
+    token: secret().prefault('').describe('Token people log in with; without one nobody has to.'),
+    readOnly: z
+      .boolean('expected true or false')
+      .prefault(false)
+      .describe('Whether the dashboard only shows the mesh, and steers nothing.'),
   })
   .prefault({});
 
@@ -231,7 +239,7 @@ export const configSchema = z
     node: node.describe('Defaults for every node.'),
     nodes: nodes.describe('The inventory, and per-node overrides of `node`.'),
     gates: gates.describe('Conditions under which a node takes no tasks.'),
-    dashboard: dashboard.describe('The web page. Not used yet.'),
+    dashboard: dashboard.describe('The web page, of `clawmesh dashboard` and of nodes with `node.dashboard`.'),
     alerts: alerts.describe('Who is told of trouble. Each node watches, and one of them tells.'),
     log: log.describe("The daemon's log."),
   })

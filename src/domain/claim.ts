@@ -1,3 +1,4 @@
+import type { HandoverReason } from './handover.ts';
 import type { TaskSpec } from './task.ts';
 
 /** One life of a node's daemon; `incarnation` is given out by Redis and grows with every start. */
@@ -42,4 +43,8 @@ export interface Claim {
   readonly resumes?: string | undefined;
   /** Redis time of the claim, ms since the epoch. */
   readonly claimedAt: number;
+  /** When the task was first ready to be claimed: queued, and not delayed any more. Redis time, ms since the epoch. */
+  readonly readyAt: number;
+  /** Set where the task comes from another node: why, and when that node gave its last sign of life (ms, Redis time). */
+  readonly takenOver?: { readonly reason: HandoverReason; readonly lostAt: number } | undefined;
 }

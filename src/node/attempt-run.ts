@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { type ErrorKind, keptResult, type Outcome, taskError } from '../domain/task.ts';
+import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
 import type { RunEvent, Runner } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
+import type { NodeObserver, RunEnd } from './observer.ts';
 import { RunLog } from './run-log.ts';
 
 /** Why a run is stopped before its end. */
@@ -38,6 +39,7 @@ export interface AttemptRunOptions {
   readonly visibilityTimeoutMs: number;
   readonly log: Logger;
   readonly journal: Journal;
+  readonly observer: NodeObserver;
   /** Takes secrets out of what a run says. */
   readonly mask: (text: string) => string;
   /** The run has ended in a former life; there's only its outcome to be delivered. */
@@ -98,6 +100,7 @@ export class AttemptRun {
     const timeoutMs = claim.spec.timeoutMs ?? this.#options.defaultTimeoutMs;
     if (this.#options.outcome) return this.#settle(this.#options.outcome, timeoutMs, 0);
     this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
+    this.#options.observer.claimed(claim);
     const startedAt = performance.now();
     const deadline = setTimeout(() => this.stop('deadline'), timeoutMs);
     const idle = setTimeout(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
@@ -133,12 +136,14 @@ export class AttemptRun {
     const reason = this.#abort.signal.aborted ? (this.#abort.signal.reason as StopReason) : undefined;
     if (reason === 'fenced' || reason === 'claim-lost') {
       this.#log.warn({ ranMs, reason }, 'run stopped, its outcome is void');
+      this.#ended('void', ranMs);
       return undefined;
     }
     if (reason === 'hand-back' && !outcome.ok) {
       await this.#report(async () => {
         const done = await this.#options.queue.handBack(this.claim, 'drain');
         this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
+        this.#ended(done ? 'handed-back' : 'void', ranMs);
         return undefined;
       });
       return undefined;
@@ -146,13 +151,20 @@ export class AttemptRun {
     const final: Outcome = outcome.ok
       ? { ok: true, result: keptResult(outcome.result) }
       : this.#explained(outcome, reason, timeoutMs);
-    if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message))) return undefined;
+    if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
     return this.#deliver(final, async () => {
       const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.nextOffer());
       const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
       this.#log.info(detail, SETTLED[settled]);
+      this.#ended(settled, ranMs, final.ok ? final.result : undefined);
       return next;
     });
+  }
+
+  #ended(end: RunEnd, ranMs: number, result?: TaskResult): void {
+    const { observer } = this.#options;
+    observer.ended(this.claim, end, ranMs, result);
+    if (end === 'handed-back') observer.handedOver('drain');
   }
 
   /** A run that was stopped ends with why, not with what the runner made of it. */
@@ -172,13 +184,14 @@ export class AttemptRun {
   }
 
   /** Gives the task to a node whose login the provider takes, if there may be one. */
-  async #passOn(message: string): Promise<boolean> {
+  async #passOn(message: string, ranMs: number): Promise<boolean> {
     const { claim, queue, nodeId, onLoginRefused } = this.#options;
     if (claim.refusedOn !== null && claim.refusedOn !== nodeId) return false;
     if (!(await onLoginRefused(claim, message).catch(() => false))) return false;
     await this.#report(async () => {
       await queue.passOn(claim, `auth on ${nodeId}: ${message}`);
       this.#log.warn({ error: message }, 'login refused, the task goes to another node');
+      this.#ended('passed-on', ranMs);
       return undefined;
     });
     return true;

@@ -13,6 +13,8 @@ import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
 import { NodeLife } from './node-life.ts';
+import type { NodeStanding } from './node-standing.ts';
+import type { NodeObserver } from './observer.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
@@ -27,6 +29,7 @@ export interface DaemonOptions {
   readonly target: RedisTarget;
   readonly version: string;
   readonly log: Logger;
+  readonly observer: NodeObserver;
   readonly env: NodeJS.ProcessEnv;
   /** Aborting it drains the node; a second stop is asked for with {@link Daemon.hurry}. */
   readonly signal: AbortSignal;
@@ -58,6 +61,19 @@ export class Daemon {
     } catch (error) {
       log.error({ error: messageOf(error) }, 'the new config is not used');
     }
+  }
+
+  /** Whether it claims tasks, and else why not. */
+  standing(): NodeStanding {
+    return (
+      this.#life?.standing() ?? {
+        ready: false,
+        incarnation: null,
+        reasons: ['not up yet'],
+        gates: [],
+        heartbeatAgeMs: null,
+      }
+    );
   }
 
   /** Hands back what runs without waiting any longer. */
@@ -97,6 +113,7 @@ export class Daemon {
           runner,
           log,
           journal,
+          observer: this.#options.observer,
         });
         this.#life = life;
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);

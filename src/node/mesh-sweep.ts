@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Requeued } from '../queue/requeue.ts';
 import type { NodeRegistry, SweepOptions } from '../registry/node-registry.ts';
+import type { NodeObserver } from './observer.ts';
 import { Periodic } from './periodic.ts';
 
 /** Sweeps of the whole mesh come this often at most, ms: a quarter second is what detection adds to the crash grace. */
@@ -24,6 +25,19 @@ export function sweepOptions(config: Config): SweepOptions {
   return { intervalMs, stallMs, leaseMs: lease, graceMs: config.health.crashGrace };
 }
 
+export interface MeshSweepOptions {
+  registry: NodeRegistry;
+  putBack: () => Promise<Requeued[]>;
+  /** Lets held tasks go on where what they wait for has come. */
+  releaseHeld: () => Promise<unknown>;
+  /** Those that this node serves. */
+  pools: readonly string[];
+  config: Config;
+  log: Logger;
+  onError: (error: unknown) => void;
+  observer: NodeObserver;
+}
+
 /**
  * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
  * no leader to elect or to lose; together they sweep about once per interval, however many they are.
@@ -34,27 +48,19 @@ export class MeshSweep {
   readonly #releaseHeld: () => Promise<unknown>;
   readonly #pools: readonly string[];
   readonly #log: Logger;
+  readonly #observer: NodeObserver;
   readonly #options: SweepOptions;
   readonly #loop: Periodic;
   #lastPass = performance.now();
   #due = false;
 
-  constructor(options: {
-    registry: NodeRegistry;
-    putBack: () => Promise<Requeued[]>;
-    /** Lets held tasks go on where what they wait for has come. */
-    releaseHeld: () => Promise<unknown>;
-    /** Those that this node serves. */
-    pools: readonly string[];
-    config: Config;
-    log: Logger;
-    onError: (error: unknown) => void;
-  }) {
+  constructor(options: MeshSweepOptions) {
     this.#registry = options.registry;
     this.#putBack = options.putBack;
     this.#releaseHeld = options.releaseHeld;
     this.#pools = options.pools;
     this.#log = options.log;
+    this.#observer = options.observer;
     this.#options = sweepOptions(options.config);
     const { intervalMs } = this.#options;
     this.#loop = new Periodic({ intervalMs, work: () => this.#sweep(), onError: options.onError });
@@ -90,6 +96,7 @@ export class MeshSweep {
     const owners = await this.#registry.unsettledDeaths();
     for (const { taskId, pool, from, reason } of await this.#putBack()) {
       this.#log.warn({ taskId, pool, from, reason }, 'task put back');
+      this.#observer.handedOver(reason);
     }
     await this.#registry.settleDeaths(owners);
     this.#lastPass = performance.now();

@@ -11,21 +11,21 @@ import { adoptFormerLife } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
 import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
-import { createJanitor } from './janitor.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
 import { LoginWatch } from './login-watch.ts';
 import type { MeshLink } from './mesh-link.ts';
-import { MeshSweep } from './mesh-sweep.ts';
 import { nodeRecord } from './node-record.ts';
+import { type NodeStanding, nodeStanding } from './node-standing.ts';
+import type { NodeObserver } from './observer.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import { Readiness } from './readiness.ts';
-import { Renewal } from './renewal.ts';
 import { Running } from './running.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import { Surroundings } from './surroundings.ts';
 import { takeDown } from './take-down.ts';
+import { Upkeep } from './upkeep.ts';
 import { withinTime } from './within-time.ts';
 
 /** How long the former life's tasks are kept for this one to take up again, ms. */
@@ -42,6 +42,7 @@ export interface NodeLifeOptions {
   readonly runner: Runner;
   readonly log: Logger;
   readonly journal: Journal;
+  readonly observer: NodeObserver;
 }
 
 /**
@@ -63,13 +64,13 @@ export class NodeLife {
   readonly #markFenced: () => void;
   readonly #watch: OpenClawWatch;
   readonly #heartbeat: Periodic;
-  readonly #sweep: MeshSweep;
-  readonly #janitor: Periodic;
-  readonly #renewal: Renewal;
+  readonly #upkeep: Upkeep;
   readonly #readiness: Readiness;
   readonly #surroundings: Surroundings;
   readonly #login: LoginWatch;
   #clockOffset: number;
+  /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
+  #lastBeat = Number.NEGATIVE_INFINITY;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
   readonly #sleepWatch = new SleepWatch((sleptMs) => {
     this.#log.warn({ sleptMs }, 'stood still (sleep, freeze or a blocked event loop); asking Redis who we are');
@@ -87,7 +88,7 @@ export class NodeLife {
     this.fenced = promise;
     this.#markFenced = resolve;
     const { live } = options;
-    const { health, queue } = live.config;
+    const { health } = live.config;
     const onError = (error: unknown) => this.#onError(error);
     this.#login = new LoginWatch({
       registry: options.link.registry,
@@ -129,24 +130,13 @@ export class NodeLife {
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
     this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
-    this.#sweep = new MeshSweep({
-      registry: options.link.registry,
-      putBack: options.link.putBack,
+    this.#upkeep = new Upkeep({
+      ...options.link,
+      loops: this.#running.loops,
+      observer: options.observer,
       releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).heldFor),
       pools: Object.keys(options.settings.pools),
       config: live.config,
-      log: this.#log,
-      onError,
-    });
-    this.#janitor = createJanitor({
-      loops: this.#running.loops,
-      mendSchedules: options.link.mendSchedules,
-      log: this.#log,
-      onError,
-    });
-    this.#renewal = new Renewal({
-      loops: this.#running.loops,
-      visibilityTimeoutMs: queue.visibilityTimeout,
       log: this.#log,
       onError,
     });
@@ -175,14 +165,18 @@ export class NodeLife {
     if (holdMs > 0)
       await adoptFormerLife({ ...options, registry, owner: life.owner, loops: life.#running.loops, log: life.#log });
     options.runner.settle();
-    life.#renewal.start();
-    life.#sweep.start();
-    life.#janitor.start();
+    life.#upkeep.start();
     for (const loop of life.#running.loops) loop.start();
     life.#stopListening = options.link.onReconnect(() => life.#try(life.#running.recoverClaims()));
     const { pools: slots } = options.settings;
     life.#log.info({ pools: slots, mode: options.runner.mode, configDigest: options.live.digest }, 'node is up');
     return life;
+  }
+
+  /** Whether it claims tasks, and else why not. */
+  standing(): NodeStanding {
+    const heartbeatAgeMs = performance.now() - this.#lastBeat;
+    return nodeStanding(this.owner, this.#readiness.gates(), heartbeatAgeMs, leaseMs(this.#options.live.config));
   }
 
   /** Takes nothing new, waits for the runs, hands back what does not end in `drainTimeoutMs` or once `hurry` resolves. */
@@ -205,11 +199,9 @@ export class NodeLife {
     this.#running.stop(reason);
     this.#watch.stop();
     this.#surroundings.stop();
-    this.#renewal.stop();
-    this.#sweep.stop();
+    this.#upkeep.stop();
     this.#sleepWatch.stop();
     this.#login.stop();
-    void this.#janitor.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
     const lastBeat = reason === 'fenced' ? Promise.resolve() : this.#beat('stopped').catch(() => {});
@@ -258,8 +250,11 @@ export class NodeLife {
   }
 
   async #beat(stopped?: 'stopped'): Promise<void> {
-    const { registry } = this.#options.link;
-    const { redisTime, wish } = await registry.beat(this.owner, this.#record(stopped === 'stopped'));
+    const { link, observer } = this.#options;
+    const askedAt = performance.now();
+    const { redisTime, wish } = await link.registry.beat(this.owner, this.#record(stopped === 'stopped'));
+    this.#lastBeat = performance.now();
+    observer.beat(this.#lastBeat - askedAt);
     this.#clockOffset = redisTime - Date.now();
     if (wish === 'drill-crash' || wish === 'drill-freeze')
       takeDown(wish, leaseMs(this.#options.live.config) * 2, this.#log);

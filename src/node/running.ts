@@ -14,6 +14,7 @@ import { SimulateRunner } from '../runners/simulate.ts';
 import { AttemptRun, type AttemptRunOptions, type StopReason } from './attempt-run.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import type { Journal } from './journal.ts';
+import type { NodeObserver } from './observer.ts';
 import { Slots } from './slots.ts';
 
 /** Drills cost no model tokens. */
@@ -28,6 +29,7 @@ export interface RunningOptions {
   readonly journal: Journal;
   readonly log: Logger;
   readonly mayClaim: () => boolean;
+  readonly observer: NodeObserver;
   readonly onLoginRefused: AttemptRunOptions['onLoginRefused'];
   readonly onFenced: () => void;
 }
@@ -128,7 +130,7 @@ export class Running {
     nextOffer: AttemptRunOptions['nextOffer'],
     outcome: AttemptRunOptions['outcome'],
   ): AttemptRun {
-    const { nodeId, live, runner, journal, log, onLoginRefused, onFenced } = this.#options;
+    const { nodeId, live, runner, journal, log, observer, onLoginRefused, onFenced } = this.#options;
     const { config } = live;
     return new AttemptRun({
       claim,
@@ -142,6 +144,7 @@ export class Running {
       visibilityTimeoutMs: config.queue.visibilityTimeout,
       mask: this.#mask,
       log,
+      observer,
       nextOffer,
       onLoginRefused,
       onFenced,

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { HandoverReason } from '../domain/handover.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -10,7 +11,7 @@ export interface Requeued {
   readonly taskId: string;
   readonly pool: string;
   readonly from: string;
-  readonly reason: string;
+  readonly reason: HandoverReason;
 }
 
 export interface RequeueOptions {
@@ -41,7 +42,7 @@ export async function requeueVoidClaims(redis: Redis, keys: MeshKeys, options: R
       const [next, ...tasks] = reply as [number, ...string[]];
       for (let i = 0; i + 2 < tasks.length; i += 3) {
         const [taskId, from, reason] = tasks.slice(i, i + 3) as [string, string, string];
-        requeued.push({ taskId, pool, from, reason });
+        requeued.push({ taskId, pool, from, reason: reason as HandoverReason });
       }
       index = next;
     } while (index > 0);

@@ -1,5 +1,6 @@
 import type { Claim } from '../domain/claim.ts';
-import { readField, type StoredSpec, storedSpec } from './task-fields.ts';
+import type { HandoverReason } from '../domain/handover.ts';
+import { readField, type StoredSpec, storedHistoryLine, storedSpec } from './task-fields.ts';
 
 /** A claimed task as its hash tells it; `spec` is undefined where the hash is not one of ours, or of a newer clawmesh. */
 export function storedClaim(
@@ -23,6 +24,16 @@ export function storedClaim(
     fellBack: fields.has('cm:fellBack'),
     movedFrom: fields.get('cm:movedFrom'),
     claimedAt: count('processedOn'),
+    readyAt: count('timestamp') + count('delay'),
+    takenOver: takenOver(fields),
   };
   return { claim, spec };
+}
+
+/** The handover that this claim ends, if the last thing that happened to the task was one. */
+function takenOver(fields: ReadonlyMap<string, string>): Claim['takenOver'] {
+  if (!fields.has('cm:handovers')) return undefined;
+  const last = readField(storedHistoryLine, fields.get('cm:history')?.trimEnd().split('\n').at(-1));
+  if (last?.event !== 'handover') return undefined;
+  return { reason: last.reason as HandoverReason, lostAt: last.at - (last.silentMs ?? 0) };
 }

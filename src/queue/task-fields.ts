@@ -56,6 +56,7 @@ export const storedHistoryLine = z.object({
   node: z.string().optional(),
   attempt: z.number(),
   reason: z.string().optional(),
+  silentMs: z.number().optional(),
 });
 
 /** Field `progress`. */

@@ -92,6 +92,24 @@ export class TaskReader {
     return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, filter.limit);
   }
 
+  /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
+  async endedSince(since: number, limit: number): Promise<Task[]> {
+    const found: Task[] = [];
+    for (const pool of await this.pools()) {
+      for (const state of ['completed', 'failed', 'cancelled'] as const) {
+        const key = this.#keys.pool(pool, state);
+        const ids = await this.#redis.zrevrangebyscore(key, '+inf', since, 'LIMIT', 0, limit);
+        found.push(...(await this.#readListed(pool, state, ids)));
+      }
+    }
+    return found;
+  }
+
+  /** The tasks of these ids that are still there. */
+  async getAll(ids: readonly string[]): Promise<Task[]> {
+    return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);
+  }
+
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
     const held = new Map<string, number>();
     for (const { pool, count } of await this.held()) held.set(pool, (held.get(pool) ?? 0) + count);
@@ -169,16 +187,19 @@ export class TaskReader {
         source.type === 'list'
           ? await this.#redis.lrange(key, start, end)
           : await this.#redis.zrevrange(key, start, end);
-      const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
-      rows.forEach((row, index) => {
-        const hash = hashOf(row as (string | null)[]);
-        if (!hash) return;
-        const task = taskView(ids[index] as string, pool, source.state, hash);
-        if (matches(task, filter)) found.push(task);
-      });
+      const tasks = await this.#readListed(pool, source.state, ids);
+      found.push(...tasks.filter((task) => matches(task, filter)));
       if (ids.length < PAGE) break;
     }
     return found;
+  }
+
+  async #readListed(pool: string, state: BullState, ids: readonly string[]): Promise<Task[]> {
+    const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
+    return rows.flatMap((row, index) => {
+      const hash = hashOf(row as (string | null)[]);
+      return hash ? [taskView(ids[index] as string, pool, state, hash)] : [];
+    });
   }
 
   /** One step: a task that moves meanwhile must not be shown as completed without its result, or be found nowhere. */

@@ -16,11 +16,12 @@ export type RedisTarget =
  * What a connection is for.
  *
  * - `cli`: short commands of a person waiting; gives up within {@link CLI_TIMEOUT_MS}.
+ * - `service`: a program that stays, for people who wait: each command gives up as soon, the connection never.
  * - `daemon`: a node's commands; waits for Redis to come back, however long it takes.
  * - `blocking`: a node's wait for work; one command blocks it.
  * - `subscriber`: Pub/Sub.
  */
-export type ConnectionRole = 'cli' | 'daemon' | 'blocking' | 'subscriber';
+export type ConnectionRole = 'cli' | 'service' | 'daemon' | 'blocking' | 'subscriber';
 
 /** A command typed by a person fails rather than hangs (issue: at most 5 s). */
 const CLI_TIMEOUT_MS = 4_000;
@@ -99,15 +100,32 @@ function policyOf(role: ConnectionRole): RedisOptions {
       sentinelRetryStrategy: () => null,
     };
   }
+  if (role === 'service') {
+    return {
+      connectTimeout: CLI_TIMEOUT_MS,
+      commandTimeout: CLI_TIMEOUT_MS,
+      maxRetriesPerRequest: 0,
+      retryStrategy: reconnectDelay,
+      reconnectOnError: afterDemotion,
+    };
+  }
   return {
     connectTimeout: 5_000,
     // BullMQ needs null: a command waits for the connection to come back instead of failing.
     maxRetriesPerRequest: null,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_DELAY_MS),
-    // A primary that became a replica answers READONLY: reconnect, which finds the new primary, and send again.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    retryStrategy: reconnectDelay,
+    reconnectOnError: afterDemotion,
     autoResubscribe: role === 'subscriber',
   };
+}
+
+function reconnectDelay(times: number): number {
+  return Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_DELAY_MS);
+}
+
+/** A primary that became a replica answers READONLY: reconnect, which finds the new primary, and send again. */
+function afterDemotion(error: Error): 2 | false {
+  return error.message.startsWith('READONLY') ? 2 : false;
 }
 
 /**

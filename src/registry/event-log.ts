@@ -15,6 +15,8 @@ export interface MeshEvent {
   readonly pool: string | null;
   readonly circuit: string | null;
   readonly reason: string | null;
+  /** How long a node that has died had given no sign of life, ms. */
+  readonly silentMs: number | null;
 }
 
 /** The log of what happened in the mesh, about 10,000 entries; written in the steps that make it happen. */
@@ -55,5 +57,6 @@ export function readEvent(id: string, fields: readonly string[]): MeshEvent {
     pool: found.get('pool') ?? null,
     circuit: found.get('circuit') ?? null,
     reason: found.get('reason') || null,
+    silentMs: found.has('silentMs') ? Number(found.get('silentMs')) : null,
   };
 }

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { troublesOf } from '../../src/node/alert-rules.ts';
 
-const nothing = { id: '1-0', at: '', node: null, gate: null, task: null, pool: null, circuit: null, reason: null };
+const nothing = {
+  id: '1-0',
+  at: '',
+  node: null,
+  gate: null,
+  task: null,
+  pool: null,
+  circuit: null,
+  reason: null,
+  silentMs: null,
+};
 
 describe('what people are told of', () => {
   it.each([

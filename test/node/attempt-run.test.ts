@@ -7,6 +7,7 @@ import { ClawmeshError } from '../../src/domain/errors.ts';
 import type { Outcome } from '../../src/domain/task.ts';
 import { AttemptRun } from '../../src/node/attempt-run.ts';
 import { Journal } from '../../src/node/journal.ts';
+import { NO_OBSERVER } from '../../src/node/observer.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/cli.ts';
@@ -61,6 +62,7 @@ describe('an attempt', () => {
       handovers: 0,
       holds: 0,
       refusedOn: null,
+      readyAt: 0,
       claimedAt: 0,
     };
     return new AttemptRun({
@@ -75,6 +77,7 @@ describe('an attempt', () => {
       visibilityTimeoutMs: 60_000,
       log: pino({ level: 'silent' }),
       journal,
+      observer: NO_OBSERVER,
       nextOffer: () => undefined,
       onFenced: more.onFenced ?? (() => {}),
     });
@@ -146,6 +149,7 @@ describe('an attempt', () => {
       handovers: 1,
       holds: 0,
       refusedOn: null,
+      readyAt: 0,
       claimedAt: 0,
     };
     const outcome: Outcome = {

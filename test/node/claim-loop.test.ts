@@ -5,6 +5,7 @@ import type { Outcome } from '../../src/domain/task.ts';
 import { AttemptRun } from '../../src/node/attempt-run.ts';
 import { ClaimLoop } from '../../src/node/claim-loop.ts';
 import { Journal } from '../../src/node/journal.ts';
+import { NO_OBSERVER } from '../../src/node/observer.ts';
 import { Slots } from '../../src/node/slots.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import type { Runner } from '../../src/runners/runner.ts';
@@ -21,6 +22,7 @@ const claimOf = (taskId: string, token: string): Claim => ({
   handovers: 0,
   holds: 0,
   refusedOn: null,
+  readyAt: 0,
   claimedAt: 0,
 });
 
@@ -63,6 +65,7 @@ function loopOf(found: Claim[][]) {
         queue,
         runner,
         journal,
+        observer: NO_OBSERVER,
         log,
         nodeId: 'n',
         defaultTimeoutMs: 60_000,

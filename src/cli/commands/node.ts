@@ -56,31 +56,44 @@ export function nodeCommand(): Command {
 }
 
 async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command): Promise<void> {
-  const [{ nodeIdentity }, { loadConfig }, { createLogger }, { Daemon }, { redisTarget }] = await Promise.all([
-    import('../../config/identity.ts'),
-    import('../../config/load.ts'),
-    import('../../log/logger.ts'),
-    import('../../node/daemon.ts'),
-    import('../../redis/target.ts'),
-  ]);
+  const [{ nodeIdentity }, { loadConfig }, { nodeConfig }, { createLogger }, { Daemon }, { redisTarget }, { NodeWeb }] =
+    await Promise.all([
+      import('../../config/identity.ts'),
+      import('../../config/load.ts'),
+      import('../../config/node-settings.ts'),
+      import('../../log/logger.ts'),
+      import('../../node/daemon.ts'),
+      import('../../redis/target.ts'),
+      import('../node-web.ts'),
+    ]);
   const loaded = await loadedConfig(command);
   const nodeId = nodeIdentity(process.env);
-  const { level, format } = loaded.config.log;
+  const { config } = loaded;
+  const { level, format } = config.log;
+  const log = createLogger({ level, format: options.logFormat ?? format });
+  const target = redisTarget(config, process.env);
+  const web = await NodeWeb.of({ nodeId, config, settings: nodeConfig(config, nodeId), target, log });
   const stop = new AbortController();
   const daemon = new Daemon({
     nodeId,
     loaded,
     reload: () => loadConfig({ file: loaded.file, env: process.env }),
-    target: redisTarget(loaded.config, process.env),
+    target,
     version: packageVersion(),
-    log: createLogger({ level, format: options.logFormat ?? format }),
+    log,
+    observer: web.observer,
     env: process.env,
     signal: stop.signal,
   });
   const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()));
   // A terminal that is closed says the same; there it has to end the daemon.
   const undoReload = process.stdin.isTTY ? () => {} : onReloadSignal(() => daemon.reload());
-  await daemon.run();
+  const opened = web.open(daemon);
+  try {
+    await daemon.run();
+  } finally {
+    await opened.then(() => web.close());
+  }
   undo();
   undoReload();
   // Reports that a Redis which is away never took would keep the process; their outcomes are in the journal.

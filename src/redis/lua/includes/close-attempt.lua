@@ -1,8 +1,9 @@
 -- Ends the run that a task's hash shows as going on, without ending the task: writes the run and why it ended into the
 -- task's own history (JSON lines in field `cm:history`) and takes its start and owner out of the hash.
 -- The newest run needs no entry: BullMQ's own fields (processedOn, pb, finishedOn) tell it.
+-- `silentMs`: how long a node that lost it had given no sign of life; nil for other ends.
 -- Returns the node that ran it and the time it started (ms), both nil where the task had not been claimed.
-local function closeAttempt(jobKey, event, reason, now)
+local function closeAttempt(jobKey, event, reason, now, silentMs)
   local fields = redis.call('HMGET', jobKey, 'processedOn', 'pb', 'atm', 'cm:history')
   local startedAt = tonumber(fields[1] or nil)
   local node = fields[2] or nil
@@ -11,7 +12,8 @@ local function closeAttempt(jobKey, event, reason, now)
   if startedAt then
     history = history .. cjson.encode({at = startedAt, event = 'claimed', node = node, attempt = attempt}) .. '\n'
   end
-  history = history .. cjson.encode({at = now, event = event, node = node, attempt = attempt, reason = reason}) .. '\n'
+  history = history .. cjson.encode({at = now, event = event, node = node, attempt = attempt, reason = reason,
+    silentMs = silentMs}) .. '\n'
   redis.call('HSET', jobKey, 'cm:history', history)
   redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
   return node, startedAt

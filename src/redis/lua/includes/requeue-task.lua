@@ -16,7 +16,7 @@ local function requeueTask(keys, pool, taskId, jobKey, fallbackNode, reason, sil
   if redis.call('EXISTS', jobKey) == 0 then
     return false
   end
-  local node, startedAt = closeAttempt(jobKey, 'handover', reason, now)
+  local node, startedAt = closeAttempt(jobKey, 'handover', reason, now, math.floor(silentMs))
   local from = node or fallbackNode
   redis.call('HINCRBY', jobKey, 'cm:handovers', 1)
   -- A drain is nobody's fault and says nothing about the task.

@@ -1,0 +1,50 @@
+import { Command } from 'commander';
+import { loadedConfig, outputOf } from '../context.ts';
+import { example } from '../help.ts';
+import { numberOption } from '../options.ts';
+import { onStopSignals } from '../signals.ts';
+
+interface DashboardFlags {
+  host?: string;
+  port?: number;
+  readOnly?: boolean;
+}
+
+export function dashboardCommand(): Command {
+  return new Command('dashboard')
+    .description('the web page of the mesh, with /metrics and /healthz, in the foreground')
+    .option(
+      '--host <address>',
+      'where to listen (default: dashboard.host); beyond this machine it takes dashboard.token',
+    )
+    .option('--port <n>', 'port (default: dashboard.port); 0 for any free one', numberOption(0, 65_535))
+    .option('--read-only', 'only show, steer nothing (default: dashboard.readOnly)')
+    .addHelpText('after', example('clawmesh dashboard', 'clawmesh dashboard --port 8080 --read-only'))
+    .action(dashboard);
+}
+
+async function dashboard(flags: DashboardFlags, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { config } = await loadedConfig(command);
+  const [{ Mesh }, { redisTarget }, { openDashboard }, { createLogger }] = await Promise.all([
+    import('../../client/mesh.ts'),
+    import('../../redis/target.ts'),
+    import('../open-dashboard.ts'),
+    import('../../log/logger.ts'),
+  ]);
+  const target = redisTarget(config, process.env);
+  const log = createLogger(config.log);
+  const mesh = await Mesh.connect(config, target, { role: 'service' });
+  const stopped = Promise.withResolvers<void>();
+  const undo = onStopSignals(() => stopped.resolve());
+  try {
+    const server = await openDashboard(mesh, { ...config.dashboard, ...flags }, log);
+    if (out.json) out.document({ url: server.url });
+    else out.line(`dashboard of mesh "${config.mesh}": ${server.url}`);
+    await stopped.promise;
+    await server.close();
+  } finally {
+    undo();
+    await mesh.close();
+  }
+}

@@ -1,0 +1,118 @@
+import type { NodeConfig } from '../config/node-settings.ts';
+import type { Config } from '../config/schema.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Daemon } from '../node/daemon.ts';
+import { NO_OBSERVER, type NodeObserver } from '../node/observer.ts';
+import type { NodeMetrics } from '../ops/metrics/node-metrics.ts';
+import type { RedisTarget } from '../redis/connection.ts';
+
+interface NodeWebOptions {
+  readonly nodeId: string;
+  readonly config: Config;
+  readonly settings: NodeConfig;
+  readonly target: RedisTarget;
+  readonly log: Logger;
+}
+
+/**
+ * What a node shows of itself on the web, where that is configured: health, metrics, the dashboard. None of it is worth a
+ * node: what can't be served is logged, and the node goes on.
+ */
+export class NodeWeb {
+  /** To be given to the daemon. */
+  readonly observer: NodeObserver;
+  readonly #options: NodeWebOptions;
+  readonly #metrics: NodeMetrics | undefined;
+  readonly #closers: (() => Promise<void>)[] = [];
+  #daemon: Daemon | undefined;
+
+  private constructor(options: NodeWebOptions, metrics: NodeMetrics | undefined) {
+    this.#options = options;
+    this.#metrics = metrics;
+    this.observer = metrics ?? NO_OBSERVER;
+  }
+
+  static async of(options: NodeWebOptions): Promise<NodeWeb> {
+    const { settings, nodeId, config } = options;
+    if (!settings.listen) return new NodeWeb(options, undefined);
+    const { NodeMetrics } = await import('../ops/metrics/node-metrics.ts');
+    const metrics = new NodeMetrics({
+      mesh: config.mesh,
+      nodeId,
+      pools: Object.keys(settings.pools),
+      facts: () => web.#standing(),
+    });
+    const web: NodeWeb = new NodeWeb(options, metrics);
+    return web;
+  }
+
+  async open(daemon: Daemon): Promise<void> {
+    this.#daemon = daemon;
+    const { settings } = this.#options;
+    await Promise.all([
+      settings.listen && this.#openNode(settings.listen),
+      settings.dashboard && this.#openDashboard(),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#closers.map((close) => close().catch(() => {})));
+  }
+
+  #standing() {
+    return (
+      this.#daemon?.standing() ?? {
+        ready: false,
+        incarnation: null,
+        reasons: ['not up yet'],
+        gates: [],
+        heartbeatAgeMs: null,
+      }
+    );
+  }
+
+  async #openNode(address: { host: string; port: number }): Promise<void> {
+    const { nodeId, config, log } = this.#options;
+    const metrics = this.#metrics;
+    if (!metrics) return;
+    await this.#try(async () => {
+      const { serveNode } = await import('../ops/http/node-server.ts');
+      const server = await serveNode({
+        ...address,
+        nodeId,
+        mesh: config.mesh,
+        token: config.dashboard.token,
+        standing: () => this.#standing(),
+        metrics: () => metrics.text(),
+        log,
+      });
+      this.#closers.push(server.close);
+      log.info({ nodeId, url: server.url }, 'answers /healthz, /readyz and /metrics');
+    });
+  }
+
+  async #openDashboard(): Promise<void> {
+    const { nodeId, config, target, log } = this.#options;
+    await this.#try(async () => {
+      const [{ Mesh }, { openDashboard }] = await Promise.all([
+        import('../client/mesh.ts'),
+        import('./open-dashboard.ts'),
+      ]);
+      const mesh = await Mesh.connect(config, target, { role: 'service' });
+      this.#closers.push(() => mesh.close());
+      const server = await openDashboard(mesh, config.dashboard, log);
+      this.#closers.unshift(server.close);
+      log.info({ nodeId, url: server.url }, 'serves the dashboard');
+    });
+  }
+
+  async #try(serve: () => Promise<void>): Promise<void> {
+    const { nodeId, log } = this.#options;
+    try {
+      await serve();
+    } catch (error) {
+      log.error({ nodeId, error: messageOf(error) }, 'this node serves less than configured');
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import type { Claim } from '../domain/claim.ts';
+import type { HandoverReason } from '../domain/handover.ts';
+import type { TaskResult } from '../domain/task.ts';
+import type { Settlement } from '../queue/task-queue.ts';
+
+/** How a run ended on this node: as the queue took its report, or without one that counts. */
+export type RunEnd = Settlement | 'handed-back' | 'passed-on' | 'void';
+
+/** Somebody who counts what a node does. */
+export interface NodeObserver {
+  /** A task was claimed. */
+  claimed(claim: Claim): void;
+  /** A run ended after `ranMs`; with its result, where it has one. */
+  ended(claim: Claim, end: RunEnd, ranMs: number, result: TaskResult | undefined): void;
+  /** This node has put a task back, its own or that of a dead node. */
+  handedOver(reason: HandoverReason): void;
+  /** Redis has answered a heartbeat after so long, ms. */
+  beat(roundTripMs: number): void;
+}
+
+/** Where nobody counts. */
+export const NO_OBSERVER: NodeObserver = { claimed() {}, ended() {}, handedOver() {}, beat() {} };

@@ -1,0 +1,39 @@
+import type { Logger } from '../log/logger.ts';
+import type { ClaimLoop } from './claim-loop.ts';
+import { createJanitor } from './janitor.ts';
+import { MeshSweep, type MeshSweepOptions } from './mesh-sweep.ts';
+import type { Periodic } from './periodic.ts';
+import { Renewal } from './renewal.ts';
+
+/** What a node does for the mesh and its own claims, whatever it runs: renewals, sweeps, tidying up. */
+export class Upkeep {
+  readonly #renewal: Renewal;
+  readonly #sweep: MeshSweep;
+  readonly #janitor: Periodic;
+
+  constructor(
+    options: MeshSweepOptions & {
+      loops: readonly ClaimLoop[];
+      mendSchedules: () => Promise<void>;
+      log: Logger;
+      onError: (error: unknown) => void;
+    },
+  ) {
+    this.#renewal = new Renewal({ ...options, visibilityTimeoutMs: options.config.queue.visibilityTimeout });
+    this.#sweep = new MeshSweep(options);
+    this.#janitor = createJanitor(options);
+  }
+
+  start(): void {
+    this.#renewal.start();
+    this.#sweep.start();
+    this.#janitor.start();
+  }
+
+  /** Waits for nothing that hangs on an absent Redis. */
+  stop(): void {
+    this.#renewal.stop();
+    this.#sweep.stop();
+    void this.#janitor.stop();
+  }
+}

@@ -1,0 +1,45 @@
+import type { FastifyInstance } from 'fastify';
+import type { LiveMesh, LiveMessage } from './live.ts';
+
+/** Pages that watch at once; each is a connection that stays. */
+const MOST_WATCHERS = 100;
+/** A page that reads so slowly is left behind, bytes; it comes back and gets all anew. */
+const MOST_UNREAD = 8 * 1_048_576;
+/** Proxies close what is silent for long, ms. */
+const KEEP_ALIVE_MS = 15_000;
+/** How long a login is trusted without asking again, ms; the page comes back by itself. */
+const LONGEST_MS = 15 * 60_000;
+
+/** The live view as server-sent events: one `mesh`, `runs` or `trouble` per message of {@link LiveMesh}. */
+export function addLiveRoute(app: FastifyInstance, live: LiveMesh): void {
+  app.get('/api/live', (request, reply) => {
+    if (live.watchers >= MOST_WATCHERS) {
+      return reply.code(503).send({ error: `${MOST_WATCHERS} pages watch already` });
+    }
+    reply.hijack();
+    const { raw } = reply;
+    const headers = Object.entries(reply.getHeaders()).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value] as const],
+    );
+    raw.writeHead(200, {
+      ...Object.fromEntries(headers),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      // nginx holds back what it has not been told to let through.
+      'x-accel-buffering': 'no',
+    });
+    const send = (message: LiveMessage) => {
+      raw.write(`event: ${message.kind}\ndata: ${JSON.stringify(message)}\n\n`);
+      if (raw.writableLength > MOST_UNREAD) raw.destroy();
+    };
+    const keepAlive = setInterval(() => raw.write(':\n\n'), KEEP_ALIVE_MS);
+    const enough = setTimeout(() => raw.end(), LONGEST_MS);
+    const unwatch = live.watch(send);
+    request.raw.once('close', () => {
+      clearInterval(keepAlive);
+      clearTimeout(enough);
+      unwatch();
+    });
+    return reply;
+  });
+}

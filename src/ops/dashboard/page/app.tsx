@@ -1,0 +1,138 @@
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { useMesh, useNow, useRoute } from './mesh-state.ts';
+import { Handovers, Nodes, Pools, Problems, Tasks } from './panels.tsx';
+import { request } from './requests.ts';
+import { EnqueueDialog } from './steering.tsx';
+import { TaskDialog } from './task-view.tsx';
+import { Timeline } from './timeline-view.tsx';
+
+interface Session {
+  readonly mesh: string;
+  readonly readOnly: boolean;
+  readonly canLogOut: boolean;
+}
+
+const THEME = 'clawmesh-theme';
+
+function App() {
+  const [session, setSession] = useState<Session>();
+  useEffect(() => void request<Session>('/api/session').then(setSession, () => {}), []);
+  return session ? <Dashboard session={session} /> : null;
+}
+
+function Dashboard({ session }: { session: Session }) {
+  const { mesh, runs, clockOffset, trouble } = useMesh();
+  const [enqueuing, setEnqueuing] = useState(false);
+  const route = useRoute();
+  const now = useNow(1_000) + clockOffset;
+  const steer = !session.readOnly;
+  const [, taskId] = /^\/task\/(.+)$/.exec(route) ?? [];
+  useEffect(() => {
+    const problems = mesh?.snapshot.problems.length ?? 0;
+    document.title = `${problems > 0 ? `(${problems}) ` : ''}${session.mesh} · clawmesh`;
+  }, [mesh, session]);
+  const nodes = mesh?.nodes.filter(({ state }) => state !== 'stopped') ?? [];
+  const pools = Object.keys(mesh?.snapshot.pools ?? {});
+  const counts = Object.entries(mesh?.snapshot.nodes ?? {}).filter(([state, count]) => state === 'up' || count > 0);
+  // Lists are read anew when anything has happened to a task.
+  const signal = `${JSON.stringify(mesh?.snapshot.pools)} ${[...runs.values()].reduce((sum, { bars }) => sum + bars.length, 0)}`;
+  return (
+    <>
+      <header class="top">
+        <img src="/assets/icon.svg" alt="" width="28" height="28" />
+        <h1>{session.mesh}</h1>
+        <p role="status">
+          {counts.map(([state, count]) => `${count} ${state}`).join(', ')}
+          {mesh && ` · Redis ${mesh.snapshot.redis.latencyMs} ms`}
+        </p>
+        <span class="grow" />
+        <span class={`live ${trouble ? 'off' : ''}`}>{trouble ? 'not live' : mesh ? 'live' : 'loading'}</span>
+        {session.readOnly && <span class="state gated">read-only</span>}
+        {steer && (
+          <button type="button" class="primary" onClick={() => setEnqueuing(true)}>
+            Enqueue
+          </button>
+        )}
+        <a class="button" href="/queues">
+          Raw queues
+        </a>
+        <button type="button" aria-label="Light or dark" onClick={switchTheme}>
+          ◐
+        </button>
+        {session.canLogOut && (
+          <button type="button" onClick={() => void request('/logout', {}).then(() => location.assign('/login'))}>
+            Log out
+          </button>
+        )}
+      </header>
+      <main>
+        {trouble && (
+          <p class="trouble" role="alert">
+            {trouble}
+          </p>
+        )}
+        {mesh && (
+          <>
+            <Problems problems={mesh.snapshot.problems} />
+            <Timeline nodes={nodes.map(({ id }) => id)} runs={runs} dead={mesh.dead} clockOffset={clockOffset} />
+            <Nodes nodes={mesh.nodes} now={now} steer={steer} />
+            <Pools pools={mesh.snapshot.pools} oldestWaiting={mesh.snapshot.oldestWaiting} steer={steer} />
+            <Handovers signal={signal} now={now} />
+            <Tasks signal={signal} pools={pools} nodes={mesh.nodes.map(({ id }) => id)} now={now} />
+          </>
+        )}
+      </main>
+      {enqueuing && <EnqueueDialog pools={pools} onClose={() => setEnqueuing(false)} />}
+      {taskId && <TaskDialog key={taskId} id={taskId} clockOffset={clockOffset} steer={steer} />}
+    </>
+  );
+}
+
+function LoginForm() {
+  const [error, setError] = useState('');
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const token = new FormData(event.currentTarget as HTMLFormElement).get('token');
+    try {
+      await request('/login', { token });
+      location.assign('/');
+    } catch (thrown) {
+      setError((thrown as Error).message);
+    }
+  };
+  return (
+    <main class="login">
+      <form onSubmit={(event) => void submit(event)}>
+        <img src="/assets/icon.svg" alt="" width="40" height="40" />
+        <h1>clawmesh</h1>
+        <label>
+          Token (dashboard.token)
+          <input name="token" type="password" autocomplete="current-password" required />
+        </label>
+        {error && (
+          <p class="error" role="alert">
+            {error}
+          </p>
+        )}
+        <button type="submit" class="primary">
+          Log in
+        </button>
+      </form>
+    </main>
+  );
+}
+
+function switchTheme(): void {
+  const root = document.documentElement;
+  const isDark = root.dataset.theme
+    ? root.dataset.theme === 'dark'
+    : matchMedia('(prefers-color-scheme: dark)').matches;
+  root.dataset.theme = isDark ? 'light' : 'dark';
+  localStorage.setItem(THEME, root.dataset.theme);
+}
+
+const theme = localStorage.getItem(THEME);
+if (theme) document.documentElement.dataset.theme = theme;
+const place = document.getElementById('app');
+if (place) render(location.pathname === '/login' ? <LoginForm /> : <App />, place);

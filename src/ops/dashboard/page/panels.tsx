@@ -1,0 +1,296 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Handover } from '../../../domain/handover.ts';
+import { TASK_STATES, type Task } from '../../../domain/task.ts';
+import type { Snapshot } from '../../snapshot.ts';
+import type { LiveNode } from '../live.ts';
+import { request } from './requests.ts';
+import { ActionButton } from './steering.tsx';
+import { ago, short, span } from './words.ts';
+
+/** What is wrong, with what to do. */
+export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
+  if (problems.length === 0) return null;
+  return (
+    <section class="problems" aria-label="Problems">
+      <ul>
+        {problems.map(({ severity, what, fix }) => (
+          <li key={what} class={severity}>
+            <b>{severity === 'error' ? '✗' : '!'}</b>
+            <span>
+              {what}
+              <small>→ {fix}</small>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: number; steer: boolean }) {
+  return (
+    <section class="panel" aria-labelledby="nodes-title">
+      <header>
+        <h2 id="nodes-title">Nodes</h2>
+      </header>
+      <div class="cards">
+        {nodes.map((node) => (
+          <NodeCard key={node.id} node={node} now={now} steer={steer} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: boolean }) {
+  const { id, state, host, openclaw, gates, load, pools, running, maxTasks } = node;
+  const inPools = Object.values(pools).reduce((sum, pool) => sum + pool.concurrency, 0);
+  const slots = Math.min(maxTasks ?? inPools, inPools);
+  const closed = gates.filter((gate) => !gate.open);
+  const lives = state !== 'dead' && state !== 'stopped';
+  return (
+    <article class={`card ${state}`} data-node={id}>
+      <h3>
+        {id} <span class={`state ${state}`}>{state}</span>
+      </h3>
+      <div class="meter" aria-hidden="true">
+        <i style={{ width: `${slots === 0 || !lives ? 0 : Math.min(100, (100 * running.length) / slots)}%` }} />
+      </div>
+      <p>
+        {lives ? running.length : 0} of {slots} slots · {Object.keys(pools).join(', ')}
+      </p>
+      <p class="dim">
+        {host} · OpenClaw {openclaw.version ?? openclaw.mode}
+        {openclaw.healthy ? '' : ', not ready'} · CPU {Math.round(load.cpu * 100)} %, memory{' '}
+        {Math.round(load.memory * 100)} %
+      </p>
+      <p class="dim">{heartbeatWords(node, now)}</p>
+      {lives &&
+        closed.map((gate) => (
+          <p key={gate.name} class="gate">
+            {gate.name}: {gate.reason}
+          </p>
+        ))}
+      {steer && lives && (
+        <div class="buttons">
+          {state === 'draining' ? (
+            <ActionButton
+              action={{ label: 'Resume', question: `Let ${id} take tasks again?`, path: `/api/nodes/${id}/resume` }}
+            />
+          ) : (
+            <ActionButton
+              action={{
+                label: 'Drain',
+                question: `Let ${id} take no more tasks? What runs longer than its drainTimeout goes to others.`,
+                path: `/api/nodes/${id}/drain`,
+              }}
+            />
+          )}
+          <ActionButton
+            action={{
+              label: 'Evict',
+              danger: true,
+              question: `Declare ${id} dead now? Its ${running.length} tasks start again on other nodes.`,
+              path: `/api/nodes/${id}/evict`,
+            }}
+          />
+        </div>
+      )}
+    </article>
+  );
+}
+
+function heartbeatWords({ state, heartbeatAt }: LiveNode, now: number): string {
+  if (heartbeatAt === null) return state === 'dead' ? 'no heartbeat any more' : 'has stopped';
+  return now - heartbeatAt < 1_000 ? 'last heartbeat just now' : `last heartbeat ${ago(heartbeatAt, now)}`;
+}
+
+export function Pools({ pools, oldestWaiting, steer }: Pick<Snapshot, 'pools' | 'oldestWaiting'> & { steer: boolean }) {
+  return (
+    <section class="panel" aria-labelledby="pools-title">
+      <header>
+        <h2 id="pools-title">Pools</h2>
+        {oldestWaiting && (
+          <p class="dim">
+            oldest in line: <TaskLink id={oldestWaiting.id} />, queued {span(oldestWaiting.waitingMs)} ago
+          </p>
+        )}
+      </header>
+      <Table
+        head={['Pool', 'Waiting', 'Active', 'Delayed', 'Completed', 'Failed', 'Cancelled', ...(steer ? [''] : [])]}
+        empty="Nothing was ever queued."
+      >
+        {Object.entries(pools).map(([pool, counts]) => (
+          <tr key={pool} data-pool={pool}>
+            <th scope="row">
+              {pool} {counts.paused && <span class="state gated">paused</span>}
+            </th>
+            {(['waiting', 'active', 'delayed', 'completed', 'failed', 'cancelled'] as const).map((state) => (
+              <td key={state} class="number">
+                {counts[state].toLocaleString('en')}
+              </td>
+            ))}
+            {steer && (
+              <td>
+                <ActionButton
+                  action={
+                    counts.paused
+                      ? {
+                          label: 'Resume',
+                          question: `Let the tasks of pool ${pool} start again?`,
+                          path: `/api/pools/${pool}/resume`,
+                        }
+                      : {
+                          label: 'Pause',
+                          question: `Let no more tasks of pool ${pool} start, on any node? What runs goes on.`,
+                          path: `/api/pools/${pool}/pause`,
+                        }
+                  }
+                />
+              </td>
+            )}
+          </tr>
+        ))}
+      </Table>
+    </section>
+  );
+}
+
+/** The handover log; `signal` changes when there may be something new. */
+export function Handovers({ signal, now }: { signal: string; now: number }) {
+  const handovers = useFetched<{ handovers: Handover[] }>('/api/handovers?limit=30', signal)?.handovers ?? [];
+  return (
+    <section class="panel" aria-labelledby="handovers-title">
+      <header>
+        <h2 id="handovers-title">Handovers</h2>
+      </header>
+      <Table
+        head={['When', 'Task', 'From', 'To', 'Reason', 'Ran for', 'Takeover']}
+        empty="No task has ever left its node."
+      >
+        {handovers.map(({ at, taskId, from, to, reason, ranMs, takeoverMs }) => (
+          <tr key={`${taskId} ${at}`}>
+            <td>{ago(at, now)}</td>
+            <td>
+              <TaskLink id={taskId} />
+            </td>
+            <td>{from}</td>
+            <td>{to ?? '–'}</td>
+            <td>{reason}</td>
+            <td>{span(ranMs)}</td>
+            <td>{takeoverMs === null ? '–' : span(takeoverMs)}</td>
+          </tr>
+        ))}
+      </Table>
+    </section>
+  );
+}
+
+/** The newest tasks that match. */
+export function Tasks({
+  signal,
+  pools,
+  nodes,
+  now,
+}: {
+  signal: string;
+  pools: readonly string[];
+  nodes: readonly string[];
+  now: number;
+}) {
+  const [filter, setFilter] = useState({ state: '', pool: '', node: '' });
+  const query = new URLSearchParams({ ...filter, limit: '50' });
+  const tasks = useFetched<{ tasks: Task[] }>(`/api/tasks?${query}`, signal)?.tasks ?? [];
+  const choice = (name: keyof typeof filter, options: readonly string[]) => (
+    <label>
+      {name}
+      <select value={filter[name]} onChange={(event) => setFilter({ ...filter, [name]: event.currentTarget.value })}>
+        <option value="">any</option>
+        {options.map((option) => (
+          <option key={option}>{option}</option>
+        ))}
+      </select>
+    </label>
+  );
+  return (
+    <section class="panel" aria-labelledby="tasks-title">
+      <header>
+        <h2 id="tasks-title">Tasks</h2>
+        <div class="filters">
+          {choice('state', TASK_STATES)}
+          {choice('pool', pools)}
+          {choice('node', nodes)}
+        </div>
+      </header>
+      <Table head={['Task', 'State', 'Node', 'Attempts', 'Queued', 'Message']} empty="No task is like that.">
+        {tasks.map((task) => (
+          <tr key={task.id}>
+            <td>
+              <TaskLink id={task.id} />
+            </td>
+            <td>
+              <span class={`state ${task.state}`}>{task.state}</span>
+            </td>
+            <td>{task.node ?? '–'}</td>
+            <td>
+              {task.attempts.made}/{task.attempts.max}
+              {task.handovers > 0 ? `, ${task.handovers} ⇄` : ''}
+            </td>
+            <td>{ago(task.enqueuedAt, now)}</td>
+            <td class="message">{task.message.slice(0, 120)}</td>
+          </tr>
+        ))}
+      </Table>
+    </section>
+  );
+}
+
+function TaskLink({ id }: { id: string }) {
+  return (
+    <a href={`#/task/${id}`} title={id}>
+      <code>{short(id)}</code>
+    </a>
+  );
+}
+
+function Table(props: { head: readonly string[]; empty: string; children: preact.ComponentChildren[] }) {
+  if (props.children.flat().length === 0) return <p class="empty">{props.empty}</p>;
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            {props.head.map((title) => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{props.children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** What the server answers, asked anew when the path or the signal changes, at most once a second. */
+function useFetched<T>(path: string, signal: string): T | undefined {
+  const [answer, setAnswer] = useState<T>();
+  const asked = useRef({ path: '', signal: '', at: 0 });
+  useEffect(() => {
+    const { current } = asked;
+    if (current.path === path && current.signal === signal) return;
+    const waitMs = current.path === path ? Math.max(0, current.at + 1_000 - Date.now()) : 0;
+    const timer = setTimeout(() => {
+      asked.current = { path, signal, at: Date.now() };
+      request<T>(path).then(
+        (fresh) => {
+          if (asked.current.path === path) setAnswer(fresh);
+        },
+        () => {},
+      );
+    }, waitMs);
+    return () => clearTimeout(timer);
+  }, [path, signal]);
+  return answer;
+}

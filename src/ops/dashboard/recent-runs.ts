@@ -1,0 +1,81 @@
+import type { Task } from '../../domain/task.ts';
+import type { HandoverFilter } from '../../queue/handover-log.ts';
+import type { TaskReader } from '../../queue/task-reader.ts';
+import { runsOf, type TaskRuns } from './timeline.ts';
+
+/** The timeline reaches back so far, ms, … */
+export const WINDOW_MS = 3_600_000;
+/** … and shows so many ended tasks of each pool and state at most, the newest. */
+const MOST_ENDED = 500;
+const MOST_ACTIVE = 1_000;
+/** A task can end while others are read; so much is read twice, ms. */
+const OVERLAP_MS = 2_000;
+
+/** The runs of the last hour. Each {@link update} reads only what can have changed. */
+export class RecentRuns {
+  readonly #reader: TaskReader;
+  readonly #handovers: (filter: Partial<HandoverFilter>) => Promise<readonly { readonly taskId: string }[]>;
+  readonly #tasks = new Map<string, TaskRuns>();
+  /** What was sent of each task, to know whether that has changed. */
+  readonly #shown = new Map<string, string>();
+  /** Those that had not ended when they were read last. */
+  #open = new Set<string>();
+  #readTo: number | undefined;
+
+  constructor(mesh: {
+    readonly reader: TaskReader;
+    handovers(filter: Partial<HandoverFilter>): Promise<readonly { readonly taskId: string }[]>;
+  }) {
+    this.#reader = mesh.reader;
+    this.#handovers = (filter) => mesh.handovers(filter);
+  }
+
+  /** All runs that are known, as of the last update. */
+  get all(): readonly TaskRuns[] {
+    return [...this.#tasks.values()];
+  }
+
+  /** Brings the runs up to `now` (Redis time, ms). @returns the tasks whose runs have changed, and those that are too old. */
+  async update(now: number): Promise<{ changed: TaskRuns[]; gone: string[] }> {
+    const since = this.#readTo === undefined ? now - WINDOW_MS : this.#readTo - OVERLAP_MS;
+    const [active, ended] = await Promise.all([
+      this.#reader.list({ state: 'active', limit: MOST_ACTIVE }),
+      this.#reader.endedSince(since, MOST_ENDED),
+    ]);
+    // Between the two a task may have moved on; and those that were cut off wait for somebody to take them.
+    const seen = new Set([...active, ...ended].map(({ id }) => id));
+    const elsewhere = this.#readTo === undefined ? await this.#handedOver() : [...this.#open];
+    const moved = await this.#reader.getAll(elsewhere.filter((id) => !seen.has(id)));
+    this.#readTo = now;
+    const tasks = [...active, ...ended, ...moved];
+    this.#open = new Set(tasks.filter(isOpen).map(({ id }) => id));
+    return { changed: tasks.flatMap((task) => this.#note(task)), gone: this.#forget(now - WINDOW_MS) };
+  }
+
+  async #handedOver(): Promise<string[]> {
+    const handovers = await this.#handovers({ sinceMs: WINDOW_MS, limit: 200 });
+    return [...new Set(handovers.map(({ taskId }) => taskId))];
+  }
+
+  #note(task: Task): TaskRuns[] {
+    const runs = runsOf(task);
+    const text = JSON.stringify(runs);
+    if (runs.bars.length === 0 || this.#shown.get(task.id) === text) return [];
+    this.#shown.set(task.id, text);
+    this.#tasks.set(task.id, runs);
+    return [runs];
+  }
+
+  #forget(before: number): string[] {
+    const old = [...this.#tasks.values()].filter(({ bars }) => bars.every(({ to }) => to !== null && to < before));
+    for (const { id } of old) {
+      this.#tasks.delete(id);
+      this.#shown.delete(id);
+    }
+    return old.map(({ id }) => id);
+  }
+}
+
+function isOpen(task: Task): boolean {
+  return task.finishedAt === null && task.history.length > 1;
+}

@@ -1,0 +1,210 @@
+import { readFileSync } from 'node:fs';
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { FastifyAdapter } from '@bull-board/fastify';
+import cookie from '@fastify/cookie';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { ZodError, z } from 'zod';
+import type { Mesh } from '../../client/mesh.ts';
+import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
+import type { Logger } from '../../log/logger.ts';
+import { RawQueues } from '../../queue/bullmq/raw-queues.ts';
+import { SESSION_COOKIE } from '../http/access.ts';
+import { guard, sessionOf } from '../http/guard.ts';
+import { listen } from '../http/listen.ts';
+import { Login } from '../http/login.ts';
+import { addReadRoutes, addSteeringRoutes } from './api.ts';
+import { LiveMesh } from './live.ts';
+import { addLiveRoute } from './live-route.ts';
+
+export interface DashboardOptions {
+  readonly mesh: Mesh;
+  readonly host: string;
+  readonly port: number;
+  /** Empty for none, which only this machine may be without. */
+  readonly token: string;
+  readonly readOnly: boolean;
+  readonly log: Logger;
+  /** What `/metrics` answers. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** Requests per minute and address: far more than a page needs, far fewer than guessing a token takes. */
+const MOST_REQUESTS = 600;
+const MOST_LOGINS = 10;
+/** A message of 1 MiB, written as JSON, which escapes. */
+const BODY_BYTES = 4 * 1_048_576;
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  usage: 400,
+  'not-found': 404,
+  failed: 409,
+  redis: 503,
+  timeout: 504,
+};
+
+/** Nothing from elsewhere, nothing inline, in nobody's frame. */
+const POLICY = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'"],
+  'img-src': ["'self'"],
+  'connect-src': ["'self'"],
+  'form-action': ["'self'"],
+  'base-uri': ["'none'"],
+  'frame-ancestors': ["'none'"],
+};
+/** bull-board styles inline, and sets a base. */
+const BOARD_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'";
+
+const PAGE_FILES = {
+  'index.html': 'text/html; charset=utf-8',
+  'app.js': 'text/javascript; charset=utf-8',
+  'app.css': 'text/css; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+} as const;
+
+/**
+ * Serves the dashboard until it is closed.
+ *
+ * @throws ClawmeshError as {@link listen}.
+ */
+export async function serveDashboard(options: DashboardOptions): Promise<{ url: string; close(): Promise<void> }> {
+  const { mesh } = options;
+  const live = new LiveMesh(mesh, (error) => messageOf(mesh.explain(error)));
+  const queues = new RawQueues(mesh.redis, mesh.keys);
+  const app = await createApp(options, live, queues);
+  const close = async () => {
+    live.close();
+    await app.close();
+    await queues.close();
+  };
+  try {
+    return { url: await listen(app, { ...options, setting: 'dashboard.host' }), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function createApp(options: DashboardOptions, live: LiveMesh, queues: RawQueues): Promise<FastifyInstance> {
+  const { mesh, log, readOnly, metrics } = options;
+  const login = new Login(options.token, mesh.config.mesh);
+  const app: FastifyInstance = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_BYTES,
+    forceCloseConnections: true,
+  });
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: POLICY },
+    // Whether there is TLS in front is not known here.
+    strictTransportSecurity: false,
+  });
+  await app.register(cookie);
+  await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
+  app.setErrorHandler((error, _request, reply) => sendError(mesh, log, error, reply));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'there is nothing here' }));
+  guard(app, login, options.host);
+  addPage(app, login);
+  addHealth(app, mesh);
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await metrics();
+    return reply.type(contentType).send(text);
+  });
+  app.get('/api/session', async () => ({ mesh: mesh.config.mesh, readOnly, canLogOut: login.required }));
+  addLiveRoute(app, live);
+  addReadRoutes(app, mesh);
+  await app.register(async (steering) => {
+    if (readOnly) {
+      steering.addHook('onRequest', async (_request, reply) =>
+        reply.code(403).send({ error: 'this dashboard is read-only (dashboard.readOnly)' }),
+      );
+    }
+    addSteeringRoutes(steering, mesh);
+  });
+  await addBoard(app, mesh, queues);
+  return app;
+}
+
+function addPage(app: FastifyInstance, login: Login): void {
+  const folder = new URL('./page/', import.meta.url);
+  const files = new Map(Object.keys(PAGE_FILES).map((name) => [name, readFileSync(new URL(name, folder))]));
+  const send = (reply: FastifyReply, name: keyof typeof PAGE_FILES) =>
+    reply.type(PAGE_FILES[name]).send(files.get(name));
+  app.get('/', (_request, reply) => send(reply, 'index.html'));
+  app.get('/login', { config: { public: true } }, (_request, reply) => send(reply, 'index.html'));
+  for (const name of ['app.js', 'app.css', 'icon.svg'] as const) {
+    app.get(`/assets/${name}`, { config: { public: true } }, (_request, reply) => send(reply, name));
+  }
+  const credentials = z.object({ token: z.string().max(1_024) });
+  const guesses = { max: MOST_LOGINS, timeWindow: '1 minute' };
+  const cookieOptions = { path: '/', httpOnly: true, sameSite: 'strict' } as const;
+  app.post('/login', { config: { public: true, rateLimit: guesses } }, async (request, reply) => {
+    const { token } = credentials.parse(request.body);
+    if (!login.isToken(token)) return reply.code(401).send({ error: 'that is not the token' });
+    return reply.setCookie(SESSION_COOKIE, login.newSession(), cookieOptions).send({ ok: true });
+  });
+  app.post('/logout', async (request, reply) => {
+    login.logOut(sessionOf(request) ?? '');
+    return reply.clearCookie(SESSION_COOKIE, cookieOptions).send({ ok: true });
+  });
+}
+
+function addHealth(app: FastifyInstance, mesh: Mesh): void {
+  app.get('/healthz', { config: { public: true } }, async () => ({ alive: true }));
+  app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
+    const ready = await mesh.redis.ping().then(
+      () => true,
+      () => false,
+    );
+    return reply.code(ready ? 200 : 503).send(ready ? { ready } : { ready, reasons: ['Redis does not answer'] });
+  });
+}
+
+/** bull-board, only to look: what it would do to a task goes round the promises of the mesh. */
+async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Promise<void> {
+  const adapter = new FastifyAdapter();
+  adapter.setBasePath('/queues');
+  const boardConfig = { boardTitle: `clawmesh ${mesh.config.mesh}`, hideRedisDetails: true };
+  const board = createBullBoard({ queues: [], serverAdapter: adapter, options: { uiConfig: boardConfig } });
+  await app.register(
+    async (scope) => {
+      scope.addHook('onRequest', async (request, reply) => {
+        if (request.method !== 'GET' && request.method !== 'HEAD') {
+          return reply.code(403).send({ error: 'the raw queues are only for looking at' });
+        }
+        const adapters = queues.of(await mesh.reader.pools()).map((queue) => {
+          return new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false });
+        });
+        board.replaceQueues(adapters);
+      });
+      scope.addHook('onSend', async (_request, reply, payload) => {
+        reply.header('content-security-policy', BOARD_POLICY);
+        // Its page asks for fonts from elsewhere.
+        return typeof payload === 'string' ? payload.replace(/<link href="https:[^>]*>/g, '') : payload;
+      });
+      await scope.register(adapter.registerPlugin());
+    },
+    { prefix: '/queues' },
+  );
+}
+
+function sendError(mesh: Mesh, log: Logger, thrown: unknown, reply: FastifyReply): FastifyReply {
+  const error = mesh.explain(thrown);
+  if (error instanceof ClawmeshError) {
+    const status = STATUS[error.code] ?? 500;
+    return reply.code(status).send({ error: error.message, fix: error.remedy ?? null });
+  }
+  if (error instanceof ZodError) {
+    const what = error.issues.map(({ path, message }) => `${path.join('.') || 'request'}: ${message}`).join('; ');
+    return reply.code(400).send({ error: what });
+  }
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
+  if (status >= 500) log.error({ error: messageOf(error) }, 'dashboard: request failed');
+  return reply.code(status).send({ error: status >= 500 ? 'something went wrong; see the log' : messageOf(error) });
+}

@@ -1,0 +1,94 @@
+import type { HandoverReason } from '../../domain/handover.ts';
+import type { Node } from '../../domain/node.ts';
+import type { HistoryEvent, Task } from '../../domain/task.ts';
+import type { MeshEvent } from '../../registry/event-log.ts';
+
+/** One run of a task on one node. Times are ms since the epoch, by Redis. */
+export interface Bar {
+  readonly node: string;
+  readonly attempt: number;
+  readonly from: number;
+  /** Null while it runs. */
+  readonly to: number | null;
+  /** How it ended; `claimed` while it runs. */
+  readonly end: Exclude<HistoryEvent, 'enqueued'>;
+}
+
+/** A task left one node for another. */
+export interface Arrow {
+  readonly from: string;
+  /** When it was taken away, ms. */
+  readonly at: number;
+  readonly reason: HandoverReason;
+  /** Who took it next, and when (ms); null until somebody does. */
+  readonly to: string | null;
+  readonly claimedAt: number | null;
+}
+
+/** What the timeline shows of one task. */
+export interface TaskRuns {
+  readonly id: string;
+  readonly pool: string;
+  /** The beginning of its message. */
+  readonly title: string;
+  readonly bars: readonly Bar[];
+  readonly arrows: readonly Arrow[];
+}
+
+/** A time in which a node was dead. */
+export interface DeadPeriod {
+  readonly node: string;
+  readonly from: number;
+  readonly to: number | null;
+  readonly reason: string;
+}
+
+const TITLE_LENGTH = 80;
+
+/** The runs of a task and its ways between nodes, from its history. */
+export function runsOf(task: Task): TaskRuns {
+  const bars: Bar[] = [];
+  const arrows: Arrow[] = [];
+  let claim: { node: string; at: number; attempt: number } | undefined;
+  for (const { at: time, event, node, attempt, reason } of task.history) {
+    const at = Date.parse(time);
+    if (event === 'claimed') {
+      claim = { node: node ?? '?', at, attempt: attempt ?? 1 };
+      const last = arrows.at(-1);
+      if (last?.to === null) arrows[arrows.length - 1] = { ...last, to: claim.node, claimedAt: at };
+      continue;
+    }
+    if (event === 'enqueued') continue;
+    if (claim) bars.push({ node: claim.node, attempt: claim.attempt, from: claim.at, to: at, end: event });
+    if (event === 'handover') {
+      const from = claim?.node ?? node ?? '?';
+      arrows.push({ from, at, reason: reason as HandoverReason, to: null, claimedAt: null });
+    }
+    claim = undefined;
+  }
+  if (claim) bars.push({ node: claim.node, attempt: claim.attempt, from: claim.at, to: null, end: 'claimed' });
+  return { id: task.id, pool: task.pool, title: task.message.slice(0, TITLE_LENGTH), bars, arrows };
+}
+
+/** When which node was dead, from the events (oldest first) and how the nodes are at `now` (Redis time, ms). */
+export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[], now: number): DeadPeriod[] {
+  const periods: DeadPeriod[] = [];
+  const open = new Map<string, DeadPeriod>();
+  for (const { event, node, at, silentMs, reason } of events) {
+    if (node === null) continue;
+    const time = Date.parse(at);
+    if (event === 'node-dead') {
+      open.set(node, { node, from: time - (silentMs ?? 0), to: null, reason: reason ?? 'dead' });
+    } else if (event === 'node-up') {
+      const period = open.get(node);
+      if (period) periods.push({ ...period, to: time });
+      open.delete(node);
+    }
+  }
+  // A death that the log does not reach back to.
+  for (const { id, state, heartbeatAgeMs } of nodes) {
+    if (state !== 'dead' || open.has(id)) continue;
+    open.set(id, { node: id, from: heartbeatAgeMs === null ? 0 : now - heartbeatAgeMs, to: null, reason: 'dead' });
+  }
+  return [...periods, ...open.values()];
+}

@@ -1,0 +1,33 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { accessOf, SESSION_COOKIE } from './access.ts';
+import type { Login } from './login.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers without a login: it tells nothing of the mesh. */
+    public?: boolean;
+  }
+}
+
+/** Makes every route need a login unless it says otherwise, so that none can be forgotten. */
+export function guard(app: FastifyInstance, login: Login, host: string): void {
+  const ownNames = [...new Set(['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host])];
+  app.addHook('onRequest', async (request, reply) => {
+    const { method, headers } = request;
+    const access = accessOf({ method, headers, session: sessionOf(request) }, login, ownNames);
+    if (typeof access === 'object') return reply.code(403).send({ error: access.refused });
+    if (access === 'granted' || request.routeOptions.config.public === true) return;
+    const wantsPage = method === 'GET' && (headers.accept ?? '').includes('text/html');
+    if (wantsPage) return reply.redirect('/login', 303);
+    return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'log in first, or send the token' });
+  });
+  // What is shown is the mesh's, and not for any cache.
+  app.addHook('onSend', async (_request, reply) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  });
+}
+
+/** The session that the browser says it has; a server without logins has none. */
+export function sessionOf(request: FastifyRequest): string | undefined {
+  return request.cookies?.[SESSION_COOKIE];
+}

@@ -1,0 +1,53 @@
+import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify';
+import type { Logger } from '../../log/logger.ts';
+import { guard } from './guard.ts';
+import { listen } from './listen.ts';
+import { Login } from './login.ts';
+
+export interface NodeServerOptions {
+  readonly nodeId: string;
+  readonly mesh: string;
+  readonly host: string;
+  readonly port: number;
+  /** Asked for by `/metrics`; empty for none, which only this machine may be without. */
+  readonly token: string;
+  readonly standing: () => {
+    readonly ready: boolean;
+    readonly reasons: readonly string[];
+    readonly incarnation: number | null;
+    readonly heartbeatAgeMs: number | null;
+  };
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly log: Logger;
+}
+
+/**
+ * What a node answers about itself: `/healthz` (the daemon lives), `/readyz` (it claims tasks, or why not), `/metrics`.
+ *
+ * @throws ClawmeshError as {@link listen}.
+ */
+export async function serveNode(options: NodeServerOptions): Promise<{ url: string; close(): Promise<void> }> {
+  const { nodeId, mesh, host, token, standing, metrics, log } = options;
+  const app: FastifyInstance = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    forceCloseConnections: true,
+  });
+  guard(app, new Login(token, mesh), host);
+  // A daemon that lost Redis waits for it; to restart it would not help. So this says only that it can still answer.
+  app.get('/healthz', { config: { public: true } }, async () => ({
+    alive: true,
+    nodeId,
+    incarnation: standing().incarnation,
+  }));
+  app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
+    const { ready, reasons, heartbeatAgeMs } = standing();
+    return reply.code(ready ? 200 : 503).send({ ready, nodeId, reasons, heartbeatAgeMs });
+  });
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await metrics();
+    return reply.type(contentType).send(text);
+  });
+  const url = await listen(app, { ...options, setting: 'node.listen' });
+  return { url, close: () => app.close() };
+}

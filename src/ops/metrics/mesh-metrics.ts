@@ -1,0 +1,55 @@
+import { Gauge, Registry } from 'prom-client';
+import type { Node } from '../../domain/node.ts';
+import type { Snapshot } from '../snapshot.ts';
+
+const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
+
+/** What there is to say of the whole mesh at this moment, as Prometheus reads it. Nothing is kept between two scrapes. */
+export async function meshMetrics(
+  snapshot: Snapshot,
+  nodes: readonly Node[],
+): Promise<{ contentType: string; text: string }> {
+  const registry = new Registry();
+  registry.setDefaultLabels({ mesh: snapshot.mesh });
+  const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []) =>
+    new Gauge({ name: `clawmesh_mesh_${name}`, help, labelNames, registers: [registry] });
+
+  gauge('redis_latency_seconds', 'A round trip to Redis.').set(snapshot.redis.latencyMs / 1_000);
+  const tasks = gauge('tasks', 'Tasks by pool and state; failed ones are dead letters.', ['pool', 'state']);
+  const paused = gauge('pool_paused', 'Whether somebody has paused the pool.', ['pool']);
+  for (const [pool, { paused: isPaused, ...counts }] of Object.entries(snapshot.pools)) {
+    for (const [state, count] of Object.entries(counts)) tasks.set({ pool, state }, count);
+    paused.set({ pool }, isPaused ? 1 : 0);
+  }
+  const oldest = (snapshot.oldestWaiting?.waitingMs ?? 0) / 1_000;
+  gauge('oldest_waiting_seconds', 'How long the first in line has waited since it was queued.').set(oldest);
+
+  const byState = gauge('nodes', 'Nodes by state.', ['state']);
+  for (const state of NODE_STATES) byState.set({ state }, nodes.filter((node) => node.state === state).length);
+  const up = gauge('node_up', 'Whether the node is there and claims.', ['node']);
+  const age = gauge('node_heartbeat_age_seconds', 'Since the last heartbeat.', ['node']);
+  const slots = gauge('node_slots', 'Tasks at once.', ['node', 'pool']);
+  const running = gauge('node_running', 'Tasks that run.', ['node', 'pool']);
+  const gates = gauge('node_gate_open', 'Whether this gate lets the node claim.', ['node', 'gate']);
+  for (const node of nodes.filter(({ state }) => state !== 'stopped')) {
+    up.set({ node: node.id }, node.state === 'up' ? 1 : 0);
+    if (node.heartbeatAgeMs !== null) age.set({ node: node.id }, node.heartbeatAgeMs / 1_000);
+    if (node.state === 'dead') continue;
+    for (const [pool, { concurrency, running: count }] of Object.entries(node.pools)) {
+      slots.set({ node: node.id, pool }, concurrency);
+      running.set({ node: node.id, pool }, count);
+    }
+    for (const { name, open } of node.gates) gates.set({ node: node.id, gate: name }, open ? 1 : 0);
+  }
+
+  const circuits = gauge('circuit_open', 'Providers in trouble, whose tasks are held back.', ['circuit']);
+  for (const { name } of snapshot.circuits) circuits.set({ circuit: name }, 1);
+  const problems = gauge('problems', 'What clawmesh status lists.', ['severity']);
+  for (const severity of ['error', 'warning'] as const) {
+    problems.set({ severity }, snapshot.problems.filter((problem) => problem.severity === severity).length);
+  }
+  gauge('tokens_today', 'Tokens that completed tasks have used since midnight UTC.').set(snapshot.usageToday.total);
+  const { cost } = snapshot.usageToday;
+  if (cost !== null) gauge('cost_today', "Their cost, in the provider's currency.").set(cost);
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}
