@@ -6,13 +6,14 @@ type Style = Parameters<typeof styleText>[0];
 /** What a command prints: results on stdout, for people or as one JSON document; everything else on stderr. */
 export class Output {
   readonly json: boolean;
+  /** Whether what is printed may be coloured. */
+  readonly color: boolean;
   readonly #quiet: boolean;
-  readonly #color: boolean;
 
   constructor(options: { json: boolean; quiet: boolean; color: boolean }) {
     this.json = options.json;
     this.#quiet = options.quiet;
-    this.#color = options.color && Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
+    this.color = options.color && Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
   }
 
   /** A line of the result. */
@@ -36,7 +37,7 @@ export class Output {
   }
 
   style(style: Style, text: string): string {
-    return this.#color ? styleText(style, text, { validateStream: false }) : text;
+    return this.color ? styleText(style, text, { validateStream: false }) : text;
   }
 
   /** Aligned columns; the last one takes what room is left. */
@@ -57,7 +58,7 @@ export class Output {
   }
 }
 
-const STATE_STYLES: Readonly<Record<string, Style>> = {
+const STATE_STYLES: Readonly<Record<string, 'green' | 'cyan' | 'red' | 'yellow' | 'dim'>> = {
   completed: 'green',
   up: 'green',
   active: 'cyan',
@@ -69,6 +70,12 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
   cancelled: 'dim',
   stopped: 'dim',
 };
+
+/** How a state looks where colours are to be had; undefined for one that looks like anything else. */
+export function stateStyle(state: string): string | undefined {
+  const style = STATE_STYLES[state];
+  return style === 'dim' ? 'gray' : style;
+}
 
 export function styledState(out: Output, state: string): string {
   const style = STATE_STYLES[state];

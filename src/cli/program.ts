@@ -14,6 +14,7 @@ import { poolCommand } from './commands/pool.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { statusCommand } from './commands/status.ts';
 import { taskCommand } from './commands/task.ts';
+import { topCommand } from './commands/top.ts';
 import { upCommand } from './commands/up.ts';
 import { EXIT, reportError } from './exit.ts';
 import { example } from './help.ts';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     taskCommand(),
     nodeCommand(),
     statusCommand(),
+    topCommand(),
     handoversCommand(),
     doctorCommand(),
     drillCommand(),

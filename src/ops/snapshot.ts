@@ -30,6 +30,8 @@ export interface Snapshot {
 /** A task that runs. */
 export interface RunningTask extends Pick<Task, 'id' | 'pool' | 'node' | 'message'> {
   readonly attempt: number;
+  /** Start of this run, ISO 8601. */
+  readonly startedAt: string | null;
   readonly elapsedMs: number;
   /** Tokens used so far; null where that is not known. */
   readonly tokens: number | null;
@@ -91,6 +93,7 @@ function runningTask({ id, pool, node, message, attempts, startedAt, progress }:
     node,
     message: message.slice(0, MESSAGE_LENGTH),
     attempt: attempts.made + 1,
+    startedAt,
     elapsedMs,
     tokens: progress?.tokens ?? null,
   };

@@ -5,12 +5,11 @@ import { humanDuration } from '../../domain/units.ts';
 import type { NodeRegistry } from '../../registry/node-registry.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
+import { loadBar } from '../load-bar.ts';
 import { choiceOption } from '../options.ts';
 import { type Output, styledState } from '../output.ts';
 import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
-
-const BAR_WIDTH = 8;
 
 export function nodeCommand(): Command {
   const node = new Command('node').description('run and look at nodes');
@@ -179,15 +178,6 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
         .join('; '),
     ]),
   );
-}
-
-/** How many of its slots a node has in use, to be seen from afar. */
-function loadBar({ pools, running, maxTasks = Number.POSITIVE_INFINITY }: Node): string {
-  const inPools = Object.values(pools).reduce((sum, { concurrency }) => sum + concurrency, 0);
-  const slots = Math.min(inPools, maxTasks);
-  const width = Math.min(slots, BAR_WIDTH);
-  const filled = Math.min(width, Math.ceil((running.length / Math.max(1, slots)) * width));
-  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${running.length}/${slots}`;
 }
 
 function openclawText({ openclaw }: Node): string {

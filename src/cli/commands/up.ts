@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { LoadedConfig } from '../../config/load.ts';
+import { messageOf } from '../../domain/errors.ts';
 import type { RedisTarget } from '../../redis/connection.ts';
 import type { PrivateServer } from '../../redis/private-server.ts';
 import { loadedConfig, outputOf } from '../context.ts';
@@ -10,13 +11,16 @@ import { onStopSignals } from '../signals.ts';
 
 export function upCommand(): Command {
   return new Command('up')
-    .description('the whole mesh on this machine: Redis (a private one if none is configured) and nodes; Ctrl-C drains')
+    .description(
+      'the whole mesh on this machine: Redis (a private one if none is configured), nodes, dashboard; Ctrl-C drains',
+    )
     .option('--nodes <n>', 'number of nodes, as processes node-1, node-2, …', numberOption(1, 64), 1)
+    .option('--no-dashboard', 'serve no dashboard')
     .addHelpText('after', example('clawmesh up', 'clawmesh up --nodes 3'))
     .action(up);
 }
 
-async function up(options: { nodes: number }, command: Command): Promise<void> {
+async function up(options: { nodes: number; dashboard: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const loaded = await loadedConfig(command);
   const { NodeProcess } = await import('../node-process.ts');
@@ -29,22 +33,20 @@ async function up(options: { nodes: number }, command: Command): Promise<void> {
     stopped.resolve();
   });
   const { server, target } = await openServer(loaded);
+  let dashboard: { url: string; close(): Promise<void> } | undefined;
   try {
     nodes = Array.from(
       { length: options.nodes },
       (_, index) => new NodeProcess(`node-${index + 1}`, loaded.file, index),
     );
     for (const node of nodes) node.start();
-    await greet(
-      out,
-      loaded,
-      target,
-      nodes.map((node) => node.id),
-      stopped.promise,
-    );
+    if (options.dashboard) dashboard = await openPage(out, loaded, target);
+    const ids = nodes.map((node) => node.id);
+    await greet(out, loaded, target, ids, dashboard?.url, stopped.promise);
     await stopped.promise;
     await Promise.all(nodes.map((node) => node.ended));
   } finally {
+    await dashboard?.close();
     await server?.stop();
     undo();
   }
@@ -65,12 +67,31 @@ async function openServer(loaded: LoadedConfig): Promise<{ server: PrivateServer
   return { server, target: server.target };
 }
 
+/** The dashboard, on a connection of its own; a mesh without one is a mesh all the same. */
+async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarget) {
+  const [{ Mesh }, { openDashboard }, { createLogger }] = await Promise.all([
+    import('../../client/mesh.ts'),
+    import('../open-dashboard.ts'),
+    import('../../log/logger.ts'),
+  ]);
+  const mesh = await Mesh.connect(config, target, { role: 'service' });
+  try {
+    const { url, close } = await openDashboard(mesh, config.dashboard, createLogger(config.log));
+    return { url, close: () => close().finally(() => mesh.close()) };
+  } catch (error) {
+    await mesh.close();
+    out.note(`no dashboard: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
 /** Waits until the nodes are there, and says how to go on. */
 async function greet(
   out: Output,
   loaded: LoadedConfig,
   target: RedisTarget,
   ids: readonly string[],
+  dashboardUrl: string | undefined,
   stopped: Promise<void>,
 ): Promise<void> {
   const { describeTarget } = await import('../../redis/explain.ts');
@@ -81,7 +102,7 @@ async function greet(
   out.note(`
 mesh "${loaded.config.mesh}" is up: ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} (${modes}) on Redis at ${describeTarget(target)}${modes === 'simulate' ? '\n(no OpenClaw was found here or simulate is configured: tasks are only simulated, nothing real runs)' : ''}
 
-  in a second shell:
+${dashboardUrl === undefined ? '' : `  dashboard: ${dashboardUrl}\n\n`}  in a second shell:
     clawmesh enqueue "hello" --wait     queue a task and see the answer
     clawmesh status                     the mesh on one screen
   from a checkout: npm run -s clawmesh -- enqueue "hello" --wait

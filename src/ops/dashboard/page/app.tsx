@@ -1,7 +1,7 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useMesh, useNow, useRoute } from './mesh-state.ts';
-import { Handovers, Nodes, Pools, Problems, Tasks } from './panels.tsx';
+import { Handovers, Nodes, Pools, Problems, Running, Tasks } from './panels.tsx';
 import { request } from './requests.ts';
 import { EnqueueDialog } from './steering.tsx';
 import { TaskDialog } from './task-view.tsx';
@@ -77,6 +77,7 @@ function Dashboard({ session }: { session: Session }) {
             <Problems problems={mesh.snapshot.problems} />
             <Timeline nodes={nodes.map(({ id }) => id)} runs={runs} dead={mesh.dead} clockOffset={clockOffset} />
             <Nodes nodes={mesh.nodes} now={now} steer={steer} />
+            <Running running={mesh.snapshot.running} now={now} />
             <Pools pools={mesh.snapshot.pools} oldestWaiting={mesh.snapshot.oldestWaiting} steer={steer} />
             <Handovers signal={signal} now={now} />
             <Tasks signal={signal} pools={pools} nodes={mesh.nodes.map(({ id }) => id)} now={now} />

@@ -105,6 +105,32 @@ function heartbeatWords({ state, heartbeatAt }: LiveNode, now: number): string {
   return now - heartbeatAt < 1_000 ? 'last heartbeat just now' : `last heartbeat ${ago(heartbeatAt, now)}`;
 }
 
+export function Running({ running, now }: Pick<Snapshot, 'running'> & { now: number }) {
+  if (running.length === 0) return null;
+  return (
+    <section class="panel" aria-labelledby="running-title">
+      <header>
+        <h2 id="running-title">Running</h2>
+      </header>
+      <Table head={['Task', 'Node', 'Pool', 'For', 'Attempt', 'Tokens', 'Message']} empty="">
+        {running.map(({ id, node, pool, startedAt, attempt, tokens, message }) => (
+          <tr key={id}>
+            <td>
+              <TaskLink id={id} />
+            </td>
+            <td>{node ?? '–'}</td>
+            <td>{pool}</td>
+            <td>{startedAt === null ? '–' : span(now - Date.parse(startedAt))}</td>
+            <td>{attempt}</td>
+            <td>{tokens ?? '–'}</td>
+            <td class="message">{message}</td>
+          </tr>
+        ))}
+      </Table>
+    </section>
+  );
+}
+
 export function Pools({ pools, oldestWaiting, steer }: Pick<Snapshot, 'pools' | 'oldestWaiting'> & { steer: boolean }) {
   return (
     <section class="panel" aria-labelledby="pools-title">

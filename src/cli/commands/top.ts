@@ -1,0 +1,30 @@
+import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { loadedConfig, outputOf } from '../context.ts';
+import { example } from '../help.ts';
+
+export function topCommand(): Command {
+  return new Command('top')
+    .description('live view in the terminal: nodes, tasks, handovers; keys to drain, resume, cancel, retry')
+    .addHelpText('after', example('clawmesh top'))
+    .action(top);
+}
+
+async function top(_options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  if (out.json || !process.stdin.isTTY || !process.stdout.isTTY) {
+    throw new ClawmeshError('usage', 'top takes a terminal', { remedy: 'elsewhere: clawmesh status --watch --json' });
+  }
+  const { config } = await loadedConfig(command);
+  const [{ Mesh }, { redisTarget }, { runTop }] = await Promise.all([
+    import('../../client/mesh.ts'),
+    import('../../redis/target.ts'),
+    import('../top/top.tsx'),
+  ]);
+  const mesh = await Mesh.connect(config, redisTarget(config, process.env), { role: 'service' });
+  try {
+    await runTop(mesh, out.color);
+  } finally {
+    await mesh.close();
+  }
+}

@@ -1,0 +1,38 @@
+import { oneLine } from '../output.ts';
+
+/** A column: its title, its width in characters, 0 for all that is left. */
+export type Column = readonly [title: string, width: number];
+
+/** One line of exactly `width` characters, with cells cut to their columns and two spaces between. */
+export function row(columns: readonly Column[], cells: readonly string[], width: number): string {
+  const fixed = columns.reduce((sum, [, columnWidth]) => sum + columnWidth, 0);
+  const rest = Math.max(0, width - fixed - 2 * (columns.length - 1));
+  const line = columns.map(([, columnWidth], index) => {
+    const room = columnWidth || rest;
+    return room === 0 ? '' : oneLine(cells[index] ?? '', room).padEnd(room);
+  });
+  return line.join('  ').slice(0, width).padEnd(width);
+}
+
+/** The part of a list that fits into `height` lines and has `selected` in it. */
+export function visible<T>(
+  list: readonly T[],
+  selected: number,
+  height: number,
+): { items: readonly T[]; from: number } {
+  const from = Math.max(0, Math.min(selected - Math.floor(height / 2), list.length - height));
+  return { items: list.slice(from, from + height), from };
+}
+
+/** How many lines each section gets: what it needs, the one in focus first, the others at least `least`. */
+export function share(wanted: readonly number[], focus: number, height: number, least = 3): number[] {
+  const given = wanted.map((lines) => Math.min(lines, least));
+  let left = height - given.reduce((sum, lines) => sum + lines, 0);
+  const order = [focus, ...wanted.keys()].filter((index, place, all) => all.indexOf(index) === place);
+  for (const index of order) {
+    const more = Math.max(0, Math.min(left, (wanted[index] ?? 0) - (given[index] ?? 0)));
+    given[index] = (given[index] ?? 0) + more;
+    left -= more;
+  }
+  return given;
+}

@@ -1,0 +1,85 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import type { Mesh } from '../../client/mesh.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Node } from '../../domain/node.ts';
+import { TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
+import { type Snapshot, takeSnapshot } from '../../ops/snapshot.ts';
+
+const POLL_MS = 1_000;
+/** More tasks than a screen has lines, so that a filter has something to find. */
+const MOST_TASKS = 200;
+
+/** What the screen shows, as of the last look. */
+export interface View {
+  readonly snapshot: Snapshot;
+  readonly nodes: readonly Node[];
+  /** Those that run first, then the newest. */
+  readonly tasks: readonly Task[];
+}
+
+/** Looks at the mesh every second, and at once when asked to. */
+export function useView(mesh: Mesh, filter: string): { view: View | undefined; trouble: string; look: () => void } {
+  const [view, setView] = useState<View>();
+  const [trouble, setTrouble] = useState('');
+  const [asked, setAsked] = useState(0);
+  useEffect(() => {
+    let timer: NodeJS.Timeout | undefined;
+    let isOpen = true;
+    const look = async () => {
+      try {
+        const fresh = await readView(mesh, filter);
+        if (!isOpen) return;
+        setView(fresh);
+        setTrouble('');
+      } catch (error) {
+        if (isOpen) setTrouble(messageOf(mesh.explain(error)));
+      }
+      if (isOpen) timer = setTimeout(() => void look(), POLL_MS);
+    };
+    timer = setTimeout(() => void look(), asked > 0 ? 50 : 0);
+    return () => {
+      isOpen = false;
+      clearTimeout(timer);
+    };
+  }, [mesh, filter, asked]);
+  return { view, trouble, look: useCallback(() => setAsked((count) => count + 1), []) };
+}
+
+async function readView(mesh: Mesh, filter: string): Promise<View> {
+  // A state as the filter finds tasks of it that are not among the newest.
+  const state = (TASK_STATES as readonly string[]).includes(filter) ? (filter as TaskState) : undefined;
+  const [{ snapshot, nodes }, active, newest] = await Promise.all([
+    takeSnapshot(mesh),
+    state === undefined ? mesh.list({ state: 'active', limit: MOST_TASKS }) : [],
+    mesh.list({ state, limit: MOST_TASKS }),
+  ]);
+  const isActive = new Set(active.map(({ id }) => id));
+  return { snapshot, nodes, tasks: [...active, ...newest.filter(({ id }) => !isActive.has(id))] };
+}
+
+/** A task with its log, anew every second until it has ended. */
+export function useTaskLog(mesh: Mesh, id: string): { task: Task | undefined; log: readonly string[] } {
+  const [seen, setSeen] = useState<{ task: Task | undefined; log: readonly string[] }>({ task: undefined, log: [] });
+  const known = useRef<string[]>([]);
+  useEffect(() => {
+    let timer: NodeJS.Timeout | undefined;
+    let isOpen = true;
+    known.current = [];
+    const look = async () => {
+      try {
+        const task = await mesh.get(id);
+        if (task) known.current = [...known.current, ...(await mesh.reader.logs(task, known.current.length))];
+        if (isOpen) setSeen({ task, log: known.current });
+      } catch {
+        // The screen behind this one says what is wrong with Redis.
+      }
+      if (isOpen) timer = setTimeout(() => void look(), POLL_MS);
+    };
+    void look();
+    return () => {
+      isOpen = false;
+      clearTimeout(timer);
+    };
+  }, [mesh, id]);
+  return seen;
+}
