@@ -1,34 +1,26 @@
-import { Box, render, Text, useApp, useInput, useWindowSize } from 'ink';
-import { useState } from 'react';
+import { Box, type Key, render, Text, useApp, useInput, useWindowSize } from 'ink';
+import { useReducer, useRef } from 'react';
 import type { Mesh } from '../../client/mesh.ts';
 import { messageOf } from '../../domain/errors.ts';
-import type { Handover } from '../../domain/handover.ts';
-import type { Node } from '../../domain/node.ts';
-import { isEnded, type Task } from '../../domain/task.ts';
-import { humanDuration } from '../../domain/units.ts';
-import { loadBar } from '../load-bar.ts';
-import { ago, oneLine, stateStyle } from '../output.ts';
-import { type Column, row, share, visible } from './columns.ts';
+import { oneLine, stateStyle } from '../output.ts';
+import { row, share, visible } from './columns.ts';
 import { LogScreen } from './log-screen.tsx';
+import {
+  COLUMNS,
+  type Item,
+  KEYS,
+  keyOf,
+  lineOf,
+  listsOf,
+  type Question,
+  questionFor,
+  SECTIONS,
+  type Section,
+  taskOf,
+} from './sections.ts';
 import { useView, type View } from './top-state.ts';
 
-const SECTIONS = ['nodes', 'tasks', 'handovers'] as const;
-type Section = (typeof SECTIONS)[number];
-
 const MOST_PROBLEMS = 3;
-const KEYS: Readonly<Record<Section, string>> = {
-  nodes: 'd drain · r resume',
-  tasks: 'Enter log · c cancel · r retry',
-  handovers: 'Enter log',
-};
-
-type Item = Node | Task | Handover;
-
-/** Something to be done once the person has said yes. */
-interface Question {
-  readonly text: string;
-  readonly act: () => Promise<string>;
-}
 
 /** Runs the live view until the person leaves it. */
 export async function runTop(mesh: Mesh, color: boolean): Promise<void> {
@@ -41,69 +33,99 @@ export async function runTop(mesh: Mesh, color: boolean): Promise<void> {
   await app.waitUntilExit();
 }
 
+/** What the person has done to the screen. */
+interface Screen {
+  readonly focus: number;
+  /** By name and not by place: lists move, and what is cancelled has to be what was chosen. */
+  readonly selected: Partial<Record<Section, string>>;
+  readonly filter: string;
+  readonly typing: boolean;
+  readonly question: Question | undefined;
+  /** The task whose log is open. */
+  readonly opened: string | undefined;
+  readonly note: string;
+}
+
 function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
   const app = useApp();
   const { columns, rows } = useWindowSize();
-  const [focus, setFocus] = useState(1);
-  // By name and not by place: lists move, and what is cancelled has to be what was chosen.
-  const [selected, setSelected] = useState<Partial<Record<Section, string>>>({});
-  const [filter, setFilter] = useState('');
-  const [typing, setTyping] = useState(false);
-  const [question, setQuestion] = useState<Question>();
-  const [opened, setOpened] = useState<string>();
-  const [note, setNote] = useState('');
-  const { view, trouble, look } = useView(mesh, filter);
-  const lists = listsOf(view, filter);
-  const section = SECTIONS[focus] ?? 'tasks';
-  const list = lists[section];
-  const index = Math.max(
-    0,
-    list.findIndex((item) => keyOf(item) === selected[section]),
-  );
+  const [, draw] = useReducer((count: number) => count + 1, 0);
+  // Keys can come faster than the screen is drawn; each has to see what the one before it did.
+  const screen = useRef<Screen>({
+    focus: 1,
+    selected: {},
+    filter: '',
+    typing: false,
+    question: undefined,
+    opened: undefined,
+    note: '',
+  });
+  const set = (change: Partial<Screen>) => {
+    screen.current = { ...screen.current, ...change };
+    draw();
+  };
+  const { view, trouble, look } = useView(mesh, screen.current.filter);
+  const here = () => {
+    const { focus, filter, selected } = screen.current;
+    const section = SECTIONS[focus] ?? 'tasks';
+    const list: readonly Item[] = listsOf(view, filter)[section];
+    const chosen = list.findIndex((item) => keyOf(item) === selected[section]);
+    return { section, list, index: Math.max(0, chosen) };
+  };
   const move = (by: number) => {
+    const { section, list, index } = here();
     const next = list[Math.max(0, Math.min(list.length - 1, index + by))];
-    if (next) setSelected({ ...selected, [section]: keyOf(next) });
+    if (next) set({ selected: { ...screen.current.selected, [section]: keyOf(next) } });
   };
   const answer = async (yes: boolean) => {
-    const asked = question;
-    setQuestion(undefined);
-    if (!yes || !asked) return;
-    setNote(await asked.act().catch((error: unknown) => messageOf(mesh.explain(error))));
+    const { question } = screen.current;
+    set({ question: undefined });
+    if (!yes || !question) return;
+    set({ note: await question.act().catch((error: unknown) => messageOf(mesh.explain(error))) });
     look();
   };
-
+  const type = (input: string, key: Key) => {
+    const { filter } = screen.current;
+    if (key.escape) set({ typing: false, filter: '' });
+    else if (key.return) set({ typing: false });
+    else if (key.backspace || key.delete) set({ filter: filter.slice(0, -1) });
+    else if (!key.ctrl && !key.meta) set({ filter: filter + input });
+  };
+  const command = (input: string, key: Key) => {
+    const { focus } = screen.current;
+    const { section, list, index } = here();
+    if (input === 'q') app.exit();
+    else if (key.tab || key.rightArrow) set({ focus: (focus + 1) % SECTIONS.length });
+    else if (key.leftArrow) set({ focus: (focus + SECTIONS.length - 1) % SECTIONS.length });
+    else if (key.upArrow || input === 'k') move(-1);
+    else if (key.downArrow || input === 'j') move(1);
+    else if (key.pageUp) move(-10);
+    else if (key.pageDown) move(10);
+    else if (input === '/') set({ typing: true });
+    else if (key.escape) set({ filter: '' });
+    else if (key.return || input === 'l') set({ opened: taskOf(section, list[index]) });
+    else set({ question: questionFor(mesh, input, section, list[index]) });
+  };
+  const press = (input: string, key: Key) => {
+    set({ note: '' });
+    if (screen.current.question) void answer(input === 'y');
+    else if (screen.current.typing) type(input, key);
+    else command(input, key);
+  };
   useInput(
     (input, key) => {
-      setNote('');
-      if (question) void answer(input === 'y');
-      else if (typing) {
-        // What is pasted, or typed fast, comes in one piece with its Enter.
-        const [text = '', ...after] = input.split(/[\r\n]/);
-        if (key.return) setTyping(false);
-        else if (key.escape) {
-          setTyping(false);
-          setFilter('');
-        } else if (key.backspace || key.delete) setFilter(filter.slice(0, -1));
-        else if (!key.ctrl && !key.meta) {
-          setFilter(filter + text);
-          if (after.length > 0) setTyping(false);
-        }
-      } else if (input === 'q') app.exit();
-      else if (key.tab || key.rightArrow) setFocus((focus + 1) % SECTIONS.length);
-      else if (key.leftArrow) setFocus((focus + SECTIONS.length - 1) % SECTIONS.length);
-      else if (key.upArrow || input === 'k') move(-1);
-      else if (key.downArrow || input === 'j') move(1);
-      else if (key.pageUp) move(-10);
-      else if (key.pageDown) move(10);
-      else if (input === '/') setTyping(true);
-      else if (key.escape) setFilter('');
-      else if (key.return || input === 'l') setOpened(taskOf(section, list[index]));
-      else setQuestion(questionFor(mesh, input, section, list[index]));
+      // What is pasted, or typed fast, comes in one piece, with its Enters and Tabs as characters.
+      if (input.length < 2) press(input, key);
+      else
+        for (const char of input) press(char, { ...key, return: char === '\r' || char === '\n', tab: char === '\t' });
     },
-    { isActive: opened === undefined },
+    { isActive: screen.current.opened === undefined },
   );
 
-  if (opened !== undefined) return <LogScreen mesh={mesh} id={opened} onClose={() => setOpened(undefined)} />;
+  const { focus, filter, typing, question, opened, note } = screen.current;
+  const lists = listsOf(view, filter);
+  const { section, index } = here();
+  if (opened !== undefined) return <LogScreen mesh={mesh} id={opened} onClose={() => set({ opened: undefined })} />;
   const problems = view?.snapshot.problems ?? [];
   const shownProblems = problems.slice(0, MOST_PROBLEMS);
   const heights = share(
@@ -157,114 +179,6 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
       </Text>
     </Box>
   );
-}
-
-function listsOf(view: View | undefined, filter: string): { nodes: Node[]; tasks: Task[]; handovers: Handover[] } {
-  if (!view) return { nodes: [], tasks: [], handovers: [] };
-  const words = filter.toLowerCase().split(' ').filter(Boolean);
-  const matches = (...texts: (string | null)[]) => {
-    const text = texts.join(' ').toLowerCase();
-    return words.every((word) => text.includes(word));
-  };
-  return {
-    nodes: view.nodes.filter(({ state }) => state !== 'stopped'),
-    tasks: view.tasks.filter(({ id, state, pool, node, agent, message }) =>
-      matches(id, state, pool, node, agent, message),
-    ),
-    handovers: [...view.snapshot.handovers],
-  };
-}
-
-const COLUMNS: Readonly<Record<Section, readonly Column[]>> = {
-  nodes: [
-    ['NODE', 16],
-    ['STATE', 8],
-    ['RUNNING', 12],
-    ['HEARTBEAT', 10],
-    ['GATES', 0],
-  ],
-  tasks: [
-    ['TASK', 10],
-    ['STATE', 9],
-    ['NODE', 12],
-    ['FOR', 7],
-    ['TOKENS', 6],
-    ['MESSAGE', 0],
-  ],
-  handovers: [
-    ['HANDOVER', 10],
-    ['TASK', 10],
-    ['FROM', 12],
-    ['TO', 12],
-    ['REASON', 0],
-  ],
-};
-
-/** What tells an item from the others of its section. */
-function keyOf(item: Item): string {
-  return 'taskId' in item ? `${item.taskId} ${item.at}` : item.id;
-}
-
-/** One line of a section. */
-function lineOf(section: Section, item: Item): { cells: string[]; state: string } {
-  if (section === 'nodes') {
-    const node = item as Node;
-    const closed = node.gates.filter(({ open }) => !open).map(({ name, reason }) => `${name}: ${reason}`);
-    const beat = node.heartbeatAgeMs === null ? '-' : humanDuration(node.heartbeatAgeMs);
-    return { state: node.state, cells: [node.id, node.state, loadBar(node), beat, closed.join('; ')] };
-  }
-  if (section === 'tasks') {
-    const { id, state, node, startedAt, enqueuedAt, finishedAt, progress, message } = item as Task;
-    const since = Date.parse(startedAt ?? enqueuedAt);
-    const length = humanDuration(Math.max(0, (finishedAt ? Date.parse(finishedAt) : Date.now()) - since));
-    const tokens = progress?.tokens ?? null;
-    return {
-      state,
-      cells: [shortId(id), state, node ?? '-', length, tokens === null ? '-' : String(tokens), message],
-    };
-  }
-  const { at, taskId, from, to, reason, takeoverMs } = item as Handover;
-  const took = takeoverMs === null ? 'waits to be taken' : `taken after ${humanDuration(takeoverMs)}`;
-  return {
-    state: '',
-    cells: [ago(at), shortId(taskId), from, to ?? '-', `${reason}, ${took}`],
-  };
-}
-
-function shortId(id: string): string {
-  return `…${id.slice(-9)}`;
-}
-
-function taskOf(section: Section, item: Item | undefined): string | undefined {
-  if (!item || section === 'nodes') return undefined;
-  return section === 'tasks' ? (item as Task).id : (item as Handover).taskId;
-}
-
-function questionFor(mesh: Mesh, key: string, section: Section, item: Item | undefined): Question | undefined {
-  if (!item || section === 'handovers') return undefined;
-  if (section === 'nodes') {
-    const { id } = item as Node;
-    const wish = (wanted: 'drain' | 'resume', done: string) => async () => {
-      await mesh.registry.wish(id, wanted);
-      return done;
-    };
-    if (key === 'd') return { text: `drain ${id}?`, act: wish('drain', `${id} takes no more tasks`) };
-    if (key === 'r') return { text: `resume ${id}?`, act: wish('resume', `${id} goes on`) };
-    return undefined;
-  }
-  const { id, state } = item as Task;
-  if (key === 'c' && !isEnded(state))
-    return { text: `cancel ${shortId(id)}?`, act: async () => `${shortId(id)}: ${await mesh.cancel(id)}` };
-  if (key === 'r' && (state === 'failed' || state === 'cancelled')) {
-    return {
-      text: `queue ${shortId(id)} again?`,
-      act: async () => {
-        await mesh.retry(id);
-        return `${shortId(id)} is queued again`;
-      },
-    };
-  }
-  return undefined;
 }
 
 function headline(view: View | undefined): string {

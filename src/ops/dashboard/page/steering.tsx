@@ -11,8 +11,15 @@ export interface Action {
   readonly danger?: boolean;
 }
 
-/** A button that asks before it does anything, and says what came of it. */
+/**
+ * A button that asks before it does anything, and says what came of it. A question that is open belongs to its action: where
+ * another takes the button's place meanwhile, it goes with it, and is not answered for that one.
+ */
 export function ActionButton({ action }: { action: Action }) {
+  return <AskingButton key={action.path} action={action} />;
+}
+
+function AskingButton({ action }: { action: Action }) {
   const [asking, setAsking] = useState(false);
   return (
     <>

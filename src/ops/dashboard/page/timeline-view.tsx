@@ -168,7 +168,7 @@ function DeadTime(props: { period: DeadPeriod; x1: number; x2: number; y: number
   return (
     <g class="dead">
       <rect x={x1} y={y} width={width} height={height} />
-      {width > 70 && (
+      {width > 110 && (
         <text x={x2 - 6} y={y + height - 5} text-anchor="end">
           dead ({period.reason})
         </text>

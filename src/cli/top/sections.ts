@@ -1,0 +1,141 @@
+import type { Mesh } from '../../client/mesh.ts';
+import type { Handover } from '../../domain/handover.ts';
+import type { Node } from '../../domain/node.ts';
+import { isEnded, type Task } from '../../domain/task.ts';
+import { humanDuration } from '../../domain/units.ts';
+import { loadBar } from '../load-bar.ts';
+import { ago } from '../output.ts';
+import type { Column } from './columns.ts';
+import type { View } from './top-state.ts';
+
+export const SECTIONS = ['nodes', 'tasks', 'handovers'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+/** What can be done in each section. */
+export const KEYS: Readonly<Record<Section, string>> = {
+  nodes: 'd drain · r resume',
+  tasks: 'Enter log · c cancel · r retry',
+  handovers: 'Enter log',
+};
+
+export type Item = Node | Task | Handover;
+
+/** Something to be done once the person has said yes. */
+export interface Question {
+  readonly text: string;
+  readonly act: () => Promise<string>;
+}
+
+export const COLUMNS: Readonly<Record<Section, readonly Column[]>> = {
+  nodes: [
+    ['NODE', 16],
+    ['STATE', 8],
+    ['RUNNING', 12],
+    ['HEARTBEAT', 10],
+    ['GATES', 0],
+  ],
+  tasks: [
+    ['TASK', 10],
+    ['STATE', 9],
+    ['NODE', 12],
+    ['FOR', 7],
+    ['TOKENS', 6],
+    ['MESSAGE', 0],
+  ],
+  handovers: [
+    ['HANDOVER', 10],
+    ['TASK', 10],
+    ['FROM', 12],
+    ['TO', 12],
+    ['REASON', 0],
+  ],
+};
+
+/** What each section lists; the filter is for tasks. */
+export function listsOf(
+  view: View | undefined,
+  filter: string,
+): { nodes: Node[]; tasks: Task[]; handovers: Handover[] } {
+  if (!view) return { nodes: [], tasks: [], handovers: [] };
+  const words = filter.toLowerCase().split(' ').filter(Boolean);
+  const matches = (...texts: (string | null)[]) => {
+    const text = texts.join(' ').toLowerCase();
+    return words.every((word) => text.includes(word));
+  };
+  return {
+    nodes: view.nodes.filter(({ state }) => state !== 'stopped'),
+    tasks: view.tasks.filter(({ id, state, pool, node, agent, message }) =>
+      matches(id, state, pool, node, agent, message),
+    ),
+    handovers: [...view.snapshot.handovers],
+  };
+}
+
+/** What tells an item from the others of its section. */
+export function keyOf(item: Item): string {
+  return 'taskId' in item ? `${item.taskId} ${item.at}` : item.id;
+}
+
+/** One line of a section. */
+export function lineOf(section: Section, item: Item): { cells: string[]; state: string } {
+  if (section === 'nodes') {
+    const node = item as Node;
+    const closed = node.gates.filter(({ open }) => !open).map(({ name, reason }) => `${name}: ${reason}`);
+    const beat = node.heartbeatAgeMs === null ? '-' : humanDuration(node.heartbeatAgeMs);
+    return { state: node.state, cells: [node.id, node.state, loadBar(node), beat, closed.join('; ')] };
+  }
+  if (section === 'tasks') {
+    const { id, state, node, startedAt, enqueuedAt, finishedAt, progress, message } = item as Task;
+    const since = Date.parse(startedAt ?? enqueuedAt);
+    const length = humanDuration(Math.max(0, (finishedAt ? Date.parse(finishedAt) : Date.now()) - since));
+    const tokens = progress?.tokens ?? null;
+    return {
+      state,
+      cells: [shortId(id), state, node ?? '-', length, tokens === null ? '-' : String(tokens), message],
+    };
+  }
+  const { at, taskId, from, to, reason, takeoverMs } = item as Handover;
+  const took = takeoverMs === null ? 'waits to be taken' : `taken after ${humanDuration(takeoverMs)}`;
+  return {
+    state: '',
+    cells: [ago(at), shortId(taskId), from, to ?? '-', `${reason}, ${took}`],
+  };
+}
+
+function shortId(id: string): string {
+  return `…${id.slice(-9)}`;
+}
+
+/** The task that an item is about. */
+export function taskOf(section: Section, item: Item | undefined): string | undefined {
+  if (!item || section === 'nodes') return undefined;
+  return section === 'tasks' ? (item as Task).id : (item as Handover).taskId;
+}
+
+/** What this key asks for; undefined where it means nothing here. */
+export function questionFor(mesh: Mesh, key: string, section: Section, item: Item | undefined): Question | undefined {
+  if (!item || section === 'handovers') return undefined;
+  if (section === 'nodes') {
+    const { id } = item as Node;
+    const wish = (wanted: 'drain' | 'resume', done: string) => async () => {
+      await mesh.registry.wish(id, wanted);
+      return done;
+    };
+    if (key === 'd') return { text: `drain ${id}?`, act: wish('drain', `${id} takes no more tasks`) };
+    if (key === 'r') return { text: `resume ${id}?`, act: wish('resume', `${id} goes on`) };
+    return undefined;
+  }
+  const { id, state } = item as Task;
+  if (key === 'c' && !isEnded(state))
+    return { text: `cancel ${shortId(id)}?`, act: async () => `${shortId(id)}: ${await mesh.cancel(id)}` };
+  if (key === 'r' && (state === 'failed' || state === 'cancelled')) {
+    return {
+      text: `queue ${shortId(id)} again?`,
+      act: async () => {
+        await mesh.retry(id);
+        return `${shortId(id)} is queued again`;
+      },
+    };
+  }
+  return undefined;
+}

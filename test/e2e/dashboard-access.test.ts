@@ -1,0 +1,283 @@
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { freePort, SpawnedRedis } from '../support/redis.ts';
+
+const json = { 'content-type': 'application/json' };
+
+interface Try {
+  readonly what: string;
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly expected: number;
+}
+
+/** As it is: `fetch` would tidy paths and leave out some headers. */
+function send(port: number, { method = 'GET', path, headers = {}, body }: Try) {
+  return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; text: string }>((resolve, reject) => {
+    const sent = request(
+      { host: '127.0.0.1', port, method, path, headers, setHost: !('host' in headers) },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => {
+          text += chunk.toString();
+          // A live view would never end.
+          if (response.headers['content-type']?.startsWith('text/event-stream')) response.destroy();
+        });
+        response.on('close', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+describe('who gets in', () => {
+  let redis: SpawnedRedis;
+  let server: CliProcess;
+  let port: number;
+  let session: string;
+  const token = 'a-token-of-this-test';
+
+  beforeAll(async () => {
+    redis = await SpawnedRedis.start();
+    port = await freePort();
+    const config = configWith(`port: ${port}, token: "${token}"`);
+    server = new CliProcess(['--config', config, 'dashboard']);
+    await server.waitFor(/dashboard of mesh/);
+    await runCli(['--config', config, 'enqueue', 'secret message']);
+    const login = await send(port, {
+      what: '',
+      method: 'POST',
+      path: '/login',
+      headers: { ...json, origin: `http://127.0.0.1:${port}` },
+      body: JSON.stringify({ token }),
+      expected: 200,
+    });
+    expect(login.status).toBe(200);
+    session = String(login.headers['set-cookie']);
+  });
+  afterAll(async () => {
+    await server?.kill();
+    await redis?.stop();
+  });
+
+  function configWith(dashboard: string): string {
+    return writeConfig(
+      `mesh: m\nredis: {url: "${redis.url}"}\nopenclaw: {mode: simulate}\ndashboard: {${dashboard}}\n`,
+    );
+  }
+
+  it('refuses whoever has not logged in, whatever way they try', async () => {
+    const cookie = session.split(';')[0] ?? '';
+    const own = `http://127.0.0.1:${port}`;
+    const tampered = cookie.replace(/=(\d+)/, (_, ends) => `=${Number(ends) + 1_000_000}`);
+    const enqueue = { method: 'POST', path: '/api/tasks', body: JSON.stringify({ message: 'forged' }) };
+    const tries: Try[] = [
+      { what: 'no token, page', path: '/', headers: { accept: 'text/html' }, expected: 303 },
+      { what: 'no token, page without Accept', path: '/', expected: 401 },
+      { what: 'no token, tasks', path: '/api/tasks', expected: 401 },
+      { what: 'no token, live view', path: '/api/live', expected: 401 },
+      { what: 'no token, metrics', path: '/metrics', expected: 401 },
+      { what: 'no token, raw queues', path: '/queues', expected: 401 },
+      { what: "no token, raw queues' API", path: '/queues/api/queues', expected: 401 },
+      { what: "no token, raw queues' files", path: '/queues/static/../api/queues', expected: 401 },
+      { what: 'no token, what is not there', path: '/nothing', expected: 401 },
+      { what: 'no token, HEAD', method: 'HEAD', path: '/api/tasks', expected: 401 },
+      { what: 'no token, OPTIONS', method: 'OPTIONS', path: '/api/tasks', expected: 401 },
+      { what: 'no token, enqueue', ...enqueue, headers: json, expected: 401 },
+      {
+        what: 'no token, enqueue with method override',
+        ...enqueue,
+        path: '/api/tasks?_method=GET',
+        headers: { ...json, 'x-http-method-override': 'GET' },
+        expected: 401,
+      },
+      { what: 'wrong token', path: '/api/tasks', headers: { authorization: 'Bearer wrong' }, expected: 401 },
+      { what: 'empty token', path: '/api/tasks', headers: { authorization: 'Bearer ' }, expected: 401 },
+      {
+        what: 'token with another scheme',
+        path: '/api/tasks',
+        headers: { authorization: `Basic ${token}` },
+        expected: 401,
+      },
+      { what: 'token in the query', path: `/api/tasks?token=${token}`, expected: 401 },
+      { what: 'token as cookie', path: '/api/tasks', headers: { cookie: `clawmesh_session=${token}` }, expected: 401 },
+      { what: 'session prolonged by hand', path: '/api/tasks', headers: { cookie: tampered }, expected: 401 },
+      {
+        what: 'session without signature',
+        path: '/api/tasks',
+        headers: { cookie: cookie.replace(/\.[^.]*$/, '') },
+        expected: 401,
+      },
+      { what: 'empty session', path: '/api/tasks', headers: { cookie: 'clawmesh_session=' }, expected: 401 },
+      { what: 'path: double slash', path: '//api/tasks', expected: 401 },
+      { what: 'path: dot segments', path: '/assets/../api/tasks', expected: 401 },
+      { what: 'path: encoded dot segments', path: '/assets/%2e%2e/api/tasks', expected: 401 },
+      { what: 'path: encoded slash', path: '/assets%2f..%2fapi/tasks', expected: 401 },
+      { what: 'path: backslash', path: '/assets\\..\\api\\tasks', expected: 401 },
+      { what: 'path: upper case', path: '/API/tasks', expected: 401 },
+      { what: 'path: behind a public one', path: '/login/../api/tasks', expected: 401 },
+      { what: 'path: file of the server', path: '/assets/../../../../../etc/passwd', expected: 401 },
+      { what: 'path: broken escape', path: '/%zz', expected: 400 },
+      {
+        what: 'header: X-Forwarded-For',
+        path: '/api/tasks',
+        headers: { 'x-forwarded-for': '127.0.0.1' },
+        expected: 401,
+      },
+      {
+        what: 'header: X-Original-URL',
+        path: '/login',
+        headers: { 'x-original-url': '/api/tasks', accept: 'text/html' },
+        expected: 200,
+      },
+      {
+        what: 'cross-site POST with the cookie',
+        ...enqueue,
+        headers: { ...json, cookie, origin: 'https://evil.example' },
+        expected: 403,
+      },
+      {
+        what: 'cross-site form with the cookie',
+        ...enqueue,
+        headers: { 'content-type': 'text/plain', cookie, origin: 'null' },
+        expected: 403,
+      },
+      {
+        what: 'cross-site fetch with the cookie',
+        ...enqueue,
+        headers: { ...json, cookie, 'sec-fetch-site': 'cross-site' },
+        expected: 403,
+      },
+      {
+        what: 'same-site, other host, with the cookie',
+        ...enqueue,
+        headers: { ...json, cookie, origin: `http://127.0.0.1:${port + 1}`, 'sec-fetch-site': 'same-site' },
+        expected: 403,
+      },
+      {
+        what: 'form without origin, with the cookie',
+        ...enqueue,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', cookie },
+        expected: 403,
+      },
+      {
+        what: 'cross-site logout',
+        method: 'POST',
+        path: '/logout',
+        headers: { ...json, cookie, origin: 'https://evil.example' },
+        body: '{}',
+        expected: 403,
+      },
+      {
+        what: 'cross-site login',
+        method: 'POST',
+        path: '/login',
+        headers: { ...json, origin: 'https://evil.example' },
+        body: JSON.stringify({ token }),
+        expected: 403,
+      },
+      {
+        what: 'raw queues: retry with the cookie',
+        method: 'PUT',
+        path: '/queues/api/queues/default/retry/failed',
+        headers: { ...json, cookie, origin: own },
+        body: '{}',
+        expected: 403,
+      },
+      { what: 'session: tasks', path: '/api/tasks', headers: { cookie }, expected: 200 },
+      { what: 'session: enqueue from the page', ...enqueue, headers: { ...json, cookie, origin: own }, expected: 201 },
+      { what: 'token: metrics', path: '/metrics', headers: { authorization: `Bearer ${token}` }, expected: 200 },
+      { what: 'anybody: health', path: '/healthz', expected: 200 },
+      { what: 'anybody: the login page', path: '/login', expected: 200 },
+    ];
+    const rows: string[] = [];
+    for (const attempt of tries) {
+      const { status, text } = await send(port, attempt);
+      rows.push(`${String(status).padEnd(4)} ${attempt.what}`);
+      expect(`${attempt.what}: ${status}`).toBe(`${attempt.what}: ${attempt.expected}`);
+      if (status >= 300) expect(text).not.toMatch(/secret message|clawmesh_mesh_|root:/);
+    }
+    console.log(rows.join('\n'));
+    // Each refusal is on its way before anything was done: only the one from the page was queued.
+    expect(
+      (await send(port, { what: '', path: '/api/tasks', headers: { cookie }, expected: 200 })).text.match(/forged/g),
+    ).toHaveLength(1);
+  });
+
+  it('gives a session that only this site sends, and no script reads, until it is logged out of', async () => {
+    expect(session).toMatch(/; HttpOnly/);
+    expect(session).toMatch(/; SameSite=Strict/);
+    expect(session).not.toContain(token);
+    const cookie = session.split(';')[0] ?? '';
+    const own = { ...json, cookie, origin: `http://127.0.0.1:${port}` };
+    expect(
+      (await send(port, { what: '', method: 'POST', path: '/logout', headers: own, body: '{}', expected: 200 })).status,
+    ).toBe(200);
+    expect((await send(port, { what: '', path: '/api/tasks', headers: { cookie }, expected: 401 })).status).toBe(401);
+  });
+
+  it('lets nobody guess for long', async () => {
+    const statuses: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const body = JSON.stringify({ token: `guess ${i}` });
+      statuses.push(
+        (await send(port, { what: '', method: 'POST', path: '/login', headers: json, body, expected: 401 })).status,
+      );
+    }
+    expect(statuses.slice(0, 5)).toEqual([401, 401, 401, 401, 401]);
+    expect(statuses.at(-1)).toBe(429);
+  });
+
+  it('sends headers that keep other pages away', async () => {
+    const { headers } = await send(port, { what: '', path: '/login', expected: 200 });
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    });
+    expect(headers['content-security-policy']).toMatch(/default-src 'none'.*script-src 'self'.*frame-ancestors 'none'/);
+  });
+
+  it('listens beyond this machine only with a token', async () => {
+    const config = configWith(`host: 0.0.0.0, port: ${await freePort()}`);
+    const refused = await runCli(['--config', config, 'dashboard']);
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /dashboard.host is 0.0.0.0, which others can reach, and there is no dashboard.token/,
+    );
+    const taken = await runCli(['--config', configWith(`port: ${port}`), 'dashboard']);
+    expect(taken).toMatchObject({ code: 1 });
+    expect(taken.stderr).toMatch(/can't listen on 127.0.0.1:\d+.*EADDRINUSE/);
+  });
+
+  it('answers without a token only under names of this machine, and in read-only mode changes nothing', async () => {
+    const openPort = await freePort();
+    const open = new CliProcess(['--config', configWith(`port: ${openPort}, readOnly: true`), 'dashboard']);
+    await open.waitFor(/dashboard of mesh/);
+    try {
+      const rebound = { what: '', path: '/api/tasks', headers: { host: 'evil.example' }, expected: 403 };
+      expect((await send(openPort, rebound)).status).toBe(403);
+      expect((await send(openPort, { what: '', path: '/api/tasks', expected: 200 })).status).toBe(200);
+      const body = JSON.stringify({ message: 'x' });
+      for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {
+        const { status, text } = await send(openPort, {
+          what: '',
+          method: 'POST',
+          path,
+          headers: json,
+          body,
+          expected: 403,
+        });
+        expect([status, text]).toEqual([403, expect.stringMatching(/read-only/)]);
+      }
+      open.signal('SIGTERM');
+      expect(await open.exited).toBe(0);
+    } finally {
+      await open.kill();
+    }
+  });
+});

@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { entry } from '../support/cli.ts';
+import { FailoverMesh } from '../support/failover-mesh.ts';
+import { hasTerminal, Terminal } from '../support/terminal.ts';
+
+/** Sets a colour of the text; weight and reverse are none. */
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[(\\d+;)*(3[0-7]|9[0-7])m`);
+
+describe.skipIf(!hasTerminal)('clawmesh top in a terminal of 80 x 24', () => {
+  let mesh: FailoverMesh;
+  let terminal: Terminal;
+
+  beforeEach(async () => {
+    mesh = await FailoverMesh.start();
+    mesh.config = mesh.configWith('node: {pools: {default: 2}}\n');
+    await Promise.all([mesh.startNode('mac-1'), mesh.startNode('mac-2')]);
+  });
+  afterEach(async () => {
+    terminal?.close();
+    await mesh.stop();
+  });
+
+  function open(env: NodeJS.ProcessEnv = {}): Terminal {
+    return new Terminal([process.execPath, entry, '--config', mesh.config, 'top'], env, { columns: 80, rows: 24 });
+  }
+
+  it('shows the mesh as it changes, and steers it with keys', async () => {
+    await mesh.enqueueMany(6, '60');
+    await mesh.starts(4);
+    terminal = open({ NO_COLOR: '1' });
+    await terminal.shows(/nodes: 2 up · tasks: 4 run, 2 wait, 0 failed/);
+    console.log(terminal.screen());
+    const lines = terminal.screen().split('\n');
+    expect(lines.length).toBeLessThanOrEqual(25);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(terminal.screen(true)).not.toMatch(COLOUR);
+
+    terminal.press('Left', 'd');
+    await terminal.shows(/drain mac-1\? y\/n/);
+    terminal.press('n');
+    await terminal.shows(/Tab section/);
+    expect((await mesh.json('node', 'show', 'mac-1')).state).toBe('up');
+    terminal.press('d');
+    await terminal.shows(/drain mac-1\? y\/n/);
+    terminal.press('y');
+    await terminal.shows(/mac-1 +draining +██ 2\/2/);
+    terminal.press('r');
+    await terminal.shows(/resume mac-1\? y\/n/);
+    terminal.press('y');
+    await terminal.shows(/mac-1 +up /);
+
+    terminal.press('Tab', '/');
+    await terminal.shows(/filter: /);
+    terminal.press('waiting', 'Enter');
+    await terminal.shows(/TASK.*\n› \S+ +waiting.*\n {2}\S+ +waiting.*\n +HANDOVER/);
+    terminal.press('c');
+    await terminal.shows(/cancel …\w+\? y\/n/);
+    terminal.press('y');
+    await terminal.shows(/…\w+: cancelled/);
+    terminal.press('Escape');
+    await terminal.shows(/ cancelled /);
+
+    terminal.press('Enter');
+    await terminal.shows(/active · pool default[\s\S]*claimed on mac-[\s\S]*log:\s+\S+ a line for the log/);
+    console.log(terminal.screen());
+    terminal.press('Escape');
+    await terminal.shows(/Tab section/);
+
+    mesh.nodes.get('mac-2')?.signal('SIGKILL');
+    await terminal.shows(/✗ node mac-2 is dead → look at/);
+    await terminal.shows(/HANDOVER[\s\S]*mac-2 +mac-1 +crash, taken after/);
+    console.log(terminal.screen());
+
+    terminal.press('q');
+    await terminal.shows(/left with 0/);
+  });
+
+  it('has colours where they are wanted, and says so when Redis is gone', async () => {
+    terminal = open();
+    await terminal.shows(/nodes: 2 up/);
+    expect(terminal.screen(true)).toMatch(COLOUR);
+    await mesh.server.down();
+    await terminal.shows(/✗ .*Redis/);
+    await mesh.server.up();
+    await terminal.shows(/Tab section/);
+    terminal.press('C-c');
+    await terminal.shows(/left with \d/);
+  });
+
+  it('takes a terminal', async () => {
+    const { code, stderr } = await mesh.cli('top');
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/top takes a terminal.*status --watch/s)]);
+  });
+});

@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const PLACES = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
+
+/** The browser of this machine; undefined where there is none. */
+export const browserPath = PLACES.find((path) => existsSync(path));
+
+export async function openBrowser(): Promise<Browser> {
+  if (browserPath === undefined) throw new Error('no Chromium; run scripts/setup --test');
+  return chromium.launch({
+    executablePath: browserPath,
+    // What a browser asks of its maker at each start is not for a test, and tests run as root.
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+/** A page that keeps what should not happen on it: requests to elsewhere, errors, refusals of its policy. */
+export async function watchedPage(browser: Browser, origin: string): Promise<{ page: Page; faults: string[] }> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
+  const faults: string[] = [];
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin)) faults.push(`asked ${request.url()}`);
+  });
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(message.text());
+  });
+  return { page, faults };
+}
