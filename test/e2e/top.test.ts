@@ -68,7 +68,7 @@ describe.skipIf(!hasTerminal)('clawmesh top in a terminal of 80 x 24', () => {
 
     mesh.nodes.get('mac-2')?.signal('SIGKILL');
     await terminal.shows(/✗ node mac-2 is dead → look at/);
-    await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +crash, waits to be taken/);
+    await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +(crash|heartbeat), waits to be ta/);
     console.log(terminal.screen());
 
     terminal.press('q');
