@@ -201,6 +201,13 @@ const alerts = z
       .prefault('')
       .describe('Where alerts are posted as JSON, which Slack and the like understand; empty for nowhere.'),
     command: z.string().prefault('').describe('A shell command that gets each alert as JSON on its standard input.'),
+    notification: z
+      .boolean('expected true or false')
+      .prefault(false)
+      .describe('Whether the Mac that tells also shows it to whoever sits there.'),
+    oldestWaiting: duration('30m').describe(
+      'How long a task may be first in line before it is `queue-old`; 0s for ever.',
+    ),
     on: z
       .array(z.enum(ALERT_KINDS, { error: `expected ${ALERT_KINDS.join(', ')}` }))
       .prefault([...ALERT_KINDS])

@@ -1,5 +1,12 @@
 /** What people may be told of; the names are part of the contract (CLI.md). */
-export const ALERT_KINDS = ['node-dead', 'dead-letter', 'repeated-failover', 'circuit-open'] as const;
+export const ALERT_KINDS = [
+  'node-dead',
+  'dead-letter',
+  'repeated-failover',
+  'circuit-open',
+  'queue-old',
+  'no-nodes',
+] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
 /** One thing that people are told. */

@@ -2,19 +2,22 @@ import type { Config } from '../config/schema.ts';
 import type { Alert } from '../domain/alert.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Logger } from '../log/logger.ts';
-import { postJson, runWithJson } from '../platform/deliver.ts';
+import { notifyMac, postJson, runWithJson } from '../platform/deliver.ts';
 import type { AlertFeed } from '../registry/alert-feed.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
 import { REPEATED_MS, type Trouble, troublesOf } from './alert-rules.ts';
 import { Periodic } from './periodic.ts';
+import { standingTroubles } from './standing-troubles.ts';
 
 const INTERVAL_MS = 2_000;
+/** How things stand is looked at this often, ms; only what is so twice is told, so that a start or a restart is not. */
+const STANDING_MS = 5_000;
 /** The end of a trouble that could not be told is tried again for so long, ms. */
 const UNTOLD_END_MS = 200_000;
 
 /** Whether anybody is to be told of anything. */
 export function hasAlerts({ alerts }: Pick<Config, 'alerts'>): boolean {
-  return alerts.webhook !== '' || alerts.command !== '';
+  return alerts.webhook !== '' || alerts.command !== '' || alerts.notification;
 }
 
 /** Tells people, by all the ways that are configured. @throws Error of the first that fails. */
@@ -29,6 +32,8 @@ export async function deliver({ alerts }: Pick<Config, 'alerts'>, alert: Alert):
   };
   if (alerts.webhook !== '') await postJson(alerts.webhook, body);
   if (alerts.command !== '') await runWithJson(alerts.command, body);
+  if (alerts.notification)
+    await notifyMac(`clawmesh ${mesh}`, `${mark} ${text}`, alerts.webhook + alerts.command !== '');
 }
 
 /** Watches the mesh together with all other nodes, and tells people of trouble, each once. */
@@ -36,27 +41,37 @@ export class Alerter {
   readonly #config: Config;
   readonly #feed: AlertFeed;
   readonly #log: Logger;
-  readonly #loop: Periodic;
+  readonly #standing: () => Promise<Parameters<typeof standingTroubles>[0]>;
+  readonly #loops: readonly Periodic[];
+  /** What was so at the last look. */
+  #lastStanding = new Set<string>();
 
-  constructor(options: { config: Config; feed: AlertFeed; log: Logger }) {
+  constructor(options: {
+    config: Config;
+    feed: AlertFeed;
+    /** How things stand now. */
+    standing: () => Promise<Parameters<typeof standingTroubles>[0]>;
+    log: Logger;
+  }) {
     this.#config = options.config;
     this.#feed = options.feed;
     this.#log = options.log;
-    this.#loop = new Periodic({
-      intervalMs: INTERVAL_MS,
-      work: () => this.#watch(),
-      onError: (error) => this.#log.warn({ error: messageOf(error) }, 'alerts: Redis trouble'),
-    });
+    this.#standing = options.standing;
+    const onError = (error: unknown) => this.#log.warn({ error: messageOf(error) }, 'alerts: Redis trouble');
+    this.#loops = [
+      new Periodic({ intervalMs: INTERVAL_MS, work: () => this.#watch(), onError }),
+      new Periodic({ intervalMs: STANDING_MS, work: () => this.#look(), onError }),
+    ];
   }
 
   async start(): Promise<void> {
     if (!hasAlerts(this.#config)) return;
     await this.#feed.open();
-    this.#loop.start();
+    for (const loop of this.#loops) loop.start();
   }
 
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
   }
 
   async #watch(): Promise<void> {
@@ -74,20 +89,38 @@ export class Alerter {
   async #tell(event: MeshEvent): Promise<void> {
     const deaths =
       event.event === 'node-dead' && event.node ? await this.#feed.count('node-dead', event.node, REPEATED_MS) : 0;
-    for (const trouble of troublesOf(event, deaths)) {
-      const name = `${trouble.kind}:${trouble.subject}`;
-      const wanted = (this.#config.alerts.on as readonly string[]).includes(trouble.kind);
-      if (!wanted) continue;
-      const isNews =
-        trouble.state === 'firing' ? await this.#feed.begins(name, trouble.quietMs) : await this.#feed.ends(name);
-      if (isNews) await this.#deliver(event, trouble, name);
+    for (const trouble of troublesOf(event, deaths)) await this.#tellOnce(trouble, event.at);
+  }
+
+  /** Tells of what is so now and was so at the last look, and of what is over. */
+  async #look(): Promise<void> {
+    const troubles = standingTroubles(await this.#standing());
+    const firing = new Set(troubles.filter(({ state }) => state === 'firing').map(nameOf));
+    const before = this.#lastStanding;
+    this.#lastStanding = firing;
+    for (const trouble of troubles) {
+      if (trouble.state === 'firing' && !before.has(nameOf(trouble))) continue;
+      try {
+        await this.#tellOnce(trouble, new Date().toISOString());
+      } catch (error) {
+        this.#log.error({ kind: trouble.kind, error: messageOf(error) }, 'an alert could not be delivered');
+      }
     }
   }
 
-  async #deliver(event: MeshEvent, trouble: Trouble, name: string): Promise<void> {
+  async #tellOnce(trouble: Trouble, at: string): Promise<void> {
+    const wanted = (this.#config.alerts.on as readonly string[]).includes(trouble.kind);
+    if (!wanted) return;
+    const name = nameOf(trouble);
+    const isNews =
+      trouble.state === 'firing' ? await this.#feed.begins(name, trouble.quietMs) : await this.#feed.ends(name);
+    if (isNews) await this.#deliver(trouble, name, at);
+  }
+
+  async #deliver(trouble: Trouble, name: string, at: string): Promise<void> {
     const { kind, subject, state, text, fix } = trouble;
     try {
-      await deliver(this.#config, { kind, mesh: this.#config.mesh, state, subject, text, fix, at: event.at });
+      await deliver(this.#config, { kind, mesh: this.#config.mesh, state, subject, text, fix, at });
       this.#log.info({ kind, subject, state }, 'alert delivered');
     } catch (error) {
       // As if nobody had begun, so that the next try counts.
@@ -96,4 +129,8 @@ export class Alerter {
       throw error;
     }
   }
+}
+
+function nameOf({ kind, subject }: Trouble): string {
+  return `${kind}:${subject}`;
 }

@@ -98,7 +98,16 @@ export class Daemon {
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
     });
 
-    const alerter = new Alerter({ config, feed: link.alertFeed, log: log.child({ nodeId }) });
+    const alerter = new Alerter({
+      config,
+      feed: link.alertFeed,
+      standing: async () => ({
+        nodes: await link.registry.list(),
+        waitedMs: await link.waitedMs(),
+        tooLongMs: config.alerts.oldestWaiting,
+      }),
+      log: log.child({ nodeId }),
+    });
     await alerter.start();
     const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
     try {

@@ -7,6 +7,7 @@ import { Circuits } from '../queue/circuits.ts';
 import { type HeldFor, releaseHeld } from '../queue/held-tasks.ts';
 import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
+import { TaskReader } from '../queue/task-reader.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
@@ -21,6 +22,8 @@ export interface MeshLink {
   openPresence(onNudge: (message: string) => void): Promise<Presence>;
   /** The events of the mesh, for those that tell people of them. */
   readonly alertFeed: AlertFeed;
+  /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
+  waitedMs(): Promise<ReadonlyMap<string, number>>;
   /** Mends schedules whose next task got lost. */
   mendSchedules(): Promise<void>;
   /** Lets held tasks go on where what they wait for has come. */
@@ -74,6 +77,7 @@ export async function openMeshLink(options: {
       }),
     openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),
     alertFeed: new AlertFeed(redis, keys, nodeId),
+    waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),
     releaseHeld: () => releaseHeld(redis, keys),
     putBack: () =>

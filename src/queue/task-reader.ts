@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { TASK_ID } from '../domain/ids.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
+import { redisTime } from '../redis/time.ts';
 import { type BullState, LISTED_FIELDS, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
@@ -151,6 +152,16 @@ export class TaskReader {
       if (queuedAt > 0 && (oldest === undefined || waitingMs > oldest.waitingMs)) oldest = { id, pool, waitingMs };
     }
     return oldest;
+  }
+
+  /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
+  async waitedMs(): Promise<ReadonlyMap<string, number>> {
+    const [pools, now, inLine] = await Promise.all([this.pools(), redisTime(this.#redis), this.inLine()]);
+    const waited = pools.map(async (pool) => {
+      const oldest = inLine.get(pool) ? await this.oldestWaiting([pool], now) : undefined;
+      return [pool, oldest?.waitingMs ?? 0] as const;
+    });
+    return new Map(await Promise.all(waited));
   }
 
   /** How many tasks wait in line that any node may have, by pool; paused pools are left out. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
 import { FAST_HEALTH } from '../support/failover-mesh.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { freePort, SpawnedRedis } from '../support/redis.ts';
 
 interface Posted {
   readonly kind: string;
@@ -99,6 +99,30 @@ describe('a mesh that tells people of trouble', () => {
     await victim.kill();
     await runCli(['--config', config, 'enqueue', 'fail invalid', '--wait']);
     await expect.poll(told, { timeout: 10_000 }).toEqual(['dead-letter firing default']);
+  });
+
+  it('tells when tasks wait too long and when no node takes any, also after all nodes have gone, and when that is over', async () => {
+    const bin = emptyFolder();
+    const shown = join(bin, 'shown');
+    writeFileSync(join(bin, 'osascript'), `#!/bin/sh\nfor last; do :; done\necho "$last" >> '${shown}'\n`, {
+      mode: 0o755,
+    });
+    const config = configWith(
+      `webhook: "${hookUrl()}", notification: true, oldestWaiting: 2s, on: [queue-old, no-nodes]}\ndashboard: {port: ${await freePort()}`,
+    );
+    const board = new CliProcess(['--config', config, 'dashboard'], { PATH: `${bin}:${process.env.PATH}` });
+    nodes.push(board);
+    await board.waitFor(/dashboard of mesh/);
+    const id = (await runCli(['--config', config, 'enqueue', 'hello'])).stdout.trim();
+    await expect.poll(told, { timeout: 20_000 }).toEqual(['queue-old firing default', 'no-nodes firing mesh']);
+    await expect
+      .poll(() => readFileSync(shown, 'utf8'))
+      .toMatch(/🔴 tasks of pool default have waited for \S+\n🔴 no node takes tasks/);
+    await start('mac-1', config);
+    await runCli(['--config', config, 'task', 'wait', id]);
+    await expect
+      .poll(() => told().slice(2).sort(), { timeout: 20_000 })
+      .toEqual(['no-nodes resolved mesh', 'queue-old resolved default']);
   });
 
   it('can be tried out', async () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Node } from '../../src/domain/node.ts';
 import { troublesOf } from '../../src/node/alert-rules.ts';
+import { standingTroubles } from '../../src/node/standing-troubles.ts';
 
 const nothing = {
   id: '1-0',
@@ -29,5 +31,24 @@ describe('what people are told of', () => {
       expect(fix === null).toBe(state === 'resolved');
       expect(text).not.toMatch(/null|undefined/);
     }
+  });
+});
+
+describe('what is told of how things stand', () => {
+  const node = (id: string, state: string) => ({ id, state }) as Node;
+
+  it.each([
+    ['a pool that keeps up', [node('a', 'up')], 5_000, ['queue-old resolved', 'no-nodes resolved']],
+    ['a pool that does not', [node('a', 'up')], 61_000, ['queue-old firing', 'no-nodes resolved']],
+    ['no node that takes tasks', [node('a', 'gated'), node('b', 'dead')], 0, ['queue-old resolved', 'no-nodes firing']],
+    ['no node at all', [node('a', 'stopped')], 0, ['queue-old resolved', 'no-nodes firing']],
+  ])('%s', (_, nodes, waited, expected) => {
+    const troubles = standingTroubles({ nodes, waitedMs: new Map([['default', waited]]), tooLongMs: 60_000 });
+    expect(troubles.map(({ kind, state }) => `${kind} ${state}`)).toEqual(expected);
+  });
+
+  it('never calls a wait too long where that is not wanted', () => {
+    const [queue] = standingTroubles({ nodes: [], waitedMs: new Map([['p', 1e9]]), tooLongMs: 0 });
+    expect(queue?.state).toBe('resolved');
   });
 });

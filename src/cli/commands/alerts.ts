@@ -21,7 +21,7 @@ async function test(_options: object, command: Command): Promise<void> {
   ]);
   if (!hasAlerts(config)) {
     throw new ClawmeshError('config', 'nobody is to be told of anything', {
-      remedy: 'set alerts.webhook or alerts.command',
+      remedy: 'set alerts.webhook, alerts.command or alerts.notification',
     });
   }
   const at = new Date().toISOString();

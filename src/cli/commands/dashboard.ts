@@ -1,4 +1,8 @@
+import { hostname } from 'node:os';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
+import type { Logger } from '../../log/logger.ts';
+import type { Alerter } from '../../node/alerter.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
@@ -35,6 +39,8 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   const target = redisTarget(config, process.env);
   const log = createLogger(config.log);
   const mesh = await Mesh.connect(config, target, { role: 'service' });
+  // It sees what no node can tell: that there are none any more.
+  const alerter = await watchForTrouble(mesh, log);
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
   try {
@@ -45,6 +51,20 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     await server.close();
   } finally {
     undo();
+    await alerter.stop();
     await mesh.close();
   }
+}
+
+async function watchForTrouble({ config, redis, keys, registry, reader }: Mesh, log: Logger): Promise<Alerter> {
+  const [{ Alerter }, { AlertFeed }] = await Promise.all([
+    import('../../node/alerter.ts'),
+    import('../../registry/alert-feed.ts'),
+  ]);
+  const feed = new AlertFeed(redis, keys, `dashboard on ${hostname()}`);
+  const tooLongMs = config.alerts.oldestWaiting;
+  const standing = async () => ({ nodes: await registry.list(), waitedMs: await reader.waitedMs(), tooLongMs });
+  const alerter = new Alerter({ config, feed, standing, log });
+  await alerter.start();
+  return alerter;
 }
