@@ -192,15 +192,17 @@ export class TaskReader {
   async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {
     const found: Task[] = [];
     const key = this.#keys.pool(pool, source.state);
-    for (let start = 0; start < SCAN_LIMIT && found.length < filter.limit; start += PAGE) {
-      const end = start + PAGE - 1;
+    // Without a filter that reads the tasks themselves, what is read first is what is wanted.
+    const page = filter.node || filter.tags ? PAGE : Math.min(PAGE, filter.limit);
+    for (let start = 0; start < SCAN_LIMIT && found.length < filter.limit; start += page) {
+      const end = start + page - 1;
       const ids =
         source.type === 'list'
           ? await this.#redis.lrange(key, start, end)
           : await this.#redis.zrevrange(key, start, end);
       const tasks = await this.#readListed(pool, source.state, ids);
       found.push(...tasks.filter((task) => matches(task, filter)));
-      if (ids.length < PAGE) break;
+      if (ids.length < page) break;
     }
     return found;
   }

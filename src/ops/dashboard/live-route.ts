@@ -28,6 +28,7 @@ export function addLiveRoute(app: FastifyInstance, live: LiveMesh): void {
       // nginx holds back what it has not been told to let through.
       'x-accel-buffering': 'no',
     });
+    raw.flushHeaders();
     const send = (message: LiveMessage) => {
       raw.write(`event: ${message.kind}\ndata: ${JSON.stringify(message)}\n\n`);
       if (raw.writableLength > MOST_UNREAD) raw.destroy();

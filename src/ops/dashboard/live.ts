@@ -103,18 +103,13 @@ export class LiveMesh {
     try {
       const now = await this.#mesh.registry.redisTime();
       const isFirst = this.#lastMesh === undefined;
-      const [{ snapshot, nodes }, events, { changed, gone }] = await Promise.all([
+      const [{ snapshot, nodes }, events] = await Promise.all([
         takeSnapshot(this.#mesh),
         this.#mesh.events.newest({ limit: MOST_EVENTS }),
-        this.#runs.update(now),
       ]);
-      this.#tellMesh({
-        kind: 'mesh',
-        now,
-        snapshot,
-        nodes: nodes.map((node) => liveNode(node, now)),
-        dead: deadPeriods(events, nodes, now),
-      });
+      const dead = deadPeriods(events, nodes, now);
+      this.#tellMesh({ kind: 'mesh', now, snapshot, nodes: nodes.map((node) => liveNode(node, now)), dead });
+      const { changed, gone } = await this.#runs.update(now);
       if (isFirst) this.#tell({ kind: 'runs', now, all: true, changed: this.#runs.all, gone: [] });
       else if (changed.length + gone.length > 0) this.#tell({ kind: 'runs', now, all: false, changed, gone });
       this.#troubled = false;

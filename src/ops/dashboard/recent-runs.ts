@@ -6,8 +6,10 @@ import { runsOf, type TaskRuns } from './timeline.ts';
 /** The timeline reaches back so far, ms, … */
 export const WINDOW_MS = 3_600_000;
 /** … and shows so many ended tasks of each pool and state at most, the newest. */
-const MOST_ENDED = 500;
-const MOST_ACTIVE = 1_000;
+const MOST_ENDED = 300;
+const MOST_ACTIVE = 500;
+/** More than these are too many to draw again and again; the newest stay, and what is not over. */
+const MOST_SHOWN = 600;
 /** A task can end while others are read; so much is read twice, ms. */
 const OVERLAP_MS = 2_000;
 
@@ -49,7 +51,9 @@ export class RecentRuns {
     this.#readTo = now;
     const tasks = [...active, ...ended, ...moved];
     this.#open = new Set(tasks.filter(isOpen).map(({ id }) => id));
-    return { changed: tasks.flatMap((task) => this.#note(task)), gone: this.#forget(now - WINDOW_MS) };
+    const noted = tasks.flatMap((task) => this.#note(task));
+    const gone = this.#forget(now - WINDOW_MS);
+    return { changed: noted.filter(({ id }) => this.#tasks.has(id)), gone };
   }
 
   async #handedOver(): Promise<string[]> {
@@ -67,7 +71,10 @@ export class RecentRuns {
   }
 
   #forget(before: number): string[] {
-    const old = [...this.#tasks.values()].filter(({ bars }) => bars.every(({ to }) => to !== null && to < before));
+    const byEnd = [...this.#tasks.values()]
+      .map((task) => ({ id: task.id, end: Math.max(...task.bars.map(({ to }) => to ?? Number.POSITIVE_INFINITY)) }))
+      .sort((a, b) => b.end - a.end);
+    const old = byEnd.filter(({ end }, place) => end < before || (place >= MOST_SHOWN && Number.isFinite(end)));
     for (const { id } of old) {
       this.#tasks.delete(id);
       this.#shown.delete(id);

@@ -1,6 +1,6 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { useMesh, useNow, useRoute } from './mesh-state.ts';
+import { type MeshState, useMesh, useNow, useRoute } from './mesh-state.ts';
 import { Handovers, Nodes, Pools, Problems, Running, Tasks } from './panels.tsx';
 import { request } from './requests.ts';
 import { EnqueueDialog } from './steering.tsx';
@@ -16,13 +16,15 @@ interface Session {
 const THEME = 'clawmesh-theme';
 
 function App() {
+  // Both are asked for at once: what is live must not wait for the rest.
+  const state = useMesh();
   const [session, setSession] = useState<Session>();
   useEffect(() => void request<Session>('/api/session').then(setSession, () => {}), []);
-  return session ? <Dashboard session={session} /> : null;
+  return session ? <Dashboard session={session} state={state} /> : null;
 }
 
-function Dashboard({ session }: { session: Session }) {
-  const { mesh, runs, clockOffset, trouble } = useMesh();
+function Dashboard({ session, state }: { session: Session; state: MeshState }) {
+  const { mesh, runs, clockOffset, trouble } = state;
   const [enqueuing, setEnqueuing] = useState(false);
   const route = useRoute();
   const now = useNow(1_000) + clockOffset;

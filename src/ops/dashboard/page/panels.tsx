@@ -27,14 +27,28 @@ export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
   );
 }
 
+/** More cards than this are too many to look at. */
+const MOST_CARDS = 24;
+/** Those that somebody should look at come first. */
+const BY_TROUBLE = ['dead', 'gated', 'draining', 'up', 'stopped'];
+
 export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: number; steer: boolean }) {
+  const [all, setAll] = useState(false);
+  const rank = (node: LiveNode) => BY_TROUBLE.indexOf(node.state) - Math.min(node.running.length, 1) / 2;
+  const shown =
+    all || nodes.length <= MOST_CARDS ? nodes : [...nodes].sort((a, b) => rank(a) - rank(b)).slice(0, MOST_CARDS);
   return (
     <section class="panel" aria-labelledby="nodes-title">
       <header>
         <h2 id="nodes-title">Nodes</h2>
+        {nodes.length > MOST_CARDS && (
+          <button type="button" aria-pressed={all} onClick={() => setAll(!all)}>
+            {all ? `Only ${MOST_CARDS}` : `All ${nodes.length}`}
+          </button>
+        )}
       </header>
       <div class="cards">
-        {nodes.map((node) => (
+        {shown.map((node) => (
           <NodeCard key={node.id} node={node} now={now} steer={steer} />
         ))}
       </div>
