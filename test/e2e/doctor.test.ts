@@ -1,9 +1,11 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Diagnosis } from '../../src/ops/doctor/diagnosis.ts';
 import { parseSleep } from '../../src/platform/sleep-settings.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
 const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
@@ -155,6 +157,22 @@ describe('the doctor', () => {
     expectFound('no OpenClaw', missing.wrong, 'openclaw', /exec:/);
     const gateway = await diagnose(configOf('', '{mode: gateway, gateway: {url: "ws://127.0.0.1:1", token: t}}'));
     expectFound('no gateway', gateway.wrong, 'openclaw', /gateway:/);
+    const bin = join(emptyFolder(), 'openclaw');
+    writeFileSync(bin, '#!/bin/sh\n[ "$1 $2 $3" = "config get agents.defaults.maxConcurrent" ] && echo 3\n', {
+      mode: 0o755,
+    });
+    const narrow = await diagnose(
+      configOf(
+        'node: {pools: {default: 5}}\n',
+        `{mode: gateway, gateway: {url: "ws://127.0.0.1:1", token: t}, exec: {bin: "${bin}"}}`,
+      ),
+    );
+    expectFound(
+      'OpenClaw too narrow',
+      narrow.wrong,
+      'openclaw-concurrency',
+      /runs 3 agents at once, \S+ claims up to 5 tasks/,
+    );
     const auto = await diagnose(configOf('', '{mode: auto, gateway: {url: "ws://127.0.0.1:1"}}'), {
       PATH: '/usr/bin:/bin',
     });

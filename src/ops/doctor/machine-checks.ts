@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
+import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { OpenClawMode } from '../../domain/node.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
+import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { freeDisk } from '../../platform/room.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
 import type { NodeRegistry } from '../../registry/node-registry.ts';
@@ -21,10 +23,12 @@ export async function checkMachine(of: {
   nodeId: string;
   openclaw: () => Promise<OpenClawHealth>;
 }): Promise<readonly Diagnosis[]> {
-  const { config } = of;
+  const { config, nodeId } = of;
+  const health = await of.openclaw();
   return [
-    checkInventory(config, of.nodeId),
-    ...checkOpenClaw(config, await of.openclaw()),
+    checkInventory(config, nodeId),
+    ...checkOpenClaw(config, health),
+    ...(health.mode === 'gateway' ? await checkConcurrency(config, nodeId) : []),
     await checkDisk(config),
     await checkSleep(),
   ];
@@ -87,6 +91,24 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
   const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh wants ${openclaw.version}`;
   const level = gates.versionMismatch === 'close' ? failed : warning;
   return [here, level('openclaw-version', pinned, `npm i -g openclaw@${openclaw.version}, or change openclaw.version`)];
+}
+
+/** A gateway that runs fewer agents at once than the node claims tasks lets the rest wait, though other nodes have room. */
+async function checkConcurrency(config: Config, nodeId: string): Promise<readonly Diagnosis[]> {
+  const atOnce = await openclawConcurrency(config.openclaw.exec.bin);
+  if (atOnce === undefined) return [];
+  const { pools, maxTasks } = nodeConfig(config, nodeId);
+  const inPools = Object.values(pools).reduce((sum, concurrency) => sum + concurrency, 0);
+  const slots = Math.min(maxTasks ?? inPools, inPools);
+  const evidence = `OpenClaw runs ${atOnce} agents at once, ${nodeId} claims up to ${slots} tasks`;
+  if (atOnce >= slots) return [ok('openclaw-concurrency', evidence)];
+  return [
+    warning(
+      'openclaw-concurrency',
+      `${evidence}: the rest would wait inside OpenClaw`,
+      `openclaw config set agents.defaults.maxConcurrent ${slots}, or lower node.pools or node.maxTasks`,
+    ),
+  ];
 }
 
 async function checkDisk({ gates }: Config): Promise<Diagnosis> {
