@@ -31,8 +31,11 @@ export interface DashboardOptions {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-/** Requests per minute and address: far more than a page needs, far fewer than guessing a token takes. */
-const MOST_REQUESTS = 600;
+/**
+ * Requests per minute and address. A page asks up to four times a second, and people behind one proxy share its address;
+ * guessing a random token would still take for ever.
+ */
+const MOST_REQUESTS = 3_000;
 const MOST_LOGINS = 10;
 /** A message of 1 MiB, written as JSON, which escapes. */
 const BODY_BYTES = 4 * 1_048_576;

@@ -1,3 +1,4 @@
+import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from '../../log/logger.ts';
 import { guard } from './guard.ts';
@@ -21,6 +22,9 @@ export interface NodeServerOptions {
   readonly log: Logger;
 }
 
+/** Requests per minute and address: far more than scrapes and probes, too few to guess a token. */
+const MOST_REQUESTS = 600;
+
 /**
  * What a node answers about itself: `/healthz` (the daemon lives), `/readyz` (it claims tasks, or why not), `/metrics`.
  *
@@ -33,6 +37,7 @@ export async function serveNode(options: NodeServerOptions): Promise<{ url: stri
     disableRequestLogging: true,
     forceCloseConnections: true,
   });
+  await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
   guard(app, new Login(token, mesh), host);
   // A daemon that lost Redis waits for it; to restart it would not help. So this says only that it can still answer.
   app.get('/healthz', { config: { public: true } }, async () => ({
