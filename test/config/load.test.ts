@@ -65,6 +65,7 @@ describe('a valid config', () => {
     const { config } = parse(CONTRACT, ENV);
     expect(nodeConfig(config, 'mac-studio')).toEqual({
       keepAwake: true,
+      dashboard: false,
       labels: {},
       pools: { default: 4, xcode: 1 },
       drainTimeout: 300_000,

@@ -15,6 +15,8 @@ async function top(_options: object, command: Command): Promise<void> {
   if (out.json || !process.stdin.isTTY || !process.stdout.isTTY) {
     throw new ClawmeshError('usage', 'top takes a terminal', { remedy: 'elsewhere: clawmesh status --watch --json' });
   }
+  // Ink's colours ask the surroundings, and in some that have a terminal they find none; here that has been decided.
+  if (out.color) process.env.FORCE_COLOR ??= '1';
   const { config } = await loadedConfig(command);
   const [{ Mesh }, { redisTarget }, { runTop }] = await Promise.all([
     import('../../client/mesh.ts'),

@@ -1,7 +1,8 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { type MeshState, useMesh, useNow, useRoute } from './mesh-state.ts';
-import { Handovers, Nodes, Pools, Problems, Running, Tasks } from './panels.tsx';
+import { Nodes } from './nodes-panel.tsx';
+import { Handovers, Pools, Problems, Running, Tasks } from './panels.tsx';
 import { request } from './requests.ts';
 import { EnqueueDialog } from './steering.tsx';
 import { TaskDialog } from './task-view.tsx';

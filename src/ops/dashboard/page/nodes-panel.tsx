@@ -1,0 +1,96 @@
+import { useState } from 'preact/hooks';
+import type { LiveNode } from '../live.ts';
+import { ActionButton } from './steering.tsx';
+import { ago } from './words.ts';
+
+/** More cards than this are too many to look at. */
+const MOST_CARDS = 24;
+/** Those that somebody should look at come first. */
+const BY_TROUBLE = ['dead', 'gated', 'draining', 'up', 'stopped'];
+
+export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: number; steer: boolean }) {
+  const [all, setAll] = useState(false);
+  const rank = (node: LiveNode) => BY_TROUBLE.indexOf(node.state) - Math.min(node.running.length, 1) / 2;
+  const shown =
+    all || nodes.length <= MOST_CARDS ? nodes : [...nodes].sort((a, b) => rank(a) - rank(b)).slice(0, MOST_CARDS);
+  return (
+    <section class="panel" aria-labelledby="nodes-title">
+      <header>
+        <h2 id="nodes-title">Nodes</h2>
+        {nodes.length > MOST_CARDS && (
+          <button type="button" aria-pressed={all} onClick={() => setAll(!all)}>
+            {all ? `Only ${MOST_CARDS}` : `All ${nodes.length}`}
+          </button>
+        )}
+      </header>
+      <div class="cards">
+        {shown.map((node) => (
+          <NodeCard key={node.id} node={node} now={now} steer={steer} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: boolean }) {
+  const { id, state, host, openclaw, gates, load, pools, running, maxTasks } = node;
+  const inPools = Object.values(pools).reduce((sum, pool) => sum + pool.concurrency, 0);
+  const slots = Math.min(maxTasks ?? inPools, inPools);
+  const closed = gates.filter((gate) => !gate.open);
+  const lives = state !== 'dead' && state !== 'stopped';
+  return (
+    <article class={`card ${state}`} data-node={id}>
+      <h3>
+        {id} <span class={`state ${state}`}>{state}</span>
+      </h3>
+      <div class="meter" aria-hidden="true">
+        <i style={{ width: `${slots === 0 || !lives ? 0 : Math.min(100, (100 * running.length) / slots)}%` }} />
+      </div>
+      <p>
+        {lives ? running.length : 0} of {slots} slots · {Object.keys(pools).join(', ')}
+      </p>
+      <p class="dim">
+        {host} · OpenClaw {openclaw.version ?? openclaw.mode}
+        {openclaw.healthy ? '' : ', not ready'} · CPU {Math.round(load.cpu * 100)} %, memory{' '}
+        {Math.round(load.memory * 100)} %
+      </p>
+      <p class="dim">{heartbeatWords(node, now)}</p>
+      {lives &&
+        closed.map((gate) => (
+          <p key={gate.name} class="gate">
+            {gate.name}: {gate.reason}
+          </p>
+        ))}
+      {steer && lives && (
+        <div class="buttons">
+          {state === 'draining' ? (
+            <ActionButton
+              action={{ label: 'Resume', question: `Let ${id} take tasks again?`, path: `/api/nodes/${id}/resume` }}
+            />
+          ) : (
+            <ActionButton
+              action={{
+                label: 'Drain',
+                question: `Let ${id} take no more tasks? What runs longer than its drainTimeout goes to others.`,
+                path: `/api/nodes/${id}/drain`,
+              }}
+            />
+          )}
+          <ActionButton
+            action={{
+              label: 'Evict',
+              danger: true,
+              question: `Declare ${id} dead now? Its ${running.length} tasks start again on other nodes.`,
+              path: `/api/nodes/${id}/evict`,
+            }}
+          />
+        </div>
+      )}
+    </article>
+  );
+}
+
+function heartbeatWords({ state, heartbeatAt }: LiveNode, now: number): string {
+  if (heartbeatAt === null) return state === 'dead' ? 'no heartbeat any more' : 'has stopped';
+  return now - heartbeatAt < 1_000 ? 'last heartbeat just now' : `last heartbeat ${ago(heartbeatAt, now)}`;
+}
