@@ -24,7 +24,7 @@ if (filters.length === 0) {
 }
 const testsOk = run('tests', 'vitest', ['run', ...filters]);
 if (filters.length === 0) {
-  steps.push(run('chaos slice', 'node', ['test/chaos/chaos.ts', '--minutes', '0.6', '--seed', '7']));
+  steps.push(run('chaos slice', 'node', ['test/chaos/chaos.ts', '--minutes', '0.5', '--seed', '7']));
   steps.push(
     run('bench slice', 'node', ['bench/throughput.ts', '--rounds', '1', '--tasks', '3000', '--concurrency', '10']),
   );
