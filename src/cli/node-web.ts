@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Daemon } from '../node/daemon.ts';
+import { NOT_UP_YET, type NodeStanding } from '../node/node-standing.ts';
 import { NO_OBSERVER, type NodeObserver } from '../node/observer.ts';
 import type { NodeMetrics } from '../ops/metrics/node-metrics.ts';
 import type { RedisTarget } from '../redis/connection.ts';
@@ -60,16 +61,8 @@ export class NodeWeb {
     await Promise.all(this.#closers.map((close) => close().catch(() => {})));
   }
 
-  #standing() {
-    return (
-      this.#daemon?.standing() ?? {
-        ready: false,
-        incarnation: null,
-        reasons: ['not up yet'],
-        gates: [],
-        heartbeatAgeMs: null,
-      }
-    );
+  #standing(): NodeStanding {
+    return this.#daemon?.standing() ?? NOT_UP_YET;
   }
 
   async #openNode(address: { host: string; port: number }): Promise<void> {

@@ -265,6 +265,13 @@ export class Mesh {
     return this.registry.list();
   }
 
+  /** The node with this id. @throws ClawmeshError `not-found`. */
+  async existingNode(id: string): Promise<Node> {
+    const nodes = await this.nodes();
+    const ids = nodes.map((node) => node.id);
+    return nodes[ids.indexOf(id)] ?? Promise.reject(notFound('node', id, ids));
+  }
+
   /** The handover log, newest first. */
   async handovers(filter: Partial<HandoverFilter> = {}): Promise<Handover[]> {
     return this.#handovers.list({ limit: 100, ...filter });

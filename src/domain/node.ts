@@ -66,3 +66,9 @@ export interface Node extends Omit<NodeRecord, 'state' | 'leaseMs'> {
   /** Time since its last heartbeat by Redis time, ms; null once it stopped. */
   readonly heartbeatAgeMs: number | null;
 }
+
+/** How many tasks a node runs at once, of all its pools together. */
+export function slotsOf(concurrencies: readonly number[], maxTasks: number | undefined): number {
+  const inPools = concurrencies.reduce((sum, concurrency) => sum + concurrency, 0);
+  return Math.min(maxTasks ?? inPools, inPools);
+}

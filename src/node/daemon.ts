@@ -13,7 +13,7 @@ import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
 import { NodeLife } from './node-life.ts';
-import type { NodeStanding } from './node-standing.ts';
+import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
 import type { NodeObserver } from './observer.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
@@ -65,15 +65,7 @@ export class Daemon {
 
   /** Whether it claims tasks, and else why not. */
   standing(): NodeStanding {
-    return (
-      this.#life?.standing() ?? {
-        ready: false,
-        incarnation: null,
-        reasons: ['not up yet'],
-        gates: [],
-        heartbeatAgeMs: null,
-      }
-    );
+    return this.#life?.standing() ?? NOT_UP_YET;
   }
 
   /** Hands back what runs without waiting any longer. */

@@ -13,6 +13,15 @@ export interface NodeStanding {
   readonly heartbeatAgeMs: number | null;
 }
 
+/** How a node stands that has not registered yet. */
+export const NOT_UP_YET: NodeStanding = {
+  ready: false,
+  incarnation: null,
+  reasons: ['not up yet'],
+  gates: [],
+  heartbeatAgeMs: null,
+};
+
 /** A node is ready if all its gates are open, and its lease holds as far as it knows itself. */
 export function nodeStanding(
   { incarnation }: Incarnation,

@@ -3,6 +3,7 @@ import type { NodeConfig } from '../config/node-settings.ts';
 import { secretValues } from '../config/secret-values.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
+import { slotsOf } from '../domain/node.ts';
 import { secretMasker } from '../domain/secrets.ts';
 import { mayRun } from '../domain/target.ts';
 import type { Logger } from '../log/logger.ts';
@@ -47,9 +48,8 @@ export class Running {
   constructor(options: RunningOptions) {
     this.#options = options;
     const { pools, maxTasks } = options.settings;
-    const inPools = Object.values(pools).reduce((sum, concurrency) => sum + concurrency, 0);
     this.#slots = new Slots({
-      total: Math.min(maxTasks ?? inPools, inPools),
+      total: slotsOf(Object.values(pools), maxTasks),
       weightOf: (pool) => options.live.config.dispatch.weights[pool] ?? 1,
     });
     this.#mask = secretMasker(secretValues(options.live.config));

@@ -1,8 +1,6 @@
 import { Command } from 'commander';
 import type { Node } from '../../domain/node.ts';
-import { notFound } from '../../domain/not-found.ts';
 import { humanDuration } from '../../domain/units.ts';
-import type { NodeRegistry } from '../../registry/node-registry.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { loadBar } from '../load-bar.ts';
@@ -111,8 +109,8 @@ async function list(_options: object, command: Command): Promise<void> {
 
 async function show(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ registry }) => {
-    const node = await existing(registry, id);
+  await withMesh(command, async (mesh) => {
+    const node = await mesh.existingNode(id);
     if (out.json) out.document(node);
     else printNode(out, node);
   });
@@ -120,9 +118,9 @@ async function show(id: string, _options: object, command: Command): Promise<voi
 
 async function wish(id: string, wanted: 'drain' | 'resume', command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ registry }) => {
-    const node = await existing(registry, id);
-    await registry.wish(id, wanted);
+  await withMesh(command, async (mesh) => {
+    const node = await mesh.existingNode(id);
+    await mesh.registry.wish(id, wanted);
     if (out.json) out.document({ id, wanted, running: node.running });
     else out.note(wanted === 'drain' ? `${id} takes no more tasks; ${node.running.length} still run` : `${id} goes on`);
   });
@@ -134,8 +132,9 @@ async function evict(id: string, _options: object, command: Command): Promise<vo
     import('../../queue/requeue.ts'),
     import('../../config/lease.ts'),
   ]);
-  await withMesh(command, async ({ registry, redis, keys, config }) => {
-    await existing(registry, id);
+  await withMesh(command, async (mesh) => {
+    const { registry, redis, keys, config } = mesh;
+    await mesh.existingNode(id);
     const { queue } = config;
     await registry.evict(id, leaseMs(config));
     const requeued = await requeueVoidClaims(redis, keys, {
@@ -146,17 +145,6 @@ async function evict(id: string, _options: object, command: Command): Promise<vo
     if (out.json) out.document({ id, requeued: tasks });
     else out.note(`${id} is declared dead; ${tasks.length} tasks were put back`);
   });
-}
-
-async function existing(registry: NodeRegistry, id: string): Promise<Node> {
-  const nodes = await registry.list();
-  const node = nodes.find((candidate) => candidate.id === id);
-  if (node) return node;
-  throw notFound(
-    'node',
-    id,
-    nodes.map((candidate) => candidate.id),
-  );
 }
 
 export function printNodes(out: Output, nodes: readonly Node[]): void {

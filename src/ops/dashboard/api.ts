@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { leaseMs } from '../../config/lease.ts';
-import { notFound } from '../../domain/not-found.ts';
 import { TASK_STATES } from '../../domain/task.ts';
 import type { TaskInput } from '../../queue/new-task.ts';
 
@@ -57,14 +56,14 @@ export function addSteeringRoutes(app: FastifyInstance, mesh: Mesh): void {
   for (const wanted of ['drain', 'resume'] as const) {
     app.post(`/api/nodes/:id/${wanted}`, async (request) => {
       const { id } = byId.parse(request.params);
-      await existingNode(mesh, id);
+      await mesh.existingNode(id);
       await mesh.registry.wish(id, wanted);
       return { id, wanted };
     });
   }
   app.post('/api/nodes/:id/evict', async (request) => {
     const { id } = byId.parse(request.params);
-    await existingNode(mesh, id);
+    await mesh.existingNode(id);
     await mesh.registry.evict(id, leaseMs(mesh.config));
     return { id, wanted: 'evict' };
   });
@@ -78,9 +77,4 @@ export function addSteeringRoutes(app: FastifyInstance, mesh: Mesh): void {
       return { pool, paused };
     });
   }
-}
-
-async function existingNode(mesh: Mesh, id: string): Promise<void> {
-  const nodes = (await mesh.nodes()).map((node) => node.id);
-  if (!nodes.includes(id)) throw notFound('node', id, nodes);
 }

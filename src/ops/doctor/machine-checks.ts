@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
-import type { OpenClawMode } from '../../domain/node.ts';
+import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { freeDisk } from '../../platform/room.ts';
@@ -98,8 +98,7 @@ async function checkConcurrency(config: Config, nodeId: string): Promise<readonl
   const atOnce = await openclawConcurrency(config.openclaw.exec.bin);
   if (atOnce === undefined) return [];
   const { pools, maxTasks } = nodeConfig(config, nodeId);
-  const inPools = Object.values(pools).reduce((sum, concurrency) => sum + concurrency, 0);
-  const slots = Math.min(maxTasks ?? inPools, inPools);
+  const slots = slotsOf(Object.values(pools), maxTasks);
   const evidence = `OpenClaw runs ${atOnce} agents at once, ${nodeId} claims up to ${slots} tasks`;
   if (atOnce >= slots) return [ok('openclaw-concurrency', evidence)];
   return [

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { slotsOf } from '../../../domain/node.ts';
 import type { LiveNode } from '../live.ts';
 import { ActionButton } from './steering.tsx';
 import { ago } from './words.ts';
@@ -34,8 +35,10 @@ export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: 
 
 function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: boolean }) {
   const { id, state, host, openclaw, gates, load, pools, running, maxTasks } = node;
-  const inPools = Object.values(pools).reduce((sum, pool) => sum + pool.concurrency, 0);
-  const slots = Math.min(maxTasks ?? inPools, inPools);
+  const slots = slotsOf(
+    Object.values(pools).map(({ concurrency }) => concurrency),
+    maxTasks,
+  );
   const closed = gates.filter((gate) => !gate.open);
   const lives = state !== 'dead' && state !== 'stopped';
   return (
