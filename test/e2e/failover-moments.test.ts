@@ -135,7 +135,8 @@ describe('failover at the worst moment', () => {
   });
 
   it('puts all 200 tasks of a dying node back, each once', async () => {
-    mesh.config = mesh.configWith('node: {pools: {default: 200}}\n');
+    // The default lease: starting 200 runs may hold a slow machine's heartbeat up, and this is about a crash.
+    mesh.config = mesh.configWith('node: {pools: {default: 200}}\n', 'heartbeatInterval: 5s, missedHeartbeats: 3');
     const victim = await mesh.startNode('mac-1');
     await mesh.enqueueMany(200, '8');
     await mesh.starts(200);
@@ -192,7 +193,8 @@ describe('failover at the worst moment', () => {
 
   it('lets a woken node take its own old task again, once', async () => {
     const frozen = await mesh.startNode('mac-1');
-    const id = await mesh.enqueue('3');
+    // The run itself is not frozen: it has to outlast the lease, and a slow machine's way to it.
+    const id = await mesh.enqueue('10');
     await mesh.starts(1);
     await mesh.startNode('mac-2');
     await mesh.cli('node', 'drain', 'mac-2'); // it sweeps, and takes nothing
