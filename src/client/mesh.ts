@@ -24,6 +24,7 @@ import { MeshKeys } from '../redis/keys.ts';
 import { redisTarget } from '../redis/target.ts';
 import { EventLog } from '../registry/event-log.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
+import { openProducer } from './producer.ts';
 import { waitForTasks } from './wait.ts';
 
 export interface MeshOptions {
@@ -65,7 +66,7 @@ export class Mesh {
   readonly events: EventLog;
   readonly #handovers: HandoverLog;
   readonly #target: RedisTarget;
-  #producer: TaskProducer | undefined;
+  #producer: Promise<TaskProducer> | undefined;
   #schedules: Schedules | undefined;
 
   private constructor(config: Config, redis: Redis, target: RedisTarget) {
@@ -144,8 +145,7 @@ export class Mesh {
 
   /** Queues what has been checked and comes after nothing. Loads BullMQ on first use; reading needs none of it. */
   async producer(): Promise<TaskProducer> {
-    const { TaskProducer } = await import('../queue/bullmq/task-producer.ts');
-    this.#producer ??= new TaskProducer(this.redis, this.keys);
+    this.#producer ??= openProducer(this.redis, this.keys, this.config);
     return this.#producer;
   }
 
@@ -288,7 +288,7 @@ export class Mesh {
   }
 
   async close(): Promise<void> {
-    await this.#producer?.close().catch(() => {});
+    await this.#producer?.then((producer) => producer.close()).catch(() => {});
     await this.#schedules?.close().catch(() => {});
     this.redis.disconnect();
   }

@@ -215,6 +215,18 @@ const alerts = z
   })
   .prefault({});
 
+const telemetry = z
+  .strictObject({
+    endpoint: z
+      .union([z.literal(''), z.url({ protocol: /^https?$/ })], { error: 'expected http://host:4318 or https://…' })
+      .prefault('')
+      .describe(
+        'An OpenTelemetry collector (OTLP over HTTP) that gets a span of each task queued and each run; empty for the one ' +
+          'that `OTEL_EXPORTER_OTLP_ENDPOINT` names, if any. Its headers come from `OTEL_EXPORTER_OTLP_HEADERS`.',
+      ),
+  })
+  .prefault({});
+
 const log = z
   .strictObject({
     level: z
@@ -249,6 +261,7 @@ export const configSchema = z
     dashboard: dashboard.describe('The web page, of `clawmesh dashboard` and of nodes with `node.dashboard`.'),
     alerts: alerts.describe('Who is told of trouble. Each node watches, and one of them tells.'),
     log: log.describe("The daemon's log."),
+    telemetry: telemetry.describe('Traces of tasks, across the mesh.'),
   })
   .superRefine((config, ctx) => {
     const deadAfter = config.health.heartbeatInterval * config.health.missedHeartbeats;

@@ -14,7 +14,7 @@ export interface Alert {
   readonly kind: AlertKind | 'test';
   readonly mesh: string;
   readonly state: 'firing' | 'resolved';
-  /** What it is about: a node, a pool, a circuit. */
+  /** What it is about: a node, a task, a pool, a circuit. */
   readonly subject: string;
   readonly text: string;
   /** What to do; null once it is over. */

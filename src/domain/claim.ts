@@ -41,6 +41,8 @@ export interface Claim {
   readonly movedFrom?: string | undefined;
   /** Set where a former life of this node began the run; see `RunRequest.resumes`. */
   readonly resumes?: string | undefined;
+  /** The trace that the task was queued in, as BullMQ keeps it; see `Tracing`. */
+  readonly trace?: string | undefined;
   /** Redis time of the claim, ms since the epoch. */
   readonly claimedAt: number;
   /** When the task was first ready to be claimed: queued, and not delayed any more. Redis time, ms since the epoch. */

@@ -68,6 +68,16 @@ export function troublesOf(event: MeshEvent, deaths: number): readonly Trouble[]
           `clawmesh task show ${task}; more of pool ${pool} in the next 10 minutes are not told`,
         ),
       ];
+    case 'repeated-failover':
+      return [
+        firing(
+          'repeated-failover',
+          task,
+          DAY_MS,
+          `task ${task} was lost with its node for the third time, last with ${node} (${reason ?? 'unknown'})`,
+          `clawmesh task show ${task}; if it is what takes the nodes down: clawmesh task cancel ${task}`,
+        ),
+      ];
     default:
       return [];
   }

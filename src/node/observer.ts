@@ -20,3 +20,14 @@ export interface NodeObserver {
 
 /** Where nobody counts. */
 export const NO_OBSERVER: NodeObserver = { claimed() {}, ended() {}, handedOver() {}, beat() {} };
+
+/** One observer that tells all of these. */
+export function allOf(observers: readonly NodeObserver[]): NodeObserver {
+  return {
+    claimed: (claim) => observers.forEach((observer) => void observer.claimed(claim)),
+    ended: (claim, end, ranMs, result) =>
+      observers.forEach((observer) => void observer.ended(claim, end, ranMs, result)),
+    handedOver: (reason) => observers.forEach((observer) => void observer.handedOver(reason)),
+    beat: (roundTripMs) => observers.forEach((observer) => void observer.beat(roundTripMs)),
+  };
+}

@@ -1,6 +1,10 @@
+import { z } from 'zod';
 import type { Claim } from '../domain/claim.ts';
 import type { HandoverReason } from '../domain/handover.ts';
 import { readField, type StoredSpec, storedHistoryLine, storedSpec } from './task-fields.ts';
+
+/** BullMQ's options of a job, as far as they are of use to us: `tm` is there where the task was queued in a trace. */
+const tracedOptions = z.object({ tm: z.string().optional() });
 
 /** A claimed task as its hash tells it; `spec` is undefined where the hash is not one of ours, or of a newer clawmesh. */
 export function storedClaim(
@@ -23,6 +27,7 @@ export function storedClaim(
     refusedOn: fields.get('cm:refusedOn') ?? null,
     fellBack: fields.has('cm:fellBack'),
     movedFrom: fields.get('cm:movedFrom'),
+    trace: readField(tracedOptions, fields.get('opts'))?.tm,
     claimedAt: count('processedOn'),
     readyAt: count('timestamp') + count('delay'),
     takenOver: takenOver(fields),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Node } from '../../src/domain/node.ts';
 import type { Task } from '../../src/domain/task.ts';
+import type { MeshEvent } from '../../src/registry/event-log.ts';
 import { CliProcess, emptyFolder } from '../support/cli.ts';
 import { FailoverMesh } from '../support/failover-mesh.ts';
 import { isRunning } from '../support/processes.ts';
@@ -148,7 +149,7 @@ describe('failover', () => {
   });
 
   it('gives up a task that takes its nodes down', async () => {
-    mesh.config = mesh.configWith('queue: {maxHandovers: 2}\nnode: {pools: {default: 1}}\n');
+    mesh.config = mesh.configWith('queue: {maxHandovers: 3}\nnode: {pools: {default: 1}}\n');
     const id = await mesh.enqueue('poison', '--attempts', '9');
     const keepUp = async (nodeId: string) => {
       while ((await mesh.json('task', 'show', id)).state !== 'failed') {
@@ -159,9 +160,12 @@ describe('failover', () => {
     };
     await keepUp('mac-1');
     const task = (await mesh.json('task', 'show', id)) as Task;
-    expect(task).toMatchObject({ state: 'failed', handovers: 3, attempts: { made: 0 } });
+    expect(task).toMatchObject({ state: 'failed', handovers: 4, attempts: { made: 0 } });
     expect(task.error).toMatchObject({ kind: 'handover_limit', retryable: false });
-    expect(mesh.ledger.starts(id)).toHaveLength(3);
+    expect(mesh.ledger.starts(id)).toHaveLength(4);
+    const { events } = (await mesh.json('events')) as { events: MeshEvent[] };
+    const told = events.filter((event) => event.task === id).map((event) => event.event);
+    expect(told).toEqual(['repeated-failover', 'dead-letter']);
   });
 
   it('evicts a node by hand: its tasks go on elsewhere, and it comes back as a new incarnation', async () => {

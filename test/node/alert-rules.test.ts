@@ -23,6 +23,7 @@ describe('what people are told of', () => {
     [{ event: 'circuit-opened', circuit: 'p/m', reason: 'HTTP 500' }, 0, ['circuit-open firing p/m']],
     [{ event: 'circuit-closed', circuit: 'p/m' }, 0, ['circuit-open resolved p/m']],
     [{ event: 'dead-letter', task: 't', pool: 'xcode', node: 'mac-1' }, 0, ['dead-letter firing xcode']],
+    [{ event: 'repeated-failover', task: 't', node: 'mac-1', reason: 'crash' }, 0, ['repeated-failover firing t']],
     [{ event: 'gate-closed', node: 'mac-1', gate: 'auth' }, 0, []],
   ])('%j (%d deaths) is %j', (event, deaths, expected) => {
     const troubles = troublesOf({ ...nothing, ...event }, deaths);

@@ -53,16 +53,27 @@ export function nodeCommand(): Command {
 }
 
 async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command): Promise<void> {
-  const [{ nodeIdentity }, { loadConfig }, { nodeConfig }, { createLogger }, { Daemon }, { redisTarget }, { NodeWeb }] =
-    await Promise.all([
-      import('../../config/identity.ts'),
-      import('../../config/load.ts'),
-      import('../../config/node-settings.ts'),
-      import('../../log/logger.ts'),
-      import('../../node/daemon.ts'),
-      import('../../redis/target.ts'),
-      import('../node-web.ts'),
-    ]);
+  const [
+    { nodeIdentity },
+    { loadConfig },
+    { nodeConfig },
+    { createLogger },
+    { Daemon },
+    { redisTarget },
+    { NodeWeb },
+    { openTracing },
+    { allOf },
+  ] = await Promise.all([
+    import('../../config/identity.ts'),
+    import('../../config/load.ts'),
+    import('../../config/node-settings.ts'),
+    import('../../log/logger.ts'),
+    import('../../node/daemon.ts'),
+    import('../../redis/target.ts'),
+    import('../node-web.ts'),
+    import('../../queue/bullmq/open-tracing.ts'),
+    import('../../node/observer.ts'),
+  ]);
   const loaded = await loadedConfig(command);
   const nodeId = nodeIdentity(process.env);
   const { config } = loaded;
@@ -70,6 +81,11 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
   const log = createLogger({ level, format: options.logFormat ?? format });
   const target = redisTarget(config, process.env);
   const web = await NodeWeb.of({ nodeId, config, settings: nodeConfig(config, nodeId), target, log });
+  const warn = (error: string) => log.warn({ nodeId, error }, 'spans could not be sent');
+  const tracing = await openTracing(
+    { endpoint: config.telemetry.endpoint, mesh: config.mesh, nodeId, warn },
+    process.env,
+  );
   const stop = new AbortController();
   const daemon = new Daemon({
     nodeId,
@@ -78,7 +94,7 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
     target,
     version: packageVersion(),
     log,
-    observer: web.observer,
+    observer: tracing ? allOf([web.observer, tracing]) : web.observer,
     env: process.env,
     signal: stop.signal,
   });
@@ -90,6 +106,7 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
     await daemon.run();
   } finally {
     await opened.then(() => web.close());
+    await tracing?.close();
   }
   undo();
   undoReload();

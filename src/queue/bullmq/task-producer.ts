@@ -7,6 +7,7 @@ import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
+import type { Tracing } from './tracing.ts';
 
 /** What became of one enqueued task. */
 export interface Enqueued {
@@ -36,11 +37,14 @@ export class TaskProducer {
   readonly #keys: MeshKeys;
   readonly #queues = new Map<string, Queue>();
   #lastSent: Promise<void> = Promise.resolve();
+  readonly #tracing: Tracing | undefined;
   #clock: { readonly askedAt: number; readonly time: number } | undefined;
 
-  constructor(redis: Redis, keys: MeshKeys) {
+  /** With `tracing`, which it closes in the end, each call of {@link enqueue} makes a span. */
+  constructor(redis: Redis, keys: MeshKeys, tracing?: Tracing) {
     this.#redis = redis;
     this.#keys = keys;
+    this.#tracing = tracing;
   }
 
   /** Queues the tasks in order, in batches. */
@@ -60,6 +64,7 @@ export class TaskProducer {
 
   async close(): Promise<void> {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    await this.#tracing?.close();
   }
 
   /** Batches are sent in the order of their calls; while Redis takes one, the next is made ready. */
@@ -156,7 +161,12 @@ export class TaskProducer {
   #queue(pool: string): Queue {
     let queue = this.#queues.get(pool);
     if (!queue) {
-      queue = new Queue(pool, { connection: this.#redis as never, prefix: this.#keys.bullPrefix });
+      const { telemetry } = this.#tracing ?? {};
+      queue = new Queue(pool, {
+        connection: this.#redis as never,
+        prefix: this.#keys.bullPrefix,
+        ...(telemetry && { telemetry }),
+      });
       // Failed commands reject where they were called.
       queue.on('error', () => {});
       this.#queues.set(pool, queue);

@@ -4,8 +4,8 @@
 --- @include mesh-event
 
 -- Takes a task from active back to the head of its pool (among equals, if it has a priority), removes its lock, wakes a
--- waiting node, and puts the handover into the task's history and the handover log. One that has been lost with its node
--- `maxHandovers` times is given up instead: it may be what kills them. One that somebody has cancelled ends so. The caller
+-- waiting node, and puts the handover into the task's history and the handover log. The third time that one is lost with its
+-- node is an event of the mesh. One that has been lost `maxHandovers` times is given up instead: it may be what kills them. One that somebody has cancelled ends so. The caller
 -- has checked that the claim is void.
 -- keys: {active, wait, prioritized, marker, meta, events, handovers, failed, cancelled, pc, events of the mesh}
 local function requeueTask(keys, pool, taskId, jobKey, fallbackNode, reason, silentMs, now, maxHandovers)
@@ -33,6 +33,9 @@ local function requeueTask(keys, pool, taskId, jobKey, fallbackNode, reason, sil
     endTask({keys[8], keys[6]}, taskId, jobKey, {kind = 'handover_limit', message = message}, now, 'active')
     meshEvent(keys[11], 'dead-letter', now, {'task', taskId, 'pool', pool, 'node', from, 'reason', message})
   else
+    if lost == 3 then
+      meshEvent(keys[11], 'repeated-failover', now, {'task', taskId, 'pool', pool, 'node', from, 'reason', reason})
+    end
     backInQueue({keys[2], keys[3], keys[4], keys[5], keys[6], keys[10]}, taskId, jobKey, true, 'active')
   end
   return true

@@ -1,0 +1,14 @@
+import type { Redis } from 'ioredis';
+import type { Config } from '../config/schema.ts';
+import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
+import type { MeshKeys } from '../redis/keys.ts';
+
+/** A producer for this mesh; makes spans where a collector is configured. Loads BullMQ. */
+export async function openProducer(redis: Redis, keys: MeshKeys, config: Config): Promise<TaskProducer> {
+  const [{ TaskProducer }, { openTracing }] = await Promise.all([
+    import('../queue/bullmq/task-producer.ts'),
+    import('../queue/bullmq/open-tracing.ts'),
+  ]);
+  const { telemetry, mesh } = config;
+  return new TaskProducer(redis, keys, await openTracing({ endpoint: telemetry.endpoint, mesh }, process.env));
+}

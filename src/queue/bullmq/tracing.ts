@@ -1,0 +1,119 @@
+import {
+  type Context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { setGlobalErrorHandler, W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import type { Telemetry } from 'bullmq';
+import { BullMQOtel } from 'bullmq-otel';
+import type { Claim } from '../../domain/claim.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { TaskResult } from '../../domain/task.ts';
+import type { TracingOptions } from './open-tracing.ts';
+
+/** A collector that takes longer is not waited for, ms. */
+const EXPORT_TIMEOUT_MS = 2_000;
+/** Ends of a run that are not its success, but no error of it either. */
+const NOT_FAILED = new Set(['completed', 'cancelled', 'handed-back']);
+
+/**
+ * OpenTelemetry spans of tasks: one where a task is queued (by BullMQ, through bullmq-otel), and a child of it for each run,
+ * on whatever node, since the task carries the trace's context with it. A program that has OpenTelemetry set up already
+ * keeps its own provider, and its spans go there.
+ */
+export class Tracing {
+  /** For BullMQ's queues: makes the producer's span, and puts its context into the tasks. */
+  readonly telemetry: Telemetry<Context>;
+  readonly #tracer: Tracer;
+  readonly #provider: TracerProvider;
+  readonly #nodeId: string | undefined;
+  /** False in a program that has a provider of its own. */
+  readonly #registered: boolean;
+  readonly #warn: (problem: string) => void;
+  readonly #runs = new Map<string, Span>();
+
+  constructor({ endpoint, mesh, nodeId, warn = () => {} }: TracingOptions) {
+    this.#warn = warn;
+    setGlobalErrorHandler((error) => warn(messageOf(error)));
+    const url = endpoint ? new URL('v1/traces', endpoint.endsWith('/') ? endpoint : `${endpoint}/`).href : undefined;
+    const exporter = new OTLPTraceExporter({ ...(url && { url }), timeoutMillis: EXPORT_TIMEOUT_MS });
+    this.#provider = new TracerProvider({
+      resource: resourceFromAttributes({
+        'service.name': process.env.OTEL_SERVICE_NAME ?? 'clawmesh',
+        'clawmesh.mesh': mesh,
+        ...(nodeId && { 'service.instance.id': nodeId }),
+      }),
+      spanProcessors: [new BatchSpanProcessor({ exporter, exportTimeoutMillis: EXPORT_TIMEOUT_MS })],
+    });
+    this.#registered = trace.setGlobalTracerProvider(this.#provider);
+    if (this.#registered) propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+    this.#nodeId = nodeId;
+    this.#tracer = trace.getTracer('clawmesh');
+    this.telemetry = new BullMQOtel({ tracerName: 'clawmesh' });
+  }
+
+  /** A task was claimed: its run begins. */
+  claimed(claim: Claim): void {
+    const parent = claim.trace ? this.telemetry.contextManager.fromMetadata(ROOT_CONTEXT, claim.trace) : ROOT_CONTEXT;
+    const span = this.#tracer.startSpan(
+      `run ${claim.pool}`,
+      {
+        kind: SpanKind.CONSUMER,
+        attributes: {
+          'messaging.system': 'bullmq',
+          'messaging.operation.type': 'process',
+          'messaging.destination.name': claim.pool,
+          'messaging.message.id': claim.taskId,
+          'clawmesh.node': this.#nodeId,
+          'clawmesh.attempt': claim.attempt,
+          'clawmesh.handovers': claim.handovers,
+          'clawmesh.wait_ms': Math.max(0, claim.claimedAt - claim.readyAt),
+          'gen_ai.agent.name': claim.spec.agent,
+          'gen_ai.request.model': claim.spec.model,
+        },
+      },
+      parent,
+    );
+    if (claim.takenOver) {
+      const { reason, lostAt } = claim.takenOver;
+      span.addEvent('handover', { reason, takeover_ms: claim.claimedAt - lostAt });
+    }
+    this.#runs.set(claim.token, span);
+  }
+
+  /** A run ended after `ranMs`, in whatever way `end` says. */
+  ended(claim: Claim, end: string, _ranMs: number, result: TaskResult | undefined): void {
+    const span = this.#runs.get(claim.token);
+    if (!span) return;
+    this.#runs.delete(claim.token);
+    span.setAttribute('clawmesh.outcome', end);
+    if (result?.model) span.setAttribute('gen_ai.response.model', result.model);
+    if (result?.usage) {
+      span.setAttribute('gen_ai.usage.input_tokens', result.usage.input);
+      span.setAttribute('gen_ai.usage.output_tokens', result.usage.output);
+      if (result.usage.cost !== undefined) span.setAttribute('clawmesh.cost_usd', result.usage.cost);
+    }
+    if (!NOT_FAILED.has(end)) span.setStatus({ code: SpanStatusCode.ERROR, message: end });
+    span.end();
+  }
+
+  handedOver(): void {}
+
+  beat(): void {}
+
+  /** Sends what is left; waits no longer than {@link EXPORT_TIMEOUT_MS}. */
+  async close(): Promise<void> {
+    await this.#provider.shutdown().catch((error: unknown) => this.#warn(messageOf(error)));
+    if (!this.#registered) return;
+    trace.disable();
+    propagation.disable();
+  }
+}
