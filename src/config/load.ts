@@ -5,6 +5,7 @@ import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } fro
 import type { z } from 'zod';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { nearest } from '../domain/names.ts';
+import { configEnvironment } from './env-file.ts';
 import { EnvText } from './env-text.ts';
 import { type Config, configSchema } from './schema.ts';
 import { settingAt } from './tree.ts';
@@ -40,7 +41,7 @@ export function loadConfig(options: { file?: string | undefined; env: NodeJS.Pro
   if (!file) {
     return { config: configSchema.parse({}), file: undefined, origins: new Map(), ownSecretEnv: [] };
   }
-  return parseConfig(readConfigFile(file), file, options.env);
+  return parseConfig(readConfigFile(file), file, configEnvironment(file, options.env));
 }
 
 function exists(file: string): boolean {

@@ -8,6 +8,7 @@ import { choiceOption } from '../options.ts';
 import { type Output, styledState } from '../output.ts';
 import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
+import { nodeServiceCommands } from './node-service.ts';
 
 export function nodeCommand(): Command {
   const node = new Command('node').description('run and look at nodes');
@@ -15,6 +16,7 @@ export function nodeCommand(): Command {
     .command('run')
     .description('the worker daemon of this Mac, in the foreground (launchd runs this)')
     .option('--log-format <format>', 'json or pretty (default: log.format)', choiceOption(['json', 'pretty'] as const))
+    .option('--log-file <file>', 'write the log there instead of stderr, anew once the file was moved away')
     .addHelpText(
       'after',
       `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes what runs, the second hands it back at once.\nSIGHUP takes over a changed config: dispatch, gates and openclaw.version; the rest takes a restart.`,
@@ -49,10 +51,11 @@ export function nodeCommand(): Command {
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node evict mac-1'))
     .action(evict);
+  for (const command of nodeServiceCommands()) node.addCommand(command);
   return node;
 }
 
-async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command): Promise<void> {
+async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string }, command: Command): Promise<void> {
   const [
     { nodeIdentity },
     { loadConfig },
@@ -78,7 +81,7 @@ async function run(options: { logFormat?: 'json' | 'pretty' }, command: Command)
   const nodeId = nodeIdentity(process.env);
   const { config } = loaded;
   const { level, format } = config.log;
-  const log = createLogger({ level, format: options.logFormat ?? format });
+  const log = createLogger({ level, format: options.logFormat ?? format, file: options.logFile });
   const target = redisTarget(config, process.env);
   const web = await NodeWeb.of({ nodeId, config, settings: nodeConfig(config, nodeId), target, log });
   const warn = (error: string) => log.warn({ nodeId, error }, 'spans could not be sent');

@@ -1,0 +1,76 @@
+import { readFileSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { findProgram } from '../../platform/find-program.ts';
+import type { ServiceManager } from './manager.ts';
+
+/** What the service of a node runs, and how; the same for every service manager. */
+export interface ServiceDefinition {
+  readonly nodeId: string;
+  /** Program and arguments, with absolute paths. */
+  readonly command: readonly string[];
+  /** All of its environment that is set; no secrets, since anybody may read a service's definition. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where the log goes under launchd; systemd keeps it itself. */
+  readonly logFolder: string;
+  /** From SIGTERM to SIGKILL, s: longer than the node takes to drain. */
+  readonly stopTimeoutS: number;
+  /** The user it runs as; undefined for the one who installs it. */
+  readonly user: string | undefined;
+}
+
+/** Beyond `drainTimeout`: to put back what did not end, and to say goodbye, ms. */
+const GOODBYE_MS = 30_000;
+/** launchd and systemd give a service next to no PATH; Homebrew is on Apple Silicon in the first of these. */
+const USUAL_PATH = ['/opt/homebrew/bin', '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+
+export function serviceDefinition(of: {
+  readonly nodeId: string;
+  readonly entry: string;
+  readonly configFile: string;
+  readonly drainTimeoutMs: number;
+  readonly openclawBin: string;
+  readonly system: boolean;
+  readonly user: string | undefined;
+  readonly manager: ServiceManager['name'];
+  readonly env: NodeJS.ProcessEnv;
+}): ServiceDefinition {
+  const { nodeId, env } = of;
+  const logFolder = of.system ? '/Library/Logs/clawmesh' : join(env.HOME || homedir(), 'Library/Logs/clawmesh');
+  const node = stableProgram('node', process.execPath, env);
+  // The journal of systemd keeps what a service prints; launchd only appends it to a file that nobody rotates.
+  const logFile = of.manager === 'launchd' ? ['--log-file', join(logFolder, 'node.log')] : [];
+  const openclaw = findProgram([of.openclawBin], env);
+  const folders = [dirname(node), ...(openclaw ? [dirname(openclaw)] : []), ...USUAL_PATH];
+  return {
+    nodeId,
+    command: [node, of.entry, '--config', of.configFile, 'node', 'run', ...logFile],
+    env: {
+      PATH: [...new Set(folders)].join(delimiter),
+      CLAWMESH_NODE_ID: nodeId,
+      ...(env.CLAWMESH_ENV_FILE && { CLAWMESH_ENV_FILE: env.CLAWMESH_ENV_FILE }),
+      ...(env.CLAWMESH_HOME && { CLAWMESH_HOME: env.CLAWMESH_HOME }),
+    },
+    logFolder,
+    stopTimeoutS: Math.ceil((of.drainTimeoutMs + GOODBYE_MS) / 1_000),
+    user: of.user,
+  };
+}
+
+/** The path on PATH that leads to this program now: Homebrew's own changes with each version, its link stays. */
+function stableProgram(name: string, actual: string, env: NodeJS.ProcessEnv): string {
+  for (const folder of [...(env.PATH ?? '').split(delimiter), ...USUAL_PATH]) {
+    const found = folder.startsWith('/') ? findProgram([join(folder, name)], env) : undefined;
+    if (found && realpathSync(found) === realpathSync(actual)) return found;
+  }
+  return actual;
+}
+
+/** A file's text; undefined where it can't be read. */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,206 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import * as plist from 'plist';
+import { z } from 'zod';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { readIfThere, type ServiceDefinition } from './definition.ts';
+import {
+  type InstalledDefinition,
+  NOT_LOADED,
+  type ServiceManager,
+  type ServiceNow,
+  type ServiceState,
+  type Step,
+} from './manager.ts';
+
+export const LAUNCHD_LABEL = 'ai.clawmesh.node';
+/** launchd itself starts a job at most every 10 s; said here since a shorter one would not be obeyed. */
+const THROTTLE_S = 10;
+/** Connections, pipes and files of the runs; the default of macOS is 256. */
+const OPEN_FILES = 65_536;
+const LAUNCHCTL_TIMEOUT_MS = 15_000;
+/** `launchctl print` of a job that is not loaded (bootstrap's own errors are in {@link Launchd.explain}). */
+const NO_SUCH_SERVICE = 113;
+
+const installedPlist = z.object({
+  ProgramArguments: z.array(z.string()),
+  EnvironmentVariables: z.object({ PATH: z.string().default('') }).default({ PATH: '' }),
+});
+
+/** The service of a node as a user agent of launchd, or with `system` as a daemon. */
+export class Launchd implements ServiceManager {
+  readonly name = 'launchd';
+  readonly service = LAUNCHD_LABEL;
+  readonly file: string;
+  readonly #domain: string;
+  readonly #system: boolean;
+
+  constructor(options: { system: boolean; env: NodeJS.ProcessEnv }) {
+    this.#system = options.system;
+    const folder = options.system ? '/Library' : join(options.env.HOME || homedir(), 'Library');
+    this.file = join(folder, options.system ? 'LaunchDaemons' : 'LaunchAgents', `${LAUNCHD_LABEL}.plist`);
+    this.#domain = options.system ? 'system' : `gui/${process.getuid?.() ?? ''}`;
+  }
+
+  textOf({ command, env, logFolder, stopTimeoutS, user }: ServiceDefinition): string {
+    const printed = join(logFolder, 'node.err.log');
+    return `${plist.build({
+      Label: LAUNCHD_LABEL,
+      ProgramArguments: [...command],
+      EnvironmentVariables: { ...env },
+      RunAtLoad: true,
+      // Not after a clean end: a node that was told to stop stays so.
+      KeepAlive: { SuccessfulExit: false },
+      ThrottleInterval: THROTTLE_S,
+      ExitTimeOut: stopTimeoutS,
+      // Others may have their timers put together and late, which would look like missed heartbeats.
+      ProcessType: 'Interactive',
+      SoftResourceLimits: { NumberOfFiles: OPEN_FILES },
+      HardResourceLimits: { NumberOfFiles: OPEN_FILES },
+      Umask: 0o077,
+      StandardOutPath: printed,
+      StandardErrorPath: printed,
+      ...(user && { UserName: user }),
+    })}\n`;
+  }
+
+  installed(): InstalledDefinition | undefined {
+    const text = readIfThere(this.file);
+    if (text === undefined) return undefined;
+    const parsed = installedPlist.safeParse(parsePlist(text));
+    const { ProgramArguments, EnvironmentVariables } = parsed.data ?? installedPlist.parse({ ProgramArguments: [] });
+    return { text, command: ProgramArguments, path: EnvironmentVariables.PATH };
+  }
+
+  async state(): Promise<ServiceState> {
+    const command = ['print', this.#target];
+    const result = await execa('launchctl', command, { reject: false, timeout: LAUNCHCTL_TIMEOUT_MS, all: true });
+    if (result.exitCode === 0) {
+      const found = (name: string) => new RegExp(`^\\s*${name} = (.+)$`, 'm').exec(result.stdout)?.[1];
+      const pid = Number(found('pid'));
+      const lastExit = found('last exit code');
+      return { loaded: true, pid: pid || undefined, lastExit: lastExit?.startsWith('(never') ? undefined : lastExit };
+    }
+    if (result.exitCode === NO_SUCH_SERVICE) return NOT_LOADED;
+    const { what, fix } = this.explain(
+      ['launchctl', ...command],
+      result.exitCode,
+      result.all || result.shortMessage || '',
+    );
+    throw new ClawmeshError('failed', what, { remedy: fix });
+  }
+
+  install(definition: ServiceDefinition, { installed, state }: ServiceNow): Step[] {
+    const text = this.textOf(definition);
+    if (installed?.text === text && state.loaded) return [];
+    return [
+      { do: 'make-folder', folder: definition.logFolder },
+      ...this.#unload(state),
+      { do: 'write', file: this.file, text },
+      ...(this.#system ? [newsyslog(definition)] : []),
+      ...this.#load(),
+    ];
+  }
+
+  uninstall({ installed, state }: ServiceNow): Step[] {
+    return [...this.#unload(state), ...(installed ? [{ do: 'remove' as const, file: this.file }] : [])];
+  }
+
+  start({ state }: Pick<ServiceNow, 'state'>): Step[] {
+    if (!state.loaded) return this.#load();
+    return state.pid ? [] : [{ do: 'run', command: ['launchctl', 'kickstart', this.#target] }];
+  }
+
+  stop({ state }: Pick<ServiceNow, 'state'>): Step[] {
+    if (!state.pid) return [];
+    return [
+      { do: 'run', command: ['launchctl', 'kill', 'SIGTERM', this.#target] },
+      { do: 'wait', until: 'stopped' },
+    ];
+  }
+
+  /** Not `kickstart -k`, which does not wait for a drain. */
+  restart({ state }: ServiceNow): Step[] {
+    return [...this.stop({ state }), ...this.start({ state: { ...state, pid: undefined } })];
+  }
+
+  explain(command: readonly string[], exitCode: number | undefined, output: string): { what: string; fix: string } {
+    const said = `${command.slice(0, 2).join(' ')}: ${output.trim().split('\n')[0] ?? ''}`;
+    const known = EXPLAINED.find(({ codes, pattern }) => codes.includes(exitCode ?? -1) || pattern?.test(output));
+    return { what: known ? `${known.what} (${said})` : said, fix: known?.fix ?? 'see man launchctl' };
+  }
+
+  get #target(): string {
+    return `${this.#domain}/${LAUNCHD_LABEL}`;
+  }
+
+  /** A service that somebody once disabled is not started by `bootstrap` alone. */
+  #load(): Step[] {
+    return [
+      { do: 'run', command: ['launchctl', 'enable', this.#target] },
+      { do: 'run', command: ['launchctl', 'bootstrap', this.#domain, this.file] },
+    ];
+  }
+
+  #unload(state: ServiceState): Step[] {
+    if (!state.loaded) return [];
+    return [
+      { do: 'run', command: ['launchctl', 'bootout', this.#target] },
+      { do: 'wait', until: 'unloaded' },
+    ];
+  }
+}
+
+/** `man launchctl`, and `launchctl error <code>` for the codes. */
+const EXPLAINED: readonly { codes: number[]; pattern?: RegExp; what: string; fix: string }[] = [
+  {
+    codes: [112, 125],
+    pattern: /Could not find domain|Domain does not support/,
+    what: 'nobody is logged in on the screen of this Mac, so that there are no user agents',
+    fix: 'log in there (System Settings, Users & Groups, automatic login), or: sudo clawmesh node install --system',
+  },
+  {
+    codes: [],
+    pattern: /Operation not permitted|not privileged|Permission denied/,
+    what: 'launchd does not let this user do that',
+    fix: 'run it with sudo',
+  },
+  {
+    codes: [5],
+    what: 'launchd can not load the service',
+    fix: 'is it loaded already, or disabled? clawmesh node uninstall, then clawmesh node install',
+  },
+  {
+    codes: [3, 113],
+    what: 'launchd knows no such service',
+    fix: 'clawmesh node install',
+  },
+  {
+    codes: [127],
+    pattern: /ENOENT/,
+    what: 'there is no launchctl here',
+    fix: 'is this a Mac, and /bin on PATH?',
+  },
+];
+
+/**
+ * What rotates the log of a daemon: weekly or at 10 MB, 7 kept. No signal is needed (`N`), since the node opens its log anew
+ * once it was moved away; for the same reason nothing is compressed while it may still be written.
+ */
+function newsyslog({ logFolder, user }: ServiceDefinition): Step {
+  const owner = user ? `${user}:` : '';
+  return {
+    do: 'write',
+    file: '/etc/newsyslog.d/clawmesh.conf',
+    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t640\t7\t10240\t$W0\tN\n`,
+  };
+}
+
+function parsePlist(text: string): unknown {
+  try {
+    return plist.parse(text);
+  } catch {
+    return undefined;
+  }
+}

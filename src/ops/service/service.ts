@@ -1,0 +1,100 @@
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { Launchd } from './launchd.ts';
+import type { ServiceManager, Step } from './manager.ts';
+import { Systemd } from './systemd.ts';
+
+/** A stop takes as long as the node drains; launchd and systemd end it by force after that. */
+const STEP_TIMEOUT_MS = 3_600_000;
+const LOOK_EVERY_MS = 200;
+const MANAGERS: Partial<Record<NodeJS.Platform, ServiceManager['name']>> = { darwin: 'launchd', linux: 'systemd' };
+
+/** The service manager of this machine. @throws ClawmeshError `usage` where there is none that we know. */
+export function serviceManager(options: {
+  system: boolean;
+  manager: ServiceManager['name'] | undefined;
+  env: NodeJS.ProcessEnv;
+}): ServiceManager {
+  const name = options.manager ?? MANAGERS[process.platform];
+  if (name === 'launchd') return new Launchd(options);
+  if (name === 'systemd') return new Systemd(options);
+  throw new ClawmeshError('usage', `clawmesh knows no service manager of ${process.platform}`, {
+    remedy: 'let the service manager of this machine run clawmesh node run',
+  });
+}
+
+/** Does the steps, one after the other. @throws ClawmeshError `failed` at the first that does not work. */
+export async function carryOut(manager: ServiceManager, steps: readonly Step[]): Promise<void> {
+  for (const step of steps) {
+    try {
+      await carryOutOne(manager, step);
+    } catch (error) {
+      if (error instanceof ClawmeshError) throw error;
+      throw new ClawmeshError('failed', `can not ${stepText(step)}: ${messageOf(error)}`, {
+        remedy: 'may this user do that? --system takes sudo',
+      });
+    }
+  }
+}
+
+async function carryOutOne(manager: ServiceManager, step: Step): Promise<void> {
+  switch (step.do) {
+    case 'write':
+      return writeWhole(step.file, step.text);
+    case 'remove':
+      return rmSync(step.file, { force: true });
+    case 'make-folder':
+      mkdirSync(step.folder, { recursive: true });
+      return;
+    case 'wait':
+      return waitFor(manager, step.until);
+    case 'run':
+      return run(manager, step.command, step.mayFail ?? false);
+  }
+}
+
+/** Never half of it; launchd refuses definitions that others may write. */
+function writeWhole(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const fresh = `${file}.new`;
+  writeFileSync(fresh, text, { mode: 0o644 });
+  chmodSync(fresh, 0o644);
+  renameSync(fresh, file);
+}
+
+async function run(manager: ServiceManager, command: readonly string[], mayFail: boolean): Promise<void> {
+  const [program = '', ...args] = command;
+  const result = await execa(program, args, { reject: false, timeout: STEP_TIMEOUT_MS, all: true });
+  if (!result.failed || mayFail) return;
+  // launchd is at it already; the step after this one waits for the end.
+  if (/Operation now in progress/.test(result.all ?? '')) return;
+  const { what, fix } = manager.explain(command, result.exitCode, result.all || result.shortMessage || '');
+  throw new ClawmeshError('failed', what, { remedy: fix });
+}
+
+async function waitFor(manager: ServiceManager, until: 'stopped' | 'unloaded'): Promise<void> {
+  for (;;) {
+    const { loaded, pid } = await manager.state();
+    if (until === 'stopped' ? pid === undefined : !loaded) return;
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** A step as a person would do it. */
+export function stepText(step: Step): string {
+  switch (step.do) {
+    case 'write':
+      return `write ${step.file}`;
+    case 'remove':
+      return `rm ${step.file}`;
+    case 'make-folder':
+      return `mkdir -p ${step.folder}`;
+    case 'wait':
+      return step.until === 'stopped' ? 'wait until its runs have ended' : 'wait until it is unloaded';
+    case 'run':
+      return step.command.join(' ');
+  }
+}

@@ -1,0 +1,150 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { readIfThere, type ServiceDefinition } from './definition.ts';
+import type { InstalledDefinition, ServiceManager, ServiceNow, ServiceState, Step } from './manager.ts';
+
+export const SYSTEMD_UNIT = 'clawmesh-node.service';
+/** Exit code of a config that is wrong: starting again would not help (CLI.md). */
+const CONFIG_WRONG = 2;
+const RESTART_AFTER_S = 5;
+const OPEN_FILES = 65_536;
+const SYSTEMCTL_TIMEOUT_MS = 15_000;
+
+/** The service of a node as a unit of systemd: of this user, or with `system` of the machine. */
+export class Systemd implements ServiceManager {
+  readonly name = 'systemd';
+  readonly service = SYSTEMD_UNIT;
+  readonly file: string;
+  readonly #system: boolean;
+
+  constructor(options: { system: boolean; env: NodeJS.ProcessEnv }) {
+    this.#system = options.system;
+    const { HOME, XDG_CONFIG_HOME } = options.env;
+    const own = join(XDG_CONFIG_HOME || join(HOME || homedir(), '.config'), 'systemd/user');
+    this.file = join(options.system ? '/etc/systemd/system' : own, SYSTEMD_UNIT);
+  }
+
+  textOf({ nodeId, command, env, stopTimeoutS, user }: ServiceDefinition): string {
+    return `[Unit]
+Description=clawmesh node ${nodeId}
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart=${command.map(quoted).join(' ')}
+${Object.entries(env)
+  .map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`)
+  .join('\n')}
+Restart=on-failure
+RestartSec=${RESTART_AFTER_S}
+RestartPreventExitStatus=${CONFIG_WRONG}
+# The node ends its runs itself; what it leaves behind goes with it.
+KillMode=mixed
+TimeoutStopSec=${stopTimeoutS}
+LimitNOFILE=${OPEN_FILES}
+UMask=0077
+${user ? `User=${user}\n` : ''}
+[Install]
+WantedBy=${this.#system ? 'multi-user.target' : 'default.target'}
+`;
+  }
+
+  installed(): InstalledDefinition | undefined {
+    const text = readIfThere(this.file);
+    if (text === undefined) return undefined;
+    const words = (line: string | undefined) =>
+      [...(line ?? '').matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((match) => unquoted(match[1] as string));
+    const path = words(/^Environment="PATH=.*$/m.exec(text)?.[0])[0] ?? '';
+    return { text, command: words(/^ExecStart=.*$/m.exec(text)?.[0]), path: path.replace('PATH=', '') };
+  }
+
+  async state(): Promise<ServiceState> {
+    const command = this.#systemctl(
+      'show',
+      SYSTEMD_UNIT,
+      '--property=LoadState,ActiveState,UnitFileState,MainPID,ExecMainStatus',
+    );
+    const [program = '', ...args] = command;
+    const result = await execa(program, args, { reject: false, timeout: SYSTEMCTL_TIMEOUT_MS, all: true });
+    if (result.failed) {
+      const { what, fix } = this.explain(command, result.exitCode, result.all || result.shortMessage || '');
+      throw new ClawmeshError('failed', what, { remedy: fix });
+    }
+    const found = new Map(result.stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
+    const active = found.get('ActiveState') === 'active' || found.get('ActiveState') === 'activating';
+    return {
+      loaded: found.get('UnitFileState') === 'enabled',
+      pid: (active && Number(found.get('MainPID'))) || undefined,
+      lastExit: active ? undefined : found.get('ExecMainStatus'),
+    };
+  }
+
+  install(definition: ServiceDefinition, { installed, state }: ServiceNow): Step[] {
+    const text = this.textOf(definition);
+    if (installed?.text === text && state.loaded && state.pid) return [];
+    const changed = installed?.text !== text;
+    return [
+      ...(changed ? [{ do: 'write' as const, file: this.file, text }, this.#run('daemon-reload')] : []),
+      this.#run('enable', SYSTEMD_UNIT),
+      this.#run(state.pid && changed ? 'restart' : 'start', SYSTEMD_UNIT),
+      // Units of a user end with his login, unless he lingers.
+      ...(this.#system ? [] : [{ do: 'run' as const, command: ['loginctl', 'enable-linger'], mayFail: true }]),
+    ];
+  }
+
+  uninstall({ installed, state }: ServiceNow): Step[] {
+    if (!installed) return [];
+    return [
+      ...(state.loaded || state.pid ? [this.#run('disable', '--now', SYSTEMD_UNIT)] : []),
+      { do: 'remove', file: this.file },
+      this.#run('daemon-reload'),
+    ];
+  }
+
+  start({ state }: ServiceNow): Step[] {
+    return state.pid ? [] : [this.#run('start', SYSTEMD_UNIT)];
+  }
+
+  stop({ state }: ServiceNow): Step[] {
+    return state.pid ? [this.#run('stop', SYSTEMD_UNIT)] : [];
+  }
+
+  restart(): Step[] {
+    return [this.#run('restart', SYSTEMD_UNIT)];
+  }
+
+  explain(command: readonly string[], _exitCode: number | undefined, output: string): { what: string; fix: string } {
+    const said = `${command.join(' ')}: ${output.trim().split('\n')[0] ?? ''}`;
+    if (/Failed to connect to bus|not been booted with systemd/.test(output)) {
+      const fix = this.#system
+        ? 'is systemd what this machine runs?'
+        : 'log in as this user itself (not by su or sudo), or: sudo clawmesh node install --system --user <name>';
+      return { what: `systemd can not be reached (${said})`, fix };
+    }
+    if (/Access denied|Permission denied|Interactive authentication required/.test(output)) {
+      return { what: `systemd does not let this user do that (${said})`, fix: 'run it with sudo' };
+    }
+    return { what: said, fix: `journalctl ${this.#system ? '' : '--user '}-u ${SYSTEMD_UNIT} says more` };
+  }
+
+  #run(...args: string[]): Step {
+    return { do: 'run', command: this.#systemctl(...args) };
+  }
+
+  #systemctl(...args: string[]): string[] {
+    return ['systemctl', ...(this.#system ? [] : ['--user']), ...args];
+  }
+}
+
+/** `man systemd.service`, "Command lines": quotes and backslashes are escaped, `%` and `$` doubled. */
+function quoted(word: string): string {
+  return `"${word.replace(/[\\"]/g, '\\$&').replace(/%/g, '%%').replace(/\$/g, '$$$$')}"`;
+}
+
+function unquoted(word: string): string {
+  return word.replace(/\\(.)/g, '$1').replace(/%%/g, '%').replace(/\$\$/g, '$');
+}
