@@ -1,12 +1,14 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Diagnosis } from '../../src/ops/doctor/diagnosis.ts';
 import { parseSleep } from '../../src/platform/sleep-settings.ts';
 import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { Ledger } from '../support/ledger.ts';
 import { SpawnedRedis } from '../support/redis.ts';
+import { SystemctlStandIn } from '../support/service-managers.ts';
 
 const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
 const HERE = 'CLAWMESH_NODE_ID';
@@ -46,6 +48,42 @@ describe('the doctor', () => {
     await server.stop();
     console.log(seen.join('\n'));
   });
+
+  /** The service of a node: its program has moved, openclaw is not on its PATH, it was stopped, it was unloaded. */
+  const checkServiceFaults = async () => {
+    const home = emptyFolder();
+    const systemctl = new SystemctlStandIn(join(home, '.config/systemd/user'));
+    const ledger = new Ledger();
+    const config = configOf('', '{mode: exec}');
+    const path = `${systemctl.bin}:${dirname(ledger.bin)}:${process.env.PATH}`;
+    const env = { HOME: home, PATH: path };
+    const unit = join(home, '.config/systemd/user/clawmesh-node.service');
+    const change = (from: string | RegExp, to: string) =>
+      writeFileSync(unit, readFileSync(unit, 'utf8').replace(from, to));
+    const ofService = async () => (await diagnose(config, env)).wrong.filter(({ check }) => check === 'service');
+    const node = (...args: string[]) =>
+      runCli(['--config', config, 'node', ...args], { env: { ...env, [HERE]: 'mac-1' } });
+    try {
+      expect(await node('install')).toMatchObject({ code: 0 });
+      expect(await ofService()).toEqual([]);
+      await node('stop');
+      expectFound('the service was stopped', await ofService(), 'service', /does not run/);
+      change(dirname(ledger.bin), '/nowhere');
+      expectFound('openclaw not on the PATH of the service', await ofService(), 'service', /not on the PATH/);
+      change(/ExecStart="[^"]*"/, 'ExecStart="/opt/old/node"');
+      expectFound(
+        'Node.js has moved away under the service',
+        await ofService(),
+        'service',
+        /old.node, which is not there/,
+      );
+      await node('install');
+      systemctl.disable();
+      expectFound('the service was unloaded by hand', await ofService(), 'service', /has not loaded it/);
+    } finally {
+      await systemctl.close();
+    }
+  };
 
   /** A mesh of its own on the shared Redis. */
   const configOf = (more = '', openclaw = '{mode: simulate}', mesh = `doc${meshes++}`) =>
@@ -177,6 +215,7 @@ describe('the doctor', () => {
       PATH: '/usr/bin:/bin',
     });
     expectFound('nothing real to run tasks with', auto.wrong, 'openclaw', /only be simulated/);
+    await checkServiceFaults();
     const disk = await diagnose(configOf('gates: {minFreeDisk: 900TB}\n'));
     expectFound('too little disk', disk.wrong, 'free-disk', /900TB are wanted/);
   });

@@ -75,6 +75,7 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
   const state = await manager.state().catch((error: unknown) => (options.dryRun ? NOT_LOADED : Promise.reject(error)));
   const now = { installed, state };
   const steps = action === 'install' ? manager.install(definition as ServiceDefinition, now) : manager[action](now);
+  if (!options.dryRun && state.pid && steps.length > 0) out.note(`${service} ends what it runs first`);
   if (!options.dryRun) await carryOut(manager, steps);
   if (out.json) out.document({ service, file, dryRun: options.dryRun === true, steps });
   else if (!options.dryRun) out.note(steps.length > 0 ? `${service} ${DONE[action]}` : `${service}: nothing to do`);

@@ -8,6 +8,7 @@ import { freeDisk } from '../../platform/room.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
 import type { NodeRegistry } from '../../registry/node-registry.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { checkService } from './service-check.ts';
 
 /** How the OpenClaw of this machine is. */
 export interface OpenClawHealth {
@@ -31,6 +32,7 @@ export async function checkMachine(of: {
     ...(health.mode === 'gateway' ? await checkConcurrency(config, nodeId) : []),
     await checkDisk(config),
     await checkSleep(),
+    ...(await checkService(config, health)),
   ];
 }
 

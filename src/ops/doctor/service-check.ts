@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import type { Config } from '../../config/schema.ts';
+import { messageOf } from '../../domain/errors.ts';
+import { findProgram } from '../../platform/find-program.ts';
+import type { ServiceManager } from '../service/manager.ts';
+import { serviceManager } from '../service/service.ts';
+import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import type { OpenClawHealth } from './machine-checks.ts';
+
+/** Whether the service that is to keep this machine's node running can do so; nothing where none is installed. */
+export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly Diagnosis[]> {
+  const manager = installedManager();
+  const installed = manager?.installed();
+  if (!manager || !installed) return [];
+  const { service, file } = manager;
+  const again = 'clawmesh node install writes it anew';
+  const [program, entry] = installed.command;
+  const missing = [program, entry].find((path) => path === undefined || !existsSync(path));
+  if (program === undefined || missing !== undefined) {
+    return [failed('service', `${file} runs ${missing ?? 'no program'}, which is not there`, again)];
+  }
+  const { bin } = config.openclaw.exec;
+  if (mode === 'exec' && !findProgram([bin], { PATH: installed.path })) {
+    const evidence = `${bin} is not on the PATH of ${service}: ${installed.path || 'none'}`;
+    return [failed('service', evidence, `${again}, with ${bin} on the PATH of your shell`)];
+  }
+  try {
+    const { loaded, pid, lastExit } = await manager.state();
+    if (!loaded) return [failed('service', `${service} is installed, but ${manager.name} has not loaded it`, again)];
+    if (pid) return [ok('service', `${service} runs, process ${pid}`)];
+    const ended = lastExit === undefined ? '' : `, and has ended with ${lastExit}`;
+    return [warning('service', `${service} does not run${ended}`, 'clawmesh node start; its log says why it ended')];
+  } catch (error) {
+    return [failed('service', messageOf(error), 'see clawmesh node install --dry-run')];
+  }
+}
+
+/** The one that has a service of ours, of this user before that of the machine. */
+function installedManager(): ServiceManager | undefined {
+  if (process.platform !== 'darwin' && process.platform !== 'linux') return undefined;
+  return [false, true]
+    .map((system) => serviceManager({ system, manager: undefined, env: process.env }))
+    .find((manager) => manager.installed() !== undefined);
+}
