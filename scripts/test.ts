@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,22 +12,34 @@ const countsFile = join(folder, 'counts.json');
 const env = { ...process.env, CLAWMESH_TEST_COUNTS: countsFile };
 const steps: boolean[] = [];
 
-function run(name: string, command: string, args: string[]): boolean {
+async function run(name: string, command: string, args: string[]): Promise<boolean> {
   console.log(`\n── ${name}`);
-  const ok = spawnSync(command, args, { stdio: 'inherit', env }).status === 0;
-  if (!ok) console.log(`── ${name} failed`);
-  return ok;
+  const [code] = await once(spawn(command, args, { stdio: 'inherit', env }), 'exit');
+  if (code !== 0) console.log(`── ${name} failed`);
+  return code === 0;
 }
 
 if (filters.length === 0) {
-  steps.push(run('check', 'npm', ['run', '--silent', 'check']));
-  steps.push(run('openclaw', 'scripts/setup', ['--openclaw']));
+  // The one takes the processor, the other the network.
+  const [check, setup] = await Promise.all([
+    run('check', 'npm', ['run', '--silent', 'check']),
+    run('openclaw', 'scripts/setup', ['--openclaw']),
+  ]);
+  steps.push(check, setup);
 }
-const testsOk = run('tests', 'vitest', ['run', ...filters]);
+const testsOk = await run('tests', 'vitest', ['run', ...filters]);
 if (filters.length === 0) {
-  steps.push(run('chaos slice', 'node', ['test/chaos/chaos.ts', '--minutes', '0.5', '--seed', '7']));
+  steps.push(await run('chaos slice', 'node', ['test/chaos/chaos.ts', '--minutes', '0.5', '--seed', '7']));
   steps.push(
-    run('bench slice', 'node', ['bench/throughput.ts', '--rounds', '1', '--tasks', '3000', '--concurrency', '10']),
+    await run('bench slice', 'node', [
+      'bench/throughput.ts',
+      '--rounds',
+      '1',
+      '--tasks',
+      '3000',
+      '--concurrency',
+      '10',
+    ]),
   );
 }
 
