@@ -207,8 +207,8 @@ describe.skipIf(!existsSync(openclawEntry))('with the real OpenClaw', () => {
     });
 
     it('is killed with all its processes at the deadline', async () => {
-      const id = await mesh.enqueue('PROVIDER HANG exec', '--timeout', '30s', '--attempts', '1');
-      await expect.poll(() => provider.callsWith('HANG exec').length, { timeout: 29_000 }).toBeGreaterThan(0);
+      const id = await mesh.enqueue('PROVIDER HANG exec', '--timeout', '24s', '--attempts', '1');
+      await expect.poll(() => provider.callsWith('HANG exec').length, { timeout: 23_000 }).toBeGreaterThan(0);
       const task = await mesh.wait(id);
       expect(task).toMatchObject({ state: 'failed', error: { kind: 'timeout' } });
       await expect.poll(() => provider.callsWith('HANG exec').every((call) => call.aborted)).toBe(true);

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -101,7 +101,11 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     expect(text + log()).not.toMatch(/hunter2/);
     expect(text).toContain(join(mesh.ledger.bin, '..'));
     if (name === 'launchd') execFileSync('plistutil', ['-i', file()]);
-    else execFileSync('systemd-analyze', ['verify', '--user', file()], { stdio: 'pipe' });
+    else {
+      const env = { ...process.env, XDG_RUNTIME_DIR: emptyFolder() };
+      const verified = spawnSync('systemd-analyze', ['verify', '--user', file()], { env, encoding: 'utf8' });
+      expect(verified).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    }
   });
 
   it.runIf(name === 'launchd')(

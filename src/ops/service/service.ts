@@ -87,14 +87,18 @@ async function waitFor(manager: ServiceManager, until: 'stopped' | 'unloaded'): 
 export function stepText(step: Step): string {
   switch (step.do) {
     case 'write':
-      return `write ${step.file}`;
+      return `write ${shellWord(step.file)}`;
     case 'remove':
-      return `rm ${step.file}`;
+      return `rm ${shellWord(step.file)}`;
     case 'make-folder':
-      return `mkdir -p ${step.folder}`;
+      return `mkdir -p ${shellWord(step.folder)}`;
     case 'wait':
       return step.until === 'stopped' ? 'wait until its runs have ended' : 'wait until it is unloaded';
     case 'run':
-      return step.command.join(' ');
+      return step.command.map(shellWord).join(' ');
   }
+}
+
+function shellWord(word: string): string {
+  return /^[\w./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -35,7 +35,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart=${command.map(quoted).join(' ')}
+ExecStart=${command.map((word) => quoted(word).replace(/\$/g, '$$$$')).join(' ')}
 ${Object.entries(env)
   .map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`)
   .join('\n')}
@@ -140,9 +140,9 @@ WantedBy=${this.#system ? 'multi-user.target' : 'default.target'}
   }
 }
 
-/** `man systemd.service`, "Command lines": quotes and backslashes are escaped, `%` and `$` doubled. */
+/** `man systemd.syntax`, "Quoting", and `%` doubled; in command lines `$` is doubled too. */
 function quoted(word: string): string {
-  return `"${word.replace(/[\\"]/g, '\\$&').replace(/%/g, '%%').replace(/\$/g, '$$$$')}"`;
+  return `"${word.replace(/[\\"]/g, '\\$&').replace(/%/g, '%%')}"`;
 }
 
 function unquoted(word: string): string {
