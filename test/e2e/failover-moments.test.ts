@@ -138,7 +138,7 @@ describe('failover at the worst moment', () => {
     // The default lease: starting 200 runs may hold a slow machine's heartbeat up, and this is about a crash.
     mesh.config = mesh.configWith('node: {pools: {default: 200}}\n', 'heartbeatInterval: 5s, missedHeartbeats: 3');
     const victim = await mesh.startNode('mac-1');
-    await mesh.enqueueMany(200, '6');
+    await mesh.enqueueMany(200, '10');
     await mesh.starts(200);
     await mesh.startNode('mac-2');
     await presenceSeen();
