@@ -1,0 +1,39 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { configEnvironment } from '../../src/config/env-file.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { emptyFolder } from '../support/cli.ts';
+
+describe('the file of secrets beside the config', () => {
+  const withSecrets = (text: string, mode = 0o600) => {
+    const folder = emptyFolder();
+    const file = join(folder, 'clawmesh.env');
+    writeFileSync(file, text);
+    chmodSync(file, mode);
+    return { config: join(folder, 'clawmesh.yaml'), file };
+  };
+
+  it('gives what the environment does not, and stays out of the environment', () => {
+    const { config } = withSecrets('# of this mesh\nA=from-file\nB="with spaces" # why\n');
+    const env = { A: 'from-shell' };
+    expect(configEnvironment(config, env)).toEqual({ A: 'from-shell', B: 'with spaces' });
+    expect(env).toEqual({ A: 'from-shell' });
+    writeFileSync(config, 'dashboard: {token: "${B}"}\n');
+    expect(loadConfig({ file: config, env }).config.dashboard.token).toBe('with spaces');
+  });
+
+  it('may be somewhere else, and need not be there at all', () => {
+    const { file } = withSecrets('A=1\n');
+    expect(configEnvironment('/nowhere/clawmesh.yaml', { CLAWMESH_ENV_FILE: file })).toMatchObject({ A: '1' });
+    expect(configEnvironment('/nowhere/clawmesh.yaml', { B: '2' })).toEqual({ B: '2' });
+    expect(() => configEnvironment('/nowhere/c.yaml', { CLAWMESH_ENV_FILE: '/nowhere/env' })).toThrow(/nowhere.env/);
+  });
+
+  it.each([0o640, 0o604, 0o602, 0o666])('is refused where others may read or write it (%o)', (mode) => {
+    const { config, file } = withSecrets('A=hunter2\n', mode);
+    const refused = () => configEnvironment(config, {});
+    expect(refused).toThrow(`${file}: holds secrets, and others may read or write it`);
+    expect(refused).not.toThrow(/hunter2/);
+  });
+});
