@@ -26,7 +26,8 @@ export async function loadedConfig(command: Command): Promise<LoadedConfig> {
 export async function withMesh<T>(command: Command, use: (mesh: Mesh) => Promise<T>): Promise<T> {
   const { config } = await loadedConfig(command);
   const [{ Mesh }, { redisTarget }] = await Promise.all([import('../client/mesh.ts'), import('../redis/target.ts')]);
-  const mesh = await Mesh.connect(config, redisTarget(config, process.env));
+  const onWaiting = (why: string) => outputOf(command).note(`waiting for Redis to have a primary again: ${why}`);
+  const mesh = await Mesh.connect(config, redisTarget(config, process.env), { onWaiting });
   try {
     return await use(mesh);
   } catch (error) {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { signingKeys } from '../config/security-settings.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
@@ -17,8 +18,9 @@ import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import { TaskControl } from '../queue/task-control.ts';
 import { TaskImport } from '../queue/task-import.ts';
 import { type TaskFilter, TaskReader } from '../queue/task-reader.ts';
+import { TaskSigner } from '../queue/task-signer.ts';
 import { readUsage, type UsageSum } from '../queue/usage.ts';
-import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
+import { connectForCommand, type RedisTarget } from '../redis/connection.ts';
 import { explainRedisError, isRedisError } from '../redis/explain.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { redisTarget } from '../redis/target.ts';
@@ -88,15 +90,13 @@ export class Mesh {
     return Mesh.connect(config, redisTarget(config, env));
   }
 
-  /** Connects to the mesh of a config that has been loaded already; see {@link openRedis}. @throws ClawmeshError `redis`. */
+  /** Connects to the mesh of a config that has been loaded already; see {@link connectForCommand}. @throws ClawmeshError `redis`. */
   static async connect(
     config: Config,
     target: RedisTarget,
-    options: { anyServer?: boolean; role?: 'cli' | 'service' } = {},
+    options: { anyServer?: boolean; role?: 'cli' | 'service'; onWaiting?: (why: string) => void } = {},
   ): Promise<Mesh> {
-    const redis = connectRedis(target, options.role ?? 'cli', 'clawmesh:client');
-    await openRedis(redis, target, options.anyServer);
-    return new Mesh(config, redis, target);
+    return new Mesh(config, await connectForCommand(target, options.role ?? 'cli', options), target);
   }
 
   /** The line a person needs instead of what Redis or its client said; other errors as they are. */
@@ -152,7 +152,7 @@ export class Mesh {
   /** Tasks that are queued again and again. */
   async schedules(): Promise<Schedules> {
     const { Schedules } = await import('../queue/bullmq/schedules.ts');
-    this.#schedules ??= new Schedules(this.redis, this.keys);
+    this.#schedules ??= new Schedules(this.redis, this.keys, new TaskSigner(signingKeys(this.config)));
     return this.#schedules;
   }
 

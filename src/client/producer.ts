@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Config } from '../config/schema.ts';
+import { signingKeys } from '../config/security-settings.ts';
 import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
+import { TaskSigner } from '../queue/task-signer.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 
 /** A producer for this mesh; makes spans where a collector is configured. Loads BullMQ. */
@@ -10,5 +12,10 @@ export async function openProducer(redis: Redis, keys: MeshKeys, config: Config)
     import('../queue/bullmq/open-tracing.ts'),
   ]);
   const { telemetry, mesh } = config;
-  return new TaskProducer(redis, keys, await openTracing({ endpoint: telemetry.endpoint, mesh }, process.env));
+  const tracing = await openTracing({ endpoint: telemetry.endpoint, mesh }, process.env);
+  return new TaskProducer(redis, keys, {
+    tracing,
+    signer: new TaskSigner(signingKeys(config)),
+    durability: config.redis?.durability,
+  });
 }

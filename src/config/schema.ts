@@ -2,43 +2,10 @@ import { z } from 'zod';
 import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
-import { duration, integer, secret, settingMeta, size } from './fields.ts';
+import { duration, integer, secret, size } from './fields.ts';
 import { node, nodes, poolName } from './node-settings.ts';
-
-const port = integer(1, 65_535);
-
-const redis = z
-  .strictObject({
-    url: z
-      .url({ protocol: /^rediss?$/, error: 'expected redis://host:port/db, or rediss:// for TLS' })
-      .optional()
-      .register(settingMeta, { secret: 'password' })
-      .describe('Where the shared Redis is: `redis://host:port/db`, `rediss://` for TLS.'),
-    username: z.string().optional().describe('Redis ACL user, if not in the URL.'),
-    password: secret().optional().describe('Redis password, if not in the URL. Best given as `${REDIS_PASSWORD}`.'),
-    tls: z
-      .strictObject({
-        ca: z.string().optional().describe('Path of the CA certificate (PEM) that signed the server.'),
-        cert: z.string().optional().describe('Path of a client certificate (PEM).'),
-        key: z.string().optional().describe("Path of the client certificate's key (PEM)."),
-      })
-      .optional()
-      .describe('TLS files; `rediss://` alone uses the system’s certificate authorities.'),
-    sentinels: z
-      .array(z.strictObject({ host: z.string(), port: port.prefault(26_379) }))
-      .optional()
-      .describe('Redis Sentinels, instead of `url`; needs `name`.'),
-    name: z.string().optional().describe('Name of the primary that the Sentinels watch.'),
-    sentinelPassword: secret().optional().describe('Password of the Sentinels, where they have one.'),
-    prefix: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected letters, digits, dot, - and _')
-      .prefault('clawmesh')
-      .describe('First part of every key, so that several meshes can share one Redis.'),
-  })
-  .refine((value) => !(value.url && value.sentinels), 'expected either `url` or `sentinels`, not both')
-  .refine((value) => value.url || value.sentinels, 'expected `url` or `sentinels`; leave `redis` out for a private one')
-  .refine((value) => !value.sentinels || value.name, 'expected `name`, the primary that the Sentinels watch');
+import { redis } from './redis-settings.ts';
+import { security } from './security-settings.ts';
 
 const openclaw = z
   .strictObject({
@@ -186,7 +153,7 @@ const dashboard = z
       .min(1)
       .prefault('127.0.0.1')
       .describe('Address the dashboard listens on. Any other than this machine itself takes a token.'),
-    port: port.prefault(7420).describe('Port of the dashboard.'),
+    port: integer(1, 65_535).prefault(7420).describe('Port of the dashboard.'),
     token: secret().prefault('').describe('Token people log in with; without one nobody has to.'),
     readOnly: z
       .boolean('expected true or false')
@@ -261,6 +228,7 @@ export const configSchema = z
     dashboard: dashboard.describe('The web page, of `clawmesh dashboard` and of nodes with `node.dashboard`.'),
     alerts: alerts.describe('Who is told of trouble. Each node watches, and one of them tells.'),
     log: log.describe("The daemon's log."),
+    security: security.describe('What nodes ask for before they run a task.'),
     telemetry: telemetry.describe('Traces of tasks, across the mesh.'),
   })
   .superRefine((config, ctx) => {

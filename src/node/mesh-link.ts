@@ -1,5 +1,6 @@
 import type { LiveConfig } from '../config/live.ts';
 import { nodeConfig } from '../config/node-settings.ts';
+import { signingKeys } from '../config/security-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
@@ -8,6 +9,7 @@ import { type HeldFor, releaseHeld } from '../queue/held-tasks.ts';
 import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { TaskReader } from '../queue/task-reader.ts';
+import { TaskSigner } from '../queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
@@ -56,6 +58,7 @@ export async function openMeshLink(options: {
   const redis = await connect('daemon', `clawmesh:${nodeId}`);
   const schedules = new Schedules(redis, keys);
   const circuits = new Circuits(redis, keys, hasProvider ? queue.circuit : undefined);
+  const signer = new TaskSigner(signingKeys(config));
   return {
     registry: new NodeRegistry(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>
@@ -73,6 +76,7 @@ export async function openMeshLink(options: {
         circuits,
         strategy: () => live.config.dispatch.strategy,
         schedules,
+        signer,
         clockOffset,
       }),
     openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),

@@ -25,6 +25,8 @@ export const storedSpec = z.object({
   backoffMs: z.number().optional(),
   after: z.array(z.object({ id: z.string(), pool: z.string() })).optional(),
   attempts: z.number(),
+  /** See `TaskSigner`. */
+  sig: z.string().optional(),
 });
 export type StoredSpec = z.infer<typeof storedSpec>;
 

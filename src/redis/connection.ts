@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
@@ -25,6 +26,10 @@ export type ConnectionRole = 'cli' | 'service' | 'daemon' | 'blocking' | 'subscr
 
 /** A command typed by a person fails rather than hangs (issue: at most 5 s). */
 const CLI_TIMEOUT_MS = 4_000;
+
+/** Sentinels have chosen a new primary by then, with their usual settings (`down-after-milliseconds` 5 s), ms. */
+const FAILOVER_MS = 10_000;
+const FAILOVER_RETRY_MS = 250;
 
 /** BullMQ's own back-off grows to 20 s; a mesh should be back seconds after its Redis is (FACTS.md). */
 const MAX_RECONNECT_DELAY_MS = 2_000;
@@ -148,6 +153,32 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     throw error instanceof ClawmeshError ? error : explainRedisError(reason ?? error, target);
   } finally {
     client.off('error', remember);
+  }
+}
+
+/**
+ * Connects as {@link openRedis} does. Where Sentinels watch Redis and there is no primary just now, it waits for the next one,
+ * up to {@link FAILOVER_MS}, and says so by `onWaiting`.
+ *
+ * @throws ClawmeshError `redis` with one line of what to check.
+ */
+export async function connectForCommand(
+  target: RedisTarget,
+  role: 'cli' | 'service',
+  options: { anyServer?: boolean | undefined; onWaiting?: ((why: string) => void) | undefined },
+): Promise<Redis> {
+  const giveUpAt = performance.now() + FAILOVER_MS;
+  for (let first = true; ; first = false) {
+    const client = connectRedis(target, role, 'clawmesh:client');
+    try {
+      await openRedis(client, target, options.anyServer);
+      return client;
+    } catch (error) {
+      const watched = target.kind === 'shared' && target.config.sentinels !== undefined;
+      if (!watched || performance.now() > giveUpAt) throw error;
+      if (first) options.onWaiting?.(messageOf(error));
+      await sleep(FAILOVER_RETRY_MS);
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import { Circuits } from '../../src/queue/circuits.ts';
 import { requeueVoidClaims } from '../../src/queue/requeue.ts';
 import { TaskControl } from '../../src/queue/task-control.ts';
 import { TaskReader } from '../../src/queue/task-reader.ts';
+import { TaskSigner } from '../../src/queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../../src/redis/connection.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
@@ -74,6 +75,7 @@ export async function openTestMesh(url: string, mesh: string) {
         backoff: { delay: 50, max: 200, jitter: 0 },
         schedules,
         circuits: new Circuits(redis, keys, { failures: 3, minProbe: 100, maxProbe: 1_000 }),
+        signer: new TaskSigner([]),
         clockOffset: () => 0,
       });
       consumers.push(consumer);

@@ -16,6 +16,7 @@ import { sessionContext } from '../session-context.ts';
 import { storedClaim } from '../stored-claim.ts';
 import { readField, storedProgress } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
+import type { TaskSigner } from '../task-signer.ts';
 import { type FetchReply, PoolBackend } from './pool-backend.ts';
 import type { Schedules } from './schedules.ts';
 import { WorkWait } from './work-wait.ts';
@@ -47,6 +48,8 @@ export interface PoolConsumerOptions extends AskingOptions {
   readonly sessionExchanges: number;
   /** Shared by all pools of the node, as are the circuits. */
   readonly schedules: Schedules;
+  /** Tells which tasks may be run at all. */
+  readonly signer: TaskSigner;
   /** Redis time minus this machine's, ms; read anew at each use. */
   readonly clockOffset: () => number;
 }
@@ -283,15 +286,14 @@ export class PoolConsumer implements PoolQueue {
     if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
     const { claim, spec } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
-    if (spec && cancelled === undefined) {
-      return !runs && (await this.#isHeld(claim)) ? undefined : claim;
-    }
     if (cancelled !== undefined) {
       await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) });
       return undefined;
     }
     // Something that is no task of ours (or of a newer clawmesh) must not block the pool.
-    await this.report(claim, { ok: false, error: taskError('invalid', 'the stored task can not be read') });
+    const problem = spec ? this.#options.signer.problem(spec, this.pool, id) : 'the stored task can not be read';
+    if (problem === undefined) return !runs && (await this.#isHeld(claim)) ? undefined : claim;
+    await this.report(claim, { ok: false, error: taskError('invalid', problem) });
     return undefined;
   }
 }

@@ -8,6 +8,7 @@ import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import { nextTime } from '../schedule-times.ts';
 import { readField, storedSpec } from '../task-fields.ts';
+import type { TaskSigner } from '../task-signer.ts';
 import { storedTask } from './task-producer.ts';
 
 /** What is stored of a schedule; BullMQ's scheduler is made from it, and made again if it gets lost. */
@@ -30,17 +31,21 @@ export class Schedules {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
   readonly #schedulers = new Map<string, JobScheduler>();
+  readonly #signer: TaskSigner | undefined;
   #clockOffset = 0;
 
-  constructor(redis: Redis, keys: MeshKeys) {
+  constructor(redis: Redis, keys: MeshKeys, signer?: TaskSigner) {
     this.#redis = redis;
     this.#keys = keys;
+    this.#signer = signer;
   }
 
   /** Adds a schedule. @throws ClawmeshError `failed` where there is one of that name. */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
     const { priority, pool } = task;
-    const stored: StoredSchedule = { ...times, pool, priority, paused: false, task: storedTask(task) };
+    const spec = storedTask(task);
+    const signed = this.#signer?.signed(spec, pool, { schedule: name }) ?? spec;
+    const stored: StoredSchedule = { ...times, pool, priority, paused: false, task: signed };
     if (!(await this.#redis.hsetnx(this.#keys.schedules, name, JSON.stringify(stored)))) {
       throw new ClawmeshError('failed', `there is a schedule ${name} already`, {
         remedy: `first: clawmesh schedule remove ${name}`,

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { ClawmeshError } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
 import { targetOf } from '../../domain/target.ts';
 import type { NewTask } from '../../domain/task.ts';
@@ -7,6 +8,7 @@ import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
+import type { TaskSigner } from '../task-signer.ts';
 import type { Tracing } from './tracing.ts';
 
 /** What became of one enqueued task. */
@@ -20,6 +22,17 @@ export interface Enqueued {
 
 /** Redis is asked for its time again after so long, ms. */
 const CLOCK_MS = 5_000;
+
+/** A replica that is there has a write within milliseconds, ms. */
+const REPLICA_TIMEOUT_MS = 2_000;
+
+export interface ProducerOptions {
+  /** Makes a span of each call of `enqueue`; closed with the producer. */
+  readonly tracing?: Tracing | undefined;
+  readonly signer?: TaskSigner | undefined;
+  /** See `redis.durability` in the config. */
+  readonly durability?: 'memory' | 'replica' | undefined;
+}
 
 interface Placed {
   readonly task: NewTask;
@@ -37,14 +50,13 @@ export class TaskProducer {
   readonly #keys: MeshKeys;
   readonly #queues = new Map<string, Queue>();
   #lastSent: Promise<void> = Promise.resolve();
-  readonly #tracing: Tracing | undefined;
+  readonly #options: ProducerOptions;
   #clock: { readonly askedAt: number; readonly time: number } | undefined;
 
-  /** With `tracing`, which it closes in the end, each call of {@link enqueue} makes a span. */
-  constructor(redis: Redis, keys: MeshKeys, tracing?: Tracing) {
+  constructor(redis: Redis, keys: MeshKeys, options: ProducerOptions = {}) {
     this.#redis = redis;
     this.#keys = keys;
-    this.#tracing = tracing;
+    this.#options = options;
   }
 
   /** Queues the tasks in order, in batches. */
@@ -64,7 +76,7 @@ export class TaskProducer {
 
   async close(): Promise<void> {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
-    await this.#tracing?.close();
+    await this.#options.tracing?.close();
   }
 
   /** Batches are sent in the order of their calls; while Redis takes one, the next is made ready. */
@@ -82,6 +94,7 @@ export class TaskProducer {
       sent.resolve();
     }
     await Promise.all(sending);
+    if (this.#options.durability === 'replica') await this.#replicated(placed.map(({ enqueued }) => enqueued.id));
     return placed.map(({ enqueued }) => enqueued);
   }
 
@@ -102,10 +115,22 @@ export class TaskProducer {
       }
       // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
       // exists already is left as it is: BullMQ ignores a second job of one id.
-      const jobs = group.filter(({ gone }) => !gone).map(({ task, enqueued }) => bullJob(task, enqueued.id, now));
+      const jobs = group
+        .filter(({ gone }) => !gone)
+        .map(({ task, enqueued }) => bullJob(task, enqueued.id, now, this.#options.signer));
       if (jobs.length > 0) sending.push(this.#queue(pool).addBulk(jobs));
     }
     return sending;
+  }
+
+  /** @throws ClawmeshError `redis` where no replica has what this connection has written. */
+  async #replicated(ids: readonly string[]): Promise<void> {
+    if ((await this.#redis.wait(1, REPLICA_TIMEOUT_MS)) > 0) return;
+    const which = ids.length === 1 ? `task ${ids[0]} is` : `${ids.length} tasks (${ids[0]} and after) are`;
+    throw new ClawmeshError('redis', `${which} queued, but no replica of Redis has confirmed it`, {
+      remedy:
+        'a failover of Redis may lose it: see that a replica is up (clawmesh doctor); redis.durability: memory does without',
+    });
   }
 
   /** Redis time, ms, asked for now and then: delays and times do not depend on this machine's clock. */
@@ -161,7 +186,7 @@ export class TaskProducer {
   #queue(pool: string): Queue {
     let queue = this.#queues.get(pool);
     if (!queue) {
-      const { telemetry } = this.#tracing ?? {};
+      const { telemetry } = this.#options.tracing ?? {};
       queue = new Queue(pool, {
         connection: this.#redis as never,
         prefix: this.#keys.bullPrefix,
@@ -187,7 +212,7 @@ export function storedTask(task: NewTask): StoredSpec {
   return { v: 1, ...spec, after: after && [...after] };
 }
 
-function bullJob(task: NewTask, id: string, timestamp: number) {
+function bullJob(task: NewTask, id: string, timestamp: number, signer?: TaskSigner) {
   const { priority, delayMs, attempts } = task;
   const opts = {
     jobId: id,
@@ -197,5 +222,6 @@ function bullJob(task: NewTask, id: string, timestamp: number) {
     // One that is held waits for no time.
     ...(heldFor(task) !== undefined ? { delay: HELD_UNTIL_MS - timestamp } : delayMs > 0 && { delay: delayMs }),
   };
-  return { name: 'task', data: storedTask(task), opts };
+  const spec = storedTask(task);
+  return { name: 'task', data: signer?.signed(spec, task.pool, { id }) ?? spec, opts };
 }

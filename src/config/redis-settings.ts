@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { integer, secret, settingMeta } from './fields.ts';
+
+const port = integer(1, 65_535);
+
+/** Where the shared Redis is, and what it must have before a task counts as queued. */
+export const redis = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^rediss?$/, error: 'expected redis://host:port/db, or rediss:// for TLS' })
+      .optional()
+      .register(settingMeta, { secret: 'password' })
+      .describe('Where the shared Redis is: `redis://host:port/db`, `rediss://` for TLS.'),
+    username: z.string().optional().describe('Redis ACL user, if not in the URL.'),
+    password: secret().optional().describe('Redis password, if not in the URL. Best given as `${REDIS_PASSWORD}`.'),
+    tls: z
+      .strictObject({
+        ca: z.string().optional().describe('Path of the CA certificate (PEM) that signed the server.'),
+        cert: z.string().optional().describe('Path of a client certificate (PEM).'),
+        key: z.string().optional().describe("Path of the client certificate's key (PEM)."),
+      })
+      .optional()
+      .describe('TLS files; `rediss://` alone uses the system’s certificate authorities.'),
+    sentinels: z
+      .array(z.strictObject({ host: z.string(), port: port.prefault(26_379) }))
+      .optional()
+      .describe('Redis Sentinels, instead of `url`; needs `name`.'),
+    name: z.string().optional().describe('Name of the primary that the Sentinels watch.'),
+    sentinelPassword: secret().optional().describe('Password of the Sentinels, where they have one.'),
+    durability: z
+      .enum(['memory', 'replica'], { error: 'expected memory or replica' })
+      .prefault('memory')
+      .describe(
+        'When `enqueue` says that a task is queued: once the Redis that took it has it (`memory`), or once one of its ' +
+          'replicas has it too (`replica`), so that no failover of Redis can lose it.',
+      ),
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected letters, digits, dot, - and _')
+      .prefault('clawmesh')
+      .describe('First part of every key, so that several meshes can share one Redis.'),
+  })
+  .refine((value) => !(value.url && value.sentinels), 'expected either `url` or `sentinels`, not both')
+  .refine((value) => value.url || value.sentinels, 'expected `url` or `sentinels`; leave `redis` out for a private one')
+  .refine((value) => !value.sentinels || value.name, 'expected `name`, the primary that the Sentinels watch');

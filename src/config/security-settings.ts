@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { secret } from './fields.ts';
+
+/** Shorter ones can be guessed from a single signed task. */
+const MIN_KEY = 16;
+
+const key = () =>
+  secret()
+    .refine(
+      (value) => value === '' || value.length >= MIN_KEY,
+      `expected at least ${MIN_KEY} characters: openssl rand -base64 32`,
+    )
+    .prefault('');
+
+export const security = z
+  .strictObject({
+    signingKey: key().describe(
+      'Tasks are signed with it where they are queued, and nodes run no others; empty for no signatures. Who can write to ' +
+        'Redis, but has not this key, can make no Mac run an agent.',
+    ),
+    oldSigningKey: key().describe('Nodes still take tasks signed with this one, while the key is being changed.'),
+  })
+  .refine(
+    (value) => value.oldSigningKey === '' || value.signingKey !== '',
+    'expected `signingKey` beside `oldSigningKey`',
+  )
+  .prefault({});
+
+/** The keys that a task may be signed with; the first is the one that signs. */
+export function signingKeys(config: { readonly security: z.output<typeof security> }): string[] {
+  const { signingKey, oldSigningKey } = config.security;
+  return [signingKey, oldSigningKey];
+}

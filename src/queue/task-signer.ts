@@ -1,0 +1,59 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { type StoredSpec, storedSpec } from './task-fields.ts';
+
+/**
+ * Signs tasks where they are queued, and tells a node whether to run them: whoever can write to Redis, but has not the key,
+ * can't make a node run what nobody of the mesh has asked for. HMAC-SHA256 over what will run, its pool, and its id, so that
+ * a signature is worth nothing on another task. Tasks of a schedule share one, with the schedule's name in place of the id.
+ */
+export class TaskSigner {
+  readonly #keys: readonly string[];
+
+  /** The first key signs; the others, which are on their way out, are still taken. No key: nothing is signed or asked for. */
+  constructor(keys: readonly string[]) {
+    this.#keys = keys.filter((key) => key !== '');
+  }
+
+  /** The task as it is to be stored: with its signature, if there is a key. */
+  signed(spec: StoredSpec, pool: string, subject: { id: string } | { schedule: string }): StoredSpec {
+    const [key] = this.#keys;
+    if (key === undefined) return spec;
+    const name = 'id' in subject ? subjectOf(subject.id) : `schedule ${subject.schedule}`;
+    return { ...spec, sig: hmac(key, spec, pool, name).toString('base64url') };
+  }
+
+  /** Why a node must not run it; undefined if it may. */
+  problem(spec: StoredSpec, pool: string, id: string): string | undefined {
+    if (this.#keys.length === 0) return undefined;
+    if (spec.sig === undefined) return 'the task is not signed, and this mesh runs only signed ones';
+    const found = Buffer.from(spec.sig, 'base64url');
+    const right = this.#keys
+      .map((key) => hmac(key, spec, pool, subjectOf(id)))
+      .some((expected) => expected.length === found.length && timingSafeEqual(expected, found));
+    return right
+      ? undefined
+      : 'the signature of the task is wrong: somebody has altered or copied it, or has another key';
+  }
+}
+
+/** BullMQ gives the tasks of a schedule the ids `repeat:<name>:<due>`. */
+function subjectOf(id: string): string {
+  const schedule = /^repeat:(.*):\d+$/s.exec(id)?.[1];
+  return schedule === undefined ? `task ${id}` : `schedule ${schedule}`;
+}
+
+function hmac(key: string, spec: StoredSpec, pool: string, subject: string): Buffer {
+  // As it will be read: with defaults filled in, and nothing in it that a node would not look at.
+  const { sig: _sig, ...read } = storedSpec.parse(spec);
+  return createHmac('sha256', key)
+    .update(JSON.stringify(['clawmesh task 1', subject, pool, canonical(read)]))
+    .digest();
+}
+
+/** The same value whatever the order of its keys; what is undefined is not there. */
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, item]) => [name, canonical(item)]);
+}
