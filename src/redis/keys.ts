@@ -64,6 +64,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/alive:`;
   }
 
+  /** Counter: enqueues that waited for a replica. */
+  get acknowledged(): string {
+    return `${this.bullPrefix}/acknowledged`;
+  }
+
   /** Set: every pool a task was ever enqueued to or a node serves. */
   get pools(): string {
     return `${this.bullPrefix}/pools`;

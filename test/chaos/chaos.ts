@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { DISPATCH_STRATEGIES } from '../../src/domain/dispatch.ts';
 import type { Handover } from '../../src/domain/handover.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
-import { CliProcess, writeConfig } from '../support/cli.ts';
+import { BUILT, CliProcess, writeConfig } from '../support/cli.ts';
 import { brokenPromises, Ledger } from '../support/ledger.ts';
 import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { newTask, openTestMesh } from '../support/pool.ts';
@@ -125,7 +125,10 @@ function start(id: string): void {
   const current = nodes.get(id)?.child;
   if (current && current.exitCode === null && current.signalCode === null) return;
   const args = ['--config', configs.get(id) ?? '', 'node', 'run'];
-  const node = new CliProcess(args, { CLAWMESH_NODE_ID: id }, undefined, networks.get(id)?.prefix);
+  const node = new CliProcess(args, { CLAWMESH_NODE_ID: id }, undefined, [
+    ...(networks.get(id)?.prefix ?? []),
+    ...BUILT,
+  ]);
   nodes.set(id, node);
   // A node that ends by itself (Redis was away when it started) is started again, as launchd would.
   void node.exited.then(async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/domain/task.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { BUILT, CliProcess, runCli, writeConfig } from '../support/cli.ts';
 import { brokenPromises, Ledger } from '../support/ledger.ts';
 import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { SpawnedRedis } from '../support/redis.ts';
@@ -33,7 +33,7 @@ describe.skipIf(!namespacesPossible)('a node that is cut off from Redis', () => 
   const show = async (id: string): Promise<Task> => JSON.parse((await cli('task', 'show', id, '--json')).stdout);
   const start = async (nodeId: string, host: string, prefix: string[] = []) => {
     const args = ['--config', configFor(host), 'node', 'run'];
-    const node = new CliProcess(args, { CLAWMESH_NODE_ID: nodeId }, undefined, prefix);
+    const node = new CliProcess(args, { CLAWMESH_NODE_ID: nodeId }, undefined, [...prefix, ...BUILT]);
     nodes.push(node);
     await node.waitFor(/node is up/);
     return node;

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { newTaskId } from '../../src/domain/ids.ts';
 import { FailoverMesh } from '../support/failover-mesh.ts';
 
 /** Somebody can write to Redis, knows how clawmesh and BullMQ store tasks, and has not the key. */
@@ -15,7 +16,7 @@ describe('a mesh with a signing key', () => {
     mesh.config = key(KEY);
     queue = new Queue('default', {
       connection: { host: '127.0.0.1', port: mesh.server.port },
-      prefix: 'clawmesh:{m}',
+      prefix: '{clawmesh:m}',
     });
   });
   afterEach(async () => {
@@ -29,9 +30,10 @@ describe('a mesh with a signing key', () => {
     const job = await queue.getJob(altered);
     expect(job?.data).toMatchObject({ message: '0.2', sig: expect.any(String) });
     await job?.updateData({ ...job.data, message: '0.3' });
+    const [forged, copied] = [newTaskId(), newTaskId()];
     const goodData = (await queue.getJob(good))?.data;
-    await queue.add('task', { v: 1, message: '0.4', tags: {}, attempts: 1 }, { jobId: 'forged' });
-    await queue.add('task', goodData, { jobId: 'copied' });
+    await queue.add('task', { v: 1, message: '0.4', tags: {}, attempts: 1 }, { jobId: forged });
+    await queue.add('task', goodData, { jobId: copied });
     const other = mesh.config;
     mesh.config = key('the-key-of-some-other-mesh-here');
     const foreign = await mesh.enqueue('0.5');
@@ -42,8 +44,8 @@ describe('a mesh with a signing key', () => {
     expect((await mesh.task(good)).state).toBe('completed');
     for (const [id, why] of [
       [altered, /signature of the task is wrong/],
-      ['forged', /not signed/],
-      ['copied', /signature of the task is wrong/],
+      [forged, /not signed/],
+      [copied, /signature of the task is wrong/],
       [foreign, /signature of the task is wrong/],
     ] as const) {
       expect(await mesh.task(id)).toMatchObject({

@@ -56,6 +56,9 @@ export function writeConfig(text: string): string {
   return file;
 }
 
+/** How the built CLI is run. */
+export const BUILT = [process.execPath, entry];
+
 /** A long-running clawmesh command (`node run`, `up`) whose log can be waited for. */
 export class CliProcess {
   readonly child: ChildProcess;
@@ -63,9 +66,9 @@ export class CliProcess {
   #output = '';
   readonly #watchers = new Set<() => void>();
 
-  /** `prefix`: a command that runs the CLI somewhere else, e.g. in a network namespace. */
-  constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder(), prefix: string[] = []) {
-    const [program = process.execPath, ...words] = [...prefix, process.execPath, entry, ...args];
+  /** `command`: another way to run the CLI, e.g. in a network namespace or as it was installed. */
+  constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder(), command: string[] = BUILT) {
+    const [program = '', ...words] = [...command, ...args];
     this.child = spawn(program, words, {
       env: cleanEnv(env),
       cwd,

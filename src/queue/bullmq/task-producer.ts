@@ -125,6 +125,8 @@ export class TaskProducer {
 
   /** @throws ClawmeshError `redis` where no replica has what this connection has written. */
   async #replicated(ids: readonly string[]): Promise<void> {
+    // WAIT is about what this connection has written; a task that was there already may be of another one's.
+    await this.#redis.incr(this.#keys.acknowledged);
     if ((await this.#redis.wait(1, REPLICA_TIMEOUT_MS)) > 0) return;
     const which = ids.length === 1 ? `task ${ids[0]} is` : `${ids.length} tasks (${ids[0]} and after) are`;
     throw new ClawmeshError('redis', `${which} queued, but no replica of Redis has confirmed it`, {

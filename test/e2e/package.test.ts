@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { packageVersion } from '../../src/cli/version.ts';
+import { CliProcess, cleanEnv, emptyFolder, writeConfig } from '../support/cli.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+describe('the package', () => {
+  it('installs into a clean prefix, with all it needs, and works there', async () => {
+    const folder = emptyFolder();
+    const env = cleanEnv({ HOME: folder, npm_config_cache: join(process.env.HOME ?? '', '.npm') });
+    // dist is built already; building it anew would pull it away from under other tests.
+    const npm = (...args: string[]) =>
+      execFileSync('npm', args, { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const [{ filename, files }] = JSON.parse(
+      npm('pack', '--json', '--ignore-scripts', '--pack-destination', folder),
+    ) as [{ filename: string; files: { path: string }[] }];
+    expect(
+      files.map(({ path }) => path).filter((path) => /^(src|test|bench|scripts)\/|\.env|node_modules/.test(path)),
+    ).toEqual([]);
+    const prefix = join(folder, 'prefix');
+    mkdirSync(prefix);
+    npm(
+      'install',
+      '--global',
+      '--prefix',
+      prefix,
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      join(folder, filename),
+    );
+    const bin = join(prefix, 'bin/clawmesh');
+    const run = (...args: string[]) => execFileSync(bin, args, { cwd: folder, env, encoding: 'utf8' });
+    expect(run('--version')).toBe(`${packageVersion()}\n`);
+
+    const config = writeConfig('mesh: packed\nopenclaw: {mode: simulate}\n');
+    const up = new CliProcess(['--config', config, 'up', '--no-dashboard'], env, folder, [bin]);
+    try {
+      await up.waitFor(/node is up/, 30_000);
+      expect(run('--config', config, 'enqueue', 'hello from the package', '--wait')).toContain(
+        'hello from the package',
+      );
+      expect(JSON.parse(run('--config', config, 'node', 'list', '--json')).nodes).toHaveLength(1);
+    } finally {
+      up.signal('SIGTERM');
+      await up.exited;
+    }
+  });
+});
