@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, environment: 'node' as const };
 
 /** End-to-end tests in which nobody's lease can lapse because the machine is busy. */
-const PATIENT = ['doctor', 'service', 'dashboard-access', 'signed-tasks', 'top'].map(
+const PATIENT = ['doctor', 'service', 'dashboard-access', 'signed-tasks', 'redis-acl', 'package', 'top'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );
 

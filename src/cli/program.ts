@@ -11,6 +11,7 @@ import { eventsCommand } from './commands/events.ts';
 import { handoversCommand } from './commands/handovers.ts';
 import { nodeCommand } from './commands/node.ts';
 import { poolCommand } from './commands/pool.ts';
+import { redisCommand } from './commands/redis.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { statusCommand } from './commands/status.ts';
 import { taskCommand } from './commands/task.ts';
@@ -46,6 +47,7 @@ export function createProgram(): Command {
     eventsCommand(),
     alertsCommand(),
     dashboardCommand(),
+    redisCommand(),
     configCommand(),
     completionCommand(() => createProgram()),
   ]) {
