@@ -3,6 +3,12 @@ import type { TaskSpec } from './task.ts';
 /** What nodes are known by, as `nodes.<id>.labels` has it. */
 export type Labels = Readonly<Record<string, string>>;
 
+/**
+ * The newest format of stored tasks that this clawmesh reads. While a mesh is upgraded node by node, tasks of a newer one
+ * wait for a node that has been.
+ */
+export const TASK_FORMAT = 1;
+
 /** A node as far as targets look at it. */
 export interface TargetNode {
   readonly id: string;
@@ -11,7 +17,8 @@ export interface TargetNode {
 
 /**
  * Why a task is held for some nodes: `node:<id>` where only that one may run it, `prefer:<id>` where another may if that one
- * is gone, `require:<label>=<value>,…` where it takes a node with these labels. Undefined where any node may run it.
+ * is gone, `require:<label>=<value>,…` where it takes a node with these labels, `format:<n>` where it takes a newer
+ * clawmesh. Undefined where any node may run it.
  */
 export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): string | undefined {
   if (spec.node !== undefined) return `${spec.nodeFallback ? 'prefer' : 'node'}:${spec.node}`;
@@ -21,7 +28,8 @@ export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require
 
 /** Whether tasks with this target may run on that node. */
 export function mayRun(target: string, node: TargetNode): boolean {
-  const [, kind = '', what = ''] = /^(node|prefer|require):(.*)$/.exec(target) ?? [];
+  const [, kind = '', what = ''] = /^(node|prefer|require|format):(.*)$/.exec(target) ?? [];
+  if (kind === 'format') return Number(what) <= TASK_FORMAT;
   if (kind === 'node' || kind === 'prefer') return what === node.id;
   return (
     kind === 'require' &&
@@ -34,7 +42,7 @@ export function mayRun(target: string, node: TargetNode): boolean {
 
 /** Whether this is a target at all, and not another reason why tasks are held. */
 export function isTarget(why: string): boolean {
-  return /^(node|prefer|require):/.test(why);
+  return /^(node|prefer|require|format):/.test(why);
 }
 
 /** Why tasks of this one's session are held while it is busy, or at home on another node; undefined for a task without one. */

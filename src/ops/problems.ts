@@ -106,13 +106,15 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
     const who = why
       .replace(/^(node|prefer):/, '')
       .replace(/^require:/, 'a node with ')
+      .replace(/^format:.*/, 'a node with a newer clawmesh, which queued them')
       .replace(/^session:(.*)\|/, 'session ');
     return [
       {
         severity: 'warning' as const,
         what: `${count} tasks wait for ${who}: ${states.join(', ') || 'there was never one'}`,
-        fix:
-          home === null
+        fix: why.startsWith('format:')
+          ? 'upgrade clawmesh on the nodes, and here'
+          : home === null
             ? 'see clawmesh node list; or cancel them and queue them without --node or --require'
             : `see clawmesh node show ${home}; or drain it, and the session starts anew on another node`,
       },

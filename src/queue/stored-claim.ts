@@ -1,18 +1,22 @@
 import { z } from 'zod';
 import type { Claim } from '../domain/claim.ts';
 import type { HandoverReason } from '../domain/handover.ts';
+import { TASK_FORMAT } from '../domain/target.ts';
 import { readField, type StoredSpec, storedHistoryLine, storedSpec } from './task-fields.ts';
 
 /** BullMQ's options of a job, as far as they are of use to us: `tm` is there where the task was queued in a trace. */
 const tracedOptions = z.object({ tm: z.string().optional() });
 
-/** A claimed task as its hash tells it; `spec` is undefined where the hash is not one of ours, or of a newer clawmesh. */
+/** What every format of stored tasks has. */
+const anyFormat = z.object({ v: z.number().int().positive() });
+
+/** A claimed task as its hash tells it; `spec` is undefined where it can't be read, `newer` where a newer clawmesh can. */
 export function storedClaim(
   taskId: string,
   pool: string,
   token: string,
   fields: ReadonlyMap<string, string>,
-): { claim: Claim; spec: StoredSpec | undefined } {
+): { claim: Claim; spec: StoredSpec | undefined; newer: number | undefined } {
   const count = (name: string) => Number(fields.get(name) ?? 0);
   const spec = readField(storedSpec, fields.get('data'));
   const claim: Claim = {
@@ -32,7 +36,8 @@ export function storedClaim(
     readyAt: count('timestamp') + count('delay'),
     takenOver: takenOver(fields),
   };
-  return { claim, spec };
+  const format = spec ? TASK_FORMAT : (readField(anyFormat, fields.get('data'))?.v ?? 0);
+  return { claim, spec, newer: format > TASK_FORMAT ? format : undefined };
 }
 
 /** The handover that this claim ends, if the last thing that happened to the task was one. */

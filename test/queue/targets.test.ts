@@ -32,6 +32,29 @@ describe('a task that only one node may run', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
+  it('waits for a newer clawmesh where it is of a format that this one can not read, and blocks nobody', async () => {
+    const id = await enqueue({ node: undefined });
+    const behind = await enqueue({ node: undefined });
+    const key = mesh.keys.task('default', id);
+    const stored = (await mesh.redis.hget(key, 'data')) ?? '';
+    await mesh.redis.hset(key, 'data', JSON.stringify({ ...JSON.parse(stored), v: 2, somethingNew: true }));
+    const one = await mesh.node('mac-1');
+    expect((await claimNext(one)).taskId).toBe(behind);
+    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'format 2', attempts: { made: 0 } });
+    expect((await releaseHeld(mesh.redis, mesh.keys)).heldFor).toEqual([{ pool: 'default', why: 'format:2' }]);
+    // What a node does that reads that format too: here, since the task is one again that this one can read.
+    await mesh.redis.hset(key, 'data', stored);
+    const claim = await one.claimHeld('format:2');
+    expect(claim).toMatchObject({
+      taskId: id,
+      attempt: 1,
+      handovers: 0,
+      spec: { message: JSON.parse(stored).message },
+    });
+    await one.report(claim as NonNullable<typeof claim>, success);
+    expect(await read(id)).toMatchObject({ state: 'completed' });
+  });
+
   it('waits for its node again after a failed attempt, and after its node died', async () => {
     const id = await enqueue({ backoffMs: 1 });
     const two = await mesh.node('mac-2');

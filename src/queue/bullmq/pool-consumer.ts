@@ -249,12 +249,13 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */
-  async #isHeld(claim: Claim): Promise<boolean> {
+  async #isHeld(claim: Claim, target = targetOf(claim.spec)): Promise<boolean> {
     const { circuits, owner, labels } = this.#options;
-    const target = targetOf(claim.spec);
     const circuit = circuitOf(claim.spec);
     const held =
-      target !== undefined && !claim.fellBack && !mayRun(target, { id: owner.nodeId, labels })
+      target !== undefined &&
+      !(claim.fellBack && target.startsWith('prefer:')) &&
+      !mayRun(target, { id: owner.nodeId, labels })
         ? await this.#heldClaims.hold(claim, { target })
         : circuits.isOpen(circuit) && (await this.#heldClaims.hold(claim, { circuit, failed: '' }));
     if (held) this.#held.delete(claim.taskId);
@@ -284,13 +285,14 @@ export class PoolConsumer implements PoolQueue {
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
     if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
-    const { claim, spec } = storedClaim(id, this.pool, token, fields);
+    const { claim, spec, newer } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
     if (cancelled !== undefined) {
       await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) });
       return undefined;
     }
-    // Something that is no task of ours (or of a newer clawmesh) must not block the pool.
+    if (newer !== undefined && (await this.#isHeld(claim, `format:${newer}`))) return undefined;
+    // Something that is no task of ours must not block the pool.
     const problem = spec ? this.#options.signer.problem(spec, this.pool, id) : 'the stored task can not be read';
     if (problem === undefined) return !runs && (await this.#isHeld(claim)) ? undefined : claim;
     await this.report(claim, { ok: false, error: taskError('invalid', problem) });
