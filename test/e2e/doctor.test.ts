@@ -140,6 +140,8 @@ describe('the doctor', () => {
   it('sees what is wrong with the login', async () => {
     const { wrong: id } = await diagnose(configOf(), { [HERE]: 'a b' });
     expectFound('an impossible node id', id, 'config', /a b.* is no node id/);
+    const open = await diagnose(configOf('dashboard: {token: a-literal-token-in-the-file}\n'));
+    expectFound('a secret in a config that others may read', open.wrong, 'config-secrets', /has secrets in it/);
     const tls = simulated(`url: "rediss://127.0.0.1:${server.port}"`);
     expectFound('TLS to a port without it', (await diagnose(tls)).wrong, 'redis', /TLS/);
     const locked = await SpawnedRedis.start(['--requirepass', 'secret']);

@@ -1,12 +1,14 @@
+import { readFileSync, statSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { Config } from '../../config/schema.ts';
+import { secretValues } from '../../config/secret-values.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { requeueVoidClaims } from '../../queue/requeue.ts';
 import { findVoidClaims } from '../../queue/void-claims.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { ServerInfo } from '../../redis/server-info.ts';
 import { takeSnapshot } from '../snapshot.ts';
-import { type Diagnosis, failed, ok } from './diagnosis.ts';
+import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
@@ -38,7 +40,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
     const loaded = patient.loadConfig();
     nodeId = patient.nodeId();
     config = loaded.config;
-    found.push(ok('config', loaded.file ?? 'no config file anywhere: all defaults'));
+    found.push(ok('config', loaded.file ?? 'no config file anywhere: all defaults'), ...checkSecrets(loaded));
   } catch (error) {
     return [fromError('config', error)];
   }
@@ -50,6 +52,15 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
     found.push(fromError('redis', error));
   }
   return [...found, ...(await machine)];
+}
+
+/** Secrets that stand in a config which others may read. */
+function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly Diagnosis[] {
+  if (!file || (statSync(file).mode & 0o077) === 0) return [];
+  const text = readFileSync(file, 'utf8');
+  if (!secretValues(config).some((secret) => secret !== '' && text.includes(secret))) return [];
+  const fix = `put them into clawmesh.env beside it, as ${'${NAME}'} in the config; or chmod 600 ${file}`;
+  return [warning('config-secrets', `${file} has secrets in it, and others may read it`, fix)];
 }
 
 async function checkReached(mesh: ReachedMesh, nodeId: string): Promise<readonly Diagnosis[]> {

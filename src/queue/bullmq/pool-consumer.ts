@@ -287,15 +287,14 @@ export class PoolConsumer implements PoolQueue {
     if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
     const { claim, spec, newer } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
-    if (cancelled !== undefined) {
-      await this.report(claim, { ok: false, error: taskError('cancelled', cancelled) });
+    if (newer !== undefined && cancelled === undefined && (await this.#isHeld(claim, `format:${newer}`)))
       return undefined;
-    }
-    if (newer !== undefined && (await this.#isHeld(claim, `format:${newer}`))) return undefined;
     // Something that is no task of ours must not block the pool.
     const problem = spec ? this.#options.signer.problem(spec, this.pool, id) : 'the stored task can not be read';
-    if (problem === undefined) return !runs && (await this.#isHeld(claim)) ? undefined : claim;
-    await this.report(claim, { ok: false, error: taskError('invalid', problem) });
+    const error =
+      cancelled === undefined ? problem && taskError('invalid', problem) : taskError('cancelled', cancelled);
+    if (!error) return !runs && (await this.#isHeld(claim)) ? undefined : claim;
+    await this.report(claim, { ok: false, error });
     return undefined;
   }
 }
