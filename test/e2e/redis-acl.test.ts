@@ -155,7 +155,9 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       await runCli(['--config', config, 'doctor']);
       const follower = new CliProcess(['--config', config, 'events', '-f']);
       await follower.waitFor(/mac-1/);
-      await expect.poll(async () => /cmdstat_xrange:/.test(await admin.info('commandstats'))).toBe(true);
+      await expect
+        .poll(async () => /cmdstat_xrange:/.test(await admin.info('commandstats')), { timeout: 10_000 })
+        .toBe(true);
       await follower.kill();
     });
     for (const args of [

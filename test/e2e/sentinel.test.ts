@@ -53,7 +53,7 @@ describe('a mesh on a Redis that Sentinels watch', () => {
         await mesh?.close();
       });
       const primary = await redis.settled();
-      await expect.poll(() => acknowledged.length).toBeGreaterThan(300);
+      await expect.poll(() => acknowledged.length, { timeout: 30_000 }).toBeGreaterThan(300);
       const before = acknowledged.length;
       await primary.down('SIGKILL');
       // A person who types a command meanwhile waits, and is told so.

@@ -65,14 +65,15 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     await mesh.starts(3);
     const second = manager.pid;
     expect(await nodeWith({ CLAWMESH_NODE_ID: 'mac-2' }, 'install')).toMatchObject({ code: 0 });
-    await expect.poll(async () => (await mesh.json('node', 'list')).nodes.length).toBe(2);
+    await expect.poll(async () => (await mesh.json('node', 'list')).nodes.length, { timeout: 10_000 }).toBe(2);
     expect(manager.pid).not.toBe(second);
-    expect(await state()).toBe('stopped');
+    await expect.poll(state, { timeout: 10_000 }).toBe('stopped');
     expect((await mesh.handovers()).filter((handover) => handover.reason === 'drain')).toEqual([]);
 
     const third = manager.pid;
     expect(await node('restart')).toMatchObject({ code: 0 });
-    await expect.poll(() => manager.pid).not.toBe(third);
+    expect(manager.pid).not.toBe(third);
+    await expect.poll(() => log().match(/node is up/g)?.length, { timeout: 10_000 }).toBe(4);
     expect(await node('stop')).toMatchObject({ code: 0, stderr: expect.stringMatching(/is stopped/) });
     expect(manager.pid).toBeUndefined();
     expect((await node('stop')).stderr).toMatch(/nothing to do/);

@@ -293,7 +293,7 @@ describe.each(redisKinds)('a pool on Redis in a %s', (kind) => {
   it('fails what it can not read instead of getting stuck on it', async () => {
     const { id } = await enqueueOne();
     const next = await enqueueOne();
-    await mesh.redis.hset(mesh.keys.task('default', id), 'data', '{"v":9}');
+    await mesh.redis.hset(mesh.keys.task('default', id), 'data', '{"v":"?"}');
     const node = await mesh.node('mac-1');
     expect((await claimNext(node)).taskId).toBe(next.id);
     expect(await mesh.reader.get(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid' } });

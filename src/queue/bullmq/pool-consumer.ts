@@ -191,7 +191,7 @@ export class PoolConsumer implements PoolQueue {
     this.#claims += tasks.length;
     const claims: Claim[] = [];
     for (const { id, token, fields } of tasks) {
-      const claim = await this.#claimOf(id, token, fields, { runs: true });
+      const claim = await this.#claimOf(id, token, fields, true);
       const { submittedTo = '' } = readField(storedProgress, fields.get('progress')) ?? {};
       if (claim) claims.push({ ...claim, resumes: submittedTo });
     }
@@ -275,12 +275,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /** `runs`: a former life of the node has begun the run, so it's too late to hold the task back. */
-  async #claimOf(
-    id: string,
-    token: string,
-    fields: ReadonlyMap<string, string>,
-    { runs } = { runs: false },
-  ): Promise<Claim | undefined> {
+  async #claimOf(id: string, token: string, fields: HeldTask['fields'], runs = false): Promise<Claim | undefined> {
     this.#held.add(id);
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
