@@ -1,18 +1,16 @@
 import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
+import { ACL_ROLES, type AclRole, aclCommands, aclRules } from '../../redis/acl.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
-
-const ROLES = ['viewer', 'operator', 'node'] as const;
-type Role = (typeof ROLES)[number];
 
 export function redisCommand(): Command {
   const redis = new Command('redis').description('set up the Redis of a mesh');
   redis
     .command('acl')
     .description('print the Redis user of a role, with no more rights than it needs, as a line of an ACL file')
-    .argument('<role>', 'viewer (looks on), operator (types commands) or node', choiceOption(ROLES))
+    .argument('<role>', 'viewer (looks on), operator (types commands) or node', choiceOption(ACL_ROLES))
     .requiredOption('--password-env <name>', 'environment variable that has the password; only its hash is printed')
     .option('--user <name>', 'name of the user (default: clawmesh-<role>)')
     .addHelpText(
@@ -26,13 +24,9 @@ export function redisCommand(): Command {
   return redis;
 }
 
-async function acl(role: Role, options: { passwordEnv: string; user?: string }, command: Command): Promise<void> {
+async function acl(role: AclRole, options: { passwordEnv: string; user?: string }, command: Command): Promise<void> {
   const out = outputOf(command);
-  const [{ config }, { aclCommands, aclRules }, { MeshKeys }] = await Promise.all([
-    loadedConfig(command),
-    import('../../redis/acl.ts'),
-    import('../../redis/keys.ts'),
-  ]);
+  const [{ config }, { MeshKeys }] = await Promise.all([loadedConfig(command), import('../../redis/keys.ts')]);
   const user = options.user ?? `clawmesh-${role}`;
   if (!/^[\w.@-]+$/.test(user)) {
     throw new ClawmeshError('usage', `${JSON.stringify(user)} is no name of a Redis user`, {
