@@ -96,6 +96,8 @@ export class Launchd implements ServiceManager {
     if (installed?.text === text && state.loaded) return [];
     return [
       { do: 'make-folder', folder: definition.logFolder },
+      // The folder is root's otherwise, and the node could not write its log.
+      ...(definition.user ? [{ do: 'run' as const, command: ['chown', definition.user, definition.logFolder] }] : []),
       ...this.#unload(state),
       { do: 'write', file: this.file, text },
       ...(this.#system ? [newsyslog(definition)] : []),
