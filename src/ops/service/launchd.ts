@@ -20,6 +20,7 @@ const THROTTLE_S = 10;
 /** Connections, pipes and files of the runs; the default of macOS is 256. */
 const OPEN_FILES = 65_536;
 const LAUNCHCTL_TIMEOUT_MS = 15_000;
+const NEWSYSLOG = '/etc/newsyslog.d/clawmesh.conf';
 /** `launchctl print` of a job that is not loaded (bootstrap's own errors are in {@link Launchd.explain}). */
 const NO_SUCH_SERVICE = 113;
 
@@ -106,7 +107,8 @@ export class Launchd implements ServiceManager {
   }
 
   uninstall({ installed, state }: ServiceNow): Step[] {
-    return [...this.#unload(state), ...(installed ? [{ do: 'remove' as const, file: this.file }] : [])];
+    const files = installed ? [this.file, ...(this.#system ? [NEWSYSLOG] : [])] : [];
+    return [...this.#unload(state), ...files.map((file) => ({ do: 'remove' as const, file }))];
   }
 
   start({ state }: Pick<ServiceNow, 'state'>): Step[] {
@@ -194,7 +196,7 @@ function newsyslog({ logFolder, user }: ServiceDefinition): Step {
   const owner = user ? `${user}:` : '';
   return {
     do: 'write',
-    file: '/etc/newsyslog.d/clawmesh.conf',
+    file: NEWSYSLOG,
     text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t640\t7\t10240\t$W0\tN\n`,
   };
 }
