@@ -116,12 +116,11 @@ export class LaunchctlStandIn extends StandIn {
 
   protected async answer([verb = '', first = '', second = '', ...more]: readonly string[]): Promise<Reply> {
     const own = `gui/${process.getuid?.()}`;
-    const target = verb === 'kill' ? second : first;
-    if (!target.startsWith(own) || !this.loggedIn) {
+    if (!first.startsWith(own) || !this.loggedIn) {
       return { code: 125, text: 'Could not find domain for port: Domain does not support specified action' };
     }
     if (more.length > 0) return { code: 64, text: 'Usage: launchctl …' };
-    const label = target.slice(own.length + 1);
+    const label = first.slice(own.length + 1);
     const job = this.jobs.get(label);
     switch (verb) {
       case 'enable':
@@ -137,7 +136,7 @@ export class LaunchctlStandIn extends StandIn {
         const pid = job.child?.pid ? `\tpid = ${job.child.pid}\n` : '';
         const exit = job.lastExit === undefined ? '(never exited)' : job.lastExit;
         const state = job.child ? 'running' : 'not running';
-        return { code: 0, text: `${target} = {\n\tstate = ${state}\n${pid}\tlast exit code = ${exit}\n}` };
+        return { code: 0, text: `${first} = {\n\tstate = ${state}\n${pid}\tlast exit code = ${exit}\n}` };
       }
       case 'bootout':
         if (!job) return { code: 3, text: 'Boot-out failed: 3: No such process' };
@@ -147,10 +146,6 @@ export class LaunchctlStandIn extends StandIn {
       case 'kickstart':
         if (!job) return { code: 113, text: `Could not find service "${label}"` };
         this.start(job);
-        return OK;
-      case 'kill':
-        if (!job?.child) return { code: 3, text: 'No process to signal.' };
-        job.child.kill(first as NodeJS.Signals);
         return OK;
       default:
         return { code: 64, text: `Unrecognized subcommand: ${verb}` };

@@ -26,7 +26,10 @@ export async function checkService(config: Config, { mode }: OpenClawHealth): Pr
   }
   try {
     const { loaded, pid, lastExit } = await manager.state();
-    if (!loaded) return [failed('service', `${service} is installed, but ${manager.name} has not loaded it`, again)];
+    if (!loaded)
+      return [
+        failed('service', `${service} is installed, but ${manager.name} has not loaded it`, 'clawmesh node start'),
+      ];
     if (pid) return [ok('service', `${service} runs, process ${pid}`)];
     const ended = lastExit === undefined ? '' : `, and has ended with ${lastExit}`;
     return [warning('service', `${service} does not run${ended}`, 'clawmesh node start; its log says why it ended')];

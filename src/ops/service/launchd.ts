@@ -111,22 +111,22 @@ export class Launchd implements ServiceManager {
     return [...this.#unload(state), ...files.map((file) => ({ do: 'remove' as const, file }))];
   }
 
-  start({ state }: Pick<ServiceNow, 'state'>): Step[] {
+  start({ state }: ServiceNow): Step[] {
     if (!state.loaded) return this.#load();
     return state.pid ? [] : [{ do: 'run', command: ['launchctl', 'kickstart', this.#target] }];
   }
 
-  stop({ state }: Pick<ServiceNow, 'state'>): Step[] {
-    if (!state.pid) return [];
-    return [
-      { do: 'run', command: ['launchctl', 'kill', 'SIGTERM', this.#target] },
-      { do: 'wait', until: 'stopped' },
-    ];
+  /**
+   * Unloads it: a job that was only sent a signal is started again where that was no clean end, as while it can't reach Redis.
+   * The next login or boot loads it again.
+   */
+  stop({ state }: ServiceNow): Step[] {
+    return this.#unload(state);
   }
 
   /** Not `kickstart -k`, which does not wait for a drain. */
   restart({ state }: ServiceNow): Step[] {
-    return [...this.stop({ state }), ...this.start({ state: { ...state, pid: undefined } })];
+    return [...this.#unload(state), ...this.#load()];
   }
 
   explain(command: readonly string[], exitCode: number | undefined, output: string): { what: string; fix: string } {
@@ -149,10 +149,7 @@ export class Launchd implements ServiceManager {
 
   #unload(state: ServiceState): Step[] {
     if (!state.loaded) return [];
-    return [
-      { do: 'run', command: ['launchctl', 'bootout', this.#target] },
-      { do: 'wait', until: 'unloaded' },
-    ];
+    return [{ do: 'run', command: ['launchctl', 'bootout', this.#target] }, { do: 'wait-until-unloaded' }];
   }
 }
 

@@ -7,8 +7,8 @@ export type Step =
   | { readonly do: 'make-folder'; readonly folder: string }
   /** `mayFail`: worth having, but not what was asked for. */
   | { readonly do: 'run'; readonly command: readonly string[]; readonly mayFail?: boolean }
-  /** Until its process has ended, or, with `unloaded`, the manager knows it no more. */
-  | { readonly do: 'wait'; readonly until: 'stopped' | 'unloaded' };
+  /** Until its process has ended, and the manager knows it no more. */
+  | { readonly do: 'wait-until-unloaded' };
 
 /** How a service stands with its manager. */
 export interface ServiceState {

@@ -49,8 +49,9 @@ async function carryOutOne(manager: ServiceManager, step: Step): Promise<void> {
     case 'make-folder':
       mkdirSync(step.folder, { recursive: true });
       return;
-    case 'wait':
-      return waitFor(manager, step.until);
+    case 'wait-until-unloaded':
+      while ((await manager.state()).loaded) await sleep(LOOK_EVERY_MS);
+      return;
     case 'run':
       return run(manager, step.command, step.mayFail ?? false);
   }
@@ -75,14 +76,6 @@ async function run(manager: ServiceManager, command: readonly string[], mayFail:
   throw new ClawmeshError('failed', what, { remedy: fix });
 }
 
-async function waitFor(manager: ServiceManager, until: 'stopped' | 'unloaded'): Promise<void> {
-  for (;;) {
-    const { loaded, pid } = await manager.state();
-    if (until === 'stopped' ? pid === undefined : !loaded) return;
-    await sleep(LOOK_EVERY_MS);
-  }
-}
-
 /** A step as a person would do it. */
 export function stepText(step: Step): string {
   switch (step.do) {
@@ -92,8 +85,8 @@ export function stepText(step: Step): string {
       return `rm ${shellWord(step.file)}`;
     case 'make-folder':
       return `mkdir -p ${shellWord(step.folder)}`;
-    case 'wait':
-      return step.until === 'stopped' ? 'wait until its runs have ended' : 'wait until it is unloaded';
+    case 'wait-until-unloaded':
+      return 'wait until its runs have ended and it is unloaded';
     case 'run':
       return step.command.map(shellWord).join(' ');
   }
