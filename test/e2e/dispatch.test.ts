@@ -50,22 +50,22 @@ describe('a mesh of three nodes', () => {
   it('changes its strategy while it works, and from then on deals its tasks out evenly', async () => {
     config = writeConfig(text('node: {pools: {default: 4}}\n'));
     for (const id of NODES) await start(id, config);
-    const running = (await cli('enqueue', 'sleep 15s')).stdout.trim();
-    await expect.poll(async () => (await json('task', 'show', running)).state).toBe('active');
+    const running = (await cli('enqueue', 'sleep 60s')).stdout.trim();
+    await expect.poll(async () => (await json('task', 'show', running)).state, { timeout: 10_000 }).toBe('active');
     writeFileSync(config, text('node: {pools: {default: 4}}\ndispatch: {strategy: least-loaded}\n'));
     for (const node of nodes.values()) {
       node.signal('SIGHUP');
       await node.waitFor(/the new config is in use/);
     }
-    for (let i = 0; i < 5; i++) await cli('enqueue', 'sleep 12s');
+    for (let i = 0; i < 5; i++) await cli('enqueue', 'sleep 50s');
     const load = async () => ((await json('node', 'list')).nodes as Node[]).map((node) => node.running.length);
-    await expect.poll(load, { timeout: 5_000 }).toEqual([2, 2, 2]);
+    await expect.poll(load, { timeout: 20_000 }).toEqual([2, 2, 2]);
     expect(await json('task', 'show', running)).toMatchObject({ state: 'active', handovers: 0 });
     const { running: runs } = await json('status');
     expect(runs).toHaveLength(6);
-    expect(runs[0]).toMatchObject({ id: running, message: 'sleep 15s', attempt: 1, elapsedMs: expect.any(Number) });
+    expect(runs[0]).toMatchObject({ id: running, message: 'sleep 60s', attempt: 1, elapsedMs: expect.any(Number) });
     const screen = new CliProcess(['--config', config, 'status', '--watch']);
-    await screen.waitFor(/mac-1 +up +██░░ 2\/4.*RUNNING +NODE.*mesh d.*sleep 12s/s, 10_000);
+    await screen.waitFor(/mac-1 +up +██░░ 2\/4.*RUNNING +NODE.*mesh d.*sleep 50s/s, 10_000);
     await screen.kill();
     // What is wrong, or takes a restart, changes nothing.
     writeFileSync(config, text('node: {pools: {default: 9}}\ndispatch: {strategy: pull}\n'));
