@@ -57,6 +57,8 @@ describe('a mesh of three nodes', () => {
       node.signal('SIGHUP');
       await node.waitFor(/the new config is in use/);
     }
+    // A node that waits for work offers itself under the new strategy only with its next wait.
+    await new Promise((resolve) => setTimeout(resolve, 8_000));
     for (let i = 0; i < 5; i++) await cli('enqueue', 'sleep 50s');
     const load = async () => ((await json('node', 'list')).nodes as Node[]).map((node) => node.running.length);
     await expect.poll(load, { timeout: 20_000 }).toEqual([2, 2, 2]);
