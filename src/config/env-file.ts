@@ -7,6 +7,11 @@ import { ClawmeshError, messageOf } from '../domain/errors.ts';
 export const ENV_FILE = 'clawmesh.env';
 const OTHERS = 0o077;
 
+/** Whether others than its owner may read or write the file. @throws Error where it can't be looked at. */
+export function openToOthers(file: string): boolean {
+  return (statSync(file).mode & OTHERS) !== 0;
+}
+
 /**
  * The environment for a config: that of the process, and below it what the file of secrets beside the config says
  * (`NAME=value` lines). So neither a service's definition nor the environment of agent runs has them.
@@ -17,8 +22,7 @@ export function configEnvironment(configFile: string, env: NodeJS.ProcessEnv): N
   const file = env.CLAWMESH_ENV_FILE || join(dirname(configFile), ENV_FILE);
   let text: string;
   try {
-    const { mode } = statSync(file);
-    if ((mode & OTHERS) !== 0) {
+    if (openToOthers(file)) {
       throw new ClawmeshError('config', `${file}: holds secrets, and others may read or write it`, {
         remedy: `chmod 600 ${file}`,
       });

@@ -1,5 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
+import { openToOthers } from '../../config/env-file.ts';
 import type { Config } from '../../config/schema.ts';
 import { secretValues } from '../../config/secret-values.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
@@ -56,7 +57,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
 
 /** Secrets that stand in a config which others may read. */
 function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly Diagnosis[] {
-  if (!file || (statSync(file).mode & 0o077) === 0) return [];
+  if (!file || !openToOthers(file)) return [];
   const text = readFileSync(file, 'utf8');
   if (!secretValues(config).some((secret) => secret !== '' && text.includes(secret))) return [];
   const fix = `put them into clawmesh.env beside it, as ${'${NAME}'} in the config; or chmod 600 ${file}`;

@@ -1,25 +1,23 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import * as plist from 'plist';
 import { z } from 'zod';
-import { ClawmeshError } from '../../domain/errors.ts';
+import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
 import {
   type InstalledDefinition,
   NOT_LOADED,
+  OPEN_FILES,
   type ServiceManager,
   type ServiceNow,
   type ServiceState,
+  STATE_TIMEOUT_MS,
   type Step,
 } from './manager.ts';
 
-export const LAUNCHD_LABEL = 'ai.clawmesh.node';
+const LAUNCHD_LABEL = 'ai.clawmesh.node';
 /** launchd itself starts a job at most every 10 s; said here since a shorter one would not be obeyed. */
 const THROTTLE_S = 10;
-/** Connections, pipes and files of the runs; the default of macOS is 256. */
-const OPEN_FILES = 65_536;
-const LAUNCHCTL_TIMEOUT_MS = 15_000;
 const NEWSYSLOG = '/etc/newsyslog.d/clawmesh.conf';
 /** `launchctl print` of a job that is not loaded (bootstrap's own errors are in {@link Launchd.explain}). */
 const NO_SUCH_SERVICE = 113;
@@ -75,8 +73,8 @@ export class Launchd implements ServiceManager {
   }
 
   async state(): Promise<ServiceState> {
-    const command = ['print', this.#target];
-    const result = await execa('launchctl', command, { reject: false, timeout: LAUNCHCTL_TIMEOUT_MS, all: true });
+    const command = ['launchctl', 'print', this.#target];
+    const result = await ask(command, STATE_TIMEOUT_MS);
     if (result.exitCode === 0) {
       const found = (name: string) => new RegExp(`^\\s*${name} = (.+)$`, 'm').exec(result.stdout)?.[1];
       const pid = Number(found('pid'));
@@ -84,12 +82,7 @@ export class Launchd implements ServiceManager {
       return { loaded: true, pid: pid || undefined, lastExit: lastExit?.startsWith('(never') ? undefined : lastExit };
     }
     if (result.exitCode === NO_SUCH_SERVICE) return NOT_LOADED;
-    const { what, fix } = this.explain(
-      ['launchctl', ...command],
-      result.exitCode,
-      result.all || result.shortMessage || '',
-    );
-    throw new ClawmeshError('failed', what, { remedy: fix });
+    throw refusal(this, command, result);
   }
 
   install(definition: ServiceDefinition, { installed, state }: ServiceNow): Step[] {

@@ -32,6 +32,11 @@ export interface ServiceNow {
   readonly state: ServiceState;
 }
 
+/** Connections, pipes and files of the runs; the default of macOS is 256. */
+export const OPEN_FILES = 65_536;
+/** A manager that is asked how things are answers at once, ms. */
+export const STATE_TIMEOUT_MS = 15_000;
+
 /** What the manager knows of a service that is not there. */
 export const NOT_LOADED: ServiceState = { loaded: false, pid: undefined, lastExit: undefined };
 
@@ -42,7 +47,6 @@ export interface ServiceManager {
   readonly service: string;
   /** Where its definition is. */
   readonly file: string;
-  textOf(definition: ServiceDefinition): string;
   /** undefined where none is installed. */
   installed(): InstalledDefinition | undefined;
   /** @throws ClawmeshError where the manager can't be asked. */

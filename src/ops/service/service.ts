@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { ask, refusal } from './ask.ts';
 import { Launchd } from './launchd.ts';
 import type { ServiceManager, Step } from './manager.ts';
 import { Systemd } from './systemd.ts';
@@ -67,13 +67,11 @@ function writeWhole(file: string, text: string): void {
 }
 
 async function run(manager: ServiceManager, command: readonly string[], mayFail: boolean): Promise<void> {
-  const [program = '', ...args] = command;
-  const result = await execa(program, args, { reject: false, timeout: STEP_TIMEOUT_MS, all: true });
+  const result = await ask(command, STEP_TIMEOUT_MS);
   if (!result.failed || mayFail) return;
   // launchd is at it already; the step after this one waits for the end.
   if (/Operation now in progress/.test(result.all ?? '')) return;
-  const { what, fix } = manager.explain(command, result.exitCode, result.all || result.shortMessage || '');
-  throw new ClawmeshError('failed', what, { remedy: fix });
+  throw refusal(manager, command, result);
 }
 
 /** A step as a person would do it. */

@@ -1,16 +1,21 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import { ClawmeshError } from '../../domain/errors.ts';
+import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
-import type { InstalledDefinition, ServiceManager, ServiceNow, ServiceState, Step } from './manager.ts';
+import {
+  type InstalledDefinition,
+  OPEN_FILES,
+  type ServiceManager,
+  type ServiceNow,
+  type ServiceState,
+  STATE_TIMEOUT_MS,
+  type Step,
+} from './manager.ts';
 
-export const SYSTEMD_UNIT = 'clawmesh-node.service';
+const SYSTEMD_UNIT = 'clawmesh-node.service';
 /** Exit code of a config that is wrong: starting again would not help (CLI.md). */
 const CONFIG_WRONG = 2;
 const RESTART_AFTER_S = 5;
-const OPEN_FILES = 65_536;
-const SYSTEMCTL_TIMEOUT_MS = 15_000;
 
 /** The service of a node as a unit of systemd: of this user, or with `system` of the machine. */
 export class Systemd implements ServiceManager {
@@ -66,14 +71,10 @@ WantedBy=${this.#system ? 'multi-user.target' : 'default.target'}
     const command = this.#systemctl(
       'show',
       SYSTEMD_UNIT,
-      '--property=LoadState,ActiveState,UnitFileState,MainPID,ExecMainStatus',
+      '--property=ActiveState,UnitFileState,MainPID,ExecMainStatus',
     );
-    const [program = '', ...args] = command;
-    const result = await execa(program, args, { reject: false, timeout: SYSTEMCTL_TIMEOUT_MS, all: true });
-    if (result.failed) {
-      const { what, fix } = this.explain(command, result.exitCode, result.all || result.shortMessage || '');
-      throw new ClawmeshError('failed', what, { remedy: fix });
-    }
+    const result = await ask(command, STATE_TIMEOUT_MS);
+    if (result.failed) throw refusal(this, command, result);
     const found = new Map(result.stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
     const active = found.get('ActiveState') === 'active' || found.get('ActiveState') === 'activating';
     return {

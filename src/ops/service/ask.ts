@@ -1,0 +1,19 @@
+import { execa } from 'execa';
+import { ClawmeshError } from '../../domain/errors.ts';
+import type { ServiceManager } from './manager.ts';
+
+/** Runs a command of the service manager to its end, however that is. */
+export async function ask(command: readonly string[], timeoutMs: number) {
+  const [program = '', ...args] = command;
+  return execa(program, args, { reject: false, timeout: timeoutMs, all: true });
+}
+
+/** The error a person needs for a command of the service manager that failed. */
+export function refusal(
+  manager: ServiceManager,
+  command: readonly string[],
+  result: Awaited<ReturnType<typeof ask>>,
+): ClawmeshError {
+  const { what, fix } = manager.explain(command, result.exitCode, result.all || result.shortMessage || '');
+  return new ClawmeshError('failed', what, { remedy: fix });
+}
