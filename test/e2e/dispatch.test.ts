@@ -1,9 +1,11 @@
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Handover } from '../../src/domain/handover.ts';
 import type { Node } from '../../src/domain/node.ts';
 import type { Task } from '../../src/domain/task.ts';
+import { MeshKeys } from '../../src/redis/keys.ts';
 import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
 import { FAST_HEALTH } from '../support/failover-mesh.ts';
 import { SpawnedRedis } from '../support/redis.ts';
@@ -57,8 +59,11 @@ describe('a mesh of three nodes', () => {
       node.signal('SIGHUP');
       await node.waitFor(/the new config is in use/);
     }
-    // Right after the change an idle node may get nothing for some seconds; why is not known yet (closing note of 2026-11-25).
-    await new Promise((resolve) => setTimeout(resolve, 8_000));
+    // Each of them has told what it has to offer well before it would look again by itself (5 s).
+    const redis = new Redis(server.url);
+    const offers = () => redis.hlen(new MeshKeys({ prefix: 'clawmesh', mesh: 'd' }).freeSlots('default'));
+    await expect.poll(offers, { timeout: 2_500 }).toBe(3);
+    redis.disconnect();
     for (let i = 0; i < 5; i++) await cli('enqueue', 'sleep 50s');
     const load = async () => ((await json('node', 'list')).nodes as Node[]).map((node) => node.running.length);
     await expect.poll(load, { timeout: 20_000 }).toEqual([2, 2, 2]);

@@ -29,7 +29,8 @@ export class WorkWait {
   #idle = false;
   #limitedUntil = 0;
   #nextDueAt = 0;
-  #interrupted = false;
+  /** Counted, so that a wait that began after an interruption is not taken for the one that it ended. */
+  #interruptions = 0;
 
   constructor(options: WorkWaitOptions) {
     const { pool, nodeId, keys } = options;
@@ -52,8 +53,8 @@ export class WorkWait {
 
   /** Blocks until there may be work: a marker, a call, a delayed task that is due, or the time to look anyway. */
   async forWork(): Promise<boolean> {
-    this.#interrupted = false;
     if (!this.#idle) return true;
+    const interruptions = this.#interruptions;
     const now = this.#now();
     const notBefore = this.#limitedUntil - now;
     const dueInS = this.#nextDueAt > 0 ? Math.max((this.#nextDueAt - now) / 1000, 0) : IDLE_BLOCK_S;
@@ -65,26 +66,40 @@ export class WorkWait {
       const dueAt = woken?.[0] === this.#marker ? Number(woken[2]) : 0;
       if (dueAt > 0) this.#nextDueAt = dueAt;
     } catch (error) {
-      if (!this.#interrupted) throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
+      // What this node offers may be unknown by now, to Redis or to the others.
+      this.#idle = false;
+      if (interruptions === this.#interruptions)
+        throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
     }
-    return !this.#interrupted;
+    return interruptions === this.#interruptions;
   }
 
   async interrupt(): Promise<void> {
-    this.#interrupted = true;
+    const connected = this.#options.blocking.status === 'ready';
+    // Before the wait ends: the loop may make its next offer at once, and that is to stay.
+    if (connected) await this.#withdrawOffer();
+    this.#interruptions++;
     this.#idle = false;
     // Without a connection nothing is blocked in Redis; the claim ends by itself within seconds.
-    if (this.#options.blocking.status !== 'ready') return;
+    if (!connected) return;
     await this.#reconnect();
     // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
-    await this.passOn();
+    await this.#wakeAny();
   }
 
   /** Wakes another node instead of this one, which offers no slot any more. */
   async passOn(): Promise<void> {
+    await this.#withdrawOffer();
+    await this.#wakeAny();
+  }
+
+  async #withdrawOffer(): Promise<void> {
     const { redis, keys, pool, nodeId } = this.#options;
     await redis.hdel(keys.freeSlots(pool), nodeId);
-    await redis.zadd(this.#marker, 0, '0');
+  }
+
+  async #wakeAny(): Promise<void> {
+    await this.#options.redis.zadd(this.#marker, 0, '0');
   }
 
   async #block(seconds: number): Promise<[string, string, string] | null> {
