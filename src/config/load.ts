@@ -1,6 +1,6 @@
 import { accessSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
@@ -100,11 +100,18 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
     throw configError(parsed.error.issues.flatMap((issue) => describeIssue(issue, document, at)));
   }
   return {
-    config: parsed.data,
+    config: withPathsFrom(dirname(file), parsed.data),
     file,
     origins: originsOf(document, lines),
     ownSecretEnv: secretVariables(parseDocument(envText.text), envText),
   };
+}
+
+/** Relative paths in a config are beside it: a service has no working folder that anybody thinks of. */
+function withPathsFrom(folder: string, config: Config): Config {
+  if (!config.redis?.tls) return config;
+  const files = Object.entries(config.redis.tls).map(([name, path]) => [name, path && resolve(folder, path)]);
+  return { ...config, redis: { ...config.redis, tls: Object.fromEntries(files) } };
 }
 
 function configError(problems: string[]): ClawmeshError {

@@ -20,7 +20,10 @@ export const redis = z
         key: z.string().optional().describe("Path of the client certificate's key (PEM)."),
       })
       .optional()
-      .describe('TLS files; `rediss://` alone uses the system’s certificate authorities.'),
+      .register(settingMeta, { local: true })
+      .describe(
+        'TLS files, relative to the config file; also for the Sentinels. `rediss://` alone uses the system’s certificate authorities.',
+      ),
     sentinels: z
       .array(z.strictObject({ host: z.string(), port: port.prefault(26_379) }))
       .optional()

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
-import { explainRedisError } from './explain.ts';
+import { explainRedisError, isLasting } from './explain.ts';
 import { ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
@@ -64,7 +64,8 @@ function addressOf(target: RedisTarget): RedisOptions {
       name: config.name,
       ...(config.sentinelPassword !== undefined && { sentinelPassword: config.sentinelPassword }),
       ...login,
-      ...tls,
+      // Whoever speaks TLS to Redis speaks it to the Sentinels too.
+      ...(tls && { ...tls, sentinelTLS: tls.tls, enableTLSForSentinelMode: true }),
     };
   }
   const url = new URL(config.url ?? '');
@@ -150,7 +151,8 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     await (anyServer ? client.ping() : checkServer(client));
   } catch (error) {
     client.disconnect();
-    throw error instanceof ClawmeshError ? error : explainRedisError(reason ?? error, target);
+    if (error instanceof ClawmeshError) throw error;
+    throw explainRedisError((await sentinelTrouble(error, target)) ?? reason ?? error, target);
   } finally {
     client.off('error', remember);
   }
@@ -175,10 +177,32 @@ export async function connectForCommand(
       return client;
     } catch (error) {
       const watched = target.kind === 'shared' && target.config.sentinels !== undefined;
-      if (!watched || performance.now() > giveUpAt) throw error;
+      if (!watched || isLasting(error) || performance.now() > giveUpAt) throw error;
       if (first) options.onWaiting?.(messageOf(error));
       await sleep(FAILOVER_RETRY_MS);
     }
+  }
+}
+
+/** What the first Sentinel has against us: ioredis only tells that none could be asked. */
+async function sentinelTrouble(error: unknown, target: RedisTarget): Promise<unknown> {
+  if (target.kind === 'private' || !messageOf(error).startsWith('All sentinels are unreachable')) return undefined;
+  const { sentinels, sentinelPassword, tls } = target.config;
+  const client = new Redis({
+    ...sentinels?.[0],
+    ...(sentinelPassword !== undefined && { password: sentinelPassword }),
+    ...(tls && { tls: readTlsFiles(tls) }),
+    ...policyOf('cli'),
+    lazyConnect: true,
+    enableReadyCheck: false,
+  });
+  const heard = Promise.withResolvers<unknown>();
+  client.on('error', heard.resolve);
+  client.call('SENTINEL', 'MASTERS').then(() => heard.resolve(undefined), heard.resolve);
+  try {
+    return await heard.promise;
+  } finally {
+    client.disconnect();
   }
 }
 

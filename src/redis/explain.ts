@@ -5,6 +5,8 @@ interface Explanation {
   readonly matches: RegExp;
   readonly problem: string;
   readonly remedy: string;
+  /** It stays so until somebody mends it: there is nothing to wait for. */
+  readonly lasting?: true;
 }
 
 /** The guide's troubleshooting table: what Redis or the network said, what it means, what to check. First match wins. */
@@ -23,21 +25,25 @@ const EXPLANATIONS: readonly Explanation[] = [
     matches: /WRONGPASS|invalid password|invalid username-password/i,
     problem: 'wrong user name or password',
     remedy: 'check redis.username and redis.password, and that this machine has the same secrets as the others',
+    lasting: true,
   },
   {
     matches: /NOAUTH/,
     problem: 'it wants a password and none is configured',
     remedy: 'set redis.password: ${REDIS_PASSWORD}',
+    lasting: true,
   },
   {
     matches: /without any password configured/,
     problem: 'a password is configured but Redis has none',
     remedy: 'take redis.password out, or set requirepass in redis.conf',
+    lasting: true,
   },
   {
     matches: /NOPERM/,
     problem: 'this user may not run the commands clawmesh needs',
     remedy: "check the user's ACL rules",
+    lasting: true,
   },
   {
     matches:
@@ -49,11 +55,17 @@ const EXPLANATIONS: readonly Explanation[] = [
     matches: /CERT|certificate|self.signed|altname/i,
     problem: 'its TLS certificate is not trusted here',
     remedy: 'set redis.tls.ca to the certificate authority that signed it',
+    lasting: true,
   },
   {
     matches: /max number of clients|EPIPE/,
     problem: 'it takes no more connections',
     remedy: 'raise maxclients; see CLIENT LIST for who has so many',
+  },
+  {
+    matches: /All sentinels are unreachable/,
+    problem: 'no Sentinel knows the primary',
+    remedy: 'check redis.name, and SENTINEL MASTERS on one of them',
   },
   {
     matches: /ECONNRESET|socket closed|Connection is closed|ended by the other party|Protocol error/i,
@@ -81,11 +93,6 @@ const EXPLANATIONS: readonly Explanation[] = [
     problem: 'it is a read-only replica',
     remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
   },
-  {
-    matches: /All sentinels are unreachable/,
-    problem: 'no Sentinel answers',
-    remedy: 'check redis.sentinels, redis.name and the firewall',
-  },
   { matches: /LOADING/, problem: 'it is still loading its data', remedy: 'try again in a moment' },
   {
     matches: /OOM/,
@@ -109,6 +116,11 @@ export function explainRedisError(error: unknown, target: RedisTarget): Clawmesh
     ...(found && { remedy: found.remedy }),
     cause: error,
   });
+}
+
+/** Whether it is of no use to try again. */
+export function isLasting(error: unknown): boolean {
+  return EXPLANATIONS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
 }
 
 /** ioredis and Node wrap the reason: an AggregateError of addresses, or the last of many retries. */

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -179,6 +179,57 @@ describe('a Redis that can not be used', () => {
     ]);
     expect(await statusWith(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port use rediss:/);
     expect(await statusWith(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
+  });
+
+  it('and its Sentinels speak only TLS, with a certificate of the CA that the config names, or of another', async () => {
+    const folder = emptyFolder();
+    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
+    const subject = (name: string) => ['-subj', `/CN=${name}`, '-newkey', 'rsa:2048', '-nodes', '-x509', '-days', '2'];
+    for (const ca of ['ca', 'other-ca']) openssl('req', ...subject(ca), '-keyout', `${ca}.key`, '-out', `${ca}.pem`);
+    const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    openssl('req', ...subject('redis'), ...signed, '-keyout', 'key.pem', '-out', 'cert.pem');
+    const tlsPort = await freePort();
+    const sentinelPort = await freePort();
+    const files = ['--tls-cert-file', 'cert.pem', '--tls-key-file', 'key.pem', '--tls-ca-cert-file', 'ca.pem'];
+    const tls = [
+      ...files.map((word) => (word.endsWith('.pem') ? join(folder, word) : word)),
+      '--tls-auth-clients',
+      'no',
+    ];
+    await start(['--tls-port', `${tlsPort}`, ...tls]);
+    const sentinelConf = join(folder, 'sentinel.conf');
+    writeFileSync(sentinelConf, `sentinel monitor mesh 127.0.0.1 ${tlsPort} 1\n`);
+    const sentinel = [
+      sentinelConf,
+      '--sentinel',
+      '--port',
+      '0',
+      '--tls-port',
+      `${sentinelPort}`,
+      '--tls-replication',
+      'yes',
+    ];
+    const watcher = spawn('redis-server', [...sentinel, ...tls], { stdio: 'ignore' });
+    try {
+      const where = [
+        `url: "rediss://127.0.0.1:${tlsPort}"`,
+        `sentinels: [{host: 127.0.0.1, port: ${sentinelPort}}], name: mesh`,
+      ];
+      for (const [i, there] of where.entries()) {
+        // Beside the config, wherever the command is typed.
+        const config = join(folder, `${i}.yaml`);
+        writeFileSync(config, `redis: {${there}, tls: {ca: ca.pem}}\n`);
+        await expect.poll(async () => (await runCli(['--config', config, 'status'])).code, { timeout: 15_000 }).toBe(0);
+      }
+      const tasks = join(folder, '1.yaml');
+      expect((await runCli(['--config', tasks, 'enqueue', 'over TLS'])).code).toBe(0);
+      for (const there of where) {
+        const foreign = `{${there}, tls: {ca: "${join(folder, 'other-ca.pem')}"}}`;
+        expect(await statusWith(foreign)).toMatch(/certificate is not trusted/);
+      }
+    } finally {
+      watcher.kill();
+    }
   });
 
   it('may throw tasks away', async () => {
