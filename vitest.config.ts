@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, environment: 'node' as const };
 
 /** End-to-end tests in which nobody's lease can lapse because the machine is busy. */
-const PATIENT = ['doctor', 'service', 'dashboard-access', 'signed-tasks', 'redis-acl', 'package', 'top'].map(
+const PATIENT = ['doctor', 'service', 'dashboard-access', 'signed-tasks', 'redis-acl', 'package', 'top', 'ansible'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );
 
@@ -21,7 +21,7 @@ export default defineConfig({
         },
       },
       {
-        test: { ...shared, name: 'e2e-patient', include: PATIENT, maxWorkers: 2, testTimeout: 120_000 },
+        test: { ...shared, name: 'e2e-patient', include: PATIENT, maxWorkers: 2, testTimeout: 300_000 },
       },
       {
         // These start many processes each; one file at a time keeps their clocks honest on two cores.

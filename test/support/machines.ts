@@ -1,0 +1,169 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { findProgram } from '../../src/platform/find-program.ts';
+import { emptyFolder } from './cli.ts';
+import { freePort } from './redis.ts';
+
+const USER = 'clawmesh';
+const PACKAGES =
+  'systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,openssh-server,python3,sudo,ca-certificates';
+const IMAGE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'clawmesh-machine-2');
+
+/** A Debian of its own with systemd as its first process and an ssh server, as a fresh machine is; only the network is shared. */
+export interface Machine {
+  readonly name: string;
+  readonly sshPort: number;
+  /** The machine's file system, seen from outside. */
+  readonly root: string;
+}
+
+/** Some fresh machines on this one. Takes root. */
+export class Machines {
+  readonly all: readonly Machine[];
+  readonly key: string;
+  readonly #processes: ChildProcess[] = [];
+
+  private constructor(all: readonly Machine[], key: string) {
+    this.all = all;
+    this.key = key;
+  }
+
+  static async start(names: readonly string[]): Promise<Machines> {
+    makeImage();
+    const folder = emptyFolder();
+    const key = join(folder, 'id');
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+    const all: Machine[] = [];
+    for (const name of names) {
+      const [upper, work, root] = ['upper', 'work', 'root'].map((part) => join(folder, name, part)) as [
+        string,
+        string,
+        string,
+      ];
+      for (const part of [upper, work, root]) mkdirSync(part, { recursive: true });
+      execFileSync('mount', [
+        '-t',
+        'overlay',
+        'overlay',
+        '-o',
+        `lowerdir=${IMAGE},upperdir=${upper},workdir=${work}`,
+        root,
+      ]);
+      all.push({ name, sshPort: await freePort(), root });
+    }
+    const machines = new Machines(all, key);
+    for (const machine of all) machines.#boot(machine);
+    await Promise.all(all.map((machine) => machines.#reachable(machine)));
+    return machines;
+  }
+
+  /** Runs a command there as its user, as a person does. @throws Error where it fails. */
+  run(machine: Machine, command: string): string {
+    return execFileSync('ssh', [...this.sshOptions, '-p', `${machine.sshPort}`, `${USER}@127.0.0.1`, command], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  get sshOptions(): string[] {
+    return [
+      '-i',
+      this.key,
+      '-o',
+      'StrictHostKeyChecking=no',
+      '-o',
+      'UserKnownHostsFile=/dev/null',
+      '-o',
+      'LogLevel=ERROR',
+    ];
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.#processes) child.kill('SIGKILL');
+    await expect
+      .poll(() => this.#processes.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null), {
+        timeout: 10_000,
+      })
+      .toBe(true);
+    for (const { root } of this.all) execFileSync('umount', ['-l', root]);
+  }
+
+  #boot({ name, sshPort, root }: Machine): void {
+    const file = (path: string, text: string) => writeFileSync(join(root, path), text);
+    file('etc/hostname', `${name}\n`);
+    file('etc/hosts', `127.0.0.1 localhost ${name}\n`);
+    file('etc/ssh/sshd_config.d/test.conf', `Port ${sshPort}\nListenAddress 127.0.0.1\nPasswordAuthentication no\n`);
+    mkdirSync(join(root, 'home', USER, '.ssh'), { recursive: true });
+    file(`home/${USER}/.ssh/authorized_keys`, readFileSync(`${this.key}.pub`, 'utf8'));
+    execFileSync('chroot', [root, 'sh', '-c', `chown -R ${USER}: /home/${USER} && ssh-keygen -q -A`]);
+    const options = ['--quiet', '--register=no', '--keep-unit', '--boot', '--console=pipe', `--machine=${name}`];
+    // The npm of this machine, as if somebody had installed one there.
+    const npm = realpathSync(findProgram(['npm'], process.env) ?? 'npm');
+    const binds = [
+      `--bind-ro=${process.execPath}:/usr/local/bin/node`,
+      `--bind-ro=${join(npm, '../..')}:/usr/local/lib/node_modules/npm`,
+    ];
+    symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
+    const child = spawn('systemd-nspawn', [...options, ...binds, `--directory=${root}`], {
+      stdio: 'ignore',
+      detached: true,
+    });
+    this.#processes.push(child);
+  }
+
+  async #reachable(machine: Machine): Promise<void> {
+    const answer = () => {
+      try {
+        return this.run(machine, 'systemctl is-system-running --wait; systemctl --user is-system-running; true');
+      } catch {
+        return '';
+      }
+    };
+    await expect.poll(answer, { timeout: 60_000, interval: 500 }).toMatch(/^(running|degraded)\n(running|degraded)\n$/);
+  }
+}
+
+/** What all machines have in common, made once. */
+function makeImage(): void {
+  if (existsSync(IMAGE)) return;
+  const fresh = `${IMAGE}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(fresh, { recursive: true });
+  const sources = '/etc/apt/sources.list.d/debian.sources';
+  const [, mirror = 'http://deb.debian.org/debian'] = existsSync(sources)
+    ? (readFileSync(sources, 'utf8').match(/^URIs: *(\S+)/m) ?? [])
+    : [];
+  execFileSync('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, 'bookworm', fresh, mirror], {
+    stdio: 'ignore',
+  });
+  // How this machine reaches its registries.
+  for (const path of [
+    '/etc/apt/sources.list.d',
+    '/etc/apt/apt.conf.d',
+    '/etc/ssl/certs',
+    '/usr/local/etc',
+    '/etc/resolv.conf',
+  ]) {
+    if (existsSync(path)) cpSync(path, join(fresh, path), { recursive: true, force: true });
+  }
+  rmSync(join(fresh, 'etc/apt/sources.list'), { force: true });
+  execFileSync('chroot', [fresh, 'useradd', '--create-home', '--shell', '/bin/bash', USER]);
+  if (existsSync(join(homedir(), '.npmrc'))) cpSync(join(homedir(), '.npmrc'), join(fresh, 'home', USER, '.npmrc'));
+  appendFileSync(join(fresh, 'etc/sudoers'), `${USER} ALL=(ALL) NOPASSWD: ALL\n`);
+  execFileSync('chroot', [fresh, 'apt-get', 'update', '-qq'], { stdio: 'ignore' });
+  renameSync(fresh, IMAGE);
+}
