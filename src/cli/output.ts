@@ -21,6 +21,11 @@ export class Output {
     process.stdout.write(`${text}\n`);
   }
 
+  /** A line that somebody else wrote, an agent say: as it is, but on a terminal with nothing in it that would steer that. */
+  foreign(text: string): void {
+    this.line(process.stdout.isTTY ? printable(text) : text);
+  }
+
   /** A part of a result that is too long to be put together first. */
   raw(text: string): void {
     process.stdout.write(text);
@@ -89,11 +94,15 @@ export function ago(iso: string | null, now = Date.now()): string {
   return ms >= 0 ? `${humanDuration(ms)} ago` : `in ${humanDuration(-ms)}`;
 }
 
+/** Text with line breaks, and nothing in it that would steer a terminal or turn the reading direction around. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text)
+    .replace(/\r\n/g, '\n')
+    .replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '�');
+}
+
 /** One line of at most `width` characters, control characters made visible. */
 export function oneLine(text: string, width: number): string {
-  const flat = stripVTControlCharacters(text)
-    .replace(/\s+/g, ' ')
-    .replace(/\p{Cc}/gu, '�')
-    .trim();
+  const flat = printable(text).replace(/\s+/g, ' ').trim();
   return flat.length <= width ? flat : `${flat.slice(0, width - 1)}…`;
 }

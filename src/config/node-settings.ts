@@ -5,6 +5,7 @@ import {
   LABEL_VALUE,
   NODE_ID,
   NODE_ID_HINT,
+  OPENCLAW_NAME,
   POOL_NAME,
   POOL_NAME_HINT,
 } from '../domain/names.ts';
@@ -31,6 +32,15 @@ const listen = z
     return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
   });
 
+const passedOn = z.string().regex(OPENCLAW_NAME, 'expected the name of an agent or a model');
+const allow = z.strictObject({
+  agents: z.array(passedOn).optional().describe('Agents; `main` is the one of tasks that name none.'),
+  models: z
+    .array(passedOn)
+    .optional()
+    .describe('Models that tasks may name; those that name none run with the agent’s own.'),
+});
+
 const nodeSettings = {
   pools: pools.prefault({ default: 2 }).describe('Pools a node serves, with the number of tasks at once in each.'),
   maxTasks: maxTasks
@@ -41,6 +51,9 @@ const nodeSettings = {
     .boolean('expected true or false')
     .prefault(true)
     .describe('Whether a Mac is kept from idle sleep (`caffeinate -i`) while it runs tasks.'),
+  allow: allow
+    .optional()
+    .describe('The only agents and models that a node runs; other tasks wait for a node that may.'),
   listen: listen
     .optional()
     .describe('Where a node answers `/healthz`, `/readyz` and `/metrics`, as `host:port`; nowhere where not given.'),
@@ -62,6 +75,7 @@ const nodeOverride = z
       .optional()
       .describe('What the node is known by; tasks can ask for it with `--require`.'),
     keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
+    allow: allow.optional().describe('Replaces `node.allow` on this node.'),
     listen: listen.optional().describe('Replaces `node.listen` on this node.'),
     dashboard: z.boolean('expected true or false').optional().describe('Replaces `node.dashboard` on this node.'),
   })
@@ -93,6 +107,7 @@ export function nodeConfig(config: NodeSettings, nodeId: string): NodeConfig {
     keepAwake: own.keepAwake ?? config.node.keepAwake,
     listen: own.listen ?? config.node.listen,
     dashboard: own.dashboard ?? config.node.dashboard,
+    allow: own.allow ?? config.node.allow,
     labels: own.labels ?? {},
   };
 }

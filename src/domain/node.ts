@@ -1,3 +1,5 @@
+import type { Allowed } from './target.ts';
+
 export type NodeState = 'up' | 'gated' | 'draining' | 'dead' | 'stopped';
 
 /** A condition that must hold for a node to claim tasks. */
@@ -35,6 +37,8 @@ export interface NodeRecord {
   readonly uptimeMs: number;
   /** What it is known by, from `nodes.<id>.labels`. */
   readonly labels: Readonly<Record<string, string>>;
+  /** The only agents and models that it runs. */
+  readonly allow?: Allowed | undefined;
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
   /** Tasks at once of all its pools together, where that is less than they add up to. */
   readonly maxTasks?: number | undefined;

@@ -9,16 +9,24 @@ export type Labels = Readonly<Record<string, string>>;
  */
 export const TASK_FORMAT = 1;
 
+/** The only agents and models that a node runs, as `nodes.<id>.allow` has them; any, where a list is not given. */
+export interface Allowed {
+  readonly agents?: readonly string[] | undefined;
+  readonly models?: readonly string[] | undefined;
+}
+
 /** A node as far as targets look at it. */
 export interface TargetNode {
   readonly id: string;
   readonly labels: Labels;
+  readonly allow?: Allowed | undefined;
 }
 
 /**
  * Why a task is held for some nodes: `node:<id>` where only that one may run it, `prefer:<id>` where another may if that one
  * is gone, `require:<label>=<value>,…` where it takes a node with these labels, `format:<n>` where it takes a newer
- * clawmesh. Undefined where any node may run it.
+ * clawmesh. Undefined where any node may run it. Nodes also let go of what they are not allowed, for one that is:
+ * `allow:<agent>|<model>`, where the task has a target as well behind that and `&`.
  */
 export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): string | undefined {
   if (spec.node !== undefined) return `${spec.nodeFallback ? 'prefer' : 'node'}:${spec.node}`;
@@ -26,9 +34,36 @@ export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require
   return labels.length > 0 ? `require:${labels.map(([name, value]) => `${name}=${value}`).join(',')}` : undefined;
 }
 
+/**
+ * For whom a node has to let go of a task: for the nodes that it is for, or for those that are allowed its agent (`main`
+ * where it names none) and its model (any where it names none). Undefined where this node may run it.
+ */
+export function forOthers(
+  spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require' | 'agent' | 'model'>,
+  node: TargetNode,
+  fellBack = false,
+): string | undefined {
+  const found = targetOf(spec);
+  const target = fellBack && spec.nodeFallback ? undefined : found;
+  if (target !== undefined && !mayRun(target, node)) return target;
+  const needed = `allow:${spec.agent ?? 'main'}|${spec.model ?? ''}`;
+  if (mayRun(needed, node)) return undefined;
+  return target === undefined || spec.nodeFallback ? needed : `${target}&${needed}`;
+}
+
 /** Whether tasks with this target may run on that node. */
 export function mayRun(target: string, node: TargetNode): boolean {
-  const [, kind = '', what = ''] = /^(node|prefer|require|format):(.*)$/.exec(target) ?? [];
+  const [one = '', ...more] = target.split('&');
+  return mayRunOne(one, node) && more.every((other) => mayRunOne(other, node));
+}
+
+function mayRunOne(target: string, node: TargetNode): boolean {
+  const [, kind = '', what = ''] = /^(node|prefer|require|format|allow):(.*)$/.exec(target) ?? [];
+  if (kind === 'allow') {
+    const [agent = '', model = ''] = what.split('|');
+    const { agents, models } = node.allow ?? {};
+    return (!agents || agents.includes(agent)) && (!models || model === '' || models.includes(model));
+  }
   if (kind === 'format') return Number(what) <= TASK_FORMAT;
   if (kind === 'node' || kind === 'prefer') return what === node.id;
   return (
@@ -42,7 +77,7 @@ export function mayRun(target: string, node: TargetNode): boolean {
 
 /** Whether this is a target at all, and not another reason why tasks are held. */
 export function isTarget(why: string): boolean {
-  return /^(node|prefer|require|format):/.test(why);
+  return /^(node|prefer|require|format|allow):/.test(why);
 }
 
 /** Why tasks of this one's session are held while it is busy, or at home on another node; undefined for a task without one. */

@@ -48,7 +48,7 @@ export async function openMeshLink(options: {
   const { live, target, nodeId, hasProvider } = options;
   const { config } = live;
   const { queue } = config;
-  const { labels } = nodeConfig(config, nodeId);
+  const { labels, allow } = nodeConfig(config, nodeId);
   const keys = MeshKeys.of(config);
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
     const redis = connectRedis(target, role, name);
@@ -66,6 +66,7 @@ export async function openMeshLink(options: {
         pool,
         owner,
         labels,
+        allow,
         keys,
         redis,
         blocking: await connect('blocking', `clawmesh:${nodeId}:${pool}:wait`),

@@ -29,6 +29,7 @@ export function nodeRecord(
     version: of.version,
     uptimeMs: Math.round(performance.now() - now.startedAt),
     labels: of.settings.labels,
+    allow: of.settings.allow,
     ...runsByPool(of.settings.pools, now.running.runs),
     maxTasks: of.settings.maxTasks,
     openclaw: now.openclaw,

@@ -90,7 +90,8 @@ export class Running {
     for (const loop of this.loops) {
       const own = held.filter(
         ({ pool, why, node }) =>
-          pool === loop.queue.pool && (node === nodeId || mayRun(why, { id: nodeId, labels: settings.labels })),
+          pool === loop.queue.pool &&
+          (node === nodeId || mayRun(why, { id: nodeId, labels: settings.labels, allow: settings.allow })),
       );
       if (own.length > 0) await loop.takeHeld(own.map(({ why }) => why));
     }

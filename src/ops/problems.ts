@@ -106,6 +106,11 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
     const who = why
       .replace(/^(node|prefer):/, '')
       .replace(/^require:/, 'a node with ')
+      .replace(
+        /&?allow:(.*)\|(.*)/,
+        (_, agent, model) => ` that is allowed agent ${agent}${model && ` with model ${model}`}`,
+      )
+      .replace(/^ /, 'a node')
       .replace(/^format:.*/, 'a node with a newer clawmesh, which queued them')
       .replace(/^session:(.*)\|/, 'session ');
     return [

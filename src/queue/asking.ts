@@ -1,6 +1,6 @@
 import type { Incarnation } from '../domain/claim.ts';
 import type { DispatchStrategy, Offer } from '../domain/dispatch.ts';
-import type { Labels } from '../domain/target.ts';
+import type { Allowed, Labels } from '../domain/target.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import type { Circuits } from './circuits.ts';
 import { HELD_SCORE } from './held-tasks.ts';
@@ -9,6 +9,7 @@ export interface AskingOptions {
   readonly pool: string;
   readonly owner: Incarnation;
   readonly labels: Labels;
+  readonly allow?: Allowed | undefined;
   readonly keys: MeshKeys;
   readonly circuits: Circuits;
   /** Read anew at each use. */
@@ -26,12 +27,13 @@ export class Asking {
   readonly #options: AskingOptions;
 
   constructor(options: AskingOptions) {
-    const { pool, keys, labels } = options;
+    const { pool, keys, labels, allow } = options;
     this.#options = options;
     this.keys = [keys.incarnations, keys.circuitsVersion];
     this.names = JSON.stringify({
       pool,
       labels,
+      allow,
       holdScore: String(HELD_SCORE),
       free: keys.freeSlots(pool),
       turns: keys.turns(pool),

@@ -16,6 +16,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   version: z.string(),
   uptimeMs: z.number(),
   labels: z.record(z.string(), z.string()),
+  allow: z.object({ agents: z.array(z.string()).optional(), models: z.array(z.string()).optional() }).optional(),
   pools: z.record(z.string(), z.object({ concurrency: z.number(), running: z.number() })),
   maxTasks: z.number().optional(),
   running: z.array(z.string()),

@@ -115,6 +115,11 @@ describe('the playbooks, on three fresh machines', () => {
   });
 
   it('bring up three nodes and a Redis with Sentinels from nothing, and a second time change nothing', async () => {
+    const wouldChange = await succeeds('site.yml', '--check');
+    expect(wouldChange.changed.every((count) => count > 0)).toBe(true);
+    expect(machines.run(first, 'ls -A ~/.config ~/.local /var/lib/clawmesh-redis 2>&1 || true')).not.toMatch(
+      /^[^:]+$/m,
+    );
     await succeeds('site.yml');
     expect(states()).toEqual(everywhere('up', OLD));
     const checks = (JSON.parse(cli('doctor --json')) as { checks: { check: string; state: string }[] }).checks;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { isTarget, mayRun, targetOf } from '../../src/domain/target.ts';
+import { forOthers, isTarget, mayRun, targetOf } from '../../src/domain/target.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
@@ -121,6 +121,26 @@ describe('a task that only one node may run', () => {
     expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'require gpu=yes,xcode=26' });
     expect(await two.claimHeld('require:gpu=yes,xcode=26')).toMatchObject({ taskId: id });
   });
+
+  it('is let go by a node that is not allowed its agent, also where its session is at home there, for a node that is', async () => {
+    const only = await mesh.node('mac-1', { allow: { agents: ['ops'] } });
+    const any = await mesh.node('mac-2');
+    const plain = await enqueue({ node: undefined });
+    expect(await only.claim()).toBeUndefined();
+    expect(await read(plain)).toMatchObject({ state: 'waiting', heldBy: 'allow main|' });
+    expect(await any.claimHeld('allow:main|')).toMatchObject({ taskId: plain });
+
+    // The session began here before its agent was no longer allowed.
+    const before = await mesh.node('mac-3');
+    const first = await enqueue({ node: undefined, session: 's' });
+    const claim = await claimNext(before);
+    expect(claim.taskId).toBe(first);
+    await before.report(claim, success);
+    const now = await mesh.node('mac-3', { allow: { agents: ['ops'] } });
+    const second = await enqueue({ node: undefined, session: 's' });
+    expect(await now.claim()).toBeUndefined();
+    expect(await any.claimHeld('allow:main|')).toMatchObject({ taskId: second, movedFrom: 'mac-3' });
+  });
 });
 
 describe('a target', () => {
@@ -136,6 +156,26 @@ describe('a target', () => {
   ])('%j is %s', (spec, target, runs) => {
     expect(targetOf(spec)).toBe(target);
     if (target !== undefined) expect(mayRun(target, { id: 'a', labels: { x: '1', y: '2' } })).toBe(runs);
+  });
+
+  it.each([
+    [{}, {}, undefined],
+    [{ agent: 'ops', model: 'm' }, {}, undefined],
+    [{}, { agents: ['main'], models: ['m'] }, undefined],
+    [{}, { agents: ['ops'] }, 'allow:main|'],
+    [{ agent: 'ops' }, { agents: ['main', 'ops'] }, undefined],
+    [{ agent: 'ops' }, { agents: [] }, 'allow:ops|'],
+    [{ agent: 'ops', model: 'a/b' }, { models: ['m'] }, 'allow:ops|a/b'],
+    [{ require: { x: '1' }, model: 'n' }, { models: ['m'] }, 'require:x=1&allow:main|n'],
+    [{ node: 'a', model: 'n' }, { models: ['m'] }, 'node:a&allow:main|n'],
+    [{ node: 'a', nodeFallback: true, model: 'n' }, { models: ['m'] }, 'allow:main|n'],
+    [{ require: { x: '2' }, model: 'n' }, { models: ['m'] }, 'require:x=2'],
+  ])('%j is let go by a node that is allowed %j: %s', (spec, allow, why) => {
+    const node = { id: 'a', labels: { x: '1' }, allow };
+    expect(forOthers(spec, node)).toBe(why);
+    if (why === undefined) return;
+    expect([isTarget(why), mayRun(why, node)]).toEqual([true, false]);
+    if (!why.startsWith('require:x=2')) expect(mayRun(why, { ...node, allow: undefined })).toBe(true);
   });
 
   it('is told from the other reasons why tasks are held', () => {

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { vi } from 'vitest';
 import { findProgram } from '../../src/platform/find-program.ts';
 import { emptyFolder } from './cli.ts';
 import { freePort } from './redis.ts';
@@ -94,11 +94,10 @@ export class Machines {
 
   async stop(): Promise<void> {
     for (const child of this.#processes) child.kill('SIGKILL');
-    await expect
-      .poll(() => this.#processes.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null), {
-        timeout: 10_000,
-      })
-      .toBe(true);
+    await vi.waitUntil(
+      () => this.#processes.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null),
+      { timeout: 10_000 },
+    );
     for (const { root } of this.all) execFileSync('umount', ['-l', root]);
   }
 
@@ -126,14 +125,18 @@ export class Machines {
   }
 
   async #reachable(machine: Machine): Promise<void> {
-    const answer = () => {
+    const isUp = () => {
       try {
-        return this.run(machine, 'systemctl is-system-running --wait; systemctl --user is-system-running; true');
+        const states = this.run(
+          machine,
+          'systemctl is-system-running --wait; systemctl --user is-system-running; true',
+        );
+        return /^(running|degraded)\n(running|degraded)\n$/.test(states);
       } catch {
-        return '';
+        return false;
       }
     };
-    await expect.poll(answer, { timeout: 60_000, interval: 500 }).toMatch(/^(running|degraded)\n(running|degraded)\n$/);
+    await vi.waitUntil(isUp, { timeout: 60_000, interval: 500 });
   }
 }
 

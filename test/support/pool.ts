@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { DispatchStrategy, Offer } from '../../src/domain/dispatch.ts';
+import type { Allowed } from '../../src/domain/target.ts';
 import type { NewTask, Outcome } from '../../src/domain/task.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../../src/queue/bullmq/schedules.ts';
@@ -50,6 +51,7 @@ export async function openTestMesh(url: string, mesh: string) {
         completedMs?: number;
         keepCount?: number;
         labels?: Record<string, string>;
+        allow?: Allowed;
         strategy?: DispatchStrategy;
       } = {},
     ) {
@@ -61,6 +63,7 @@ export async function openTestMesh(url: string, mesh: string) {
         pool,
         owner: { nodeId, incarnation },
         labels: options.labels ?? {},
+        allow: options.allow,
         keys,
         strategy: () => options.strategy ?? 'pull',
         redis,

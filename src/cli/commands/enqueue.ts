@@ -6,7 +6,7 @@ import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { tagOption } from '../options.ts';
-import type { Output } from '../output.ts';
+import { type Output, printable } from '../output.ts';
 import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
 
 interface EnqueueOptions extends TaskOptions {
@@ -122,11 +122,11 @@ function waited(task: Task | undefined): Partial<Task> {
 }
 
 function printAnswer(out: Output, task: Task): void {
-  if (task.result) out.line(task.result.text);
+  if (task.result) out.foreign(task.result.text);
   if (task.error) {
     const attempts = task.attempts.made > 1 ? ` after ${task.attempts.made} attempts` : '';
     process.stderr.write(
-      `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${task.error.message}\n`,
+      `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${printable(task.error.message)}\n`,
     );
   }
 }

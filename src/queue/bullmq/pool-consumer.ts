@@ -3,7 +3,7 @@ import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import { ClawmeshError, hasCode } from '../../domain/errors.ts';
-import { mayRun, targetOf } from '../../domain/target.ts';
+import { forOthers } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
 import { scripts } from '../../redis/scripts.ts';
 import type { AskingOptions } from '../asking.ts';
@@ -249,13 +249,12 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */
-  async #isHeld(claim: Claim, target = targetOf(claim.spec)): Promise<boolean> {
-    const { circuits, owner, labels } = this.#options;
+  async #isHeld(claim: Claim, needed?: string): Promise<boolean> {
+    const { circuits, owner, labels, allow } = this.#options;
     const circuit = circuitOf(claim.spec);
+    const target = needed ?? forOthers(claim.spec, { id: owner.nodeId, labels, allow }, claim.fellBack);
     const held =
-      target !== undefined &&
-      !(claim.fellBack && target.startsWith('prefer:')) &&
-      !mayRun(target, { id: owner.nodeId, labels })
+      target !== undefined
         ? await this.#heldClaims.hold(claim, { target })
         : circuits.isOpen(circuit) && (await this.#heldClaims.hold(claim, { circuit, failed: '' }));
     if (held) this.#held.delete(claim.taskId);

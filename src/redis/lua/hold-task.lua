@@ -41,5 +41,8 @@ else
   closeAttempt(KEYS[5], 'retry', ARGV[7], now)
   redis.call('HINCRBY', KEYS[5], 'cm:holds', 1)
 end
+if string.find(ARGV[6], 'allow:', 1, true) then
+  redis.call('HSET', KEYS[5], 'cm:notAllowedOn', ARGV[1])
+end
 holdClaimed({KEYS[3], KEYS[4], KEYS[8], KEYS[7], KEYS[6]}, ARGV[4], KEYS[5], ARGV[6], now, ARGV[8], ARGV[9])
 return 1

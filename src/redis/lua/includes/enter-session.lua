@@ -49,10 +49,19 @@ local function occupy(key, current, task)
   redis.call('PEXPIRE', key, SESSION_MS)
 end
 
+-- Whether a list allows this; no list allows all, and nothing is allowed anywhere.
+local function allowed(list, what)
+  if not list or not what then return true end
+  for _, one in ipairs(list) do
+    if one == what then return true end
+  end
+  return false
+end
+
 -- To be called with a task that was just claimed. Whether it may run: it has no session, or its session is free, at home
 -- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it.
 -- keys: {active, delayed, events, incarnations}   fields: the task's hash as a flat list
--- names: {pool, labels, holdScore, held, leases, nodes, control; prefixes: sessions, heldTasks, tasks, presence}
+-- names: {pool, labels, allow, holdScore, held, leases, nodes, control; prefixes: sessions, heldTasks, tasks, presence}
 local function enterSession(keys, names, node, id, fields, now)
   local spec = specWithSession(fields)
   if not spec then return true end
@@ -65,6 +74,10 @@ local function enterSession(keys, names, node, id, fields, now)
     for label, value in pairs(spec.require) do
       if names.labels[label] ~= value then return true end
     end
+  end
+
+  if names.allow and not (allowed(names.allow.agents, spec.agent or 'main') and allowed(names.allow.models, spec.model)) then
+    return true
   end
 
   local session = (spec.agent or '') .. '|' .. spec.session
@@ -85,8 +98,9 @@ local function enterSession(keys, names, node, id, fields, now)
     end
   end
   local bound = (spec.node and not fellBack) or spec.require
-  -- A task whose login the home's provider has refused was given to another node.
-  local refused = home and redis.call('HGET', jobKey, 'cm:refusedOn') == home
+  -- A task whose login the home's provider has refused, or that the home is not allowed, was given to another node.
+  local refused = home and (redis.call('HGET', jobKey, 'cm:refusedOn') == home
+    or redis.call('HGET', jobKey, 'cm:notAllowedOn') == home)
   local homeThere = home and home ~= node and not refused and nodeThere({names.leases, names.nodes, names.control}, home, now)
   if mustWait or (homeThere and not bound) then
     if not place then
