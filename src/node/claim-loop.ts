@@ -255,7 +255,11 @@ export class ClaimLoop {
 
   #remember(token: string, outcome: Outcome): void {
     const now = performance.now();
-    for (const [old, { at }] of this.#reported) if (now - at > REMEMBERED_MS) this.#reported.delete(old);
+    // The oldest come first: all of them to be looked at each time was half of what a busy node did.
+    for (const [old, { at }] of this.#reported) {
+      if (now - at <= REMEMBERED_MS) break;
+      this.#reported.delete(old);
+    }
     this.#reported.set(token, { outcome, at: now });
   }
 }

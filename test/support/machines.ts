@@ -66,8 +66,13 @@ export class Machines {
       all.push({ name, sshPort: await freePort(), root });
     }
     const machines = new Machines(all, key);
-    for (const machine of all) machines.#boot(machine);
-    await Promise.all(all.map((machine) => machines.#reachable(machine)));
+    try {
+      for (const machine of all) machines.#boot(machine);
+      await Promise.all(all.map((machine) => machines.#reachable(machine)));
+    } catch (error) {
+      await machines.stop();
+      throw error;
+    }
     return machines;
   }
 
@@ -76,6 +81,7 @@ export class Machines {
     return execFileSync('ssh', [...this.sshOptions, '-p', `${machine.sshPort}`, `${USER}@127.0.0.1`, command], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
     });
   }
 
@@ -93,7 +99,11 @@ export class Machines {
   }
 
   async stop(): Promise<void> {
-    for (const child of this.#processes) child.kill('SIGKILL');
+    // With its first process all of a machine ends; systemd-nspawn alone would leave it running.
+    for (const { pid } of this.#processes) {
+      const first = existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+      if (first) process.kill(Number(first.split(' ')[0]), 'SIGKILL');
+    }
     await vi.waitUntil(
       () => this.#processes.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null),
       { timeout: 10_000 },
@@ -117,9 +127,18 @@ export class Machines {
       `--bind-ro=${join(npm, '../..')}:/usr/local/lib/node_modules/npm`,
     ];
     symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
-    const child = spawn('systemd-nspawn', [...options, ...binds, `--directory=${root}`], {
+    // A control group of its own, or one machine's systemd would stop services of the same name on the others.
+    const groups = ['systemd', 'unified', '.'].map((part) => join('/sys/fs/cgroup', part));
+    const own = groups
+      .filter((path) => existsSync(join(path, 'cgroup.procs')))
+      .map((path) => join(path, `${name}-${process.pid}`));
+    for (const group of own) mkdirSync(group, { recursive: true });
+    const enter =
+      'for group in $CLAWMESH_GROUPS; do echo $$ > $group/cgroup.procs || exit 1; done; exec systemd-nspawn "$@"';
+    const child = spawn('sh', ['-c', enter, 'sh', ...options, ...binds, `--directory=${root}`], {
       stdio: 'ignore',
       detached: true,
+      env: { ...process.env, CLAWMESH_GROUPS: own.join(' ') },
     });
     this.#processes.push(child);
   }
