@@ -42,6 +42,7 @@ class Nodes {
     const ready = sizes.map((size, index) => {
       const node = `n${index + 1}`;
       const args = [
+        '--tell',
         '--url',
         server.url,
         '--node',

@@ -15,24 +15,21 @@ import type { RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import type { Runner } from '../src/runners/runner.ts';
 
-// One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing. It tells its parent
-// when each task started (latency runs; with `--hold` it never ends, with `--ms` after that time) or when the last of
-// `--tasks` ended (throughput runs).
+// One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing (with `--ms` for that
+// time). With `--tell` it tells its parent when each task started.
 const { values } = parseArgs({
   options: {
     kind: { type: 'string', default: 'clawmesh' },
     url: { type: 'string', default: '' },
     mesh: { type: 'string', default: 'bench' },
     concurrency: { type: 'string', default: '1' },
-    tasks: { type: 'string', default: '0' },
     node: { type: 'string', default: 'bench-1' },
     strategy: { type: 'string', default: 'pull' },
     ms: { type: 'string', default: '0' },
-    hold: { type: 'boolean', default: false },
+    tell: { type: 'boolean', default: false },
   },
 });
 const concurrency = Number(values.concurrency);
-const total = Number(values.tasks);
 const config = configSchema.parse({
   mesh: values.mesh,
   redis: { url: values.url },
@@ -41,16 +38,10 @@ const config = configSchema.parse({
 });
 const keys = new MeshKeys({ prefix: 'clawmesh', mesh: values.mesh });
 
-let started = 0;
-let ended = 0;
-let firstAt = 0;
 function onStart(id: string): void {
-  if (started++ === 0) firstAt = performance.now();
-  if (total === 0) process.send?.({ type: 'started', id, at: performance.timeOrigin + performance.now() });
+  if (values.tell) process.send?.({ type: 'started', id, at: performance.timeOrigin + performance.now() });
 }
-function onEnd(): void {
-  if (++ended === total) process.send?.({ type: 'done', ms: performance.now() - firstAt });
-}
+process.on('message', () => process.send?.({ type: 'rss', bytes: process.memoryUsage.rss() }));
 
 if (values.kind === 'raw') await startRaw();
 else await startNode();
@@ -62,12 +53,10 @@ async function startRaw(): Promise<void> {
     'default',
     async (job) => {
       onStart(job.id ?? '');
-      if (values.hold) await new Promise(() => {});
       return '';
     },
     { connection: { host: url.hostname, port: Number(url.port) }, prefix: keys.bullPrefix, concurrency },
   );
-  worker.on('completed', onEnd);
   await worker.waitUntilReady();
 }
 
@@ -79,9 +68,7 @@ async function startNode(): Promise<void> {
     mode: 'simulate',
     run: async (request) => {
       onStart(request.taskId);
-      if (values.hold) await new Promise(() => {});
       if (Number(values.ms) > 0) await sleep(Number(values.ms));
-      // The report follows at once; its answer is counted like BullMQ's `completed` event, one round trip later.
       return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
     },
     settle: () => {},
@@ -104,20 +91,7 @@ async function startNode(): Promise<void> {
     log: createLogger({ level: 'warn', format: 'json' }),
     observer: NO_OBSERVER,
     journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
-    link: {
-      ...link,
-      putBack: async () => [],
-      openQueue: async (...opening) => {
-        const consumer = await link.openQueue(...opening);
-        const report = consumer.report.bind(consumer);
-        consumer.report = async (...args) => {
-          const settled = await report(...args);
-          onEnd();
-          return settled;
-        };
-        return consumer;
-      },
-    },
+    link,
   });
 }
 process.on('SIGINT', () => process.exit(0));

@@ -30,17 +30,8 @@ if (filters.length === 0) {
 const testsOk = await run('tests', 'vitest', ['run', ...filters]);
 if (filters.length === 0) {
   steps.push(await run('chaos slice', 'node', ['test/chaos/chaos.ts', '--minutes', '0.5', '--seed', '7']));
-  steps.push(
-    await run('bench slice', 'node', [
-      'bench/throughput.ts',
-      '--rounds',
-      '1',
-      '--tasks',
-      '3000',
-      '--concurrency',
-      '10',
-    ]),
-  );
+  const slice = ['bench/run.ts', '--rounds', '1', '--tasks', '3000', '--only', '10, 1 process', '--out', folder];
+  steps.push(await run('bench slice', 'node', slice));
 }
 
 // Every test counts, and each of the other steps counts as one.

@@ -18,36 +18,19 @@ export interface AskingOptions {
 
 /** What comes with each request for a task of one pool, behind BullMQ's own keys and arguments; see `claim.prelude.lua`. */
 export class Asking {
-  readonly keys: readonly string[];
-  /**
-   * What only some requests need, as one argument: each further one costs all of them 0.3 µs of Redis. The names are those
-   * that `includes/dispatch.lua` and `includes/enter-session.lua` use.
-   */
+  /** What only some requests need, as one short argument; `includes/all-names.lua` makes key names of it. */
   readonly names: string;
   readonly #options: AskingOptions;
 
   constructor(options: AskingOptions) {
     const { pool, keys, labels, allow } = options;
     this.#options = options;
-    this.keys = [keys.incarnations, keys.circuitsVersion];
     this.names = JSON.stringify({
+      base: keys.bullPrefix,
       pool,
-      labels,
-      allow,
       holdScore: String(HELD_SCORE),
-      free: keys.freeSlots(pool),
-      turns: keys.turns(pool),
-      loads: keys.loads,
-      calls: keys.callPrefix(pool),
-      leases: keys.leases,
-      nodes: keys.nodes,
-      control: keys.control,
-      held: keys.held,
-      sessions: keys.sessionPrefix,
-      heldTasks: keys.heldTasksPrefix,
-      tasks: `${keys.bullPrefix}:`,
-      presence: keys.presenceChannels,
-      events: keys.events,
+      ...(Object.keys(labels).length > 0 && { labels }),
+      allow,
     });
   }
 

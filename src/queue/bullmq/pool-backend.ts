@@ -25,21 +25,6 @@ export interface FetchReply {
   readonly nextDueAt: number;
 }
 
-/** The keys of BullMQ's moveToActive, in its order; moveToFinished begins with all but the last. */
-const FETCH_KEYS = [
-  'wait',
-  'active',
-  'prioritized',
-  'events',
-  'stalled',
-  'limiter',
-  'delayed',
-  'paused',
-  'meta',
-  'pc',
-  'marker',
-] as const;
-
 const NOTHING: FetchReply = { task: undefined, again: false, limitedForMs: 0, nextDueAt: 0 };
 
 /** A node that the strategy has passed over asks again after this time, ms: as long as `includes/dispatch.lua` waits for others. */
@@ -56,7 +41,7 @@ type JobArguments = (string | number | boolean | Buffer)[];
  */
 export class PoolBackend extends RedisQueueBackend {
   readonly #redis: Redis;
-  readonly #fetchKeys: readonly string[];
+  readonly #wait: string;
   readonly #asking: Asking;
   readonly #keys: MeshKeys;
   readonly #owner: Incarnation;
@@ -77,7 +62,7 @@ export class PoolBackend extends RedisQueueBackend {
     } satisfies Partial<WorkerOptions>;
     super(connection, pool, keyMap, toKey, workerOptions as unknown as WorkerOptions, blocking);
     this.#redis = options.redis;
-    this.#fetchKeys = FETCH_KEYS.map(toKey);
+    this.#wait = toKey('wait');
     this.#asking = new Asking(options);
     this.#keys = keys;
     this.#owner = options.owner;
@@ -90,8 +75,8 @@ export class PoolBackend extends RedisQueueBackend {
     for (;;) {
       const reply = await fencedScripts.claim.run(
         this.#redis,
-        [...this.#fetchKeys, ...this.#asking.keys],
-        [this.queue.keys[''] as string, 0, this.#claimOptions(token), ...this.#asking.arguments(offer)],
+        [this.#wait],
+        [token, this.#visibilityTimeoutMs, ...this.#asking.arguments(offer)],
       );
       if (reply === FOR_ANOTHER_NODE) return { ...NOTHING, limitedForMs: PASSED_OVER_MS };
       if (reply !== CIRCUITS_CHANGED) return this.#fetched(reply);
@@ -113,21 +98,17 @@ export class PoolBackend extends RedisQueueBackend {
     const detail = JSON.stringify({ ...end.detail, by: claim.token });
     const args = [
       claim.taskId,
-      0, // the time, set by the prelude
-      completed ? 'returnvalue' : 'failedReason',
-      completed ? detail : end.reason,
-      // BullMQ knows no other endings; the sorted set that the task ends up in is ours to name.
-      completed ? 'completed' : 'failed',
-      next ? 1 : 0,
-      this.queue.keys[''] as string,
-      this.#finishOptions(claim),
-      completed ? '' : packer.pack(['cm:error', detail]),
-      next?.token ?? '',
       claim.token,
+      end.status,
+      completed ? detail : end.reason,
+      completed ? '' : packer.pack(['cm:error', detail]),
+      claim.maxAttempts,
       completed ? usageOf(claim, end.detail as TaskResult) : '',
+      next?.token ?? '',
+      this.#visibilityTimeoutMs,
       ...this.#asking.arguments(next?.offer),
     ];
-    const reply = await fencedScripts.finish.run(this.#redis, this.#finishKeys(claim, end.status), args);
+    const reply = await fencedScripts.finish.run(this.#redis, [this.#wait], args);
     if (typeof reply === 'number' && CLAIM_GONE.has(reply) && (await this.#endedBy(claim))) return NOTHING;
     return this.#fetched(reply, claim);
   }
@@ -144,40 +125,10 @@ export class PoolBackend extends RedisQueueBackend {
     this.#fetched(reply, claim);
   }
 
-  #finishKeys(claim: Claim, status: 'completed' | 'failed' | 'cancelled'): string[] {
-    const task = this.#keys.task(claim.pool, claim.taskId);
-    return [
-      ...this.#fetchKeys.slice(0, 10),
-      this.#keys.pool(claim.pool, status),
-      task,
-      this.#keys.pool(claim.pool, 'metrics:unused'),
-      this.queue.keys.marker as string,
-      ...this.#asking.keys,
-      this.#keys.usage,
-    ];
-  }
-
-  /** BullMQ's options of an ending: who has the lock, and how the next task is claimed. Retention is the sweep's work. */
-  #finishOptions(claim: Claim): Buffer {
-    return packer.pack({
-      token: claim.token,
-      name: this.#owner.nodeId,
-      keepJobs: { count: -1 },
-      lockDuration: this.#visibilityTimeoutMs,
-      attempts: claim.maxAttempts,
-      maxMetricsSize: '',
-    });
-  }
-
   /** Whether this very claim has ended the task before: the first answer got lost, and the report was sent again. */
   async #endedBy(claim: Claim): Promise<boolean> {
     const fields = await this.#redis.hmget(this.#keys.task(claim.pool, claim.taskId), 'returnvalue', 'cm:error');
     return fields.some((text) => readField(z.object({ by: z.string() }), text)?.by === claim.token);
-  }
-
-  /** BullMQ's claiming options: the lock's value and life (ms), and who has the task. */
-  #claimOptions(token: string): Buffer {
-    return packer.pack({ token, lockDuration: this.#visibilityTimeoutMs, name: this.#owner.nodeId });
   }
 
   #ownerArguments(): [string, number] {

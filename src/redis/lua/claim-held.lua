@@ -12,6 +12,7 @@
   Invariant: as BullMQ's own claim: lock, start and owner are set in the step that makes the task active.
 ]]
 --- @include now
+--- @include all-names
 --- @include enter-session
 
 if redis.call('HGET', KEYS[6], ARGV[6]) ~= ARGV[7] then
@@ -34,7 +35,7 @@ for i = 1, #members, 2 do
     redis.call('HINCRBY', jobKey, 'ats', 1)
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     local fields = redis.call('HGETALL', jobKey)
-    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, cjson.decode(ARGV[8]), ARGV[6], id, fields, now) then
+    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, allNames(ARGV[8]), ARGV[6], id, fields, now) then
       return {id, fields}
     end
     return false

@@ -2,7 +2,7 @@
   Runs behind BullMQ's moveToActive and moveToFinished, in the same step: a task that was just claimed, and whose session is
   busy or at home elsewhere, is held.
 
-  KEYS[2] active   KEYS[4] events   KEYS[7] delayed   node, names, incarnations, now: see the preludes
+  KEYS[2] active   KEYS[4] events   KEYS[7] delayed   node, names, allNames, incarnations, now: see the preludes
   reply: what BullMQ answers: a code, or {task hash as a flat list or 0, id, ...}
 ]]
 local fields = type(reply) == 'table' and reply[1]
@@ -11,7 +11,7 @@ if type(fields) == 'table' then
     if fields[i] == 'data' then
       if string.find(fields[i + 1], '"session":"', 1, true) then
 --- @include enter-session
-        if not enterSession({KEYS[2], KEYS[7], KEYS[4], incarnations}, cjson.decode(names), node, reply[2], fields, now) then
+        if not enterSession({KEYS[2], KEYS[7], KEYS[4], incarnations}, allNames(names), node, reply[2], fields, now) then
           return {'again'}
         end
       end

@@ -1,45 +1,53 @@
 --[[
-  Runs in front of BullMQ's moveToFinished, in the same step: refuses a fenced incarnation, sets the time, counts the tokens
-  that the run has used, and takes no next task where the circuits have changed meanwhile, or the strategy gives it to
-  another node.
+  Runs in front of BullMQ's moveToFinished, in the same step: refuses a fenced incarnation, gives BullMQ its keys and
+  arguments and Redis time, counts the tokens that the run has used, and takes no next task where the circuits have changed
+  meanwhile, or the strategy gives it to another node.
 
-  KEYS[11] set that the task ends up in   KEYS[12] task hash   KEYS[15] incarnations (hash)   KEYS[16] version of the circuits   KEYS[17] usage (hash)
-  ARGV[10] lock token of the next claim, if BullMQ is to fetch one (see fenced-scripts.ts)   ARGV[11] lock token
-  ARGV[12] usage (JSON: agent, model, input, output, total, cost), or ''   ARGV[13...17]: as ARGV[4...8] of a claim
-  BullMQ's ARGV[2] is the time (ms), ARGV[6] '1' to fetch
+  KEYS[1] the pool's list `wait`
+  ARGV[1] task id   ARGV[2] lock token   ARGV[3] 'completed', 'failed' or 'cancelled'   ARGV[4] the result (JSON), or why it failed
+  ARGV[5] fields to be set (MessagePack), or ''   ARGV[6] attempts that the task has   ARGV[7] usage (JSON: agent, model, input,
+  output, total, cost), or ''   ARGV[8] lock token of the next claim, '' to take none   ARGV[9...14] as ARGV[2...7] of a claim
 
   Result: -20 if fenced, else what BullMQ answers, or {'again'} where the next task has been held for its session
 ]]
 --- @include now
-if redis.call('HGET', KEYS[15], ARGV[13]) ~= ARGV[14] then
+--- @include all-names
+--- @include own-keys
+local node, names, ownToken = ARGV[10], ARGV[14], ARGV[2]
+if redis.call('HGET', incarnations, node) ~= ARGV[11] then
   return -20
 end
-local now, node, names, incarnations = redisNow(), ARGV[13], ARGV[17], KEYS[15]
-ARGV[2] = string.format('%.0f', now)
-if ARGV[6] == '1' then
-  if (redis.call('GET', KEYS[16]) or '0') ~= ARGV[15] then
-    ARGV[6] = '0'
-  elseif ARGV[16] ~= '' and redis.call('GET', KEYS[12] .. ':lock') == ARGV[11] then
+local now, state, jobKey = redisNow(), ARGV[3], base .. ARGV[1]
+local fetch = ARGV[8] ~= '' and (redis.call('GET', mesh .. '/circuits:version') or '0') == ARGV[12]
+KEYS[2], KEYS[3], KEYS[4], KEYS[5] = base .. 'active', base .. 'prioritized', base .. 'events', base .. 'stalled'
+KEYS[6], KEYS[7], KEYS[8], KEYS[9] = base .. 'limiter', base .. 'delayed', base .. 'paused', base .. 'meta'
+-- BullMQ knows no other endings than two; the sorted set that the task ends up in is ours to name.
+KEYS[10], KEYS[11], KEYS[12] = base .. 'pc', base .. state, jobKey
+KEYS[13], KEYS[14] = base .. 'metrics:unused', base .. 'marker'
+if fetch and ARGV[13] ~= '' and redis.call('GET', jobKey .. ':lock') == ownToken then
 --- @include dispatch
-    if not mayTake({KEYS[1], KEYS[3], KEYS[7], KEYS[9]}, KEYS[15], cjson.decode(names), node, ARGV[14], ARGV[16], now) then
-      ARGV[6] = '0'
-    end
-  end
+  fetch = mayTake({KEYS[1], KEYS[3], KEYS[7], KEYS[9]}, incarnations, allNames(names), node, ARGV[11], ARGV[13], now)
 end
-if string.sub(KEYS[11], -7) == ':failed' and redis.call('GET', KEYS[12] .. ':lock') == ARGV[11] then
+if state == 'failed' and redis.call('GET', jobKey .. ':lock') == ownToken then
 --- @include mesh-event
-  local known = cjson.decode(names)
+  local known = allNames(names)
   meshEvent(known.events, 'dead-letter', now, {'task', ARGV[1], 'pool', known.pool, 'node', node, 'reason', ARGV[4]})
 end
-if ARGV[12] ~= '' and redis.call('GET', KEYS[12] .. ':lock') == ARGV[11] then
-  local usage = cjson.decode(ARGV[12])
+if ARGV[7] ~= '' and redis.call('GET', jobKey .. ':lock') == ownToken then
+  local usage, sums = cjson.decode(ARGV[7]), mesh .. '/usage'
   -- Days since 1970 (UTC).
   local field = math.floor(now / 86400000) .. '|' .. usage.agent .. '|' .. usage.model .. '|'
-  redis.call('HINCRBY', KEYS[17], field .. 'tasks', 1)
+  redis.call('HINCRBY', sums, field .. 'tasks', 1)
   for _, what in ipairs({'input', 'output', 'total'}) do
-    redis.call('HINCRBY', KEYS[17], field .. what, usage[what])
+    redis.call('HINCRBY', sums, field .. what, usage[what])
   end
   if usage.cost then
-    redis.call('HINCRBYFLOAT', KEYS[17], field .. 'cost', usage.cost)
+    redis.call('HINCRBYFLOAT', sums, field .. 'cost', usage.cost)
   end
 end
+-- How many of the ended tasks are kept is the sweep's work.
+local bullOptions = {token = ARGV[8], lockDuration = ARGV[9], name = node, keepJobs = {count = -1},
+  attempts = tonumber(ARGV[6]), maxMetricsSize = ''}
+ARGV[9] = ARGV[5]
+ARGV[2], ARGV[3] = string.format('%.0f', now), state == 'completed' and 'returnvalue' or 'failedReason'
+ARGV[5], ARGV[6], ARGV[7] = state == 'completed' and state or 'failed', fetch and '1' or '0', base
