@@ -15,6 +15,8 @@ const ERROR_PAUSE_MS = 1_000;
 
 /** Outcomes are remembered so long after their report, ms: Redis may forget its last two seconds, and take some to come back. */
 const REMEMBERED_MS = 30_000;
+/** More than a node reports in the two seconds that Redis may forget, and little enough to keep. */
+const REMEMBERED_MAX = 2_000;
 
 export interface ClaimLoopOptions {
   readonly queue: PoolQueue;
@@ -257,7 +259,7 @@ export class ClaimLoop {
     const now = performance.now();
     // The oldest come first: all of them to be looked at each time was half of what a busy node did.
     for (const [old, { at }] of this.#reported) {
-      if (now - at <= REMEMBERED_MS) break;
+      if (now - at <= REMEMBERED_MS && this.#reported.size < REMEMBERED_MAX) break;
       this.#reported.delete(old);
     }
     this.#reported.set(token, { outcome, at: now });
