@@ -9,9 +9,10 @@ import { brokenPromises, Ledger } from '../support/ledger.ts';
 import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { newTask, openTestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
+import { drawRun, type Mark, processFigures, type Sample, trends } from './growth.ts';
 
 // Random faults over a running mesh of real processes, then the checker: `npm run chaos -- --minutes 10 --seed 7`.
-// The same seed gives the same faults in the same order; what they hit is up to the machine. `--fault <name>` has only that
+// Memory, open files and Redis' memory are looked at all the time, and must not grow. The same seed gives the same faults in the same order; what they hit is up to the machine. `--fault <name>` has only that
 // one, `--every <ms>` that often.
 const { values } = parseArgs({
   options: {
@@ -22,6 +23,8 @@ const { values } = parseArgs({
     every: { type: 'string' },
     // Tasks kept waiting, so that nodes are hit while they claim and report; with few the strategy has something to decide.
     backlog: { type: 'string', default: '30' },
+    // A picture of the run.
+    svg: { type: 'string' },
   },
 });
 const durationMs = Number(values.minutes) * 60_000;
@@ -30,16 +33,23 @@ const NODES = ['mac-1', 'mac-2', 'mac-3'];
 const LEASE_MS = 1_500;
 const backlog = Number(values.backlog);
 const SETTLE_MS = 90_000;
+/** The one series that is meant to grow. */
+const LOAD = 'tasks completed';
 
 const server = await SpawnedRedis.start(['--bind', '0.0.0.0', '--protected-mode', 'no']);
 /** Every node has a network of its own, where that is possible. */
 const networks = new Map(namespacesPossible ? NODES.map((id, index) => [id, new Namespace(index)]) : []);
 const ledger = new Ledger();
 const mesh = await openTestMesh(server.url, 'chaos');
+const emptyBytes = await redisMemory();
 const configs = new Map(NODES.map((id) => [id, writeConfig(configOf(id, values.strategy))]));
 const nodes = new Map<string, CliProcess>();
 const ids: string[] = [];
 const counts = new Map<string, number>();
+const samples: Sample[] = [];
+const marks: Mark[] = [];
+const beganAt = performance.now();
+const beganAtWall = Date.now();
 /** When Redis was killed, ms. */
 const redisKills: number[] = [];
 /** From here on nobody is started again. */
@@ -102,13 +112,16 @@ await Promise.all([...nodes.values()].map((node) => node.waitFor(/node is up/)))
 console.log(`chaos: ${values.minutes} min, seed ${values.seed}`);
 const endsAt = performance.now() + durationMs;
 const feeder = feed();
+const sampler = sample();
 while (performance.now() < endsAt) {
   const name = values.fault ?? pick(Object.keys(faults));
   counts.set(name, (counts.get(name) ?? 0) + 1);
+  marks.push({ at: (performance.now() - beganAt) / 1_000, what: 'fault' });
   await faults[name]?.();
   await sleep(values.every === undefined ? 1_000 + random() * 3_000 : Number(values.every));
 }
 await feeder;
+await sampler;
 const found = [...(await settle()), ...leftOver()];
 const forgotten = found.filter(isForgotten);
 const broken = found.filter((problem) => !isForgotten(problem));
@@ -118,7 +131,8 @@ const handovers = await new HandoverLog(mesh.redis, mesh.keys, mesh.reader).list
 await mesh.close();
 await server.stop();
 for (const network of networks.values()) network.remove();
-report(broken, handovers);
+const grown = growth(handovers);
+report(broken, handovers, grown);
 
 function start(id: string): void {
   // It may have been started again by itself meanwhile.
@@ -174,6 +188,49 @@ async function feed(): Promise<void> {
   }
 }
 
+/** Looks at what must not grow, about 240 times per run. */
+async function sample(): Promise<void> {
+  const every = Math.max(2_000, durationMs / 240);
+  while (performance.now() < endsAt) {
+    const figures = [...nodes.values()].flatMap(({ child }) => (child.pid && processFigures(child.pid)) || []);
+    const used = await redisMemory().catch(() => undefined);
+    const tasks = (await mesh.reader.counts(['default']).catch(() => undefined))?.get('default')?.completed ?? 0;
+    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    if (figures.length === NODES.length && used !== undefined && tasks > 0) {
+      samples.push({
+        at: (performance.now() - beganAt) / 1_000,
+        values: {
+          'memory of a node, MiB': mean(figures.map(({ rss }) => rss)),
+          'open files of a node': mean(figures.map(({ files }) => files)),
+          // All tasks are kept, for the checker.
+          'Redis memory per task, KiB': (used - emptyBytes) / 1_024 / tasks,
+          [LOAD]: tasks,
+        },
+      });
+    }
+    await sleep(every);
+  }
+}
+
+async function redisMemory(): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await mesh.redis.info('memory'))?.[1]);
+}
+
+/** What has grown though it must not; also draws the picture that was asked for. */
+function growth(log: readonly Handover[]): string[] {
+  const takeovers = log.flatMap(({ at, takeoverMs }): Mark[] =>
+    takeoverMs === null ? [] : [{ at: (Date.parse(at) - beganAtWall) / 1_000, what: 'takeover', ms: takeoverMs }],
+  );
+  if (values.svg)
+    drawRun(values.svg, `${values.minutes} min of chaos, seed ${values.seed}`, samples, [...marks, ...takeovers]);
+  row('after the warm-up', 'first', 'last', 'per hour');
+  const found = trends(samples).filter(({ series }) => series !== LOAD);
+  for (const { series, first, last, perHour } of found) row(series, ...[first, last, perHour].map((n) => n.toFixed(1)));
+  console.log();
+  // A run of minutes shows noise, not growth.
+  return found.filter(({ grows }) => grows && durationMs >= 10 * 60_000).map(({ series }) => `${series}: grows`);
+}
+
 /** Waits until everything has ended, and checks every task. */
 async function settle(): Promise<string[]> {
   const deadline = performance.now() + SETTLE_MS;
@@ -197,7 +254,7 @@ async function settle(): Promise<string[]> {
   }
 }
 
-function report(problems: readonly string[], log: readonly Handover[]): void {
+function report(promises: readonly string[], log: readonly Handover[], grew: readonly string[]): void {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   row('fault', 'times');
   for (const [name, count] of counts) row(name, String(count));
@@ -216,8 +273,9 @@ function report(problems: readonly string[], log: readonly Handover[]): void {
   console.log(`longest time without a start: ${Math.max(0, ...gaps)} ms`);
   console.log(
     `${total} faults, ${ids.length} tasks, ${ledger.starts().length} starts, ${log.length} handovers, ` +
-      `${forgotten.length} forgotten by a killed Redis, ${problems.length} broken promises`,
+      `${forgotten.length} forgotten by a killed Redis, ${promises.length} broken promises, ${grew.length} things that grow`,
   );
+  const problems = [...promises, ...grew];
   for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`);
   process.exit(problems.length === 0 ? 0 : 1);
 }
