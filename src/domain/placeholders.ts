@@ -2,6 +2,7 @@ const RESULT = /\{\{result:([^{}\s]+)\}\}/g;
 
 /** The ids of the tasks whose results the message wants, each once. */
 export function wantedResults(message: string): string[] {
+  if (!message.includes('{{result:')) return [];
   return [...new Set([...message.matchAll(RESULT)].map(([, id]) => id as string))];
 }
 

@@ -61,7 +61,7 @@ export class RunLog {
 
   /** Writes what is left; does not wait for an absent Redis any longer than the caller does. */
   async end(): Promise<void> {
-    this.#endText(new Date().toISOString());
+    if (this.#text !== '') this.#endText(new Date().toISOString());
     await this.#flush();
   }
 

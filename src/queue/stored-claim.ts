@@ -31,13 +31,18 @@ export function storedClaim(
     refusedOn: fields.get('cm:refusedOn') ?? null,
     fellBack: fields.has('cm:fellBack'),
     movedFrom: fields.get('cm:movedFrom'),
-    trace: readField(tracedOptions, fields.get('opts'))?.tm,
+    trace: traceOf(fields.get('opts')),
     claimedAt: count('processedOn'),
     readyAt: count('timestamp') + count('delay'),
     takenOver: takenOver(fields),
   };
   const format = spec ? TASK_FORMAT : (readField(anyFormat, fields.get('data'))?.v ?? 0);
   return { claim, spec, newer: format > TASK_FORMAT ? format : undefined };
+}
+
+/** Most tasks are in no trace; parsing their options for that took longer than the rest of a claim. */
+function traceOf(options: string | undefined): string | undefined {
+  return options?.includes('"tm":') ? readField(tracedOptions, options)?.tm : undefined;
 }
 
 /** The handover that this claim ends, if the last thing that happened to the task was one. */
