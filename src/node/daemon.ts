@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/node-settings.ts';
-import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
 import { isAlive } from '../platform/process.ts';
@@ -12,7 +13,7 @@ import type { Runner } from '../runners/runner.ts';
 import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
-import { NodeLife } from './node-life.ts';
+import { NodeLife, type NodeLifeOptions } from './node-life.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
 import type { NodeObserver } from './observer.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
@@ -20,6 +21,8 @@ import { withinTime } from './within-time.ts';
 
 /** A stopping daemon waits so long for an alert on its way, ms. */
 const ALERTS_MS = 2_000;
+/** Wait before a life that could not begin is begun anew, ms. */
+const NEXT_LIFE_MS = 1_000;
 
 export interface DaemonOptions {
   readonly nodeId: string;
@@ -104,8 +107,7 @@ export class Daemon {
     const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
     try {
       for (;;) {
-        await refuseSecondDaemon(link.registry, nodeId);
-        const life = await NodeLife.begin({
+        const life = await this.#nextLife(stop, {
           nodeId,
           live: this.#live,
           settings,
@@ -116,6 +118,7 @@ export class Daemon {
           journal,
           observer: this.#options.observer,
         });
+        if (!life) return;
         this.#life = life;
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
         if (why === 'fenced') {
@@ -130,6 +133,24 @@ export class Daemon {
       await withinTime(alerter.stop(), ALERTS_MS);
       await runner.close();
       link.close();
+    }
+  }
+
+  /**
+   * Begins a life; undefined where it is told to stop before that. The first one begins or the daemon ends, with one line of why.
+   * Later ones are tried until Redis takes them: whatever is wrong with it is mended by somebody.
+   */
+  async #nextLife(stop: Promise<'stop'>, options: NodeLifeOptions): Promise<NodeLife | undefined> {
+    const { link, nodeId, log } = options;
+    for (;;) {
+      try {
+        await refuseSecondDaemon(link.registry, nodeId);
+        return await NodeLife.begin(options);
+      } catch (error) {
+        if (!this.#life || hasCode(error, 'failed')) throw error;
+        log.warn({ nodeId, error: messageOf(error) }, 'a new life could not begin; it is tried again');
+        if ((await Promise.race([stop, sleep(NEXT_LIFE_MS)])) === 'stop') return undefined;
+      }
     }
   }
 

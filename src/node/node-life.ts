@@ -151,26 +151,32 @@ export class NodeLife {
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
     const { incarnation, redisTime } = await registry.register(options.nodeId, pools, lease, holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
-    life.#presence = await options.link.openPresence((message) => life.#nudged(message));
-    await life.#presence.show(registry.presenceChannel(life.owner));
-    await life.#beat();
-    life.#heartbeat.start();
-    life.#sleepWatch.start();
-    life.#watch.start();
-    life.#surroundings.start();
-    for (const [pool, concurrency] of Object.entries(options.settings.pools)) {
-      const queue = await options.link.openQueue(pool, life.owner, () => life.#clockOffset);
-      life.#running.add(queue, concurrency);
+    try {
+      await life.#setUp(holdMs);
+    } catch (error) {
+      await life.end('fenced').catch(() => {});
+      throw error;
     }
-    if (holdMs > 0)
-      await adoptFormerLife({ ...options, registry, owner: life.owner, loops: life.#running.loops, log: life.#log });
-    options.runner.settle();
-    life.#upkeep.start();
-    for (const loop of life.#running.loops) loop.start();
-    life.#stopListening = options.link.onReconnect(() => life.#try(life.#running.recoverClaims()));
-    const { pools: slots } = options.settings;
-    life.#log.info({ pools: slots, mode: options.runner.mode, configDigest: options.live.digest }, 'node is up');
     return life;
+  }
+
+  async #setUp(holdMs: number): Promise<void> {
+    const { link, settings, runner, live } = this.#options;
+    const { registry } = link;
+    this.#presence = await link.openPresence((message) => this.#nudged(message));
+    await this.#presence.show(registry.presenceChannel(this.owner));
+    await this.#beat();
+    for (const watch of [this.#heartbeat, this.#sleepWatch, this.#watch, this.#surroundings]) watch.start();
+    for (const [pool, concurrency] of Object.entries(settings.pools)) {
+      this.#running.add(await link.openQueue(pool, this.owner, () => this.#clockOffset), concurrency);
+    }
+    const { loops } = this.#running;
+    if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
+    runner.settle();
+    this.#upkeep.start();
+    for (const loop of loops) loop.start();
+    this.#stopListening = link.onReconnect(() => this.#try(this.#running.recoverClaims()));
+    this.#log.info({ pools: settings.pools, mode: runner.mode, configDigest: live.digest }, 'node is up');
   }
 
   /** Whether it claims tasks, and else why not. */
@@ -208,7 +214,7 @@ export class NodeLife {
     await withinTime(lastBeat, STOP_MS);
     this.#presence?.hide();
     this.#load.stop();
-    await Promise.all(this.#running.loops.map((loop) => loop.queue.close()));
+    await withinTime(Promise.all(this.#running.loops.map((loop) => loop.queue.close())), STOP_MS);
     this.#log.info({ reason }, 'node is down');
   }
 

@@ -116,7 +116,7 @@ describe('a Redis whose contents were mangled', () => {
           const { nodes: list = [] } = JSON.parse((await cli('node', 'list', '--json')).stdout || '{}');
           return (list as { state: string }[]).map(({ state }) => state);
         },
-        { timeout: 30_000, interval: 500 },
+        { timeout: 60_000, interval: 500 },
       )
       .toEqual(['up', 'up']);
     const queued = await runCli(['--config', config, 'enqueue', '--from', '-', '--json'], {
