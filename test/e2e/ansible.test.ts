@@ -128,8 +128,9 @@ describe('the playbooks, on three fresh machines', () => {
     expect(states()).toEqual(everywhere('up', OLD));
     const checks = (JSON.parse(cli('doctor --json')) as { checks: { check: string; state: string }[] }).checks;
     expect(checks.filter(({ state }) => state !== 'ok')).toEqual([]);
+    if (!full) return;
     expect((await succeeds('site.yml')).changed).toEqual([0, 0, 0]);
-    if (full) expect((await succeeds('site.yml', '--check')).changed).toEqual([0, 0, 0]);
+    expect((await succeeds('site.yml', '--check')).changed).toEqual([0, 0, 0]);
   });
 
   it('roll through a new version while tasks run, of which none is lost or started twice', async () => {
