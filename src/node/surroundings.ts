@@ -10,6 +10,8 @@ import { pressureOf } from './pressure.ts';
 
 /** None of this changes within seconds, and looking at it costs two round trips and a small process, ms. */
 const INTERVAL_MS = 10_000;
+/** Of more nodes than this only so many are asked for their config: enough to know what most of them have. */
+const DIGESTS = 40;
 
 interface Facts
   extends Pick<GateFacts, 'freeDisk' | 'freeMemory' | 'battery' | 'otherDigest' | 'redisPolicy' | 'pausedPools'> {
@@ -93,10 +95,8 @@ export class Surroundings {
   /** The config digest that more of the other nodes have than have this node's. */
   async #otherDigest(): Promise<string | undefined> {
     const { nodeId, live, registry } = this.#options;
-    const others = (await registry.list()).filter(
-      (node) => node.id !== nodeId && node.state !== 'dead' && node.state !== 'stopped',
-    );
-    const byDigest = Map.groupBy(others, (node) => node.configDigest);
+    const others = [...(await registry.someDigests(DIGESTS))].filter(([id]) => id !== nodeId);
+    const byDigest = Map.groupBy(others, ([, digest]) => digest);
     const agreeing = 1 + (byDigest.get(live.digest)?.length ?? 0);
     const [most] = [...byDigest].sort(([, a], [, b]) => b.length - a.length);
     return most && most[0] !== live.digest && most[1].length > agreeing ? most[0] : undefined;

@@ -231,7 +231,29 @@ export class NodeRegistry {
 
   /** One node; undefined where it never was there. */
   async find(nodeId: string): Promise<Node | undefined> {
-    return (await this.list()).find((node) => node.id === nodeId);
+    const [text, leaseEnds, now] = await Promise.all([
+      this.#redis.hget(this.#keys.nodes, nodeId),
+      this.#redis.zscore(this.#keys.leases, nodeId),
+      this.redisTime(),
+    ]);
+    const record = text ? parseRecord(text) : undefined;
+    return record && nodeView(nodeId, record, leaseEnds === null ? undefined : Number(leaseEnds), now);
+  }
+
+  /**
+   * The config digests of some nodes that are there, by node: as many as `count`, picked at random. All of them, looked
+   * through by every node, were what a mesh of a thousand was busy with.
+   */
+  async someDigests(count: number): Promise<ReadonlyMap<string, string>> {
+    const ids = await this.#redis.zrandmember(this.#keys.leases, count);
+    if (ids.length === 0) return new Map();
+    const texts = await this.#redis.hmget(this.#keys.nodes, ...ids);
+    return new Map(
+      ids.flatMap((id, i) => {
+        const record = parseRecord(texts[i] ?? '');
+        return record && record.state !== 'stopped' ? [[id, record.configDigest] as const] : [];
+      }),
+    );
   }
 
   /** All nodes that were ever there, by id. Records that can't be read (a newer clawmesh's) are left out. */
