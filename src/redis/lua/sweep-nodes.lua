@@ -60,6 +60,7 @@ if #members > 0 then
   end
   local incarnations = redis.call('HMGET', KEYS[1], unpack(nodes))
   local seen = redis.call('HMGET', KEYS[4], unpack(nodes))
+  local gone = redis.call('HMGET', KEYS[5], unpack(nodes))
   for i, node in ipairs(nodes) do
     channels[i] = ARGV[5] .. node .. '~' .. (incarnations[i] or '0')
   end
@@ -72,9 +73,9 @@ if #members > 0 then
     local reason, lastSignAt
     if counts[i * 2] > 0 then
       if seen[i] ~= here then redis.call('HSET', KEYS[4], node, here) end
-      redis.call('HDEL', KEYS[5], node)
+      if gone[i] then redis.call('HDEL', KEYS[5], node) end
     elseif seen[i] == here then
-      local goneAt = tonumber(redis.call('HGET', KEYS[5], node) or nil)
+      local goneAt = tonumber(gone[i] or nil)
       if not goneAt then
         redis.call('HSET', KEYS[5], node, string.format('%.0f', now))
         dueIn(math.max(1, grace))
