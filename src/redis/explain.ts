@@ -95,6 +95,13 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
   { matches: /LOADING/, problem: 'it is still loading its data', remedy: 'try again in a moment' },
   {
+    matches: /MOVED/,
+    problem: 'this server of a Redis Cluster does not have the mesh',
+    remedy:
+      'a mesh is in one slot: point redis.url at the server that has it (CLUSTER KEYSLOT of its hash tag, CLUSTER NODES)',
+    lasting: true,
+  },
+  {
     matches: /OOM/,
     problem: 'it is out of memory',
     remedy: 'raise maxmemory, or remove ended tasks',
