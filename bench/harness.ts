@@ -65,7 +65,8 @@ export function line(row: Row, { figures, ratios, rounds }: Figures): string {
     const factor = ratio && `× ${ratio.median.toFixed(2)} (${ratio.low.toFixed(2)}–${ratio.high.toFixed(2)})`;
     return `${peer} ${number(peer)}${factor ? `  ${factor}` : ''}`;
   });
-  const goal = row.goal === undefined ? '' : `   goal ${row.moreIsBetter ? '≥' : '≤'} ${Number(row.goal.toPrecision(2))}`;
+  const goal =
+    row.goal === undefined ? '' : `   goal ${row.moreIsBetter ? '≥' : '≤'} ${Number(row.goal.toPrecision(2))}`;
   return `${`${row.name}, ${row.unit}`.padEnd(52)} ${number(own).padStart(9)}   ${others.join('   ')}   [${rounds}]${goal}`;
 }
 
