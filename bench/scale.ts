@@ -3,13 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { LiveConfig } from '../src/config/live.ts';
-import { configSchema } from '../src/config/schema.ts';
-import { openMeshLink } from '../src/node/mesh-link.ts';
-import type { RedisTarget } from '../src/redis/connection.ts';
 import { cleanEnv, entry, writeConfig } from '../test/support/cli.ts';
 import { Bed, end, message } from './bed.ts';
 import { machine, quantile } from './harness.ts';
+import { openBenchLink } from './node.ts';
 
 // How claims, sweeps, Redis, `status` and memory grow with nodes and with waiting tasks. Build first. The first two lines of the
 // table that docs/explanation/scale.md compares are 10 nodes with 100 tasks, and 1,000 nodes with 100,000.
@@ -113,9 +110,7 @@ async function watched({ redis }: Bed): Promise<{ redisCpuPercent: number; redis
 
 /** One more node claims and reports one task after the other, as a busy one does. */
 async function claimTimes(bed: Bed): Promise<number[]> {
-  const config = configSchema.parse({ mesh: 'bench', redis: { url: bed.server.url }, openclaw: { mode: 'simulate' } });
-  const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const link = await openMeshLink({ live: new LiveConfig(config), target, nodeId: 'probe', hasProvider: false });
+  const { link } = await openBenchLink({ url: bed.server.url, nodeId: 'probe', hasProvider: false });
   const { incarnation } = await link.registry.register('probe', ['default'], 600_000);
   const queue = await link.openQueue('default', { nodeId: 'probe', incarnation }, () => 0);
   const offer = { free: 1, running: 0, slots: 1, pressure: 1 };
@@ -135,9 +130,7 @@ async function claimTimes(bed: Bed): Promise<number[]> {
 
 /** The shortest of several: what the scripts take, and not what came in between. */
 async function sweepTime(bed: Bed): Promise<number> {
-  const config = configSchema.parse({ mesh: 'bench', redis: { url: bed.server.url }, openclaw: { mode: 'simulate' } });
-  const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const link = await openMeshLink({ live: new LiveConfig(config), target, nodeId: 'sweeper', hasProvider: false });
+  const { link } = await openBenchLink({ url: bed.server.url, nodeId: 'sweeper', hasProvider: false });
   const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 1_000 };
   const times: number[] = [];
   for (let i = 0; i < 20; i++) {

@@ -1,19 +1,10 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Worker } from 'bullmq';
-import { LiveConfig } from '../src/config/live.ts';
-import { configSchema } from '../src/config/schema.ts';
-import { createLogger } from '../src/log/logger.ts';
-import { Journal } from '../src/node/journal.ts';
-import { openMeshLink } from '../src/node/mesh-link.ts';
-import { NodeLife } from '../src/node/node-life.ts';
-import { NO_OBSERVER } from '../src/node/observer.ts';
-import type { RedisTarget } from '../src/redis/connection.ts';
+import { z } from 'zod';
+import { DISPATCH_STRATEGIES } from '../src/domain/dispatch.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
-import type { Runner } from '../src/runners/runner.ts';
+import { beginBenchNode } from './node.ts';
 
 // One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing (with `--ms` for that
 // time). With `--tell` it tells its parent when each task started.
@@ -30,12 +21,6 @@ const { values } = parseArgs({
   },
 });
 const concurrency = Number(values.concurrency);
-const config = configSchema.parse({
-  mesh: values.mesh,
-  redis: { url: values.url },
-  openclaw: { mode: 'simulate' },
-  dispatch: { strategy: values.strategy },
-});
 const keys = new MeshKeys({ prefix: 'clawmesh', mesh: values.mesh });
 
 function onStart(id: string): void {
@@ -61,37 +46,17 @@ async function startRaw(): Promise<void> {
 }
 
 async function startNode(): Promise<void> {
-  const live = new LiveConfig(config);
-  const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
-  const link = await openMeshLink({ live, target, nodeId: values.node, hasProvider: true });
-  const runner: Runner = {
-    mode: 'simulate',
-    run: async (request) => {
-      onStart(request.taskId);
-      if (Number(values.ms) > 0) await sleep(Number(values.ms));
-      return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
-    },
-    settle: () => {},
-    health: async () => ({ version: null, healthy: true, reason: null }),
-    close: async () => {},
-  };
-  await NodeLife.begin({
+  await beginBenchNode({
+    url: values.url,
+    mesh: values.mesh,
     nodeId: values.node,
-    live,
-    settings: {
-      pools: { default: concurrency },
-      maxTasks: undefined,
-      drainTimeout: 1_000,
-      keepAwake: false,
-      dashboard: false,
-      labels: {},
+    strategy: z.enum(DISPATCH_STRATEGIES).parse(values.strategy),
+    hasProvider: true,
+    pools: { default: concurrency },
+    work: async (taskId) => {
+      onStart(taskId);
+      if (Number(values.ms) > 0) await sleep(Number(values.ms));
     },
-    version: '0',
-    runner,
-    log: createLogger({ level: 'warn', format: 'json' }),
-    observer: NO_OBSERVER,
-    journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
-    link,
   });
 }
 process.on('SIGINT', () => process.exit(0));

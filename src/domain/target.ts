@@ -43,8 +43,7 @@ export function forOthers(
   node: TargetNode,
   fellBack = false,
 ): string | undefined {
-  const found = targetOf(spec);
-  const target = fellBack && spec.nodeFallback ? undefined : found;
+  const target = fellBack && spec.nodeFallback ? undefined : targetOf(spec);
   if (target !== undefined && !mayRun(target, node)) return target;
   const needed = `allow:${spec.agent ?? 'main'}|${spec.model ?? ''}`;
   if (mayRun(needed, node)) return undefined;

@@ -15,10 +15,6 @@ export class Script {
     this.#lua = lua;
   }
 
-  get lua(): string {
-    return this.#lua;
-  }
-
   /** Runs the script, by its hash where the server knows it. */
   run(client: Redis, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     if (!this.#known.has(client)) {

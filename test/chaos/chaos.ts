@@ -9,6 +9,7 @@ import { brokenPromises, Ledger } from '../support/ledger.ts';
 import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { newTask, openTestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
+import { seeded } from '../support/seeded.ts';
 import { drawRun, type Mark, processFigures, type Sample, trends } from './growth.ts';
 
 // Random faults over a running mesh of real processes, then the checker: `npm run chaos -- --minutes 10 --seed 7`.
@@ -320,15 +321,4 @@ function shuffled<T>(values: readonly T[]): T[] {
     .map((value) => [random(), value] as const)
     .sort(([a], [b]) => a - b)
     .map(([, value]) => value);
-}
-
-/** mulberry32: small, and the same everywhere. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

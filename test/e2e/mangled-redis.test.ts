@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
 import { SpawnedRedis } from '../support/redis.ts';
+import { seeded } from '../support/seeded.ts';
 
 const full = process.env.CLAWMESH_MANGLE === 'full';
 const CHANGES = full ? 2_000 : 200;
@@ -150,14 +151,3 @@ describe('a Redis whose contents were mangled', () => {
     }
   }
 });
-
-/** mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -166,12 +166,14 @@ function makeImage(): void {
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh, { recursive: true });
   const sources = '/etc/apt/sources.list.d/debian.sources';
-  const [, mirror = 'http://deb.debian.org/debian'] = existsSync(sources)
-    ? (readFileSync(sources, 'utf8').match(/^URIs: *(\S+)/m) ?? [])
-    : [];
-  execFileSync('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, 'bookworm', fresh, mirror], {
-    stdio: 'ignore',
-  });
+  const [, mirror] = (existsSync(sources) && /^URIs: *(\S+)/m.exec(readFileSync(sources, 'utf8'))) || [];
+  execFileSync(
+    'debootstrap',
+    ['--variant=minbase', `--include=${PACKAGES}`, 'bookworm', fresh, ...(mirror ? [mirror] : [])],
+    {
+      stdio: 'ignore',
+    },
+  );
   // How this machine reaches its registries.
   for (const path of [
     '/etc/apt/sources.list.d',

@@ -22,9 +22,7 @@ if (redis.call('GET', mesh .. '/circuits:version') or '0') ~= ARGV[5] then
   return -21
 end
 local now = redisNow()
-KEYS[2], KEYS[3], KEYS[4], KEYS[5] = base .. 'active', base .. 'prioritized', base .. 'events', base .. 'stalled'
-KEYS[6], KEYS[7], KEYS[8], KEYS[9] = base .. 'limiter', base .. 'delayed', base .. 'paused', base .. 'meta'
-KEYS[10], KEYS[11] = base .. 'pc', base .. 'marker'
+KEYS[11] = base .. 'marker'
 -- What most claims do not need is neither decoded nor defined: that would cost more than the rest.
 if ARGV[6] ~= '' then
 --- @include dispatch

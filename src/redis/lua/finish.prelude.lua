@@ -19,11 +19,8 @@ if redis.call('HGET', incarnations, node) ~= ARGV[11] then
 end
 local now, state, jobKey = redisNow(), ARGV[3], base .. ARGV[1]
 local fetch = ARGV[8] ~= '' and (redis.call('GET', mesh .. '/circuits:version') or '0') == ARGV[12]
-KEYS[2], KEYS[3], KEYS[4], KEYS[5] = base .. 'active', base .. 'prioritized', base .. 'events', base .. 'stalled'
-KEYS[6], KEYS[7], KEYS[8], KEYS[9] = base .. 'limiter', base .. 'delayed', base .. 'paused', base .. 'meta'
 -- BullMQ knows no other endings than two; the sorted set that the task ends up in is ours to name.
-KEYS[10], KEYS[11], KEYS[12] = base .. 'pc', base .. state, jobKey
-KEYS[13], KEYS[14] = base .. 'metrics:unused', base .. 'marker'
+KEYS[11], KEYS[12], KEYS[13], KEYS[14] = base .. state, jobKey, base .. 'metrics:unused', base .. 'marker'
 if fetch and ARGV[13] ~= '' and redis.call('GET', jobKey .. ':lock') == ownToken then
 --- @include dispatch
   fetch = mayTake({KEYS[1], KEYS[3], KEYS[7], KEYS[9]}, incarnations, allNames(names), node, ARGV[11], ARGV[13], now)

@@ -1,0 +1,64 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LiveConfig } from '../src/config/live.ts';
+import { configSchema } from '../src/config/schema.ts';
+import type { DispatchStrategy } from '../src/domain/dispatch.ts';
+import { createLogger } from '../src/log/logger.ts';
+import { Journal } from '../src/node/journal.ts';
+import { type MeshLink, openMeshLink } from '../src/node/mesh-link.ts';
+import { NodeLife } from '../src/node/node-life.ts';
+import { NO_OBSERVER } from '../src/node/observer.ts';
+import type { RedisTarget } from '../src/redis/connection.ts';
+
+export interface BenchNode {
+  readonly url: string;
+  readonly nodeId: string;
+  readonly mesh?: string;
+  readonly strategy?: DispatchStrategy;
+  /** With circuits; without one nothing is told of providers. */
+  readonly hasProvider: boolean;
+}
+
+/** A node's connections to the mesh of a benchmark. */
+export async function openBenchLink(options: BenchNode): Promise<{ live: LiveConfig; link: MeshLink }> {
+  const { url, nodeId, mesh = 'bench', strategy = 'pull', hasProvider } = options;
+  const config = configSchema.parse({ mesh, redis: { url }, openclaw: { mode: 'simulate' }, dispatch: { strategy } });
+  const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<typeof config.redis> };
+  const live = new LiveConfig(config);
+  return { live, link: await openMeshLink({ live, target, nodeId, hasProvider }) };
+}
+
+/** Begins a whole node whose tasks do what `work` does, and nothing else. */
+export async function beginBenchNode(
+  options: BenchNode & { pools: Record<string, number>; work: (taskId: string) => Promise<void> },
+): Promise<void> {
+  const { live, link } = await openBenchLink(options);
+  await NodeLife.begin({
+    nodeId: options.nodeId,
+    live,
+    settings: {
+      pools: options.pools,
+      maxTasks: undefined,
+      drainTimeout: 1_000,
+      keepAwake: false,
+      dashboard: false,
+      labels: {},
+    },
+    version: '0',
+    runner: {
+      mode: 'simulate',
+      run: async ({ taskId }) => {
+        await options.work(taskId);
+        return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
+      },
+      settle: () => {},
+      health: async () => ({ version: null, healthy: true, reason: null }),
+      close: async () => {},
+    },
+    log: createLogger({ level: 'warn', format: 'json' }),
+    observer: NO_OBSERVER,
+    journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
+    link,
+  });
+}
