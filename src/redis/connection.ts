@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
-import { explainRedisError, isLasting } from './explain.ts';
+import { explainRedisError, hungUp, isLasting } from './explain.ts';
+import { partingWords } from './parting-words.ts';
 import { ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
@@ -152,7 +153,10 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
   } catch (error) {
     client.disconnect();
     if (error instanceof ClawmeshError) throw error;
-    throw explainRedisError((await sentinelTrouble(error, target)) ?? reason ?? error, target);
+    const cause = (await sentinelTrouble(error, target)) ?? reason ?? error;
+    const explained = explainRedisError(cause, target);
+    const words = hungUp(explained) ? await partingWords(target) : undefined;
+    throw words ? explainRedisError(new Error(words, { cause }), target) : explained;
   } finally {
     client.off('error', remember);
   }

@@ -9,6 +9,8 @@ interface Explanation {
   readonly lasting?: true;
 }
 
+const HUNG_UP = 'it hung up at once';
+
 /** The guide's troubleshooting table: what Redis or the network said, what it means, what to check. First match wins. */
 const EXPLANATIONS: readonly Explanation[] = [
   {
@@ -58,9 +60,15 @@ const EXPLANATIONS: readonly Explanation[] = [
     lasting: true,
   },
   {
-    matches: /max number of clients|EPIPE/,
+    matches: /max number of clients/,
     problem: 'it takes no more connections',
     remedy: 'raise maxclients; see CLIENT LIST for who has so many',
+  },
+  {
+    matches: /DENIED/,
+    problem: 'it is in protected mode and talks only to its own machine',
+    remedy: 'set a password there (requirepass or an ACL user), and redis.password here',
+    lasting: true,
   },
   {
     matches: /All sentinels are unreachable/,
@@ -68,9 +76,9 @@ const EXPLANATIONS: readonly Explanation[] = [
     remedy: 'check redis.name, and SENTINEL MASTERS on one of them',
   },
   {
-    matches: /ECONNRESET|socket closed|Connection is closed|ended by the other party|Protocol error/i,
-    problem: 'it hung up at once',
-    remedy: 'if this is a TLS port use rediss://; else check its log, maxclients and protected-mode',
+    matches: /ECONNRESET|EPIPE|socket closed|Connection is closed|ended by the other party|Protocol error/i,
+    problem: HUNG_UP,
+    remedy: 'if this is a TLS port use rediss://; else check its log',
   },
   {
     // A plain Redis takes the handshake for the beginning of a very long command, and waits for the rest.
@@ -123,6 +131,11 @@ export function explainRedisError(error: unknown, target: RedisTarget): Clawmesh
     ...(found && { remedy: found.remedy }),
     cause: error,
   });
+}
+
+/** Whether the server hung up without a reason that has reached us. */
+export function hungUp(explained: ClawmeshError): boolean {
+  return explained.message.endsWith(HUNG_UP);
 }
 
 /** Whether it is of no use to try again. */

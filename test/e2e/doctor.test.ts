@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
@@ -12,6 +13,10 @@ import { SystemctlStandIn } from '../support/service-managers.ts';
 
 const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
 const HERE = 'CLAWMESH_NODE_ID';
+/** This machine as others see it; to Redis that is a stranger. */
+const ADDRESS = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 const seen: string[] = [];
 const simulated = (redis: string) => writeConfig(`redis: {${redis}}\nopenclaw: {mode: simulate}\n`);
 
@@ -189,6 +194,16 @@ describe('the doctor', () => {
       admin.disconnect();
       await replica.stop();
       await own.stop();
+    }
+  });
+
+  it.skipIf(!ADDRESS)('sees a Redis that talks only to its own machine', async () => {
+    const guarded = await SpawnedRedis.start(['--bind', `127.0.0.1 ${ADDRESS}`]);
+    try {
+      const { wrong } = await diagnose(simulated(`url: "redis://${ADDRESS}:${guarded.port}"`));
+      expectFound('a Redis in protected mode', wrong, 'redis', /protected mode/);
+    } finally {
+      await guarded.stop();
     }
   });
 
