@@ -4,6 +4,8 @@ import { AXIS, BAR, layOut, type PlacedArrow, type PlacedBar, ticks } from './la
 import { useNow } from './mesh-state.ts';
 import { clock, short, span } from './words.ts';
 
+/** Half of what a time of day is wide, px: the last one stays inside the picture. */
+const HALF_LABEL = 26;
 const WINDOWS = [
   ['1 min', 60_000],
   ['5 min', 300_000],
@@ -85,7 +87,7 @@ export function Timeline(props: {
           {ticks(from, now, width - left).map((time) => (
             <g key={time} class="tick">
               <line x1={x(time)} x2={x(time)} y1={AXIS - 4} y2={layout.height} />
-              <text x={x(time)} y={AXIS - 8} text-anchor="middle">
+              <text x={Math.min(x(time), width - HALF_LABEL)} y={AXIS - 8} text-anchor="middle">
                 {clock(time)}
               </text>
             </g>
