@@ -9,6 +9,7 @@ import type { NodeRecord } from '../src/domain/node.ts';
 import { browserPath, openBrowser } from '../test/support/browser.ts';
 import { CliProcess, cleanEnv, emptyFolder, entry, writeConfig } from '../test/support/cli.ts';
 import { freePort, SpawnedRedis } from '../test/support/redis.ts';
+import { sweepHow } from '../test/support/sweep-how.ts';
 
 // How long a person waits for `status`, `node list` and the dashboard of a large mesh: registered nodes, tasks in line, one
 // real node that works them off. What is beyond the start of a process that does nothing is ours. Build first.
@@ -83,7 +84,7 @@ async function registerNode(id: string): Promise<void> {
     journal: { pending: 0, discarded: 0 },
     leaseMs: LEASE_MS,
   };
-  await mesh.registry.beat({ nodeId: id, incarnation }, record);
+  await mesh.registry.beat({ nodeId: id, incarnation }, record, sweepHow(id, { leaseMs: LEASE_MS }));
 }
 
 function timed(args: string[]): number {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { cleanEnv, entry, writeConfig } from '../test/support/cli.ts';
+import { sweepHow } from '../test/support/sweep-how.ts';
 import { Bed, end, message } from './bed.ts';
 import { machine, quantile } from './harness.ts';
 import { openBenchLink } from './node.ts';
@@ -131,11 +132,11 @@ async function claimTimes(bed: Bed): Promise<number[]> {
 /** The shortest of several: what the scripts take, and not what came in between. */
 async function sweepTime(bed: Bed): Promise<number> {
   const { link } = await openBenchLink({ url: bed.server.url, nodeId: 'sweeper', hasProvider: false });
-  const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 1_000 };
+  const how = sweepHow('sweeper', { pools: ['crowd'] });
   const times: number[] = [];
   for (let i = 0; i < 20; i++) {
     const from = performance.now();
-    await link.registry.sweep(options, ['crowd']);
+    await link.registry.sweep(how);
     times.push(performance.now() - from);
   }
   return Math.min(...times);

@@ -5,6 +5,7 @@ import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connecti
 import { MeshKeys } from '../src/redis/keys.ts';
 import { NodeRegistry } from '../src/registry/node-registry.ts';
 import { SpawnedRedis } from '../test/support/redis.ts';
+import { sweepHow } from '../test/support/sweep-how.ts';
 
 // What watching over a large mesh costs Redis: one sweep over 1,000 live nodes, one pass over 10,000 active tasks.
 const NODES = 1_000;
@@ -31,8 +32,7 @@ try {
     fill.set(`${task}:lock`, `n${i % NODES}~1:${i}`);
   }
   await fill.exec();
-  const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 1_000 };
-  await measure(`sweep, ${NODES} live nodes`, () => registry.sweep(options, ['default']));
+  await measure(`sweep, ${NODES} live nodes`, () => registry.sweep(sweepHow('n0')));
   await measure(`claims looked through, ${ACTIVE} active tasks`, () =>
     requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 600_000, maxHandovers: 5 }),
   );

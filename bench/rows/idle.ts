@@ -30,12 +30,20 @@ export function idleRows(bed: Bed): Row[] {
   });
   return [
     {
-      name: `Redis commands of ${WORKERS} idle workers`,
+      name: `Requests to Redis of ${WORKERS} idle workers`,
       unit: 'per second',
       digits: 1,
       moreIsBetter: false,
       rounds: 3,
-      contestants: both((kind) => idle(bed, kind, commands)),
+      contestants: both((kind) => idle(bed, kind, requests)),
+    },
+    {
+      name: `Redis commands of ${WORKERS} idle workers, those inside scripts too`,
+      unit: 'per second',
+      digits: 1,
+      moreIsBetter: false,
+      rounds: 3,
+      contestants: both((kind) => idle(bed, kind, growth(commands))),
     },
     {
       name: `CPU of ${WORKERS} idle workers and their Redis`,
@@ -43,7 +51,7 @@ export function idleRows(bed: Bed): Row[] {
       digits: 2,
       moreIsBetter: false,
       rounds: 3,
-      contestants: both((kind) => idle(bed, kind, cpuTime)),
+      contestants: both((kind) => idle(bed, kind, growth(cpuTime))),
     },
     {
       name: 'RSS of an idle worker process',
@@ -71,21 +79,43 @@ export function idleRows(bed: Bed): Row[] {
   ];
 }
 
+/** Begins to count; answers how to end that, with the count. */
+type Meter = (bed: Bed, pids: readonly number[]) => Promise<() => Promise<number>>;
 type Reading = (bed: Bed, pids: readonly number[]) => Promise<number>;
 
-/** A reading's growth per second while all idle. */
-async function idle(bed: Bed, kind: Kind, read: Reading): Promise<number> {
+/** What a meter counts per second while all idle. */
+async function idle(bed: Bed, kind: Kind, begin: Meter): Promise<number> {
   await bed.redis.flushall();
   const names = Array.from({ length: WORKERS }, (_, i) => `bench-${i}`);
   const workers = await Promise.all(names.map((node) => bed.worker(kind, { node })));
   await sleep(3_000); // all is set up
   const pids = [bed.server.pid, ...workers.map(({ pid }) => pid as number)];
-  const [before, from] = [await read(bed, pids), performance.now()];
+  const [finish, from] = [await begin(bed, pids), performance.now()];
   await sleep(IDLE_MS);
-  const perSecond = ((await read(bed, pids)) - before) / ((performance.now() - from) / 1_000);
+  const perSecond = (await finish()) / ((performance.now() - from) / 1_000);
   await end(...workers);
   return perSecond;
 }
+
+function growth(read: Reading): Meter {
+  return async (bed, pids) => {
+    const before = await read(bed, pids);
+    return async () => (await read(bed, pids)) - before;
+  };
+}
+
+/** What workers send; a script is one request, whatever it calls. */
+const requests: Meter = async ({ redis }) => {
+  const monitor = await redis.monitor();
+  let count = 0;
+  monitor.on('monitor', (_time: string, _args: string[], source: string) => {
+    if (source !== 'lua') count++;
+  });
+  return async () => {
+    monitor.disconnect();
+    return count;
+  };
+};
 
 const commands: Reading = async ({ redis }) => {
   const [, count] = /total_commands_processed:(\d+)/.exec(await redis.info('stats')) ?? [];

@@ -12,6 +12,8 @@ import { standingTroubles } from './standing-troubles.ts';
 const INTERVAL_MS = 2_000;
 /** How things stand is looked at this often, ms; only what is so twice is told, so that a start or a restart is not. */
 const STANDING_MS = 5_000;
+/** Whoever looks is followed by another one after so long without a look, ms. */
+const WATCHER_MS = 3 * STANDING_MS;
 /** The end of a trouble that could not be told is tried again for so long, ms. */
 const UNTOLD_END_MS = 200_000;
 
@@ -94,6 +96,11 @@ export class Alerter {
 
   /** Tells of what is so now and was so at the last look, and of what is over. */
   async #look(): Promise<void> {
+    // All nodes of a large mesh, looking at all nodes, would be what it is busy with.
+    if (!(await this.#feed.watches(WATCHER_MS))) {
+      this.#lastStanding = new Set();
+      return;
+    }
     const troubles = standingTroubles(await this.#standing());
     const firing = new Set(troubles.filter(({ state }) => state === 'firing').map(nameOf));
     const before = this.#lastStanding;

@@ -64,6 +64,11 @@ export class ClaimLoop {
     return this.#options.concurrency;
   }
 
+  /** Whether it is blocked in Redis until there is work. */
+  get waitsForWork(): boolean {
+    return this.#waitsForWork;
+  }
+
   /** The runs under way. */
   get runs(): ReadonlySet<AttemptRun> {
     return this.#runs;

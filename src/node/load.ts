@@ -3,10 +3,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NodeLoad } from '../domain/node.ts';
 
 const NS_PER_MS = 1e6;
+/** A finer one wakes an idle Mac more often than all the rest of the daemon, ms. */
+const RESOLUTION_MS = 250;
 
 /** Measures how busy this machine and this process are. */
 export class LoadMeter {
-  readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+  readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 
   constructor() {
     this.#delay.enable();
@@ -19,7 +21,8 @@ export class LoadMeter {
 
   /** The load now; the event loop's delay is that since the last call. */
   read(): NodeLoad {
-    const delayMs = this.#delay.percentile(99) / NS_PER_MS;
+    // Node counts from one look to the next, so that one without any delay is as long as the resolution.
+    const delayMs = Math.max(0, this.#delay.percentile(99) / NS_PER_MS - RESOLUTION_MS);
     this.#delay.reset();
     return {
       cpu: this.cpu,

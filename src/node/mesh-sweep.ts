@@ -2,103 +2,155 @@ import { leaseMs } from '../config/lease.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Requeued } from '../queue/requeue.ts';
-import type { NodeRegistry, SweepOptions } from '../registry/node-registry.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { SweepOptions, Swept } from '../registry/sweeping.ts';
 import type { NodeObserver } from './observer.ts';
-import { Periodic } from './periodic.ts';
+import { sweepTurn } from './sweep-turn.ts';
 
-/** Sweeps of the whole mesh come this often at most, ms: a quarter second is what detection adds to the crash grace. */
+/** Sweeps of a mesh that works come this often, ms: a quarter second is what detection adds to the crash grace. */
 const SWEEP_MS = { least: 50, most: 250 };
-/** A single node sweeps at least every so many intervals, however many others there are. */
-const MAX_SHARE = 4;
+/** In a mesh that idles nobody's task could be lost; what a sleeping node has swallowed of a new one is seen so soon, ms. */
+const IDLE_SWEEP_MS = 1_000;
+/** Sweeps nearer to each other than this share of the interval are one: timers are late, and heartbeats sweep, too. */
+const SAME = 0.5;
 /** More intervals than this without a sweep: Redis was frozen or everybody slept. */
 const STALL = 10;
-/** Periodic's jitter takes up to a tenth off, which must not bring the sweeper back too early. */
-const DUE_MARGIN = 1.12;
+/** The same in a mesh that idles, in heartbeats. */
+const IDLE_STALL = 1.5;
 /** Claims are looked through this often even if no node has died: lapsed ones, or what a sweeper left behind, ms. */
 const FULL_PASS_MS = 5_000;
 
-/** How this config sweeps: fast enough for its leases, and no faster than needed. */
-export function sweepOptions(config: Config): SweepOptions {
-  const lease = leaseMs(config);
-  const intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
-  const stallMs = Math.min(STALL * intervalMs, lease / 2);
-  return { intervalMs, stallMs, leaseMs: lease, graceMs: config.health.crashGrace };
-}
-
 export interface MeshSweepOptions {
-  registry: NodeRegistry;
-  putBack: () => Promise<Requeued[]>;
+  readonly nodeId: string;
+  readonly registry: NodeRegistry;
+  readonly putBack: () => Promise<Requeued[]>;
   /** Lets held tasks go on where what they wait for has come. */
-  releaseHeld: () => Promise<unknown>;
+  readonly releaseHeld: () => Promise<unknown>;
   /** Those that this node serves. */
-  pools: readonly string[];
-  config: Config;
-  log: Logger;
-  onError: (error: unknown) => void;
-  observer: NodeObserver;
+  readonly pools: readonly string[];
+  readonly config: Config;
+  /** Whether this node waits for work in some pool. */
+  readonly waitsForWork: () => boolean;
+  /** Redis time, ms. */
+  readonly now: () => number;
+  readonly log: Logger;
+  readonly onError: (error: unknown) => void;
+  readonly observer: NodeObserver;
 }
 
 /**
  * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
- * no leader to elect or to lose; together they sweep about once per interval, however many they are.
+ * no leader to elect or to lose: they take turns, together once per interval, however many they are. Heartbeats sweep, too,
+ * so that a mesh whose turns are missed, because many have died at once, is not without a watch.
  */
 export class MeshSweep {
-  readonly #registry: NodeRegistry;
-  readonly #putBack: () => Promise<Requeued[]>;
-  readonly #releaseHeld: () => Promise<unknown>;
-  readonly #pools: readonly string[];
-  readonly #log: Logger;
-  readonly #observer: NodeObserver;
-  readonly #options: SweepOptions;
-  readonly #loop: Periodic;
-  #lastPass = performance.now();
-  #due = false;
+  readonly #options: MeshSweepOptions;
+  /** Of this node's sweeps. */
+  readonly how: SweepOptions;
+  readonly #intervalMs: number;
+  #running = false;
+  /** One at a time: none may pile up while Redis is away. */
+  #sweeping = false;
+  #timer: NodeJS.Timeout | undefined;
+  #busy = false;
+  #nodes = 1;
+  #rank = 0;
 
   constructor(options: MeshSweepOptions) {
-    this.#registry = options.registry;
-    this.#putBack = options.putBack;
-    this.#releaseHeld = options.releaseHeld;
-    this.#pools = options.pools;
-    this.#log = options.log;
-    this.#observer = options.observer;
-    this.#options = sweepOptions(options.config);
-    const { intervalMs } = this.#options;
-    this.#loop = new Periodic({ intervalMs, work: () => this.#sweep(), onError: options.onError });
+    this.#options = options;
+    const { config, nodeId, pools } = options;
+    const lease = leaseMs(config);
+    // Fast enough for its leases, and no faster than needed.
+    this.#intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
+    const stallMs = Math.min(STALL * this.#intervalMs, lease / 2);
+    this.how = {
+      nodeId,
+      pools,
+      intervalMs: this.#intervalMs * SAME,
+      stallMs,
+      idleStallMs: Math.max(stallMs, IDLE_STALL * config.health.heartbeatInterval),
+      leaseMs: lease,
+      graceMs: config.health.crashGrace,
+      passMs: FULL_PASS_MS,
+    };
   }
 
+  /** Acts on what is found from here on. */
   start(): void {
-    this.#loop.start();
+    this.#running = true;
+    this.#plan();
   }
 
   stop(): void {
-    void this.#loop.stop();
+    this.#running = false;
+    clearTimeout(this.#timer);
   }
 
-  async #sweep(): Promise<number> {
-    // Whoever saw that a node's grace is nearly over comes back the moment it is, whoever else has swept meanwhile.
-    const intervalMs = this.#due ? 0 : this.#options.intervalMs;
-    const { nodes, unsettled, dueMs, held, deaths } = await this.#registry.sweep(
-      { ...this.#options, intervalMs },
-      this.#pools,
-    );
-    const usualMs = this.#options.intervalMs * Math.min(MAX_SHARE, Math.max(1, nodes / 2));
-    this.#due = dueMs > 0 && dueMs * DUE_MARGIN <= usualMs;
+  /** This node has begun to work; the others may not know that there is somebody to watch. */
+  working(): void {
+    const { registry, onError } = this.#options;
+    if (!this.#busy) void registry.tellBusy().catch(onError);
+  }
+
+  /** There is work in the mesh. */
+  wake(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#plan();
+  }
+
+  /** Does what a sweep has shown to be needed. */
+  async found(swept: Swept): Promise<void> {
+    const { nodes, rank = this.#rank, unsettled, dueMs, held, busy, waiting, pass, deaths } = swept;
+    this.#nodes = nodes;
+    this.#rank = rank;
+    // One that was too soon to look knows only what was before.
+    if (busy || swept.rank !== undefined) this.#busy = busy;
     for (const { nodeId, incarnation, reason, silentMs } of deaths) {
-      this.#log.warn({ deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs }, 'node declared dead');
+      const dead = { deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs };
+      this.#options.log.warn(dead, 'node declared dead');
     }
-    if (unsettled > 0 || performance.now() - this.#lastPass > FULL_PASS_MS) await this.#settle();
-    if (held > 0) await this.#releaseHeld();
-    return this.#due ? dueMs * DUE_MARGIN : usualMs;
+    // Tasks wait and so does this node: a node that sleeps may take the wake-up, and the next one.
+    const wakeMs = waiting && this.#options.waitsForWork() ? this.#intervalMs : Number.POSITIVE_INFINITY;
+    this.#plan(Math.min(dueMs || Number.POSITIVE_INFINITY, wakeMs));
+    if (!this.#running) return;
+    if (unsettled > 0 || pass) await this.#settle();
+    if (held > 0) await this.#options.releaseHeld();
+  }
+
+  /** The next sweep: in this node's turn, or the moment that somebody's grace is over. */
+  #plan(dueMs = Number.POSITIVE_INFINITY): void {
+    clearTimeout(this.#timer);
+    if (!this.#running) return;
+    const intervalMs = this.#busy ? this.#intervalMs : Math.max(this.#intervalMs, IDLE_SWEEP_MS);
+    const turn = sweepTurn({ now: this.#options.now(), rank: this.#rank, nodes: this.#nodes, intervalMs });
+    const due = dueMs <= turn;
+    // Whoever saw that a grace is nearly over comes back for it, whoever else has swept meanwhile.
+    this.#timer = setTimeout(() => void this.#sweep(due ? 0 : intervalMs * SAME), due ? dueMs : turn);
+  }
+
+  async #sweep(intervalMs: number): Promise<void> {
+    const { registry, onError } = this.#options;
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    try {
+      await this.found(await registry.sweep({ ...this.how, intervalMs }));
+    } catch (error) {
+      onError(error);
+      this.#plan();
+    } finally {
+      this.#sweeping = false;
+    }
   }
 
   /** Read first, put back, then settle: a death that comes in between waits for the next round. */
   async #settle(): Promise<void> {
-    const owners = await this.#registry.unsettledDeaths();
-    for (const { taskId, pool, from, reason } of await this.#putBack()) {
-      this.#log.warn({ taskId, pool, from, reason }, 'task put back');
-      this.#observer.handedOver(reason);
+    const { registry, putBack, log, observer } = this.#options;
+    const owners = await registry.unsettledDeaths();
+    for (const { taskId, pool, from, reason } of await putBack()) {
+      log.warn({ taskId, pool, from, reason }, 'task put back');
+      observer.handedOver(reason);
     }
-    await this.#registry.settleDeaths(owners);
-    this.#lastPass = performance.now();
+    await registry.settleDeaths(owners);
   }
 }

@@ -88,7 +88,6 @@ export class NodeLife {
     this.fenced = promise;
     this.#markFenced = resolve;
     const { live } = options;
-    const { health } = live.config;
     const onError = (error: unknown) => this.#onError(error);
     this.#login = new LoginWatch({
       registry: options.link.registry,
@@ -102,6 +101,7 @@ export class NodeLife {
       mayClaim: () => this.#readiness.open,
       onLoginRefused: (claim, message) => this.#login.refused(claim.pool, message),
       onFenced: this.#markFenced,
+      onWork: () => this.#upkeep.sweep.working(),
     });
     this.#watch = new OpenClawWatch({
       runner: options.runner,
@@ -114,9 +114,10 @@ export class NodeLife {
       ...options,
       registry: options.link.registry,
       folder: options.journal.folder,
-      pausedPools: () => this.#running.pausedPools(),
+      pools: Object.keys(options.settings.pools),
       cpu: () => this.#load.cpu,
-      onLook: () => this.#lookedAround(),
+      // Most looks change nothing; the loops need not hear of them.
+      onLook: () => this.#readiness.stale && void this.#gatesChanged(),
       onError,
     });
     this.#readiness = new Readiness(() => ({
@@ -129,9 +130,15 @@ export class NodeLife {
       clockSkewMs: -this.#clockOffset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
-    this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
+    this.#heartbeat = new Periodic({
+      intervalMs: live.config.health.heartbeatInterval,
+      work: () => this.#beat(),
+      onError,
+    });
     this.#upkeep = new Upkeep({
       ...options.link,
+      nodeId: options.nodeId,
+      now: () => Date.now() + this.#clockOffset,
       loops: this.#running.loops,
       observer: options.observer,
       releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).heldFor),
@@ -146,10 +153,9 @@ export class NodeLife {
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
     const lease = leaseMs(options.live.config);
-    const { registry } = options.link;
     // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
     const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
-    const { incarnation, redisTime } = await registry.register(options.nodeId, pools, lease, holdMs);
+    const { incarnation, redisTime } = await options.link.registry.register(options.nodeId, pools, lease, holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
     try {
       await life.#setUp(holdMs);
@@ -164,7 +170,7 @@ export class NodeLife {
     const { link, settings, runner, live } = this.#options;
     const { registry } = link;
     this.#presence = await link.openPresence((message) => this.#nudged(message));
-    await this.#presence.show(registry.presenceChannel(this.owner));
+    await this.#presence.show(registry.channels(this.owner));
     await this.#beat();
     for (const watch of [this.#heartbeat, this.#sleepWatch, this.#watch, this.#surroundings]) watch.start();
     for (const [pool, concurrency] of Object.entries(settings.pools)) {
@@ -210,8 +216,11 @@ export class NodeLife {
     this.#login.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
-    const lastBeat = reason === 'fenced' ? Promise.resolve() : this.#beat('stopped').catch(() => {});
-    await withinTime(lastBeat, STOP_MS);
+    if (reason !== 'fenced')
+      await withinTime(
+        this.#beat(true).catch(() => {}),
+        STOP_MS,
+      );
     this.#presence?.hide();
     this.#load.stop();
     await withinTime(Promise.all(this.#running.loops.map((loop) => loop.queue.close())), STOP_MS);
@@ -224,11 +233,6 @@ export class NodeLife {
     this.#surroundings.look();
     void this.#gatesChanged();
     this.#try(this.#running.interrupt());
-  }
-
-  /** Most looks change nothing; the loops need not hear of them. */
-  #lookedAround(): void {
-    if (this.#readiness.stale) void this.#gatesChanged();
   }
 
   async #gatesChanged(): Promise<void> {
@@ -248,6 +252,7 @@ export class NodeLife {
     if (what === 'cancel') this.#running.stop('cancelled', rest);
     else if (what === 'held') this.#try(this.#running.takeHeldHere(rest));
     else if (what === 'look') this.#surroundings.look();
+    else if (what === 'busy') this.#upkeep.sweep.wake();
     else this.#try(this.#beat());
   }
 
@@ -255,11 +260,13 @@ export class NodeLife {
     void work.catch((error: unknown) => this.#onError(error));
   }
 
-  async #beat(stopped?: 'stopped'): Promise<void> {
+  async #beat(stopped = false): Promise<void> {
     const { link, observer } = this.#options;
+    const { sweep } = this.#upkeep;
     const askedAt = performance.now();
-    const { redisTime, wish } = await link.registry.beat(this.owner, this.#record(stopped === 'stopped'));
+    const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.how);
     this.#lastBeat = performance.now();
+    this.#try(sweep.found(swept));
     observer.beat(this.#lastBeat - askedAt);
     this.#clockOffset = redisTime - Date.now();
     if (wish === 'drill-crash' || wish === 'drill-freeze')

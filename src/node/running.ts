@@ -33,6 +33,8 @@ export interface RunningOptions {
   readonly observer: NodeObserver;
   readonly onLoginRefused: AttemptRunOptions['onLoginRefused'];
   readonly onFenced: () => void;
+  /** A run has begun or ended, and something runs. */
+  readonly onWork: () => void;
 }
 
 /** All that runs on a node: a claim loop per pool, and their runs. */
@@ -67,7 +69,7 @@ export class Running {
         log,
         gatesOpen: mayClaim,
         onFenced,
-        onRunsChanged: () => this.#stayAwake(),
+        onRunsChanged: () => this.#runsChanged(),
         createRun: (claim, nextOffer, outcome) => this.#createRun(queue, claim, nextOffer, outcome),
       }),
     );
@@ -101,12 +103,6 @@ export class Running {
   async takeHeldHere(held: string): Promise<void> {
     const [pool = '', why = ''] = held.split(' ');
     await this.takeHeld([{ pool, why, node: this.#options.nodeId }]);
-  }
-
-  /** Those pools that somebody has paused. */
-  async pausedPools(): Promise<string[]> {
-    const paused = await Promise.all(this.loops.map((loop) => loop.queue.isPaused()));
-    return this.loops.flatMap((loop, i) => (paused[i] ? [loop.queue.pool] : []));
   }
 
   /** Makes all loops that wait for work ask anew. */
@@ -152,8 +148,10 @@ export class Running {
     });
   }
 
-  #stayAwake(): void {
-    if (this.#options.settings.keepAwake && this.runs.length > 0) this.#awake.hold();
+  #runsChanged(): void {
+    const works = this.loops.some(({ runs }) => runs.size > 0);
+    if (works) this.#options.onWork();
+    if (works && this.#options.settings.keepAwake) this.#awake.hold();
     else this.#awake.release();
   }
 }

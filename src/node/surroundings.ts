@@ -8,8 +8,10 @@ import type { NodeRegistry } from '../registry/node-registry.ts';
 import { Periodic } from './periodic.ts';
 import { pressureOf } from './pressure.ts';
 
-/** None of this changes within seconds, and looking at it costs two round trips and a small process, ms. */
+/** None of this changes within seconds, and looking at it costs a small process, ms. */
 const INTERVAL_MS = 10_000;
+/** The mesh is looked at only so often, ms: whoever changes something by hand says so. */
+const MESH_MS = 30_000;
 /** Of more nodes than this only so many are asked for their config: enough to know what most of them have. */
 const DIGESTS = 40;
 
@@ -22,8 +24,8 @@ interface Facts
 export interface SurroundingsOptions {
   readonly nodeId: string;
   readonly live: LiveConfig;
-  /** Those of the node's pools that are paused. */
-  readonly pausedPools: () => Promise<string[]>;
+  /** Those that the node serves. */
+  readonly pools: readonly string[];
   readonly registry: NodeRegistry;
   /** One-minute load average per core. */
   readonly cpu: () => number;
@@ -38,6 +40,7 @@ export class Surroundings {
   readonly #options: SurroundingsOptions;
   readonly #loop: Periodic;
   #pressure = 1;
+  #lookedAtMesh = Number.NEGATIVE_INFINITY;
   #facts: Facts = {
     freeDisk: undefined,
     freeMemory: undefined,
@@ -73,29 +76,38 @@ export class Surroundings {
 
   /** Looks at once: something has been changed by hand. */
   look(): void {
+    this.#lookedAtMesh = Number.NEGATIVE_INFINITY;
     void this.#look().catch(this.#options.onError);
   }
 
   async #look(): Promise<void> {
-    const { registry, folder } = this.#options;
-    const [disk, memory, battery, speed, redisPolicy, otherDigest, pausedPools] = await Promise.all([
+    const { folder } = this.#options;
+    const [disk, memory, battery, speed, mesh] = await Promise.all([
       freeDisk(folder).catch(() => undefined),
       freeMemory(),
       batteryInUse().catch(() => undefined),
       speedLimit().catch(() => undefined),
-      registry.evictionPolicy(),
-      this.#otherDigest(),
-      this.#options.pausedPools(),
+      this.#lookAtMesh(),
     ]);
-    this.#facts = { freeDisk: disk, freeMemory: memory, battery, speed, redisPolicy, otherDigest, pausedPools };
+    this.#facts = { ...this.#facts, freeDisk: disk, freeMemory: memory, battery, speed, ...mesh };
     this.#pressure = pressureOf({ cpu: this.#options.cpu(), freeMemory: memory / totalmem(), battery, speed });
     this.#options.onLook();
   }
 
+  async #lookAtMesh(): Promise<Pick<Facts, 'redisPolicy' | 'pausedPools' | 'otherDigest'> | undefined> {
+    const now = performance.now();
+    // A little early counts, since the interval jitters.
+    if (now - this.#lookedAtMesh < MESH_MS - INTERVAL_MS / 2) return undefined;
+    this.#lookedAtMesh = now;
+    const { registry, pools } = this.#options;
+    const { redisPolicy, pausedPools, digests } = await registry.lookAround(pools, DIGESTS);
+    return { redisPolicy, pausedPools, otherDigest: this.#otherDigest(digests) };
+  }
+
   /** The config digest that more of the other nodes have than have this node's. */
-  async #otherDigest(): Promise<string | undefined> {
-    const { nodeId, live, registry } = this.#options;
-    const others = [...(await registry.someDigests(DIGESTS))].filter(([id]) => id !== nodeId);
+  #otherDigest(digests: ReadonlyMap<string, string>): string | undefined {
+    const { nodeId, live } = this.#options;
+    const others = [...digests].filter(([id]) => id !== nodeId);
     const byDigest = Map.groupBy(others, ([, digest]) => digest);
     const agreeing = 1 + (byDigest.get(live.digest)?.length ?? 0);
     const [most] = [...byDigest].sort(([, a], [, b]) => b.length - a.length);

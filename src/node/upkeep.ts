@@ -8,11 +8,11 @@ import { Renewal } from './renewal.ts';
 /** What a node does for the mesh and its own claims, whatever it runs: renewals, sweeps, tidying up. */
 export class Upkeep {
   readonly #renewal: Renewal;
-  readonly #sweep: MeshSweep;
+  readonly sweep: MeshSweep;
   readonly #janitor: Periodic;
 
   constructor(
-    options: MeshSweepOptions & {
+    options: Omit<MeshSweepOptions, 'waitsForWork'> & {
       loops: readonly ClaimLoop[];
       mendSchedules: () => Promise<void>;
       log: Logger;
@@ -20,20 +20,21 @@ export class Upkeep {
     },
   ) {
     this.#renewal = new Renewal({ ...options, visibilityTimeoutMs: options.config.queue.visibilityTimeout });
-    this.#sweep = new MeshSweep(options);
+    const waitsForWork = () => options.loops.some((loop) => loop.waitsForWork);
+    this.sweep = new MeshSweep({ ...options, waitsForWork });
     this.#janitor = createJanitor(options);
   }
 
   start(): void {
     this.#renewal.start();
-    this.#sweep.start();
+    this.sweep.start();
     this.#janitor.start();
   }
 
   /** Waits for nothing that hangs on an absent Redis. */
   stop(): void {
     this.#renewal.stop();
-    this.#sweep.stop();
+    this.sweep.stop();
     void this.#janitor.stop();
   }
 }

@@ -20,8 +20,6 @@ export interface PoolQueue {
   waitForWork(): Promise<boolean>;
   /** Takes the next task, if there is one and the strategy gives it to this node; without an offer whatever that says. */
   claim(offer?: Offer): Promise<Claim | undefined>;
-  /** Whether somebody has paused the pool. */
-  isPaused(): Promise<boolean>;
   /** Wakes another node for the work that this one was woken for, and has no slot for. */
   passWakeUp(): Promise<void>;
   /** Takes the oldest task with this target, which is one of the node's, without waiting for one. */

@@ -49,7 +49,7 @@ export class MeshKeys {
     return `${this.bullPrefix}/gone`;
   }
 
-  /** Hash: when the mesh was swept last, and from when on nodes are judged. */
+  /** Hash: when the mesh was swept last and its claims were looked through, from when on nodes are judged, whether there is work. */
   get sweep(): string {
     return `${this.bullPrefix}/sweep`;
   }
@@ -62,6 +62,11 @@ export class MeshKeys {
   /** Begin of the channels that nodes show their presence on; `<node>~<incarnation>` follows. */
   get presenceChannels(): string {
     return `${this.bullPrefix}/alive:`;
+  }
+
+  /** Channel that all nodes listen on. */
+  get meshChannel(): string {
+    return `${this.bullPrefix}/all`;
   }
 
   /** Counter: enqueues that waited for a replica. */

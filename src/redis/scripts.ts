@@ -64,6 +64,7 @@ export const scripts = {
   removeTask: script('remove-task'),
   removeExpired: script('remove-expired'),
   sweepNodes: script('sweep-nodes'),
+  lookAround: script('look-around'),
   evictNode: script('evict-node'),
   appendLog: script('append-log'),
 };

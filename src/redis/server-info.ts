@@ -21,7 +21,12 @@ export class ServerInfo {
 
   /** All of it, or one section. */
   static async of(client: Redis, section = 'default'): Promise<ServerInfo> {
-    return new ServerInfo(await client.info(section));
+    return ServerInfo.from(await client.info(section));
+  }
+
+  /** What `INFO` has answered. */
+  static from(info: string): ServerInfo {
+    return new ServerInfo(info);
   }
 
   /** A field as it is; '' where there is none. */

@@ -66,6 +66,15 @@ export class AlertFeed {
     return recent.filter((entry) => entry.event === event && entry.node === node).length;
   }
 
+  /** Whether this reader is the one to look how things stand: one at a time, and another one after `ms` without it. */
+  async watches(ms: number): Promise<boolean> {
+    const key = this.#keys.alert('watcher');
+    if ((await this.#redis.set(key, this.#reader, 'PX', ms, 'NX')) === 'OK') return true;
+    if ((await this.#redis.get(key)) !== this.#reader) return false;
+    await this.#redis.pexpire(key, ms);
+    return true;
+  }
+
   /** Whether nobody was told of this in the last `ms`; notes that somebody is now. */
   async begins(what: string, ms: number): Promise<boolean> {
     return (await this.#redis.set(this.#keys.alert(what), '1', 'PX', ms, 'NX')) === 'OK';

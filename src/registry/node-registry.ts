@@ -7,6 +7,7 @@ import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { ServerInfo } from '../redis/server-info.ts';
 import { redisTime } from '../redis/time.ts';
+import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
   incarnation: z.number(),
@@ -36,29 +37,16 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
 });
 
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
-const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])]);
-const sweepReply = z.tuple([z.number(), z.number(), z.number(), z.number()], z.union([z.string(), z.number()]));
+const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])], z.unknown());
+const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
 
-/** Why a node was declared dead. */
-export type DeathReason = 'crash' | 'heartbeat' | 'evicted';
-
-/** A node that was just declared dead. */
-export interface Death {
-  readonly nodeId: string;
-  readonly incarnation: number;
-  readonly reason: DeathReason;
-  /** Time since its last sign of life, ms. */
-  readonly silentMs: number;
-}
-
-export interface SweepOptions {
-  /** Sweeps of the whole mesh are at least so far apart, ms. */
-  readonly intervalMs: number;
-  /** A longer time between two sweeps means that Redis or everybody stood still, ms. */
-  readonly stallMs: number;
-  readonly leaseMs: number;
-  /** How long a node's presence may be gone, ms. */
-  readonly graceMs: number;
+/** What a node sees around it in Redis. */
+export interface Around {
+  /** What Redis does when its memory is full; undefined where it does not say. */
+  readonly redisPolicy: string | undefined;
+  readonly pausedPools: string[];
+  /** The config digests of some nodes that are there, picked at random, by node. */
+  readonly digests: ReadonlyMap<string, string>;
 }
 
 /**
@@ -96,55 +84,35 @@ export class NodeRegistry {
   }
 
   /**
-   * One heartbeat; a stopped record gives the lease up. @throws ClawmeshError `fenced`. @returns Redis time (ms), and
-   * what somebody wants of the node.
+   * One heartbeat, and a sweep unless there was one just before; a stopped record gives the lease up. @throws ClawmeshError
+   * `fenced`. @returns Redis time (ms), and what somebody wants of the node.
    */
-  async beat(owner: Incarnation, record: NodeRecord): Promise<{ redisTime: number; wish: NodeWish | undefined }> {
+  async beat(
+    owner: Incarnation,
+    record: NodeRecord,
+    options: SweepOptions,
+  ): Promise<{ redisTime: number; wish: NodeWish | undefined; swept: Swept }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
+    const { nodes, control } = this.#keys;
     const reply = await scripts.beatNode.run(
       this.#redis,
-      [this.#keys.incarnations, this.#keys.leases, this.#keys.nodes, this.#keys.control],
-      [owner.nodeId, owner.incarnation, leaseMs, JSON.stringify(record)],
+      [...this.#sweepKeys(), nodes, control, ...this.#poolKeys(options.pools)],
+      [...this.#sweepArguments(options), owner.incarnation, leaseMs, JSON.stringify(record)],
     );
-    const [alive, redisTime, wish] = beatReply.parse(reply);
-    if (alive === 1) return { redisTime, wish: wish || undefined };
+    const [alive, redisTime, wish, ...swept] = beatReply.parse(reply);
+    if (alive === 1) return { redisTime, wish: wish || undefined, swept: readSwept(swept) };
     throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} was replaced or declared dead`);
   }
 
-  /**
-   * Declares dead what is dead; see `sweep-nodes.lua`. `nodes`: those with a lease; `unsettled`: deaths to be
-   * dealt with; `dueMs`: when the grace of somebody who is gone will be over, 0 if nobody is; `held`:
-   * whether tasks are held back (not 0). Wakes a node for each of
-   * `pools` that has work.
-   */
-  async sweep(
-    options: SweepOptions,
-    pools: readonly string[],
-  ): Promise<{ nodes: number; unsettled: number; dueMs: number; held: number; deaths: Death[] }> {
-    const reply = await scripts.sweepNodes.run(
-      this.#redis,
-      [
-        ...this.#memberKeys(),
-        this.#keys.sweep,
-        this.#keys.held,
-        ...pools.flatMap((pool) =>
-          ['wait', 'prioritized', 'meta', 'marker'].map((what) => this.#keys.pool(pool, what)),
-        ),
-      ],
-      [options.intervalMs, options.stallMs, options.leaseMs, options.graceMs, this.#keys.presenceChannels],
+  /** Declares dead what is dead, and wakes a node for each of the pools that has work; see `includes/sweep.lua`. */
+  async sweep(options: SweepOptions): Promise<Swept> {
+    return readSwept(
+      await scripts.sweepNodes.run(
+        this.#redis,
+        [...this.#sweepKeys(), ...this.#poolKeys(options.pools)],
+        this.#sweepArguments(options),
+      ),
     );
-    const [nodes, unsettled, dueMs, held, ...dead] = sweepReply.parse(reply);
-    const deaths: Death[] = [];
-    for (let i = 0; i + 3 < dead.length; i += 4) {
-      const [nodeId, incarnation, reason, silentMs] = dead.slice(i, i + 4);
-      deaths.push({
-        nodeId: String(nodeId),
-        incarnation: Number(incarnation),
-        reason: reason as DeathReason,
-        silentMs: Number(silentMs),
-      });
-    }
-    return { nodes, unsettled, dueMs, held, deaths };
   }
 
   /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
@@ -197,12 +165,19 @@ export class NodeRegistry {
     await this.#redis.publish(this.presenceChannel(owner), `cancel ${taskId}`);
   }
 
-  /** Tells all nodes that a pool was paused or goes on. */
+  /** Tells all nodes to look at once: a pool was paused or goes on. */
   async tellPaused(): Promise<void> {
-    const incarnations = await this.#redis.hgetall(this.#keys.incarnations);
-    for (const [nodeId, incarnation] of Object.entries(incarnations)) {
-      await this.#redis.publish(this.presenceChannel({ nodeId, incarnation: Number(incarnation) }), 'look');
-    }
+    await this.#redis.publish(this.#keys.meshChannel, 'look');
+  }
+
+  /** Tells all nodes that there is work in the mesh, so that somebody has to watch. */
+  async tellBusy(): Promise<void> {
+    await this.#redis.publish(this.#keys.meshChannel, 'busy');
+  }
+
+  /** The channels to listen on: the node's own, and that of all. */
+  channels(owner: Incarnation): readonly [own: string, all: string] {
+    return [this.presenceChannel(owner), this.#keys.meshChannel];
   }
 
   /** The channel on which this life of a node shows that it's there, and is told to look at once. */
@@ -219,9 +194,41 @@ export class NodeRegistry {
     return [incarnations, leases, deaths, presence, gone, events];
   }
 
-  /** What Redis does when its memory is full; undefined where it does not say. */
-  async evictionPolicy(): Promise<string | undefined> {
-    return (await ServerInfo.of(this.#redis, 'memory')).evictionPolicy || undefined;
+  #sweepKeys(): string[] {
+    return [...this.#memberKeys(), this.#keys.sweep, this.#keys.held, this.#keys.pools];
+  }
+
+  #poolKeys(pools: readonly string[]): string[] {
+    return pools.flatMap((pool) =>
+      ['wait', 'prioritized', 'meta', 'marker'].map((what) => this.#keys.pool(pool, what)),
+    );
+  }
+
+  #sweepArguments(options: SweepOptions): (string | number)[] {
+    const { nodeId, intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs } = options;
+    const { presenceChannels, bullPrefix } = this.#keys;
+    return [nodeId, intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs, presenceChannels, `${bullPrefix}:`];
+  }
+
+  /**
+   * Looks around for a node that serves these pools, at `count` other nodes. All of them, looked through by every node, were
+   * what a mesh of a thousand was busy with.
+   */
+  async lookAround(pools: readonly string[], count: number): Promise<Around> {
+    const metas = pools.map((pool) => this.#keys.pool(pool, 'meta'));
+    const { leases, nodes } = this.#keys;
+    const reply = await scripts.lookAround.run(this.#redis, [leases, nodes, ...metas], [count]);
+    const [memory, ...rest] = aroundReply.parse(reply);
+    const digests = new Map<string, string>();
+    for (let i = pools.length; i + 1 < rest.length; i += 2) {
+      const record = parseRecord(String(rest[i + 1] ?? ''));
+      if (record && record.state !== 'stopped') digests.set(String(rest[i]), record.configDigest);
+    }
+    return {
+      redisPolicy: ServerInfo.from(memory).evictionPolicy || undefined,
+      pausedPools: pools.filter((_, i) => rest[i] === 1),
+      digests,
+    };
   }
 
   /** Redis time, ms since the epoch. */
@@ -238,22 +245,6 @@ export class NodeRegistry {
     ]);
     const record = text ? parseRecord(text) : undefined;
     return record && nodeView(nodeId, record, leaseEnds === null ? undefined : Number(leaseEnds), now);
-  }
-
-  /**
-   * The config digests of some nodes that are there, by node: as many as `count`, picked at random. All of them, looked
-   * through by every node, were what a mesh of a thousand was busy with.
-   */
-  async someDigests(count: number): Promise<ReadonlyMap<string, string>> {
-    const ids = await this.#redis.zrandmember(this.#keys.leases, count);
-    if (ids.length === 0) return new Map();
-    const texts = await this.#redis.hmget(this.#keys.nodes, ...ids);
-    return new Map(
-      ids.flatMap((id, i) => {
-        const record = parseRecord(texts[i] ?? '');
-        return record && record.state !== 'stopped' ? [[id, record.configDigest] as const] : [];
-      }),
-    );
   }
 
   /** All nodes that were ever there, by id. Records that can't be read (a newer clawmesh's) are left out. */

@@ -3,28 +3,29 @@ import type { Redis } from 'ioredis';
 /**
  * A node's presence: a subscription to a channel of its own name and incarnation. Redis drops it the moment the daemon's
  * connection closes, so a crash is seen within milliseconds by whoever counts the channel's subscribers. A message on the
- * channel asks the node to look at once what is wanted of it, or to stop the run of a task (`cancel <task id>`).
+ * channel, or on the one that all nodes listen on, asks the node to look at once what is wanted of it, or to stop the run of a
+ * task (`cancel <task id>`).
  */
 export class Presence {
   readonly #subscriber: Redis;
   readonly #onNudge: (message: string) => void;
-  #channel: string | undefined;
+  #channels: readonly string[] = [];
 
   constructor(subscriber: Redis, onNudge: (message: string) => void) {
     this.#subscriber = subscriber;
     this.#onNudge = onNudge;
     subscriber.on('message', (channel, message) => {
-      if (channel === this.#channel) this.#onNudge(message);
+      if (this.#channels.includes(channel)) this.#onNudge(message);
     });
   }
 
-  async show(channel: string): Promise<void> {
-    this.#channel = channel;
-    await this.#subscriber.subscribe(channel);
+  async show(channels: readonly string[]): Promise<void> {
+    this.#channels = channels;
+    await this.#subscriber.subscribe(...channels);
   }
 
   hide(): void {
-    this.#channel = undefined;
+    this.#channels = [];
     this.#subscriber.disconnect();
   }
 }

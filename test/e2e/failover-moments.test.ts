@@ -222,8 +222,8 @@ describe('failover at the worst moment', () => {
       const waitedMs = Date.parse(task.startedAt ?? '') - Date.parse(task.enqueuedAt);
       console.log(`enqueued beside three frozen idle nodes → claimed: ${waitedMs} ms`);
       expect(task.node).toBe('mac-4');
-      // Each sweep of mac-4 (every 0.5 s with four nodes) wakes one more; three frozen ones may come first.
-      expect(waitedMs).toBeLessThan(3_000);
+      // Once mac-4 has seen it, at its next heartbeat (5 s) or sweep (4 s), it wakes one more node each 0.25 s.
+      expect(waitedMs).toBeLessThan(6_500);
     }
     expect(awake.output).not.toMatch(/declared dead/);
   });

@@ -1,7 +1,28 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { NodeRecord } from '../../src/domain/node.ts';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
 import { EventLog } from '../../src/registry/event-log.ts';
+import type { SweepOptions } from '../../src/registry/sweeping.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import { sweepHow } from '../support/sweep-how.ts';
+
+const RECORD: NodeRecord = {
+  incarnation: 1,
+  state: 'up',
+  host: 'h',
+  pid: 1,
+  version: '0',
+  uptimeMs: 1,
+  labels: {},
+  pools: {},
+  running: [],
+  openclaw: { mode: 'simulate', version: null, expected: null, healthy: true },
+  configDigest: 'x',
+  gates: [],
+  load: { cpu: 0, memory: 0, eventLoopDelayMs: 0 },
+  journal: { pending: 0, discarded: 0 },
+  leaseMs: 15_000,
+};
 
 /** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
 describe('a sweep', () => {
@@ -11,8 +32,8 @@ describe('a sweep', () => {
     mesh = current();
   });
 
-  const options = { intervalMs: 0, stallMs: 60_000, leaseMs: 15_000, graceMs: 50 };
-  const sweep = (changed: Partial<typeof options> = {}) => mesh.registry.sweep({ ...options, ...changed }, ['default']);
+  const sweep = (changed: Partial<SweepOptions> = {}, nodeId = 'sweeper') =>
+    mesh.registry.sweep(sweepHow(nodeId, { graceMs: 50, ...changed }));
   /** The first sweep of a mesh gives everybody a lease; most tests are about what comes after it. */
   const settled = async (leaseMs = 1) => {
     await sweep({ leaseMs, graceMs: 1 });
@@ -61,7 +82,7 @@ describe('a sweep', () => {
     await mesh.node('mac-1');
     await settled();
     await endLease('mac-1');
-    await mesh.redis.hset(mesh.keys.sweep, 'lastAt', 1);
+    await mesh.redis.hset(mesh.keys.sweep, 'stallAt', 1);
     expect((await sweep()).deaths).toEqual([]);
     expect((await sweep()).deaths).toEqual([]);
     await mesh.redis.hset(mesh.keys.sweep, 'leasesFrom', 1);
@@ -109,6 +130,40 @@ describe('a sweep', () => {
     await mesh.node('mac-2');
     await endLease('mac-2');
     expect((await sweep({ intervalMs: 60_000 })).deaths).toEqual([]);
+  });
+
+  it('tells whether there is work, whose turn it is, and who looks through all claims', async () => {
+    await mesh.node('mac-1');
+    const mac2 = await mesh.node('mac-2');
+    expect(await sweep({}, 'mac-2')).toMatchObject({ nodes: 2, rank: 1, busy: false, pass: false });
+    await mesh.producer.enqueue([newTask()]);
+    expect(await sweep({}, 'mac-1')).toMatchObject({ rank: 0, busy: true, waiting: true, pass: false });
+    const claim = await claimNext(mac2);
+    const [first, second] = [await sweep({}, 'mac-1'), await sweep({}, 'mac-2')];
+    expect([first, second]).toMatchObject([
+      { busy: true, waiting: false, pass: true },
+      { busy: true, pass: false },
+    ]);
+    await mac2.report(claim, success);
+    expect(await sweep({ intervalMs: 60_000 }, 'mac-1')).toMatchObject({ rank: undefined, busy: true });
+    expect(await sweep({}, 'mac-1')).toMatchObject({ busy: false });
+  });
+
+  it('comes with a heartbeat, but not with that of a fenced node', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
+    await mesh.node('mac-2');
+    await settled();
+    await endLease('mac-2');
+    const record = { ...RECORD, incarnation };
+    const { swept } = await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1'));
+    expect(swept).toMatchObject({ unsettled: 1, deaths: [{ nodeId: 'mac-2', reason: 'heartbeat' }] });
+    await mesh.node('mac-2');
+    await endLease('mac-2');
+    await mesh.registry.evict('mac-1', 15_000);
+    await expect(mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1'))).rejects.toThrow(
+      /replaced or declared dead/,
+    );
+    expect((await sweep()).deaths).toMatchObject([{ nodeId: 'mac-2' }]);
   });
 
   it('needs nobody to remember it: what a sweeper left behind is found by its locks alone', async () => {

@@ -87,10 +87,6 @@ export class PoolConsumer implements PoolQueue {
     return this.#ask(async (token) => this.#fetched(await this.#backend.claim(token, offer), token));
   }
 
-  async isPaused(): Promise<boolean> {
-    return (await this.#options.redis.hexists(this.#options.keys.pool(this.pool, 'meta'), 'paused')) === 1;
-  }
-
   async passWakeUp(): Promise<void> {
     await this.#wait.passOn();
   }

@@ -4,8 +4,8 @@ import { messageOf } from '../../domain/errors.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import type { FetchReply, PoolBackend } from './pool-backend.ts';
 
-/** How long an idle claim blocks before it looks again (s): BullMQ's own default, the bound on a lost wake-up. */
-const IDLE_BLOCK_S = 5;
+/** How long an idle claim blocks before it looks again (s). Lost wake-ups do not wait for that: each sweep gives them again. */
+const IDLE_BLOCK_S = 10;
 /** A block that Redis does not end this long (ms) after its time was lost with its connection (bullmq#4479). */
 const OVERDUE_MS = 1_000;
 
@@ -31,6 +31,8 @@ export class WorkWait {
   #nextDueAt = 0;
   /** Counted, so that a wait that began after an interruption is not taken for the one that it ended. */
   #interruptions = 0;
+  /** While the connection is made anew: what is sent meanwhile would be cut off with the old one. */
+  #reconnecting: Promise<void> | undefined;
 
   constructor(options: WorkWaitOptions) {
     const { pool, nodeId, keys } = options;
@@ -54,6 +56,7 @@ export class WorkWait {
   /** Blocks until there may be work: a marker, a call, a delayed task that is due, or the time to look anyway. */
   async forWork(): Promise<boolean> {
     if (!this.#idle) return true;
+    await this.#reconnecting?.catch(() => {});
     const interruptions = this.#interruptions;
     const now = this.#now();
     const notBefore = this.#limitedUntil - now;
@@ -120,9 +123,15 @@ export class WorkWait {
   }
 
   /** Waits for the end of the old connection: reconnecting before it would be undone by its close. */
-  async #reconnect(): Promise<void> {
-    await this.#options.backend.disconnectBlocking(true);
-    await this.#options.backend.reconnectBlocking();
+  #reconnect(): Promise<void> {
+    const { backend } = this.#options;
+    this.#reconnecting ??= (async () => {
+      await backend.disconnectBlocking(true);
+      await backend.reconnectBlocking();
+    })().finally(() => {
+      this.#reconnecting = undefined;
+    });
+    return this.#reconnecting;
   }
 
   #now(): number {
