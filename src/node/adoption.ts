@@ -5,6 +5,15 @@ import type { Runner } from '../runners/runner.ts';
 import type { ClaimLoop } from './claim-loop.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
+/** How long the former life's tasks are kept for this one to take up again, ms. */
+const ADOPTION_MS = 30_000;
+
+/** How long nobody else may take the tasks of the node's former life, ms; 0 where there is nothing to take up again. */
+export function adoptionMs({ runner, journal }: { runner: Pick<Runner, 'mode'>; journal: Journal }): number {
+  // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
+  return runner.mode === 'gateway' || journal.pending().length > 0 ? ADOPTION_MS : 0;
+}
+
 /**
  * A new life of the node takes over what its former one left: runs that go on in the gateway are followed again, outcomes
  * on disk are delivered. Nobody else may touch those tasks meanwhile; the rest is anybody's afterwards.

@@ -7,7 +7,7 @@ import type { NodeRecord } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
-import { adoptFormerLife } from './adoption.ts';
+import { adoptFormerLife, adoptionMs } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
 import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
@@ -28,8 +28,6 @@ import { takeDown } from './take-down.ts';
 import { Upkeep } from './upkeep.ts';
 import { withinTime } from './within-time.ts';
 
-/** How long the former life's tasks are kept for this one to take up again, ms. */
-const ADOPTION_MS = 30_000;
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
 const STOP_MS = 10_000;
 
@@ -88,6 +86,7 @@ export class NodeLife {
     this.fenced = promise;
     this.#markFenced = resolve;
     const { live } = options;
+    const { health } = live.config;
     const onError = (error: unknown) => this.#onError(error);
     this.#login = new LoginWatch({
       registry: options.link.registry,
@@ -130,11 +129,7 @@ export class NodeLife {
       clockSkewMs: -this.#clockOffset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
-    this.#heartbeat = new Periodic({
-      intervalMs: live.config.health.heartbeatInterval,
-      work: () => this.#beat(),
-      onError,
-    });
+    this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
     this.#upkeep = new Upkeep({
       ...options.link,
       nodeId: options.nodeId,
@@ -153,8 +148,7 @@ export class NodeLife {
   static async begin(options: NodeLifeOptions): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
     const lease = leaseMs(options.live.config);
-    // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
-    const holdMs = options.runner.mode === 'gateway' || options.journal.pending().length > 0 ? ADOPTION_MS : 0;
+    const holdMs = adoptionMs(options);
     const { incarnation, redisTime } = await options.link.registry.register(options.nodeId, pools, lease, holdMs);
     const life = new NodeLife(options, incarnation, redisTime);
     try {
@@ -209,11 +203,7 @@ export class NodeLife {
     this.#readiness.stop();
     this.#stopListening();
     this.#running.stop(reason);
-    this.#watch.stop();
-    this.#surroundings.stop();
-    this.#upkeep.stop();
-    this.#sleepWatch.stop();
-    this.#login.stop();
+    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, this.#login]) one.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
     if (reason !== 'fenced')
