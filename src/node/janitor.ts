@@ -29,5 +29,5 @@ export function createJanitor(options: {
     }
     return all > 0 ? INTERVAL_MS.busy : INTERVAL_MS.idle;
   };
-  return new Periodic({ intervalMs: INTERVAL_MS.busy, work, onError });
+  return new Periodic({ intervalMs: INTERVAL_MS.idle, work, onError });
 }
