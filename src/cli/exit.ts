@@ -1,4 +1,5 @@
 import { ClawmeshError, type ErrorCode, messageOf } from '../domain/errors.ts';
+import { printable } from './output.ts';
 
 /** Exit codes are part of the contract (CLI.md). */
 export const EXIT: Readonly<Record<ErrorCode, number>> = {
@@ -17,7 +18,8 @@ export const EXIT: Readonly<Record<ErrorCode, number>> = {
 export function reportError(error: unknown, verbose: boolean): number {
   const known = error instanceof ClawmeshError;
   const remedy = known && error.remedy ? ` (${error.remedy})` : '';
-  process.stderr.write(`clawmesh: ${known ? error.message : messageOf(error)}${remedy}\n`);
+  // What was typed, or is in Redis, may be part of it.
+  process.stderr.write(printable(`clawmesh: ${known ? error.message : messageOf(error)}${remedy}\n`));
   if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return known ? EXIT[error.code] : 1;
 }

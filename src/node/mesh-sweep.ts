@@ -45,13 +45,15 @@ export interface MeshSweepOptions {
  */
 export class MeshSweep {
   readonly #options: MeshSweepOptions;
-  /** Of this node's sweeps. */
-  readonly how: SweepOptions;
+  readonly #how: Omit<SweepOptions, 'intervalMs'>;
+  /** In a mesh that works, ms. */
   readonly #intervalMs: number;
   #running = false;
   /** One at a time: none may pile up while Redis is away. */
   #sweeping = false;
   #timer: NodeJS.Timeout | undefined;
+  /** A sweep that does not wait for its turn, nor cares who else has swept, ms of monotonic time. */
+  #dueAt = Number.POSITIVE_INFINITY;
   #busy = false;
   #nodes = 1;
   #rank = 0;
@@ -63,16 +65,25 @@ export class MeshSweep {
     // Fast enough for its leases, and no faster than needed.
     this.#intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
     const stallMs = Math.min(STALL * this.#intervalMs, lease / 2);
-    this.how = {
+    this.#how = {
       nodeId,
       pools,
-      intervalMs: this.#intervalMs * SAME,
       stallMs,
       idleStallMs: Math.max(stallMs, IDLE_STALL * config.health.heartbeatInterval),
       leaseMs: lease,
       graceMs: config.health.crashGrace,
       passMs: FULL_PASS_MS,
     };
+  }
+
+  /** How this node sweeps just now. */
+  get how(): SweepOptions {
+    return { ...this.#how, intervalMs: this.#currentMs * SAME };
+  }
+
+  /** Between two sweeps, ms. */
+  get #currentMs(): number {
+    return this.#busy ? this.#intervalMs : Math.max(this.#intervalMs, IDLE_SWEEP_MS);
   }
 
   /** Acts on what is found from here on. */
@@ -105,36 +116,42 @@ export class MeshSweep {
     this.#nodes = nodes;
     this.#rank = rank;
     // One that was too soon to look knows only what was before.
-    if (busy || swept.rank !== undefined) this.#busy = busy;
+    const looked = swept.rank !== undefined;
+    if (busy || looked) this.#busy = busy;
+    // Whoever saw that a grace is nearly over comes back for it.
+    if (looked) this.#dueAt = dueMs > 0 ? performance.now() + dueMs : Number.POSITIVE_INFINITY;
+    // Tasks wait and so does this node: a node that sleeps may take the wake-up, and the next one.
+    if (waiting && this.#options.waitsForWork()) {
+      this.#dueAt = Math.min(this.#dueAt, performance.now() + this.#intervalMs);
+    }
     for (const { nodeId, incarnation, reason, silentMs } of deaths) {
       const dead = { deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs };
       this.#options.log.warn(dead, 'node declared dead');
     }
-    // Tasks wait and so does this node: a node that sleeps may take the wake-up, and the next one.
-    const wakeMs = waiting && this.#options.waitsForWork() ? this.#intervalMs : Number.POSITIVE_INFINITY;
-    this.#plan(Math.min(dueMs || Number.POSITIVE_INFINITY, wakeMs));
+    this.#plan();
     if (!this.#running) return;
     if (unsettled > 0 || pass) await this.#settle();
     if (held > 0) await this.#options.releaseHeld();
   }
 
-  /** The next sweep: in this node's turn, or the moment that somebody's grace is over. */
-  #plan(dueMs = Number.POSITIVE_INFINITY): void {
+  /** The next sweep: in this node's turn, or before, where one is due. */
+  #plan(): void {
     clearTimeout(this.#timer);
     if (!this.#running) return;
-    const intervalMs = this.#busy ? this.#intervalMs : Math.max(this.#intervalMs, IDLE_SWEEP_MS);
-    const turn = sweepTurn({ now: this.#options.now(), rank: this.#rank, nodes: this.#nodes, intervalMs });
+    const where = { now: this.#options.now(), rank: this.#rank, nodes: this.#nodes };
+    const turn = sweepTurn({ ...where, intervalMs: this.#currentMs });
+    const dueMs = this.#dueAt - performance.now();
     const due = dueMs <= turn;
-    // Whoever saw that a grace is nearly over comes back for it, whoever else has swept meanwhile.
-    this.#timer = setTimeout(() => void this.#sweep(due ? 0 : intervalMs * SAME), due ? dueMs : turn);
+    this.#timer = setTimeout(() => void this.#sweep(due), due ? Math.max(0, dueMs) : turn);
   }
 
-  async #sweep(intervalMs: number): Promise<void> {
+  async #sweep(due: boolean): Promise<void> {
     const { registry, onError } = this.#options;
+    if (due) this.#dueAt = Number.POSITIVE_INFINITY;
     if (this.#sweeping) return;
     this.#sweeping = true;
     try {
-      await this.found(await registry.sweep({ ...this.how, intervalMs }));
+      await this.found(await registry.sweep({ ...this.how, ...(due && { intervalMs: 0 }) }));
     } catch (error) {
       onError(error);
       this.#plan();

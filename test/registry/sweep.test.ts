@@ -166,6 +166,15 @@ describe('a sweep', () => {
     expect((await sweep()).deaths).toMatchObject([{ nodeId: 'mac-2' }]);
   });
 
+  it('looks at more nodes than Lua hands over at once', async () => {
+    const ids = Array.from({ length: 12_000 }, (_, i) => `n${i}`);
+    await mesh.redis.hset(mesh.keys.incarnations, ...ids.flatMap((id) => [id, 1]));
+    await settled();
+    await mesh.redis.zadd(mesh.keys.leases, ...ids.flatMap((id, i) => [i < 11_999 ? Date.now() + 60_000 : 1, id]));
+    const { nodes, deaths } = await sweep();
+    expect({ nodes, deaths }).toMatchObject({ nodes: 12_000, deaths: [{ nodeId: 'n11999' }] });
+  });
+
   it('needs nobody to remember it: what a sweeper left behind is found by its locks alone', async () => {
     const [task] = await mesh.producer.enqueue([newTask({ priority: 7 })]);
     await claimNext(await mesh.node('mac-1'));

@@ -1,5 +1,19 @@
 --- @include declare-dead
 
+-- The answer of a command that takes any number of words after its first two. Lua hands over some 8,000 at once.
+local function askOfAll(command, subject, words)
+  local most = 5000
+  if #words <= most then return redis.call(command, subject, unpack(words)) end
+  local answers = {}
+  for from = 1, #words, most do
+    local part = redis.call(command, subject, unpack(words, from, math.min(from + most - 1, #words)))
+    for _, answer in ipairs(part) do
+      answers[#answers + 1] = answer
+    end
+  end
+  return answers
+end
+
 --[[
   Looks for dead nodes and declares them dead. Whoever comes soon after another gets an early answer, so that the work does
   not grow with the number of nodes.
@@ -76,13 +90,13 @@ local function sweep(now, firstPool)
       nodes[#nodes + 1] = members[i]
       if members[i] < ARGV[1] then result[2] = result[2] + 1 end
     end
-    local incarnations = redis.call('HMGET', KEYS[1], unpack(nodes))
-    local seen = redis.call('HMGET', KEYS[4], unpack(nodes))
-    local gone = redis.call('HMGET', KEYS[5], unpack(nodes))
+    local incarnations = askOfAll('HMGET', KEYS[1], nodes)
+    local seen = askOfAll('HMGET', KEYS[4], nodes)
+    local gone = askOfAll('HMGET', KEYS[5], nodes)
     for i, node in ipairs(nodes) do
       channels[i] = ARGV[8] .. node .. '~' .. (incarnations[i] or '0')
     end
-    local counts = redis.call('PUBSUB', 'NUMSUB', unpack(channels))
+    local counts = askOfAll('PUBSUB', 'NUMSUB', channels)
     local keys = {unpack(KEYS, 1, 6)}
     for i, node in ipairs(nodes) do
       local incarnation = incarnations[i] or '0'

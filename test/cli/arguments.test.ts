@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createProgram, runCli } from '../../src/cli/program.ts';
+import { writeConfig } from '../support/cli.ts';
+
+/** Those that stay, take the terminal, change this machine or read what is typed. */
+const LEFT_OUT = /^(up|top|dashboard|node (run|install|uninstall|start|stop|restart))$/;
+const JUNK = [
+  '',
+  ' ',
+  '-',
+  '--',
+  '---',
+  '=',
+  '--x',
+  '-z',
+  '0',
+  '-1',
+  '1e999',
+  'NaN',
+  '٣',
+  '9'.repeat(400),
+  '5s',
+  '5 s',
+];
+const NASTY = [
+  '\u001b[2J',
+  'a\nb',
+  '\u0000',
+  '\ud800',
+  '../..',
+  '%s',
+  '{}',
+  '[',
+  '"',
+  "'",
+  '*',
+  'a=b',
+  'a=b=c',
+  ':',
+  '\u202e',
+];
+
+interface Leaf {
+  readonly path: readonly string[];
+  readonly flags: readonly string[];
+}
+
+function leaves(command: Command, path: readonly string[] = []): Leaf[] {
+  if (command.commands.length > 0) return command.commands.flatMap((one) => leaves(one, [...path, one.name()]));
+  return [
+    { path, flags: command.options.flatMap(({ short, long }) => [short, long].filter((flag) => flag !== undefined)) },
+  ];
+}
+
+/** Whatever is typed: one line that says what is wrong, or the work; never a stack, never a hang. */
+describe('any command line', () => {
+  let stdout = '';
+  let stderr = '';
+  const config = writeConfig('mesh: f\nredis: {url: "redis://127.0.0.1:1"}\nopenclaw: {mode: simulate}\n');
+  const keep = (add: (text: string) => void) => (text: unknown) => {
+    add(String(text));
+    return true;
+  };
+  beforeAll(() => {
+    vi.spyOn(process.stdout, 'write').mockImplementation(keep((text) => (stdout += text)) as never);
+    vi.spyOn(process.stderr, 'write').mockImplementation(keep((text) => (stderr += text)) as never);
+    vi.stubEnv('CLAWMESH_CONFIG', config);
+    // Each command line is the first one of its process, elsewhere.
+    process.stdout.setMaxListeners(0);
+  });
+  afterAll(() => {
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+    process.exitCode = undefined;
+  });
+
+  const program = createProgram();
+  const common = program.options.flatMap(({ long }) => (long && !/^--(config|verbose)$/.test(long) ? [long] : []));
+  const known = leaves(program).filter(({ path }) => !LEFT_OUT.test(path.join(' ')));
+  const word = fc.oneof(fc.constantFrom(...JUNK, ...NASTY), fc.string({ maxLength: 12, unit: 'binary' }));
+  const line = fc
+    .constantFrom(...known)
+    .chain(({ path, flags }) =>
+      fc.tuple(
+        fc.constant(path),
+        fc.array(
+          fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...flags, ...common) }, { weight: 4, arbitrary: word }),
+          {
+            maxLength: 7,
+          },
+        ),
+        fc.nat({ max: 7 }),
+      ),
+    )
+    .map(([path, rest, at]) => [...path.slice(0, at), ...rest.slice(0, at), ...path.slice(at), ...rest.slice(at)])
+    // Standard input is nobody's here, and mending is for real.
+    .filter((args) => !args.includes('-') && !args.includes('--fix'));
+
+  it('ends with an exit code of ours, and with one line where it failed', { timeout: 120_000 }, async () => {
+    expect(known.length).toBeGreaterThan(25);
+    const codes = new Map<number, number>();
+    await fc.assert(
+      fc.asyncProperty(line, async (args) => {
+        stdout = '';
+        stderr = '';
+        process.exitCode = undefined;
+        const code = await runCli(args);
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+        const shown = JSON.stringify({ args, code, stdout: stdout.slice(0, 200), stderr });
+        expect([0, 1, 2, 3, 4, 5], shown).toContain(code);
+        expect(stderr, shown).not.toMatch(/\n {4}at |undefined|\[object|TypeError|Cannot read/);
+        expect(stderr, shown).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
+        // The doctor's findings are its result.
+        if (code > 0 && !(args.includes('doctor') && code === 1))
+          expect(stderr, shown).toMatch(/^clawmesh: .+\n$|^Usage: /u);
+      }),
+      { numRuns: 3_000, endOnFailure: true },
+    );
+    // It did not all end at the first check.
+    expect(codes.get(2)).toBeGreaterThan(100);
+    expect(codes.get(3)).toBeGreaterThan(20);
+  });
+});
