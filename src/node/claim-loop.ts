@@ -13,9 +13,9 @@ import type { Slots } from './slots.ts';
 /** Wait after a claim that failed for an unexpected reason, ms, so that a broken Redis isn't asked in a hot loop. */
 const ERROR_PAUSE_MS = 1_000;
 
-/** Outcomes are remembered so long after their report, ms: Redis may forget its last two seconds, and take some to come back. */
+/** Outcomes are remembered at least so long after their report, ms: Redis may forget its last two seconds, and take some to come back. */
 const REMEMBERED_MS = 30_000;
-/** More than a node reports in the two seconds that Redis may forget, and little enough to keep. */
+/** If there are fewer of them than this: more than a node reports in the two seconds that Redis may forget. */
 const REMEMBERED_MAX = 2_000;
 
 export interface ClaimLoopOptions {
@@ -43,7 +43,10 @@ export class ClaimLoop {
   readonly #runs = new Set<AttemptRun>();
   readonly #changed = new Signal();
   /** The last outcomes that Redis has taken, by lock token. */
-  readonly #reported = new Map<string, { readonly outcome: Outcome; readonly at: number }>();
+  #reported = new Map<string, Outcome>();
+  /** Those before them: deleting one by one cost a busy node more than all the rest it does for a task here. */
+  #reportedBefore = new Map<string, Outcome>();
+  #reportedSince = 0;
   #stopping = false;
   /** Reasons for which tasks are, or may be, held for this node. */
   readonly #heldTargets: string[] = [];
@@ -90,7 +93,7 @@ export class ClaimLoop {
   async recover(): Promise<void> {
     for (const claim of await this.#options.queue.recover()) {
       const { taskId } = claim;
-      const outcome = this.#reported.get(claim.token)?.outcome;
+      const outcome = this.#reported.get(claim.token) ?? this.#reportedBefore.get(claim.token);
       if (outcome) {
         this.#options.log.warn({ taskId }, 'Redis has forgotten the report of this run; it is sent again');
         this.take(claim, outcome);
@@ -262,11 +265,11 @@ export class ClaimLoop {
 
   #remember(token: string, outcome: Outcome): void {
     const now = performance.now();
-    // The oldest come first: all of them to be looked at each time was half of what a busy node did.
-    for (const [old, { at }] of this.#reported) {
-      if (now - at <= REMEMBERED_MS && this.#reported.size < REMEMBERED_MAX) break;
-      this.#reported.delete(old);
+    if (this.#reported.size >= REMEMBERED_MAX || now - this.#reportedSince > REMEMBERED_MS) {
+      this.#reportedBefore = this.#reported;
+      this.#reported = new Map();
+      this.#reportedSince = now;
     }
-    this.#reported.set(token, { outcome, at: now });
+    this.#reported.set(token, outcome);
   }
 }
