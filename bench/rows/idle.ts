@@ -6,7 +6,8 @@ import { type Bed, end, type Kind, message } from '../bed.ts';
 import type { Row } from '../harness.ts';
 
 const WORKERS = 10;
-const IDLE_MS = 20_000;
+/** Long enough for all that is done once a minute. */
+const IDLE_MS = 60_000;
 const WARM_TASKS = 10_000;
 const FINISHED = 20_000;
 
@@ -16,6 +17,18 @@ export function idleRows(bed: Bed): Row[] {
     clawmesh: () => measure('clawmesh'),
     'raw BullMQ': () => measure('raw'),
   });
+  const idles = new Map<Kind, Promise<Idle>[]>();
+  /** The rows about idle workers share their rounds. */
+  const whileIdle = (what: keyof Idle) => {
+    const next: Record<Kind, number> = { clawmesh: 0, raw: 0 };
+    return both(async (kind) => {
+      const measured = idles.get(kind) ?? [];
+      idles.set(kind, measured);
+      const round = next[kind]++;
+      measured[round] ??= idle(bed, kind);
+      return (await measured[round])[what];
+    });
+  };
   const config = writeConfig(`mesh: bench\nredis: {url: "${bed.server.url}"}\nopenclaw: {mode: simulate}\n`);
   const start =
     (...args: string[]) =>
@@ -35,7 +48,7 @@ export function idleRows(bed: Bed): Row[] {
       digits: 1,
       moreIsBetter: false,
       rounds: 3,
-      contestants: both((kind) => idle(bed, kind, requests)),
+      contestants: whileIdle('requests'),
     },
     {
       name: `Redis commands of ${WORKERS} idle workers, those inside scripts too`,
@@ -43,7 +56,7 @@ export function idleRows(bed: Bed): Row[] {
       digits: 1,
       moreIsBetter: false,
       rounds: 3,
-      contestants: both((kind) => idle(bed, kind, growth(commands))),
+      contestants: whileIdle('commands'),
     },
     {
       name: `CPU of ${WORKERS} idle workers and their Redis`,
@@ -51,7 +64,7 @@ export function idleRows(bed: Bed): Row[] {
       digits: 2,
       moreIsBetter: false,
       rounds: 3,
-      contestants: both((kind) => idle(bed, kind, growth(cpuTime))),
+      contestants: whileIdle('cpu'),
     },
     {
       name: 'RSS of an idle worker process',
@@ -79,51 +92,44 @@ export function idleRows(bed: Bed): Row[] {
   ];
 }
 
-/** Begins to count; answers how to end that, with the count. */
-type Meter = (bed: Bed, pids: readonly number[]) => Promise<() => Promise<number>>;
-type Reading = (bed: Bed, pids: readonly number[]) => Promise<number>;
+/** Of all workers together, per second. */
+interface Idle {
+  /** What they send to Redis; a script is one request, whatever it calls. */
+  readonly requests: number;
+  /** What Redis does for them, inside of scripts, too. */
+  readonly commands: number;
+  /** Of workers and Redis, in % of a core. Linux only. */
+  readonly cpu: number;
+}
 
-/** What a meter counts per second while all idle. */
-async function idle(bed: Bed, kind: Kind, begin: Meter): Promise<number> {
+async function idle(bed: Bed, kind: Kind): Promise<Idle> {
   await bed.redis.flushall();
   const names = Array.from({ length: WORKERS }, (_, i) => `bench-${i}`);
   const workers = await Promise.all(names.map((node) => bed.worker(kind, { node })));
   await sleep(3_000); // all is set up
   const pids = [bed.server.pid, ...workers.map(({ pid }) => pid as number)];
-  const [finish, from] = [await begin(bed, pids), performance.now()];
-  await sleep(IDLE_MS);
-  const perSecond = (await finish()) / ((performance.now() - from) / 1_000);
-  await end(...workers);
-  return perSecond;
-}
-
-function growth(read: Reading): Meter {
-  return async (bed, pids) => {
-    const before = await read(bed, pids);
-    return async () => (await read(bed, pids)) - before;
-  };
-}
-
-/** What workers send; a script is one request, whatever it calls. */
-const requests: Meter = async ({ redis }) => {
-  const monitor = await redis.monitor();
-  let count = 0;
+  const monitor = await bed.redis.monitor();
+  let requests = 0;
   monitor.on('monitor', (_time: string, _args: string[], source: string) => {
-    if (source !== 'lua') count++;
+    if (source !== 'lua') requests++;
   });
-  return async () => {
-    monitor.disconnect();
-    return count;
-  };
-};
+  const [before, usedBefore, from] = [await commandsSoFar(bed), cpuTime(pids), performance.now()];
+  await sleep(IDLE_MS);
+  const seconds = (performance.now() - from) / 1_000;
+  const used = cpuTime(pids) - usedBefore;
+  monitor.disconnect();
+  const commands = (await commandsSoFar(bed)) - before;
+  await end(...workers);
+  return { requests: requests / seconds, commands: commands / seconds, cpu: used / seconds };
+}
 
-const commands: Reading = async ({ redis }) => {
+async function commandsSoFar({ redis }: Bed): Promise<number> {
   const [, count] = /total_commands_processed:(\d+)/.exec(await redis.info('stats')) ?? [];
   return Number(count);
-};
+}
 
-/** Used so far, in % of a core times seconds. Linux only; elsewhere the row has no figure. */
-const cpuTime: Reading = async (_, pids) => {
+/** Used so far, in % of a core times seconds. */
+function cpuTime(pids: readonly number[]): number {
   const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
   const used = pids.map((pid) => {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -132,7 +138,7 @@ const cpuTime: Reading = async (_, pids) => {
     return Number(fields[11]) + Number(fields[12]);
   });
   return (used.reduce((sum, each) => sum + each, 0) / ticks) * 100;
-};
+}
 
 async function rss(bed: Bed, kind: Kind, tasks: number): Promise<number> {
   await bed.fill(tasks);

@@ -29,7 +29,6 @@ export function takeoverRows(bed: Bed): Row[] {
       unit: 'ms',
       moreIsBetter: false,
       goal: 1 / 30,
-      rounds: 2,
       cap: `> ${CAP_MS}`,
       contestants: {
         clawmesh: of('clawmesh'),
