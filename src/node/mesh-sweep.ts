@@ -11,8 +11,10 @@ import { sweepTurn } from './sweep-turn.ts';
 const SWEEP_MS = { least: 50, most: 250 };
 /** In a mesh that idles nobody's task could be lost; what a sleeping node has swallowed of a new one is seen so soon, ms. */
 const IDLE_SWEEP_MS = 1_000;
-/** Sweeps nearer to each other than this share of the interval are one: timers are late, and heartbeats sweep, too. */
+/** Sweeps nearer to each other than this share of the interval are one: timers are late. */
 const SAME = 0.5;
+/** After so many intervals without a sweep turns were missed, and a heartbeat sweeps. */
+const MISSED = 1.5;
 /** More intervals than this without a sweep: Redis was frozen or everybody slept. */
 const STALL = 10;
 /** The same in a mesh that idles, in heartbeats. */
@@ -40,8 +42,8 @@ export interface MeshSweepOptions {
 
 /**
  * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
- * no leader to elect or to lose: they take turns, together once per interval, however many they are. Heartbeats sweep, too,
- * so that a mesh whose turns are missed, because many have died at once, is not without a watch.
+ * no leader to elect or to lose: they take turns, together once per interval, however many they are. Where turns are missed,
+ * because many have died at once, the next heartbeat sweeps.
  */
 export class MeshSweep {
   readonly #options: MeshSweepOptions;
@@ -76,9 +78,9 @@ export class MeshSweep {
     };
   }
 
-  /** How this node sweeps just now. */
-  get how(): SweepOptions {
-    return { ...this.#how, intervalMs: this.#currentMs * SAME };
+  /** How this node sweeps with a heartbeat. */
+  get withBeat(): SweepOptions {
+    return { ...this.#how, intervalMs: this.#currentMs * MISSED };
   }
 
   /** Between two sweeps, ms. */
@@ -151,7 +153,7 @@ export class MeshSweep {
     if (this.#sweeping) return;
     this.#sweeping = true;
     try {
-      await this.found(await registry.sweep({ ...this.how, ...(due && { intervalMs: 0 }) }));
+      await this.found(await registry.sweep({ ...this.#how, intervalMs: due ? 0 : this.#currentMs * SAME }));
     } catch (error) {
       onError(error);
       this.#plan();

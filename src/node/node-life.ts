@@ -254,7 +254,7 @@ export class NodeLife {
     const { link, observer } = this.#options;
     const { sweep } = this.#upkeep;
     const askedAt = performance.now();
-    const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.how);
+    const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.withBeat);
     this.#lastBeat = performance.now();
     this.#try(sweep.found(swept));
     observer.beat(this.#lastBeat - askedAt);
