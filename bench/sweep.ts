@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { configSchema } from '../src/config/schema.ts';
+import type { NodeRecord } from '../src/domain/node.ts';
 import { requeueVoidClaims } from '../src/queue/requeue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
@@ -33,6 +34,8 @@ try {
   }
   await fill.exec();
   await measure(`sweep, ${NODES} live nodes`, () => registry.sweep(sweepHow('n0')));
+  const beat = beatOf(await registry.register('n0', ['default'], 3_600_000));
+  await measure(`heartbeat beside ${NODES - 1} nodes`, () => registry.beat(...beat));
   await measure(`claims looked through, ${ACTIVE} active tasks`, () =>
     requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 600_000, maxHandovers: 5 }),
   );
@@ -40,6 +43,33 @@ try {
   subscriber.disconnect();
   redis.disconnect();
   await server.stop();
+}
+
+/** A heartbeat as most are: somebody else has swept, the record is of the usual size (1.5 KB). */
+function beatOf({ incarnation }: { incarnation: number }): Parameters<NodeRegistry['beat']> {
+  const record: NodeRecord = {
+    incarnation,
+    state: 'up',
+    host: 'n0',
+    pid: 1,
+    version: '0.1.0',
+    uptimeMs: 1,
+    labels: {},
+    pools: { default: { concurrency: 2, running: 0 } },
+    running: [],
+    openclaw: { mode: 'gateway', version: '2026.9.6', expected: null, healthy: true },
+    configDigest: 'x',
+    gates: Array.from({ length: 11 }, (_, i) => ({
+      name: `gate-${i}`.padEnd(60),
+      open: true,
+      reason: null,
+      fix: null,
+    })),
+    load: { cpu: 0.5, memory: 0.5, eventLoopDelayMs: 1 },
+    journal: { pending: 0, discarded: 0 },
+    leaseMs: 3_600_000,
+  };
+  return [{ nodeId: 'n0', incarnation }, record, sweepHow('n0', { intervalMs: 3_600_000 })];
 }
 
 /** Redis' own time per script call. */
