@@ -31,6 +31,8 @@ const { values } = parseArgs({
 const durationMs = Number(values.minutes) * 60_000;
 const random = seeded(Number(values.seed));
 const NODES = ['mac-1', 'mac-2', 'mac-3'];
+/** Lives from beginning to end, so that what grows in a node has the time to; only Redis' faults reach it. */
+const SURVIVOR = 'mac-4';
 const LEASE_MS = 1_500;
 const backlog = Number(values.backlog);
 const SETTLE_MS = 90_000;
@@ -43,7 +45,7 @@ const networks = new Map(namespacesPossible ? NODES.map((id, index) => [id, new 
 const ledger = new Ledger();
 const mesh = await openTestMesh(server.url, 'chaos');
 const emptyBytes = await redisMemory();
-const configs = new Map(NODES.map((id) => [id, writeConfig(configOf(id, values.strategy))]));
+const configs = new Map([...NODES, SURVIVOR].map((id) => [id, writeConfig(configOf(id, values.strategy))]));
 const nodes = new Map<string, CliProcess>();
 const ids: string[] = [];
 const counts = new Map<string, number>();
@@ -71,7 +73,9 @@ const faults: Record<string, () => Promise<void>> = {
     start(second);
   },
   'kill -9 of the node that took a task last': async () => {
-    const turns = Object.entries(await mesh.redis.hgetall(mesh.keys.turns('default'))).filter(([id]) => nodes.has(id));
+    const turns = Object.entries(await mesh.redis.hgetall(mesh.keys.turns('default'))).filter(([id]) =>
+      NODES.includes(id),
+    );
     const id = turns.sort(([, a], [, b]) => Number(b) - Number(a))[0]?.[0] ?? pick(NODES);
     await nodes.get(id)?.kill();
     start(id);
@@ -108,7 +112,7 @@ const faults: Record<string, () => Promise<void>> = {
   },
 };
 
-for (const id of NODES) start(id);
+for (const id of [...NODES, SURVIVOR]) start(id);
 await Promise.all([...nodes.values()].map((node) => node.waitFor(/node is up/)));
 console.log(`chaos: ${values.minutes} min, seed ${values.seed}`);
 const endsAt = performance.now() + durationMs;
@@ -193,16 +197,20 @@ async function feed(): Promise<void> {
 async function sample(): Promise<void> {
   const every = Math.max(2_000, durationMs / 240);
   while (performance.now() < endsAt) {
-    const figures = [...nodes.values()].flatMap(({ child }) => (child.pid && processFigures(child.pid)) || []);
+    const figuresOf = (id: string) => processFigures(nodes.get(id)?.child.pid ?? 0);
+    const figures = NODES.flatMap((id) => figuresOf(id) ?? []);
+    const survivor = figuresOf(SURVIVOR);
     const used = await redisMemory().catch(() => undefined);
     const tasks = (await mesh.reader.counts(['default']).catch(() => undefined))?.get('default')?.completed ?? 0;
     const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-    if (figures.length === NODES.length && used !== undefined && tasks > 0) {
+    if (figures.length === NODES.length && survivor && used !== undefined && tasks > 0) {
       samples.push({
         at: (performance.now() - beganAt) / 1_000,
         values: {
-          'memory of a node, MiB': mean(figures.map(({ rss }) => rss)),
-          'open files of a node': mean(figures.map(({ files }) => files)),
+          'memory of a node that faults hit, MiB': mean(figures.map(({ rss }) => rss)),
+          'open files of a node that faults hit': mean(figures.map(({ files }) => files)),
+          'memory of one that they do not, MiB': survivor.rss,
+          'open files of one that they do not': survivor.files,
           // All tasks are kept, for the checker.
           'Redis memory per task, KiB': (used - emptyBytes) / 1_024 / tasks,
           [LOAD]: tasks,
