@@ -11,6 +11,8 @@ import { sweepTurn } from './sweep-turn.ts';
 const SWEEP_MS = { least: 50, most: 250 };
 /** In a mesh that idles nobody's task could be lost; what a sleeping node has swallowed of a new one is seen so soon, ms. */
 const IDLE_SWEEP_MS = 1_000;
+/** Short leases want more: so many sweeps per lease at least. */
+const IDLE_SWEEPS_PER_LEASE = 15;
 /** Sweeps nearer to each other than this share of the interval are one: timers are late. */
 const SAME = 0.5;
 /** After so many intervals without a sweep turns were missed, and a heartbeat sweeps. */
@@ -50,6 +52,7 @@ export class MeshSweep {
   readonly #how: Omit<SweepOptions, 'intervalMs'>;
   /** In a mesh that works, ms. */
   readonly #intervalMs: number;
+  readonly #idleMs: number;
   #running = false;
   /** One at a time: none may pile up while Redis is away. */
   #sweeping = false;
@@ -66,6 +69,7 @@ export class MeshSweep {
     const lease = leaseMs(config);
     // Fast enough for its leases, and no faster than needed.
     this.#intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
+    this.#idleMs = Math.max(this.#intervalMs, Math.min(IDLE_SWEEP_MS, lease / IDLE_SWEEPS_PER_LEASE));
     const stallMs = Math.min(STALL * this.#intervalMs, lease / 2);
     this.#how = {
       nodeId,
@@ -85,7 +89,7 @@ export class MeshSweep {
 
   /** Between two sweeps, ms. */
   get #currentMs(): number {
-    return this.#busy ? this.#intervalMs : Math.max(this.#intervalMs, IDLE_SWEEP_MS);
+    return this.#busy ? this.#intervalMs : this.#idleMs;
   }
 
   /** Acts on what is found from here on. */
@@ -149,16 +153,17 @@ export class MeshSweep {
 
   async #sweep(due: boolean): Promise<void> {
     const { registry, onError } = this.#options;
-    if (due) this.#dueAt = Number.POSITIVE_INFINITY;
     if (this.#sweeping) return;
     this.#sweeping = true;
+    if (due) this.#dueAt = Number.POSITIVE_INFINITY;
     try {
       await this.found(await registry.sweep({ ...this.#how, intervalMs: due ? 0 : this.#currentMs * SAME }));
     } catch (error) {
       onError(error);
-      this.#plan();
     } finally {
       this.#sweeping = false;
+      // A turn may have come and gone meanwhile.
+      this.#plan();
     }
   }
 

@@ -37,7 +37,7 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
 
 /** Ids read per state and round trip while looking for tasks that match a filter. */
 const PAGE = 200;
-/** A filter gives up after so many tasks per state, so that a rare tag does not read a million hashes. */
+/** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
 
 /** A task that has waited longest. */
@@ -194,7 +194,7 @@ export class TaskReader {
     const key = this.#keys.pool(pool, source.state);
     // Without a filter that reads the tasks themselves, what is read first is what is wanted.
     const page = filter.node || filter.tags ? PAGE : Math.min(PAGE, filter.limit);
-    for (let start = 0; start < SCAN_LIMIT && found.length < filter.limit; start += page) {
+    for (let start = 0; start < Math.max(SCAN_LIMIT, filter.limit) && found.length < filter.limit; start += page) {
       const end = start + page - 1;
       const ids =
         source.type === 'list'

@@ -66,7 +66,7 @@ export interface Mark {
 
 /** A picture of the run: series over time, each on its own scale, faults as ticks, takeovers as dots. */
 export function drawRun(file: string, title: string, samples: readonly Sample[], marks: readonly Mark[]): void {
-  const [width, lane, left] = [900, 90, 170];
+  const [width, lane, left] = [980, 90, 250];
   const end = Math.max(1, samples.at(-1)?.at ?? 1);
   const x = (at: number) => left + (at / end) * (width - left - 20);
   const names = [...new Set(samples.flatMap(({ values }) => Object.keys(values)))];

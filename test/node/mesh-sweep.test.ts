@@ -23,6 +23,7 @@ describe('a node that watches over the others', () => {
   let sweeps: { at: number; intervalMs: number }[];
   let told: string[];
   let waits = false;
+  let putBackMs = 0;
   let sweep: MeshSweep;
 
   beforeEach(() => {
@@ -31,32 +32,36 @@ describe('a node that watches over the others', () => {
     sweeps = [];
     told = [];
     waits = false;
-    const registry = {
-      sweep: (how: SweepOptions) => {
-        sweeps.push({ at: Date.now(), intervalMs: how.intervalMs });
-        return answer(how);
-      },
-      tellBusy: async () => void told.push('busy'),
-      unsettledDeaths: async () => ['mac-2~1'],
-      settleDeaths: async (owners: string[]) => void told.push(`settled ${owners}`),
-    };
-    sweep = new MeshSweep({
+    putBackMs = 0;
+    sweep = sweepOf({});
+  });
+  const registry = {
+    sweep: (how: SweepOptions) => {
+      sweeps.push({ at: Date.now(), intervalMs: how.intervalMs });
+      return answer(how);
+    },
+    tellBusy: async () => void told.push('busy'),
+    unsettledDeaths: async () => ['mac-2~1'],
+    settleDeaths: async (owners: string[]) => void told.push(`settled ${owners}`),
+  };
+  const sweepOf = (health: Record<string, string>) =>
+    new MeshSweep({
       nodeId: 'mac-1',
       registry: registry as unknown as MeshSweepOptions['registry'],
       putBack: async () => {
         told.push('put back');
+        await new Promise((resolve) => setTimeout(resolve, putBackMs));
         return [];
       },
       releaseHeld: async () => void told.push('released'),
       pools: ['default'],
-      config: configSchema.parse({}),
+      config: configSchema.parse({ health }),
       now: () => Date.now(),
       waitsForWork: () => waits,
       log: createLogger({ level: 'silent', format: 'json' }),
       onError: (error) => void told.push(String(error)),
       observer: NO_OBSERVER,
     });
-  });
   afterEach(() => {
     sweep.stop();
     vi.useRealTimers();
@@ -113,5 +118,21 @@ describe('a node that watches over the others', () => {
     expect(told.slice(3)).toEqual(Array(told.length - 3).fill('Error: away'));
     expect(told.length).toBeLessThanOrEqual(6);
     expect(told.length).toBeGreaterThan(3);
+  });
+
+  it('goes on once a long putting back is over, though turns have passed meanwhile', async () => {
+    putBackMs = 10_000;
+    sweep.start();
+    answer = async () => ({ ...IDLE, unsettled: sweeps.length === 1 ? 1 : 0 });
+    await pass(15_000);
+    expect(times()).toEqual([1_000, 12_000, 14_000]);
+  });
+
+  it('sweeps more often where leases are short, well before a pause counts as a standstill', async () => {
+    sweep = sweepOf({ heartbeatInterval: '500ms' });
+    sweep.start();
+    await pass(1_000);
+    expect(times().length).toBeGreaterThan(4);
+    expect(sweep.withBeat.idleStallMs).toBe(750);
   });
 });

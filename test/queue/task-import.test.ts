@@ -50,4 +50,10 @@ describe('an import of a file of tasks', () => {
     }
     expect(await waiting()).toHaveLength(50 + 45);
   });
+
+  it('is listed whole, however long it is, if that is asked for', async () => {
+    const batch = Array.from({ length: 1_000 }, () => newTask());
+    for (let n = 0; n < 21; n++) await enqueue(batch);
+    expect(await mesh.reader.list({ state: 'waiting', limit: 30_000 })).toHaveLength(21_000);
+  });
 });
