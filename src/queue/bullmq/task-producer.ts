@@ -118,7 +118,10 @@ export class TaskProducer {
       const jobs = group
         .filter(({ gone }) => !gone)
         .map(({ task, enqueued }) => bullJob(task, enqueued.id, now, this.#options.signer));
-      if (jobs.length > 0) sending.push(this.#queue(pool).addBulk(jobs));
+      const [first, ...more] = jobs;
+      // A transaction around a single script would only be two more commands.
+      if (first && more.length === 0) sending.push(this.#queue(pool).add(first.name, first.data, first.opts));
+      else if (first) sending.push(this.#queue(pool).addBulk(jobs));
     }
     return sending;
   }
