@@ -7,4 +7,6 @@ for (let i = 0; i < Number(count); i++) {
   const nodeId = `crowd-${Number(from) + i}`;
   await beginBenchNode({ url, nodeId, hasProvider: false, pools: { crowd: 2 }, work: async () => {} });
 }
+// Whoever breaks the benchmark off leaves nobody behind.
+process.once('disconnect', () => process.exit());
 process.send?.({ type: 'ready' });
