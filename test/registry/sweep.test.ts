@@ -1,28 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { NodeRecord } from '../../src/domain/node.ts';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
 import { EventLog } from '../../src/registry/event-log.ts';
 import type { SweepOptions } from '../../src/registry/sweeping.ts';
+import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
-
-const RECORD: NodeRecord = {
-  incarnation: 1,
-  state: 'up',
-  host: 'h',
-  pid: 1,
-  version: '0',
-  uptimeMs: 1,
-  labels: {},
-  pools: {},
-  running: [],
-  openclaw: { mode: 'simulate', version: null, expected: null, healthy: true },
-  configDigest: 'x',
-  gates: [],
-  load: { cpu: 0, memory: 0, eventLoopDelayMs: 0 },
-  journal: { pending: 0, discarded: 0 },
-  leaseMs: 15_000,
-};
 
 /** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
 describe('a sweep', () => {
@@ -154,7 +136,7 @@ describe('a sweep', () => {
     await mesh.node('mac-2');
     await settled();
     await endLease('mac-2');
-    const record = { ...RECORD, incarnation };
+    const record = aNodeRecord({ incarnation });
     const { swept } = await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1'));
     expect(swept).toMatchObject({ unsettled: 1, deaths: [{ nodeId: 'mac-2', reason: 'heartbeat' }] });
     await mesh.node('mac-2');
@@ -173,6 +155,17 @@ describe('a sweep', () => {
     await mesh.redis.zadd(mesh.keys.leases, ...ids.flatMap((id, i) => [i < 11_999 ? Date.now() + 60_000 : 1, id]));
     const { nodes, deaths } = await sweep();
     expect({ nodes, deaths }).toMatchObject({ nodes: 12_000, deaths: [{ nodeId: 'n11999' }] });
+  });
+
+  it('tells of more deaths with a heartbeat than Lua hands over at once', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
+    const ids = Array.from({ length: 3_000 }, (_, i) => `n${i}`);
+    await mesh.redis.hset(mesh.keys.incarnations, ...ids.flatMap((id) => [id, 1]));
+    await settled();
+    await mesh.redis.zadd(mesh.keys.leases, ...ids.flatMap((id) => [1, id]));
+    const record = aNodeRecord({ incarnation });
+    const { swept } = await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1'));
+    expect(swept.deaths).toHaveLength(3_000);
   });
 
   it('needs nobody to remember it: what a sweeper left behind is found by its locks alone', async () => {

@@ -30,4 +30,8 @@ if wish ~= '' and wish ~= 'drain' then
   -- A drill is for the life that gets to hear of it, once.
   redis.call('HDEL', KEYS[11], ARGV[1])
 end
-return {1, now, wish, unpack(sweep(now, 12))}
+local result = {1, now, wish}
+for _, found in ipairs(sweep(now, 12)) do
+  result[#result + 1] = found
+end
+return result

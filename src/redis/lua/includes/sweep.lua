@@ -33,8 +33,8 @@ end
 
   Result: {number of nodes with a lease, how many of them come before the caller (-1: not looked at), number of deaths not
   yet dealt with, time until the next grace is over (ms; 0 if nobody is gone), number of pools and reasons for which tasks
-  are held back, 1 if there is work in the mesh and 2 if some waits in the caller's pools, 1 if the caller is to look through all claims, then for each node declared
-  dead by this call: node, incarnation, reason, silence (ms)}
+  are held back, 1 if there is work in the mesh and 2 if some waits in the caller's pools, 1 if the caller is to look through
+  all claims, then for each node declared dead by this call: node, incarnation, reason, silence (ms)}
   Invariant: an incarnation is declared dead once.
 ]]
 local function sweep(now, firstPool)
