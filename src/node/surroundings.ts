@@ -98,9 +98,9 @@ export class Surroundings {
     const now = performance.now();
     // A little early counts, since the interval jitters.
     if (now - this.#lookedAtMesh < MESH_MS - INTERVAL_MS / 2) return undefined;
-    this.#lookedAtMesh = now;
     const { registry, pools } = this.#options;
     const { redisPolicy, pausedPools, digests } = await registry.lookAround(pools, DIGESTS);
+    this.#lookedAtMesh = now;
     return { redisPolicy, pausedPools, otherDigest: this.#otherDigest(digests) };
   }
 
