@@ -1,4 +1,5 @@
 import { beginBenchNode } from './node.ts';
+import './with-parent.ts';
 
 // Many whole nodes in one process for `scale.ts`: real heartbeats, sweeps, presence and claims, each with connections of its
 // own. They serve the pool `crowd`, in which there is nothing to do.
@@ -7,6 +8,4 @@ for (let i = 0; i < Number(count); i++) {
   const nodeId = `crowd-${Number(from) + i}`;
   await beginBenchNode({ url, nodeId, hasProvider: false, pools: { crowd: 2 }, work: async () => {} });
 }
-// Whoever breaks the benchmark off leaves nobody behind.
-process.once('disconnect', () => process.exit());
 process.send?.({ type: 'ready' });

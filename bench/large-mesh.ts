@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { Mesh } from '../src/client/mesh.ts';
 import { configSchema } from '../src/config/schema.ts';
-import type { NodeRecord } from '../src/domain/node.ts';
 import { browserPath, openBrowser } from '../test/support/browser.ts';
 import { CliProcess, cleanEnv, emptyFolder, entry, writeConfig } from '../test/support/cli.ts';
+import { aNodeRecord } from '../test/support/node-record.ts';
 import { freePort, SpawnedRedis } from '../test/support/redis.ts';
 import { sweepHow } from '../test/support/sweep-how.ts';
 
@@ -66,24 +66,10 @@ try {
 
 async function registerNode(id: string): Promise<void> {
   const { incarnation } = await mesh.registry.register(id, ['default'], LEASE_MS);
-  const record: NodeRecord = {
-    incarnation,
-    state: 'up',
-    host: id,
-    pid: 1,
-    version: '0.1.0',
-    uptimeMs: 1,
-    labels: {},
-    // Another pool, so that the real node has the tasks to itself.
-    pools: { other: { concurrency: 2, running: 0 } },
-    running: [],
-    openclaw: { mode: 'gateway', version: '2026.9.6', expected: null, healthy: true },
-    configDigest: 'x',
-    gates: [{ name: 'free-disk', open: true, reason: null, fix: null }],
-    load: { cpu: 0.5, memory: 0.5, eventLoopDelayMs: 1 },
-    journal: { pending: 0, discarded: 0 },
-    leaseMs: LEASE_MS,
-  };
+  // Another pool, so that the real node has the tasks to itself.
+  const pools = { other: { concurrency: 2, running: 0 } };
+  const gates = [{ name: 'free-disk', open: true, reason: null, fix: null }];
+  const record = aNodeRecord({ incarnation, host: id, pools, gates, leaseMs: LEASE_MS });
   await mesh.registry.beat({ nodeId: id, incarnation }, record, sweepHow(id, { leaseMs: LEASE_MS }));
 }
 

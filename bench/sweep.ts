@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis';
 import { configSchema } from '../src/config/schema.ts';
-import type { NodeRecord } from '../src/domain/node.ts';
 import { requeueVoidClaims } from '../src/queue/requeue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import { NodeRegistry } from '../src/registry/node-registry.ts';
+import { aNodeRecord } from '../test/support/node-record.ts';
 import { SpawnedRedis } from '../test/support/redis.ts';
 import { sweepHow } from '../test/support/sweep-how.ts';
 
@@ -47,28 +47,14 @@ try {
 
 /** A heartbeat as most are: somebody else has swept, the record is of the usual size (1.5 KB). */
 function beatOf({ incarnation }: { incarnation: number }): Parameters<NodeRegistry['beat']> {
-  const record: NodeRecord = {
-    incarnation,
-    state: 'up',
-    host: 'n0',
-    pid: 1,
-    version: '0.1.0',
-    uptimeMs: 1,
-    labels: {},
-    pools: { default: { concurrency: 2, running: 0 } },
-    running: [],
-    openclaw: { mode: 'gateway', version: '2026.9.6', expected: null, healthy: true },
-    configDigest: 'x',
-    gates: Array.from({ length: 11 }, (_, i) => ({
-      name: `gate-${i}`.padEnd(60),
-      open: true,
-      reason: null,
-      fix: null,
-    })),
-    load: { cpu: 0.5, memory: 0.5, eventLoopDelayMs: 1 },
-    journal: { pending: 0, discarded: 0 },
-    leaseMs: 3_600_000,
-  };
+  const gates = Array.from({ length: 11 }, (_, i) => ({
+    name: `gate-${i}`.padEnd(60),
+    open: true,
+    reason: null,
+    fix: null,
+  }));
+  const pools = { default: { concurrency: 2, running: 0 } };
+  const record = aNodeRecord({ incarnation, gates, pools, leaseMs: 3_600_000 });
   return [{ nodeId: 'n0', incarnation }, record, sweepHow('n0', { intervalMs: 3_600_000 })];
 }
 

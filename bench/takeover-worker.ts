@@ -5,14 +5,13 @@ import { Daemon } from '../src/node/daemon.ts';
 import { NO_OBSERVER } from '../src/node/observer.ts';
 import { redisTarget } from '../src/redis/target.ts';
 import { emptyFolder, runCli, writeConfig } from '../test/support/cli.ts';
+import './with-parent.ts';
 
 // One worker of `rows/takeover.ts` with its library's defaults. Its tasks never end; it tells its parent of each start.
 const [kind = '', url = '', name = '', slots = ''] = process.argv.slice(2);
 const { hostname, port } = new URL(url);
 const redis = { host: hostname, port: Number(port) };
 const concurrency = Number(slots);
-// Whoever breaks the benchmark off leaves nobody behind.
-process.once('disconnect', () => process.exit());
 const started = () => process.send?.({ type: 'started', at: performance.timeOrigin + performance.now() });
 const work = () => {
   started();

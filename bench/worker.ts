@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { DISPATCH_STRATEGIES } from '../src/domain/dispatch.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import { beginBenchNode } from './node.ts';
+import './with-parent.ts';
 
 // One worker process of a benchmark: a clawmesh node or a bare BullMQ worker whose task does nothing (with `--ms` for that
 // time). With `--tell` it tells its parent when each task started.
@@ -26,8 +27,6 @@ const keys = new MeshKeys({ prefix: 'clawmesh', mesh: values.mesh });
 function onStart(id: string): void {
   if (values.tell) process.send?.({ type: 'started', id, at: performance.timeOrigin + performance.now() });
 }
-// Whoever breaks the benchmark off leaves nobody behind.
-process.once('disconnect', () => process.exit());
 process.on('message', () => process.send?.({ type: 'rss', bytes: process.memoryUsage.rss() }));
 
 if (values.kind === 'raw') await startRaw();

@@ -155,7 +155,9 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     if (error instanceof ClawmeshError) throw error;
     const cause = (await sentinelTrouble(error, target)) ?? reason ?? error;
     const explained = explainRedisError(cause, target);
-    const words = hungUp(explained) ? await partingWords(target) : undefined;
+    const { host, port, tls } = addressOf(target);
+    // Behind TLS a plain connection would be told nothing, and with Sentinels the address is theirs to say.
+    const words = hungUp(explained) && host && port && !tls ? await partingWords(host, port) : undefined;
     throw words ? explainRedisError(new Error(words, { cause }), target) : explained;
   } finally {
     client.off('error', remember);

@@ -128,8 +128,10 @@ while (performance.now() < endsAt) {
 }
 await feeder;
 await sampler;
-const found = [...(await settle()), ...leftOver()];
-const startsOf = Map.groupBy(ledger.starts(), ({ taskId }) => taskId);
+const settled = await settle();
+const starts = ledger.starts();
+const startsOf = Map.groupBy(starts, ({ taskId }) => taskId);
+const found = [...settled, ...leftOver()];
 const forgotten = found.filter(isForgotten);
 const broken = found.filter((problem) => !isForgotten(problem));
 over = true;
@@ -276,14 +278,11 @@ function report(promises: readonly string[], log: readonly Handover[], grew: rea
     row(reason, String(group.length), `${times[times.length >> 1] ?? '-'} ms`, `${times.at(-1) ?? '-'} ms`);
   }
   console.log();
-  const starts = ledger
-    .starts()
-    .map(({ at }) => at)
-    .sort((a, b) => a - b);
-  const gaps = starts.slice(1).map((at, index) => at - (starts[index] as number));
+  const times = starts.map(({ at }) => at).sort((a, b) => a - b);
+  const gaps = times.slice(1).map((at, index) => at - (times[index] as number));
   console.log(`longest time without a start: ${Math.max(0, ...gaps)} ms`);
   console.log(
-    `${total} faults, ${ids.length} tasks, ${ledger.starts().length} starts, ${log.length} handovers, ` +
+    `${total} faults, ${ids.length} tasks, ${starts.length} starts, ${log.length} handovers, ` +
       `${forgotten.length} forgotten by a killed Redis, ${promises.length} broken promises, ${grew.length} things that grow`,
   );
   const problems = [...promises, ...grew];
@@ -308,8 +307,7 @@ function isForgotten(problem: string): boolean {
 
 /** Runs whose node is gone or fenced must be gone too, once their daemon could know it. */
 function leftOver(): string[] {
-  return ledger
-    .starts()
+  return starts
     .filter(({ pid, taskId }) => runsTask(pid, taskId))
     .map(({ pid, taskId, node }) => `${taskId}: a run of ${node} still goes on as process ${pid}`);
 }

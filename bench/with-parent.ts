@@ -1,0 +1,2 @@
+// For workers of a benchmark: whoever breaks it off leaves nobody behind.
+process.once('disconnect', () => process.exit());
