@@ -124,6 +124,20 @@ describe('a node that asks for a task', () => {
     await expect(two.ask()).rejects.toMatchObject({ code: 'fenced' });
   });
 
+  it('tells what it has to offer again where it was interrupted while it asked', async () => {
+    const [one] = (await nodes('least-loaded', [4])) as [TestNode];
+    const offers = () => mesh.redis.hkeys(mesh.keys.freeSlots('default'));
+    // What is sent while Redis waits for a replica that is not there is answered at once, with all answers in one packet:
+    // the one to the older request is then worked off last.
+    await Promise.all([mesh.redis.wait(1, 50), one.ask(), one.consumer.interrupt()]);
+    expect(await offers()).toEqual([]);
+    await mesh.redis.del(mesh.keys.pool('default', 'marker'));
+    const waits = one.consumer.waitForWork();
+    expect(await Promise.race([waits, sleep(2_000).then(() => 'waits without an offer')])).toBe(true);
+    await one.ask();
+    expect(await offers()).toEqual(['n1']);
+  });
+
   it('takes the next task with the end of one only if it is the one to have it', async () => {
     const [one, two] = (await nodes('least-loaded', [2, 2])) as [TestNode, TestNode];
     await enqueue(4);

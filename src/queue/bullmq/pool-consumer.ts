@@ -84,7 +84,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async claim(offer?: Offer): Promise<Claim | undefined> {
-    return this.#ask(async (token) => this.#fetched(await this.#backend.claim(token, offer), token));
+    return this.#fetch((token) => this.#backend.claim(token, offer));
   }
 
   async passWakeUp(): Promise<void> {
@@ -128,7 +128,7 @@ export class PoolConsumer implements PoolQueue {
     const finish = (next?: { token: string; offer: Offer }) =>
       this.#ending(claim, () => this.#backend.finish(claim, { status: settled, ...end }, next));
     if (offer) {
-      return { settled, next: await this.#ask(async (token) => this.#fetched(await finish({ token, offer }), token)) };
+      return { settled, next: await this.#fetch((token) => finish({ token, offer })) };
     }
     await finish();
     return { settled, next: undefined };
@@ -238,10 +238,14 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** What BullMQ has answered; it also tells how long to wait for the next task. */
-  #fetched(reply: FetchReply, token: string): HeldTask | undefined {
-    this.#wait.answered(reply);
-    return reply.task && { ...reply.task, token };
+  /** Asks BullMQ for a task; its answer also tells how long to wait for the next one. */
+  #fetch(request: (token: string) => Promise<FetchReply>): Promise<Claim | undefined> {
+    const answered = this.#wait.asking();
+    return this.#ask(async (token) => {
+      const reply = await request(token);
+      answered(reply);
+      return reply.task && { ...reply.task, token };
+    });
   }
 
   /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */

@@ -29,6 +29,8 @@ export class WorkWait {
   #idle = false;
   #limitedUntil = 0;
   #nextDueAt = 0;
+  /** How often there was a reason to ask anew: an answer to an older request does not tell whether to wait. */
+  #reasonsToAsk = 0;
   /** Counted, so that a wait that began after an interruption is not taken for the one that it ended. */
   #interruptions = 0;
   /** While the connection is made anew: what is sent meanwhile would be cut off with the old one. */
@@ -41,15 +43,19 @@ export class WorkWait {
     this.#call = `${keys.callPrefix(pool)}${nodeId}`;
   }
 
-  /** What the queue has answered tells whether, and how long, the next wait is. */
-  answered(reply: FetchReply): void {
-    this.#idle = reply.task === undefined && !reply.again;
-    this.#nextDueAt = reply.nextDueAt;
-    this.#limitedUntil = reply.limitedForMs > 0 ? this.#now() + reply.limitedForMs : 0;
+  /** To be called right before a request for a task; what it answers takes the request's answer, which tells whether, and how long, the next wait is. */
+  asking(): (reply: FetchReply) => void {
+    const reasons = this.#reasonsToAsk;
+    return (reply) => {
+      this.#idle = reasons === this.#reasonsToAsk && reply.task === undefined && !reply.again;
+      this.#nextDueAt = reply.nextDueAt;
+      this.#limitedUntil = reply.limitedForMs > 0 ? this.#now() + reply.limitedForMs : 0;
+    };
   }
 
-  /** A slot has become free without an answer: what this node has to offer is to be told before the next wait. */
+  /** What this node has to offer, or how it is to be told, has changed: it asks before the next wait. */
   ask(): void {
+    this.#reasonsToAsk++;
     this.#idle = false;
   }
 
@@ -70,7 +76,7 @@ export class WorkWait {
       if (dueAt > 0) this.#nextDueAt = dueAt;
     } catch (error) {
       // What this node offers may be unknown by now, to Redis or to the others.
-      this.#idle = false;
+      this.ask();
       if (interruptions === this.#interruptions)
         throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
     }
@@ -82,7 +88,7 @@ export class WorkWait {
     // Before the wait ends: the loop may make its next offer at once, and that is to stay.
     if (connected) await this.#withdrawOffer();
     this.#interruptions++;
-    this.#idle = false;
+    this.ask();
     // Without a connection nothing is blocked in Redis; the claim ends by itself within seconds.
     if (!connected) return;
     await this.#reconnect();
