@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, environment: 'node' as const };
 
@@ -7,8 +8,19 @@ const PATIENT = ['doctor', 'service', 'dashboard-access', 'signed-tasks', 'redis
   (name) => `test/e2e/${name}.test.ts`,
 );
 
+/** Takes longer than all others of its group together, and would else begin after some of them. */
+const LONGEST = 'ansible.test.ts';
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLongest = (file: TestSpecification) => Number(file.moduleId.endsWith(LONGEST));
+    return (await super.sort(files)).sort((a, b) => isLongest(b) - isLongest(a));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     projects: [
@@ -18,9 +30,11 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
+          maxWorkers: 2,
         },
       },
       {
+        // As many workers as the others, so that those run beside the longest of these.
         test: { ...shared, name: 'e2e-patient', include: PATIENT, maxWorkers: 2, testTimeout: 300_000 },
       },
       {

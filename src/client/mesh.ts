@@ -143,7 +143,7 @@ export class Mesh {
     return TaskImport.begin(this.redis, this.keys, digest);
   }
 
-  /** Queues what has been checked and comes after nothing. Loads BullMQ on first use; reading needs none of it. */
+  /** Queues what has been checked and comes after nothing. */
   async producer(): Promise<TaskProducer> {
     this.#producer ??= openProducer(this.redis, this.keys, this.config);
     return this.#producer;
@@ -256,7 +256,7 @@ export class Mesh {
   async setPoolPaused(pool: string, paused: boolean): Promise<void> {
     const pools = await this.reader.pools();
     if (!pools.includes(pool)) throw notFound('pool', pool, pools);
-    await (await this.producer()).setPaused(pool, paused);
+    await (await import('../queue/bullmq/pause-pool.ts')).setPoolPaused(this.redis, this.keys, pool, paused);
     await this.registry.tellPaused();
   }
 

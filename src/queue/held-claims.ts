@@ -5,7 +5,7 @@ import { pairsToMap } from '../redis/pairs.ts';
 import { scripts } from '../redis/scripts.ts';
 import { Asking, type AskingOptions } from './asking.ts';
 import { throwIfRefused } from './claim-codes.ts';
-import { BROKEN_OFF_MS, HELD_SCORE } from './held-tasks.ts';
+import { HELD_SCORE } from './held-tasks.ts';
 import type { HeldTask } from './own-claims.ts';
 
 /**
@@ -94,7 +94,6 @@ export class HeldClaims {
         this.#visibilityTimeoutMs,
         `${this.#pool} ${why}`,
         this.#keys.task(this.#pool, ''),
-        BROKEN_OFF_MS,
         ...this.#ownerArguments(),
         this.#asking.names,
       ],

@@ -16,8 +16,6 @@ export const AFTER = 'after';
 
 /** Tasks looked at per script: well below a millisecond of Redis time. */
 const WINDOW = 200;
-/** An enqueuing whose tasks have not appeared after this time was broken off, ms. */
-export const BROKEN_OFF_MS = 60_000;
 
 /** Tasks of a pool that are held for some nodes. */
 export interface HeldFor {
@@ -61,7 +59,6 @@ export async function releaseHeld(
         `${keys.bullPrefix}:`,
         WINDOW,
         first,
-        BROKEN_OFF_MS,
       ]);
       const [next, released, failed] = z.tuple([z.number(), z.number(), z.number()]).parse(reply);
       total.released += released;
@@ -93,7 +90,7 @@ async function releaseHomeless(
       keys.control,
       ...bull.map((what) => keys.pool(pool, what)),
     ],
-    [`${pool} ${why}`, keys.task(pool, ''), `${keys.bullPrefix}:`, WINDOW, wanted, BROKEN_OFF_MS],
+    [`${pool} ${why}`, keys.task(pool, ''), `${keys.bullPrefix}:`, WINDOW, wanted],
   );
   const [node, released] = z.tuple([z.string(), z.number()]).parse(reply);
   return { node, released };

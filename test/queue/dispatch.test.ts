@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { DispatchStrategy } from '../../src/domain/dispatch.ts';
+import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
@@ -177,7 +178,7 @@ describe('a node that asks for a task', () => {
 
   it('gets nothing of a paused pool, and nobody is called for it', async () => {
     const [one] = (await nodes('round-robin', [4, 4])) as [TestNode, TestNode];
-    await mesh.producer.setPaused('default', true);
+    await setPoolPaused(mesh.redis, mesh.keys, 'default', true);
     await enqueue(1);
     expect(await one.ask()).toBe(false);
     expect(await mesh.redis.exists(`${mesh.keys.callPrefix('default')}n2`)).toBe(0);

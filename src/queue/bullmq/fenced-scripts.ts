@@ -1,18 +1,11 @@
-import { createRequire } from 'node:module';
-import { z } from 'zod';
 import { readLua, Script } from '../../redis/scripts.ts';
+import { bullScript, type Patch, patched } from './bull-scripts.ts';
 
-const rawScript = z.object({ content: z.string(), keys: z.number() });
-const bullScripts = z
-  .object({ moveToActive: rawScript, moveToFinished: rawScript, moveToDelayed: rawScript })
-  .parse(createRequire(import.meta.url)('bullmq/dist/cjs/scripts/index.js'));
+const moveToActive = bullScript('moveToActive-11');
+const moveToFinished = bullScript('moveToFinished-14');
+const moveToDelayed = bullScript('moveToDelayed-11');
 
-interface Patch {
-  readonly from: string;
-  readonly to: string;
-}
-
-/** Changes to BullMQ's moveToActive; each must fit exactly once, or clawmesh does not start. */
+/** Changes to BullMQ's moveToActive. */
 const CLAIM_PATCHES: readonly Patch[] = [
   // The prelude has them as a table; packing and unpacking them took longer than most of what the script does.
   { from: 'local opts = cmsgpack.unpack(ARGV[3])', to: 'local opts = bullOptions' },
@@ -47,22 +40,19 @@ const FINISH_PATCHES: readonly Patch[] = [
 /**
  * BullMQ's scripts for claim, completion and retry with a prelude of ours in front, and an epilogue behind those that
  * claim, so that fencing, Redis time, dispatch, sessions and the task's history happen in the same atomic step
- * (docs/adr/0002). bullmq is pinned; a test holds the hash of what is
- * wrapped here, so that an upgrade is looked at.
+ * (docs/adr/0002).
  */
 export const fencedScripts = {
-  claim: fenced('claim', withEpilogue(CLAIM_PATCHES.reduce(patchOnce, bullScripts.moveToActive.content))),
-  finish: fenced('finish', withEpilogue(FINISH_PATCHES.reduce(patchOnce, bullScripts.moveToFinished.content))),
-  retry: fenced('retry', bullScripts.moveToDelayed.content),
+  claim: fenced('claim', withEpilogue(patched(moveToActive, CLAIM_PATCHES))),
+  finish: fenced('finish', withEpilogue(patched(moveToFinished, FINISH_PATCHES))),
+  retry: fenced('retry', moveToDelayed.content),
 };
 
 /** How many of BullMQ's arguments to moveToDelayed are keys; ours go behind them. */
-export const retryKeyCount = bullScripts.moveToDelayed.keys;
+export const retryKeyCount = moveToDelayed.keys;
 
 /** The text of BullMQ's that is wrapped, for the test that pins it. */
-export const wrappedText = Object.values(bullScripts)
-  .map((script) => script.content)
-  .join('\n');
+export const wrappedText = [moveToActive, moveToFinished, moveToDelayed].map(({ content }) => content).join('\n');
 
 function fenced(prelude: string, bullScript: string): Script {
   return new Script(`${prelude}:fenced`, `${readLua(`${prelude}.prelude`)}\n${bullScript}`);
@@ -70,11 +60,4 @@ function fenced(prelude: string, bullScript: string): Script {
 
 function withEpilogue(bullScript: string): string {
   return `local function bullScript()\n${bullScript}\nend\nlocal reply = bullScript()\n${readLua('claimed.epilogue')}`;
-}
-
-function patchOnce(lua: string, patch: Patch): string {
-  if (lua.split(patch.from).length !== 2) {
-    throw new Error("bullmq's scripts are not those that clawmesh was built for; install the pinned bullmq version");
-  }
-  return lua.replace(patch.from, patch.to);
 }

@@ -1,14 +1,13 @@
-import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
 import { targetOf } from '../../domain/target.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { redisTime } from '../../redis/time.ts';
 import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
+import { enqueueScript } from './enqueue-script.ts';
 import type { Tracing } from './tracing.ts';
 
 /** What became of one enqueued task. */
@@ -20,14 +19,11 @@ export interface Enqueued {
   readonly duplicate: boolean;
 }
 
-/** Redis is asked for its time again after so long, ms. */
-const CLOCK_MS = 5_000;
-
 /** A replica that is there has a write within milliseconds, ms. */
 const REPLICA_TIMEOUT_MS = 2_000;
 
 export interface ProducerOptions {
-  /** Makes a span of each call of `enqueue`; closed with the producer. */
+  /** Makes a span of each batch; closed with the producer. */
   readonly tracing?: Tracing | undefined;
   readonly signer?: TaskSigner | undefined;
   /** See `redis.durability` in the config. */
@@ -41,17 +37,18 @@ interface Placed {
   gone: boolean;
 }
 
-/** Tasks per pipeline: 22,500/s against 4,500/s one by one (FACTS.md), and a bound on memory. */
+/** Tasks under way at once: 22,500/s against 4,500/s one by one (FACTS.md), and a bound on memory. */
 export const BULK_BATCH = 1_000;
+/** Tasks and characters per script: a millisecond of Redis, in which nobody else is served. */
+const STEP_TASKS = 100;
+const STEP_CHARACTERS = 512 * 1024;
 
 /** Puts tasks into the pools' queues. Every method resolves only once Redis has what it was given. */
 export class TaskProducer {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
-  readonly #queues = new Map<string, Queue>();
   #lastSent: Promise<void> = Promise.resolve();
   readonly #options: ProducerOptions;
-  #clock: { readonly askedAt: number; readonly time: number } | undefined;
 
   constructor(redis: Redis, keys: MeshKeys, options: ProducerOptions = {}) {
     this.#redis = redis;
@@ -68,14 +65,7 @@ export class TaskProducer {
     return enqueued;
   }
 
-  /** Whether the pool's tasks may start. */
-  async setPaused(pool: string, paused: boolean): Promise<void> {
-    if (paused) await this.#queue(pool).pause();
-    else await this.#queue(pool).resume();
-  }
-
   async close(): Promise<void> {
-    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     await this.#options.tracing?.close();
   }
 
@@ -84,46 +74,56 @@ export class TaskProducer {
     const before = this.#lastSent;
     const sent = Promise.withResolvers<void>();
     this.#lastSent = sent.promise;
-    let sending: Promise<unknown>[];
+    let sending: Promise<unknown>;
     let placed: Placed[];
     try {
       await before;
       placed = await this.#place(tasks);
-      sending = await this.#send(placed);
+      sending = this.#send(placed);
     } finally {
       sent.resolve();
     }
-    await Promise.all(sending);
+    await sending;
     if (this.#options.durability === 'replica') await this.#replicated(placed.map(({ enqueued }) => enqueued.id));
     return placed.map(({ enqueued }) => enqueued);
   }
 
-  /** Answers what is under way once everything has been sent. */
-  async #send(placed: readonly Placed[]): Promise<Promise<unknown>[]> {
-    const now = await this.#redisTime();
-    const sending: Promise<unknown>[] = [];
-    for (const [pool, group] of Map.groupBy(placed, ({ enqueued }) => enqueued.pool)) {
-      await this.#makeKnown(pool);
-      const held = group.filter(({ task, gone }) => heldFor(task) !== undefined && !gone);
-      for (const [why, tasks] of Map.groupBy(held, ({ task }) => heldFor(task) as string)) {
-        await this.#hold(
-          pool,
-          why,
-          tasks.map(({ enqueued }) => enqueued.id),
-          now,
-        );
-      }
-      // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
-      // exists already is left as it is: BullMQ ignores a second job of one id.
-      const jobs = group
-        .filter(({ gone }) => !gone)
-        .map(({ task, enqueued }) => bullJob(task, enqueued.id, now, this.#options.signer));
-      const [first, ...more] = jobs;
-      // A transaction around a single script would only be two more commands.
-      if (first && more.length === 0) sending.push(this.#queue(pool).add(first.name, first.data, first.opts));
-      else if (first) sending.push(this.#queue(pool).addBulk(jobs));
+  /** Sends all of it before it waits, so that the next batch comes behind it. */
+  async #send(placed: readonly Placed[]): Promise<void> {
+    const { tracing } = this.#options;
+    // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
+    // exists already is left as it is.
+    const groups = Map.groupBy(
+      placed.filter(({ gone }) => !gone),
+      ({ enqueued }) => enqueued.pool,
+    );
+    const sending = [...groups].map(([pool, group]) =>
+      tracing
+        ? tracing.queueing(pool, group.length, (trace) => this.#add(pool, group, trace))
+        : this.#add(pool, group, ''),
+    );
+    await Promise.all(sending);
+  }
+
+  async #add(pool: string, group: readonly Placed[], trace: string): Promise<void> {
+    const keys = [this.#keys.pool(pool, 'wait')];
+    const steps: Promise<unknown>[] = [];
+    let step: (string | number)[][] = [];
+    let characters = 0;
+    const send = () => {
+      if (step.length > 0) steps.push(enqueueScript.run(this.#redis, keys, [HELD_UNTIL_MS, trace, ...step.flat()]));
+      [step, characters] = [[], 0];
+    };
+    for (const { task, enqueued } of group) {
+      const { attempts, priority, delayMs } = task;
+      const spec = storedTask(task);
+      const data = JSON.stringify(this.#options.signer?.signed(spec, pool, { id: enqueued.id }) ?? spec);
+      step.push([enqueued.id, data, attempts, priority, delayMs > 0 ? delayMs : '', heldFor(task) ?? '']);
+      characters += data.length;
+      if (step.length >= STEP_TASKS || characters >= STEP_CHARACTERS) send();
     }
-    return sending;
+    send();
+    await Promise.all(steps);
   }
 
   /** @throws ClawmeshError `redis` where no replica has what this connection has written. */
@@ -136,28 +136,6 @@ export class TaskProducer {
       remedy:
         'a failover of Redis may lose it: see that a replica is up (clawmesh doctor); redis.durability: memory does without',
     });
-  }
-
-  /** Redis time, ms, asked for now and then: delays and times do not depend on this machine's clock. */
-  async #redisTime(): Promise<number> {
-    if (this.#clock === undefined || Date.now() - this.#clock.askedAt > CLOCK_MS || Date.now() < this.#clock.askedAt) {
-      this.#clock = { askedAt: Date.now(), time: await redisTime(this.#redis) };
-    }
-    return this.#clock.time + Date.now() - this.#clock.askedAt;
-  }
-
-  async #makeKnown(pool: string): Promise<void> {
-    if (this.#queues.has(pool)) return;
-    await this.#redis.sadd(this.#keys.pools, pool);
-  }
-
-  /** Before the tasks themselves, so that none is forgotten; an entry without a task is dropped later (release-held.lua). */
-  async #hold(pool: string, why: string, ids: readonly string[], now: number): Promise<void> {
-    await this.#redis
-      .multi()
-      .sadd(this.#keys.held, `${pool} ${why}`)
-      .zadd(this.#keys.heldTasks(pool, why), ...ids.flatMap((id) => [now, id]))
-      .exec();
   }
 
   /** The id and pool each task gets: its own, or those of the first one with its idempotency key. */
@@ -187,22 +165,6 @@ export class TaskProducer {
     }
     return placed;
   }
-
-  #queue(pool: string): Queue {
-    let queue = this.#queues.get(pool);
-    if (!queue) {
-      const { telemetry } = this.#options.tracing ?? {};
-      queue = new Queue(pool, {
-        connection: this.#redis as never,
-        prefix: this.#keys.bullPrefix,
-        ...(telemetry && { telemetry }),
-      });
-      // Failed commands reject where they were called.
-      queue.on('error', () => {});
-      this.#queues.set(pool, queue);
-    }
-    return queue;
-  }
 }
 
 /** Why the task is held from the start; undefined where it just waits. */
@@ -215,18 +177,4 @@ function heldFor(task: NewTask): string | undefined {
 export function storedTask(task: NewTask): StoredSpec {
   const { id: _id, pool: _pool, priority: _priority, delayMs: _delay, after, ...spec } = task;
   return { v: 1, ...spec, after: after && [...after] };
-}
-
-function bullJob(task: NewTask, id: string, timestamp: number, signer?: TaskSigner) {
-  const { priority, delayMs, attempts } = task;
-  const opts = {
-    jobId: id,
-    attempts,
-    timestamp,
-    ...(priority > 0 && { priority }),
-    // One that is held waits for no time.
-    ...(heldFor(task) !== undefined ? { delay: HELD_UNTIL_MS - timestamp } : delayMs > 0 && { delay: delayMs }),
-  };
-  const spec = storedTask(task);
-  return { name: 'task', data: signer?.signed(spec, task.pool, { id }) ?? spec, opts };
 }

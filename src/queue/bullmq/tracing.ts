@@ -25,13 +25,13 @@ const EXPORT_TIMEOUT_MS = 2_000;
 const NOT_FAILED = new Set(['completed', 'cancelled', 'handed-back']);
 
 /**
- * OpenTelemetry spans of tasks: one where a task is queued (by BullMQ, through bullmq-otel), and a child of it for each run,
- * on whatever node, since the task carries the trace's context with it. A program that has OpenTelemetry set up already
+ * OpenTelemetry spans of tasks: one where tasks are queued, and a child of it for each run, on whatever node, since the task
+ * carries the trace's context with it. A program that has OpenTelemetry set up already
  * keeps its own provider, and its spans go there.
  */
 export class Tracing {
-  /** For BullMQ's queues: makes the producer's span, and puts its context into the tasks. */
-  readonly telemetry: Telemetry<Context>;
+  /** Writes and reads the context that goes with a task, as BullMQ's own workers do. */
+  readonly #contexts: Telemetry<Context>['contextManager'];
   readonly #tracer: Tracer;
   readonly #provider: TracerProvider;
   readonly #nodeId: string | undefined;
@@ -57,12 +57,38 @@ export class Tracing {
     if (this.#registered) propagation.setGlobalPropagator(new W3CTraceContextPropagator());
     this.#nodeId = nodeId;
     this.#tracer = trace.getTracer('clawmesh');
-    this.telemetry = new BullMQOtel({ tracerName: 'clawmesh' });
+    this.#contexts = new BullMQOtel({ tracerName: 'clawmesh' }).contextManager;
+  }
+
+  /** So many tasks are being queued by `send`, which gets what is to go with them; it is called at once. */
+  async queueing<T>(pool: string, count: number, send: (trace: string) => Promise<T>): Promise<T> {
+    const parent = this.#contexts.active();
+    const span = this.#tracer.startSpan(
+      `add ${pool}`,
+      {
+        kind: SpanKind.PRODUCER,
+        attributes: {
+          'messaging.system': 'bullmq',
+          'messaging.operation.type': 'send',
+          'messaging.destination.name': pool,
+          'messaging.batch.message_count': count,
+        },
+      },
+      parent,
+    );
+    try {
+      return await send(this.#contexts.getMetadata(trace.setSpan(parent, span)));
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
+      throw error;
+    } finally {
+      span.end();
+    }
   }
 
   /** A task was claimed: its run begins. */
   claimed(claim: Claim): void {
-    const parent = claim.trace ? this.telemetry.contextManager.fromMetadata(ROOT_CONTEXT, claim.trace) : ROOT_CONTEXT;
+    const parent = claim.trace ? this.#contexts.fromMetadata(ROOT_CONTEXT, claim.trace) : ROOT_CONTEXT;
     const span = this.#tracer.startSpan(
       `run ${claim.pool}`,
       {

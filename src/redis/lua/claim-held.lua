@@ -5,8 +5,7 @@
   KEYS[1] held tasks of this pool and reason (sorted set)  KEYS[2] delayed  KEYS[3] active  KEYS[4] events  KEYS[5] meta
   KEYS[6] incarnations (hash)  KEYS[7] set of what is held
   ARGV[1] lock token  ARGV[2] visibility timeout (ms)  ARGV[3] member of KEYS[7]
-  ARGV[4] prefix of task keys   ARGV[5] time after which an enqueuing that was broken off is forgotten (ms)
-  ARGV[6] node id  ARGV[7] incarnation  ARGV[8] names (JSON): see Asking in queue/asking.ts
+  ARGV[4] prefix of task keys   ARGV[5] node id  ARGV[6] incarnation  ARGV[7] names (JSON): see Asking in queue/asking.ts
 
   Result: -20 if fenced, {id, task hash as a flat list}, or nothing
   Invariant: as BullMQ's own claim: lock, start and owner are set in the step that makes the task active.
@@ -15,34 +14,29 @@
 --- @include all-names
 --- @include enter-session
 
-if redis.call('HGET', KEYS[6], ARGV[6]) ~= ARGV[7] then
+if redis.call('HGET', KEYS[6], ARGV[5]) ~= ARGV[6] then
   return -20
 end
 if redis.call('HEXISTS', KEYS[5], 'paused') == 1 then
   return false
 end
 local now = redisNow()
-local members = redis.call('ZRANGE', KEYS[1], 0, 99, 'WITHSCORES')
-for i = 1, #members, 2 do
-  local id = members[i]
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, 99)) do
   local jobKey = ARGV[4] .. id
+  redis.call('ZREM', KEYS[1], id)
+  -- Somebody may have cancelled or removed it meanwhile.
   if redis.call('ZREM', KEYS[2], id) == 1 then
-    redis.call('ZREM', KEYS[1], id)
     redis.call('LPUSH', KEYS[3], id)
     redis.call('SET', jobKey .. ':lock', ARGV[1], 'PX', ARGV[2])
-    redis.call('HSET', jobKey, 'processedOn', string.format('%.0f', now), 'pb', ARGV[6], 'delay', 0)
+    redis.call('HSET', jobKey, 'processedOn', string.format('%.0f', now), 'pb', ARGV[5], 'delay', 0)
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HINCRBY', jobKey, 'ats', 1)
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     local fields = redis.call('HGETALL', jobKey)
-    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, allNames(ARGV[8]), ARGV[6], id, fields, now) then
+    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, allNames(ARGV[7]), ARGV[5], id, fields, now) then
       return {id, fields}
     end
     return false
-  end
-  -- Somebody may have cancelled or removed it meanwhile; or it is only about to be queued.
-  if redis.call('EXISTS', jobKey) == 1 or now - tonumber(members[i + 1]) > tonumber(ARGV[5]) then
-    redis.call('ZREM', KEYS[1], id)
   end
 end
 if redis.call('ZCARD', KEYS[1]) == 0 then

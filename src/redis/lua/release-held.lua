@@ -7,7 +7,6 @@
   KEYS[11] failed
   ARGV[1] member of KEYS[2]   ARGV[2] circuit, '' for tasks that come after others   ARGV[3] prefix of the pool's tasks
   ARGV[4] prefix of all tasks (the pool follows)   ARGV[5] tasks looked at   ARGV[6] first of them
-  ARGV[7] time after which an enqueuing that was broken off is forgotten (ms)
 
   Result: {next to look at (0 when through), released, failed}
 ]]
@@ -60,10 +59,9 @@ if ARGV[2] ~= '' then
   end
 else
   local first = tonumber(ARGV[6])
-  local members = redis.call('ZRANGE', KEYS[1], first, first + tonumber(ARGV[5]) - 1, 'WITHSCORES')
+  local members = redis.call('ZRANGE', KEYS[1], first, first + tonumber(ARGV[5]) - 1)
   local gone = 0
-  for i = 1, #members, 2 do
-    local id = members[i]
+  for _, id in ipairs(members) do
     local jobKey = ARGV[3] .. id
     local after = redis.call('HGET', jobKey, 'cm:after')
     if not after then
@@ -79,10 +77,9 @@ else
       end
     end
     if not after then
-      if now - tonumber(members[i + 1]) > tonumber(ARGV[7]) then
-        redis.call('ZREM', KEYS[1], id)
-        gone = gone + 1
-      end
+      -- Somebody has removed it meanwhile.
+      redis.call('ZREM', KEYS[1], id)
+      gone = gone + 1
     else
       local open, broken = false, nil
       for name in string.gmatch(after, '%S+') do
@@ -109,8 +106,8 @@ else
       end
     end
   end
-  if #members / 2 == tonumber(ARGV[5]) then
-    next = first + #members / 2 - gone
+  if #members == tonumber(ARGV[5]) then
+    next = first + #members - gone
   end
 end
 if redis.call('ZCARD', KEYS[1]) == 0 then

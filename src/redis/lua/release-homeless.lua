@@ -6,7 +6,7 @@
   KEYS[4] leases  KEYS[5] nodes  KEYS[6] control  KEYS[7] delayed
   KEYS[8] wait  KEYS[9] prioritized  KEYS[10] marker  KEYS[11] meta  KEYS[12] events  KEYS[13] pc
   ARGV[1] member of KEYS[2]   ARGV[2] prefix of the pool's tasks   ARGV[3] prefix of all tasks   ARGV[4] tasks per call
-  ARGV[5] node, '' where they wait for a session   ARGV[6] time after which an enqueuing that was broken off is forgotten (ms)
+  ARGV[5] node, '' where they wait for a session
 
   Result: {node that may take them now, or '', released}
   Invariant: of a session, no task is let go while another one of it is under way.
@@ -42,9 +42,9 @@ end
 local released = 0
 for _, id in ipairs(ids) do
   local jobKey = ARGV[2] .. id
-  local since = tonumber(redis.call('ZSCORE', KEYS[1], id))
+  redis.call('ZREM', KEYS[1], id)
+  -- Somebody may have cancelled it meanwhile.
   if redis.call('ZREM', KEYS[7], id) == 1 then
-    redis.call('ZREM', KEYS[1], id)
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HSET', jobKey, 'delay', 0)
     if ofSession then
@@ -55,9 +55,6 @@ for _, id in ipairs(ids) do
     end
     backInQueue({unpack(KEYS, 8, 13)}, id, jobKey, true, 'delayed')
     released = released + 1
-  elseif redis.call('EXISTS', jobKey) == 1 or now - since > tonumber(ARGV[6]) then
-    -- Somebody has cancelled it meanwhile, or its enqueuing was broken off; else it is only about to be queued.
-    redis.call('ZREM', KEYS[1], id)
   end
 end
 return {'', released}
