@@ -35,6 +35,15 @@ export function patched({ content }: BullScript, patches: readonly Patch[]): str
   }, content);
 }
 
+/** The script's text without these functions of it, which nothing calls any more once it has been patched. */
+export function without(lua: string, names: readonly string[]): string {
+  return names.reduce((text, name) => {
+    const definition = new RegExp(`^local function ${name}\\(.*?^end\\n`, 'ms');
+    if (!definition.test(text)) throw notTheseScripts();
+    return text.replace(definition, '');
+  }, lua);
+}
+
 function notTheseScripts(): Error {
   return new Error("bullmq's scripts are not those that clawmesh was built for; install the pinned bullmq version");
 }

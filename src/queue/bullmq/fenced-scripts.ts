@@ -1,5 +1,5 @@
 import { readLua, Script } from '../../redis/scripts.ts';
-import { bullScript, type Patch, patched } from './bull-scripts.ts';
+import { bullScript, type Patch, patched, without } from './bull-scripts.ts';
 
 const moveToActive = bullScript('moveToActive-11');
 const moveToFinished = bullScript('moveToFinished-14');
@@ -28,6 +28,12 @@ const FINISH_PATCHES: readonly Patch[] = [
   // Each call costs a third of a microsecond, a hundredth of the step. Tasks of ours are no parents of BullMQ's flows,
   { from: 'if rcall("SCARD", jobIdKey .. ":dependencies") ~= 0 then', to: 'if false then' },
   { from: 'if rcall("ZCARD", jobIdKey .. ":unsuccessful") ~= 0 then', to: 'if false then' },
+  // nor have they parents, or ids for BullMQ's deduplication,
+  {
+    from: 'local jobAttributes = rcall("HMGET", jobIdKey, "parentKey", "parent", "deid")',
+    to: 'local jobAttributes = {}',
+  },
+  { from: 'removeDeduplicationKeyIfNeededOnFinalization(prefix, jobAttributes[3], jobId)\n', to: '' },
   // nobody marks them as stalled,
   { from: 'rcall("SREM", stalledKey, jobId)', to: '' },
   // and of events, of which Redis only drops a hundred at once, a few more may stand until the next trimming.
@@ -38,13 +44,40 @@ const FINISH_PATCHES: readonly Patch[] = [
 ];
 
 /**
+ * Of moveToFinished, what is for parents, deduplication, metrics and a number of jobs to keep. Redis makes all functions of a
+ * script anew each time it runs.
+ */
+const FINISH_UNUSED = [
+  'collectMetrics',
+  'isQueuePausedOrMaxed',
+  'moveParentToWait',
+  'moveParentToWaitIfNeeded',
+  'moveParentToWaitIfNoPendingDependencies',
+  'removeDeduplicationKeyIfNeededOnFinalization',
+  'removeJobKeys',
+  'removeDeduplicationKeyIfNeededOnRemoval',
+  '_moveParentToWait',
+  'removeParentDependencyKey',
+  'removeJob',
+  'removeJobsByMaxAge',
+  'removeJobsByMaxCount',
+  'setDeduplicationKey',
+  'getDelayedScore',
+  'addDelayedJob',
+  'storeJob',
+  'storeAndEnqueueJob',
+  'requeueDeduplicatedJob',
+  'updateParentDepsIfNeeded',
+];
+
+/**
  * BullMQ's scripts for claim, completion and retry with a prelude of ours in front, and an epilogue behind those that
  * claim, so that fencing, Redis time, dispatch, sessions and the task's history happen in the same atomic step
  * (docs/adr/0002).
  */
 export const fencedScripts = {
   claim: fenced('claim', withEpilogue(patched(moveToActive, CLAIM_PATCHES))),
-  finish: fenced('finish', withEpilogue(patched(moveToFinished, FINISH_PATCHES))),
+  finish: fenced('finish', withEpilogue(without(patched(moveToFinished, FINISH_PATCHES), FINISH_UNUSED))),
   retry: fenced('retry', moveToDelayed.content),
 };
 
