@@ -8,7 +8,7 @@ import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
-import { notFound, printable } from '../domain/not-found.ts';
+import { asTyped, notFound } from '../domain/not-found.ts';
 import { isEnded, type NewTask, type Task, type TaskRef } from '../domain/task.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
@@ -165,7 +165,7 @@ export class Mesh {
   async existing(id: string): Promise<Task> {
     const task = await this.reader.get(id);
     if (task) return task;
-    throw new ClawmeshError('not-found', `no task ${printable(id)}`, { remedy: 'see clawmesh task list' });
+    throw new ClawmeshError('not-found', `no task ${asTyped(id)}`, { remedy: 'see clawmesh task list' });
   }
 
   /** The task, which others may come after. @throws ClawmeshError `not-found`; `usage` where they would never run. */

@@ -5,10 +5,10 @@ import { nearest } from './names.ts';
 export function notFound(what: 'node' | 'pool', name: string, known: readonly string[]): ClawmeshError {
   const likely = nearest(name, known);
   const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
-  return new ClawmeshError('not-found', `no ${what} ${printable(name)}`, { remedy });
+  return new ClawmeshError('not-found', `no ${what} ${asTyped(name)}`, { remedy });
 }
 
 /** What somebody has typed, as it can be shown in one line. */
-export function printable(text: string): string {
+export function asTyped(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
 }

@@ -13,7 +13,7 @@ const PATCHES: readonly Patch[] = [
 
 /**
  * Queues many tasks in one step, each by BullMQ's own script for its kind: as a function, with an epilogue of ours that
- * calls it (docs/adr/0002). A third of the Redis time is saved, and most of the program's.
+ * calls it (docs/adr/0002).
  */
 export const enqueueScript = new Script(
   'enqueue',

@@ -26,8 +26,8 @@ const NOT_FAILED = new Set(['completed', 'cancelled', 'handed-back']);
 
 /**
  * OpenTelemetry spans of tasks: one where tasks are queued, and a child of it for each run, on whatever node, since the task
- * carries the trace's context with it. A program that has OpenTelemetry set up already
- * keeps its own provider, and its spans go there.
+ * carries the trace's context with it. A program that has OpenTelemetry set up already keeps its own provider, and its spans
+ * go there.
  */
 export class Tracing {
   /** Writes and reads the context that goes with a task, as BullMQ's own workers do. */

@@ -43,7 +43,10 @@ export class WorkWait {
     this.#call = `${keys.callPrefix(pool)}${nodeId}`;
   }
 
-  /** To be called right before a request for a task; what it answers takes the request's answer, which tells whether, and how long, the next wait is. */
+  /**
+   * To be called right before a request for a task. The function that it returns takes the answer, which tells whether, and
+   * how long, the next wait is.
+   */
   asking(): (reply: FetchReply) => void {
     const reasons = this.#reasonsToAsk;
     return (reply) => {
