@@ -4,9 +4,18 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, environment: 'node' as const };
 
 /** End-to-end tests in which nobody's lease can lapse because the machine is busy. */
-const PATIENT = ['doctor', 'service', 'dashboard-access', 'signed-tasks', 'redis-acl', 'package', 'top', 'ansible'].map(
-  (name) => `test/e2e/${name}.test.ts`,
-);
+const PATIENT = [
+  'ansible',
+  'dashboard-access',
+  'doctor',
+  'gateway-failover',
+  'mesh',
+  'package',
+  'redis-acl',
+  'service',
+  'signed-tasks',
+  'top',
+].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Takes longer than all others of its group together, and would else begin after some of them. */
 const LONGEST = 'ansible.test.ts';
