@@ -11,6 +11,9 @@ import { SpawnedRedis } from '../support/redis.ts';
 const PASSWORD = 'a-password-of-this-test';
 
 /** Walks through what each role does, as the Redis user that `clawmesh redis acl` gives it. */
+/** Two to run, and more for later than are queued in one step. */
+const TASKS = '{"message":"0.1"}\n'.repeat(2) + '{"message":"0.1","delay":"1h"}\n'.repeat(200);
+
 describe('what each role may do in Redis', () => {
   let server: SpawnedRedis;
   let admin: Redis;
@@ -51,7 +54,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
   const cliAs = (role: AclRole) => {
     const config = configAs(role);
     return async (...args: string[]) => {
-      const result = await runCli(['--config', config, ...args], { input: '{"message":"0.1"}\n{"message":"0.1"}\n' });
+      const result = await runCli(['--config', config, ...args], { input: TASKS });
       expect(result, `${role}: ${args.join(' ')}`).toMatchObject({ code: 0 });
       return result.stdout.trim();
     };
