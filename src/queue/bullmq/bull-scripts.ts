@@ -44,6 +44,14 @@ export function without(lua: string, names: readonly string[]): string {
   }, lua);
 }
 
+/** The script's text without comments and indentation: those are most of what a command sends that runs it once. */
+export function compact(lua: string): string {
+  return lua
+    .replace(/^\s*--\[\[.*?\]\]\s*$/gms, '')
+    .replace(/^\s*--.*$/gm, '')
+    .replace(/^\s+/gm, '');
+}
+
 function notTheseScripts(): Error {
   return new Error("bullmq's scripts are not those that clawmesh was built for; install the pinned bullmq version");
 }

@@ -1,5 +1,5 @@
 import { readLua, Script } from '../../redis/scripts.ts';
-import { bullScript, type Patch, patched } from './bull-scripts.ts';
+import { bullScript, compact, type Patch, patched } from './bull-scripts.ts';
 
 const addStandardJob = bullScript('addStandardJob-9');
 const addPrioritizedJob = bullScript('addPrioritizedJob-9');
@@ -17,12 +17,14 @@ const PATCHES: readonly Patch[] = [
  */
 export const enqueueScript = new Script(
   'enqueue',
-  [
-    ...Object.entries({ addStandardJob, addPrioritizedJob, addDelayedJob }).map(
-      ([name, script]) => `local function ${name}(KEYS, ARGV, args, opts)\n${patched(script, PATCHES)}\nend`,
-    ),
-    readLua('enqueue.epilogue'),
-  ].join('\n'),
+  compact(
+    [
+      ...Object.entries({ addStandardJob, addPrioritizedJob, addDelayedJob }).map(
+        ([name, script]) => `local function ${name}(KEYS, ARGV, args, opts)\n${patched(script, PATCHES)}\nend`,
+      ),
+      readLua('enqueue.epilogue'),
+    ].join('\n'),
+  ),
 );
 
 /** The text of BullMQ's that is wrapped, for the test that pins it. */
