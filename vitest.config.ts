@@ -8,7 +8,6 @@ const PATIENT = [
   'ansible',
   'dashboard-access',
   'doctor',
-  'gateway-failover',
   'mesh',
   'package',
   'redis-acl',
