@@ -39,7 +39,7 @@ interface Placed {
 
 /** Tasks under way at once: 22,500/s against 4,500/s one by one (FACTS.md), and a bound on memory. */
 export const BULK_BATCH = 1_000;
-/** Tasks and characters per script: a millisecond of Redis, in which nobody else is served. */
+/** Tasks and characters per script: 1 to 3 ms of Redis, in which nobody else is served. */
 const STEP_TASKS = 100;
 const STEP_CHARACTERS = 512 * 1024;
 
