@@ -27,13 +27,15 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
     await server.stop();
   });
 
-  const configFor = (gateway: Gateway, pool: string) =>
+  const configFor = (gateway: Gateway, pool: string, more = '') =>
     writeConfig(
       `mesh: gf\nredis: {url: "${server.url}"}\nnode: {pools: {${pool}: 1}}\nqueue: {backoff: {delay: 1s}, sessionExchanges: 3}\n` +
-        `openclaw: {mode: gateway, gateway: {url: "${gateway.url}", token: ${GATEWAY_TOKEN}}}\n`,
+        `openclaw: {mode: gateway, gateway: {url: "${gateway.url}", token: ${GATEWAY_TOKEN}}}\n${more}`,
     );
-  const start = async (nodeId: string, gateway: Gateway, pool: string) => {
-    const node = new CliProcess(['--config', configFor(gateway, pool), 'node', 'run'], { CLAWMESH_NODE_ID: nodeId });
+  const start = async (nodeId: string, gateway: Gateway, pool: string, more = '') => {
+    const node = new CliProcess(['--config', configFor(gateway, pool, more), 'node', 'run'], {
+      CLAWMESH_NODE_ID: nodeId,
+    });
     nodes.push(node);
     await node.waitFor(/node is up/);
     return node;
@@ -46,18 +48,22 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
     expect.poll(() => provider.callsWith(marker).length, { timeout: 60_000, interval: 50 }).toBe(times);
 
   it('takes the run up again when the daemon is killed and started at once: the model is called once', async () => {
-    const first = await start('mac-1', gateways[0], 'reattach');
-    await start('mac-9', gateways[1], 'other');
+    // A busy machine may take longer than the default second to start a daemon.
+    const patient = 'health: {crashGrace: 10s}\n';
+    const first = await start('mac-1', gateways[0], 'reattach', patient);
+    const other = await start('mac-9', gateways[1], 'other', patient);
     const id = await enqueue('PROVIDER SLEEP 10000 reattach', '--pool', 'reattach');
     await called('reattach', 1);
     await sleep(1_000); // into the run, past the first write of its progress
     await first.kill();
-    const second = await start('mac-1', gateways[0], 'reattach');
+    const second = await start('mac-1', gateways[0], 'reattach', patient);
     await second.waitFor(/run taken up again/);
     expect(await wait(id)).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 1 } });
     expect(provider.callsWith('reattach')).toHaveLength(1);
-    second.signal('SIGTERM');
-    await second.exited;
+    for (const node of [second, other]) {
+      node.signal('SIGTERM');
+      await node.exited;
+    }
   });
 
   it('goes on with a session where it is, and tells another node what was said once that one is gone', async () => {
