@@ -10,10 +10,10 @@ import { SpawnedRedis } from '../support/redis.ts';
 
 const PASSWORD = 'a-password-of-this-test';
 
-/** Walks through what each role does, as the Redis user that `clawmesh redis acl` gives it. */
 /** Two to run, and more for later than are queued in one step. */
 const TASKS = '{"message":"0.1"}\n'.repeat(2) + '{"message":"0.1","delay":"1h"}\n'.repeat(200);
 
+/** Walks through what each role does, as the Redis user that `clawmesh redis acl` gives it. */
 describe('what each role may do in Redis', () => {
   let server: SpawnedRedis;
   let admin: Redis;

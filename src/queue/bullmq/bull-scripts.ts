@@ -44,7 +44,7 @@ export function without(lua: string, names: readonly string[]): string {
   }, lua);
 }
 
-/** The script's text without comments and indentation: those are most of what a command sends that runs it once. */
+/** The script's text without comments and indentation, a third of it: a command that runs it once sends it whole. */
 export function compact(lua: string): string {
   return lua
     .replace(/^\s*--\[\[.*?\]\]\s*$/gms, '')

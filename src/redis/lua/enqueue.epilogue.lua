@@ -11,23 +11,25 @@
   Invariant: a held task is on the list of what holds it from the step on in which it is queued.
 ]]
 --- @include now
-local base = string.sub(KEYS[1], 1, -5) -- '{…}:<pool>:'
-local mesh, pool = string.match(base, '^({[^}]*}):(.*):$')
+--- @include own-keys
+local pool = string.sub(base, #mesh + 2, -2)
 local now = redisNow()
 local timestamp, trace = string.format('%.0f', now), ARGV[2] ~= '' and ARGV[2] or nil
-local id, meta, marker, events = base .. 'id', base .. 'meta', base .. 'marker', base .. 'events'
-local completed, delayed, active = base .. 'completed', base .. 'delayed', base .. 'active'
-local standardKeys = {KEYS[1], base .. 'paused', meta, id, completed, delayed, active, events, marker}
-local prioritizedKeys = {marker, meta, id, base .. 'prioritized', delayed, completed, active, events, base .. 'pc'}
+local id, completed, marker = base .. 'id', base .. 'completed', base .. 'marker'
+local active, events, delayed, meta = KEYS[2], KEYS[4], KEYS[7], KEYS[9]
+local standardKeys = {KEYS[1], KEYS[8], meta, id, completed, delayed, active, events, marker}
+local prioritizedKeys = {marker, meta, id, KEYS[3], delayed, completed, active, events, KEYS[10]}
 local delayedKeys = {marker, meta, id, delayed, completed, events}
 redis.call('SADD', mesh .. '/pools', pool)
 for i = 3, #ARGV, 6 do
   local task, priority, delay, why = ARGV[i], tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), ARGV[i + 5]
-  if why ~= '' and redis.call('EXISTS', base .. task) == 0 then
-    redis.call('SADD', mesh .. '/held', pool .. ' ' .. why)
-    redis.call('ZADD', mesh .. '/held:' .. pool .. ' ' .. why, timestamp, task)
+  if why ~= '' then
+    delay = tonumber(ARGV[1]) - now
+    if redis.call('EXISTS', base .. task) == 0 then
+      redis.call('SADD', mesh .. '/held', pool .. ' ' .. why)
+      redis.call('ZADD', mesh .. '/held:' .. pool .. ' ' .. why, timestamp, task)
+    end
   end
-  if why ~= '' then delay = tonumber(ARGV[1]) - now end
   local job = {'', ARGV[i + 1]}
   local names = {base, task, 'task', timestamp}
   local options = {attempts = tonumber(ARGV[i + 2]), tm = trace, delay = delay, priority = priority > 0 and priority or nil}

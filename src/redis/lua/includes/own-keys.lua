@@ -1,5 +1,5 @@
 -- BullMQ's keys of a pool are made here of the first: on the wire they were most of a request, and a third of what a node
--- does for a task. All stand under one hash tag. The first ten are the same for claims and reports.
+-- does for a task. All stand under one hash tag. The first ten are the same for claims, reports and enqueuing.
 local base = string.sub(KEYS[1], 1, -5) -- '{…}:<pool>:'
 local mesh = string.match(base, '^{[^}]*}')
 local incarnations = mesh .. '/incarnations'
