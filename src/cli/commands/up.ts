@@ -3,7 +3,7 @@ import type { LoadedConfig } from '../../config/load.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { RedisTarget } from '../../redis/connection.ts';
 import type { PrivateServer } from '../../redis/private-server.ts';
-import { loadedConfig, outputOf } from '../context.ts';
+import { type GlobalOptions, loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
 import type { Output } from '../output.ts';
@@ -42,7 +42,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
     for (const node of nodes) node.start();
     if (options.dashboard) dashboard = await openPage(out, loaded, target);
     const ids = nodes.map((node) => node.id);
-    await greet(out, loaded, target, ids, dashboard?.url, stopped.promise);
+    await greet(command, loaded, target, ids, dashboard?.url, stopped.promise);
     await stopped.promise;
     await Promise.all(nodes.map((node) => node.ended));
   } finally {
@@ -76,7 +76,9 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
   ]);
   const mesh = await Mesh.connect(config, target, { role: 'service' });
   try {
-    const { url, close } = await openDashboard(mesh, config.dashboard, createLogger(config.log));
+    // This is a terminal, as for the nodes: their log lines are readable whatever log.format is.
+    const log = createLogger({ ...config.log, format: 'pretty' }).child({ name: 'dashboard' });
+    const { url, close } = await openDashboard(mesh, config.dashboard, log);
     return { url, close: () => close().finally(() => mesh.close()) };
   } catch (error) {
     await mesh.close();
@@ -85,28 +87,30 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
   }
 }
 
-/** Waits until the nodes are there, and says how to go on. */
+/** Waits until the nodes are up, then prints how to continue. */
 async function greet(
-  out: Output,
+  command: Command,
   loaded: LoadedConfig,
   target: RedisTarget,
   ids: readonly string[],
   dashboardUrl: string | undefined,
   stopped: Promise<void>,
 ): Promise<void> {
-  const { describeTarget } = await import('../../redis/explain.ts');
-  const { waitForNodes } = await import('../wait-for-nodes.ts');
+  const [{ describeTarget }, { waitForNodes }, { upGreeting }] = await Promise.all([
+    import('../../redis/explain.ts'),
+    import('../wait-for-nodes.ts'),
+    import('../up-greeting.ts'),
+  ]);
   const nodes = await waitForNodes(loaded, target, ids, stopped);
   if (nodes.length === 0) return;
-  const modes = [...new Set(nodes.map((node) => node.openclaw.mode))].join(', ');
-  out.note(`
-mesh "${loaded.config.mesh}" is up: ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} (${modes}) on Redis at ${describeTarget(target)}${modes === 'simulate' ? '\n(no OpenClaw was found here or simulate is configured: tasks are only simulated, nothing real runs)' : ''}
-
-${dashboardUrl === undefined ? '' : `  dashboard: ${dashboardUrl}\n\n`}  in a second shell:
-    clawmesh enqueue "hello" --wait     queue a task and see the answer
-    clawmesh status                     the mesh on one screen
-  from a checkout: npm run -s clawmesh -- enqueue "hello" --wait
-
-  Ctrl-C stops everything
-`);
+  const text = upGreeting({
+    config: loaded.config,
+    file: loaded.file,
+    namedFile: command.optsWithGlobals<GlobalOptions>().config ?? process.env.CLAWMESH_CONFIG,
+    modes: nodes.map((node) => node.openclaw.mode),
+    redis: describeTarget(target),
+    dashboardUrl,
+    env: process.env,
+  });
+  outputOf(command).note(text);
 }

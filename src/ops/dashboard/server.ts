@@ -5,7 +5,7 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify, LogController } from 'fastify';
 import { ZodError, z } from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
@@ -99,7 +99,7 @@ async function createApp(options: DashboardOptions, live: LiveMesh, queues: RawQ
   const login = new Login(options.token, mesh.config.mesh);
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES,
     forceCloseConnections: true,
   });

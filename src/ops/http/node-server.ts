@@ -1,5 +1,5 @@
 import rateLimit from '@fastify/rate-limit';
-import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify';
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import type { Logger } from '../../log/logger.ts';
 import { guard } from './guard.ts';
 import { listen } from './listen.ts';
@@ -34,7 +34,7 @@ export async function serveNode(options: NodeServerOptions): Promise<{ url: stri
   const { nodeId, mesh, host, token, standing, metrics, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
   });
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });

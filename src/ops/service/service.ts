@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { shellWord } from '../../domain/shell.ts';
 import { ask, refusal } from './ask.ts';
 import { Launchd } from './launchd.ts';
 import type { ServiceManager, Step } from './manager.ts';
@@ -88,8 +89,4 @@ export function stepText(step: Step): string {
     case 'run':
       return step.command.map(shellWord).join(' ');
   }
-}
-
-function shellWord(word: string): string {
-  return /^[\w./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

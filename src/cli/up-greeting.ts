@@ -1,0 +1,81 @@
+import type { Config } from '../config/schema.ts';
+import { shellWord } from '../domain/shell.ts';
+
+/** The OpenClaw version that the tests use. Suggested if the config pins none. */
+export const TESTED_OPENCLAW = '2026.9.6';
+
+interface Greeting {
+  readonly config: Config;
+  /** The config file in use; undefined if all settings are defaults. */
+  readonly file: string | undefined;
+  /** The config file that the operator named; every suggested command must name it, too. */
+  readonly namedFile: string | undefined;
+  /** How each node that is up runs tasks. */
+  readonly modes: readonly string[];
+  /** Where Redis is. */
+  readonly redis: string;
+  readonly dashboardUrl: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** What `clawmesh up` prints once its nodes are up: where everything is, and the commands to continue with. */
+export function upGreeting(greeting: Greeting): string {
+  const { config, modes, redis, dashboardUrl, env } = greeting;
+  const used = [...new Set(modes)].join(', ');
+  const program = isCheckout(env) ? 'npm run -s clawmesh --' : 'clawmesh';
+  const option = configOption(greeting);
+  const enqueue = `${program} enqueue "hello" --wait${option}`;
+  const status = `${program} status${option}`.padEnd(enqueue.length);
+  const simulated = used === 'simulate';
+  return [
+    `\nmesh "${config.mesh}" is up: ${modes.length} ${modes.length === 1 ? 'node' : 'nodes'} (${used}) on Redis at ${redis}`,
+    ...(simulated ? [simulationWarning(config)] : []),
+    ...(dashboardUrl === undefined ? [] : ['', `  dashboard: ${dashboardUrl}`]),
+    '',
+    '  in a second shell:',
+    `    ${enqueue}     queue a task and see the answer`,
+    `    ${status}     the mesh on one screen`,
+    ...(simulated && config.openclaw.mode === 'auto' ? ['', ...installSteps(greeting, program)] : []),
+    '',
+    '  Ctrl-C stops everything\n',
+  ].join('\n');
+}
+
+function simulationWarning({ openclaw: { mode, exec } }: Config): string {
+  const reason =
+    mode === 'simulate' ? 'openclaw.mode is simulate' : `no OpenClaw gateway is ready and ${exec.bin} is not on PATH`;
+  return `${reason}: tasks are only simulated, nothing real runs`;
+}
+
+function installSteps(greeting: Greeting, program: string): string[] {
+  const { version, gateway } = greeting.config.openclaw;
+  // A running gateway is preferred over `openclaw agent exec`, and refuses clients without its token.
+  const token = `  with a running OpenClaw gateway, also set openclaw.gateway.token in ${fileToEdit(greeting)}`;
+  return [
+    '  to run real tasks, install OpenClaw (requires Node.js 24.16 or later) and start again:',
+    `    npm install -g openclaw@${version ?? TESTED_OPENCLAW}`,
+    '    openclaw onboard',
+    `    ${startAgain(greeting, program)}`,
+    ...(gateway.token === undefined ? [token] : []),
+  ];
+}
+
+function startAgain(greeting: Greeting, program: string): string {
+  const option = configOption(greeting);
+  const { env, modes } = greeting;
+  if (isCheckout(env) && env.npm_lifecycle_event === 'start') return `npm start${option && ` --${option}`}`;
+  return `${program} up --nodes ${modes.length}${option}`;
+}
+
+/** Whether npm runs us from a checkout, where `clawmesh` is not on PATH. */
+function isCheckout(env: NodeJS.ProcessEnv): boolean {
+  return env.npm_package_name === 'clawmesh';
+}
+
+function fileToEdit({ file }: Greeting): string {
+  return file ?? '~/.config/clawmesh/clawmesh.yaml';
+}
+
+function configOption({ namedFile }: Greeting): string {
+  return namedFile === undefined ? '' : ` --config ${shellWord(namedFile)}`;
+}
