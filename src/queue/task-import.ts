@@ -29,8 +29,11 @@ export class TaskImport {
   static async begin(redis: Redis, keys: MeshKeys, digest: string): Promise<TaskImport> {
     const name = keys.taskImport(digest);
     const fresh = newTaskId();
-    const found = await redis.set(name, `${fresh} 0`, 'PX', REMEMBERED_MS, 'NX', 'GET');
-    const [base = fresh, done = '0'] = found?.split(' ') ?? [];
+    // Two commands: `SET … NX GET` came with Redis 7.0 only.
+    const replies = await redis.multi().set(name, `${fresh} 0`, 'PX', REMEMBERED_MS, 'NX').get(name).exec();
+    const [error, found] = replies?.[1] ?? [];
+    if (error) throw error;
+    const [base = fresh, done = '0'] = typeof found === 'string' ? found.split(' ') : [];
     return new TaskImport(redis, name, base, Number(done));
   }
 

@@ -150,13 +150,16 @@ export class TaskProducer {
     });
     const keyed = placed.filter(({ task }) => task.key !== undefined);
     if (keyed.length === 0) return placed;
-    const pipeline = this.#redis.pipeline();
+    const steps = this.#redis.multi();
     for (const { task, enqueued } of keyed) {
-      pipeline.set(this.#keys.idempotency(task.key ?? ''), `${enqueued.pool} ${enqueued.id}`, 'NX', 'GET');
+      const key = this.#keys.idempotency(task.key ?? '');
+      // Two commands: `SET … NX GET` came with Redis 7.0 only.
+      steps.set(key, `${enqueued.pool} ${enqueued.id}`, 'NX').get(key);
     }
-    for (const [index, [error, reply]] of ((await pipeline.exec()) ?? []).entries()) {
+    const replies = (await steps.exec()) ?? [];
+    for (const [index, entry] of keyed.entries()) {
+      const [error, reply] = replies[index * 2 + 1] ?? [];
       if (error) throw error;
-      const entry = keyed[index] as Placed;
       const [pool, id, ended] = typeof reply === 'string' ? reply.split(' ') : [];
       if (!pool || !id) continue;
       // An interrupted run of the same import gave it the same id.
