@@ -1,60 +1,45 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const shared = { testTimeout: 30_000, hookTimeout: 60_000, environment: 'node' as const };
+/** What hangs, hangs: on a busy machine everything takes several times as long, and no test is about that. */
+const HANG_MS = 180_000;
 
-/** End-to-end tests in which nobody's lease can lapse because the machine is busy. */
-const PATIENT = [
-  'ansible',
-  'dashboard-access',
-  'doctor',
-  'mesh',
-  'package',
-  'redis-acl',
-  'service',
-  'signed-tasks',
-  'top',
-].map((name) => `test/e2e/${name}.test.ts`);
+const shared = {
+  environment: 'node' as const,
+  setupFiles: ['test/support/setup-file.ts'],
+  testTimeout: HANG_MS,
+  hookTimeout: HANG_MS,
+  // Waits are for something to become true; how long that takes is never the assertion.
+  expect: { poll: { timeout: 90_000, interval: 50 } },
+};
 
-/** Takes longer than all others of its group together, and would else begin after some of them. */
-const LONGEST = 'ansible.test.ts';
-
-class LongestFirst extends BaseSequencer {
+/** Files that mostly wait for processes begin first; the many short ones fill the gaps. */
+class WaitingFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLongest = (file: TestSpecification) => Number(file.moduleId.endsWith(LONGEST));
-    return (await super.sort(files)).sort((a, b) => isLongest(b) - isLongest(a));
+    const waits = (file: TestSpecification) => Number(file.moduleId.includes('/test/e2e/'));
+    return (await super.sort(files)).sort((a, b) => waits(b) - waits(a));
   }
 }
 
 export default defineConfig({
   test: {
-    sequence: { sequencer: LongestFirst },
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
+    sequence: { sequencer: WaitingFirst },
     projects: [
       {
+        // `npm test`. Nothing in it depends on how fast the machine is, so that files run beside each other.
         test: {
           ...shared,
-          name: 'unit',
+          name: 'core',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**'],
-          maxWorkers: 2,
+          exclude: ['test/groups/**'],
+          maxWorkers: 4,
         },
       },
       {
-        // As many workers as the others, so that those run beside the longest of these.
-        test: { ...shared, name: 'e2e-patient', include: PATIENT, maxWorkers: 2, testTimeout: 300_000 },
-      },
-      {
-        // These start many processes each; one file at a time keeps their clocks honest on two cores.
-        test: {
-          ...shared,
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          exclude: PATIENT,
-          fileParallelism: false,
-          testTimeout: 120_000,
-        },
+        // `npm run test:all`: one folder a group.
+        test: { ...shared, name: 'groups', include: ['test/groups/**/*.test.ts'], fileParallelism: false },
       },
     ],
   },

@@ -6,9 +6,11 @@ import { parseArgs } from 'node:util';
 import { Mesh } from '../src/client/mesh.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { browserPath, openBrowser } from '../test/support/browser.ts';
-import { CliProcess, cleanEnv, emptyFolder, entry, writeConfig } from '../test/support/cli.ts';
+import { CliProcess, cleanEnv, entry, writeConfig } from '../test/support/cli.ts';
+import { emptyFolder } from '../test/support/folders.ts';
 import { aNodeRecord } from '../test/support/node-record.ts';
-import { freePort, SpawnedRedis } from '../test/support/redis.ts';
+import { reservePort } from '../test/support/ports.ts';
+import { SpawnedRedis } from '../test/support/redis.ts';
 import { sweepHow } from '../test/support/sweep-how.ts';
 
 // How long a person waits for `status`, `node list` and the dashboard of a large mesh: registered nodes, tasks in line, one
@@ -27,7 +29,7 @@ const NOTE_READY = `new MutationObserver(() => {
 }).observe(document, { childList: true, subtree: true })`;
 
 const server = await SpawnedRedis.start();
-const port = await freePort();
+const port = await reservePort();
 const config = writeConfig(
   `mesh: large\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\ndashboard: {port: ${port}}\nnode: {pools: {default: 20}}\n`,
 );

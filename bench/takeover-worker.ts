@@ -4,7 +4,8 @@ import { createLogger } from '../src/log/logger.ts';
 import { Daemon } from '../src/node/daemon.ts';
 import { NO_OBSERVER } from '../src/node/observer.ts';
 import { redisTarget } from '../src/redis/target.ts';
-import { emptyFolder, runCli, writeConfig } from '../test/support/cli.ts';
+import { runCli, writeConfig } from '../test/support/cli.ts';
+import { emptyFolder } from '../test/support/folders.ts';
 import './with-parent.ts';
 
 // One worker of `rows/takeover.ts` with its library's defaults. Its tasks never end; it tells its parent of each start.

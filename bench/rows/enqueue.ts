@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
-import { cleanEnv, emptyFolder, entry, writeConfig } from '../../test/support/cli.ts';
+import { cleanEnv, entry, writeConfig } from '../../test/support/cli.ts';
+import { emptyFolder } from '../../test/support/folders.ts';
 import type { Bed } from '../bed.ts';
 import type { Row } from '../harness.ts';
 

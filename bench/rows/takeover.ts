@@ -2,8 +2,8 @@ import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { emptyFolder } from '../../test/support/cli.ts';
-import { freePort } from '../../test/support/redis.ts';
+import { emptyFolder } from '../../test/support/folders.ts';
+import { reservePort } from '../../test/support/ports.ts';
 import { type Bed, end, message } from '../bed.ts';
 import { quantile, type Row } from '../harness.ts';
 
@@ -86,7 +86,7 @@ function findPostgres(): string | undefined {
 /** A server of its own; PostgreSQL does not run as root, so there it runs as the user of the package. */
 async function withPostgres<T>(bin: string, use: (url: string) => Promise<T>): Promise<T> {
   const folder = emptyFolder();
-  const port = await freePort();
+  const port = await reservePort();
   const root = process.getuid?.() === 0;
   const as = root ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
   if (root) execFileSync('chown', ['postgres:', folder]);

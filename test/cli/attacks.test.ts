@@ -2,7 +2,8 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
 /** What the table in docs/explanation/threat-model.md says of hostile input. */

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { runCli, writeConfig } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
 describe('the command line', () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { TaskFile } from '../../src/cli/task-source.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import type { NewTask } from '../../src/domain/task.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 /** Files that programs and people write: what is right is read as it is, what is wrong is told with its line. */
 describe('a file of tasks', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configEnvironment } from '../../src/config/env-file.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 describe('the file of secrets beside the config', () => {
   const withSecrets = (text: string, mode = 0o600) => {

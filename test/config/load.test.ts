@@ -9,7 +9,7 @@ import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { nodeConfig } from '../../src/config/node-settings.ts';
 import { configYaml, shownConfig } from '../../src/config/show.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 const parse = (text: string, env: NodeJS.ProcessEnv = {}) => parseConfig(text, 'mesh.yaml', env);
 const problemOf = (text: string, env: NodeJS.ProcessEnv = {}): string => {

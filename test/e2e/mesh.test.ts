@@ -1,75 +1,46 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Node } from '../../src/domain/node.ts';
 import type { Task } from '../../src/domain/task.ts';
-import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
+import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
+import { ProcessMesh } from '../support/process-mesh.ts';
 import { isRunning } from '../support/processes.ts';
-import { SpawnedRedis } from '../support/redis.ts';
 
 describe('a mesh of node processes', () => {
-  let server: SpawnedRedis;
-  let config: string;
-  let nodes: CliProcess[] = [];
+  let mesh: ProcessMesh;
 
   beforeEach(async () => {
-    server = await SpawnedRedis.start();
-    config = writeMeshConfig(server.url);
+    mesh = await ProcessMesh.start({ openclaw: 'mode: simulate', config: 'node: {drainTimeout: 1h}\n' });
   });
-  afterEach(async () => {
-    await Promise.all(nodes.map((node) => node.kill()));
-    nodes = [];
-    await server.stop();
-  });
+  afterEach(() => mesh.stop());
 
-  const writeMeshConfig = (url: string, more = '') =>
-    writeConfig(`mesh: m\nredis: {url: "${url}"}\nopenclaw: {mode: simulate}\nnode: {drainTimeout: 20s}\n${more}`);
-  const json = async (...args: string[]) => JSON.parse((await runCli(['--config', config, ...args, '--json'])).stdout);
-  const startNode = async (nodeId: string) => {
-    const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: nodeId });
-    nodes.push(node);
-    await node.waitFor(/node is up/);
-    return node;
-  };
-  const enqueue = async (...args: string[]): Promise<string> =>
-    (await runCli(['--config', config, 'enqueue', ...args])).stdout.trim();
-  const running = (count: number) =>
-    expect
-      .poll(async () => (await json('status')).pools.default?.active, { timeout: 20_000, interval: 100 })
-      .toBe(count);
+  const running = (count: number) => expect.poll(async () => (await mesh.snapshot()).pools.default?.active).toBe(count);
 
-  it('runs 300 tasks over three nodes, each once, all nodes sharing, near the ideal time', async () => {
-    await Promise.all(['mac-1', 'mac-2', 'mac-3'].map(startNode));
-    const input = '{"message":"sleep 200ms"}\n'.repeat(300);
-    const startedAt = performance.now();
-    const queued = await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
-    const ids = queued.stdout.trim().split('\n');
-    await expect
-      .poll(async () => (await json('status')).pools.default.completed, { timeout: 60_000, interval: 50 })
-      .toBe(300);
-    const elapsed = performance.now() - startedAt;
-    const { tasks } = (await json('task', 'list', '--limit', '300')) as { tasks: Task[] };
+  it('runs 300 tasks over three nodes, each once, all nodes sharing', async () => {
+    await mesh.startNodes('mac-1', 'mac-2', 'mac-3');
+    const ids = await mesh.enqueueLines(Array.from({ length: 300 }, () => ({ message: 'sleep 200ms' })));
+    await expect.poll(async () => (await mesh.json('status')).pools.default.completed, { interval: 500 }).toBe(300);
+    const { tasks } = (await mesh.json('task', 'list', '--limit', '300')) as { tasks: Task[] };
     expect(tasks.map(({ id }) => id).sort()).toEqual([...ids].sort());
     for (const task of tasks) {
       expect(task.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'completed']);
     }
-    const shares = Object.values(Object.groupBy(tasks, (task) => task.node ?? '?')).map((share) => share?.length ?? 0);
-    expect(shares).toHaveLength(3);
-    expect(Math.min(...shares)).toBeGreaterThanOrEqual(60);
-    console.log(
-      `300 tasks of 200 ms on 3 × 2 slots: ${Math.round(elapsed)} ms with enqueue and polling, shares ${shares.join('/')}`,
-    );
+    // Each has two slots and takes what it has a slot for; a node without a share would have been idle for 10 s.
+    expect(new Set(tasks.map((task) => task.node))).toEqual(new Set(['mac-1', 'mac-2', 'mac-3']));
   });
 
   it('shows its nodes as the contract says', async () => {
-    await startNode('mac-1');
-    const { nodes: list } = (await json('node', 'list')) as { nodes: Node[] };
+    await mesh.startNode('mac-1');
+    const { nodes: list } = (await mesh.json('node', 'list')) as { nodes: Node[] };
     expect(list).toEqual([
       expect.objectContaining({
         id: 'mac-1',
         state: 'up',
         incarnation: 1,
         host: expect.any(String),
-        pid: nodes[0]?.pid,
+        pid: mesh.node('mac-1').pid,
         version: '0.1.0',
         uptimeMs: expect.any(Number),
         pools: { default: { concurrency: 2, running: 0 } },
@@ -83,46 +54,46 @@ describe('a mesh of node processes', () => {
   });
 
   it('prints the answer of a task that is waited for, and fails with it', async () => {
-    await startNode('mac-1');
-    const good = await runCli(['--config', config, 'enqueue', 'what I say', '--wait']);
+    await mesh.startNode('mac-1');
+    const good = await mesh.cli('enqueue', 'what I say', '--wait');
     expect([good.code, good.stdout]).toEqual([0, 'what I say\n']);
-    const bad = await runCli(['--config', config, 'enqueue', 'fail auth', '--wait']);
+    const bad = await mesh.cli('enqueue', 'fail auth', '--wait');
     expect([bad.code, bad.stdout]).toEqual([1, '']);
     expect(bad.stderr).toMatch(/failed: auth: simulated auth/);
   });
 
   it('enforces the deadline of a task', async () => {
-    await startNode('mac-1');
-    const { tasks } = await json('enqueue', 'sleep 1h', '--timeout', '1s', '--attempts', '1', '--wait');
+    await mesh.startNode('mac-1');
+    const { tasks } = await mesh.json('enqueue', 'sleep 1h', '--timeout', '1s', '--attempts', '1', '--wait');
     expect(tasks[0]).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'no end after 1.0s' } });
   });
 
   it('finishes what runs on SIGTERM, takes nothing new, and exits 0', async () => {
-    const node = await startNode('mac-1');
-    const long = await enqueue('sleep 3s');
-    await running(1);
+    mesh.config = mesh.configWith('node: {drainTimeout: 1h}\n', { openclaw: mesh.ledger.asOpenclaw });
+    const node = await mesh.startNode('mac-1');
+    const long = await mesh.enqueue('hold');
+    await mesh.starts(1);
     node.signal('SIGTERM');
     await node.waitFor(/draining/);
-    const later = await enqueue('later');
+    const later = await mesh.enqueue('0');
+    mesh.ledger.release();
     expect(await node.exited).toBe(0);
-    expect(await json('task', 'show', long)).toMatchObject({ state: 'completed', handovers: 0 });
-    expect(await json('task', 'show', later)).toMatchObject({ state: 'waiting' });
-    expect((await json('node', 'list')).nodes[0]).toMatchObject({ state: 'stopped', heartbeatAgeMs: null });
+    expect(await mesh.json('task', 'show', long)).toMatchObject({ state: 'completed', handovers: 0 });
+    expect(await mesh.json('task', 'show', later)).toMatchObject({ state: 'waiting' });
+    expect((await mesh.json('node', 'list')).nodes[0]).toMatchObject({ state: 'stopped', heartbeatAgeMs: null });
   });
 
   it('hands back what does not end within drainTimeout, at the head of the queue', async () => {
-    config = writeConfig(
-      `mesh: m\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {drainTimeout: 1s, pools: {default: 1}}\n`,
-    );
-    const node = await startNode('mac-1');
-    const long = await enqueue('sleep 1h');
+    mesh.config = mesh.configWith('node: {drainTimeout: 1s, pools: {default: 1}}\n');
+    const node = await mesh.startNode('mac-1');
+    const long = await mesh.enqueue('sleep 1h');
     await running(1);
-    const next = await enqueue('after it');
+    const next = await mesh.enqueue('after it');
     node.signal('SIGTERM');
     expect(await node.exited).toBe(0);
-    const other = await startNode('mac-2');
+    const other = await mesh.startNode('mac-2');
     await other.waitFor(/task claimed.*/);
-    const task = (await json('task', 'show', long)) as Task;
+    const task = (await mesh.json('task', 'show', long)) as Task;
     expect(task).toMatchObject({ state: 'active', node: 'mac-2', handovers: 1, attempts: { made: 0 } });
     expect(task.history.map(({ event, reason }) => [event, reason])).toEqual([
       ['enqueued', null],
@@ -130,57 +101,55 @@ describe('a mesh of node processes', () => {
       ['handover', 'drain'],
       ['claimed', null],
     ]);
-    expect(await json('task', 'show', next)).toMatchObject({ state: 'waiting' });
+    expect(await mesh.json('task', 'show', next)).toMatchObject({ state: 'waiting' });
   });
 
   it('hands back at once on a second signal', async () => {
-    const node = await startNode('mac-1');
-    const long = await enqueue('sleep 1h');
+    const node = await mesh.startNode('mac-1');
+    const long = await mesh.enqueue('sleep 1h');
     await running(1);
     node.signal('SIGINT');
     await node.waitFor(/draining/);
-    const startedAt = performance.now();
     node.signal('SIGINT');
-    expect(await node.exited).toBe(0);
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
-    expect(await json('task', 'show', long)).toMatchObject({ state: 'waiting', handovers: 1 });
+    expect(await node.exited).toBe(0); // it would else wait for an hour
+    expect(await mesh.json('task', 'show', long)).toMatchObject({ state: 'waiting', handovers: 1 });
   });
 
   it('refuses a second daemon with the id of one that lives', async () => {
-    const first = await startNode('mac-1');
-    const second = await runCli(['--config', config, 'node', 'run'], { env: { CLAWMESH_NODE_ID: 'mac-1' } });
-    expect(second.code).toBe(1);
-    expect(second.stderr).toContain(`node mac-1 is already up as process ${first.pid}`);
+    const first = await mesh.startNode('mac-1');
+    const second = mesh.launchNode('mac-1');
+    expect(await second.exited).toBe(1);
+    expect(second.output).toContain(`node mac-1 is already up as process ${first.pid}`);
+    await first.kill();
   });
 
   it('waits for a Redis that goes away and comes back, and loses nothing', async () => {
-    const node = await startNode('mac-1');
-    const spanning = await enqueue('sleep 3s');
-    await running(1);
-    await server.down();
-    await sleep(4_000); // the run ends while Redis is away: that is the case to be tested
-    await server.up();
-    await expect
-      .poll(async () => (await json('task', 'show', spanning)).state, { timeout: 20_000, interval: 200 })
-      .toBe('completed');
-    expect(await json('task', 'show', spanning)).toMatchObject({ handovers: 0, attempts: { made: 1 } });
-    const after = await runCli(['--config', config, 'enqueue', 'still there', '--wait']);
-    expect(after.stdout).toBe('still there\n');
+    mesh.config = mesh.configWith('', { openclaw: mesh.ledger.asOpenclaw });
+    const node = await mesh.startNode('mac-1');
+    const spanning = await mesh.enqueue('hold');
+    await mesh.starts(1);
+    await mesh.server.down();
+    mesh.ledger.release();
+    // The run has ended, and the node could not report it.
+    await node.waitFor(/kept on disk/);
+    await mesh.server.up();
+    await mesh.taskState(spanning, 'completed');
+    expect(await mesh.task(spanning)).toMatchObject({ handovers: 0, attempts: { made: 1 } });
+    const after = await mesh.cli('enqueue', '0', '--wait');
+    expect(after.stdout).toBe('done\n');
     expect(node.child.exitCode).toBeNull();
   });
 
   it('gates a node whose OpenClaw is not the pinned version', async () => {
     const folder = emptyFolder();
-    const { chmodSync, writeFileSync } = await import('node:fs');
-    writeFileSync(`${folder}/openclaw`, '#!/bin/sh\necho "OpenClaw 2026.1.1 (abc)"\n');
-    chmodSync(`${folder}/openclaw`, 0o755);
-    config = writeConfig(
-      `mesh: m\nredis: {url: "${server.url}"}\nopenclaw: {mode: exec, version: 2026.9.6, exec: {bin: ${folder}/openclaw}}\n`,
-    );
-    const node = await startNode('mac-1');
+    const bin = join(folder, 'openclaw');
+    writeFileSync(bin, '#!/bin/sh\necho "OpenClaw 2026.1.1 (abc)"\n');
+    chmodSync(bin, 0o755);
+    mesh.config = mesh.configWith('', { openclaw: `mode: exec, version: 2026.9.6, exec: {bin: ${bin}}` });
+    const node = await mesh.startNode('mac-1');
     await node.waitFor(/gate closed/);
-    const id = await enqueue('x');
-    const { nodes: list } = await json('node', 'list');
+    const id = await mesh.enqueue('x');
+    const { nodes: list } = await mesh.json('node', 'list');
     expect(list[0]).toMatchObject({ state: 'gated', openclaw: { version: '2026.1.1', expected: '2026.9.6' } });
     expect(list[0].gates).toContainEqual({
       name: 'openclaw-version',
@@ -188,7 +157,7 @@ describe('a mesh of node processes', () => {
       reason: 'OpenClaw 2026.1.1 runs here, the mesh wants 2026.9.6',
       fix: expect.stringContaining('install openclaw@2026.9.6'),
     });
-    expect(await json('task', 'show', id)).toMatchObject({ state: 'waiting' });
+    expect(await mesh.json('task', 'show', id)).toMatchObject({ state: 'waiting' });
   });
 });
 

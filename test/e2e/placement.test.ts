@@ -1,104 +1,79 @@
 import { fileURLToPath } from 'node:url';
-import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Node } from '../../src/domain/node.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { ProcessMesh } from '../support/process-mesh.ts';
 
 const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
 
 /** Each gate is closed by making its condition true. */
 describe('a node that should not work', () => {
-  let server: SpawnedRedis;
-  const nodes: CliProcess[] = [];
+  let mesh: ProcessMesh;
 
   beforeEach(async () => {
-    server = await SpawnedRedis.start();
+    mesh = await ProcessMesh.start({ openclaw: 'mode: simulate' });
   });
-  afterEach(async () => {
-    for (const node of nodes.splice(0)) await node.kill();
-    await server.stop();
-  });
+  afterEach(() => mesh.stop());
 
-  const configWith = (more: string) =>
-    writeConfig(`mesh: g\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\n${more}`);
-  const start = async (id: string, config: string, env: NodeJS.ProcessEnv = {}) => {
-    const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id, ...env });
-    nodes.push(node);
-    await node.waitFor(/node is up/);
-    return node;
-  };
-  const json = async (config: string, ...args: string[]) =>
-    JSON.parse((await runCli(['--config', config, ...args, '--json'])).stdout);
-  const gateOf = async (config: string, id: string, gate: string) =>
-    ((await json(config, 'node', 'show', id)) as Node).gates.find(({ name }) => name === gate);
-  const stateIs = (config: string, id: string, state: string) =>
-    expect.poll(async () => (await json(config, 'node', 'show', id)).state, { timeout: 25_000 }).toBe(state);
+  const gateOf = async (id: string, gate: string) =>
+    ((await mesh.json('node', 'show', id)) as Node).gates.find(({ name }) => name === gate);
+  const problems = async () => ((await mesh.json('status')).problems as { what: string }[]).map(({ what }) => what);
 
-  it('takes nothing without enough disk, says so, and works again with less wanted', async () => {
-    const config = configWith('gates: {minFreeDisk: 900TB}\n');
-    const node = await start('mac-1', config);
+  it('takes nothing without enough disk, says so, and works again once less is required', async () => {
+    mesh.config = mesh.configWith('gates: {minFreeDisk: 900TB}\n');
+    const node = await mesh.startNode('mac-1');
     await node.waitFor(/"gate":"free-disk"/);
-    const id = (await runCli(['--config', config, 'enqueue', 'hello'])).stdout.trim();
-    await stateIs(config, 'mac-1', 'gated');
-    expect(await gateOf(config, 'mac-1', 'free-disk')).toMatchObject({
+    const id = await mesh.enqueue('hello');
+    await mesh.nodeState('mac-1', 'gated');
+    expect(await gateOf('mac-1', 'free-disk')).toMatchObject({
       open: false,
       reason: expect.stringMatching(/GB of disk are free, 900TB are wanted/),
       fix: expect.stringContaining('gates.minFreeDisk'),
     });
-    expect((await json(config, 'task', 'show', id)).state).toBe('waiting');
-    expect((await json(config, 'events')).events).toContainEqual(
+    expect((await mesh.task(id)).state).toBe('waiting');
+    expect((await mesh.json('events')).events).toContainEqual(
       expect.objectContaining({ event: 'gate-closed', node: 'mac-1', gate: 'free-disk' }),
     );
-    const { problems } = await json(config, 'status');
-    expect(problems.map(({ what }: { what: string }) => what).join('\n')).toMatch(/mac-1 takes no tasks: .* of disk/);
+    expect((await problems()).join('\n')).toMatch(/mac-1 takes no tasks: .* of disk/);
     await node.kill();
-    const enough = configWith('gates: {minFreeDisk: 1KB}\n');
-    await start('mac-1', enough);
-    await runCli(['--config', enough, 'task', 'wait', id, '--timeout', '10s']);
-    expect((await json(enough, 'task', 'show', id)).state).toBe('completed');
+    mesh.config = mesh.configWith('gates: {minFreeDisk: 1KB}\n');
+    await mesh.startNode('mac-1');
+    expect((await mesh.cli('task', 'wait', id)).code).toBe(0);
   });
 
-  it('takes nothing while Redis may throw tasks away, and goes on by itself', async () => {
-    const config = configWith('');
-    const node = await start('mac-1', config);
-    const redis = new Redis(server.port, '127.0.0.1');
+  it('takes nothing while Redis may throw tasks away, and resumes by itself', async () => {
+    const node = await mesh.startNode('mac-1');
+    const { redis, keys } = await mesh.client();
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
     node.signal('SIGHUP'); // it would look every 10 s, too
     // The command line refuses to work with such a Redis, too, so the heartbeat itself is looked at.
-    const heartbeat = async () => (await redis.hget('{clawmesh:g}/nodes', 'mac-1')) ?? '';
-    await expect.poll(heartbeat, { timeout: 25_000 }).toMatch(/"state":"gated".*maxmemory-policy is allkeys-lru/);
+    const heartbeat = async () => (await redis.hget(keys.nodes, 'mac-1')) ?? '';
+    await expect.poll(heartbeat).toMatch(/"state":"gated".*maxmemory-policy is allkeys-lru/);
     await redis.config('SET', 'maxmemory-policy', 'noeviction');
     node.signal('SIGHUP');
-    await stateIs(config, 'mac-1', 'up');
-    redis.disconnect();
+    await mesh.nodeState('mac-1', 'up');
   });
 
   it('warns of a wrong clock, or takes nothing, as the config says', async () => {
     const env = { NODE_OPTIONS: `--import ${WRONG_CLOCK}` };
-    const warns = configWith('');
-    await start('mac-1', warns, env);
-    expect(await gateOf(warns, 'mac-1', 'clock')).toMatchObject({
+    await mesh.startNode('mac-1', { env });
+    expect(await gateOf('mac-1', 'clock')).toMatchObject({
       open: true,
       reason: expect.stringContaining('10m fast'),
     });
-    const closes = configWith('gates: {clockSkew: close}\n');
-    await start('mac-2', closes, env);
-    await stateIs(closes, 'mac-2', 'gated');
+    await mesh.startNode('mac-2', { env, config: mesh.configWith('gates: {clockSkew: close}\n') });
+    await mesh.nodeState('mac-2', 'gated');
   });
 
-  it('warns where its config is not that of the others, and status names who is missing or a stranger', async () => {
-    const config = configWith('nodes: {mac-1: {}, mac-2: {}, mac-3: {}}\n');
-    await start('mac-1', config);
-    await start('mac-2', config);
-    const other = configWith('queue: {attempts: 7}\nnodes: {mac-1: {}, mac-2: {}, mac-3: {}}\n');
-    await start('mac-9', other);
-    await expect
-      .poll(async () => (await gateOf(config, 'mac-9', 'config-drift'))?.reason, { timeout: 25_000 })
-      .toMatch(/is not that of most nodes/);
-    expect(await gateOf(config, 'mac-1', 'config-drift')).toMatchObject({ open: true, reason: null });
-    const whats = ((await json(config, 'status')).problems as { what: string }[]).map(({ what }) => what);
-    expect(whats).toEqual(
+  it('warns when its config differs from that of most nodes, and status names missing and unknown nodes', async () => {
+    const nodes = 'nodes: {mac-1: {}, mac-2: {}, mac-3: {}}\n';
+    mesh.config = mesh.configWith(nodes);
+    await mesh.startNodes('mac-1', 'mac-2');
+    await mesh.startNode('mac-9', { config: mesh.configWith(`queue: {attempts: 7}\n${nodes}`) });
+    const drift = async (id: string) =>
+      (await mesh.nodeRecord(id)).gates.find(({ name }) => name === 'config-drift')?.reason ?? null;
+    await expect.poll(() => drift('mac-9')).toMatch(/is not that of most nodes/);
+    expect(await drift('mac-1')).toBeNull();
+    expect(await problems()).toEqual(
       expect.arrayContaining([
         'mac-3 was never seen on this Redis',
         'mac-9 is not in the inventory',
@@ -106,89 +81,71 @@ describe('a node that should not work', () => {
       ]),
     );
   });
-});
 
-describe('a pool', () => {
-  it('rests and goes on in the whole mesh, and says who serves it', async () => {
-    const server = await SpawnedRedis.start();
-    const config = writeConfig(
-      `mesh: p\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {pools: {default: 2, xcode: 1}}\n`,
-    );
-    const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: 'mac-1' });
-    const cli = (...args: string[]) => runCli(['--config', config, ...args]);
-    const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
-    try {
-      await node.waitFor(/node is up/);
-      expect((await cli('pool', 'pause', 'xcode')).stderr).toBe('xcode starts no more tasks\n');
-      const id = (await cli('enqueue', 'build', '--pool', 'xcode')).stdout.trim();
-      const other = (await cli('enqueue', 'hello')).stdout.trim();
-      expect((await cli('task', 'wait', other, '--timeout', '10s')).code).toBe(0);
-      expect((await json('task', 'show', id)).state).toBe('waiting');
-      expect((await json('pool', 'list')).pools).toMatchObject([
-        { name: 'default', paused: false, nodes: ['mac-1'], concurrency: 2, completed: 1 },
-        { name: 'xcode', paused: true, nodes: ['mac-1'], concurrency: 1, waiting: 1 },
-      ]);
-      const { problems } = await json('status');
-      expect(problems).toMatchObject([
-        { what: 'pool xcode is paused', fix: expect.stringContaining('pool resume xcode') },
-      ]);
-      await cli('pool', 'resume', 'xcode');
-      expect((await cli('task', 'wait', id, '--timeout', '10s')).code).toBe(0);
-      const unknown = await cli('pool', 'pause', 'xcodes');
-      expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('did you mean xcode?') });
-    } finally {
-      await node.kill();
-      await server.stop();
-    }
+  it('rests in one pool while that is paused in the whole mesh, and says who serves it', async () => {
+    mesh.config = mesh.configWith('node: {pools: {default: 2, xcode: 1}}\n');
+    await mesh.startNode('mac-1');
+    expect((await mesh.cli('pool', 'pause', 'xcode')).stderr).toBe('xcode starts no more tasks\n');
+    const id = await mesh.enqueue('build', '--pool', 'xcode');
+    const other = await mesh.enqueue('hello');
+    expect((await mesh.cli('task', 'wait', other)).code).toBe(0);
+    expect((await mesh.task(id)).state).toBe('waiting');
+    expect((await mesh.json('pool', 'list')).pools).toMatchObject([
+      { name: 'default', paused: false, nodes: ['mac-1'], concurrency: 2, completed: 1 },
+      { name: 'xcode', paused: true, nodes: ['mac-1'], concurrency: 1, waiting: 1 },
+    ]);
+    expect((await mesh.json('status')).problems).toMatchObject([
+      { what: 'pool xcode is paused', fix: expect.stringContaining('pool resume xcode') },
+    ]);
+    await mesh.cli('pool', 'resume', 'xcode');
+    expect((await mesh.cli('task', 'wait', id)).code).toBe(0);
+    const unknown = await mesh.cli('pool', 'pause', 'xcodes');
+    expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('did you mean xcode?') });
   });
 });
 
 describe('a task for one node', () => {
-  it('runs there, also on a busy node, waits while that is away, and status says so', async () => {
-    const server = await SpawnedRedis.start();
-    const config = writeConfig(
-      `mesh: t\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nnode: {pools: {default: 1}}\nnodes: {mac-1: {}, mac-2: {labels: {xcode: 26}}, mac-3: {}}\n`,
-    );
-    const cli = (...args: string[]) => runCli(['--config', config, ...args]);
-    const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
-    const nodes: CliProcess[] = [];
-    const start = async (id: string) => {
-      const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
-      nodes.push(node);
-      await node.waitFor(/node is up/);
-    };
-    const ended = async (id: string) => {
-      await cli('task', 'wait', id, '--timeout', '20s');
-      return json('task', 'show', id);
-    };
-    try {
-      await start('mac-1');
-      await start('mac-2');
-      const own = (await cli('enqueue', 'hello', '--node', 'mac-2')).stdout.trim();
-      const done = await ended(own);
-      expect(done).toMatchObject({ state: 'completed', node: 'mac-2', target: 'node:mac-2', handovers: 0 });
-      console.log(`idle node → its own task claimed: ${Date.parse(done.startedAt) - Date.parse(done.enqueuedAt)} ms`);
+  let mesh: ProcessMesh;
 
-      // Both nodes are kept busy; the one's own task gets the next free slot there.
-      const input = '{"message":"sleep 500ms"}\n'.repeat(30);
-      await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
-      const busy = await ended((await cli('enqueue', 'hello', '--node', 'mac-1')).stdout.trim());
-      expect(busy).toMatchObject({ state: 'completed', node: 'mac-1' });
-      expect(Date.parse(busy.startedAt) - Date.parse(busy.enqueuedAt)).toBeLessThan(3_000);
+  beforeEach(async () => {
+    mesh = await ProcessMesh.start({
+      config: 'node: {pools: {default: 1}}\nnodes: {mac-1: {}, mac-2: {labels: {xcode: 26}}, mac-3: {}}\n',
+    });
+  });
+  afterEach(() => mesh.stop());
 
-      const away = (await cli('enqueue', 'hello', '--node', 'mac-3')).stdout.trim();
-      expect((await json('task', 'show', away)).heldBy).toBe('node mac-3');
-      const whats = ((await json('status')).problems as { what: string }[]).map(({ what }) => what);
-      expect(whats).toContain('1 tasks wait for mac-3: there was never one');
-      await start('mac-3');
-      expect(await ended(away)).toMatchObject({ state: 'completed', node: 'mac-3' });
-      const labelled = await ended((await cli('enqueue', 'hello', '--require', 'xcode=26')).stdout.trim());
-      expect(labelled).toMatchObject({ state: 'completed', node: 'mac-2', target: 'require:xcode=26' });
-      const unknown = await cli('enqueue', 'hello', '--node', 'mac-33');
-      expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('no node mac-33') });
-    } finally {
-      for (const node of nodes) await node.kill();
-      await server.stop();
-    }
+  const ended = async (id: string) => {
+    await mesh.cli('task', 'wait', id);
+    return mesh.json('task', 'show', id);
+  };
+
+  it('runs there, waits while the node is away, and not behind a long queue', async () => {
+    await mesh.startNodes('mac-1', 'mac-2');
+    expect(await ended(await mesh.enqueue('0', '--node', 'mac-2'))).toMatchObject({
+      state: 'completed',
+      node: 'mac-2',
+      target: 'node:mac-2',
+      handovers: 0,
+    });
+    const labelled = await ended(await mesh.enqueue('0', '--require', 'xcode=26'));
+    expect(labelled).toMatchObject({ state: 'completed', node: 'mac-2', target: 'require:xcode=26' });
+
+    const away = await mesh.enqueue('0', '--node', 'mac-3');
+    expect((await mesh.json('task', 'show', away)).heldBy).toBe('node mac-3');
+    const whats = ((await mesh.json('status')).problems as { what: string }[]).map(({ what }) => what);
+    expect(whats).toContain('1 tasks wait for mac-3: there was never one');
+    await mesh.startNode('mac-3');
+    expect(await ended(away)).toMatchObject({ state: 'completed', node: 'mac-3' });
+
+    // All three nodes are busy, and a long queue stands before it.
+    const others = await mesh.queueMany(45, '0.1');
+    const own = await mesh.queueOne('0', { node: 'mac-1' });
+    await mesh.allEnded();
+    const order = mesh.ledger.starts().map((line) => line.taskId);
+    const lastOfOthers = Math.max(...others.map((id) => order.indexOf(id)));
+    expect(order.indexOf(own)).toBeLessThan(lastOfOthers);
+    expect((await mesh.task(own)).node).toBe('mac-1');
+    const unknown = await mesh.cli('enqueue', '0', '--node', 'mac-33');
+    expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('no node mac-33') });
   });
 });

@@ -1,43 +1,34 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/domain/task.ts';
-import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
-import { FailoverMesh } from '../support/failover-mesh.ts';
+import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
+import { ProcessMesh } from '../support/process-mesh.ts';
 import { isRunning } from '../support/processes.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
 describe('the life of tasks that run as processes', () => {
-  let mesh: FailoverMesh;
+  let mesh: ProcessMesh;
 
   beforeEach(async () => {
-    mesh = await FailoverMesh.start();
+    mesh = await ProcessMesh.start();
   });
   afterEach(() => mesh.stop());
 
-  it('cancels 50 running tasks: all their processes are gone within 2 s', async () => {
+  it('cancels 50 running tasks: all their processes end, and none is handed over', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 25}}\n');
-    await mesh.startNode('mac-1');
-    await mesh.startNode('mac-2');
-    await mesh.enqueueMany(50, '300');
+    await mesh.startNodes('mac-1', 'mac-2');
+    const ids = await mesh.enqueueLines(Array.from({ length: 50 }, () => ({ message: 'hold' })));
     await mesh.starts(50);
-    const ids = (await mesh.tasks()).map((task) => task.id);
     const pids = mesh.ledger.starts().map((line) => line.pid);
     expect(pids.filter(isRunning)).toHaveLength(50);
-    const before = performance.now();
-    await mesh.cli('task', 'list');
-    const commandMs = performance.now() - before;
-    const askedAt = performance.now();
-    const cancelled = mesh.cli('task', 'cancel', ...ids);
-    await expect.poll(() => pids.filter(isRunning).length, { timeout: 10_000, interval: 20 }).toBe(0);
-    const goneMs = Math.round(performance.now() - askedAt);
-    console.log(`50 running tasks cancelled: all processes gone ${goneMs} ms after the command began`);
-    expect(goneMs).toBeLessThan(2_000 + commandMs); // the command has to start first
-    expect((await cancelled).code).toBe(0);
+    expect((await mesh.cli('task', 'cancel', ...ids)).code).toBe(0);
+    await expect.poll(() => pids.filter(isRunning)).toEqual([]);
     const tasks = await mesh.tasks();
     expect(tasks.map((task) => task.state)).toEqual(Array(50).fill('cancelled'));
     expect(tasks[0]?.error).toMatchObject({ kind: 'cancelled', retryable: false });
+    expect(mesh.ledger.ends()).toEqual([]);
     expect(await mesh.handovers()).toEqual([]);
     const again = await mesh.cli('task', 'cancel', ids[0] as string);
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('had ended before') });
@@ -47,21 +38,22 @@ describe('the life of tasks that run as processes', () => {
   });
 
   it('cancels a task whose node died: it does not run again', async () => {
-    const victim = await mesh.startNode('mac-1');
-    const id = await mesh.enqueue('60');
+    await mesh.startNode('mac-1');
+    const id = await mesh.enqueue('hold');
     await mesh.starts(1);
-    process.kill(victim.pid, 'SIGSTOP');
+    mesh.freeze('mac-1');
     const { stdout } = await mesh.cli('task', 'cancel', id);
     expect(stdout).toMatch(/will end as soon as/);
     await mesh.startNode('mac-2');
-    await expect.poll(async () => (await mesh.task(id)).state, { timeout: 10_000 }).toBe('cancelled');
+    await mesh.lapse('mac-1');
+    await mesh.taskState(id, 'cancelled');
     expect(mesh.ledger.starts(id)).toHaveLength(1);
   });
 
   it('stops a run that gives no sign of life, and tries again', async () => {
     await mesh.startNode('mac-1');
-    const id = await mesh.enqueue('60', '--idle-timeout', '1s', '--attempts', '2', '--backoff', '100ms');
-    await expect.poll(async () => (await mesh.task(id)).state, { timeout: 20_000 }).toBe('failed');
+    const id = await mesh.enqueue('hold', '--idle-timeout', '1s', '--attempts', '2', '--backoff', '100ms');
+    await mesh.taskState(id, 'failed');
     const task = await mesh.task(id);
     expect(task).toMatchObject({
       attempts: { made: 2, max: 2 },
@@ -73,32 +65,22 @@ describe('the life of tasks that run as processes', () => {
 });
 
 describe('the life of simulated tasks', () => {
-  let server: SpawnedRedis;
-  let config: string;
-  const nodes: CliProcess[] = [];
+  let mesh: ProcessMesh;
 
   beforeAll(async () => {
-    server = await SpawnedRedis.start();
-    config = writeConfig(
-      `mesh: l\nredis: {url: "${server.url}"}\nopenclaw: {mode: simulate}\nqueue: {backoff: {delay: 100ms}, attempts: 2}\n`,
-    );
-    for (const id of ['mac-1', 'mac-2']) {
-      const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
-      nodes.push(node);
-      await node.waitFor(/node is up/);
-    }
+    mesh = await ProcessMesh.start({
+      openclaw: 'mode: simulate',
+      config: 'queue: {backoff: {delay: 100ms}, attempts: 2}\n',
+    });
+    await mesh.startNodes('mac-1', 'mac-2');
   });
-  afterAll(async () => {
-    for (const node of nodes) await node.kill();
-    await server?.stop();
-  });
+  afterAll(() => mesh.stop());
 
-  const cli = (...args: string[]) => runCli(['--config', config, ...args]);
-  const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout);
-  const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
-  const show = async (id: string): Promise<Task> => json('task', 'show', id);
-  const state = (id: string, wanted: string) =>
-    expect.poll(async () => (await show(id)).state, { timeout: 20_000 }).toBe(wanted);
+  const cli = (...args: string[]) => mesh.cli(...args);
+  const json = (...args: string[]) => mesh.json(...args);
+  const enqueue = (...args: string[]) => mesh.enqueue(...args);
+  const show = (id: string) => mesh.task(id);
+  const state = (id: string, wanted: Task['state']) => mesh.taskState(id, wanted);
   const UNKNOWN = '01m80000000000000000000000';
 
   it('retries failed ones by id, by kind and by time', async () => {
@@ -131,18 +113,15 @@ describe('the life of simulated tasks', () => {
   });
 
   it('runs one after another, with the answer of the first in the message of the second', async () => {
-    const first = await enqueue('sleep 4s');
+    const first = await enqueue('sleep 2s');
     const second = await enqueue(`it said: {{result:${first}}}`);
     const third = await enqueue('last', '--after', first, second);
     expect(await show(third)).toMatchObject({ state: 'waiting', heldBy: 'after' });
-    const { code } = await cli('task', 'wait', third, '--timeout', '20s');
-    expect(code).toBe(0);
-    expect((await show(second)).result?.text).toBe('it said: sleep 4s');
+    expect((await cli('task', 'wait', third)).code).toBe(0);
+    expect((await show(second)).result?.text).toBe('it said: sleep 2s');
     const [a, b, c] = await Promise.all([show(first), show(second), show(third)]);
     expect(Date.parse(b.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(a.finishedAt ?? ''));
     expect(Date.parse(c.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(b.finishedAt ?? ''));
-    const handed = Date.parse(b.startedAt ?? '') - Date.parse(a.finishedAt ?? '');
-    console.log(`completed → the one after it claimed: ${handed} ms`);
   });
 
   it('fails what comes after a failed one, with the reason', async () => {
@@ -161,9 +140,7 @@ describe('the life of simulated tasks', () => {
     expect((await cli('schedule', 'add', 'often', '--every', '1s', '--tag', 'by=often', '--', 'look')).code).toBe(0);
     await cli('schedule', 'add', 'daily', '--cron', '0 7 * * *', '--tz', 'Europe/Berlin', 'summarize');
     await expect
-      .poll(async () => (await json('task', 'list', '--tag', 'by=often', '--state', 'completed')).tasks.length, {
-        timeout: 10_000,
-      })
+      .poll(async () => (await json('task', 'list', '--tag', 'by=often', '--state', 'completed')).tasks.length)
       .toBeGreaterThanOrEqual(3);
     const { schedules } = await json('schedule', 'list');
     expect(schedules).toMatchObject([
@@ -171,10 +148,12 @@ describe('the life of simulated tasks', () => {
       { name: 'often', everyMs: 1_000 },
     ]);
     await cli('schedule', 'pause', 'often');
-    await sleep(300); // one may have been running
-    const before = (await json('task', 'list', '--tag', 'by=often', '--limit', '1000')).tasks.length;
-    await sleep(2_200); // two would have been due
-    expect((await json('task', 'list', '--tag', 'by=often', '--limit', '1000')).tasks.length).toBe(before);
+    // What was due has run; nothing more is queued, or stands ready to be.
+    const open = async () => (await mesh.tasks()).filter((task) => task.tags.by === 'often' && !task.finishedAt);
+    await expect.poll(open).toEqual([]);
+    expect((await json('schedule', 'list')).schedules).toContainEqual(
+      expect.objectContaining({ name: 'often', paused: true, nextRunAt: null }),
+    );
     await cli('schedule', 'remove', 'often');
     await cli('schedule', 'remove', 'daily');
     expect((await cli('schedule', 'list')).stderr).toContain('no schedules');
@@ -212,7 +191,7 @@ describe('the life of simulated tasks', () => {
 
   it('refuses a file in which two lines have the same key, and queues nothing', async () => {
     const input = '{"message":"a","key":"k"}\n\n{"message":"b"}\n{"message":"c","key":"k"}\n';
-    const { code, stderr } = await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
+    const { code, stderr } = await runCli(['--config', mesh.config, 'enqueue', '--from', '-'], { input });
     expect(stderr).toContain('standard input:4: key: "k" is that of line 1 too');
     expect(code).toBe(2);
     expect((await json('task', 'list', '--limit', '1000')).tasks.filter((task: Task) => task.key === 'k')).toEqual([]);

@@ -5,7 +5,7 @@ import { GATES } from '../../src/gates/all.ts';
 import { checkGates, type GateFacts } from '../../src/gates/gate.ts';
 import { parsePmset, readPowerSupplies } from '../../src/platform/battery.ts';
 import { freeDisk as freeDiskOf, freeMemory } from '../../src/platform/room.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 const healthy: GateFacts = {
   openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },

@@ -10,7 +10,7 @@ import { Journal } from '../../src/node/journal.ts';
 import { NO_OBSERVER } from '../../src/node/observer.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 /** A queue that answers reports as it is told to, one after the other, and remembers them. */
 class ScriptedQueue implements Partial<PoolQueue> {

@@ -10,7 +10,7 @@ import { Slots } from '../../src/node/slots.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import type { Runner } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 const claimOf = (taskId: string, token: string): Claim => ({
   taskId,

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { GatewayMedic } from '../../src/node/gateway-medic.ts';
 import { restartGatewayJob } from '../../src/platform/gateway-job.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 const log = pino({ level: 'silent' });
 

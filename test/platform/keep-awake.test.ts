@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { keepAwake } from '../../src/platform/keep-awake.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 import { isRunning } from '../support/processes.ts';
 
 /** A stand-in for Apple's caffeinate that notes its arguments and process id, and stays until it's ended. */

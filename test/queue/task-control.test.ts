@@ -66,7 +66,7 @@ describe('a person who looks after the queue', () => {
   });
 
   it('has a cancelled task end also where its failed run waits for another attempt', async () => {
-    const { id } = await enqueue();
+    const { id } = await enqueue({ backoffMs: 1 });
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
     await mesh.control.cancel(await read(id), 'by hand');

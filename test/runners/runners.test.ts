@@ -8,7 +8,7 @@ import { execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
 import { type RunEvent, type RunRequest, runKey } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
-import { emptyFolder } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 import { isRunning } from '../support/processes.ts';
 
 const request = (message: string, fields: Partial<RunRequest> = {}): RunRequest => ({
@@ -183,7 +183,7 @@ describe('exec mode', () => {
     expect(outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
     const child = Number(readFileSync(join(folder, 'child'), 'utf8'));
     await expect.poll(() => isRunning(child)).toBe(false);
-  }, 15_000);
+  });
 
   it('refuses what agent exec can not do', async () => {
     const { outcome } = await runWith('echo no', { spec: { message: 'x', tags: {}, session: 's' } });

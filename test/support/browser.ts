@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { HANG_MS } from './cli.ts';
 
 const PLACES = [
   '/usr/bin/chromium',
@@ -13,7 +14,7 @@ const PLACES = [
 export const browserPath = PLACES.find((path) => existsSync(path));
 
 export async function openBrowser(): Promise<Browser> {
-  if (browserPath === undefined) throw new Error('no Chromium; run scripts/setup --test');
+  if (browserPath === undefined) throw new Error('no Chromium; run scripts/setup browser');
   return chromium.launch({
     executablePath: browserPath,
     // What a browser asks of its maker at each start is not for a test, and tests run as root.
@@ -32,6 +33,7 @@ export async function openBrowser(): Promise<Browser> {
 /** A page that keeps what should not happen on it: requests to elsewhere, errors, refusals of its policy. */
 export async function watchedPage(browser: Browser, origin: string): Promise<{ page: Page; faults: string[] }> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
+  page.setDefaultTimeout(HANG_MS);
   const faults: string[] = [];
   page.on('request', (request) => {
     if (!request.url().startsWith(origin)) faults.push(`asked ${request.url()}`);

@@ -1,9 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type PrintedLine, PrintedLines, remember, type Witness } from './evidence.ts';
+import { emptyFolder } from './folders.ts';
+import { spawnOwned } from './processes.ts';
 
 export const entry = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -13,7 +15,10 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-const testHome = mkdtempSync(join(tmpdir(), 'clawmesh-home-'));
+const testHome = emptyFolder();
+
+/** A command or an event that takes longer than this hangs, on any machine, ms. */
+export const HANG_MS = 90_000;
 
 /** A clean environment: what the developer has set for clawmesh must not reach the tests. */
 export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
@@ -32,7 +37,7 @@ export function runCli(
     const child = execFile(
       process.execPath,
       [entry, ...args],
-      { env: cleanEnv(options.env), cwd: options.cwd ?? emptyFolder(), timeout: 60_000, maxBuffer: 64 * 1024 * 1024 },
+      { env: cleanEnv(options.env), cwd: options.cwd ?? emptyFolder(), timeout: HANG_MS, maxBuffer: 64 * 1024 * 1024 },
       (error, stdout, stderr) => {
         const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
         resolve({ code, stdout, stderr });
@@ -44,12 +49,7 @@ export function runCli(
   });
 }
 
-/** A fresh folder without a config file in it. */
-export function emptyFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'clawmesh-test-'));
-}
-
-/** Writes a config file and answers its path. */
+/** Writes a config file and returns its path. */
 export function writeConfig(text: string): string {
   const file = join(emptyFolder(), 'clawmesh.yaml');
   writeFileSync(file, text);
@@ -60,16 +60,20 @@ export function writeConfig(text: string): string {
 export const BUILT = [process.execPath, entry];
 
 /** A long-running clawmesh command (`node run`, `up`) whose log can be waited for. */
-export class CliProcess {
+export class CliProcess implements Witness {
+  readonly name: string;
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
   #output = '';
+  readonly #lines = new PrintedLines();
   readonly #watchers = new Set<() => void>();
 
   /** `command`: another way to run the CLI, e.g. in a network namespace or as it was installed. */
   constructor(args: string[], env: NodeJS.ProcessEnv = {}, cwd: string = emptyFolder(), command: string[] = BUILT) {
     const [program = '', ...words] = [...command, ...args];
-    this.child = spawn(program, words, {
+    this.name = env.CLAWMESH_NODE_ID ?? args.filter((word) => /^[a-z]+$/.test(word)).join('-');
+    remember(this);
+    this.child = spawnOwned(program, words, {
       env: cleanEnv(env),
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -77,6 +81,7 @@ export class CliProcess {
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.#output += chunk.toString();
+        this.#lines.add(chunk.toString());
         for (const watcher of this.#watchers) watcher();
       });
     }
@@ -95,13 +100,21 @@ export class CliProcess {
     return this.child.pid ?? 0;
   }
 
+  get live(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  printed(): readonly PrintedLine[] {
+    return this.#lines.lines;
+  }
+
   /** Resolves once the output matches; rejects with the output if the process ends or time runs out first. */
-  async waitFor(pattern: RegExp, timeoutMs = 30_000): Promise<void> {
+  async waitFor(pattern: RegExp, timeoutMs = HANG_MS): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => fail('timed out'), timeoutMs);
       const check = () => {
         if (pattern.test(this.#output)) done(resolve);
-        else if (this.child.exitCode !== null || this.child.signalCode !== null) fail('process ended');
+        else if (!this.live) fail('process ended');
       };
       const done = (end: () => void) => {
         clearTimeout(timer);
@@ -120,7 +133,7 @@ export class CliProcess {
 
   /** Ends the process if it's still there. */
   async kill(): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
+    if (this.live) this.child.kill('SIGKILL');
     await this.exited;
   }
 }

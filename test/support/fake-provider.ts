@@ -15,13 +15,15 @@ export interface ProviderCall {
  * An OpenAI-compatible model server on 127.0.0.1 that the real OpenClaw talks to in tests.
  *
  * The prompt steers it: `PROVIDER 401` or `PROVIDER 500` answers with that status, `PROVIDER HANG` never answers,
- * `PROVIDER SLEEP 3000` answers after that many milliseconds, anything else is answered at once with `echo: <prompt>`.
+ * `PROVIDER HOLD` answers once {@link FakeProvider.release} was called, `PROVIDER SLEEP 3000` after that many milliseconds,
+ * anything else is answered at once with `echo: <prompt>`.
  */
 export class FakeProvider {
   readonly calls: ProviderCall[] = [];
   /** Answers every prompt with this HTTP status, or with a broken connection. */
   trouble: number | 'reset' | undefined;
   readonly #server: Server;
+  readonly #released = Promise.withResolvers<void>();
 
   private constructor(server: Server) {
     this.#server = server;
@@ -48,6 +50,11 @@ export class FakeProvider {
   /** The calls whose prompt contains `marker`. */
   callsWith(marker: string): ProviderCall[] {
     return this.calls.filter((call) => call.prompt.includes(marker));
+  }
+
+  /** Answers all calls of `PROVIDER HOLD`, those to come included. */
+  release(): void {
+    this.#released.resolve();
   }
 
   async stop(): Promise<void> {
@@ -81,6 +88,7 @@ export class FakeProvider {
       return;
     }
     if (prompt.includes('PROVIDER HANG')) return;
+    if (prompt.includes('PROVIDER HOLD')) await this.#released.promise;
     const sleepMs = Number(/PROVIDER SLEEP (\d+)/.exec(prompt)?.[1] ?? 0);
     if (sleepMs > 0) await new Promise((resolve) => setTimeout(resolve, sleepMs));
     streamReply(res, `echo: ${prompt.slice(0, 200)}`);

@@ -1,47 +1,27 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { startEngine } from './container-engine.ts';
+import { endMarked, RUN_MARK } from './processes.ts';
 
-/** Builds what the end-to-end tests run, and sees to it that a container engine is there where one can be. */
+/** Builds what the end-to-end tests run; afterwards sees to it that the tests have left nothing running. */
 export default async function setup(): Promise<() => Promise<void>> {
-  if (!process.env.CLAWMESH_TEST_SKIP_BUILD) execFileSync('node', ['scripts/build.ts'], { stdio: 'inherit' });
-  const engine = await startEngine();
+  if (!process.env.CLAWMESH_TEST_SKIP_BUILD) {
+    execFileSync(process.execPath, ['scripts/build.ts', '--if-changed'], { stdio: 'inherit' });
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'cm-'));
+  const mark = randomUUID();
+  process.env.CLAWMESH_TEST_FOLDER = folder;
+  process.env[RUN_MARK] = mark;
+  const engine = process.env.CLAWMESH_TEST_CONTAINER ? await startEngine() : undefined;
   return async () => {
     await engine?.stop();
+    const left = await endMarked({ name: RUN_MARK, value: mark });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    if (left.length === 0) return;
+    console.error(`tests left processes running, which were killed:\n${left.join('\n')}`);
+    process.exitCode = 1;
   };
-}
-
-function engineAnswers(): boolean {
-  return spawnSync('docker', ['info'], { stdio: 'ignore', timeout: 10_000 }).status === 0;
-}
-
-/** Starts `dockerd` for the tests where none runs and we may; elsewhere the container tests are left out, and say so. */
-async function startEngine(): Promise<{ stop: () => Promise<void> } | undefined> {
-  if (engineAnswers()) return undefined;
-  if (process.getuid?.() !== 0 || !existsSync('/usr/sbin/dockerd')) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), 'clawmesh-docker-'));
-  const child = spawn(
-    '/usr/sbin/dockerd',
-    ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')],
-    { stdio: 'ignore' },
-  );
-  const stop = () => stopEngine(child, folder);
-  for (let tries = 0; tries < 100; tries++) {
-    if (engineAnswers()) return { stop };
-    if (child.exitCode !== null) break;
-    await sleep(200);
-  }
-  await stop();
-  return undefined;
-}
-
-async function stopEngine(child: ChildProcess, folder: string): Promise<void> {
-  if (child.exitCode === null) {
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await Promise.race([exited, sleep(10_000)]);
-  }
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

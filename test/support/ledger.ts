@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Task } from '../../src/domain/task.ts';
-import { emptyFolder } from './cli.ts';
+import { emptyFolder } from './folders.ts';
 
 /** One line of the ledger: a run began or ended, seen by the run itself. */
 export interface LedgerLine {
@@ -11,21 +11,23 @@ export interface LedgerLine {
   readonly handovers: number;
   readonly node: string;
   readonly pid: number;
-  /** Wall clock of this machine, ms. */
+  /** Wall clock, ms; only for the report of `npm run chaos`. */
   readonly at: number;
 }
 
 /**
- * A stand-in for openclaw that keeps a ledger of its runs outside Redis. The message tells how long it takes, in seconds,
- * and with `poison` it takes its daemon down.
+ * A stand-in for openclaw that keeps a ledger of its runs outside Redis. The message tells how long it takes, in seconds;
+ * `hold` runs until {@link Ledger.release}, and `poison` takes its daemon down.
  */
 export class Ledger {
   readonly bin: string;
   readonly #file: string;
+  readonly #released: string;
 
   constructor() {
     const folder = emptyFolder();
     this.#file = join(folder, 'ledger');
+    this.#released = join(folder, 'released');
     this.bin = join(folder, 'openclaw');
     writeFileSync(
       this.bin,
@@ -36,7 +38,8 @@ message=$(cat)
 note start
 echo 'a line for the log' >&2
 case "$message" in
-  poison) kill -9 $PPID ;;
+  poison) kill -9 $PPID; sleep 60 ;;
+  hold) while [ ! -e '${this.#released}' ]; do sleep 0.1; done ;;
   *) sleep "$message" ;;
 esac
 note end
@@ -44,6 +47,21 @@ echo '{"ok":true,"final":"done"}'
 `,
     );
     chmodSync(this.bin, 0o755);
+  }
+
+  /** The section `openclaw` of a config whose nodes run it. */
+  get asOpenclaw(): string {
+    return `mode: exec, exec: {bin: "${this.bin}"}`;
+  }
+
+  /** Lets all runs of `hold` end, those to come included. */
+  release(): void {
+    writeFileSync(this.#released, '');
+  }
+
+  /** Lets new runs of `hold` hold again. */
+  hold(): void {
+    rmSync(this.#released, { force: true });
   }
 
   lines(): LedgerLine[] {
@@ -66,8 +84,18 @@ echo '{"ok":true,"final":"done"}'
       });
   }
 
+  /** In the order in which they began. */
   starts(taskId?: string): LedgerLine[] {
-    return this.lines().filter((line) => line.event === 'start' && (!taskId || line.taskId === taskId));
+    return this.#of('start', taskId);
+  }
+
+  /** Runs that came to their own end; one that was stopped has none. */
+  ends(taskId?: string): LedgerLine[] {
+    return this.#of('end', taskId);
+  }
+
+  #of(event: LedgerLine['event'], taskId: string | undefined): LedgerLine[] {
+    return this.lines().filter((line) => line.event === event && (!taskId || line.taskId === taskId));
   }
 }
 

@@ -15,8 +15,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { findProgram } from '../../src/platform/find-program.ts';
-import { emptyFolder } from './cli.ts';
-import { freePort } from './redis.ts';
+import { emptyFolder } from './folders.ts';
+import { reservePort } from './ports.ts';
 
 const USER = 'clawmesh';
 const PACKAGES =
@@ -63,7 +63,7 @@ export class Machines {
         `lowerdir=${IMAGE},upperdir=${upper},workdir=${work}`,
         root,
       ]);
-      all.push({ name, sshPort: await freePort(), root });
+      all.push({ name, sshPort: await reservePort(), root });
     }
     const machines = new Machines(all, key);
     try {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** The OpenClaw that the end-to-end tests run against. */
 export const OPENCLAW_VERSION = '2026.9.6';
 
-/** Where `scripts/setup --openclaw` puts it. */
+/** Where `scripts/setup openclaw` puts it. */
 export const openclawFolder = join(
   process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
   'clawmesh',

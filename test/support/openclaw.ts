@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cleanEnv, emptyFolder } from './cli.ts';
+import { cleanEnv } from './cli.ts';
+import { emptyFolder } from './folders.ts';
 import { openclawEntry } from './openclaw-paths.ts';
-import { freePort } from './redis.ts';
+import { reservePort } from './ports.ts';
 
 export const GATEWAY_TOKEN = 'test-token';
 
@@ -51,7 +52,7 @@ export class Gateway {
   }
 
   static async start(providerUrl: string): Promise<Gateway> {
-    const port = await freePort();
+    const port = await reservePort();
     const gateway = new Gateway(port, openclawHome(providerUrl, port).env);
     await gateway.up();
     return gateway;

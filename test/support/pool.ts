@@ -15,7 +15,7 @@ import { TaskSigner } from '../../src/queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../../src/redis/connection.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
-import { SpawnedRedis } from './redis.ts';
+import { startRedis, type TestRedis } from './test-redis.ts';
 
 /** A mesh in one process, for tests of the queue: what the CLI and the daemon are made of, without either. */
 export async function openTestMesh(url: string, mesh: string) {
@@ -75,9 +75,9 @@ export async function openTestMesh(url: string, mesh: string) {
           count: options.keepCount ?? 1_000,
         },
         sessionExchanges: 2,
-        backoff: { delay: 50, max: 200, jitter: 0 },
+        backoff: { delay: 60_000, max: 60_000, jitter: 0 },
         schedules,
-        circuits: new Circuits(redis, keys, { failures: 3, minProbe: 100, maxProbe: 1_000 }),
+        circuits: new Circuits(redis, keys, { failures: 3, minProbe: 60_000, maxProbe: 60_000 }),
         signer: new TaskSigner([]),
         clockOffset: () => 0,
       });
@@ -99,6 +99,21 @@ export function newTask(fields: Partial<NewTask> = {}): NewTask {
   return { message: 'hello', pool: 'default', priority: 0, delayMs: 0, attempts: 3, tags: {}, ...fields };
 }
 
+/** Has all delayed tasks of a pool fall due now, instead of when their time has come. */
+export async function makeDue({ redis, keys }: TestMesh, pool = 'default'): Promise<void> {
+  const delayed = keys.pool(pool, 'delayed');
+  for (const id of await redis.zrange(delayed, 0, '-1')) await redis.zadd(delayed, 'XX', 1, id);
+  await redis.zadd(keys.pool(pool, 'marker'), 0, '0');
+}
+
+/** Has the next probe of all open circuits fall due now. */
+export async function makeProbesDue({ redis, keys }: TestMesh): Promise<void> {
+  for (const [name, text] of Object.entries(await redis.hgetall(keys.circuits))) {
+    const circuit = JSON.parse(text);
+    if (circuit.dueAt) await redis.hset(keys.circuits, name, JSON.stringify({ ...circuit, dueAt: 1 }));
+  }
+}
+
 export const success = {
   ok: true,
   result: { text: 'done', usage: null, model: null, runId: null, durationMs: 5 },
@@ -114,11 +129,11 @@ export async function claimNext(consumer: PoolConsumer): Promise<Claim> {
 
 /** A Redis for the tests of this `describe`, and a fresh mesh for each of them; `mesh()` is the one of the running test. */
 export function meshPerTest(name: string): () => TestMesh {
-  let server: SpawnedRedis;
+  let server: TestRedis;
   let mesh: TestMesh;
   let count = 0;
   beforeAll(async () => {
-    server = await SpawnedRedis.start();
+    server = await startRedis();
   });
   afterAll(() => server.stop());
   beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { emptyFolder } from './cli.ts';
+import { emptyFolder } from './folders.ts';
 
 /** How a provider behaves for a while. */
 export type ProviderMood =

@@ -1,10 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { emptyFolder } from './cli.ts';
-import { freePort, SpawnedRedis } from './redis.ts';
+import { emptyFolder } from './folders.ts';
+import { reservePort } from './ports.ts';
+import { spawnOwned } from './processes.ts';
+import { redisProgram, SpawnedRedis } from './redis.ts';
 
 /** After this long without an answer a Sentinel holds the primary for down, ms. */
 const DOWN_AFTER_MS = 1_000;
@@ -25,7 +27,7 @@ export class WatchedRedis {
     const primary = await SpawnedRedis.start();
     const follow = ['--replicaof', '127.0.0.1', `${primary.port}`, '--repl-diskless-sync-delay', '0'];
     const servers = [primary, await SpawnedRedis.start(follow), await SpawnedRedis.start(follow)];
-    const ports = [await freePort(), await freePort(), await freePort()];
+    const ports = [await reservePort(), await reservePort(), await reservePort()];
     const sentinels = ports.map((port) => {
       const file = join(emptyFolder(), 'sentinel.conf');
       writeFileSync(
@@ -37,7 +39,7 @@ sentinel down-after-milliseconds mesh ${DOWN_AFTER_MS}
 sentinel failover-timeout mesh 4000
 `,
       );
-      return { port, process: spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }) };
+      return { port, process: spawnOwned(redisProgram(), [file, '--sentinel'], { stdio: 'ignore' }) };
     });
     const watched = new WatchedRedis(servers, sentinels);
     await watched.settled();
@@ -56,7 +58,7 @@ sentinel failover-timeout mesh 4000
       const found = (name: string) => pairs[pairs.indexOf(name) + 1];
       return `${found('flags')} ${found('num-other-sentinels')} ${found('num-slaves')}`;
     };
-    await expect.poll(about, { timeout: 30_000 }).toBe('master 2 2');
+    await expect.poll(about).toBe('master 2 2');
     const inStep = async () => {
       const client = new Redis((await this.primary()).port, '127.0.0.1', { maxRetriesPerRequest: 0 });
       client.on('error', () => {});
@@ -64,7 +66,7 @@ sentinel failover-timeout mesh 4000
       client.disconnect();
       return (info.match(/state=online/g) ?? []).length;
     };
-    await expect.poll(inStep, { timeout: 30_000 }).toBe(2);
+    await expect.poll(inStep).toBe(2);
     return this.primary();
   }
 

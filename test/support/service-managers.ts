@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import * as plist from 'plist';
 import { z } from 'zod';
-import { emptyFolder } from './cli.ts';
+import { emptyFolder } from './folders.ts';
 
 interface Reply {
   readonly code: number;

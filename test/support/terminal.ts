@@ -2,9 +2,6 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { cleanEnv } from './cli.ts';
 
-/** Whether tmux is there to be the terminal. */
-export const hasTerminal = spawnSync('tmux', ['-V']).status === 0;
-
 /** A program in a terminal of its own (tmux), with what its screen shows and keys to press. */
 export class Terminal {
   static #count = 0;
@@ -41,7 +38,7 @@ export class Terminal {
 
   /** Resolves once the screen matches. */
   async shows(pattern: RegExp): Promise<void> {
-    await expect.poll(() => this.screen(), { timeout: 10_000, interval: 50 }).toMatch(pattern);
+    await expect.poll(() => this.screen(), { interval: 50 }).toMatch(pattern);
   }
 
   close(): void {

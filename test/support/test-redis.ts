@@ -2,8 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { GenericContainer, Wait } from 'testcontainers';
-import { SpawnedRedis } from './redis.ts';
+import { redisProgram, SpawnedRedis } from './redis.ts';
 
 /** A Redis to test against, however it runs. */
 export interface TestRedis {
@@ -11,13 +10,10 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-export const hasEngine = spawnSync('docker', ['info'], { stdio: 'ignore', timeout: 10_000 }).status === 0;
-
-/** The ways a Redis can be run here: as a process always, in a container where there is an engine. */
-export const redisKinds: readonly ('process' | 'container')[] = hasEngine ? ['process', 'container'] : ['process'];
-
-export async function startRedis(kind: 'process' | 'container'): Promise<TestRedis> {
-  if (kind === 'process') return SpawnedRedis.start();
+/** A process of this machine; in the group `containers` one in a container. */
+export async function startRedis(): Promise<TestRedis> {
+  if (!process.env.CLAWMESH_TEST_CONTAINER) return SpawnedRedis.start();
+  const { GenericContainer, Wait } = await import('testcontainers');
   process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
   const container = await new GenericContainer(redisImage())
     .withExposedPorts(6379)
@@ -39,7 +35,7 @@ function redisImage(): string {
   const image = 'clawmesh-test/redis:local';
   if (spawnSync('docker', ['image', 'inspect', image], { stdio: 'ignore' }).status === 0) return image;
   const root = mkdtempSync(join(tmpdir(), 'clawmesh-image-'));
-  const program = realpathSync(execFileSync('which', ['redis-server'], { encoding: 'utf8' }).trim());
+  const program = realpathSync(redisProgram());
   const libraries = execFileSync('ldd', [program, '/bin/sh'], { encoding: 'utf8' });
   const files = new Set([...libraries.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string));
   const copy = (from: string, to: string) => {

@@ -2,15 +2,16 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { emptyFolder, runCli } from '../support/cli.ts';
-import { FailoverMesh } from '../support/failover-mesh.ts';
-import { LaunchctlStandIn, SystemctlStandIn } from '../support/service-managers.ts';
+import { runCli } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
+import { LaunchctlStandIn, SystemctlStandIn } from '../../support/service-managers.ts';
 
 const PLIST = 'Library/LaunchAgents/ai.clawmesh.node.plist';
 const UNIT = '.config/systemd/user/clawmesh-node.service';
 
 describe.each(['launchd', 'systemd'] as const)('the service of a node under %s', (name) => {
-  let mesh: FailoverMesh;
+  let mesh: ProcessMesh;
   let home: string;
   let manager: LaunchctlStandIn | SystemctlStandIn;
   const file = () => join(home, name === 'launchd' ? PLIST : UNIT);
@@ -21,7 +22,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     );
 
   beforeEach(async () => {
-    mesh = await FailoverMesh.start();
+    mesh = await ProcessMesh.start();
     home = join(emptyFolder(), 'a home & "more"');
     mkdirSync(home);
     manager = name === 'launchd' ? new LaunchctlStandIn() : new SystemctlStandIn(join(home, '.config/systemd/user'));
@@ -37,7 +38,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
       env: { HOME: home, CLAWMESH_NODE_ID: 'mac-1', PATH: `${manager.bin}:${process.env.PATH}`, ...env },
     });
   const state = async () => (await mesh.json('node', 'show', 'mac-1')).state;
-  const up = () => expect.poll(state, { timeout: 10_000 }).toBe('up');
+  const up = () => expect.poll(state).toBe('up');
 
   it('is installed, kept alive, changed, restarted, stopped and removed; doing it twice changes nothing', async () => {
     expect(await node('start')).toMatchObject({ code: 1, stderr: expect.stringMatching(/no service.*node install/s) });
@@ -65,15 +66,15 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     await mesh.starts(3);
     const second = manager.pid;
     expect(await nodeWith({ CLAWMESH_NODE_ID: 'mac-2' }, 'install')).toMatchObject({ code: 0 });
-    await expect.poll(async () => (await mesh.json('node', 'list')).nodes.length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(async () => (await mesh.json('node', 'list')).nodes.length).toBe(2);
     expect(manager.pid).not.toBe(second);
-    await expect.poll(state, { timeout: 10_000 }).toBe('stopped');
+    await expect.poll(state).toBe('stopped');
     expect((await mesh.handovers()).filter((handover) => handover.reason === 'drain')).toEqual([]);
 
     const third = manager.pid;
     expect(await node('restart')).toMatchObject({ code: 0 });
     expect(manager.pid).not.toBe(third);
-    await expect.poll(() => log().match(/node is up/g)?.length, { timeout: 10_000 }).toBe(4);
+    await expect.poll(() => log().match(/node is up/g)?.length).toBe(4);
     expect(await node('stop')).toMatchObject({ code: 0, stderr: expect.stringMatching(/is stopped/) });
     expect(manager.pid).toBeUndefined();
     expect((await node('stop')).stderr).toMatch(/nothing to do/);
@@ -121,9 +122,9 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
       await up();
       const logFile = join(home, 'Library/Logs/clawmesh/node.log');
       renameSync(logFile, `${logFile}.0`);
-      await expect.poll(() => existsSync(logFile), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => existsSync(logFile)).toBe(true);
       await mesh.cli('node', 'drain', 'mac-1');
-      await expect.poll(log, { timeout: 10_000 }).toMatch(/drain/);
+      await expect.poll(log).toMatch(/drain/);
       expect(readFileSync(`${logFile}.0`, 'utf8')).toMatch(/node is up/);
     },
   );

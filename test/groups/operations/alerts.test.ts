@@ -3,11 +3,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
-import { FAST_HEALTH } from '../support/failover-mesh.ts';
-import { freePort, SpawnedRedis } from '../support/redis.ts';
+import { CliProcess, runCli } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { reservePort } from '../../support/ports.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 interface Posted {
   readonly kind: string;
@@ -18,17 +18,16 @@ interface Posted {
 }
 
 describe('a mesh that tells people of trouble', () => {
-  let redis: SpawnedRedis;
+  let mesh: ProcessMesh;
   let hook: Server;
   const posted: Posted[] = [];
-  const nodes: CliProcess[] = [];
   /** So many requests are refused first. */
   let refuse = 0;
 
   beforeEach(async () => {
     posted.length = 0;
     refuse = 0;
-    redis = await SpawnedRedis.start();
+    mesh = await ProcessMesh.start({ openclaw: 'mode: simulate' });
     hook = createServer((request, response) => {
       let body = '';
       request.on('data', (part) => {
@@ -43,62 +42,50 @@ describe('a mesh that tells people of trouble', () => {
     await once(hook, 'listening');
   });
   afterEach(async () => {
-    for (const node of nodes.splice(0)) await node.kill();
+    await mesh.stop();
     hook.closeAllConnections();
     hook.close();
-    await redis.stop();
   });
 
   const hookUrl = () => `http://127.0.0.1:${(hook.address() as AddressInfo).port}/services/T0/secret`;
-  const configWith = (alerts: string) =>
-    writeConfig(
-      `mesh: a\nredis: {url: "${redis.url}"}\nopenclaw: {mode: simulate}\nhealth: {${FAST_HEALTH}}\nalerts: {${alerts}}\n`,
-    );
-  const start = async (id: string, config: string) => {
-    const node = new CliProcess(['--config', config, 'node', 'run'], { CLAWMESH_NODE_ID: id });
-    nodes.push(node);
-    await node.waitFor(/node is up/);
-    return node;
-  };
+  const configWith = (alerts: string) => mesh.configWith(`alerts: {${alerts}}\n`);
   const told = () => posted.map(({ kind, state, subject }) => `${kind} ${state} ${subject}`);
 
   it('tells of a dead node once, though all watch and the webhook fails at first, and when it is back', async () => {
     refuse = 2;
     const file = join(emptyFolder(), 'told');
-    const config = configWith(`webhook: "${hookUrl()}", command: "cat >> ${file}"`);
-    const [victim] = [await start('mac-1', config), await start('mac-2', config), await start('mac-3', config)];
-    await sleep(600); // mac-1's presence has to have been seen once
-    await victim?.kill();
-    await expect.poll(told, { timeout: 20_000 }).toEqual(['node-dead firing mac-1']);
+    mesh.config = configWith(`webhook: "${hookUrl()}", command: "cat >> ${file}"`);
+    await mesh.startNodes('mac-1', 'mac-2', 'mac-3');
+    await mesh.presenceSeen('mac-1');
+    await mesh.kill('mac-1');
+    await expect.poll(told).toEqual(['node-dead firing mac-1']);
     expect(posted[0]).toMatchObject({
-      mesh: 'a',
+      mesh: 'm',
       summary: 'mac-1 is dead (crash)',
-      text: expect.stringMatching(/^🔴 clawmesh a: mac-1 is dead \(crash\)\n→ /),
+      text: expect.stringMatching(/^🔴 clawmesh m: mac-1 is dead \(crash\)\n→ /),
     });
-    await start('mac-1', config);
-    await expect.poll(told, { timeout: 10_000 }).toEqual(['node-dead firing mac-1', 'node-dead resolved mac-1']);
+    await mesh.startNode('mac-1');
+    await expect.poll(told).toEqual(['node-dead firing mac-1', 'node-dead resolved mac-1']);
     await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8')).toContain('mac-1 is back');
 
-    // Dead letters of a pool are told once in ten minutes.
-    for (const text of ['fail invalid', 'fail invalid again'])
-      await runCli(['--config', config, 'enqueue', text, '--wait']);
-    await expect.poll(() => told().slice(2), { timeout: 10_000 }).toEqual(['dead-letter firing default']);
-    await sleep(3_000); // longer than all nodes need to look again
-    expect(told()).toHaveLength(3);
-    expect((await runCli(['--config', config, 'events', '--json'])).stdout).toMatch(
-      /"event":"dead-letter","node":"mac/,
-    );
-    for (const node of nodes) expect(node.output).not.toContain('secret');
+    // Dead letters of a pool are told once in ten minutes: the second is on record before the next alert of another kind.
+    for (const text of ['fail invalid', 'fail invalid again']) await mesh.cli('enqueue', text, '--wait');
+    await expect.poll(() => told().slice(2)).toEqual(['dead-letter firing default']);
+    expect((await mesh.cli('events', '--json')).stdout).toMatch(/"event":"dead-letter","node":"mac/);
+    await mesh.presenceSeen('mac-2');
+    await mesh.kill('mac-2');
+    await expect.poll(() => told().slice(3)).toEqual(['node-dead firing mac-2']);
+    for (const node of mesh.nodes.values()) expect(node.output).not.toContain('secret');
   });
 
   it('keeps to the kinds that are wanted', async () => {
-    const config = configWith(`webhook: "${hookUrl()}", on: [dead-letter]`);
-    const victim = await start('mac-1', config);
-    await start('mac-2', config);
-    await sleep(600); // as above
-    await victim.kill();
-    await runCli(['--config', config, 'enqueue', 'fail invalid', '--wait']);
-    await expect.poll(told, { timeout: 10_000 }).toEqual(['dead-letter firing default']);
+    mesh.config = configWith(`webhook: "${hookUrl()}", on: [dead-letter]`);
+    await mesh.startNodes('mac-1', 'mac-2');
+    await mesh.presenceSeen('mac-1');
+    await mesh.kill('mac-1');
+    await mesh.nodeState('mac-1', 'dead');
+    await mesh.cli('enqueue', 'fail invalid', '--wait');
+    await expect.poll(told).toEqual(['dead-letter firing default']);
   });
 
   it('tells when tasks wait too long and when no node takes any, also after all nodes have gone, and when that is over', async () => {
@@ -107,22 +94,22 @@ describe('a mesh that tells people of trouble', () => {
     writeFileSync(join(bin, 'osascript'), `#!/bin/sh\nfor last; do :; done\necho "$last" >> '${shown}'\n`, {
       mode: 0o755,
     });
-    const config = configWith(
-      `webhook: "${hookUrl()}", notification: true, oldestWaiting: 2s, on: [queue-old, no-nodes]}\ndashboard: {port: ${await freePort()}`,
+    mesh.config = configWith(
+      `webhook: "${hookUrl()}", notification: true, oldestWaiting: 2s, on: [queue-old, no-nodes]}\ndashboard: {port: ${await reservePort()}`,
     );
-    const board = new CliProcess(['--config', config, 'dashboard'], { PATH: `${bin}:${process.env.PATH}` });
-    nodes.push(board);
+    const board = new CliProcess(['--config', mesh.config, 'dashboard'], { PATH: `${bin}:${process.env.PATH}` });
     await board.waitFor(/dashboard of mesh/);
-    const id = (await runCli(['--config', config, 'enqueue', 'hello'])).stdout.trim();
-    await expect.poll(told, { timeout: 20_000 }).toEqual(['queue-old firing default', 'no-nodes firing mesh']);
+    const id = await mesh.enqueue('hello');
+    await expect.poll(() => told().toSorted()).toEqual(['no-nodes firing mesh', 'queue-old firing default']);
     await expect
-      .poll(() => readFileSync(shown, 'utf8'))
-      .toMatch(/🔴 tasks of pool default have waited for \S+\n🔴 no node takes tasks/);
-    await start('mac-1', config);
-    await runCli(['--config', config, 'task', 'wait', id]);
+      .poll(() => readFileSync(shown, 'utf8').split('\n').toSorted().join('\n'))
+      .toMatch(/🔴 no node takes tasks[\s\S]*🔴 tasks of pool default have waited for \S+/);
+    await mesh.startNode('mac-1');
+    await mesh.taskState(id, 'completed');
     await expect
-      .poll(() => told().slice(2).sort(), { timeout: 20_000 })
+      .poll(() => told().slice(2).toSorted())
       .toEqual(['no-nodes resolved mesh', 'queue-old resolved default']);
+    await board.kill();
   });
 
   it('can be tried out', async () => {

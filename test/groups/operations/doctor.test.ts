@@ -4,14 +4,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Diagnosis } from '../../src/ops/doctor/diagnosis.ts';
-import { parseSleep } from '../../src/platform/sleep-settings.ts';
-import { CliProcess, emptyFolder, runCli, writeConfig } from '../support/cli.ts';
-import { Ledger } from '../support/ledger.ts';
-import { SpawnedRedis } from '../support/redis.ts';
-import { SystemctlStandIn } from '../support/service-managers.ts';
+import type { Diagnosis } from '../../../src/ops/doctor/diagnosis.ts';
+import { parseSleep } from '../../../src/platform/sleep-settings.ts';
+import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { Ledger } from '../../support/ledger.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
+import { SystemctlStandIn } from '../../support/service-managers.ts';
 
-const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
+const WRONG_CLOCK = fileURLToPath(new URL('../../support/preload/wrong-clock.mjs', import.meta.url));
 const HERE = 'CLAWMESH_NODE_ID';
 /** This machine as others see it; to Redis that is a stranger. */
 const ADDRESS = Object.values(networkInterfaces())
@@ -104,9 +105,7 @@ describe('the doctor', () => {
   it('finds nothing to say of a healthy mesh', async () => {
     const config = configOf('nodes: {mac-1: {}, mac-2: {}}\n');
     for (const id of ['mac-1', 'mac-2']) await start(id, config);
-    await expect
-      .poll(async () => JSON.parse((await cli(config, 'status', '--json')).stdout).nodes.up, { timeout: 10_000 })
-      .toBe(2);
+    await expect.poll(async () => JSON.parse((await cli(config, 'status', '--json')).stdout).nodes.up).toBe(2);
     expect(await diagnose(config)).toEqual({ code: 0, stderr: '', wrong: [] });
     const { stdout } = await runCli(['doctor', '--config', config], { env: { [HERE]: 'mac-1' } });
     expect(stdout).toMatch(/✓ redis +reachable from here/);
@@ -255,7 +254,7 @@ describe('the doctor', () => {
     // Killed with a task in its hands, and nobody there to put that back.
     const id = (await cli(config, 'enqueue', 'sleep 60s')).stdout.trim();
     await expect
-      .poll(async () => JSON.parse((await cli(config, 'task', 'show', id, '--json')).stdout).state, { timeout: 10_000 })
+      .poll(async () => JSON.parse((await cli(config, 'task', 'show', id, '--json')).stdout).state)
       .toBe('active');
     await node.kill();
     await cli(config, 'node', 'evict', 'mac-1');
@@ -268,7 +267,7 @@ describe('the doctor', () => {
     const node = await start('mac-1', config);
     const id = (await cli(config, 'enqueue', 'sleep 60s')).stdout.trim();
     const state = async () => JSON.parse((await cli(config, 'task', 'show', id, '--json')).stdout).state;
-    await expect.poll(state, { timeout: 10_000 }).toBe('active');
+    await expect.poll(state).toBe('active');
     await node.kill();
     // What a sweep of another node would do first; then that one is gone, too.
     const keys = `{clawmesh:doc${meshes - 1}}/`;

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { entry } from '../support/cli.ts';
-import { FailoverMesh } from '../support/failover-mesh.ts';
-import { hasTerminal, Terminal } from '../support/terminal.ts';
+import { entry } from '../../support/cli.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
+import { Terminal } from '../../support/terminal.ts';
 
 /** Sets a colour of the text; weight and reverse are none. */
 const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[(\\d+;)*(3[0-7]|9[0-7])m`);
 
-describe.skipIf(!hasTerminal)('clawmesh top in a terminal of 80 x 24', () => {
-  let mesh: FailoverMesh;
+describe('clawmesh top in a terminal of 80 x 24', () => {
+  let mesh: ProcessMesh;
   let terminal: Terminal;
 
   beforeEach(async () => {
-    mesh = await FailoverMesh.start();
+    mesh = await ProcessMesh.start();
     mesh.config = mesh.configWith('node: {pools: {default: 2}}\n');
     await Promise.all([mesh.startNode('mac-1'), mesh.startNode('mac-2')]);
   });
@@ -25,7 +25,7 @@ describe.skipIf(!hasTerminal)('clawmesh top in a terminal of 80 x 24', () => {
   }
 
   it('shows the mesh as it changes, and steers it with keys', async () => {
-    await mesh.enqueueMany(6, '60');
+    await mesh.queueMany(6, 'hold');
     await mesh.starts(4);
     terminal = open({ NO_COLOR: '1' });
     await terminal.shows(/nodes: 2 up · tasks: 4 run, 2 wait, 0 failed/);
@@ -66,9 +66,10 @@ describe.skipIf(!hasTerminal)('clawmesh top in a terminal of 80 x 24', () => {
     terminal.press('Escape');
     await terminal.shows(/Tab section/);
 
-    mesh.nodes.get('mac-2')?.signal('SIGKILL');
+    await mesh.presenceSeen('mac-2');
+    await mesh.kill('mac-2');
     await terminal.shows(/✗ node mac-2 is dead → look at/);
-    await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +(crash|heartbeat), waits to be ta/);
+    await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +crash, waits to be ta/);
     console.log(terminal.screen());
 
     terminal.press('q');
@@ -90,5 +91,17 @@ describe.skipIf(!hasTerminal)('clawmesh top in a terminal of 80 x 24', () => {
   it('takes a terminal', async () => {
     const { code, stderr } = await mesh.cli('top');
     expect([code, stderr]).toEqual([2, expect.stringMatching(/top takes a terminal.*status --watch/s)]);
+  });
+
+  it('a busy mesh is drilled only after a person has agreed', async () => {
+    const id = await mesh.queueOne('hold');
+    await mesh.starts(1);
+    const { code, stdout } = await mesh.onTerminal(['drill', 'failover'], 'n\n');
+    expect(stdout).toMatch(/1 tasks are running; the drill may cut them off. Go on\? \[y\/N\]/);
+    expect(stdout).toMatch(/no drill was made/);
+    expect(code).toBe(130);
+    mesh.ledger.release();
+    await mesh.allEnded();
+    expect(await mesh.task(id)).toMatchObject({ handovers: 0 });
   });
 });

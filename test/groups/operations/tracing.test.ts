@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FailoverMesh } from '../support/failover-mesh.ts';
-import { OtlpCollector } from '../support/otlp-collector.ts';
-import { freePort } from '../support/redis.ts';
+import { OtlpCollector } from '../../support/otlp-collector.ts';
+import { reservePort } from '../../support/ports.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 describe('traces', () => {
-  let mesh: FailoverMesh;
+  let mesh: ProcessMesh;
   let collector: OtlpCollector;
 
   beforeEach(async () => {
-    mesh = await FailoverMesh.start();
+    mesh = await ProcessMesh.start();
     collector = await OtlpCollector.start();
   });
   afterEach(async () => {
@@ -18,11 +18,14 @@ describe('traces', () => {
 
   it('follow a task from the command that queued it over a crash to the node that ended it', async () => {
     mesh.config = mesh.configWith(`telemetry: {endpoint: "${collector.url}"}\n`);
-    const victim = await mesh.startNode('mac-1');
-    const id = await mesh.enqueue('2');
+    await mesh.startNode('mac-1');
+    const id = await mesh.enqueue('hold');
     await mesh.starts(1);
     const survivor = await mesh.startNode('mac-2');
-    victim.signal('SIGKILL');
+    await mesh.presenceSeen('mac-1');
+    await mesh.kill('mac-1');
+    await mesh.starts(2);
+    mesh.ledger.release();
     await mesh.allEnded();
     await mesh.enqueue('0.1');
     await mesh.allEnded();
@@ -45,7 +48,7 @@ describe('traces', () => {
 
   it('cost nobody anything whose collector is not there', async () => {
     mesh.config = mesh.configWith('');
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` };
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await reservePort()}` };
     const node = await mesh.startNode('mac-1', { env });
     const id = await mesh.enqueue('0.1');
     await mesh.allEnded();

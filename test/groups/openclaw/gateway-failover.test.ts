@@ -1,29 +1,32 @@
-import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Task } from '../../src/domain/task.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
-import { FakeProvider } from '../support/fake-provider.ts';
-import { GATEWAY_TOKEN, Gateway } from '../support/openclaw.ts';
-import { openclawEntry } from '../support/openclaw-paths.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import type { Task } from '../../../src/domain/task.ts';
+import { MeshKeys } from '../../../src/redis/keys.ts';
+import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
+import { FakeProvider } from '../../support/fake-provider.ts';
+import { GATEWAY_TOKEN, Gateway } from '../../support/openclaw.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
 
 /** What becomes of runs in the real gateway when daemon, gateway or both are killed. The provider's calls are counted. */
-describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', () => {
+describe('failover with the real gateway', () => {
   let server: SpawnedRedis;
   let provider: FakeProvider;
   let gateways: [Gateway, Gateway];
+  let redis: Redis;
+  const keys = new MeshKeys({ prefix: 'clawmesh', mesh: 'gf' });
   const nodes: CliProcess[] = [];
 
   beforeAll(async () => {
     server = await SpawnedRedis.start();
+    redis = new Redis(server.url);
     provider = await FakeProvider.start();
     gateways = await Promise.all([Gateway.start(provider.baseUrl), Gateway.start(provider.baseUrl)]);
-  }, 180_000);
+  });
   afterAll(async () => {
     for (const node of nodes) await node.kill();
     for (const gateway of gateways) await gateway.down();
     await provider.stop();
+    redis.disconnect();
     await server.stop();
   });
 
@@ -43,21 +46,27 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
   const cli = (...args: string[]) => runCli(['--config', configFor(gateways[0], 'default'), ...args]);
   const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
   const wait = async (id: string): Promise<Task> =>
-    JSON.parse((await cli('task', 'wait', id, '--json', '--timeout', '100s')).stdout).tasks[0];
+    JSON.parse((await cli('task', 'wait', id, '--json')).stdout).tasks[0];
   const called = (marker: string, times: number) =>
-    expect.poll(() => provider.callsWith(marker).length, { timeout: 60_000, interval: 50 }).toBe(times);
+    expect.poll(() => provider.callsWith(marker).length, { interval: 50 }).toBe(times);
+
+  /** Resolves once it is on record in which gateway the task runs, so that another life of the node can find it. */
+  const submitted = (pool: string, id: string) =>
+    expect.poll(async () => (await redis.hget(keys.task(pool, id), 'progress')) ?? '').toContain('submittedTo');
+  const presenceSeen = (id: string) => expect.poll(() => redis.hexists(keys.presence, id)).toBe(1);
 
   it('takes the run up again when the daemon is killed and started at once: the model is called once', async () => {
     // A busy machine may take longer than the default second to start a daemon.
     const patient = 'health: {crashGrace: 10s}\n';
     const first = await start('mac-1', gateways[0], 'reattach', patient);
     const other = await start('mac-9', gateways[1], 'other', patient);
-    const id = await enqueue('PROVIDER SLEEP 10000 reattach', '--pool', 'reattach');
+    const id = await enqueue('PROVIDER HOLD reattach', '--pool', 'reattach');
     await called('reattach', 1);
-    await sleep(1_000); // into the run, past the first write of its progress
+    await submitted('reattach', id);
     await first.kill();
     const second = await start('mac-1', gateways[0], 'reattach', patient);
     await second.waitFor(/run taken up again/);
+    provider.release();
     expect(await wait(id)).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 1 } });
     expect(provider.callsWith('reattach')).toHaveLength(1);
     for (const node of [second, other]) {
@@ -91,7 +100,7 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
     await start('mac-2', gateways[0], 'gwkill');
     const id = await enqueue('PROVIDER SLEEP 6000 gwkill', '--pool', 'gwkill');
     await called('gwkill', 1);
-    await sleep(500); // into the run
+    await submitted('gwkill', id);
     await gateways[0].down();
     await gateways[0].up();
     const task = await wait(id);
@@ -106,17 +115,15 @@ describe.skipIf(!existsSync(openclawEntry))('failover with the real gateway', ()
     const victim = await start('mac-3', gateways[0], 'comeback');
     const id = await enqueue('PROVIDER SLEEP 15000 comeback', '--pool', 'comeback');
     await called('comeback', 1);
-    await sleep(1_000); // into the run
+    await submitted('comeback', id);
     await start('mac-4', gateways[1], 'comeback');
-    await sleep(1_500); // mac-4 watches
+    await presenceSeen('mac-3');
     await victim.kill();
     await gateways[0].down();
     await called('comeback', 2);
     await gateways[0].up();
     const back = await start('mac-3', gateways[0], 'comeback');
-    await expect
-      .poll(async () => JSON.parse((await cli('node', 'show', 'mac-3', '--json')).stdout).state, { timeout: 60_000 })
-      .toBe('up');
+    await expect.poll(async () => JSON.parse((await cli('node', 'show', 'mac-3', '--json')).stdout).state).toBe('up');
     const task = await wait(id);
     expect(task).toMatchObject({ state: 'completed', node: 'mac-4', handovers: 1 });
     const calls = provider.callsWith('comeback');

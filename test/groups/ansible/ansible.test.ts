@@ -3,14 +3,14 @@ import { appendFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from '
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { packageVersion } from '../../src/cli/version.ts';
-import type { Node } from '../../src/domain/node.ts';
-import type { Task } from '../../src/domain/task.ts';
-import { emptyFolder } from '../support/cli.ts';
-import { type Machine, Machines } from '../support/machines.ts';
-import { freePort } from '../support/redis.ts';
+import { packageVersion } from '../../../src/cli/version.ts';
+import type { Node } from '../../../src/domain/node.ts';
+import type { Task } from '../../../src/domain/task.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { type Machine, Machines } from '../../support/machines.ts';
+import { reservePort } from '../../support/ports.ts';
 
-const root = join(import.meta.dirname, '../..');
+const root = join(import.meta.dirname, '../../..');
 const playbooks = join(root, 'deploy/ansible');
 const OLD = packageVersion();
 const [NEW, BROKEN] = ['99.0.1', '99.0.2'];
@@ -35,7 +35,7 @@ describe('the playbooks, on three fresh machines', () => {
     mkdirSync(join(inventory, 'group_vars/all'), { recursive: true });
     const hosts: Record<string, object> = {};
     for (const { name, sshPort } of machines.all) {
-      const ports = { redis_port: await freePort(), redis_sentinel_port: await freePort() };
+      const ports = { redis_port: await reservePort(), redis_sentinel_port: await reservePort() };
       hosts[name] = { ansible_host: '127.0.0.1', ansible_port: sshPort, ...ports };
     }
     const servers = { redis: { hosts }, sentinels: { children: { redis: {} } }, nodes: { children: { redis: {} } } };
@@ -59,7 +59,7 @@ describe('the playbooks, on three fresh machines', () => {
       redis_secret: SECRETS[0],
     };
     writeFileSync(settings, JSON.stringify(vars));
-  }, 240_000);
+  });
   afterAll(() => machines?.stop());
 
   /** The package as it is, one that only calls itself newer, and one whose nodes can't start. */
@@ -144,9 +144,7 @@ describe('the playbooks, on three fresh machines', () => {
     }
     await succeeds('upgrade.yml', '-e', `clawmesh_version=${NEW}`);
     expect(states()).toEqual(everywhere('up', NEW));
-    await expect
-      .poll(() => taskStates().filter(({ state }) => state === 'completed').length, { timeout: 60_000 })
-      .toBe(TASKS);
+    await expect.poll(() => taskStates().filter(({ state }) => state === 'completed').length).toBe(TASKS);
     const starts = taskStates().map(({ history }) => history.filter(({ event }) => event === 'claimed').length);
     expect(starts).toEqual(Array.from({ length: TASKS }, () => 1));
     expect(new Set(taskStates().map(({ node }) => node)).size).toBeGreaterThan(1);

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CliProcess } from '../support/cli.ts';
-import { FailoverMesh } from '../support/failover-mesh.ts';
-import { freePort } from '../support/redis.ts';
+import type { CliProcess } from '../../support/cli.ts';
+import { reservePort } from '../../support/ports.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 describe('what a node answers about itself', () => {
-  let mesh: FailoverMesh;
+  let mesh: ProcessMesh;
 
   beforeEach(async () => {
-    mesh = await FailoverMesh.start();
+    mesh = await ProcessMesh.start();
   });
   afterEach(() => mesh.stop());
 
@@ -21,7 +21,7 @@ describe('what a node answers about itself', () => {
   };
 
   it('health, readiness with why not, and what it has done', async () => {
-    const [one, two, board] = [await freePort(), await freePort(), await freePort()];
+    const [one, two, board] = [await reservePort(), await reservePort(), await reservePort()];
     mesh.config = mesh.configWith(
       [
         `node: {pools: {default: 2}}`,
@@ -40,22 +40,22 @@ describe('what a node answers about itself', () => {
     await expect.poll(() => ready(one)).toBe('200');
     expect((await get(one, '/metrics')).status).toBe(401);
 
-    await mesh.enqueue('4');
+    await mesh.enqueue('hold');
     await mesh.starts(1);
     const survivor = await mesh.startNode('mac-2');
     await survivor.waitFor(/serves the dashboard/);
     await expect
       .poll(async () => (await get(one, '/metrics', token)).text)
       .toMatch(/clawmesh_heartbeat_seconds_count\S+ [2-9]/);
-    victim.signal('SIGKILL');
+    await mesh.presenceSeen('mac-1');
+    await mesh.kill('mac-1');
     await mesh.starts(2);
+    mesh.ledger.release();
     const text = async () => (await get(two, '/metrics', token)).text;
-    await expect
-      .poll(text, { timeout: 10_000 })
-      .toMatch(/clawmesh_runs_total\{pool="default",outcome="completed",.*\} 1/);
-    expect(await text()).toMatch(/clawmesh_takeover_seconds_count\{.*reason="(crash|heartbeat)".*\} 1/);
-    expect(await text()).toMatch(/clawmesh_handovers_total\{reason="(crash|heartbeat)".*\} 1/);
-    expect(await text()).toMatch(/clawmesh_run_seconds_bucket\{le="5",.*outcome="completed"\} 1/);
+    await expect.poll(text).toMatch(/clawmesh_runs_total\{pool="default",outcome="completed",.*\} 1/);
+    expect(await text()).toMatch(/clawmesh_takeover_seconds_count\{.*reason="crash".*\} 1/);
+    expect(await text()).toMatch(/clawmesh_handovers_total\{reason="crash".*\} 1/);
+    expect(await text()).toMatch(/clawmesh_run_seconds_bucket\{le="\+Inf",.*outcome="completed"\} 1/);
     const whole = await get(board, '/metrics', token);
     expect(whole.text).toMatch(/clawmesh_mesh_nodes\{state="dead",mesh="m"\} 1/);
     expect(whole.text).toMatch(/clawmesh_mesh_tasks\{pool="default",state="completed",mesh="m"\} 1/);
@@ -65,12 +65,12 @@ describe('what a node answers about itself', () => {
     await mesh.cli('node', 'resume', 'mac-2');
     await expect.poll(() => ready(two)).toBe('200');
     await mesh.server.down();
-    await expect.poll(() => ready(two), { timeout: 10_000 }).toMatch(/^503 Redis has taken no heartbeat for \d+s/);
+    await expect.poll(() => ready(two)).toMatch(/^503 Redis has taken no heartbeat for \d+s/);
     // A restart would not help, so it lives.
     expect((await get(two, '/healthz')).status).toBe(200);
     expect((await get(board, '/readyz')).status).toBe(503);
     await mesh.server.up();
-    await expect.poll(() => ready(two), { timeout: 10_000 }).toBe('200');
+    await expect.poll(() => ready(two)).toBe('200');
     survivor.signal('SIGTERM');
     expect(await survivor.exited).toBe(0);
   });
@@ -78,7 +78,7 @@ describe('what a node answers about itself', () => {
   it('is not worth a node: what it cannot serve it says, and works', async () => {
     const taken = new URL(mesh.server.url).port;
     mesh.config = mesh.configWith(
-      `node: {listen: "127.0.0.1:${taken}", dashboard: true}\ndashboard: {host: 0.0.0.0, port: ${await freePort()}}\n`,
+      `node: {listen: "127.0.0.1:${taken}", dashboard: true}\ndashboard: {host: 0.0.0.0, port: ${await reservePort()}}\n`,
     );
     const node = await mesh.startNode('mac-1');
     await node.waitFor(/can't listen on 127.0.0.1:\d+ \(node.listen\)/);

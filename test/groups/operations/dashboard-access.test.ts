@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
-import { freePort, SpawnedRedis } from '../support/redis.ts';
+import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
+import { reservePort } from '../../support/ports.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
 
 const json = { 'content-type': 'application/json' };
 
@@ -43,7 +44,7 @@ describe('who gets in', () => {
 
   beforeAll(async () => {
     redis = await SpawnedRedis.start();
-    port = await freePort();
+    port = await reservePort();
     const config = configWith(`port: ${port}, token: "${token}"`);
     server = new CliProcess(['--config', config, 'dashboard']);
     await server.waitFor(/dashboard of mesh/);
@@ -243,7 +244,7 @@ describe('who gets in', () => {
   });
 
   it('listens beyond this machine only with a token', async () => {
-    const config = configWith(`host: 0.0.0.0, port: ${await freePort()}`);
+    const config = configWith(`host: 0.0.0.0, port: ${await reservePort()}`);
     const refused = await runCli(['--config', config, 'dashboard']);
     expect(refused).toMatchObject({ code: 2, stdout: '' });
     expect(refused.stderr).toMatch(
@@ -255,7 +256,7 @@ describe('who gets in', () => {
   });
 
   it('answers without a token only under names of this machine, and in read-only mode changes nothing', async () => {
-    const openPort = await freePort();
+    const openPort = await reservePort();
     const open = new CliProcess(['--config', configWith(`port: ${openPort}, readOnly: true`), 'dashboard']);
     await open.waitFor(/dashboard of mesh/);
     try {

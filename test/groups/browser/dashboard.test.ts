@@ -2,24 +2,24 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath, openBrowser, watchedPage } from '../support/browser.ts';
-import { CliProcess } from '../support/cli.ts';
-import { FailoverMesh } from '../support/failover-mesh.ts';
-import { freePort } from '../support/redis.ts';
+import { openBrowser, watchedPage } from '../../support/browser.ts';
+import { CliProcess } from '../../support/cli.ts';
+import { reservePort } from '../../support/ports.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 const TOKEN = 'the token of this test';
 /** Where the pictures of the docs go, if this run is to make them. */
 const PICTURES = process.env.CLAWMESH_SCREENSHOTS;
 
-describe.skipIf(browserPath === undefined)('the dashboard in a browser', () => {
-  let mesh: FailoverMesh;
+describe('the dashboard in a browser', () => {
+  let mesh: ProcessMesh;
   let server: CliProcess;
   let browser: Browser;
   let url: string;
 
   beforeAll(async () => {
-    mesh = await FailoverMesh.start();
-    const port = await freePort();
+    mesh = await ProcessMesh.start();
+    const port = await reservePort();
     mesh.config = mesh.configWith(
       `node: {pools: {default: 3}}\ndashboard: {port: ${port}, token: "${TOKEN}"}\nnodes: {mac-1: {}, mac-2: {}, mac-3: {}}\n`,
     );
@@ -54,27 +54,27 @@ describe.skipIf(browserPath === undefined)('the dashboard in a browser', () => {
   it('shows a crash in the middle of 30 tasks as it happens', async () => {
     const { page, faults } = await loggedIn();
     await page.click('text=1 min');
-    await mesh.enqueueMany(30, '3');
-    await mesh.starts(18);
-    const victim = mesh.nodes.get('mac-3');
+    await mesh.presenceSeen('mac-3');
+    await mesh.queueMany(30, 'hold');
+    await mesh.starts(9);
     const cutOff = mesh.ledger.starts().filter((line) => line.node === 'mac-3').length;
-    victim?.signal('SIGKILL');
-    await page.waitForSelector('.arrow[data-to]:not(.waits)', { state: 'attached', timeout: 20_000 });
+    await mesh.kill('mac-3');
+    await mesh.nodeState('mac-3', 'dead');
+    mesh.ledger.release();
+    await page.waitForSelector('.arrow[data-to]:not(.waits)', { state: 'attached' });
     await page.waitForSelector('.lane[data-node=mac-3] .dead', { state: 'attached' });
     await page.waitForSelector('.card.dead[data-node=mac-3]');
     expect(await page.textContent('.problems li.error')).toContain('node mac-3 is dead');
     expect(cutOff).toBeGreaterThan(0);
 
     // What the timeline shows is what the handover log says.
-    await expect
-      .poll(async () => (await mesh.handovers()).every(({ to }) => to !== null), { timeout: 20_000 })
-      .toBe(true);
+    await expect.poll(async () => (await mesh.handovers()).every(({ to }) => to !== null)).toBe(true);
     const logged = (await mesh.handovers()).map(({ taskId, to }) => `${taskId} ${to}`).sort();
     const drawn = () =>
       page.$$eval('.arrow', (arrows) =>
         arrows.map((a) => `${a.getAttribute('data-task')} ${a.getAttribute('data-to')}`).sort(),
       );
-    await expect.poll(drawn, { timeout: 5_000 }).toEqual(logged);
+    await expect.poll(drawn).toEqual(logged);
     await expect.poll(() => page.$$eval('.bar.handover', (bars) => bars.length)).toBe(logged.length);
 
     await picture(page, 'dashboard');
@@ -91,7 +91,7 @@ describe.skipIf(browserPath === undefined)('the dashboard in a browser', () => {
     await page.setViewportSize({ width: 1280, height: 860 });
 
     const handover = page.locator('section:has(#handovers-title) tbody tr');
-    await expect.poll(() => handover.count(), { timeout: 5_000 }).toBe(logged.length);
+    await expect.poll(() => handover.count()).toBe(logged.length);
     await handover.first().locator('a').click();
     await page.waitForSelector('dialog .history');
     expect(await page.textContent('dialog .history')).toMatch(
@@ -102,9 +102,7 @@ describe.skipIf(browserPath === undefined)('the dashboard in a browser', () => {
     await expect.poll(() => page.locator('dialog').count()).toBe(0);
 
     await mesh.allEnded();
-    await expect
-      .poll(() => page.textContent('tr[data-pool=default]'), { timeout: 5_000 })
-      .toMatch(/default\s*0\s*0\s*0\s*30\s*0\s*0/);
+    await expect.poll(() => page.textContent('tr[data-pool=default]')).toMatch(/default\s*0\s*0\s*0\s*30\s*0\s*0/);
     expect(faults).toEqual([]);
     await page.close();
   });
@@ -180,11 +178,11 @@ describe.skipIf(browserPath === undefined)('the dashboard in a browser', () => {
   it('says so when Redis is gone, and goes on when it is back', async () => {
     const { page } = await loggedIn();
     await mesh.server.down();
-    await page.waitForSelector('.trouble', { timeout: 10_000 });
+    await page.waitForSelector('.trouble');
     expect(await page.textContent('.trouble')).toMatch(/Redis/);
     await mesh.server.up();
-    await expect.poll(() => page.locator('.trouble').count(), { timeout: 10_000 }).toBe(0);
-    await page.waitForSelector('.card.up[data-node=mac-1]', { timeout: 15_000 });
+    await expect.poll(() => page.locator('.trouble').count()).toBe(0);
+    await page.waitForSelector('.card.up[data-node=mac-1]');
     await page.close();
   });
 });

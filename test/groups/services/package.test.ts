@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageVersion } from '../../src/cli/version.ts';
-import { CliProcess, cleanEnv, emptyFolder, writeConfig } from '../support/cli.ts';
+import { packageVersion } from '../../../src/cli/version.ts';
+import { CliProcess, cleanEnv, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
 
-const root = join(import.meta.dirname, '../..');
+const root = join(import.meta.dirname, '../../..');
 
 describe('the package', () => {
   it('installs into a clean prefix, with all it needs, and works there', async () => {
@@ -39,7 +40,7 @@ describe('the package', () => {
     const config = writeConfig('mesh: packed\nopenclaw: {mode: simulate}\n');
     const up = new CliProcess(['--config', config, 'up', '--no-dashboard'], env, folder, [bin]);
     try {
-      await up.waitFor(/node is up/, 30_000);
+      await up.waitFor(/node is up/);
       expect(run('--config', config, 'enqueue', 'hello from the package', '--wait')).toContain(
         'hello from the package',
       );

@@ -1,18 +1,18 @@
 import { Queue } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { newTaskId } from '../../src/domain/ids.ts';
-import { FailoverMesh } from '../support/failover-mesh.ts';
+import { newTaskId } from '../../../src/domain/ids.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 /** Somebody can write to Redis, knows how clawmesh and BullMQ store tasks, and has not the key. */
 describe('a mesh with a signing key', () => {
-  let mesh: FailoverMesh;
+  let mesh: ProcessMesh;
   let queue: Queue;
   const key = (value: string, old = '') =>
     mesh.configWith(`security: {signingKey: "${value}", oldSigningKey: "${old}"}\n`);
   const KEY = 'sign-with-this-and-no-other-key';
 
   beforeEach(async () => {
-    mesh = await FailoverMesh.start();
+    mesh = await ProcessMesh.start();
     mesh.config = key(KEY);
     queue = new Queue('default', {
       connection: { host: '127.0.0.1', port: mesh.server.port },
@@ -64,7 +64,7 @@ describe('a mesh with a signing key', () => {
     mesh.config = key('the-next-key-of-this-mesh-2027', KEY);
     const after = await mesh.enqueue('0.1');
     const node = await mesh.startNode('mac-1');
-    await expect.poll(() => mesh.ledger.starts().length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
+    await expect.poll(() => mesh.ledger.starts().length).toBeGreaterThanOrEqual(3);
     for (const id of [before, after]) expect((await mesh.task(id)).state).toBe('completed');
     const shown = await mesh.cli('config', 'show');
     expect(shown.code).toBe(0);
