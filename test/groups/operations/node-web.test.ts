@@ -29,6 +29,8 @@ describe('what a node answers about itself', () => {
         `dashboard: {port: ${board}, token: "a-token-of-this-test"}`,
         '',
       ].join('\n'),
+      // A node is not ready any more once its lease would have lapsed.
+      { health: 'heartbeatInterval: 500ms, missedHeartbeats: 20' },
     );
     const token = { authorization: 'Bearer a-token-of-this-test' };
     const victim: CliProcess = await mesh.startNode('mac-1');

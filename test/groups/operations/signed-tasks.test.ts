@@ -65,7 +65,7 @@ describe('a mesh with a signing key', () => {
     const after = await mesh.enqueue('0.1');
     const node = await mesh.startNode('mac-1');
     await expect.poll(() => mesh.ledger.starts().length).toBeGreaterThanOrEqual(3);
-    for (const id of [before, after]) expect((await mesh.task(id)).state).toBe('completed');
+    for (const id of [before, after]) await mesh.taskState(id, 'completed');
     const shown = await mesh.cli('config', 'show');
     expect(shown.code).toBe(0);
     expect(shown.stdout + node.output).not.toMatch(/the-next-key|sign-with-this/);
