@@ -41,7 +41,7 @@ describe('somebody who wants to get out of the box', () => {
     });
     expect(queued.code).toBe(0);
     const [{ id }] = JSON.parse(queued.stdout).tasks;
-    expect((await cli('task', 'wait', id, '--timeout', '10s')).code).toBe(0);
+    expect((await cli('task', 'wait', id)).code).toBe(0);
     const task = JSON.parse((await cli('task', 'show', id, '--json')).stdout);
     expect(task).toMatchObject({ message, agent: null, session: null, state: 'completed' });
     for (const args of [['task', 'list'], ['task', 'show', id], ['status'], ['node', 'show', 'mac-1']]) {

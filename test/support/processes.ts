@@ -62,9 +62,10 @@ function psState(pid: number): string {
  * Kills what still carries a mark after a while, and names it: nothing that a test starts may outlive it.
  *
  * @param mark an environment variable and its value
+ * @param waitMs how long a process may still take to end by itself
  */
-export async function endMarked(mark: { name: string; value: string }): Promise<string[]> {
-  const deadline = performance.now() + END_WAIT_MS;
+export async function endMarked(mark: { name: string; value: string }, waitMs = END_WAIT_MS): Promise<string[]> {
+  const deadline = performance.now() + waitMs;
   let left = markedProcesses(`${mark.name}=${mark.value}`);
   while (left.length > 0 && performance.now() < deadline) {
     await sleep(100);

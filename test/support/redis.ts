@@ -102,8 +102,12 @@ export class SpawnedRedis implements Witness {
     if (wasDown) await this.up();
     const client = this.#client();
     try {
-      writeFileSync(join(folder, `${this.name}.json`), JSON.stringify(await dump(client), null, 1));
-      writeFileSync(join(folder, `${this.name}-tasks.json`), JSON.stringify(await histories(client), null, 1));
+      for (const [, db = '0'] of (await client.info('keyspace')).matchAll(/^db(\d+):/gm)) {
+        await client.select(Number(db));
+        const file = join(folder, db === '0' ? this.name : `${this.name}-db${db}`);
+        writeFileSync(`${file}.json`, JSON.stringify(await dump(client), null, 1));
+        writeFileSync(`${file}-tasks.json`, JSON.stringify(await histories(client), null, 1));
+      }
     } finally {
       client.disconnect();
       if (wasDown) await this.down();
