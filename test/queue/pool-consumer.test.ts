@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { tokenOwner } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { claimNext, idleOffer, makeDue, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { SpawnedRedis } from '../support/redis.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
 describe('a pool', () => {
@@ -237,6 +238,30 @@ describe('a pool', () => {
     const task = await mesh.reader.get(id);
     expect(claim.taskId).toBe(id);
     expect(claim.claimedAt - Date.parse(task?.enqueuedAt ?? '')).toBeGreaterThanOrEqual(300);
+  });
+
+  it('waits for work again after Redis was away for longer than a wait, and can be interrupted meanwhile', async () => {
+    const own = await SpawnedRedis.start();
+    const apart = await openTestMesh(own.url, 'away');
+    try {
+      const node = await apart.node('mac-1');
+      const [task] = await apart.producer.enqueue([newTask({ delayMs: 300 })]);
+      expect(await node.claim()).toBeUndefined(); // tells when the next one is due, hence a short wait
+      const wait = node.waitForWork();
+      await own.down();
+      await new Promise((resolve) => setTimeout(resolve, 2_000)); // the outage itself: longer than the wait may take
+      await node.interrupt();
+      expect(await wait).toBe(false);
+      await own.up();
+      expect((await claimNext(node)).taskId).toBe(task?.id);
+      // The connection that it waits on is back, too.
+      await node.claim();
+      const [next] = await apart.producer.enqueue([newTask()]);
+      expect((await claimNext(node)).taskId).toBe(next?.id);
+    } finally {
+      await apart.close();
+      await own.stop();
+    }
   });
 
   it('ends a blocked claim when it is interrupted, and still wakes somebody for the next task', async () => {

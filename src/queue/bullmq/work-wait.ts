@@ -33,6 +33,8 @@ export class WorkWait {
   #reasonsToAsk = 0;
   /** Counted, so that a wait that began after an interruption is not taken for the one that it ended. */
   #interruptions = 0;
+  /** Ends the wait that is under way, if one is. */
+  #endWait = () => {};
   /** While the connection is made anew: what is sent meanwhile would be cut off with the old one. */
   #reconnecting: Promise<void> | undefined;
 
@@ -92,7 +94,8 @@ export class WorkWait {
     if (connected) await this.#withdrawOffer();
     this.#interruptions++;
     this.ask();
-    // Without a connection nothing is blocked in Redis; the claim ends by itself within seconds.
+    this.#endWait();
+    // Without a connection nothing is blocked in Redis, and nothing can be written there.
     if (!connected) return;
     await this.#reconnect();
     // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
@@ -118,22 +121,34 @@ export class WorkWait {
     const { blocking, strategy } = this.#options;
     const keys = strategy() === 'pull' ? [this.#marker] : [this.#call, this.#marker];
     const woken = blocking.bzpopmin(...keys, seconds);
-    const { promise: overdue, resolve } = Promise.withResolvers<'overdue'>();
-    const timer = setTimeout(() => resolve('overdue'), seconds * 1000 + OVERDUE_MS);
+    let waits = true;
+    // A command that goes out late may take a wake-up that this node does not wait for any more.
+    woken.then((taken) => (taken && !waits ? this.#wakeAny() : undefined)).catch(() => {});
+    const { promise: ended, resolve } = Promise.withResolvers<null>();
+    const { promise: overdue, resolve: late } = Promise.withResolvers<'overdue'>();
+    this.#endWait = () => resolve(null);
+    const timer = setTimeout(() => late('overdue'), seconds * 1000 + OVERDUE_MS);
     try {
-      const answer = await Promise.race([woken, overdue]);
+      const answer = await Promise.race([woken, ended, overdue]);
       if (answer !== 'overdue') return answer;
-      woken.catch(() => {});
+      // Redis is away: the command goes out once it is back, and is answered then.
+      if (blocking.status !== 'ready') return await Promise.race([woken, ended]);
       await this.#reconnect();
       return null;
     } finally {
+      waits = false;
       clearTimeout(timer);
+      this.#endWait = () => {};
     }
   }
 
-  /** Waits for the end of the old connection: reconnecting before it would be undone by its close. */
+  /**
+   * Waits for the end of the old connection: reconnecting before it would be undone by its close. Does nothing while there
+   * is none: one that is being made again by itself has no end to wait for.
+   */
   #reconnect(): Promise<void> {
-    const { backend } = this.#options;
+    const { backend, blocking } = this.#options;
+    if (blocking.status !== 'ready') return this.#reconnecting ?? Promise.resolve();
     this.#reconnecting ??= (async () => {
       await backend.disconnectBlocking(true);
       await backend.reconnectBlocking();
