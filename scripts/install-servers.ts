@@ -89,6 +89,8 @@ for loader in "$root"/lib/*-linux-gnu/ld-linux*.so.* "$root"/usr/lib/*-linux-gnu
   [ ! -e "$loader" ] || break
 done
 libraries=$(ls -d "$root"/lib/*-linux-gnu "$root"/usr/lib/*-linux-gnu 2>/dev/null | tr '\\n' ':')
+# Redis 6.0 of Debian loads cjson and others as modules of the system's Lua.
+for lua in "$root"/usr/lib/*-linux-gnu/lua/5.1; do export LUA_CPATH="$lua/?.so"; done
 exec "$loader" --library-path "$libraries" "$root/usr/bin/${binary}" "$@"
 `;
 }
