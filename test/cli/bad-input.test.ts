@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli, writeConfig } from '../support/cli.ts';
+import { refusalOf, runCli, writeConfig } from '../support/cli.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { reservePort } from '../support/ports.ts';
 import { SpawnedRedis } from '../support/redis.ts';
@@ -128,38 +128,31 @@ describe('a Redis that can not be used', () => {
     for (const server of servers) await server.stop();
   });
 
-  const statusWith = async (redis: string) => {
-    const result = await runCli(['--config', writeConfig(`redis: ${redis}\n`), 'status']);
-    expect(result.code).toBe(3);
-    expect(result.stderr.trim().split('\n')).toHaveLength(1);
-    return result.stderr;
-  };
-
   it('refuses the connection', async () => {
     const port = await reservePort();
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/connection refused.*firewall/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/connection refused.*firewall/);
   });
 
   it('has another password', async () => {
     const { port } = await start(['--requirepass', 'right']);
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(
       /wrong user name or password/,
     );
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/wants a password and none is configured/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/wants a password and none is configured/);
   });
 
   it('has no name in DNS', async () => {
-    expect(await statusWith('{url: "redis://no-such-host.invalid:6379"}')).toMatch(/does not resolve/);
+    expect(await refusalOf('{url: "redis://no-such-host.invalid:6379"}')).toMatch(/does not resolve/);
   });
 
   it('speaks no TLS on that port', async () => {
     const { port } = await start();
-    expect(await statusWith(`{url: "rediss://127.0.0.1:${port}"}`)).toMatch(/does not speak TLS.*redis:\/\//);
+    expect(await refusalOf(`{url: "rediss://127.0.0.1:${port}"}`)).toMatch(/does not speak TLS.*redis:\/\//);
   });
 
   it('may throw tasks away', async () => {
     const { port } = await start(['--maxmemory-policy', 'allkeys-lru']);
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(
       /maxmemory-policy is allkeys-lru.*noeviction/,
     );
   });
@@ -167,14 +160,14 @@ describe('a Redis that can not be used', () => {
   it('is a replica', async () => {
     const primary = await start();
     const { port } = await start(['--replicaof', '127.0.0.1', String(primary.port)]);
-    expect(await statusWith(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/read-only replica.*primary/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/read-only replica.*primary/);
   });
 
   it('accepts the connection and never answers', async () => {
     const server = await start();
     process.kill(server.pid, 'SIGSTOP');
     try {
-      expect(await statusWith(`{url: "redis://127.0.0.1:${server.port}"}`)).toMatch(/no answer in time/);
+      expect(await refusalOf(`{url: "redis://127.0.0.1:${server.port}"}`)).toMatch(/no answer in time/);
     } finally {
       process.kill(server.pid, 'SIGCONT');
     }

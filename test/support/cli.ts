@@ -56,6 +56,13 @@ export function writeConfig(text: string): string {
   return file;
 }
 
+/** What `status` says, in one line, of a Redis that it can't use; `redis` is that section of the config. */
+export async function refusalOf(redis: string): Promise<string> {
+  const { code, stderr } = await runCli(['--config', writeConfig(`redis: ${redis}\n`), 'status']);
+  if (code !== 3 || stderr.trim().includes('\n')) throw new Error(`exit code ${code}, not one line: ${stderr}`);
+  return stderr;
+}
+
 /** How the built CLI is run. */
 export const BUILT = [process.execPath, entry];
 

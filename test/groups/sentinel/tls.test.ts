@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runCli, writeConfig } from '../../support/cli.ts';
+import { refusalOf, runCli } from '../../support/cli.ts';
 import { emptyFolder } from '../../support/folders.ts';
 import { reservePort } from '../../support/ports.ts';
 import { spawnOwned } from '../../support/processes.ts';
@@ -18,13 +18,6 @@ describe('a Redis with TLS', () => {
   afterAll(async () => {
     for (const server of servers) await server.stop();
   });
-
-  const statusWith = async (redis: string) => {
-    const result = await runCli(['--config', writeConfig(`redis: ${redis}\n`), 'status']);
-    expect(result.code).toBe(3);
-    expect(result.stderr.trim().split('\n')).toHaveLength(1);
-    return result.stderr;
-  };
 
   it('is told from one without, and trusted only with a known certificate', async () => {
     const folder = emptyFolder();
@@ -45,8 +38,8 @@ describe('a Redis with TLS', () => {
       '--tls-ca-cert-file',
       cert,
     ]);
-    expect(await statusWith(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port use rediss:/);
-    expect(await statusWith(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port use rediss:/);
+    expect(await refusalOf(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
   });
 
   it('is reached with its Sentinels through the CA that the config names, and refused through another', async () => {
@@ -93,7 +86,7 @@ describe('a Redis with TLS', () => {
       expect((await runCli(['--config', tasks, 'enqueue', 'over TLS'])).code).toBe(0);
       for (const there of where) {
         const foreign = `{${there}, tls: {ca: "${join(folder, 'other-ca.pem')}"}}`;
-        expect(await statusWith(foreign)).toMatch(/certificate is not trusted/);
+        expect(await refusalOf(foreign)).toMatch(/certificate is not trusted/);
       }
     } finally {
       watcher.kill();
