@@ -38,8 +38,15 @@ export default defineConfig({
         },
       },
       {
-        // `npm run test:all`: one folder a group.
-        test: { ...shared, name: 'groups', include: ['test/groups/**/*.test.ts'], fileParallelism: false },
+        // `npm run test:all`: one folder a group. Whole machines are installed in some.
+        test: {
+          ...shared,
+          name: 'groups',
+          include: ['test/groups/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 1_500_000,
+          hookTimeout: 600_000,
+        },
       },
     ],
   },
