@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { DispatchStrategy } from '../../domain/dispatch.ts';
 import { messageOf } from '../../domain/errors.ts';
@@ -125,19 +126,21 @@ export class WorkWait {
     // A command that goes out late may take a wake-up that this node does not wait for any more.
     woken.then((taken) => (taken && !waits ? this.#wakeAny() : undefined)).catch(() => {});
     const { promise: ended, resolve } = Promise.withResolvers<null>();
-    const { promise: overdue, resolve: late } = Promise.withResolvers<'overdue'>();
     this.#endWait = () => resolve(null);
-    const timer = setTimeout(() => late('overdue'), seconds * 1000 + OVERDUE_MS);
+    const timers = new AbortController();
+    const overdue = () => sleep(seconds * 1000 + OVERDUE_MS, 'overdue' as const, { signal: timers.signal });
     try {
-      const answer = await Promise.race([woken, ended, overdue]);
-      if (answer !== 'overdue') return answer;
-      // Redis is away: the command goes out once it is back, and is answered then.
-      if (blocking.status !== 'ready') return await Promise.race([woken, ended]);
-      await this.#reconnect();
-      return null;
+      for (;;) {
+        const answer = await Promise.race([woken, ended, overdue()]);
+        if (answer !== 'overdue') return answer;
+        // While Redis is away the command waits for the connection; on one that is there, no answer means that it's dead.
+        if (blocking.status !== 'ready') continue;
+        await this.#reconnect();
+        return null;
+      }
     } finally {
       waits = false;
-      clearTimeout(timer);
+      timers.abort();
       this.#endWait = () => {};
     }
   }
