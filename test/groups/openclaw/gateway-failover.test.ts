@@ -106,7 +106,8 @@ describe('failover with the real gateway', () => {
     const task = await wait(id);
     expect(task).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 2 } });
     expect(task.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'completed']);
-    expect(task.history[2]?.reason).toMatch(/crash: the OpenClaw gateway restarted/);
+    // Which of the two the daemon sees first depends on how long the gateway takes to come back.
+    expect(task.history[2]?.reason).toMatch(/^crash: the OpenClaw gateway (restarted during the run|is away)/);
     const calls = provider.callsWith('gwkill');
     expect(calls.filter((call) => !call.aborted)).toHaveLength(1);
   });
