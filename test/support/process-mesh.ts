@@ -229,15 +229,21 @@ export class ProcessMesh {
    * would, instead of waiting for it. Resolves once a sweep has declared the node dead.
    */
   async lapse(nodeId: string): Promise<void> {
+    const incarnation = async () => {
+      const { redis, keys } = await this.client();
+      return redis.hget(keys.incarnations, nodeId);
+    };
+    // Not the node's state, which is `dead` from the moment that its lease is over.
+    const before = await incarnation();
     await expect
       .poll(async () => {
         const { redis, keys, registry } = await this.client();
         // A sweep that came late on a busy machine gives everybody a new lease; hence again and again.
         const past = (await registry.redisTime()) - 1;
         await redis.multi().hset(keys.sweep, 'leasesFrom', 0).zadd(keys.leases, 'XX', past, nodeId).exec();
-        return (await this.nodeRecord(nodeId)).state;
+        return incarnation();
       })
-      .toBe('dead');
+      .not.toBe(before);
   }
 
   /**
