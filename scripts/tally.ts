@@ -62,8 +62,9 @@ async function run(name: string, command: string, args: readonly string[], env: 
   const startedAt = performance.now();
   console.log(`\n── ${name}`);
   const child = spawn(command, [...args], { stdio: 'inherit', env: { ...process.env, ...env } });
-  const ended = await Promise.race([once(child, 'exit'), once(child, 'error')]);
-  const passed = ended[0] === 0;
+  // Rejects for a command that could not be started.
+  const [code] = await once(child, 'exit').catch((error: Error) => [error.message]);
+  const passed = code === 0;
   console.log(`── ${name} ${passed ? 'passed' : 'failed'} in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
   return passed;
 }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { engineAnswers } from '../test/support/container-engine.ts';
 import { testServers } from './install-servers.ts';
 import { Tally } from './tally.ts';
 
@@ -47,6 +48,7 @@ const GROUPS: readonly Group[] = [
   {
     name: 'containers',
     about: 'the queue on a Redis in a container',
+    impossible: () => (engineAnswers() ? undefined : linuxRoot() && 'no container engine runs'),
     run: (tally) =>
       tally.vitest('containers', ['--project', 'core', 'test/queue', 'test/registry'], {
         CLAWMESH_TEST_CONTAINER: '1',
