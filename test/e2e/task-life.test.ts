@@ -113,12 +113,15 @@ describe('the life of simulated tasks', () => {
   });
 
   it('runs one after another, with the answer of the first in the message of the second', async () => {
-    const first = await enqueue('sleep 2s');
+    // Nothing starts before all three are there.
+    await cli('pool', 'pause', 'default');
+    const first = await enqueue('hello');
     const second = await enqueue(`it said: {{result:${first}}}`);
     const third = await enqueue('last', '--after', first, second);
     expect(await show(third)).toMatchObject({ state: 'waiting', heldBy: 'after' });
+    await cli('pool', 'resume', 'default');
     expect((await cli('task', 'wait', third)).code).toBe(0);
-    expect((await show(second)).result?.text).toBe('it said: sleep 2s');
+    expect((await show(second)).result?.text).toBe('it said: hello');
     const [a, b, c] = await Promise.all([show(first), show(second), show(third)]);
     expect(Date.parse(b.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(a.finishedAt ?? ''));
     expect(Date.parse(c.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(b.finishedAt ?? ''));
