@@ -83,6 +83,10 @@ const queue = z
       .describe(
         'How many of its last exchanges a session is told that moves to another node, whose OpenClaw knows nothing of it.',
       ),
+    stickyTimeout: duration('30m', { min: '1s', max: '7d' }).describe(
+      'How long a task waits for the node of its session, or the one that it would rather run on, if that node is there but ' +
+        'does not take it (gated or busy); then any node may run it.',
+    ),
     maxHandovers: integer(0, 1_000).prefault(5).describe('Handovers after which a task counts as poison.'),
     keep: z
       .strictObject({

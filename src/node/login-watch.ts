@@ -1,3 +1,5 @@
+import type { Claim } from '../domain/claim.ts';
+import { forOthers } from '../domain/target.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
@@ -26,12 +28,12 @@ export class LoginWatch {
   }
 
   /**
-   * The provider has refused this node's login for a task of this pool. Answers whether another node that is up serves the
-   * pool; then this one leaves its tasks to it for a while.
+   * The provider has refused this node's login for a task. Returns whether another node that is up may run the task; then
+   * this one leaves tasks to others for a while. A task that only this node may run would come back to it for ever.
    */
-  async refused(pool: string, message: string): Promise<boolean> {
+  async refused({ pool, spec }: Pick<Claim, 'pool' | 'spec'>, message: string): Promise<boolean> {
     const others = (await this.#registry.list()).filter((node) => node.id !== this.#nodeId && node.state === 'up');
-    if (!others.some((node) => pool in node.pools)) return false;
+    if (!others.some((node) => pool in node.pools && forOthers(spec, node, true) === undefined)) return false;
     this.#pause(message);
     return true;
   }

@@ -84,7 +84,7 @@ export async function openMeshLink(options: {
     alertFeed: new AlertFeed(redis, keys, nodeId),
     waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),
-    releaseHeld: () => releaseHeld(redis, keys),
+    releaseHeld: () => releaseHeld(redis, keys, { stickyTimeoutMs: queue.stickyTimeout }),
     putBack: () =>
       requeueVoidClaims(redis, keys, {
         visibilityTimeoutMs: queue.visibilityTimeout,

@@ -98,7 +98,7 @@ export class NodeLife {
       log: this.#log,
       pressure: () => this.#surroundings.pressure,
       mayClaim: () => this.#readiness.open,
-      onLoginRefused: (claim, message) => this.#login.refused(claim.pool, message),
+      onLoginRefused: (claim, message) => this.#login.refused(claim, message),
       onFenced: this.#markFenced,
       onWork: () => this.#upkeep.sweep.working(),
     });

@@ -15,7 +15,7 @@ const WRITE = [
   'set del incr pexpire pttl rename hset hsetnx hmset hdel hincrby hincrbyfloat sadd srem',
   'lpush rpush rpoplpush lrem ltrim zadd zrem zremrangebyrank zremrangebyscore zpopmin xadd xtrim',
 ];
-const WORK = ['bzpopmin zrandmember subscribe pubsub|numsub xgroup|create xreadgroup xack xautoclaim'];
+const WORK = ['bzpopmin sscan zrandmember subscribe pubsub|numsub xgroup|create xreadgroup xack xautoclaim'];
 
 const COMMANDS: Readonly<Record<AclRole, readonly string[]>> = {
   viewer: words(READ),

@@ -34,6 +34,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/nodes`;
   }
 
+  /** Hash: node id → the pools that its incarnation serves, separated by spaces. */
+  get serves(): string {
+    return `${this.bullPrefix}/serves`;
+  }
+
   /** Hash: `<node>~<incarnation>` declared dead → why and since when (JSON), until its tasks have been put back. */
   get deaths(): string {
     return `${this.bullPrefix}/deaths`;

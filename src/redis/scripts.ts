@@ -57,7 +57,6 @@ export const scripts = {
   claimHeld: script('claim-held'),
   passOn: script('pass-on'),
   releaseHeld: script('release-held'),
-  releaseHomeless: script('release-homeless'),
   circuitReport: script('circuit-report'),
   cancelTask: script('cancel-task'),
   retryTask: script('retry-task'),

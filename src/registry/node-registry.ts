@@ -76,7 +76,7 @@ export class NodeRegistry {
   ): Promise<{ incarnation: number; redisTime: number }> {
     const reply = await scripts.registerNode.run(
       this.#redis,
-      [...this.#memberKeys(), this.#keys.pools],
+      [...this.#memberKeys(), this.#keys.pools, this.#keys.serves],
       [nodeId, leaseMs, holdMs, ...pools],
     );
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);

@@ -1,6 +1,6 @@
 --[[
-  A node takes the oldest task that is held for it, where there is one: the claim of a task that only some nodes may run, or
-  whose session is at home here.
+  A node takes the oldest task that is held for it and may run now, where there is one: the claim of a task that only some
+  nodes may run, or whose session is at home here. Of a session that is busy with a held task, it is that one.
 
   KEYS[1] held tasks of this pool and reason (sorted set)  KEYS[2] delayed  KEYS[3] active  KEYS[4] events  KEYS[5] meta
   KEYS[6] incarnations (hash)  KEYS[7] set of what is held
@@ -21,7 +21,15 @@ if redis.call('HEXISTS', KEYS[5], 'paused') == 1 then
   return false
 end
 local now = redisNow()
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, 99)) do
+local names = allNames(ARGV[7])
+local session = string.match(ARGV[3], '^%S+ session:(.*)$')
+local ids = redis.call('ZRANGE', KEYS[1], 0, 99)
+if session then
+  -- Those behind it wait for its end.
+  local current = redis.call('HGET', names.sessions .. session, 'task')
+  ids = {(firstOfSession(KEYS[1], KEYS[2], current, names.pool))}
+end
+for _, id in ipairs(ids) do
   local jobKey = ARGV[4] .. id
   redis.call('ZREM', KEYS[1], id)
   -- Somebody may have cancelled or removed it meanwhile.
@@ -33,10 +41,10 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, 99)) do
     redis.call('HINCRBY', jobKey, 'ats', 1)
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     local fields = redis.call('HGETALL', jobKey)
-    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, allNames(ARGV[7]), ARGV[5], id, fields, now) then
+    -- Else its session is busy: it is held for that from here on, and the next one may run.
+    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, names, ARGV[5], id, fields, now) then
       return {id, fields}
     end
-    return false
   end
 end
 if redis.call('ZCARD', KEYS[1]) == 0 then

@@ -35,13 +35,32 @@ if ARGV[7] == '' and ARGV[5] ~= '' then
   end
 end
 if ARGV[7] == '' then
-  -- It was claimed in vain; nothing has happened to it.
+  -- It was claimed in vain; nothing has happened to it, nor to its session.
   redis.call('HDEL', KEYS[5], 'processedOn', 'pb', 'progress')
+  local readable, spec = pcall(cjson.decode, redis.call('HGET', KEYS[5], 'data') or '')
+  spec = readable and type(spec) == 'table' and spec or {}
+  if type(spec.session) == 'string' then
+    local key = string.match(KEYS[7], '^(.*)/held$') .. '/session:' .. (spec.agent or '') .. '|' .. spec.session
+    local entered = redis.call('HMGET', key, 'claim', 'homeBefore')
+    if entered[1] == ARGV[3] then
+      if entered[2] == '' then
+        redis.call('HDEL', key, 'node')
+      else
+        redis.call('HSET', key, 'node', entered[2])
+        redis.call('HDEL', KEYS[5], 'cm:movedFrom')
+      end
+    end
+  end
+  if ARGV[5] == '' and spec.node == ARGV[1] and spec.nodeFallback then
+    -- Not even the node that it would rather run on may run it: whoever may does.
+    redis.call('HSET', KEYS[5], 'cm:fellBack', 1)
+  end
 else
   closeAttempt(KEYS[5], 'retry', ARGV[7], now)
   redis.call('HINCRBY', KEYS[5], 'cm:holds', 1)
 end
-if string.find(ARGV[6], 'allow:', 1, true) then
+if string.find(ARGV[6], ' allow:', 1, true) or string.find(ARGV[6], '&allow:', 1, true)
+  or string.find(ARGV[6], ' format:', 1, true) then
   redis.call('HSET', KEYS[5], 'cm:notAllowedOn', ARGV[1])
 end
 holdClaimed({KEYS[3], KEYS[4], KEYS[8], KEYS[7], KEYS[6]}, ARGV[4], KEYS[5], ARGV[6], now, ARGV[8], ARGV[9])

@@ -21,6 +21,11 @@ end
 closeAttempt(KEYS[3], 'retry', ARGV[5], redisNow())
 redis.call('HINCRBY', KEYS[3], 'cm:holds', 1)
 redis.call('HSET', KEYS[3], 'cm:refusedOn', ARGV[1])
+local readable, spec = pcall(cjson.decode, redis.call('HGET', KEYS[3], 'data') or '')
+if readable and type(spec) == 'table' and spec.node == ARGV[1] and spec.nodeFallback then
+  -- The node that it would rather run on has had its turn.
+  redis.call('HSET', KEYS[3], 'cm:fellBack', 1)
+end
 redis.call('LREM', KEYS[2], -1, ARGV[4])
 redis.call('DEL', KEYS[3] .. ':lock')
 backInQueue({unpack(KEYS, 4, 9)}, ARGV[4], KEYS[3], true, 'active')

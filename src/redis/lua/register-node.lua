@@ -3,7 +3,7 @@
   one before still holds can be put back by anybody at once, or is held for the new one to take up again.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
-  KEYS[5] gone (hash)  KEYS[6] events (stream)  KEYS[7] pools (set)
+  KEYS[5] gone (hash)  KEYS[6] events (stream)  KEYS[7] pools (set)  KEYS[8] what each node serves (hash)
   ARGV[1] node id   ARGV[2] lease (ms)   ARGV[3] how long to hold the former life's tasks (ms; 0: not)
   ARGV[4...] pools the node serves
 
@@ -29,6 +29,7 @@ redis.call('ZADD', KEYS[2], now + lease, ARGV[1])
 for i = 4, #ARGV do
   redis.call('SADD', KEYS[7], ARGV[i])
 end
+redis.call('HSET', KEYS[8], ARGV[1], table.concat({unpack(ARGV, 4)}, ' '))
 local incarnation = redis.call('HGET', KEYS[1], ARGV[1])
 meshEvent(KEYS[6], 'node-up', now, {'node', ARGV[1], 'incarnation', incarnation})
 return {tonumber(incarnation), now}

@@ -27,8 +27,15 @@ local function sessionTask(current, taskPrefix)
   end
 end
 
--- The held task of a session that comes first, and its place; those that somebody has cancelled are dropped.
-local function firstOfSession(heldKey, delayedKey)
+-- The held task of a session that comes first, and its place; those that somebody has cancelled are dropped. The task that
+-- the session is busy with comes first wherever its place is: all others wait for it.
+-- current: `<pool>:<id>` or nil   pool: whose held tasks these are
+local function firstOfSession(heldKey, delayedKey, current, pool)
+  local busyWith = current and string.sub(current, 1, #pool + 1) == pool .. ':' and string.sub(current, #pool + 2)
+  if busyWith and redis.call('ZSCORE', delayedKey, busyWith) then
+    local place = redis.call('ZSCORE', heldKey, busyWith)
+    if place then return busyWith, tonumber(place) end
+  end
   for _ = 1, 1000 do
     local first = redis.call('ZRANGE', heldKey, 0, 0, 'WITHSCORES')
     if not first[1] or redis.call('ZSCORE', delayedKey, first[1]) then
@@ -38,15 +45,29 @@ local function firstOfSession(heldKey, delayedKey)
   end
 end
 
--- The session is busy with this task from now on.
+-- The session is busy with this task from now on, and waits for nobody.
 local function occupy(key, current, task)
   if current and current ~= task then
+    redis.call('LREM', key .. ':recent', 0, current)
     redis.call('LPUSH', key .. ':recent', current)
     redis.call('LTRIM', key .. ':recent', 0, RECENT - 1)
     redis.call('PEXPIRE', key .. ':recent', SESSION_MS)
   end
   redis.call('HSET', key, 'task', task)
+  redis.call('HDEL', key, 'waitsSince')
   redis.call('PEXPIRE', key, SESSION_MS)
+end
+
+-- Whether a task of a session has to wait for the session's home: that is another node, is there for the task's pool, and
+-- has neither refused this task nor been waited for in vain. A task that is for certain nodes takes its session along.
+-- node: who wants to run it; '' for nobody yet
+local function waitsForHome(base, jobKey, home, node, pool, bound, now)
+  if not home or home == node or bound then return false end
+  -- The home's provider has refused its login, the home is not allowed it, or does not take it though it is there.
+  for _, left in ipairs(redis.call('HMGET', jobKey, 'cm:refusedOn', 'cm:notAllowedOn', 'cm:waitedFor')) do
+    if left == home then return false end
+  end
+  return nodeThere(base, home, pool, now)
 end
 
 -- Whether a list allows this; no list allows all, and nothing is allowed anywhere.
@@ -61,7 +82,7 @@ end
 -- To be called with a task that was just claimed. Whether it may run: it has no session, or its session is free, at home
 -- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it.
 -- keys: {active, delayed, events, incarnations}   fields: the task's hash as a flat list
--- names: {pool, labels, allow, holdScore, held, leases, nodes, control; prefixes: sessions, heldTasks, tasks, presence}
+-- names: {base, pool, labels, allow, holdScore, held; prefixes: sessions, heldTasks, tasks, presence}
 local function enterSession(keys, names, node, id, fields, now)
   local spec = specWithSession(fields)
   if not spec then return true end
@@ -93,22 +114,20 @@ local function enterSession(keys, names, node, id, fields, now)
     if sessionTask(current, names.tasks) then
       mustWait = true
     else
-      local first, firstPlace = firstOfSession(heldKey, keys[2])
+      local first, firstPlace = firstOfSession(heldKey, keys[2], current, names.pool)
       mustWait = first ~= nil and first ~= id and (not place or firstPlace < place)
     end
   end
-  local bound = (spec.node and not fellBack) or spec.require
-  -- A task whose login the home's provider has refused, or that the home is not allowed, was given to another node.
-  local refused = home and (redis.call('HGET', jobKey, 'cm:refusedOn') == home
-    or redis.call('HGET', jobKey, 'cm:notAllowedOn') == home)
-  local homeThere = home and home ~= node and not refused and nodeThere({names.leases, names.nodes, names.control}, home, now)
-  if mustWait or (homeThere and not bound) then
+  local bound = (spec.node ~= nil and not fellBack) or spec.require ~= nil
+  local homeThere = waitsForHome(names.base, jobKey, home, node, names.pool, bound, now)
+  if mustWait or homeThere then
     if not place then
       place = redis.call('HINCRBY', key, 'places', 1)
       redis.call('HSET', jobKey, 'cm:place', place)
       redis.call('PEXPIRE', key, SESSION_MS)
     end
     redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
+    if bound then redis.call('HSET', jobKey, 'cm:bound', 1) end
     holdClaimed({keys[1], keys[2], keys[3], names.held, heldKey}, id, jobKey, names.pool .. ' ' .. why, place,
       names.holdScore, 'session ' .. spec.session)
     if homeThere then
@@ -125,7 +144,9 @@ local function enterSession(keys, names, node, id, fields, now)
     fields[#fields + 1] = 'cm:movedFrom'
     fields[#fields + 1] = home
   end
-  redis.call('HSET', key, 'node', node)
+  redis.call('HDEL', jobKey, 'cm:waitedFor', 'cm:bound')
+  -- Should this claim be held before its run has begun, the session is at home where it was; see hold-task.lua.
+  redis.call('HSET', key, 'node', node, 'homeBefore', home or '', 'claim', redis.call('GET', jobKey .. ':lock') or '')
   occupy(key, current, this)
   return true
 end
