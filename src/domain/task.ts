@@ -21,6 +21,8 @@ export interface TaskError {
   readonly retryable: boolean;
   /** How long the provider asked to be left alone, ms. */
   readonly retryAfterMs?: number | undefined;
+  /** The provider has said that it serves nobody at present, so it's no fault of this task. */
+  readonly outage?: boolean | undefined;
 }
 
 /** An error of this kind, retryable or not by its kind (DESIGN.md, "Retry vs handover"). */

@@ -188,13 +188,15 @@ export class AttemptRun {
     const { claim, queue, nodeId, onLoginRefused } = this.#options;
     if (claim.refusedOn !== null && claim.refusedOn !== nodeId) return false;
     if (!(await onLoginRefused(claim, message).catch(() => false))) return false;
+    let passedOn = true;
     await this.#report(async () => {
-      await queue.passOn(claim, `auth on ${nodeId}: ${message}`);
+      passedOn = await queue.passOn(claim, `auth on ${nodeId}: ${message}`);
+      if (!passedOn) return undefined;
       this.#log.warn({ error: message }, 'login refused, the task goes to another node');
       this.#ended('passed-on', ranMs);
       return undefined;
     });
-    return true;
+    return passedOn;
   }
 
   /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */

@@ -33,7 +33,8 @@ export class HeldClaims {
    * Takes a claimed task out of the queue while its circuit is open, with `failed` after a run that failed because of that;
    * or for the nodes that may run it.
    *
-   * @returns false where the circuit is closed again, or the task is the one to try it.
+   * @returns false where the circuit is closed again, the task is the one to try it, or its run has failed and it has no
+   * further one.
    */
   async hold(claim: Claim, reason: { circuit: string; failed: string } | { target: string }): Promise<boolean> {
     const circuit = 'circuit' in reason ? reason.circuit : '';
@@ -58,14 +59,20 @@ export class HeldClaims {
         'circuit' in reason ? reason.failed : '',
         HELD_SCORE,
         why.replace(':', ' '),
+        this.#pool,
+        claim.maxAttempts,
       ],
     );
     throwIfRefused(reply, this.#owner, claim);
     return reply === 1;
   }
 
-  /** Puts the task back to the head of the pool, for a node whose login the provider takes. */
-  async passOn(claim: Claim, reason: string): Promise<void> {
+  /**
+   * Puts the task back to the head of the pool, for a node whose login the provider takes.
+   *
+   * @returns false where it has no further run.
+   */
+  async passOn(claim: Claim, reason: string): Promise<boolean> {
     const reply = await scripts.passOn.run(
       this.#redis,
       [
@@ -74,9 +81,10 @@ export class HeldClaims {
         this.#keys.task(claim.pool, claim.taskId),
         ...this.#bull('wait', 'prioritized', 'marker', 'meta', 'events', 'pc'),
       ],
-      [...this.#ownerArguments(), claim.token, claim.taskId, reason],
+      [...this.#ownerArguments(), claim.token, claim.taskId, reason, claim.maxAttempts],
     );
     throwIfRefused(reply, this.#owner, claim);
+    return reply === 1;
   }
 
   /** Takes the oldest task that is held for this reason, locked with `token`, if there is one. */

@@ -38,8 +38,11 @@ export interface PoolQueue {
    * is no such answer (any more).
    */
   fillIn(claim: Claim): Promise<string>;
-  /** Gives the task to another node, since the provider refuses this one's login; that uses up no attempt. */
-  passOn(claim: Claim, reason: string): Promise<void>;
+  /**
+   * Gives the task to another node, since the provider refuses this one's login; that uses up no attempt, unless the task
+   * has had its one free run. Answers false where it has no further run, and is to be reported.
+   */
+  passOn(claim: Claim, reason: string): Promise<boolean>;
   /** Gives the task back to the head of its pool; false where the claim was no longer ours. */
   handBack(claim: Claim, reason: string): Promise<boolean>;
   /** Adds lines to the task's log and stores its latest progress. */

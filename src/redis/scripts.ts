@@ -58,6 +58,7 @@ export const scripts = {
   passOn: script('pass-on'),
   releaseHeld: script('release-held'),
   circuitReport: script('circuit-report'),
+  closeCircuit: script('close-circuit'),
   cancelTask: script('cancel-task'),
   retryTask: script('retry-task'),
   removeTask: script('remove-task'),

@@ -8,6 +8,7 @@ import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../../src/queue/bullmq/schedules.ts';
 import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
 import { Circuits } from '../../src/queue/circuits.ts';
+import { HELD_SCORE } from '../../src/queue/held-tasks.ts';
 import { requeueVoidClaims } from '../../src/queue/requeue.ts';
 import { TaskControl } from '../../src/queue/task-control.ts';
 import { TaskReader } from '../../src/queue/task-reader.ts';
@@ -103,6 +104,13 @@ export function newTask(fields: Partial<NewTask> = {}): NewTask {
 export async function makeDue({ redis, keys }: TestMesh, pool = 'default'): Promise<void> {
   const delayed = keys.pool(pool, 'delayed');
   for (const id of await redis.zrange(delayed, 0, '-1')) await redis.zadd(delayed, 'XX', 1, id);
+  await redis.zadd(keys.pool(pool, 'marker'), 0, '0');
+}
+
+/** As {@link makeDue}, but for what waits for a time: tasks that are held back stay so. */
+export async function makeTimesDue({ redis, keys }: TestMesh, pool = 'default'): Promise<void> {
+  const delayed = keys.pool(pool, 'delayed');
+  for (const id of await redis.zrangebyscore(delayed, '-inf', `(${HELD_SCORE}`)) await redis.zadd(delayed, 'XX', 1, id);
   await redis.zadd(keys.pool(pool, 'marker'), 0, '0');
 }
 

@@ -26,8 +26,6 @@ const LOG_LINES = 1_000;
 
 /** Expired tasks removed per script: a few ms of Redis time. */
 const REMOVE_BATCH = 200;
-/** A task that was held back so often counts its failures again: it may be what the provider stumbles over. */
-const MAX_HOLDS = 50;
 
 export interface Retention {
   readonly completedMs: number;
@@ -108,10 +106,10 @@ export class PoolConsumer implements PoolQueue {
     const holds = await this.#options.circuits.observe(claim, outcome);
     if (!outcome.ok) {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
-      if (holds && claim.holds < MAX_HOLDS) {
+      if (holds) {
         const circuit = circuitOf(claim.spec);
-        await this.#ending(claim, () => this.#heldClaims.hold(claim, { circuit, failed: why }));
-        return { settled: 'held', next: undefined };
+        const held = await this.#ending(claim, () => this.#heldClaims.hold(claim, { circuit, failed: why }));
+        if (held) return { settled: 'held', next: undefined };
       }
       if (outcome.error.retryable && claim.attempt < claim.maxAttempts) {
         const { backoff } = this.#options;
@@ -140,8 +138,8 @@ export class PoolConsumer implements PoolQueue {
     return before + (await fillIn(redis, keys, claim.spec));
   }
 
-  async passOn(claim: Claim, reason: string): Promise<void> {
-    await this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
+  async passOn(claim: Claim, reason: string): Promise<boolean> {
+    return this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
   }
 
   async handBack(claim: Claim, reason: string): Promise<boolean> {
@@ -261,11 +259,11 @@ export class PoolConsumer implements PoolQueue {
     return held;
   }
 
-  /** Does what ends a claim; it is ours until Redis has answered that, or that it is gone. */
+  /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
       const answer = await request();
-      this.#held.delete(claim.taskId);
+      if (answer !== false) this.#held.delete(claim.taskId);
       return answer;
     } catch (error) {
       if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);

@@ -1,16 +1,18 @@
 --[[
   The provider has refused this node's login: the task goes back to the head of its pool for another node. It uses up no
-  attempt, and no handover.
+  handover, and an attempt only where its one free run is used up.
 
   KEYS[1] incarnations (hash)  KEYS[2] active  KEYS[3] task hash
   KEYS[4] wait  KEYS[5] prioritized  KEYS[6] marker  KEYS[7] meta  KEYS[8] events  KEYS[9] pc
   ARGV[1] node id  ARGV[2] incarnation  ARGV[3] lock token  ARGV[4] task id  ARGV[5] why, for people
+  ARGV[6] attempts that the task has
 
-  Result: 1 done, -20 fenced, -6 the claim is not ours
+  Result: 1 done, 0 the task has no further run (nothing has changed), -20 fenced, -6 the claim is not ours
 ]]
 --- @include now
 --- @include close-attempt
 --- @include back-in-queue
+--- @include paid-by
 
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return -20
@@ -18,8 +20,10 @@ end
 if redis.call('GET', KEYS[3] .. ':lock') ~= ARGV[3] then
   return -6
 end
+local payment = paidBy(KEYS[3], ARGV[6])
+if not payment then return 0 end
 closeAttempt(KEYS[3], 'retry', ARGV[5], redisNow())
-redis.call('HINCRBY', KEYS[3], 'cm:holds', 1)
+redis.call('HINCRBY', KEYS[3], payment, 1)
 redis.call('HSET', KEYS[3], 'cm:refusedOn', ARGV[1])
 local readable, spec = pcall(cjson.decode, redis.call('HGET', KEYS[3], 'data') or '')
 if readable and type(spec) == 'table' and spec.node == ARGV[1] and spec.nodeFallback then

@@ -40,7 +40,7 @@ for i = 5, #ARGV do
   if why == 'after' then
     looked, released, failed, more = releaseAfter(queue, index, base, first, tasksLeft, now)
   elseif kind == 'circuit' then
-    looked, released, more = releaseCircuit(queue, index, KEYS[2], name, tasksLeft, now)
+    looked, released, more = releaseCircuit(queue, index, base, KEYS[2], name, tasksLeft, now)
   else
     local node = ''
     if kind == 'session' then
