@@ -42,7 +42,7 @@ export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #runs = new Set<AttemptRun>();
   readonly #changed = new Signal();
-  /** The last outcomes that Redis has taken, by lock token. */
+  /** The last outcomes that Redis has taken, by {@link nameOf} of their claim. */
   #reported = new Map<string, Outcome>();
   /** Those before them: deleting one by one cost a busy node more than all the rest it does for a task here. */
   #reportedBefore = new Map<string, Outcome>();
@@ -93,7 +93,7 @@ export class ClaimLoop {
   async recover(): Promise<void> {
     for (const claim of await this.#options.queue.recover()) {
       const { taskId } = claim;
-      const outcome = this.#reported.get(claim.token) ?? this.#reportedBefore.get(claim.token);
+      const outcome = this.#reported.get(nameOf(claim)) ?? this.#reportedBefore.get(nameOf(claim));
       if (outcome) {
         this.#options.log.warn({ taskId }, 'Redis has forgotten the report of this run; it is sent again');
         this.take(claim, outcome);
@@ -232,7 +232,7 @@ export class ClaimLoop {
       .run()
       .then(async (next) => {
         this.#runs.delete(run);
-        if (run.delivered) this.#remember(claim.token, run.delivered);
+        if (run.delivered) this.#remember(claim, run.delivered);
         if (!next) return;
         slots.use(queue.pool);
         await this.#accept(next);
@@ -263,13 +263,18 @@ export class ClaimLoop {
     return mayKeep ? this.#offer(1) : undefined;
   }
 
-  #remember(token: string, outcome: Outcome): void {
+  #remember(claim: Claim, outcome: Outcome): void {
     const now = performance.now();
     if (this.#reported.size >= REMEMBERED_MAX || now - this.#reportedSince > REMEMBERED_MS) {
       this.#reportedBefore = this.#reported;
       this.#reported = new Map();
       this.#reportedSince = now;
     }
-    this.#reported.set(token, outcome);
+    this.#reported.set(nameOf(claim), outcome);
   }
+}
+
+/** Task and token together: a Redis that has lost its last second may give a token that it has seen to another task. */
+function nameOf({ taskId, token }: Claim): string {
+  return `${taskId} ${token}`;
 }

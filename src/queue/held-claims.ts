@@ -96,6 +96,7 @@ export class HeldClaims {
         ...this.#bull('delayed', 'active', 'events', 'meta'),
         this.#keys.incarnations,
         this.#keys.held,
+        this.#keys.lastTokens,
       ],
       [
         token,
@@ -104,6 +105,7 @@ export class HeldClaims {
         this.#keys.task(this.#pool, ''),
         ...this.#ownerArguments(),
         this.#asking.names,
+        `${this.#pool}:${this.#owner.nodeId}`,
       ],
     );
     throwIfRefused(reply, this.#owner);

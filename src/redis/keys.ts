@@ -24,6 +24,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/incarnations`;
   }
 
+  /** Hash: `<pool>:<node id>` → the newest lock token with which that node has claimed a task there. */
+  get lastTokens(): string {
+    return `${this.bullPrefix}/tokens`;
+  }
+
   /** Sorted set: node id by the Redis time (ms) at which its lease ends. */
   get leases(): string {
     return `${this.bullPrefix}/leases`;

@@ -109,4 +109,14 @@ describe('after a reconnect, a claim loop', () => {
     await loop.idle();
     expect(runs).toEqual(['t1', 't1']);
   });
+
+  it('gives no task the outcome of another one that had a token of the same text', async () => {
+    const { loop, runs, reports } = loopOf([[claimOf('t2', 'n~1:1')]]);
+    loop.take(claimOf('t1', 'n~1:1'), undefined);
+    await loop.idle();
+    await loop.recover();
+    await loop.idle();
+    expect(runs).toEqual(['t1', 't2']);
+    expect(reports.map(({ taskId }) => taskId)).toEqual(['t1', 't2']);
+  });
 });

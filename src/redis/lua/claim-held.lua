@@ -3,21 +3,24 @@
   nodes may run, or whose session is at home here. Of a session that is busy with a held task, it is that one.
 
   KEYS[1] held tasks of this pool and reason (sorted set)  KEYS[2] delayed  KEYS[3] active  KEYS[4] events  KEYS[5] meta
-  KEYS[6] incarnations (hash)  KEYS[7] set of what is held
+  KEYS[6] incarnations (hash)  KEYS[7] set of what is held  KEYS[8] lock tokens that have brought a task last (hash)
   ARGV[1] lock token  ARGV[2] visibility timeout (ms)  ARGV[3] member of KEYS[7]
   ARGV[4] prefix of task keys   ARGV[5] node id  ARGV[6] incarnation  ARGV[7] names (JSON): see Asking in queue/asking.ts
+  ARGV[8] field of KEYS[8]
 
-  Result: -20 if fenced, {id, task hash as a flat list}, or nothing
-  Invariant: as BullMQ's own claim: lock, start and owner are set in the step that makes the task active.
+  Result: -20 if fenced, {id, task hash as a flat list}, or nothing; nothing, too, if the token has brought a task before
+  Invariant: as BullMQ's own claim: lock, start and owner are set in the step that makes the task active, and no two
+  tasks ever get the same token.
 ]]
 --- @include now
 --- @include all-names
+--- @include fresh-token
 --- @include enter-session
 
 if redis.call('HGET', KEYS[6], ARGV[5]) ~= ARGV[6] then
   return -20
 end
-if redis.call('HEXISTS', KEYS[5], 'paused') == 1 then
+if redis.call('HEXISTS', KEYS[5], 'paused') == 1 or not isFresh(ARGV[1], redis.call('HGET', KEYS[8], ARGV[8])) then
   return false
 end
 local now = redisNow()
@@ -36,6 +39,7 @@ for _, id in ipairs(ids) do
   if redis.call('ZREM', KEYS[2], id) == 1 then
     redis.call('LPUSH', KEYS[3], id)
     redis.call('SET', jobKey .. ':lock', ARGV[1], 'PX', ARGV[2])
+    redis.call('HSET', KEYS[8], ARGV[8], ARGV[1])
     redis.call('HSET', jobKey, 'processedOn', string.format('%.0f', now), 'pb', ARGV[5], 'delay', 0)
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HINCRBY', jobKey, 'ats', 1)
