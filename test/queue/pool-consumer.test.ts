@@ -139,6 +139,30 @@ describe('a pool', () => {
     expect(await node.handBack(claim, 'drain')).toBe(false);
   });
 
+  it('refuses log lines for a claim that is gone, from an incarnation that is not fenced', async () => {
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await mesh.redis.del(`${mesh.keys.task('default', claim.taskId)}:lock`);
+    await expect(node.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
+  });
+
+  it.each(['drain', 'evicted', 'crash', 'heartbeat'] as const)(
+    'puts a task that is handed back because of %j back as often as it is, and never fails it for that',
+    async (reason) => {
+      const { id } = await enqueueOne();
+      const node = await mesh.node('mac-1');
+      for (let handovers = 0; handovers < 5; handovers++) {
+        const claim = await claimNext(node);
+        expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers });
+        expect(await node.handBack(claim, reason)).toBe(true);
+        expect(await mesh.reader.get(id)).toMatchObject({ state: 'waiting' });
+      }
+      const handovers = await mesh.redis.xrange(mesh.keys.handovers, '-', '+');
+      expect(handovers.map(([, fields]) => fields.includes(reason))).toEqual(Array(5).fill(true));
+    },
+  );
+
   it('keeps the priority of a task that is handed back', async () => {
     const urgent = await enqueueOne({ priority: 1 });
     await enqueueOne({ priority: 2 });
@@ -166,7 +190,8 @@ describe('a pool', () => {
     await expect(old.report(claim, success)).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.report(claim, failure)).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.renew([claim])).rejects.toMatchObject({ code: 'fenced' });
-    await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
+    await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.handBack(claim, 'drain')).rejects.toMatchObject({ code: 'fenced' });
     expect(await mesh.reader.get(claim.taskId)).toMatchObject({ state: 'active' });
   });
 

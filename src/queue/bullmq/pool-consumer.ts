@@ -3,11 +3,13 @@ import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import { ClawmeshError, hasCode } from '../../domain/errors.ts';
+import type { HandoverReason } from '../../domain/handover.ts';
 import { forOthers } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
 import { scripts } from '../../redis/scripts.ts';
 import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
+import { throwIfRefused } from '../claim-codes.ts';
 import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
@@ -142,26 +144,27 @@ export class PoolConsumer implements PoolQueue {
     return this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
   }
 
-  async handBack(claim: Claim, reason: string): Promise<boolean> {
+  async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
     const { keys, redis, owner } = this.#options;
-    const done = await this.#ending(claim, () =>
-      scripts.handBack.run(
+    return this.#ending(claim, async () => {
+      const reply = await scripts.handBack.run(
         redis,
-        [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId)],
-        [claim.taskId, claim.token, this.pool, owner.nodeId, reason],
-      ),
-    );
-    return done === 1;
+        [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId), keys.incarnations],
+        [claim.taskId, claim.token, this.pool, owner.nodeId, reason, owner.incarnation],
+      );
+      throwIfRefused(reply, owner, claim);
+      return reply === 1;
+    });
   }
 
   async log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void> {
     const { keys, redis, owner } = this.#options;
-    const code = await scripts.appendLog.run(
+    const reply = await scripts.appendLog.run(
       redis,
       [keys.incarnations, keys.task(this.pool, claim.taskId)],
       [owner.nodeId, owner.incarnation, claim.token, LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines],
     );
-    if (code !== 0) throw new ClawmeshError('claim-lost', `the claim on task ${claim.taskId} is gone (code ${code})`);
+    throwIfRefused(reply, owner, claim);
   }
 
   async renew(claims: readonly Claim[]): Promise<Claim[]> {
