@@ -30,6 +30,8 @@ import { withinTime } from './within-time.ts';
 
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
 const STOP_MS = 10_000;
+/** Redis' clock and this process' own may go apart by this much between two heartbeats, ms: answers are sometimes late. */
+const CLOCK_JUMP_MS = 2_000;
 
 export interface NodeLifeOptions {
   readonly nodeId: string;
@@ -67,6 +69,8 @@ export class NodeLife {
   readonly #surroundings: Surroundings;
   readonly #login: LoginWatch;
   #clockOffset: number;
+  /** Redis time less the monotonic time of this process, ms, at the last heartbeat. */
+  #clockLead: number | undefined;
   /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
@@ -175,7 +179,10 @@ export class NodeLife {
     runner.settle();
     this.#upkeep.start();
     for (const loop of loops) loop.start();
-    this.#stopListening = link.onReconnect(() => this.#try(this.#running.recoverClaims()));
+    this.#stopListening = link.onReconnect(() => {
+      this.#try(this.#upkeep.renewal.renewAll());
+      this.#try(this.#running.recoverClaims());
+    });
     this.#log.info({ pools: settings.pools, mode: runner.mode, configDigest: live.digest }, 'node is up');
   }
 
@@ -256,13 +263,24 @@ export class NodeLife {
     const askedAt = performance.now();
     const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.withBeat);
     this.#lastBeat = performance.now();
+    this.#followClock(redisTime);
     this.#try(sweep.found(swept));
     observer.beat(this.#lastBeat - askedAt);
-    this.#clockOffset = redisTime - Date.now();
     if (wish === 'drill-crash' || wish === 'drill-freeze')
       takeDown(wish, leaseMs(this.#options.live.config) * 2, this.#log);
     const drain = wish === 'drain';
     if (drain !== this.#readiness.drained && !stopped) this.#setDrained(drain);
+  }
+
+  /** Claims are kept by Redis' clock. Where that has jumped they may be lapsing, and the others wait for a renewal. */
+  #followClock(redisTime: number): void {
+    const lead = redisTime - performance.now();
+    const jumpMs = Math.round(lead - (this.#clockLead ?? lead));
+    this.#clockLead = lead;
+    this.#clockOffset = redisTime - Date.now();
+    if (Math.abs(jumpMs) <= CLOCK_JUMP_MS) return;
+    this.#log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
+    this.#try(this.#upkeep.renewal.renewAll());
   }
 
   #record(stopped: boolean): NodeRecord {

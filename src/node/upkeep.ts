@@ -7,7 +7,7 @@ import { Renewal } from './renewal.ts';
 
 /** What a node does for the mesh and its own claims, whatever it runs: renewals, sweeps, tidying up. */
 export class Upkeep {
-  readonly #renewal: Renewal;
+  readonly renewal: Renewal;
   readonly sweep: MeshSweep;
   readonly #janitor: Periodic;
 
@@ -19,21 +19,21 @@ export class Upkeep {
       onError: (error: unknown) => void;
     },
   ) {
-    this.#renewal = new Renewal({ ...options, visibilityTimeoutMs: options.config.queue.visibilityTimeout });
+    this.renewal = new Renewal({ ...options, visibilityTimeoutMs: options.config.queue.visibilityTimeout });
     const waitsForWork = () => options.loops.some((loop) => loop.waitsForWork);
     this.sweep = new MeshSweep({ ...options, waitsForWork });
     this.#janitor = createJanitor(options);
   }
 
   start(): void {
-    this.#renewal.start();
+    this.renewal.start();
     this.sweep.start();
     this.#janitor.start();
   }
 
   /** Waits for nothing that hangs on an absent Redis. */
   stop(): void {
-    this.#renewal.stop();
+    this.renewal.stop();
     this.sweep.stop();
     void this.#janitor.stop();
   }

@@ -36,7 +36,7 @@ export async function requeueVoidClaims(redis: Redis, keys: MeshKeys, options: R
     do {
       const reply = await scripts.requeueClaims.run(
         redis,
-        [...requeueKeys(keys, pool), keys.incarnations, keys.deaths, keys.events],
+        [...requeueKeys(keys, pool), keys.incarnations, keys.deaths, keys.events, keys.sweep],
         [pool, keys.task(pool, ''), index, WINDOW, options.visibilityTimeoutMs, options.maxHandovers],
       );
       const [next, ...tasks] = reply as [number, ...string[]];

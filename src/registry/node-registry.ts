@@ -36,6 +36,8 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   leaseMs: z.number(),
 });
 
+/** For how long a death's tasks are kept, ms of Redis time; before its beginning the clock went back, and it is over. */
+const storedHold = z.object({ heldFrom: z.number(), heldUntil: z.number() });
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
 const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])], z.unknown());
 const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
@@ -93,10 +95,9 @@ export class NodeRegistry {
     options: SweepOptions,
   ): Promise<{ redisTime: number; wish: NodeWish | undefined; swept: Swept }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
-    const { nodes, control } = this.#keys;
     const reply = await scripts.beatNode.run(
       this.#redis,
-      [...this.#sweepKeys(), nodes, control, ...this.#poolKeys(options.pools)],
+      [...this.#sweepKeys(), this.#keys.control, ...this.#poolKeys(options.pools)],
       [...this.#sweepArguments(options), owner.incarnation, leaseMs, JSON.stringify(record)],
     );
     const [alive, redisTime, wish, ...swept] = beatReply.parse(reply);
@@ -118,9 +119,12 @@ export class NodeRegistry {
   /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
   async unsettledDeaths(): Promise<string[]> {
     const deaths = await this.#redis.hgetall(this.#keys.deaths);
-    const held = (text: string) => z.object({ heldUntil: z.number() }).safeParse(parseJson(text)).data?.heldUntil ?? 0;
     const now = await this.redisTime();
-    return Object.entries(deaths).flatMap(([owner, text]) => (held(text) > now ? [] : [owner]));
+    const isHeld = (text: string) => {
+      const hold = storedHold.safeParse(parseJson(text)).data;
+      return hold !== undefined && hold.heldFrom <= now && now < hold.heldUntil;
+    };
+    return Object.entries(deaths).flatMap(([owner, text]) => (isHeld(text) ? [] : [owner]));
   }
 
   /** To be called once the tasks of these dead incarnations have been put back. */
@@ -195,7 +199,8 @@ export class NodeRegistry {
   }
 
   #sweepKeys(): string[] {
-    return [...this.#memberKeys(), this.#keys.sweep, this.#keys.held, this.#keys.pools];
+    const { sweep, held, pools, nodes } = this.#keys;
+    return [...this.#memberKeys(), sweep, held, pools, nodes];
   }
 
   #poolKeys(pools: readonly string[]): string[] {

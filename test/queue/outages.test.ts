@@ -107,6 +107,21 @@ describe('a provider in trouble', () => {
     expect((await claimAll(one)).length).toBe(4);
   });
 
+  it('closes for a probe that succeeds although Redis’ clock has gone back', async () => {
+    await enqueue(4);
+    const node = await mesh.node('mac-1');
+    await open(node);
+    await claimAll(node);
+    await releaseDue();
+    const probe = await claimNext(node);
+    const [[name, text] = ['', '']] = Object.entries(await mesh.redis.hgetall(mesh.keys.circuits));
+    const circuit = JSON.parse(text);
+    const openedAt = circuit.openedAt + 3_600_000;
+    await mesh.redis.hset(mesh.keys.circuits, name, JSON.stringify({ ...circuit, openedAt }));
+    await node.report(probe, success);
+    expect(await circuits()).toEqual([]);
+  });
+
   it('is left alone again when the probe fails, which costs the task no attempt', async () => {
     const [id] = await enqueue(4);
     const node = await mesh.node('mac-1');

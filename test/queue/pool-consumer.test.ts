@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { tokenOwner } from '../../src/domain/claim.ts';
+import { type Claim, tokenOwner } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { claimNext, idleOffer, makeDue, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { shiftTimes } from '../support/process-mesh.ts';
 import { SpawnedRedis } from '../support/redis.ts';
+import { sweepHow } from '../support/sweep-how.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
 describe('a pool', () => {
@@ -210,6 +212,45 @@ describe('a pool', () => {
       event: 'handover',
       reason: 'visibility-timeout',
     });
+  });
+
+  it('waits for a renewal before a claim is void that has lapsed because Redis’ clock jumped', async () => {
+    const sweep = () => mesh.registry.sweep(sweepHow('sweeper', { stallMs: 1_000 }));
+    const lively = await enqueueOne();
+    const silent = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claims = [await claimNext(node), await claimNext(node)];
+    await sweep();
+    await shiftTimes(mesh.redis, mesh.keys, -3_600_000);
+    // Seen by no sweep so far, then by one.
+    expect(await mesh.putBack()).toEqual([]);
+    await sweep();
+    expect(await mesh.putBack({ visibilityTimeoutMs: 600_000 })).toEqual([]);
+    expect(await node.renew(claims.slice(0, 1))).toEqual([]);
+    await mesh.redis.hset(mesh.keys.sweep, 'resumedAt', (await mesh.registry.redisTime()) - 600_000);
+    expect(await mesh.putBack({ visibilityTimeoutMs: 600_000 })).toEqual([silent.id]);
+    expect(await node.renew(claims)).toEqual(claims.slice(1));
+    expect(await node.report(claims[0] as Claim, success)).toMatchObject({ settled: 'completed' });
+    expect(await mesh.reader.get(lively.id)).toMatchObject({ state: 'completed', handovers: 0 });
+  });
+
+  it('takes the report, the log and the hand-back of a lapsed claim as long as nobody has taken the task', async () => {
+    await enqueueOne();
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const [reported, handedBack] = [await claimNext(node), await claimNext(node)];
+    await shiftTimes(mesh.redis, mesh.keys, -3_600_000);
+    await node.log(reported, ['a line'], undefined);
+    expect(await mesh.redis.llen(`${mesh.keys.task('default', reported.taskId)}:logs`)).toBe(1);
+    await mesh.redis.del(`${mesh.keys.task('default', reported.taskId)}:lock`);
+    expect(await node.report(reported, success)).toMatchObject({ settled: 'completed' });
+    expect(await node.handBack(handedBack, 'drain')).toBe(true);
+    expect(await node.renew([reported, handedBack])).toEqual([reported, handedBack]);
+    expect(
+      await mesh.redis.exists(
+        ...[reported, handedBack].map(({ taskId }) => `${mesh.keys.task('default', taskId)}:lock`),
+      ),
+    ).toBe(0);
   });
 
   it('finds every lapsed claim among many active tasks', async () => {

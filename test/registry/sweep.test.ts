@@ -4,6 +4,7 @@ import { EventLog } from '../../src/registry/event-log.ts';
 import type { SweepOptions } from '../../src/registry/sweeping.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import { shiftTimes } from '../support/process-mesh.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 
 /** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
@@ -102,6 +103,56 @@ describe('a sweep', () => {
     await mesh.redis.hset(mesh.keys.presence, 'mac-1', '1@another-run');
     await sweep({ graceMs: 0 });
     expect(await sweep({ graceMs: 0 })).toMatchObject({ deaths: [], dueMs: 0 });
+  });
+
+  it('finds a dead node within its lease although Redis’ clock has gone back', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await shiftTimes(mesh.redis, mesh.keys, 3_600_000);
+    await sweep({ leaseMs: 50 });
+    const leaseEnds = Number(await mesh.redis.zscore(mesh.keys.leases, 'mac-1'));
+    expect(leaseEnds).toBeLessThanOrEqual((await mesh.registry.redisTime()) + 50);
+    await expect
+      .poll(async () => (await sweep({ leaseMs: 50 })).deaths)
+      .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'heartbeat' })]);
+  });
+
+  it('leaves a node its own lease where that is longer than the sweeper’s, also after the clock has gone back', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 600_000);
+    const record = aNodeRecord({ incarnation, leaseMs: 600_000 });
+    await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1', { leaseMs: 600_000 }));
+    const leaseEnds = () => mesh.redis.zscore(mesh.keys.leases, 'mac-1').then(Number);
+    const before = await leaseEnds();
+    await sweep({ leaseMs: 50 });
+    expect(await leaseEnds()).toBe(before);
+    await shiftTimes(mesh.redis, mesh.keys, 3_600_000);
+    await sweep({ leaseMs: 50 });
+    expect((await leaseEnds()) - (await mesh.registry.redisTime())).toBeGreaterThan(500_000);
+    expect((await leaseEnds()) - (await mesh.registry.redisTime())).toBeLessThanOrEqual(600_000);
+  });
+
+  it('judges a node that is gone within the grace although Redis’ clock has gone back', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
+    await mesh.redis.hset(mesh.keys.nodes, 'mac-1', JSON.stringify(aNodeRecord({ incarnation, leaseMs: 60_000 })));
+    const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));
+    await settled();
+    await sweep();
+    client.disconnect();
+    await expect.poll(async () => (await sweep({ graceMs: 60_000 })).dueMs).toBeGreaterThan(0);
+    await shiftTimes(mesh.redis, mesh.keys, 3_600_000);
+    await expect
+      .poll(async () => (await sweep()).deaths, { interval: 10 })
+      .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'crash' })]);
+  });
+
+  it('does not put judgement off for ever where its own notes are nonsense', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await endLease('mac-1');
+    const far = 2 ** 53;
+    await mesh.redis.hset(mesh.keys.sweep, { leasesFrom: far, presenceFrom: far, resumedAt: far, passAt: 'x' });
+    await expect.poll(async () => (await sweep({ leaseMs: 50 })).deaths).toHaveLength(1);
+    expect(Number(await mesh.redis.hget(mesh.keys.sweep, 'resumedAt'))).toBeLessThan(far);
   });
 
   it('answers early to whoever comes soon after another', async () => {

@@ -39,7 +39,7 @@ export async function openTestMesh(url: string, mesh: string) {
     control: new TaskControl(redis, keys),
     target,
     /** Puts back every void claim; answers ids. */
-    putBack: async (options: { maxHandovers?: number } = {}) =>
+    putBack: async (options: { maxHandovers?: number; visibilityTimeoutMs?: number } = {}) =>
       (await requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 1_000, maxHandovers: 5, ...options })).map(
         ({ taskId }) => taskId,
       ),

@@ -146,7 +146,7 @@ export class PoolConsumer implements PoolQueue {
 
   async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
     const { keys, redis, owner } = this.#options;
-    return this.#ending(claim, async () => {
+    const ask = async () => {
       const reply = await scripts.handBack.run(
         redis,
         [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId), keys.incarnations],
@@ -154,17 +154,25 @@ export class PoolConsumer implements PoolQueue {
       );
       throwIfRefused(reply, owner, claim);
       return reply === 1;
+    };
+    const done = await this.#ending(claim, async () => {
+      if (await ask()) return true;
+      return (await this.#isStillOurs(claim)) && (await ask());
     });
+    this.#held.delete(claim.taskId);
+    return done;
   }
 
   async log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void> {
     const { keys, redis, owner } = this.#options;
-    const reply = await scripts.appendLog.run(
-      redis,
-      [keys.incarnations, keys.task(this.pool, claim.taskId)],
-      [owner.nodeId, owner.incarnation, claim.token, LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines],
-    );
-    throwIfRefused(reply, owner, claim);
+    await this.#asHolder(claim, async () => {
+      const reply = await scripts.appendLog.run(
+        redis,
+        [keys.incarnations, keys.task(this.pool, claim.taskId)],
+        [owner.nodeId, owner.incarnation, claim.token, LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines],
+      );
+      throwIfRefused(reply, owner, claim);
+    });
   }
 
   async renew(claims: readonly Claim[]): Promise<Claim[]> {
@@ -173,7 +181,12 @@ export class PoolConsumer implements PoolQueue {
     const reply = await scripts.renewClaims.run(
       redis,
       [keys.incarnations, ...claims.map((claim) => keys.task(this.pool, claim.taskId))],
-      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, ...claims.map((claim) => claim.token)],
+      [
+        owner.nodeId,
+        owner.incarnation,
+        visibilityTimeoutMs,
+        ...claims.flatMap(({ token, claimedAt }) => [token, claimedAt]),
+      ],
     );
     if (!Array.isArray(reply)) {
       throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} is fenced`);
@@ -265,11 +278,30 @@ export class PoolConsumer implements PoolQueue {
   /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
-      const answer = await request();
+      const answer = await this.#asHolder(claim, request);
       if (answer !== false) this.#held.delete(claim.taskId);
       return answer;
     } catch (error) {
       if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);
+      throw error;
+    }
+  }
+
+  /** Asks again where the claim had only lapsed, and nobody has taken the task: Redis' clock may have jumped. */
+  async #asHolder<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      if (hasCode(error, 'claim-lost') && (await this.#isStillOurs(claim))) return request();
+      throw error;
+    }
+  }
+
+  async #isStillOurs(claim: Claim): Promise<boolean> {
+    try {
+      return (await this.renew([claim])).length === 0;
+    } catch (error) {
+      if (hasCode(error, 'fenced')) return false;
       throw error;
     }
   }

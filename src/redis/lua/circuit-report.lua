@@ -59,7 +59,8 @@ end
 
 if seen == 'ok' then
   -- A run that began before the outage says nothing about its end.
-  if not isNew and not (wasOpen and tonumber(ARGV[5]) < circuit.openedAt) then
+  -- The probe began after it, whatever a clock that went back says.
+  if not isNew and not (wasOpen and tonumber(ARGV[5]) < circuit.openedAt and circuit.probe ~= task) then
     redis.call('HDEL', KEYS[1], ARGV[1])
     redis.call('INCR', KEYS[2])
     if wasOpen then event('circuit-closed') end

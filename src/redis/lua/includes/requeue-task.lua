@@ -23,7 +23,7 @@ local function requeueTask(keys, pool, taskId, jobKey, fallbackNode, reason, sil
   local lost = maxHandovers and redis.call('HINCRBY', jobKey, 'cm:lost', 1) or 0
   redis.call('XADD', keys[7], 'MAXLEN', '~', 10000, '*', 'at', string.format('%.0f', now), 'taskId', taskId,
     'pool', pool, 'from', from, 'reason', reason,
-    'ranMs', string.format('%.0f', startedAt and (now - startedAt) or 0), 'silentMs', string.format('%.0f', silentMs))
+    'ranMs', string.format('%.0f', startedAt and math.max(0, now - startedAt) or 0), 'silentMs', string.format('%.0f', silentMs))
 
   local cancelled = redis.call('HGET', jobKey, 'cm:cancel')
   if cancelled then
