@@ -152,7 +152,11 @@ export class Mesh {
   /** Tasks that are queued again and again. */
   async schedules(): Promise<Schedules> {
     const { Schedules } = await import('../queue/bullmq/schedules.ts');
-    this.#schedules ??= new Schedules(this.redis, this.keys, new TaskSigner(signingKeys(this.config)));
+    this.#schedules ??= new Schedules(
+      this.redis,
+      this.keys,
+      new TaskSigner(signingKeys(this.config), this.keys.bullPrefix),
+    );
     return this.#schedules;
   }
 

@@ -58,7 +58,7 @@ export async function openMeshLink(options: {
   const redis = await connect('daemon', `clawmesh:${nodeId}`);
   const schedules = new Schedules(redis, keys);
   const circuits = new Circuits(redis, keys, hasProvider ? queue.circuit : undefined);
-  const signer = new TaskSigner(signingKeys(config));
+  const signer = new TaskSigner(signingKeys(config), keys.bullPrefix);
   return {
     registry: new NodeRegistry(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>

@@ -79,7 +79,7 @@ export async function openTestMesh(url: string, mesh: string) {
         backoff: { delay: 60_000, max: 60_000, jitter: 0 },
         schedules,
         circuits: new Circuits(redis, keys, { failures: 3, minProbe: 60_000, maxProbe: 60_000 }),
-        signer: new TaskSigner([]),
+        signer: new TaskSigner([], keys.bullPrefix),
         clockOffset: () => 0,
       });
       consumers.push(consumer);
