@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
-import { duration, integer, secret, size } from './fields.ts';
+import { duration, integer, secret, settingMeta, size } from './fields.ts';
 import { node, nodes, poolName } from './node-settings.ts';
 import { redis } from './redis-settings.ts';
 import { security } from './security-settings.ts';
@@ -21,6 +21,7 @@ const openclaw = z
       .strictObject({
         url: z
           .url({ protocol: /^wss?$/, error: 'expected ws://host:port' })
+          .register(settingMeta, { secret: 'password' })
           .prefault('ws://127.0.0.1:18789')
           .describe("The gateway on the node's own machine."),
         token: secret().optional().describe('Shared token of the gateway.'),
@@ -190,6 +191,7 @@ const telemetry = z
   .strictObject({
     endpoint: z
       .union([z.literal(''), z.url({ protocol: /^https?$/ })], { error: 'expected http://host:4318 or https://…' })
+      .register(settingMeta, { secret: 'password' })
       .prefault('')
       .describe(
         'An OpenTelemetry collector (OTLP over HTTP) that gets a span of each task queued and each run; empty for the one ' +

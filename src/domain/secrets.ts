@@ -21,14 +21,17 @@ const AFTER_WORDS: readonly RegExp[] = [
 /** Shorter values are too likely to occur by chance. */
 const MIN_LENGTH = 6;
 
-/** Makes a function that masks the known secrets, and whatever looks like one, in a text for logs. */
-export function secretMasker(known: readonly string[]): (text: string) => string {
+/**
+ * Makes a function that masks the known secrets, and whatever looks like one. `answer`: less what only stands behind a word
+ * such as "password", since the text is somebody's work, and more often a line of code than a leak.
+ */
+export function secretMasker(known: readonly string[], of: 'log' | 'answer' = 'log'): (text: string) => string {
   const values = known.filter((value) => value.length >= MIN_LENGTH).sort((a, b) => b.length - a.length);
   return (text) => {
     let masked = text;
     for (const value of values) masked = masked.replaceAll(value, MASKED);
     for (const pattern of PATTERNS) masked = masked.replace(pattern, MASKED);
-    for (const pattern of AFTER_WORDS) masked = masked.replace(pattern, `$1${MASKED}`);
+    if (of === 'log') for (const pattern of AFTER_WORDS) masked = masked.replace(pattern, `$1${MASKED}`);
     return masked;
   };
 }

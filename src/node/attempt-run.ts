@@ -40,8 +40,10 @@ export interface AttemptRunOptions {
   readonly log: Logger;
   readonly journal: Journal;
   readonly observer: NodeObserver;
-  /** Takes secrets out of what a run says. */
+  /** Takes secrets out of what a run says: its log lines, progress and errors. */
   readonly mask: (text: string) => string;
+  /** Takes secrets out of the answer of a run. */
+  readonly maskAnswer: (text: string) => string;
   /** The run has ended in a former life; there's only its outcome to be delivered. */
   readonly outcome?: Outcome | undefined;
   /** What the node offers for the slot, where a finished run may take the next task at once. */
@@ -149,7 +151,7 @@ export class AttemptRun {
       return undefined;
     }
     const final: Outcome = outcome.ok
-      ? { ok: true, result: keptResult(outcome.result) }
+      ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
       : this.#explained(outcome, reason, timeoutMs);
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
     return this.#deliver(final, async () => {
@@ -165,6 +167,10 @@ export class AttemptRun {
     const { observer } = this.#options;
     observer.ended(this.claim, end, ranMs, result);
     if (end === 'handed-back') observer.handedOver('drain');
+  }
+
+  #masked(result: TaskResult): TaskResult {
+    return { ...result, text: this.#options.maskAnswer(result.text) };
   }
 
   /** A run that was stopped ends with why, not with what the runner made of it. */

@@ -111,6 +111,7 @@ export class NodeLife {
       expected: () => live.config.openclaw.version,
       log: this.#log,
       medic: GatewayMedic.for(options.runner.mode, live.config, this.#log),
+      mask: this.#running.mask,
       onChange: () => void this.#gatesChanged(),
     });
     this.#surroundings = new Surroundings({

@@ -13,6 +13,7 @@ export class OpenClawWatch {
   readonly #log: Logger;
   readonly #expected: () => string | undefined;
   readonly #onChange: () => void;
+  readonly #mask: (text: string) => string;
   readonly #medic: GatewayMedic | undefined;
   readonly #loop: Periodic;
   #state: Omit<OpenClawState, 'expected'>;
@@ -25,12 +26,15 @@ export class OpenClawWatch {
     log: Logger;
     /** Heals a gateway, if that is wanted. */
     medic: GatewayMedic | undefined;
+    /** Takes secrets out of what OpenClaw says of itself: it goes into the log and, through a gate, to everybody. */
+    mask: (text: string) => string;
     onChange: () => void;
   }) {
     this.#runner = options.runner;
     this.#log = options.log;
     this.#onChange = options.onChange;
     this.#medic = options.medic;
+    this.#mask = options.mask;
     this.#state = { mode: options.runner.mode, version: null, healthy: false };
     this.#expected = options.expected;
     this.#loop = new Periodic({
@@ -64,7 +68,8 @@ export class OpenClawWatch {
   }
 
   async #look(): Promise<void> {
-    const health = await this.#runner.health();
+    const said = await this.#runner.health();
+    const health = { ...said, reason: said.reason === null ? null : this.#mask(said.reason) };
     void this.#medic?.look(health.reason);
     const changed = health.version !== this.#state.version || health.reason !== this.#trouble;
     this.#state = { ...this.#state, version: health.version, healthy: health.healthy };

@@ -40,9 +40,11 @@ export interface RunningOptions {
 /** All that runs on a node: a claim loop per pool, and their runs. */
 export class Running {
   readonly loops: ClaimLoop[] = [];
+  /** Takes secrets out of what OpenClaw says. */
+  readonly mask: (text: string) => string;
   readonly #options: RunningOptions;
   readonly #slots: Slots;
-  readonly #mask: (text: string) => string;
+  readonly #maskAnswer: (text: string) => string;
   readonly #awake = keepAwake((error) =>
     this.#options.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
   );
@@ -54,7 +56,9 @@ export class Running {
       total: slotsOf(Object.values(pools), maxTasks),
       weightOf: (pool) => options.live.config.dispatch.weights[pool] ?? 1,
     });
-    this.#mask = secretMasker(secretValues(options.live.config));
+    const secrets = secretValues(options.live.config);
+    this.mask = secretMasker(secrets);
+    this.#maskAnswer = secretMasker(secrets, 'answer');
   }
 
   /** Adds a pool; its loop is started by the caller. */
@@ -139,7 +143,8 @@ export class Running {
       defaultTimeoutMs: config.queue.taskTimeout,
       defaultIdleTimeoutMs: config.queue.idleTimeout,
       visibilityTimeoutMs: config.queue.visibilityTimeout,
-      mask: this.#mask,
+      mask: this.mask,
+      maskAnswer: this.#maskAnswer,
       log,
       observer,
       nextOffer,

@@ -7,6 +7,7 @@ import { EnvText } from '../../src/config/env-text.ts';
 import { nodeIdentity } from '../../src/config/identity.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { nodeConfig } from '../../src/config/node-settings.ts';
+import { secretValues } from '../../src/config/secret-values.ts';
 import { configYaml, shownConfig } from '../../src/config/show.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import { emptyFolder } from '../support/folders.ts';
@@ -176,6 +177,21 @@ describe('config show', () => {
     expect(shownConfig(parse(CONTRACT, ENV))).toMatchObject({
       redis: { url: 'redis://user:********@10.0.0.1:6379/0' },
     });
+  });
+});
+
+describe('a password in any URL', () => {
+  const { config } = parse(
+    'redis: {url: "redis://:first-pw@r"}\nopenclaw: {gateway: {url: "ws://u:second-pw@127.0.0.1:1"}}\ntelemetry: {endpoint: "https://u:third-pw@otel"}\n',
+    {},
+  );
+
+  it('is not shown, and is known as a secret', () => {
+    const shown = JSON.stringify(shownConfig({ config, file: 'f', origins: new Map(), ownSecretEnv: [] }));
+    expect(shown).not.toMatch(/-pw/);
+    expect(shown).toContain('https://u:********@otel/');
+    expect(secretValues(config)).toEqual(expect.arrayContaining(['first-pw', 'second-pw', 'third-pw']));
+    expect(shownConfig(parse('mesh: m\n', {}))).toMatchObject({ telemetry: { endpoint: '' } });
   });
 });
 

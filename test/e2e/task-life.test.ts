@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Task } from '../../src/domain/task.ts';
@@ -202,13 +202,17 @@ describe('the life of simulated tasks', () => {
 });
 
 describe('what a run says', () => {
-  it('is in the task’s log without the secrets that it mentions', async () => {
+  it('is in the task’s log, error and result without the secrets that it mentions', async () => {
     const server = await SpawnedRedis.start(['--requirepass', 'redis-passw0rd']);
     const bin = join(emptyFolder(), 'openclaw');
     writeFileSync(
       bin,
       `#!/bin/sh
 [ "$1" = --version ] && { echo "OpenClaw 2026.9.6"; exit 0; }
+[ "$(cat)" = answer ] && {
+  echo '{"ok":true,"final":"it is redis-passw0rd, and sk-abcdefghijklmnop123; set password: changeme in config.yaml"}'
+  exit 0
+}
 echo "key sk-abcdefghijklmnop123 and redis-passw0rd" >&2
 echo "Authorization: Bearer abcdefghijklmnopqrstuvwxyz" >&2
 echo '{"ok":false,"error":{"message":"HTTP 400 for token=supersecretvalue","kind":"exception"}}'
@@ -232,7 +236,17 @@ exit 1
       ]);
       const { stdout: task } = await runCli(['--config', config, 'task', 'show', id, '--json']);
       expect(JSON.parse(task).error.message).toBe('HTTP 400 for token=********');
-      expect(node.output + task).not.toMatch(/redis-passw0rd|supersecretvalue|sk-abc/);
+      const answered = (await runCli(['--config', config, 'enqueue', 'answer', '--wait', '--json'])).stdout;
+      // An answer is somebody's work: what only stands behind a word such as "password" is left in it.
+      expect(JSON.parse(answered).tasks[0].result.text).toBe(
+        'it is ********, and ********; set password: changeme in config.yaml',
+      );
+      // All that was ever written to Redis.
+      const log = join(server.folder, 'appendonlydir');
+      const written = readdirSync(log).map((file) => readFileSync(join(log, file), 'utf8'));
+      expect(written.join('')).toContain('set password: changeme');
+      expect(written.join('')).not.toMatch(/redis-passw0rd|supersecretvalue|sk-abc/);
+      expect(node.output + task + answered).not.toMatch(/redis-passw0rd|supersecretvalue|sk-abc/);
     } finally {
       await node.kill();
       await server.stop();

@@ -73,6 +73,7 @@ describe('an attempt', () => {
       defaultTimeoutMs: 60_000,
       defaultIdleTimeoutMs: 60_000,
       mask: (text) => text,
+      maskAnswer: (text) => text,
       onLoginRefused: async () => false,
       visibilityTimeoutMs: 60_000,
       log: pino({ level: 'silent' }),

@@ -72,6 +72,7 @@ function loopOf(found: Claim[][]) {
         defaultIdleTimeoutMs: 60_000,
         visibilityTimeoutMs: 60_000,
         mask: (text) => text,
+        maskAnswer: (text) => text,
         nextOffer,
         onLoginRefused: async () => false,
         onFenced: () => {},
