@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { outputOf, withMesh } from './context.ts';
-import type { Output } from './output.ts';
+import { jsonText, type Output } from './output.ts';
 import { TaskFile } from './task-source.ts';
 
 /** Batches that are on their way to Redis while another one is made ready. */
@@ -71,7 +71,7 @@ class IdPrinter {
 
   add(enqueued: readonly Enqueued[]): void {
     for (const task of enqueued) {
-      if (this.#out.json) this.#out.raw(`${this.#first ? '' : ','}${JSON.stringify(task)}`);
+      if (this.#out.json) this.#out.raw(`${this.#first ? '' : ','}${jsonText(task)}`);
       else this.#out.line(task.id);
       this.#first = false;
     }

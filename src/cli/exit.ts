@@ -20,6 +20,6 @@ export function reportError(error: unknown, verbose: boolean): number {
   const remedy = known && error.remedy ? ` (${error.remedy})` : '';
   // What was typed, or is in Redis, may be part of it.
   process.stderr.write(printable(`clawmesh: ${known ? error.message : messageOf(error)}${remedy}\n`));
-  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(printable(`${error.stack}\n`));
   return known ? EXIT[error.code] : 1;
 }

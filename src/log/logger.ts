@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { type Logger as PinoLogger, pino } from 'pino';
-import pretty from 'pino-pretty';
+import prettyStream from 'pino-pretty';
 
 /** How often it's seen whether the log file was moved away, ms. */
 const MOVED_CHECK_MS = 2_000;
@@ -9,10 +9,16 @@ export type Logger = PinoLogger;
 
 /** The daemon's log, in a file (always JSON) or on stderr: stdout belongs to a command's result. */
 export function createLogger(options: { level: string; format: 'json' | 'pretty'; file?: string | undefined }): Logger {
-  const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const pretty = options.format === 'pretty' && !options.file;
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    hooks: { streamWrite: (line: string) => harmless(line, pretty) },
+  };
   if (options.file) return pino(settings, rotatable(options.file));
   if (options.format === 'json') return pino(settings, pino.destination({ fd: 2, sync: true }));
-  const stream = pretty({
+  const stream = prettyStream({
     destination: 2,
     sync: true,
     colorize: Boolean(process.stderr.isTTY) && !process.env.NO_COLOR,
@@ -22,6 +28,17 @@ export function createLogger(options: { level: string; format: 'json' | 'pretty'
     errorLikeObjectKeys: [],
   });
   return pino(settings, stream);
+}
+
+/** What JSON leaves as it is though a terminal may obey it: C1 codes and turns of the reading direction. */
+const LEFT_BY_JSON = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+/** The same, and what JSON escapes, but line breaks and tabs; a backslash of the text is two. */
+const STEERING_IN_JSON = /\\\\|\\u00[01][0-9a-f]|\\[bfr]|[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A line of the log, in JSON, in which nothing steers the terminal that it may be read on, also once it is unpacked for people. */
+function harmless(line: string, unpacked: boolean): string {
+  if (unpacked) return line.replace(STEERING_IN_JSON, (found) => (found === '\\\\' ? found : '\ufffd'));
+  return line.replace(LEFT_BY_JSON, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** A log file that newsyslog or logrotate may move away: it's opened anew then, with no signal needed. */

@@ -73,7 +73,8 @@ function print(out: Output, found: readonly Diagnosis[]): void {
     if (fix !== null) out.line(`  ${' '.repeat(width)}  ${out.style('dim', `→ ${fix}`)}`);
   }
   const count = (state: Diagnosis['state']) => found.filter((diagnosis) => diagnosis.state === state).length;
-  out.line(`\n${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
+  out.line();
+  out.line(`${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
 }
 
 /** Does what the person agrees to; answers what is left. */

@@ -125,8 +125,7 @@ function printAnswer(out: Output, task: Task): void {
   if (task.result) out.foreign(task.result.text);
   if (task.error) {
     const attempts = task.attempts.made > 1 ? ` after ${task.attempts.made} attempts` : '';
-    process.stderr.write(
-      `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${printable(task.error.message)}\n`,
-    );
+    const what = `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${task.error.message}\n`;
+    process.stderr.write(printable(what));
   }
 }

@@ -30,7 +30,7 @@ async function events({ since, limit, follow }: EventOptions, command: Command):
   const out = outputOf(command);
   await withMesh(command, async ({ events: log }) => {
     const list = await log.newest({ sinceMs: since, limit });
-    const print = (event: MeshEvent) => out.line(out.json ? JSON.stringify(event) : row(event).join('  '));
+    const print = (event: MeshEvent) => (out.json ? out.jsonLine(event) : out.line(row(event).join('  ')));
     if (!follow) {
       if (out.json) out.document({ events: list });
       else if (list.length === 0) out.note('nothing has happened');

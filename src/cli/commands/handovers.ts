@@ -34,7 +34,7 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
   await withMesh(command, async (mesh) => {
     const list = await mesh.handovers(filter);
     if (options.follow) {
-      const print = (handover: Handover) => out.line(out.json ? JSON.stringify(handover) : row(handover).join('  '));
+      const print = (handover: Handover) => (out.json ? out.jsonLine(handover) : out.line(row(handover).join('  ')));
       const printed = new Set<string>();
       for (let fresh = list; ; fresh = await mesh.handovers(filter)) {
         // A handover is told once it's complete; until then the next look may know more.

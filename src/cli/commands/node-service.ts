@@ -80,7 +80,7 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
   if (out.json) out.document({ service, file, dryRun: options.dryRun === true, steps });
   else if (!options.dryRun) out.note(steps.length > 0 ? `${service} ${DONE[action]}` : `${service}: nothing to do`);
   else {
-    for (const step of steps) out.line(step.do === 'write' ? `${stepText(step)}\n\n${step.text}` : stepText(step));
+    for (const step of steps) out.foreign(step.do === 'write' ? `${stepText(step)}\n\n${step.text}` : stepText(step));
   }
 }
 

@@ -34,7 +34,7 @@ async function show(mesh: Mesh, out: Output, watch: boolean): Promise<void> {
   const { takeSnapshot } = await import('../../ops/snapshot.ts');
   const { snapshot, nodes } = await takeSnapshot(mesh);
   if (out.json) {
-    if (watch) out.line(JSON.stringify(snapshot));
+    if (watch) out.jsonLine(snapshot);
     else out.document(snapshot);
     return;
   }
@@ -55,7 +55,8 @@ async function show(mesh: Mesh, out: Output, watch: boolean): Promise<void> {
   const { tasks, total, cost } = snapshot.usageToday;
   if (tasks > 0) {
     const money = cost === null ? '' : `, cost ${cost.toFixed(2)}`;
-    out.line(`\ntoday ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
+    out.line();
+    out.line(`today ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
   }
 }
 
@@ -64,7 +65,8 @@ function printProblems(out: Output, { problems }: Snapshot): void {
   out.line();
   for (const { severity, what, fix } of problems) {
     const mark = severity === 'error' ? out.style('red', '✗') : out.style('yellow', '!');
-    out.line(`${mark} ${what}\n  ${out.style('dim', `→ ${fix}`)}`);
+    out.line(`${mark} ${what}`);
+    out.line(`  ${out.style('dim', `→ ${fix}`)}`);
   }
 }
 

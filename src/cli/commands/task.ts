@@ -5,7 +5,7 @@ import { humanDuration } from '../../domain/units.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption, numberOption, tagOption } from '../options.ts';
-import { ago, type Output, oneLine, printable, styledState } from '../output.ts';
+import { ago, type Output, oneLine, styledState } from '../output.ts';
 import { addSteeringCommands } from './task-steering.ts';
 import { printUsage } from './usage.ts';
 
@@ -105,7 +105,7 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
       const fresh = await reader.logs(task, printed);
       printed += fresh.length;
       if (out.json) lines.push(...fresh);
-      else for (const line of fresh) out.foreign(line);
+      else for (const line of fresh) out.line(line);
       if (!options.follow || isEnded(task.state)) break;
       await sleep(FOLLOW_POLL_MS);
       task = await mesh.existing(id);
@@ -166,11 +166,15 @@ function printTask(out: Output, task: Task): void {
     ]),
   );
   if (task.result) printResult(out, task.result);
-  if (task.error) out.line(`\n${out.style('red', `${task.error.kind}: ${printable(task.error.message)}`)}`);
+  if (!task.error) return;
+  out.line();
+  out.foreign(out.style('red', `${task.error.kind}: ${task.error.message}`));
 }
 
 function printResult(out: Output, result: NonNullable<Task['result']>): void {
   const tokens = result.usage ? `${result.usage.total} tokens` : undefined;
   const facts = [humanDuration(result.durationMs), result.model, tokens].filter(Boolean).join(' · ');
-  out.line(`\n${out.style('dim', facts)}\n${printable(result.text)}`);
+  out.line();
+  out.line(out.style('dim', facts));
+  out.foreign(result.text);
 }
