@@ -51,7 +51,9 @@ export class Renewal {
    * @throws ClawmeshError `fenced`.
    */
   async renewAll(): Promise<void> {
-    for (const loop of this.#loops) await renewLoop(loop, this.#log);
+    // Together and each for itself: one pool that can't be renewed must not let the claims of the others lapse.
+    const renewed = await Promise.allSettled(this.#loops.map((loop) => renewLoop(loop, this.#log)));
+    for (const pool of renewed) if (pool.status === 'rejected') throw pool.reason;
   }
 
   start(): void {
