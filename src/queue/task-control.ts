@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Task, TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
+import { AFTER, HELD_SCORE } from './held-tasks.ts';
 
 /** What somebody who looks after the queue does to single tasks. Each is one atomic step. */
 export class TaskControl {
@@ -28,10 +29,15 @@ export class TaskControl {
     return reply === 'gone' || reply === 'ended' || reply === 'cancelled' ? reply : { token: reply };
   }
 
-  /** Queues a failed or cancelled task again, with as many attempts as it had at first. */
+  /**
+   * Queues a failed or cancelled task again, with as many attempts as it had at first. One that has not run yet waits for
+   * those that it comes after.
+   */
   async retry(task: Task): Promise<'gone' | 'open' | 'completed' | 'waiting'> {
-    const keys = this.#keysOf(task, 'failed', 'cancelled', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc');
-    return (await scripts.retryTask.run(this.#redis, keys, [task.id])) as 'waiting';
+    const states = ['failed', 'cancelled', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc', 'delayed'];
+    const keys = [...this.#keysOf(task, ...states), this.#keys.held, this.#keys.heldTasks(task.pool, AFTER)];
+    const reply = await scripts.retryTask.run(this.#redis, keys, [task.id, `${task.pool} ${AFTER}`, HELD_SCORE]);
+    return reply as 'waiting';
   }
 
   /** Removes a task that does not run. */

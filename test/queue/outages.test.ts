@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { type ErrorKind, type Outcome, type Task, type TaskError, taskError } from '../../src/domain/task.ts';
+import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { listCircuits } from '../../src/queue/circuits.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import {
   claimNext,
   idleOffer,
@@ -350,7 +350,10 @@ describe('a provider in trouble', () => {
         const node = pick(nodes);
         const claim = await node.claim();
         if (!claim) continue;
-        const kind = claim.taskId === poison ? 'provider' : pick(['provider', 'rate_limit', 'crash', 'auth', 'drain', 'death'] as const);
+        const kind =
+          claim.taskId === poison
+            ? 'provider'
+            : pick(['provider', 'rate_limit', 'crash', 'auth', 'drain', 'death'] as const);
         if (kind === 'auth') {
           if (!(await node.passOn(claim, 'auth'))) await node.report(claim, failure('auth'));
         } else if (kind === 'drain') await node.handBack(claim, 'drain');

@@ -1,12 +1,15 @@
 --[[
   Somebody wants a failed or cancelled task to be tried again: it waits as if it were new, with as many attempts as it had
-  at first. What it went through stays in its history.
+  at first. What it went through stays in its history. One that has not run yet waits for those
+  that it comes after, as it did at first.
 
   KEYS[1] task hash  KEYS[2] failed  KEYS[3] cancelled
   KEYS[4] wait  KEYS[5] prioritized  KEYS[6] marker  KEYS[7] meta  KEYS[8] events  KEYS[9] pc
-  ARGV[1] task id
+  KEYS[10] delayed  KEYS[11] set of what is held  KEYS[12] tasks of the pool that are held after others (sorted set)
+  ARGV[1] task id   ARGV[2] member of KEYS[11]   ARGV[3] score for delayed tasks that wait for no time
 
   Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' once it's done
+  Invariant: a task never runs before those that it comes after have completed.
 ]]
 --- @include now
 --- @include back-in-queue
@@ -39,5 +42,14 @@ add({at = redisNow(), event = ran and 'retry' or 'enqueued', attempt = made + 1,
 redis.call('HDEL', KEYS[1], 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
   'cm:lost', 'stacktrace')
 redis.call('HSET', KEYS[1], 'cm:history', history, 'cm:max', made + attempts, 'delay', 0)
+-- Once it has run, those before it had completed.
+if not ran and ok and type(data) == 'table' and type(data.after) == 'table' and data.after[1] then
+  redis.call('HSET', KEYS[1], 'cm:held', 'after')
+  redis.call('ZADD', KEYS[10], ARGV[3], ARGV[1])
+  redis.call('ZADD', KEYS[12], string.format('%.0f', redisNow()), ARGV[1])
+  redis.call('SADD', KEYS[11], ARGV[2])
+  redis.call('XADD', KEYS[8], 'MAXLEN', '~', 10000, '*', 'event', 'delayed', 'jobId', ARGV[1], 'delay', ARGV[3])
+  return 'waiting'
+end
 backInQueue({KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]}, ARGV[1], KEYS[1], false, state)
 return 'waiting'
