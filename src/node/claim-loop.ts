@@ -49,7 +49,7 @@ export class ClaimLoop {
   #reportedSince = 0;
   #stopping = false;
   /** Reasons for which tasks are, or may be, held for this node. */
-  readonly #heldTargets: string[] = [];
+  readonly #heldTargets = new Set<string>();
   /** Held tasks and those in line take turns. */
   #heldIsNext = true;
   #waitsForWork = false;
@@ -107,9 +107,9 @@ export class ClaimLoop {
 
   /** There are tasks that are held for these reasons, and for this node: a free slot is for them. */
   async takeHeld(targets: readonly string[]): Promise<void> {
-    const fresh = targets.filter((target) => !this.#heldTargets.includes(target));
-    if (fresh.length === 0) return;
-    this.#heldTargets.push(...fresh);
+    const before = this.#heldTargets.size;
+    for (const target of targets) this.#heldTargets.add(target);
+    if (this.#heldTargets.size === before) return;
     this.#changed.notify();
     if (this.#waitsForWork) await this.#options.queue.interrupt();
   }
@@ -161,7 +161,7 @@ export class ClaimLoop {
   /** Waits until there may be a task, and takes a slot for it. */
   async #mayTakeSlot(): Promise<boolean> {
     const { queue, slots } = this.#options;
-    if (this.#heldTargets.length === 0) {
+    if (this.#heldTargets.size === 0) {
       this.#waitsForWork = true;
       try {
         if (!(await queue.waitForWork())) return false;
@@ -194,9 +194,12 @@ export class ClaimLoop {
     if (target === undefined) return queue.claim(this.#offer());
     const inLine = heldIsNext ? undefined : await queue.claim(this.#offer());
     if (inLine) return inLine;
+    // What is held for it from here on adds it again. Reasons take turns, so that none waits for the end of another.
+    this.#heldTargets.delete(target);
     const claim = await queue.claimHeld(target);
-    if (claim) this.#heldIsNext = false;
-    else this.#heldTargets.splice(this.#heldTargets.indexOf(target), 1);
+    if (!claim) return undefined;
+    this.#heldTargets.add(target);
+    this.#heldIsNext = false;
     return claim;
   }
 
@@ -255,7 +258,7 @@ export class ClaimLoop {
     const { concurrency, slots } = this.#options;
     const mayKeep =
       this.#mayClaim() &&
-      this.#heldTargets.length === 0 &&
+      this.#heldTargets.size === 0 &&
       // The next of its session may wait for just this.
       ending.spec.session === undefined &&
       this.#runs.size <= concurrency &&

@@ -176,9 +176,10 @@ export class NodeLife {
       this.#running.add(await link.openQueue(pool, this.owner, () => this.#clockOffset), concurrency);
     }
     const { loops } = this.#running;
+    // Before the node takes up what its former life left, which grows with that.
+    this.#upkeep.start();
     if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
     runner.settle();
-    this.#upkeep.start();
     for (const loop of loops) loop.start();
     this.#stopListening = link.onReconnect(() => {
       this.#try(this.#upkeep.renewal.renewAll());
@@ -265,7 +266,7 @@ export class NodeLife {
     const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.withBeat);
     this.#lastBeat = performance.now();
     this.#followClock(redisTime);
-    this.#try(sweep.found(swept));
+    sweep.found(swept);
     observer.beat(this.#lastBeat - askedAt);
     if (wish === 'drill-crash' || wish === 'drill-freeze')
       takeDown(wish, leaseMs(this.#options.live.config) * 2, this.#log);

@@ -26,8 +26,9 @@ const claimOf = (taskId: string, token: string): Claim => ({
   claimedAt: 0,
 });
 
-/** A loop whose queue only has what a reconnect brings to light. */
-function loopOf(found: Claim[][]) {
+/** A loop whose queue only has what a reconnect brings to light, and tasks that are held, by their reasons. */
+function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
+  const interrupted = Promise.withResolvers<boolean>();
   const runs: string[] = [];
   const reports: { taskId: string; outcome: Outcome }[] = [];
   const queue = {
@@ -39,6 +40,13 @@ function loopOf(found: Claim[][]) {
     },
     log: async () => {},
     fillIn: async ({ spec }: Claim) => spec.message,
+    claim: async () => undefined,
+    claimHeld: async (why: string) => {
+      const taskId = held.get(why)?.shift();
+      return taskId === undefined ? undefined : claimOf(taskId, `n~1:${taskId}`);
+    },
+    waitForWork: () => interrupted.promise,
+    interrupt: async () => interrupted.resolve(false),
   } as unknown as PoolQueue;
   const simulate = new SimulateRunner();
   const runner = {
@@ -119,5 +127,21 @@ describe('after a reconnect, a claim loop', () => {
     await loop.idle();
     expect(runs).toEqual(['t1', 't2']);
     expect(reports.map(({ taskId }) => taskId)).toEqual(['t1', 't2']);
+  });
+});
+
+describe('a claim loop with tasks that are held for its node', () => {
+  it('takes them in turns of their reasons, so that none waits for the end of another', async () => {
+    const held = new Map([
+      ['node:n', ['n1', 'n2', 'n3']],
+      ['require:gpu=yes', ['g1', 'g2']],
+    ]);
+    const { loop, runs, reports } = loopOf([], held);
+    await loop.takeHeld([...held.keys()]);
+    await loop.takeHeld([...held.keys()]);
+    loop.start();
+    await expect.poll(() => reports.length).toBe(5);
+    await loop.stopClaiming();
+    expect(runs).toEqual(['n1', 'g1', 'n2', 'g2', 'n3']);
   });
 });

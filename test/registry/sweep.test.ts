@@ -88,6 +88,24 @@ describe('a sweep', () => {
     expect((await sweep()).deaths).toHaveLength(1);
   });
 
+  it('takes a heartbeat for a sign that Redis was not frozen, unless it was before', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
+    await settled();
+    const beatSoonAfter = () =>
+      mesh.registry.beat(
+        { nodeId: 'mac-1', incarnation },
+        aNodeRecord({ incarnation }),
+        sweepHow('mac-1', { intervalMs: 3_600_000, stallMs: 7_200_000, idleStallMs: 7_200_000 }),
+      );
+    const stallAt = async () => Number(await mesh.redis.hget(mesh.keys.sweep, 'stallAt'));
+    const before = await stallAt();
+    await beatSoonAfter();
+    expect(await stallAt()).toBeGreaterThan(before + 3_600_000);
+    await mesh.redis.hset(mesh.keys.sweep, 'stallAt', 1);
+    await beatSoonAfter();
+    expect(await stallAt()).toBe(1);
+  });
+
   it('takes a presence that is gone for a crash, after the grace', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
     const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));

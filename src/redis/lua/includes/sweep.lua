@@ -23,7 +23,8 @@ end
   connection at once. After a restart or failover of Redis everybody's is gone, which therefore means nothing.
   When the last sweep is long ago, or still to come, Redis was frozen, everybody slept, or Redis' clock jumped: then all get
   one more lease before they are judged, and lapsed claims one more renewal (requeue-claims.lua). No lease lasts longer than
-  its own length from now, whatever a clock that went back has made of it.
+  its own length from now, whatever a clock that went back has made of it. An early answer, to a sweep or a heartbeat, shows
+  as well that Redis was not frozen.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
   KEYS[5] gone (hash)  KEYS[6] events (stream)  KEYS[7] sweep (hash)  KEYS[8] set of what is held back
@@ -57,6 +58,9 @@ local function sweep(now, firstPool)
   local held = redis.call('SCARD', KEYS[8])
   if lastAt and now - lastAt < tonumber(ARGV[2]) and now >= lastAt then
     if state[6] ~= '0' and busy == 0 then busy = 1 end
+    if now <= tonumber(state[2] or '0') then
+      redis.call('HSET', KEYS[7], 'stallAt', string.format('%.0f', now + tonumber(ARGV[busy > 0 and 3 or 4])))
+    end
     return {redis.call('ZCARD', KEYS[2]), -1, deaths, 0, held, busy, 0}
   end
 
