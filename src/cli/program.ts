@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ClawmeshError } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
+import { circuitCommand } from './commands/circuit.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { dashboardCommand } from './commands/dashboard.ts';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     doctorCommand(),
     drillCommand(),
     poolCommand(),
+    circuitCommand(),
     scheduleCommand(),
     eventsCommand(),
     alertsCommand(),

@@ -1,8 +1,8 @@
 import { ClawmeshError } from './errors.ts';
 import { nearest } from './names.ts';
 
-/** That there is no such node or pool, with the name that was probably meant. */
-export function notFound(what: 'node' | 'pool', name: string, known: readonly string[]): ClawmeshError {
+/** That there is no such node, pool or circuit, with the name that was probably meant. */
+export function notFound(what: 'node' | 'pool' | 'circuit', name: string, known: readonly string[]): ClawmeshError {
   const likely = nearest(name, known);
   const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
   return new ClawmeshError('not-found', `no ${what} ${asTyped(name)}`, { remedy });

@@ -28,7 +28,7 @@ export function findProblems(seen: {
     problems.push({
       severity: 'error',
       what: `tasks of ${name === 'default' ? 'the default model' : name} are held back since ${openedAt}: ${kind}: ${message}`,
-      fix: 'nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits',
+      fix: `nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits; then clawmesh circuit close ${name}`,
     });
   }
   for (const { name, reason } of seen.scheduleFailures) {
