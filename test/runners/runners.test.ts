@@ -2,7 +2,6 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classifyError } from '../../src/runners/classify.ts';
 import { ExecRunner, parseVersion } from '../../src/runners/exec.ts';
 import { execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
@@ -22,41 +21,6 @@ const request = (message: string, fields: Partial<RunRequest> = {}): RunRequest 
   ...fields,
 });
 const never = new AbortController().signal;
-
-describe('OpenClaw’s error texts', () => {
-  // The texts are those the real OpenClaw 2026.9.6 gave.
-  it.each([
-    [
-      '⚠️ fake/echo request failed (authentication failed, HTTP 401). Re-authenticate the provider and try again.',
-      'auth',
-    ],
-    ['Inline API key for provider "fake" is temporarily disabled after a provider auth/billing failure.', 'auth'],
-    ['fake/echo request failed (provider internal error, HTTP 500).', 'provider'],
-    ['request failed (rate limited, HTTP 429)', 'rate_limit'],
-    ['request timed out after retries (provider internal error, HTTP 503)', 'provider'],
-    ['request timed out (HTTP 408)', 'timeout'],
-    ['Unknown model: nope/none. Run `openclaw models list`', 'invalid'],
-    ['Thinking level "low" is not supported for fake/echo. Use one of: off.', 'invalid'],
-    ['LLM request failed: provider rejected the request schema or tool payload', 'invalid'],
-    ['LLM request timed out.', 'timeout'],
-    ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
-    ['something else', 'unknown'],
-    ['', 'unknown'],
-  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
-
-  it.each([
-    ['rate limited, HTTP 429, Retry-After: 30', 30_000],
-    ['HTTP 429: please try again in 1.5 minutes', 90_000],
-    ['HTTP 429 retry after 250ms', 250],
-    ['HTTP 429 retry-after=99999', 3_600_000],
-    ['HTTP 429', undefined],
-  ])('%j asks for %s ms', (text, ms) => expect(classifyError(text).retryAfterMs).toBe(ms));
-
-  it('are retryable by their kind', () => {
-    expect(classifyError('HTTP 401').retryable).toBe(false);
-    expect(classifyError('HTTP 503').retryable).toBe(true);
-  });
-});
 
 describe('the exec envelope', () => {
   const end = (stdout: string, exitCode = 0) => execOutcome({ stdout, exitCode, signal: undefined, durationMs: 7 });
