@@ -8,6 +8,8 @@ export interface GateFacts {
   readonly versionMismatch: 'close' | 'warn';
   /** Why the provider does not let this node in; undefined if it does, as far as is known. */
   readonly loginTrouble: string | undefined;
+  /** Why this Mac seems to be what its tasks fail of; undefined if it does not. */
+  readonly failureTrouble?: string | undefined;
   /** Why the node takes nothing new: it stops, or somebody has drained it. */
   readonly draining: 'stopping' | 'by hand' | undefined;
   /** Free and least free disk, bytes. */

@@ -50,10 +50,12 @@ export interface AttemptRunOptions {
   /** What the node offers for the slot, where a finished run may take the next task at once. */
   readonly nextOffer: () => Offer | undefined;
   /**
-   * The provider has refused the login of this node. Answers whether the task is to go to another one; then this node takes
-   * no more of them.
+   * The provider has refused the login of this node, which takes no more tasks then. Answers whether another node could run
+   * the task.
    */
   readonly onLoginRefused: (claim: Claim, message: string) => Promise<boolean>;
+  /** A run on this node has ended so; told before it is reported. */
+  readonly onOutcome?: ((claim: Claim, outcome: Outcome) => void) | undefined;
   /** Called when Redis says that this whole incarnation is fenced. */
   readonly onFenced: () => void;
 }
@@ -154,6 +156,8 @@ export class AttemptRun {
     const final: Outcome = outcome.ok
       ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
       : this.#explained(outcome, reason, timeoutMs);
+    // That of a former life is old news.
+    if (!this.#options.outcome) this.#options.onOutcome?.(this.claim, final);
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
     return this.#deliver(final, async () => {
       const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.nextOffer());
@@ -193,8 +197,8 @@ export class AttemptRun {
   /** Gives the task to a node whose login the provider takes, if there may be one. */
   async #passOn(message: string, ranMs: number): Promise<boolean> {
     const { claim, queue, nodeId, onLoginRefused } = this.#options;
-    if (claim.refusedOn !== null && claim.refusedOn !== nodeId) return false;
-    if (!(await onLoginRefused(claim, message).catch(() => false))) return false;
+    const another = await onLoginRefused(claim, message).catch(() => false);
+    if (!another || (claim.refusedOn !== null && claim.refusedOn !== nodeId)) return false;
     let passedOn = true;
     await this.#report(async () => {
       passedOn = await queue.passOn(claim, `auth on ${nodeId}: ${message}`);

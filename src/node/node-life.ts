@@ -9,6 +9,7 @@ import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { adoptFormerLife, adoptionMs } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
+import { FailureStreak } from './failure-streak.ts';
 import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
 import type { Journal } from './journal.ts';
@@ -68,6 +69,7 @@ export class NodeLife {
   readonly #readiness: Readiness;
   readonly #surroundings: Surroundings;
   readonly #login: LoginWatch;
+  readonly #failures: FailureStreak;
   #clockOffset: number;
   /** Redis time less the monotonic time of this process, ms, at the last heartbeat. */
   #clockLead: number | undefined;
@@ -92,17 +94,27 @@ export class NodeLife {
     const { live } = options;
     const { health } = live.config;
     const onError = (error: unknown) => this.#onError(error);
+    const simulated = options.runner.mode === 'simulate';
     this.#login = new LoginWatch({
       registry: options.link.registry,
       nodeId: options.nodeId,
+      simulated,
+      check: options.runner.loginTrouble?.bind(options.runner),
       onChange: () => void this.#gatesChanged(),
     });
+    this.#failures = new FailureStreak(() => void this.#gatesChanged());
     this.#running = new Running({
       ...options,
       log: this.#log,
       pressure: () => this.#surroundings.pressure,
       mayClaim: () => this.#readiness.open,
+      backoffs: [this.#login.backoff, this.#failures.backoff],
       onLoginRefused: (claim, message) => this.#login.refused(claim, message),
+      onOutcome: (claim, outcome) => {
+        // A simulated run fails because it was told to.
+        if (!simulated) this.#failures.ended(claim, outcome);
+        this.#login.ended(claim, outcome);
+      },
       onFenced: this.#markFenced,
       onWork: () => this.#upkeep.sweep.working(),
     });
@@ -130,7 +142,8 @@ export class NodeLife {
       pools: Object.keys(options.settings.pools),
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
-      loginTrouble: this.#login.trouble,
+      failureTrouble: this.#failures.backoff.reason,
+      loginTrouble: this.#login.backoff.reason,
       clockSkewMs: -this.#clockOffset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
@@ -212,7 +225,9 @@ export class NodeLife {
     this.#readiness.stop();
     this.#stopListening();
     this.#running.stop(reason);
-    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, this.#login]) one.stop();
+    const { backoff: login } = this.#login;
+    const { backoff: failures } = this.#failures;
+    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, login, failures]) one.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
     if (reason !== 'fenced')

@@ -60,7 +60,8 @@ export function findProblems(seen: {
     // That a pool is paused is told once, not by each node.
     for (const gate of node.gates.filter(({ name, reason }) => reason !== null && name !== 'paused')) {
       problems.push({
-        severity: 'warning',
+        // A Mac that is not logged in stays so until a person does something; other gates mostly open by themselves.
+        severity: gate.name === 'auth' && !gate.open ? 'error' : 'warning',
         what: `node ${node.id}${gate.open ? '' : ' takes no tasks'}: ${gate.reason}`,
         fix: gate.fix ?? `see clawmesh node show ${node.id}`,
       });

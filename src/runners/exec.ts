@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { z } from 'zod';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { findProgram } from '../platform/find-program.ts';
 import { signalGroup } from '../platform/process.ts';
@@ -10,6 +11,16 @@ const KILL_AFTER_MS = 5_000;
 /** Longest output that is kept, in characters; an envelope with a 1 MiB text fits several times. */
 const MAX_OUTPUT = 8 * 1024 * 1024;
 const VERSION_TIMEOUT_MS = 15_000;
+/** `openclaw models status` takes some 4 s of CPU, ms. */
+const LOGIN_TIMEOUT_MS = 60_000;
+/** Longest answer of it that is read, in characters. */
+const MAX_STATUS = 1_048_576;
+
+/** What `openclaw models status --json` prints (2026.9.6), as far as it tells of logins. */
+const modelsStatus = z.object({
+  resolvedDefault: z.string().max(200),
+  auth: z.object({ missingProvidersInUse: z.array(z.string().max(200)) }),
+});
 
 type Child = ReturnType<typeof spawnRun>;
 
@@ -78,6 +89,25 @@ export class ExecRunner implements Runner {
       : { version: null, healthy: false, reason: `${program} --version gave no version` };
   }
 
+  async loginTrouble(): Promise<string | null | undefined> {
+    const program = findProgram([this.#bin], this.#env);
+    if (!program) return undefined;
+    const result = await execa(program, ['models', 'status', '--check', '--json'], {
+      reject: false,
+      timeout: LOGIN_TIMEOUT_MS,
+      maxBuffer: MAX_STATUS,
+      stdin: 'ignore',
+      stderr: 'ignore',
+      extendEnv: false,
+      env: this.#env,
+    });
+    const parsed = modelsStatus.safeParse(parseJson(result.stdout));
+    if (!parsed.success) return undefined;
+    const { resolvedDefault, auth } = parsed.data;
+    const [missing] = auth.missingProvidersInUse;
+    return missing === undefined ? null : `no login for ${missing}, which ${resolvedDefault} needs`;
+  }
+
   async close(): Promise<void> {}
 
   #runEnv(request: RunRequest): NodeJS.ProcessEnv {
@@ -88,6 +118,14 @@ export class ExecRunner implements Runner {
       CLAWMESH_HANDOVERS: String(request.handovers),
       CLAWMESH_NODE_ID: request.nodeId,
     };
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

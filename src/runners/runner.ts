@@ -54,6 +54,11 @@ export interface Runner {
   settle(): void;
   /** Looks at OpenClaw; may take seconds. */
   health(): Promise<RunnerHealth>;
+  /**
+   * Why OpenClaw has no login for the model that it runs tasks with by default; null if it has one, undefined if that is not
+   * known. Takes seconds, costs no tokens, never throws.
+   */
+  loginTrouble?(): Promise<string | null | undefined>;
   close(): Promise<void>;
 }
 

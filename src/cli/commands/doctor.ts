@@ -59,7 +59,7 @@ async function openclawHealth(config: Config) {
   const runner = createRunner(mode, config, 'doctor', process.env);
   try {
     const { version, reason } = await runner.health();
-    return { mode, version, reason };
+    return { mode, version, reason, login: reason === null ? await runner.loginTrouble?.() : undefined };
   } finally {
     await runner.close();
   }
