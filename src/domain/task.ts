@@ -30,12 +30,20 @@ export function taskError(kind: ErrorKind, message: string): TaskError {
   return { kind, message, retryable: RETRYABLE.has(kind) };
 }
 
-/** Tokens used. `total` may exceed input + output where the provider counts its cache. */
+/** More tokens than any run uses; sums of thousands of such runs are still exact, in Redis and in JavaScript. */
+export const MAX_TOKENS = 1e12;
+/** More than any run costs, in any currency. */
+export const MAX_COST = 1e9;
+
+/**
+ * Tokens used: whole numbers from 0 to {@link MAX_TOKENS}. `total` may exceed input + output where the provider counts its
+ * cache.
+ */
 export interface Usage {
   readonly input: number;
   readonly output: number;
   readonly total: number;
-  /** In the provider's currency, where it is known. */
+  /** In the provider's currency, from 0 to {@link MAX_COST}, where it is known. */
   readonly cost?: number | undefined;
 }
 

@@ -7,6 +7,7 @@ import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
 import { LongTimer } from '../platform/long-timer.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
+import { isRefusal } from '../redis/refusal.ts';
 import type { RunEvent, Runner } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
 import type { NodeObserver, RunEnd } from './observer.ts';
@@ -19,6 +20,14 @@ export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'hand-back' | 'clai
 const JOURNAL_AFTER_MS = 1_000;
 /** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
 const REPORT_BACKOFF_MS = { first: 100, max: 2_000 };
+/** After so many refusals the next one would be no other; with the back-off that is a second and a half. */
+const MAX_REFUSALS = 5;
+
+/** How a request ended: Redis has taken it, the claim is not ours any more, or Redis would refuse it each time. */
+type Sent<T> =
+  | { readonly end: 'taken'; readonly answer: T }
+  | { readonly end: 'void' }
+  | { readonly end: 'refused'; readonly error: unknown };
 
 const SETTLED: Readonly<Record<Settlement, string>> = {
   completed: 'task completed',
@@ -124,11 +133,16 @@ export class AttemptRun {
   async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<Outcome> {
     const { claim, runner, nodeId, queue } = this.#options;
     const { taskId, attempt, handovers, holds, resumes } = claim;
-    const message = await queue.fillIn(claim).catch((error: unknown) => error as Error);
-    if (typeof message !== 'string') {
-      const kind = hasCode(message, 'not-found') ? 'invalid' : 'unknown';
-      return { ok: false, error: taskError(kind, messageOf(message)) };
+    const missing = (error: unknown) => {
+      if (hasCode(error, 'not-found')) return error;
+      throw error;
+    };
+    const filled = await this.#send(() => queue.fillIn(claim).catch(missing), this.#abort.signal);
+    if (filled.end !== 'taken') {
+      return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
     }
+    const message = filled.answer;
+    if (typeof message !== 'string') return { ok: false, error: taskError('invalid', messageOf(message)) };
     const spec = { ...claim.spec, message };
     return runner.run(
       { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs, resumes },
@@ -145,12 +159,10 @@ export class AttemptRun {
       return undefined;
     }
     if (reason === 'hand-back' && !outcome.ok) {
-      await this.#report(async () => {
-        const done = await this.#options.queue.handBack(this.claim, 'drain');
-        this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
-        this.#ended(done ? 'handed-back' : 'void', ranMs);
-        return undefined;
-      });
+      const sent = await this.#send(() => this.#options.queue.handBack(this.claim, 'drain'));
+      const done = sent.end === 'taken' && sent.answer;
+      this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
+      this.#ended(done ? 'handed-back' : 'void', ranMs);
       return undefined;
     }
     const final: Outcome = outcome.ok
@@ -159,13 +171,7 @@ export class AttemptRun {
     // That of a former life is old news.
     if (!this.#options.outcome) this.#options.onOutcome?.(this.claim, final);
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
-    return this.#deliver(final, async () => {
-      const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.nextOffer());
-      const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
-      this.#log.info(detail, SETTLED[settled]);
-      this.#ended(settled, ranMs, final.ok ? final.result : undefined);
-      return next;
-    });
+    return this.#deliver(final, ranMs);
   }
 
   #ended(end: RunEnd, ranMs: number, result?: TaskResult): void {
@@ -199,66 +205,93 @@ export class AttemptRun {
     const { claim, queue, nodeId, onLoginRefused } = this.#options;
     const another = await onLoginRefused(claim, message).catch(() => false);
     if (!another || (claim.refusedOn !== null && claim.refusedOn !== nodeId)) return false;
-    let passedOn = true;
-    await this.#report(async () => {
-      passedOn = await queue.passOn(claim, `auth on ${nodeId}: ${message}`);
-      if (!passedOn) return undefined;
-      this.#log.warn({ error: message }, 'login refused, the task goes to another node');
-      this.#ended('passed-on', ranMs);
-      return undefined;
-    });
-    return passedOn;
+    const sent = await this.#send(() => queue.passOn(claim, `auth on ${nodeId}: ${message}`));
+    if (sent.end === 'refused' || (sent.end === 'taken' && !sent.answer)) return false;
+    if (sent.end === 'taken') this.#log.warn({ error: message }, 'login refused, the task goes to another node');
+    this.#ended(sent.end === 'taken' ? 'passed-on' : 'void', ranMs);
+    return true;
+  }
+
+  /**
+   * Tells Redis the outcome, and counts the run once Redis has taken it. An outcome that Redis can't store is kept in the
+   * journal, and the task fails with the reason: nobody is helped by a slot that tries that for ever.
+   */
+  async #deliver(outcome: Outcome, ranMs: number): Promise<Claim | undefined> {
+    const { claim, journal, queue } = this.#options;
+    let final = outcome;
+    let sent = await this.#report(final);
+    if (sent.end === 'refused') {
+      const error = messageOf(sent.error);
+      this.#log.error({ error }, 'Redis can not store the outcome: it is kept in the journal, and the task fails');
+      journal.write(claim, outcome);
+      journal.discard(claim);
+      final = {
+        ok: false,
+        error: { ...taskError('unknown', `its outcome can't be stored: ${error}`), retryable: false },
+      };
+      sent = await this.#send(() => queue.report(claim, final));
+    }
+    if (sent.end === 'taken') {
+      const { settled, next } = sent.answer;
+      this.#delivered = final;
+      journal.remove(claim);
+      const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
+      this.#log.info(detail, SETTLED[settled]);
+      this.#ended(settled, ranMs, final.ok ? final.result : undefined);
+      return next;
+    }
+    if (sent.end === 'void') {
+      journal.write(claim, final);
+      journal.discard(claim);
+      this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
+    } else {
+      this.#log.error(
+        { error: messageOf(sent.error) },
+        'Redis can not store that the task failed, either; its claim will lapse',
+      );
+    }
+    this.#ended('void', ranMs);
+    return undefined;
   }
 
   /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
-  async #deliver(outcome: Outcome, send: () => Promise<Claim | undefined>): Promise<Claim | undefined> {
-    const { claim, journal } = this.#options;
-    let journaled = this.#options.outcome !== undefined;
+  async #report(outcome: Outcome): Promise<Sent<Awaited<ReturnType<PoolQueue['report']>>>> {
+    const { claim, journal, queue, nextOffer } = this.#options;
     const toDisk = setTimeout(() => {
       journal.write(claim, outcome);
-      journaled = true;
       this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
     }, JOURNAL_AFTER_MS);
     try {
-      let delivered = false;
-      const next = await this.#report(async () => {
-        const answer = await send();
-        delivered = true;
-        return answer;
-      });
-      if (delivered) this.#delivered = outcome;
-      if (journaled && delivered) journal.remove(claim);
-      else if (!delivered) this.#discard(outcome, journaled);
-      return next;
+      // What Redis has refused may be wrong with the next task, and not with this one.
+      return await this.#send((refused) => queue.report(claim, outcome, refused === 0 ? nextOffer() : undefined));
     } finally {
       clearTimeout(toDisk);
     }
   }
 
-  #discard(outcome: Outcome, journaled: boolean): void {
-    const { claim, journal } = this.#options;
-    if (!journaled) journal.write(claim, outcome);
-    journal.discard(claim);
-    this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
-  }
-
-  /** Tries until Redis gives a real answer: one OOM or READONLY must not turn a success into a failure. */
-  async #report(send: () => Promise<Claim | undefined>): Promise<Claim | undefined> {
+  /**
+   * Tries until Redis gives a real answer: one OOM or READONLY must not turn a success into a failure. It ends when the
+   * signal aborts, and after a few refusals that would only come again.
+   */
+  async #send<T>(request: (refused: number) => Promise<T>, signal?: AbortSignal): Promise<Sent<T>> {
+    let refused = 0;
     for (let wait = REPORT_BACKOFF_MS.first; ; wait = Math.min(wait * 2, REPORT_BACKOFF_MS.max)) {
       try {
-        return await send();
+        return { end: 'taken', answer: await request(refused) };
       } catch (error) {
         if (hasCode(error, 'fenced')) {
           this.#log.error('report refused: this incarnation is fenced');
           this.#options.onFenced();
-          return undefined;
+          return { end: 'void' };
         }
         if (hasCode(error, 'claim-lost')) {
           this.#log.error({ error: messageOf(error) }, 'report refused: the claim is not ours any more');
-          return undefined;
+          return { end: 'void' };
         }
-        this.#log.warn({ error: messageOf(error), retryMs: wait }, 'report failed, trying again');
-        await sleep(wait);
+        if (isRefusal(error) && ++refused >= MAX_REFUSALS) return { end: 'refused', error };
+        this.#log.warn({ error: messageOf(error), retryMs: wait }, 'Redis did not take it, trying again');
+        await sleep(wait, undefined, { signal }).catch(() => {});
+        if (signal?.aborted) return { end: 'void' };
       }
     }
   }

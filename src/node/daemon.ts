@@ -15,7 +15,7 @@ import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
 import { NodeLife, type NodeLifeOptions } from './node-life.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
-import type { NodeObserver } from './observer.ts';
+import { guarded, type NodeObserver } from './observer.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
@@ -104,6 +104,9 @@ export class Daemon {
       log: log.child({ nodeId }),
     });
     await alerter.start();
+    const observer = guarded(this.#options.observer, (error) =>
+      log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
+    );
     const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
     try {
       for (;;) {
@@ -116,7 +119,7 @@ export class Daemon {
           runner,
           log,
           journal,
-          observer: this.#options.observer,
+          observer,
         });
         if (!life) return;
         this.#life = life;

@@ -39,6 +39,8 @@ export class Circuits {
   /** Undefined before the first look. */
   #version: string | undefined;
   #known: ReadonlyMap<string, { open: boolean }> = new Map();
+  /** What was answered for an outcome. */
+  readonly #observed = new WeakMap<Outcome, boolean>();
 
   /** Without settings nothing that runs do opens or closes a circuit. */
   constructor(redis: Redis, keys: MeshKeys, settings: CircuitSettings | undefined) {
@@ -63,8 +65,18 @@ export class Circuits {
     this.#version = version;
   }
 
-  /** Tells what a run says about its provider. @returns whether its tasks are to be held back. */
+  /**
+   * Tells what a run says about its provider; an outcome whose report is sent again is told once.
+   *
+   * @returns whether its tasks are to be held back.
+   */
   async observe(claim: Claim, outcome: Outcome): Promise<boolean> {
+    const holds = this.#observed.get(outcome) ?? (await this.#observe(claim, outcome));
+    this.#observed.set(outcome, holds);
+    return holds;
+  }
+
+  async #observe(claim: Claim, outcome: Outcome): Promise<boolean> {
     if (!this.#settings || claim.spec.probe) return false;
     const circuit = circuitOf(claim.spec);
     const seen = whatIsSeen(outcome);

@@ -37,7 +37,11 @@ const endedBy = { by: z.string().optional() };
 export const storedResult = z.object({
   ...endedBy,
   text: z.string(),
-  usage: z.object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() }).nullable(),
+  // Whatever it is, it hides no answer.
+  usage: z
+    .object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() })
+    .nullable()
+    .catch(null),
   model: z.string().nullable(),
   runId: z.string().nullable(),
   durationMs: z.number(),

@@ -30,7 +30,7 @@ export function usageOn(sums: readonly UsageSum[], now: number): Omit<UsageSum, 
   return total;
 }
 
-/** The sums of all days, the newest first. They are counted in the step that completes a task (finish.prelude.lua). */
+/** The sums of all days, the newest first. They are counted in the step that completes a task (finished.epilogue.lua). */
 export async function readUsage(redis: Redis, keys: MeshKeys): Promise<UsageSum[]> {
   const sums = new Map<string, Map<string, number>>();
   for (const [field, value] of Object.entries(await redis.hgetall(keys.usage))) {

@@ -3,7 +3,7 @@ import type { Outcome } from '../domain/task.ts';
 import { taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
 import type { AgentEvent } from './gateway-connection.ts';
-import { reportedUsage, usageOf } from './reported-usage.ts';
+import { reportedUsage, tokenCount, usageOf } from './reported-usage.ts';
 import type { RunEvent } from './runner.ts';
 
 /** The final answer to `agent`: a snapshot of the run with what it said and used. */
@@ -73,9 +73,8 @@ export function gatewayOutcome(reply: unknown, runId: string, durationMs: number
 /** What a gateway event means to somebody who watches the task; nothing for many of them. */
 export function describeEvent({ stream, data }: AgentEvent): RunEvent[] {
   const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
-  if (stream === 'usage' && typeof data.outputTokens === 'number') {
-    return [{ type: 'progress', note: 'answering', tokens: data.outputTokens }];
-  }
+  const { data: tokens } = tokenCount.safeParse(data.outputTokens);
+  if (stream === 'usage' && tokens !== undefined) return [{ type: 'progress', note: 'answering', tokens }];
   if (stream === 'assistant' && text('delta')) return [{ type: 'text', delta: text('delta') ?? '' }];
   if (stream === 'tool') {
     const name = text('name') ?? text('toolName') ?? 'tool';

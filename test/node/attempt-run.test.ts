@@ -1,16 +1,19 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ReplyError } from 'ioredis';
 import { pino } from 'pino';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
+import type { Offer } from '../../src/domain/dispatch.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import type { Outcome } from '../../src/domain/task.ts';
-import { AttemptRun } from '../../src/node/attempt-run.ts';
+import { AttemptRun, type AttemptRunOptions } from '../../src/node/attempt-run.ts';
 import { Journal } from '../../src/node/journal.ts';
-import { NO_OBSERVER } from '../../src/node/observer.ts';
+import { guarded, NO_OBSERVER } from '../../src/node/observer.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
+import { idleOffer } from '../support/pool.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -19,15 +22,15 @@ class ScriptedQueue implements Partial<PoolQueue> {
   readonly pool = 'default';
   readonly reports: Outcome[] = [];
   readonly handedBack: string[] = [];
-  readonly #answers: (Error | 'ok')[];
+  readonly #answer: (outcome: Outcome, offer: Offer | undefined) => Error | 'ok';
 
-  constructor(answers: (Error | 'ok')[]) {
-    this.#answers = answers;
+  constructor(answers: (Error | 'ok')[] | ((outcome: Outcome, offer: Offer | undefined) => Error | 'ok')) {
+    this.#answer = typeof answers === 'function' ? answers : () => answers.shift() ?? 'ok';
   }
 
-  async report(_claim: Claim, outcome: Outcome) {
+  async report(_claim: Claim, outcome: Outcome, offer?: Offer) {
     this.reports.push(outcome);
-    const answer = this.#answers.shift() ?? 'ok';
+    const answer = this.#answer(outcome, offer);
     if (answer !== 'ok') throw answer;
     return { settled: outcome.ok ? ('completed' as const) : ('failed' as const), next: undefined };
   }
@@ -56,7 +59,7 @@ describe('an attempt', () => {
   const attempt = (
     queue: ScriptedQueue,
     message: string,
-    more: { onFenced?: () => void; timeoutMs?: number; idleTimeoutMs?: number } = {},
+    more: Partial<AttemptRunOptions> & { timeoutMs?: number; idleTimeoutMs?: number } = {},
   ) => {
     const claim: Claim = {
       taskId: 't1',
@@ -86,7 +89,8 @@ describe('an attempt', () => {
       journal,
       observer: NO_OBSERVER,
       nextOffer: () => undefined,
-      onFenced: more.onFenced ?? (() => {}),
+      onFenced: () => {},
+      ...more,
     });
   };
 
@@ -99,6 +103,73 @@ describe('an attempt', () => {
       expect(journal.counts()).toEqual({ pending: 0, discarded: 0 });
     },
   );
+
+  /** As ioredis has it from a script of ours that fails. */
+  const scriptError = () =>
+    new ReplyError('ERR value is not an integer or out of range script: 1f2e, on @user_script:38.');
+
+  it('whose outcome Redis can never store fails after a few tries, and keeps the outcome on disk', async () => {
+    const queue = new ScriptedQueue((outcome) => (outcome.ok ? scriptError() : 'ok'));
+    const run = attempt(queue, 'sleep 1ms');
+    await run.run();
+    expect(queue.reports.filter(({ ok }) => ok).length).toBeLessThan(10);
+    expect(queue.reports.at(-1)).toMatchObject({
+      ok: false,
+      error: { kind: 'unknown', retryable: false, message: expect.stringContaining('value is not an integer') },
+    });
+    expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
+  });
+
+  it('leaves the next task out of a report that Redis has refused: the fault may be in that', async () => {
+    const queue = new ScriptedQueue((_, offer) => (offer ? scriptError() : 'ok'));
+    await attempt(queue, 'sleep 1ms', { nextOffer: () => idleOffer }).run();
+    expect(queue.reports.map(({ ok }) => ok)).toEqual([true, true]);
+  });
+
+  it('gives its slot free even where Redis can not store that it failed, either', async () => {
+    const queue = new ScriptedQueue(() => scriptError());
+    expect(await attempt(queue, 'sleep 1ms').run()).toBeUndefined();
+    expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
+  });
+
+  it('is reported until Redis takes it where that is only away, or full, for long', async () => {
+    const away = ["OOM command not allowed when used memory > 'maxmemory'.", 'LOADING Redis is loading', 'BUSY script'];
+    const answers = Array.from({ length: 9 }, (_, i) => new ReplyError(away[i % 3] ?? ''));
+    const queue = new ScriptedQueue([...answers, 'ok']);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const done = attempt(queue, 'sleep 1ms').run();
+      while (queue.reports.length < 10) await vi.advanceTimersByTimeAsync(1_000);
+      await done;
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(queue.reports.map(({ ok }) => ok)).toEqual(Array(10).fill(true));
+  });
+
+  it('is reported once, and counted once, by whom a count of it makes throw', async () => {
+    const queue = new ScriptedQueue([]);
+    const ends: string[] = [];
+    const observer = {
+      ...NO_OBSERVER,
+      claimed: () => {
+        throw new Error('no such label');
+      },
+      ended: (_: Claim, end: string) => {
+        ends.push(end);
+        throw new Error('It is not possible to decrease a counter');
+      },
+    };
+    await attempt(queue, 'sleep 1ms', { observer: guarded(observer, () => {}) }).run();
+    expect([queue.reports.length, ends]).toEqual([1, ['completed']]);
+  });
+
+  it.each(['fenced', 'claim-lost'] as const)('whose report is refused as %s is counted as void', async (code) => {
+    const queue = new ScriptedQueue([new ClawmeshError(code, 'gone')]);
+    const ends: string[] = [];
+    await attempt(queue, 'sleep 1ms', { observer: { ...NO_OBSERVER, ended: (_, end) => ends.push(end) } }).run();
+    expect(ends).toEqual(['void']);
+  });
 
   it('whose claim is somebody else’s by then keeps its outcome as discarded', async () => {
     const queue = new ScriptedQueue([new ClawmeshError('claim-lost', 'gone')]);

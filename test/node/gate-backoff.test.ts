@@ -135,6 +135,7 @@ describe('tasks that fail for reasons that nobody knows', () => {
 });
 
 describe('a login that was refused', () => {
+  const claim = (pool: string) => ({ pool, spec: { message: 'hello', tags: {} } });
   const watch = (others: { id: string; state: string; pools: object }[], simulated = false) =>
     new LoginWatch({
       registry: { list: async () => others } as unknown as NodeRegistry,
@@ -145,17 +146,17 @@ describe('a login that was refused', () => {
 
   it('closes the gate though no other node could run the tasks, and says who could', async () => {
     const alone = watch([]);
-    expect(await alone.refused('default', 'HTTP 401')).toBe(false);
+    expect(await alone.refused(claim('default'), 'HTTP 401')).toBe(false);
     expect(alone.backoff.reason).toMatch(/HTTP 401.*log in to OpenClaw here/);
     const two = watch([{ id: 'm', state: 'up', pools: { default: {} } }]);
-    expect(await two.refused('default', 'HTTP 401')).toBe(true);
-    expect(await two.refused('xcode', 'HTTP 401')).toBe(false);
+    expect(await two.refused(claim('default'), 'HTTP 401')).toBe(true);
+    expect(await two.refused(claim('xcode'), 'HTTP 401')).toBe(false);
     for (const { backoff } of [alone, two]) backoff.stop();
   });
 
   it('does not where runs are simulated and the node is alone', async () => {
     const simulated = watch([], true);
-    expect(await simulated.refused('default', 'x')).toBe(false);
+    expect(await simulated.refused(claim('default'), 'x')).toBe(false);
     expect(simulated.backoff.reason).toBeUndefined();
   });
 });

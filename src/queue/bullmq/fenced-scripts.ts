@@ -72,12 +72,15 @@ const FINISH_UNUSED = [
 
 /**
  * BullMQ's scripts for claim, completion and retry with a prelude of ours in front, and an epilogue behind those that
- * claim, so that fencing, Redis time, dispatch, sessions and the task's history happen in the same atomic step
+ * claim or end a task, so that fencing, Redis time, dispatch, sessions, sums and the task's history happen in the same atomic step
  * (docs/adr/0002).
  */
 export const fencedScripts = {
-  claim: fenced('claim', withEpilogue(patched(moveToActive, CLAIM_PATCHES))),
-  finish: fenced('finish', withEpilogue(without(patched(moveToFinished, FINISH_PATCHES), FINISH_UNUSED))),
+  claim: fenced('claim', withEpilogues(patched(moveToActive, CLAIM_PATCHES), 'claimed')),
+  finish: fenced(
+    'finish',
+    withEpilogues(without(patched(moveToFinished, FINISH_PATCHES), FINISH_UNUSED), 'finished', 'claimed'),
+  ),
   retry: fenced('retry', moveToDelayed.content),
 };
 
@@ -91,6 +94,7 @@ function fenced(prelude: string, bullScript: string): Script {
   return new Script(`${prelude}:fenced`, `${readLua(`${prelude}.prelude`)}\n${bullScript}`);
 }
 
-function withEpilogue(bullScript: string): string {
-  return `local function bullScript()\n${bullScript}\nend\nlocal reply = bullScript()\n${readLua('claimed.epilogue')}`;
+function withEpilogues(bullScript: string, ...epilogues: string[]): string {
+  const behind = epilogues.map((name) => readLua(`${name}.epilogue`)).join('\n');
+  return `local function bullScript()\n${bullScript}\nend\nlocal reply = bullScript()\n${behind}`;
 }

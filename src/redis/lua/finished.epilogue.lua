@@ -1,0 +1,27 @@
+--[[
+  Runs behind BullMQ's moveToFinished, in the same step: once the task has really ended, its usage is summed up, and a failed
+  one is an event of the mesh. Nothing is counted for a report that is refused, and none fails because something can't be
+  counted: the task has ended by then, and the next one may have been claimed.
+
+  ARGV[1] task id   ARGV[4] the result (JSON), or why it failed   mesh, names, allNames, node, now, state, usage: see finish.prelude.lua
+  reply: what BullMQ answers: a negative code if the report is refused
+]]
+--- @include mesh-event
+if type(reply) ~= 'number' or reply >= 0 then
+  if state == 'failed' then
+    local known = allNames(names)
+    meshEvent(known.events, 'dead-letter', now, {'task', ARGV[1], 'pool', known.pool, 'node', node, 'reason', ARGV[4]})
+  end
+  if usage ~= '' then
+    local used, sums = cjson.decode(usage), mesh .. '/usage'
+    -- Days since 1970 (UTC).
+    local field = math.floor(now / 86400000) .. '|' .. used.agent .. '|' .. used.model .. '|'
+    redis.pcall('HINCRBY', sums, field .. 'tasks', 1)
+    for _, what in ipairs({'input', 'output', 'total'}) do
+      redis.pcall('HINCRBY', sums, field .. what, used[what])
+    end
+    if used.cost then
+      redis.pcall('HINCRBYFLOAT', sums, field .. 'cost', used.cost)
+    end
+  end
+end
