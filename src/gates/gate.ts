@@ -10,6 +10,8 @@ export interface GateFacts {
   readonly loginTrouble: string | undefined;
   /** Why this Mac seems to be what its tasks fail of; undefined if it does not. */
   readonly failureTrouble?: string | undefined;
+  /** Why outcomes can't be kept on disk, and where; undefined if they can. */
+  readonly journalTrouble: string | undefined;
   /** Why the node takes nothing new: it stops, or somebody has drained it. */
   readonly draining: 'stopping' | 'by hand' | undefined;
   /** Free and least free disk, bytes. */

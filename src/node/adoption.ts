@@ -3,7 +3,8 @@ import type { Logger } from '../log/logger.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Runner } from '../runners/runner.ts';
 import type { ClaimLoop } from './claim-loop.ts';
-import type { Journal, JournalEntry } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { JournalEntry } from './journal-entry.ts';
 
 /** How long the former life's tasks are kept for this one to take up again, ms. */
 const ADOPTION_MS = 30_000;
@@ -42,16 +43,17 @@ export async function adoptFormerLife(options: {
       { taskId: entry.taskId, attempt: entry.attempt },
       'outcome discarded: the task is somebody else’s by now',
     );
-    journal.discard(entry);
+    journal.discard(entry, entry.outcome);
   }
   await registry.releaseHold({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });
 }
 
 /** Takes the outcome of this claim out of the list. */
 function take(entries: JournalEntry[], claim: Claim): JournalEntry | undefined {
-  const { taskId, attempt, handovers } = claim;
+  const { taskId, attempt, handovers, holds } = claim;
   const index = entries.findIndex(
-    (entry) => entry.taskId === taskId && entry.attempt === attempt && entry.handovers === handovers,
+    (entry) =>
+      entry.taskId === taskId && entry.attempt === attempt && entry.handovers === handovers && entry.holds === holds,
   );
   return index < 0 ? undefined : entries.splice(index, 1)[0];
 }

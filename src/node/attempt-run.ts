@@ -223,8 +223,7 @@ export class AttemptRun {
     if (sent.end === 'refused') {
       const error = messageOf(sent.error);
       this.#log.error({ error }, 'Redis can not store the outcome: it is kept in the journal, and the task fails');
-      journal.write(claim, outcome);
-      journal.discard(claim);
+      journal.discard(claim, outcome);
       final = {
         ok: false,
         error: { ...taskError('unknown', `its outcome can't be stored: ${error}`), retryable: false },
@@ -241,8 +240,7 @@ export class AttemptRun {
       return next;
     }
     if (sent.end === 'void') {
-      journal.write(claim, final);
-      journal.discard(claim);
+      journal.discard(claim, final);
       this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
     } else {
       this.#log.error(
@@ -257,9 +255,9 @@ export class AttemptRun {
   /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
   async #report(outcome: Outcome): Promise<Sent<Awaited<ReturnType<PoolQueue['report']>>>> {
     const { claim, journal, queue, nextOffer } = this.#options;
-    const toDisk = setTimeout(() => {
-      journal.write(claim, outcome);
-      this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
+    const toDisk = setTimeout(async () => {
+      const isKept = await journal.keep(claim, outcome);
+      if (isKept) this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
     }, JOURNAL_AFTER_MS);
     try {
       // What Redis has refused may be wrong with the next task, and not with this one.

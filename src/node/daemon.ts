@@ -107,7 +107,8 @@ export class Daemon {
     const observer = guarded(this.#options.observer, (error) =>
       log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
     );
-    const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
+    const folder = journalFolder({ mesh: config.mesh, meshId: link.id, nodeId }, this.#options.env);
+    const journal = await Journal.open(folder, log.child({ nodeId }));
     try {
       for (;;) {
         const life = await this.#nextLife(stop, {
@@ -134,6 +135,7 @@ export class Daemon {
       }
     } finally {
       await withinTime(alerter.stop(), ALERTS_MS);
+      await journal.close();
       await runner.close();
       link.close();
     }

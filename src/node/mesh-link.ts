@@ -14,12 +14,15 @@ import { TaskSigner } from '../queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
+import { meshId } from '../registry/mesh-id.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 
 /** A node's way to the rest of its mesh: everything it does there goes through Redis. */
 export interface MeshLink {
   readonly registry: NodeRegistry;
+  /** Tells this mesh from every other one of the same name. */
+  readonly id: string;
   /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onNudge: (message: string) => void): Promise<Presence>;
@@ -62,6 +65,7 @@ export async function openMeshLink(options: {
   const signer = new TaskSigner(signingKeys(config), keys.bullPrefix);
   return {
     registry: new NodeRegistry(redis, keys),
+    id: await meshId(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>
       new PoolConsumer({
         pool,

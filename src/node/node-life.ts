@@ -144,6 +144,7 @@ export class NodeLife {
       openclawTrouble: this.#watch.trouble,
       failureTrouble: this.#failures.backoff.reason,
       loginTrouble: this.#login.backoff.reason,
+      journalTrouble: options.journal.trouble,
       clockSkewMs: -this.#clockOffset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
@@ -179,7 +180,7 @@ export class NodeLife {
   }
 
   async #setUp(holdMs: number): Promise<void> {
-    const { link, settings, runner, live } = this.#options;
+    const { link, settings, runner, live, journal } = this.#options;
     const { registry } = link;
     this.#presence = await link.openPresence((message) => this.#nudged(message));
     await this.#presence.show(registry.channels(this.owner));
@@ -194,10 +195,14 @@ export class NodeLife {
     if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
     runner.settle();
     for (const loop of loops) loop.start();
-    this.#stopListening = link.onReconnect(() => {
-      this.#try(this.#upkeep.renewal.renewAll());
-      this.#try(this.#running.recoverClaims());
-    });
+    const undo = [
+      link.onReconnect(() => {
+        this.#try(this.#upkeep.renewal.renewAll());
+        this.#try(this.#running.recoverClaims());
+      }),
+      journal.onTrouble(() => void this.#gatesChanged()),
+    ];
+    this.#stopListening = () => undo.forEach((stop) => void stop());
     this.#log.info({ pools: settings.pools, mode: runner.mode, configDigest: live.digest }, 'node is up');
   }
 
@@ -230,11 +235,8 @@ export class NodeLife {
     for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, login, failures]) one.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
-    if (reason !== 'fenced')
-      await withinTime(
-        this.#beat(true).catch(() => {}),
-        STOP_MS,
-      );
+    const goodbye = reason !== 'fenced' && this.#beat(true).catch(() => {});
+    if (goodbye) await withinTime(goodbye, STOP_MS);
     this.#presence?.hide();
     this.#load.stop();
     await withinTime(Promise.all(this.#running.loops.map((loop) => loop.queue.close())), STOP_MS);

@@ -19,6 +19,11 @@ export class MeshKeys {
     this.bullPrefix = `{${options.prefix}:${options.mesh}}`;
   }
 
+  /** String: what tells this mesh from every other one of the same name. */
+  get meshId(): string {
+    return `${this.bullPrefix}/id`;
+  }
+
   /** Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. */
   get incarnations(): string {
     return `${this.bullPrefix}/incarnations`;

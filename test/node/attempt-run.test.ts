@@ -1,8 +1,6 @@
-import { readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ReplyError } from 'ioredis';
 import { pino } from 'pino';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { Offer } from '../../src/domain/dispatch.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
@@ -48,13 +46,12 @@ class ScriptedQueue implements Partial<PoolQueue> {
 }
 
 describe('an attempt', () => {
-  let folder: string;
   let journal: Journal;
 
-  beforeEach(() => {
-    folder = emptyFolder();
-    journal = new Journal(folder);
+  beforeEach(async () => {
+    journal = await Journal.open(emptyFolder(), pino({ level: 'silent' }));
   });
+  afterEach(() => journal.close());
 
   const attempt = (
     queue: ScriptedQueue,
@@ -229,37 +226,5 @@ describe('an attempt', () => {
     await done;
     run.stop('hand-back');
     expect(queue.reports).toMatchObject([{ ok: true }]);
-  });
-
-  it('is in the journal whole or not at all, and what was broken there is left alone', () => {
-    const claim = {
-      taskId: 't2',
-      pool: 'p',
-      token: '',
-      spec: { message: '', tags: {} },
-      attempt: 2,
-      maxAttempts: 3,
-      handovers: 1,
-      holds: 0,
-      refusedOn: null,
-      readyAt: 0,
-      claimedAt: 0,
-    };
-    const outcome: Outcome = {
-      ok: true,
-      result: { text: 'ü\n', usage: null, model: null, runId: null, durationMs: 3 },
-    };
-    journal.write(claim, outcome);
-    writeFileSync(join(folder, 'broken.json'), '{"taskId":');
-    expect(journal.pending()).toMatchObject([{ taskId: 't2', attempt: 2, handovers: 1, outcome }]);
-    expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([]);
-    journal.remove(claim);
-    expect(journal.pending()).toEqual([]);
-    journal.discard(claim);
-    for (let i = 0; i < 120; i++) {
-      journal.write({ ...claim, taskId: `t${1000 + i}` }, outcome);
-      journal.discard({ ...claim, taskId: `t${1000 + i}` });
-    }
-    expect(journal.counts().discarded).toBe(100);
   });
 });

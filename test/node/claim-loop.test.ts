@@ -27,7 +27,7 @@ const claimOf = (taskId: string, token: string): Claim => ({
 });
 
 /** A loop whose queue only has what a reconnect brings to light, and tasks that are held, by their reasons. */
-function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
+async function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
   const interrupted = Promise.withResolvers<boolean>();
   const runs: string[] = [];
   const reports: { taskId: string; outcome: Outcome }[] = [];
@@ -56,7 +56,7 @@ function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
     },
   } as unknown as Runner;
   const log = pino({ level: 'silent' });
-  const journal = new Journal(emptyFolder());
+  const journal = await Journal.open(emptyFolder(), log);
   const loop = new ClaimLoop({
     queue,
     concurrency: 2,
@@ -91,7 +91,7 @@ function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
 
 describe('after a reconnect, a claim loop', () => {
   it('begins the run of a claim that it never heard of', async () => {
-    const { loop, runs, reports } = loopOf([[claimOf('t1', 'n~1:1')]]);
+    const { loop, runs, reports } = await loopOf([[claimOf('t1', 'n~1:1')]]);
     await loop.recover();
     await loop.idle();
     expect(runs).toEqual(['t1']);
@@ -100,7 +100,7 @@ describe('after a reconnect, a claim loop', () => {
 
   it('reports once more, and runs nothing again, what Redis took and then forgot', async () => {
     const claim = claimOf('t1', 'n~1:1');
-    const { loop, runs, reports } = loopOf([[claim]]);
+    const { loop, runs, reports } = await loopOf([[claim]]);
     loop.take(claim, undefined);
     await loop.idle();
     await loop.recover();
@@ -111,7 +111,7 @@ describe('after a reconnect, a claim loop', () => {
   });
 
   it('runs a later claim of the same task all the same', async () => {
-    const { loop, runs } = loopOf([[claimOf('t1', 'n~1:2')]]);
+    const { loop, runs } = await loopOf([[claimOf('t1', 'n~1:2')]]);
     loop.take(claimOf('t1', 'n~1:1'), undefined);
     await loop.idle();
     await loop.recover();
@@ -120,7 +120,7 @@ describe('after a reconnect, a claim loop', () => {
   });
 
   it('gives no task the outcome of another one that had a token of the same text', async () => {
-    const { loop, runs, reports } = loopOf([[claimOf('t2', 'n~1:1')]]);
+    const { loop, runs, reports } = await loopOf([[claimOf('t2', 'n~1:1')]]);
     loop.take(claimOf('t1', 'n~1:1'), undefined);
     await loop.idle();
     await loop.recover();
@@ -136,7 +136,7 @@ describe('a claim loop with tasks that are held for its node', () => {
       ['node:n', ['n1', 'n2', 'n3']],
       ['require:gpu=yes', ['g1', 'g2']],
     ]);
-    const { loop, runs, reports } = loopOf([], held);
+    const { loop, runs, reports } = await loopOf([], held);
     await loop.takeHeld([...held.keys()]);
     await loop.takeHeld([...held.keys()]);
     loop.start();

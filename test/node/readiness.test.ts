@@ -23,6 +23,7 @@ describe('whether a node may claim', () => {
       openclawTrouble: trouble,
       versionMismatch: 'close',
       loginTrouble: undefined,
+      journalTrouble: undefined,
       freeDisk,
       minFreeDisk: 5,
       freeMemory: undefined,
