@@ -14,6 +14,7 @@ interface Greeting {
   readonly modes: readonly string[];
   /** Where Redis is. */
   readonly redis: string;
+  /** A link that logs in at the dashboard. */
   readonly dashboardUrl: string | undefined;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -26,11 +27,14 @@ export function upGreeting(greeting: Greeting): string {
   const option = configOption(greeting);
   const enqueue = `${program} enqueue "hello" --wait${option}`;
   const status = `${program} status${option}`.padEnd(enqueue.length);
+  const link = `${program} dashboard --link${option}`;
   const simulated = used === 'simulate';
   return [
     `\nmesh "${config.mesh}" is up: ${modes.length} ${modes.length === 1 ? 'node' : 'nodes'} (${used}) on Redis at ${redis}`,
     ...(simulated ? [simulationWarning(config)] : []),
-    ...(dashboardUrl === undefined ? [] : ['', `  dashboard: ${dashboardUrl}`]),
+    ...(dashboardUrl === undefined
+      ? []
+      : ['', `  dashboard: ${dashboardUrl}`, `    logs in once, within 10 minutes; another link: ${link}`]),
     '',
     '  in a second shell:',
     `    ${enqueue}     queue a task and see the answer`,

@@ -159,7 +159,11 @@ const dashboard = z
       .prefault('127.0.0.1')
       .describe('Address the dashboard listens on. Any other than this machine itself takes a token.'),
     port: integer(1, 65_535).prefault(7420).describe('Port of the dashboard.'),
-    token: secret().prefault('').describe('Token people log in with; without one nobody has to.'),
+    token: secret()
+      .prefault('')
+      .describe(
+        'Token people log in with. Empty for one that is made for each user and machine (`dashboard.token` in the folder of the mesh under `~/.clawmesh`).',
+      ),
     readOnly: z
       .boolean('expected true or false')
       .prefault(false)

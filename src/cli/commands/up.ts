@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { LoadedConfig } from '../../config/load.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { Dashboard } from '../../ops/dashboard/server.ts';
 import type { RedisTarget } from '../../redis/connection.ts';
 import type { PrivateServer } from '../../redis/private-server.ts';
 import { type GlobalOptions, loadedConfig, outputOf } from '../context.ts';
@@ -33,7 +34,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
     stopped.resolve();
   });
   const { server, target } = await openServer(loaded);
-  let dashboard: { url: string; close(): Promise<void> } | undefined;
+  let dashboard: Dashboard | undefined;
   try {
     nodes = Array.from(
       { length: options.nodes },
@@ -42,7 +43,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
     for (const node of nodes) node.start();
     if (options.dashboard) dashboard = await openPage(out, loaded, target);
     const ids = nodes.map((node) => node.id);
-    await greet(command, loaded, target, ids, dashboard?.url, stopped.promise);
+    await greet(command, loaded, target, ids, dashboard, stopped.promise);
     await stopped.promise;
     await Promise.all(nodes.map((node) => node.ended));
   } finally {
@@ -78,8 +79,8 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
   try {
     // This is a terminal, as for the nodes: their log lines are readable whatever log.format is.
     const log = createLogger({ ...config.log, format: 'pretty' }).child({ name: 'dashboard' });
-    const { url, close } = await openDashboard(mesh, config.dashboard, log);
-    return { url, close: () => close().finally(() => mesh.close()) };
+    const opened = await openDashboard(mesh, config.dashboard, log);
+    return { ...opened, close: () => opened.close().finally(() => mesh.close()) };
   } catch (error) {
     await mesh.close();
     out.note(`no dashboard: ${messageOf(error)}`);
@@ -93,7 +94,7 @@ async function greet(
   loaded: LoadedConfig,
   target: RedisTarget,
   ids: readonly string[],
-  dashboardUrl: string | undefined,
+  dashboard: Dashboard | undefined,
   stopped: Promise<void>,
 ): Promise<void> {
   const [{ describeTarget }, { waitForNodes }, { upGreeting }] = await Promise.all([
@@ -109,7 +110,7 @@ async function greet(
     namedFile: command.optsWithGlobals<GlobalOptions>().config ?? process.env.CLAWMESH_CONFIG,
     modes: nodes.map((node) => node.openclaw.mode),
     redis: describeTarget(target),
-    dashboardUrl,
+    dashboardUrl: dashboard?.loginUrl(),
     env: process.env,
   });
   outputOf(command).note(text);
