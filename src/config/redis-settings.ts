@@ -29,7 +29,10 @@ export const redis = z
       .optional()
       .describe('Redis Sentinels, instead of `url`; needs `name`.'),
     name: z.string().optional().describe('Name of the primary that the Sentinels watch.'),
-    sentinelPassword: secret().optional().describe('Password of the Sentinels, where they have one.'),
+    sentinelUsername: z.string().optional().describe('User at the Sentinels, where they have an ACL of their own.'),
+    sentinelPassword: secret()
+      .optional()
+      .describe('Password at the Sentinels, where they have one. Never that of the Sentinels’ user in Redis.'),
     durability: z
       .enum(['memory', 'replica'], { error: 'expected memory or replica' })
       .prefault('memory')

@@ -63,6 +63,7 @@ function addressOf(target: RedisTarget): RedisOptions {
     return {
       sentinels: config.sentinels,
       name: config.name,
+      ...(config.sentinelUsername !== undefined && { sentinelUsername: config.sentinelUsername }),
       ...(config.sentinelPassword !== undefined && { sentinelPassword: config.sentinelPassword }),
       ...login,
       // Whoever speaks TLS to Redis speaks it to the Sentinels too.
@@ -193,9 +194,10 @@ export async function connectForCommand(
 /** What the first Sentinel has against us: ioredis only tells that none could be asked. */
 async function sentinelTrouble(error: unknown, target: RedisTarget): Promise<unknown> {
   if (target.kind === 'private' || !messageOf(error).startsWith('All sentinels are unreachable')) return undefined;
-  const { sentinels, sentinelPassword, tls } = target.config;
+  const { sentinels, sentinelUsername, sentinelPassword, tls } = target.config;
   const client = new Redis({
     ...sentinels?.[0],
+    ...(sentinelUsername !== undefined && { username: sentinelUsername }),
     ...(sentinelPassword !== undefined && { password: sentinelPassword }),
     ...(tls && { tls: readTlsFiles(tls) }),
     ...policyOf('cli'),
