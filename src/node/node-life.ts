@@ -193,7 +193,7 @@ export class NodeLife {
     // Before the node takes up what its former life left, which grows with that.
     this.#upkeep.start();
     if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
-    runner.settle();
+    await runner.settle();
     for (const loop of loops) loop.start();
     const undo = [
       link.onReconnect(() => {

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { execOutcome } from '../../src/runners/exec-envelope.ts';
+import { ExecStdout, execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
 
 /** JSON as OpenClaw would print it: some numbers below are none in JavaScript. */
-const envelope = (usage: string) =>
-  execOutcome({ stdout: `{"ok":true,"final":"done","usage":${usage}}`, exitCode: 0, signal: undefined, durationMs: 1 });
+const envelope = (usage: string) => {
+  const stdout = new ExecStdout();
+  stdout.push(Buffer.from(`{"ok":true,"final":"done","usage":${usage}}`));
+  stdout.end();
+  return execOutcome({ stdout, exitCode: 0, signal: null, durationMs: 1 });
+};
 const reply = (usage: string) =>
   gatewayOutcome(
     JSON.parse(`{"status":"ok","result":{"payloads":[{"text":"done"}],"meta":{"agentMeta":{"usage":${usage}}}}}`),
