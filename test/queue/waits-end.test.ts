@@ -222,6 +222,25 @@ describe('a held task', () => {
     expect(await two.claim()).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
   });
 
+  it('that fell back from its node is not released again and again while the node of its session is there', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await chat();
+    const first = await two.claim();
+    const id = await chat({ node: 'mac-2', nodeFallback: true });
+    expect(await two.claimHeld('prefer:mac-2'), 'the session is busy').toBeUndefined();
+    await finish(two, first);
+    expect(await release()).toMatchObject({ released: 1 });
+    expect(await one.claim(), 'it would rather run on mac-2').toBeUndefined();
+    expect(await release(OVER)).toMatchObject({ released: 1 });
+    expect(await one.claim(), 'its session is at home on mac-2').toBeUndefined();
+    expect(await release()).toEqual({
+      released: 0,
+      failed: 0,
+      heldFor: [{ pool: 'default', why: REASON, node: 'mac-2' }],
+    });
+    expect(await two.claimHeld(REASON)).toMatchObject({ taskId: id });
+  });
+
   it('whose session is busy does not keep its node from the next one that is for it', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await chat();

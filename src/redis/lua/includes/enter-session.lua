@@ -127,7 +127,12 @@ local function enterSession(keys, names, node, id, fields, now)
       redis.call('PEXPIRE', key, SESSION_MS)
     end
     redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
-    if bound then redis.call('HSET', jobKey, 'cm:bound', 1) end
+    -- As it is now: a task that preferred a node may have fallen back since it was held before.
+    if bound then
+      redis.call('HSET', jobKey, 'cm:bound', 1)
+    else
+      redis.call('HDEL', jobKey, 'cm:bound')
+    end
     holdClaimed({keys[1], keys[2], keys[3], names.held, heldKey}, id, jobKey, names.pool .. ' ' .. why, place,
       names.holdScore, 'session ' .. spec.session)
     if homeThere then
