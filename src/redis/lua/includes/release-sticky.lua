@@ -18,14 +18,12 @@ local function mayRunFirst(base, current, pool, now)
   return (bound or itsPool ~= pool) and 'slow' or true
 end
 
--- Since when a session waits for something that is there, ms; from now on if it did not.
+-- Since when a session waits for something that is there, ms, and whether it did so at an earlier look; from now on if it did not.
 local function waitsSince(key, now)
   local since = tonumber(redis.call('HGET', key, 'waitsSince') or nil)
-  if not since or since > now then
-    since = now
-    redis.call('HSET', key, 'waitsSince', string.format('%.0f', now))
-  end
-  return since
+  if since and since <= now then return since, true end
+  redis.call('HSET', key, 'waitsSince', string.format('%.0f', now))
+  return now, false
 end
 
 -- Tasks of one session in one pool. Returns the node that may take the first of them now ('' if that waits for another task
@@ -45,7 +43,12 @@ local function releaseSession(queue, index, base, session, stickyMs, now)
       redis.call('HDEL', key, 'waitsSince')
       return nil, 0
     end
-    if before == 'slow' and now - waitsSince(key, now) < stickyMs then return nil, 0 end
+    if before == 'slow' then
+      -- One that was released just now, in another pool, has to have had the time to be claimed: else two pools would go on
+      -- taking the session from each other.
+      local since, waited = waitsSince(key, now)
+      if not waited or now - since < stickyMs then return nil, 0 end
+    end
     -- Waiting is of use only if this one could run.
     if not someoneThere(base, queue.pool, '', now) then return nil, 0 end
     -- Once it can run, it is the next one.
