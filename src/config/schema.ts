@@ -73,7 +73,7 @@ const queue = z
       .strictObject({
         failures: integer(1, 1_000)
           .prefault(3)
-          .describe('Provider errors in a row that stop its tasks in the whole mesh.'),
+          .describe('Provider errors in a row, of at least two tasks, that stop its tasks in the whole mesh.'),
         minProbe: duration('2s', { min: '100ms' }).describe('Shortest wait before one task may try again.'),
         maxProbe: duration('1m').describe('Longest wait; it grows with the outage, to a twentieth of it.'),
       })
