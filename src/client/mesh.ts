@@ -13,9 +13,8 @@ import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isEnded, type NewTask, type Task, type TaskRef } from '../domain/task.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
-import { closeCircuit, listCircuits } from '../queue/circuits.ts';
+import { listCircuits } from '../queue/circuits.ts';
 import { type HandoverFilter, HandoverLog } from '../queue/handover-log.ts';
-import { releaseHeld } from '../queue/held-tasks.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import { TaskControl } from '../queue/task-control.ts';
 import { TaskImport } from '../queue/task-import.ts';
@@ -37,14 +36,6 @@ export interface MeshOptions {
   /** Environment for `${VAR}` in the config; the process's own where absent. */
   readonly env?: NodeJS.ProcessEnv | undefined;
 }
-
-/** A circuit, and how many tasks it holds back. */
-export interface CircuitView extends Circuit {
-  readonly held: number;
-}
-
-/** The log of events is cut at about this many. */
-const MAX_EVENTS = 10_000;
 
 /** What became of a cancelled task. */
 export type Cancelled = 'cancelled' | 'stopping' | 'ended';
@@ -294,33 +285,6 @@ export class Mesh {
   /** The providers in trouble. */
   async circuits(): Promise<Circuit[]> {
     return listCircuits(this.redis, this.keys);
-  }
-
-  /** The same with how many tasks each holds back; those that are open first. */
-  async viewCircuits(): Promise<CircuitView[]> {
-    const [circuits, held] = await Promise.all([this.circuits(), this.reader.held()]);
-    const heldBy = (name: string) =>
-      held.filter(({ why }) => why === `circuit:${name}`).reduce((sum, { count }) => sum + count, 0);
-    return circuits
-      .map((circuit) => ({ ...circuit, held: heldBy(circuit.name) }))
-      .sort((a, b) => Number(a.openedAt === null) - Number(b.openedAt === null) || a.name.localeCompare(b.name));
-  }
-
-  /**
-   * Takes a provider to be well again: closes its circuit, and releases what that held back.
-   *
-   * @returns whether it was open. @throws ClawmeshError `not-found` where there is no such circuit, nor lately was one.
-   */
-  async closeCircuit(name: string): Promise<{ readonly closed: boolean; readonly released: number }> {
-    const known = (await this.circuits()).map((circuit) => circuit.name);
-    const answer = await closeCircuit(this.redis, this.keys, name, 'closed by hand');
-    if (answer === 'absent') {
-      const before = (await this.events.newest({ limit: MAX_EVENTS })).flatMap(({ circuit }) => circuit ?? []);
-      if (!before.includes(name)) throw notFound('circuit', name, [...known, ...before]);
-    }
-    // Any node's sweep would do this; whoever closes it by hand does not wait for one.
-    const { released } = await releaseHeld(this.redis, this.keys);
-    return { closed: answer === 'closed', released };
   }
 
   /** Schedules whose next task the nodes could not queue. */

@@ -9,17 +9,16 @@ import type { Presence } from '../registry/presence.ts';
 import type { Runner } from '../runners/runner.ts';
 import { adoptFormerLife, adoptionMs } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
-import { FailureStreak } from './failure-streak.ts';
 import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
 import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
-import { LoginWatch } from './login-watch.ts';
 import type { MeshLink } from './mesh-link.ts';
 import { nodeRecord } from './node-record.ts';
 import { type NodeStanding, nodeStanding } from './node-standing.ts';
 import type { NodeObserver } from './observer.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
+import { OwnFaults } from './own-faults.ts';
 import { Periodic } from './periodic.ts';
 import { Readiness } from './readiness.ts';
 import { Running } from './running.ts';
@@ -68,8 +67,7 @@ export class NodeLife {
   readonly #upkeep: Upkeep;
   readonly #readiness: Readiness;
   readonly #surroundings: Surroundings;
-  readonly #login: LoginWatch;
-  readonly #failures: FailureStreak;
+  readonly #faults: OwnFaults;
   #clockOffset: number;
   /** Redis time less the monotonic time of this process, ms, at the last heartbeat. */
   #clockLead: number | undefined;
@@ -94,27 +92,19 @@ export class NodeLife {
     const { live } = options;
     const { health } = live.config;
     const onError = (error: unknown) => this.#onError(error);
-    const simulated = options.runner.mode === 'simulate';
-    this.#login = new LoginWatch({
+    this.#faults = new OwnFaults({
+      ...options,
       registry: options.link.registry,
-      nodeId: options.nodeId,
-      simulated,
-      check: options.runner.loginTrouble?.bind(options.runner),
       onChange: () => void this.#gatesChanged(),
     });
-    this.#failures = new FailureStreak(() => void this.#gatesChanged());
     this.#running = new Running({
       ...options,
       log: this.#log,
       pressure: () => this.#surroundings.pressure,
       mayClaim: () => this.#readiness.open,
-      backoffs: [this.#login.backoff, this.#failures.backoff],
-      onLoginRefused: (claim, message) => this.#login.refused(claim, message),
-      onOutcome: (claim, outcome) => {
-        // A simulated run fails because it was told to.
-        if (!simulated) this.#failures.ended(claim, outcome);
-        this.#login.ended(claim, outcome);
-      },
+      backoffs: this.#faults.backoffs,
+      onLoginRefused: (claim, message) => this.#faults.loginRefused(claim, message),
+      onOutcome: (claim, outcome) => this.#faults.ended(claim, outcome),
       onFenced: this.#markFenced,
       onWork: () => this.#upkeep.sweep.working(),
     });
@@ -142,8 +132,7 @@ export class NodeLife {
       pools: Object.keys(options.settings.pools),
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
-      failureTrouble: this.#failures.backoff.reason,
-      loginTrouble: this.#login.backoff.reason,
+      ...this.#faults.facts,
       journalTrouble: options.journal.trouble,
       clockSkewMs: -this.#clockOffset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
@@ -230,9 +219,7 @@ export class NodeLife {
     this.#readiness.stop();
     this.#stopListening();
     this.#running.stop(reason);
-    const { backoff: login } = this.#login;
-    const { backoff: failures } = this.#failures;
-    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, login, failures]) one.stop();
+    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, this.#faults]) one.stop();
     void this.#heartbeat.stop();
     await withinTime(this.#running.end(), STOP_MS);
     const goodbye = reason !== 'fenced' && this.#beat(true).catch(() => {});

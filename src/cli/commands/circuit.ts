@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { CircuitView } from '../../client/mesh.ts';
+import type { CircuitView } from '../../client/circuits.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
@@ -22,8 +22,9 @@ export function circuitCommand(): Command {
 
 async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
+  const { viewCircuits } = await import('../../client/circuits.ts');
   await withMesh(command, async (mesh) => {
-    const circuits = await mesh.viewCircuits();
+    const circuits = await viewCircuits(mesh);
     if (out.json) out.document({ circuits });
     else if (circuits.length === 0) out.note('no circuit is open, and none has counted failures');
     else printCircuits(out, circuits);
@@ -48,8 +49,9 @@ function printCircuits(out: Output, circuits: readonly CircuitView[]): void {
 
 async function close(name: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
+  const { closeCircuit } = await import('../../client/circuits.ts');
   await withMesh(command, async (mesh) => {
-    const { closed, released } = await mesh.closeCircuit(name);
+    const { closed, released } = await closeCircuit(mesh, name);
     if (out.json) out.document({ name, closed, released });
     else out.note(closed ? `${name} is closed; ${released} held tasks were released` : `${name} was not open`);
   });
