@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
+import { withoutEscapes } from '../domain/terminal-text.ts';
 import { humanDuration } from '../domain/units.ts';
 
 type Style = Parameters<typeof styleText>[0];
@@ -95,7 +96,7 @@ function shown(text: string): string {
 
 /** Without what it is styled with, of which nothing is seen. */
 function widthOf(cell: string): number {
-  return stripVTControlCharacters(shown(cell)).length;
+  return withoutEscapes(shown(cell)).length;
 }
 
 function flat(text: string): string {
@@ -138,7 +139,7 @@ const STEERING = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Text with line breaks, and nothing in it that would steer a terminal or turn the reading direction around. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text).replace(/\r\n/g, '\n').replace(STEERING, '�');
+  return withoutEscapes(text).replace(/\r\n/g, '\n').replace(STEERING, '�');
 }
 
 /** Text for one line, spaces as they are. */
