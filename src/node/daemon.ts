@@ -1,22 +1,21 @@
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/node-settings.ts';
 import { runEnvironment } from '../config/run-environment.ts';
-import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
-import { isAlive } from '../platform/process.ts';
 import type { RedisTarget } from '../redis/connection.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Runner } from '../runners/runner.ts';
 import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
-import { NodeLife, type NodeLifeOptions } from './node-life.ts';
+import { NodeLife } from './node-life.ts';
+import type { NodeLifeOptions } from './node-life-options.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
 import { guarded, type NodeObserver } from './observer.ts';
+import { goneIncarnation } from './predecessor.ts';
 import { chooseMode, createRunner } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
@@ -150,10 +149,10 @@ export class Daemon {
     const { link, nodeId, log } = options;
     for (;;) {
       try {
-        await refuseSecondDaemon(link.registry, nodeId);
-        return await NodeLife.begin(options);
+        return await NodeLife.begin(options, await goneIncarnation(link, nodeId));
       } catch (error) {
-        if (!this.#life || hasCode(error, 'failed')) throw error;
+        // Another daemon of this node was faster, or somebody has evicted it: who is there now?
+        if ((!this.#life && !hasCode(error, 'fenced')) || hasCode(error, 'failed')) throw error;
         log.warn({ nodeId, error: messageOf(error) }, 'a new life could not begin; it is tried again');
         if ((await Promise.race([stop, sleep(NEXT_LIFE_MS)])) === 'stop') return undefined;
       }
@@ -170,22 +169,4 @@ export class Daemon {
     }
     return createRunner(mode, loaded.config, nodeId, runEnvironment(loaded, env));
   }
-}
-
-/**
- * Two daemons of one node id would fence each other for ever. A predecessor that is surely gone, or whose lease has
- * ended, is replaced; one that lives is left alone.
- */
-async function refuseSecondDaemon(registry: NodeRegistry, nodeId: string): Promise<void> {
-  const node = await registry.find(nodeId);
-  if (!node || node.state === 'dead' || node.state === 'stopped') return;
-  const here = node.host === hostname();
-  if (here && (node.pid === process.pid || !isAlive(node.pid))) return;
-  throw new ClawmeshError(
-    'failed',
-    `node ${nodeId} is already up${here ? ` as process ${node.pid}` : ` on ${node.host}`}`,
-    {
-      remedy: here ? 'stop that one first' : 'give this Mac an id of its own: CLAWMESH_NODE_ID',
-    },
-  );
 }

@@ -15,6 +15,7 @@ import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.t
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
 import { meshId } from '../registry/mesh-id.ts';
+import { Holders } from '../registry/holders.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 
@@ -23,6 +24,7 @@ export interface MeshLink {
   readonly registry: NodeRegistry;
   /** Tells this mesh from every other one of the same name. */
   readonly id: string;
+  readonly holders: Holders;
   /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onNudge: (message: string) => void): Promise<Presence>;
@@ -66,6 +68,7 @@ export async function openMeshLink(options: {
   return {
     registry: new NodeRegistry(redis, keys),
     id: await meshId(redis, keys),
+    holders: new Holders(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>
       new PoolConsumer({
         pool,

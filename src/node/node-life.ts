@@ -1,22 +1,19 @@
 import { leaseMs } from '../config/lease.ts';
-import type { LiveConfig } from '../config/live.ts';
-import type { NodeConfig } from '../config/node-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { NodeRecord } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
+import { thisHolder } from '../registry/node-holder.ts';
 import type { Presence } from '../registry/presence.ts';
-import type { Runner } from '../runners/runner.ts';
 import { adoptFormerLife, adoptionMs } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
-import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
-import type { MeshLink } from './mesh-link.ts';
+import type { NodeLifeOptions } from './node-life-options.ts';
 import { nodeRecord } from './node-record.ts';
 import { type NodeStanding, nodeStanding } from './node-standing.ts';
-import type { NodeObserver } from './observer.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { OwnFaults } from './own-faults.ts';
 import { Periodic } from './periodic.ts';
@@ -30,20 +27,6 @@ import { withinTime } from './within-time.ts';
 
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
 const STOP_MS = 10_000;
-/** Redis' clock and this process' own may go apart by this much between two heartbeats, ms: answers are sometimes late. */
-const CLOCK_JUMP_MS = 2_000;
-
-export interface NodeLifeOptions {
-  readonly nodeId: string;
-  readonly live: LiveConfig;
-  readonly settings: NodeConfig;
-  readonly version: string;
-  readonly link: MeshLink;
-  readonly runner: Runner;
-  readonly log: Logger;
-  readonly journal: Journal;
-  readonly observer: NodeObserver;
-}
 
 /**
  * One incarnation of the node: from its registration until it is stopped or fenced. A fenced one is thrown away whole,
@@ -68,9 +51,7 @@ export class NodeLife {
   readonly #readiness: Readiness;
   readonly #surroundings: Surroundings;
   readonly #faults: OwnFaults;
-  #clockOffset: number;
-  /** Redis time less the monotonic time of this process, ms, at the last heartbeat. */
-  #clockLead: number | undefined;
+  readonly #clock: ClockWatch;
   /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
@@ -84,14 +65,17 @@ export class NodeLife {
   private constructor(options: NodeLifeOptions, incarnation: number, redisTime: number) {
     this.#options = options;
     this.owner = { nodeId: options.nodeId, incarnation };
-    this.#clockOffset = redisTime - Date.now();
     this.#log = options.log.child({ nodeId: options.nodeId, incarnation });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.fenced = promise;
     this.#markFenced = resolve;
     const { live } = options;
-    const { health } = live.config;
+    const pools = Object.keys(options.settings.pools);
     const onError = (error: unknown) => this.#onError(error);
+    this.#clock = new ClockWatch(redisTime, (jumpMs) => {
+      this.#log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
+      this.#try(this.#upkeep.renewal.renewAll());
+    });
     this.#faults = new OwnFaults({
       ...options,
       registry: options.link.registry,
@@ -120,7 +104,7 @@ export class NodeLife {
       ...options,
       registry: options.link.registry,
       folder: options.journal.folder,
-      pools: Object.keys(options.settings.pools),
+      pools,
       cpu: () => this.#load.cpu,
       // Most looks change nothing; the loops need not hear of them.
       onLook: () => this.#readiness.stale && void this.#gatesChanged(),
@@ -129,35 +113,40 @@ export class NodeLife {
     this.#readiness = new Readiness(() => ({
       ...this.#surroundings.facts,
       ...live.config.gates,
-      pools: Object.keys(options.settings.pools),
+      pools,
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
       ...this.#faults.facts,
       journalTrouble: options.journal.trouble,
-      clockSkewMs: -this.#clockOffset,
+      clockSkewMs: -this.#clock.offset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
-    this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
+    this.#heartbeat = new Periodic({
+      intervalMs: live.config.health.heartbeatInterval,
+      work: () => this.#beat(),
+      onError,
+    });
     this.#upkeep = new Upkeep({
       ...options.link,
       nodeId: options.nodeId,
-      now: () => Date.now() + this.#clockOffset,
+      now: () => this.#clock.now,
       loops: this.#running.loops,
       observer: options.observer,
       releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).heldFor),
-      pools: Object.keys(options.settings.pools),
+      pools,
       config: live.config,
       log: this.#log,
       onError,
     });
   }
 
-  /** Registers the node and starts all its loops; heartbeats come before anything slow. */
-  static async begin(options: NodeLifeOptions): Promise<NodeLife> {
+  /** Registers the node, if `former` is still its incarnation, and starts all its loops; heartbeats come before anything slow. */
+  static async begin(options: NodeLifeOptions, former?: number): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
     const lease = leaseMs(options.live.config);
     const holdMs = adoptionMs(options);
-    const { incarnation, redisTime } = await options.link.registry.register(options.nodeId, pools, lease, holdMs);
+    const { nodeId, link } = options;
+    const { incarnation, redisTime } = await link.registry.register(nodeId, pools, lease, holdMs, former);
     const life = new NodeLife(options, incarnation, redisTime);
     try {
       await life.#setUp(holdMs);
@@ -176,7 +165,7 @@ export class NodeLife {
     await this.#beat();
     for (const watch of [this.#heartbeat, this.#sleepWatch, this.#watch, this.#surroundings]) watch.start();
     for (const [pool, concurrency] of Object.entries(settings.pools)) {
-      this.#running.add(await link.openQueue(pool, this.owner, () => this.#clockOffset), concurrency);
+      this.#running.add(await link.openQueue(pool, this.owner, () => this.#clock.offset), concurrency);
     }
     const { loops } = this.#running;
     // Before the node takes up what its former life left, which grows with that.
@@ -186,8 +175,7 @@ export class NodeLife {
     for (const loop of loops) loop.start();
     const undo = [
       link.onReconnect(() => {
-        this.#try(this.#upkeep.renewal.renewAll());
-        this.#try(this.#running.recoverClaims());
+        for (const work of [this.#upkeep.renewal.renewAll(), this.#running.recoverClaims()]) this.#try(work);
       }),
       journal.onTrouble(() => void this.#gatesChanged()),
     ];
@@ -221,12 +209,14 @@ export class NodeLife {
     this.#running.stop(reason);
     for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, this.#faults]) one.stop();
     void this.#heartbeat.stop();
-    await withinTime(this.#running.end(), STOP_MS);
-    const goodbye = reason !== 'fenced' && this.#beat(true).catch(() => {});
-    if (goodbye) await withinTime(goodbye, STOP_MS);
+    const ended = (error: unknown) => this.#log.debug({ error: messageOf(error) }, 'not ended in order');
+    // Whatever Redis answers by now, the next life needs this one to have ended.
+    const finish = (work: Promise<unknown>) => withinTime(work.catch(ended), STOP_MS);
+    await finish(this.#running.end());
+    if (reason !== 'fenced') await finish(this.#beat(true));
     this.#presence?.hide();
     this.#load.stop();
-    await withinTime(Promise.all(this.#running.loops.map((loop) => loop.queue.close())), STOP_MS);
+    await finish(Promise.all(this.#running.loops.map((loop) => loop.queue.close())));
     this.#log.info({ reason }, 'node is down');
   }
 
@@ -255,6 +245,7 @@ export class NodeLife {
     if (what === 'cancel') this.#running.stop('cancelled', rest);
     else if (what === 'held') this.#try(this.#running.takeHeldHere(rest));
     else if (what === 'look') this.#surroundings.look();
+    else if (what === 'who') this.#try(this.#options.link.holders.answer(rest, thisHolder()));
     else if (what === 'busy') this.#upkeep.sweep.wake();
     else this.#try(this.#beat());
   }
@@ -269,24 +260,13 @@ export class NodeLife {
     const askedAt = performance.now();
     const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.withBeat);
     this.#lastBeat = performance.now();
-    this.#followClock(redisTime);
+    this.#clock.follow(redisTime);
     sweep.found(swept);
     observer.beat(this.#lastBeat - askedAt);
     if (wish === 'drill-crash' || wish === 'drill-freeze')
       takeDown(wish, leaseMs(this.#options.live.config) * 2, this.#log);
     const drain = wish === 'drain';
     if (drain !== this.#readiness.drained && !stopped) this.#setDrained(drain);
-  }
-
-  /** Claims are kept by Redis' clock. Where that has jumped they may be lapsing, and the others wait for a renewal. */
-  #followClock(redisTime: number): void {
-    const lead = redisTime - performance.now();
-    const jumpMs = Math.round(lead - (this.#clockLead ?? lead));
-    this.#clockLead = lead;
-    this.#clockOffset = redisTime - Date.now();
-    if (Math.abs(jumpMs) <= CLOCK_JUMP_MS) return;
-    this.#log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
-    this.#try(this.#upkeep.renewal.renewAll());
   }
 
   #record(stopped: boolean): NodeRecord {

@@ -79,6 +79,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/alive:`;
   }
 
+  /** Begin of the channels on which a daemon answers which one it is; the question follows. */
+  get answerChannels(): string {
+    return `${this.bullPrefix}/who:`;
+  }
+
   /** Channel that all nodes listen on. */
   get meshChannel(): string {
     return `${this.bullPrefix}/all`;

@@ -68,20 +68,23 @@ export class NodeRegistry {
 
   /**
    * Starts a new life of the node; its former one is fenced from here on. Its tasks can be put back by anybody at once, or
-   * after `holdMs`, for a node that is about to take them up again. `redisTime` is in ms.
+   * after `holdMs`, for a node that is about to take them up again. `redisTime` is in ms. With `former`, only if that is the
+   * node's incarnation, 0 for none. @throws ClawmeshError `fenced` where it is another one.
    */
   async register(
     nodeId: string,
     pools: readonly string[],
     leaseMs: number,
     holdMs = 0,
+    former?: number,
   ): Promise<{ incarnation: number; redisTime: number }> {
     const reply = await scripts.registerNode.run(
       this.#redis,
       [...this.#memberKeys(), this.#keys.pools, this.#keys.serves],
-      [nodeId, leaseMs, holdMs, ...pools],
+      [nodeId, leaseMs, holdMs, former ?? '', ...pools],
     );
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);
+    if (incarnation === 0) throw new ClawmeshError('fenced', `another daemon of node ${nodeId} has just started`);
     return { incarnation, redisTime };
   }
 
@@ -120,11 +123,10 @@ export class NodeRegistry {
   async unsettledDeaths(): Promise<string[]> {
     const deaths = await this.#redis.hgetall(this.#keys.deaths);
     const now = await this.redisTime();
-    const isHeld = (text: string) => {
-      const hold = storedHold.safeParse(parseJson(text)).data;
-      return hold !== undefined && hold.heldFrom <= now && now < hold.heldUntil;
-    };
-    return Object.entries(deaths).flatMap(([owner, text]) => (isHeld(text) ? [] : [owner]));
+    return Object.keys(deaths).filter((owner) => {
+      const hold = storedHold.safeParse(parseJson(deaths[owner] ?? '')).data;
+      return !hold || now < hold.heldFrom || now >= hold.heldUntil;
+    });
   }
 
   /** To be called once the tasks of these dead incarnations have been put back. */

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
-import { ClawmeshError, hasCode } from '../../domain/errors.ts';
+import { hasCode } from '../../domain/errors.ts';
 import type { HandoverReason } from '../../domain/handover.ts';
 import { forOthers } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
@@ -12,8 +12,8 @@ import { type Backoff, backoffDelay } from '../backoff.ts';
 import { throwIfRefused } from '../claim-codes.ts';
 import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
+import { LiveClaims } from '../live-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
-import { requeueKeys } from '../requeue.ts';
 import { sessionContext } from '../session-context.ts';
 import { storedClaim } from '../stored-claim.ts';
 import { readField, storedProgress } from '../task-fields.ts';
@@ -22,9 +22,6 @@ import type { TaskSigner } from '../task-signer.ts';
 import { type FetchReply, PoolBackend } from './pool-backend.ts';
 import type { Schedules } from './schedules.ts';
 import { WorkWait } from './work-wait.ts';
-
-/** Log lines kept per task; the oldest go first. */
-const LOG_LINES = 1_000;
 
 /** Expired tasks removed per script: a few ms of Redis time. */
 const REMOVE_BATCH = 200;
@@ -62,6 +59,7 @@ export class PoolConsumer implements PoolQueue {
   readonly #wait: WorkWait;
   readonly #ownClaims: OwnClaims;
   readonly #heldClaims: HeldClaims;
+  readonly #liveClaims: LiveClaims;
   #claims = 0;
   /** Requests that may bring a task, while they are under way. */
   readonly #asking = new Set<Promise<unknown>>();
@@ -75,6 +73,7 @@ export class PoolConsumer implements PoolQueue {
     this.#wait = new WorkWait({ ...options, nodeId: options.owner.nodeId, backend: this.#backend });
     this.#ownClaims = new OwnClaims(options);
     this.#heldClaims = new HeldClaims(options);
+    this.#liveClaims = new LiveClaims(options);
     // Connection trouble shows up in each command; an emitter without a listener would end the process.
     this.#backend.on('error', () => {});
   }
@@ -145,53 +144,17 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
-    const { keys, redis, owner } = this.#options;
-    const ask = async () => {
-      const reply = await scripts.handBack.run(
-        redis,
-        [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId), keys.incarnations],
-        [claim.taskId, claim.token, this.pool, owner.nodeId, reason, owner.incarnation],
-      );
-      throwIfRefused(reply, owner, claim);
-      return reply === 1;
-    };
-    const done = await this.#ending(claim, async () => {
-      if (await ask()) return true;
-      return (await this.#isStillOurs(claim)) && (await ask());
-    });
+    const done = await this.#ending(claim, () => this.#liveClaims.handBack(claim, reason));
     this.#held.delete(claim.taskId);
     return done;
   }
 
   async log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void> {
-    const { keys, redis, owner } = this.#options;
-    await this.#asHolder(claim, async () => {
-      const reply = await scripts.appendLog.run(
-        redis,
-        [keys.incarnations, keys.task(this.pool, claim.taskId)],
-        [owner.nodeId, owner.incarnation, claim.token, LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines],
-      );
-      throwIfRefused(reply, owner, claim);
-    });
+    await this.#liveClaims.log(claim, lines, progress);
   }
 
   async renew(claims: readonly Claim[]): Promise<Claim[]> {
-    if (claims.length === 0) return [];
-    const { keys, redis, owner, visibilityTimeoutMs } = this.#options;
-    const reply = await scripts.renewClaims.run(
-      redis,
-      [keys.incarnations, ...claims.map((claim) => keys.task(this.pool, claim.taskId))],
-      [
-        owner.nodeId,
-        owner.incarnation,
-        visibilityTimeoutMs,
-        ...claims.flatMap(({ token, claimedAt }) => [token, claimedAt]),
-      ],
-    );
-    if (!Array.isArray(reply)) {
-      throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} is fenced`);
-    }
-    return claims.filter((_, index) => reply[index] !== 1);
+    return this.#liveClaims.renew(claims);
   }
 
   async adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]> {
@@ -278,30 +241,11 @@ export class PoolConsumer implements PoolQueue {
   /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
-      const answer = await this.#asHolder(claim, request);
+      const answer = await this.#liveClaims.asHolder(claim, request);
       if (answer !== false) this.#held.delete(claim.taskId);
       return answer;
     } catch (error) {
       if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);
-      throw error;
-    }
-  }
-
-  /** Asks again where the claim had only lapsed, and nobody has taken the task: Redis' clock may have jumped. */
-  async #asHolder<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
-    try {
-      return await request();
-    } catch (error) {
-      if (hasCode(error, 'claim-lost') && (await this.#isStillOurs(claim))) return request();
-      throw error;
-    }
-  }
-
-  async #isStillOurs(claim: Claim): Promise<boolean> {
-    try {
-      return (await this.renew([claim])).length === 0;
-    } catch (error) {
-      if (hasCode(error, 'fenced')) return false;
       throw error;
     }
   }
