@@ -21,7 +21,7 @@ export type RedisTarget =
  * - `service`: a program that stays, for people who wait: each command gives up as soon, the connection never.
  * - `daemon`: a node's commands; waits for Redis to come back, however long it takes.
  * - `blocking`: a node's wait for work; one command blocks it.
- * - `subscriber`: Pub/Sub.
+ * - `subscriber`: Pub/Sub; subscribes again by itself after a reconnect (registry/presence.ts), not by ioredis.
  */
 export type ConnectionRole = 'cli' | 'service' | 'daemon' | 'blocking' | 'subscriber';
 
@@ -123,7 +123,8 @@ function policyOf(role: ConnectionRole): RedisOptions {
     maxRetriesPerRequest: null,
     retryStrategy: reconnectDelay,
     reconnectOnError: afterDemotion,
-    autoResubscribe: role === 'subscriber',
+    // ioredis' own leaves a promise behind that nobody handles: closed at the wrong moment, it would end the process.
+    autoResubscribe: false,
   };
 }
 

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
+import { reportError } from '../exit.ts';
 import { example } from '../help.ts';
 import { loadBar } from '../load-bar.ts';
 import { choiceOption } from '../options.ts';
@@ -105,16 +106,20 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
   // A terminal that is closed says the same; there it has to end the daemon.
   const undoReload = process.stdin.isTTY ? () => {} : onReloadSignal(() => daemon.reload());
   const opened = web.open(daemon);
+  const code = await daemon.run().then(
+    () => 0,
+    (error: unknown) => reportError(error, command.optsWithGlobals().verbose === true),
+  );
   try {
-    await daemon.run();
-  } finally {
     await opened.then(() => web.close());
     await tracing?.close();
+  } finally {
+    undo();
+    undoReload();
+    // Whatever is still open must not keep a process that is no daemon any more: nothing would start it again. Outcomes that
+    // a Redis which is away never took are in the journal.
+    process.exit(code);
   }
-  undo();
-  undoReload();
-  // Reports that a Redis which is away never took would keep the process; their outcomes are in the journal.
-  process.exit(0);
 }
 
 async function list(_options: object, command: Command): Promise<void> {
