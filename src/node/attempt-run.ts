@@ -9,7 +9,7 @@ import type { Logger } from '../log/logger.ts';
 import { LongTimer } from '../platform/long-timer.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
 import { isRefusal } from '../redis/refusal.ts';
-import type { RunEvent, Runner } from '../runners/runner.ts';
+import type { RunEvent, Runner, RunResult } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
 import type { NodeObserver, RunEnd } from './observer.ts';
 import { RunLog } from './run-log.ts';
@@ -133,35 +133,34 @@ export class AttemptRun {
     return this.#settle(outcome, timeoutMs, ranMs);
   }
 
-  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<Outcome> {
+  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const { claim, runner, nodeId, queue } = this.#options;
     const { taskId, attempt, handovers, holds, resumes } = claim;
+    const request = { taskId, attempt, handovers, holds, nodeId, spec: claim.spec, timeoutMs, resumes };
     const missing = (error: unknown) => {
       if (hasCode(error, 'not-found') || hasCode(error, 'usage')) return error;
       throw error;
     };
     const filled = await this.#send(() => queue.fillIn(claim).catch(missing), this.#abort.signal);
-    if (filled.end !== 'taken') {
-      return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
+    if (filled.end === 'taken' && typeof filled.answer === 'string') {
+      return runner.run({ ...request, spec: { ...claim.spec, message: filled.answer } }, this.#abort.signal, onEvent);
     }
-    const message = filled.answer;
-    if (typeof message !== 'string') return { ok: false, error: taskError('invalid', messageOf(message)) };
-    const spec = { ...claim.spec, message };
-    return runner.run(
-      { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs, resumes },
-      this.#abort.signal,
-      onEvent,
-    );
+    // What a former life has begun of it must not go on.
+    if (resumes !== undefined) await runner.run(request, AbortSignal.abort(), onEvent);
+    if (filled.end === 'taken') return { ok: false, error: taskError('invalid', messageOf(filled.answer)) };
+    return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
   }
 
-  async #settle(outcome: Outcome, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
+  async #settle(outcome: RunResult, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
     const reason = this.#abort.signal.aborted ? (this.#abort.signal.reason as StopReason) : undefined;
     if (reason === 'fenced' || reason === 'claim-lost') {
       this.#log.warn({ ranMs, reason }, 'run stopped, its outcome is void');
       this.#ended('void', ranMs);
       return undefined;
     }
-    if (reason === 'hand-back' && !outcome.ok) {
+    const notBegun = 'begun' in outcome && reason === undefined;
+    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is anybody’s again');
+    if (notBegun || (reason === 'hand-back' && !outcome.ok)) {
       const sent = await this.#send(() => this.#options.queue.handBack(this.claim, 'drain'));
       const done = sent.end === 'taken' && sent.answer;
       this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');

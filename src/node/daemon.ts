@@ -1,3 +1,4 @@
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -16,7 +17,7 @@ import type { NodeLifeOptions } from './node-life-options.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
 import { guarded, type NodeObserver } from './observer.ts';
 import { goneIncarnation } from './predecessor.ts';
-import { chooseMode, createRunner } from './runner-choice.ts';
+import { chooseMode, createRunner, type RunnerOptions, stopLeftInGateway } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
 /** A stopping daemon waits so long for an alert on its way, ms. */
@@ -87,7 +88,11 @@ export class Daemon {
     const settings = nodeConfig(config, nodeId);
     const mode = await chooseMode(config, this.#options.env);
     const link = await openMeshLink({ live: this.#live, target, nodeId, hasProvider: mode !== 'simulate' });
-    const runner = this.#createRunner(mode);
+    const outcomes = journalFolder({ mesh: config.mesh, meshId: link.id, nodeId }, this.#options.env);
+    // Beside the outcomes, for this mesh alone, too.
+    const submissions = join(dirname(dirname(outcomes)), 'submissions', basename(outcomes));
+    const runnerOptions = this.#runnerOptions(submissions);
+    const runner = this.#createRunner(mode, runnerOptions);
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
@@ -107,8 +112,8 @@ export class Daemon {
     const observer = guarded(this.#options.observer, (error) =>
       log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
     );
-    const folder = journalFolder({ mesh: config.mesh, meshId: link.id, nodeId }, this.#options.env);
-    const journal = await Journal.open(folder, log.child({ nodeId }));
+    const journal = await Journal.open(outcomes, log.child({ nodeId }));
+    let left: Runner | undefined;
     try {
       for (;;) {
         const life = await this.#nextLife(stop, {
@@ -124,6 +129,7 @@ export class Daemon {
         });
         if (!life) return;
         this.#life = life;
+        left ??= stopLeftInGateway(mode, runnerOptions);
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
         if (why === 'fenced') {
           await life.end('fenced');
@@ -137,6 +143,7 @@ export class Daemon {
       await withinTime(alerter.stop(), ALERTS_MS);
       await journal.close();
       await runner.close();
+      await left?.close();
       link.close();
     }
   }
@@ -159,14 +166,19 @@ export class Daemon {
     }
   }
 
-  #createRunner(mode: OpenClawMode): Runner {
-    const { loaded, nodeId, env, log } = this.#options;
+  #createRunner(mode: OpenClawMode, options: RunnerOptions): Runner {
+    const { loaded, nodeId, log } = this.#options;
     if (mode === 'simulate' && loaded.config.openclaw.mode === 'auto') {
       log.warn(
         { nodeId },
         'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated, nothing real runs',
       );
     }
-    return createRunner(mode, loaded.config, nodeId, runEnvironment(loaded, env));
+    return createRunner(mode, options);
+  }
+
+  #runnerOptions(submissions: string): RunnerOptions {
+    const { loaded, nodeId, env } = this.#options;
+    return { config: loaded.config, nodeId, env: runEnvironment(loaded, env), submissions };
   }
 }

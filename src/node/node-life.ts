@@ -170,8 +170,10 @@ export class NodeLife {
     const { loops } = this.#running;
     // Before the node takes up what its former life left, which grows with that.
     this.#upkeep.start();
-    if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
-    await runner.settle();
+    const former = { ...this.#options, registry, owner: this.owner, loops, log: this.#log };
+    await runner.settle(holdMs > 0 ? await adoptFormerLife(former) : []);
+    // Nothing is claimed before it is known how OpenClaw is, and that nothing of a former life goes on in it.
+    await this.#watch.look();
     for (const loop of loops) loop.start();
     const undo = [
       link.onReconnect(() => {
@@ -222,7 +224,7 @@ export class NodeLife {
 
   /** The config has been replaced. Loops that wait for work wait for what the old strategy wakes them with. */
   configChanged(): void {
-    this.#watch.look();
+    void this.#watch.look();
     this.#surroundings.look();
     void this.#gatesChanged();
     this.#try(this.#running.interrupt());

@@ -39,7 +39,7 @@ export class OpenClawWatch {
     this.#expected = options.expected;
     this.#loop = new Periodic({
       intervalMs: INTERVAL_MS[options.runner.mode],
-      work: () => this.#look(),
+      work: () => this.look(),
       onError: () => {},
     });
   }
@@ -54,20 +54,15 @@ export class OpenClawWatch {
   }
 
   start(): void {
-    this.look();
     this.#loop.start();
-  }
-
-  /** Looks at once: the pinned version may be another one. */
-  look(): void {
-    void this.#look();
   }
 
   stop(): void {
     void this.#loop.stop();
   }
 
-  async #look(): Promise<void> {
+  /** Looks at once. */
+  async look(): Promise<void> {
     const said = await this.#runner.health();
     const health = { ...said, reason: said.reason === null ? null : this.#mask(said.reason) };
     void this.#medic?.look(health.reason);
