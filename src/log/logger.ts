@@ -2,6 +2,8 @@ import { statSync } from 'node:fs';
 import { type Logger as PinoLogger, pino } from 'pino';
 import prettyStream from 'pino-pretty';
 
+/** Lines (bytes) that wait for a log that can't be written; later ones are dropped. */
+const MAX_WAITING = 1_048_576;
 /** How often it's seen whether the log file was moved away, ms. */
 const MOVED_CHECK_MS = 2_000;
 
@@ -17,7 +19,9 @@ export function createLogger(options: { level: string; format: 'json' | 'pretty'
     hooks: { streamWrite: (line: string) => harmless(line, pretty) },
   };
   if (options.file) return pino(settings, rotatable(options.file));
-  if (options.format === 'json') return pino(settings, pino.destination({ fd: 2, sync: true }));
+  if (options.format === 'json') {
+    return pino(settings, tolerant(pino.destination({ fd: 2, sync: true, maxLength: MAX_WAITING })));
+  }
   const stream = prettyStream({
     destination: 2,
     sync: true,
@@ -41,15 +45,26 @@ function harmless(line: string, unpacked: boolean): string {
   return line.replace(LEFT_BY_JSON, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** A log whose disk is full, or whose reader is gone, throws where somebody logs. No line is worth the daemon. */
+function tolerant(destination: ReturnType<typeof pino.destination>) {
+  destination.on('error', () => {});
+  return destination;
+}
+
 /** A log file that newsyslog or logrotate may move away: it's opened anew then, with no signal needed. */
 function rotatable(file: string) {
   const inode = () => statSync(file, { throwIfNoEntry: false })?.ino;
-  const destination = pino.destination({ dest: file, append: true, mkdir: true, sync: true, mode: 0o640 });
+  const options = { dest: file, append: true, mkdir: true, sync: true, mode: 0o640, maxLength: MAX_WAITING };
+  const destination = tolerant(pino.destination(options));
   let opened = inode();
   setInterval(() => {
-    if (inode() === opened) return;
-    destination.reopen();
-    opened = inode();
+    try {
+      if (inode() === opened) return;
+      destination.reopen();
+      opened = inode();
+    } catch {
+      // The folder is gone or can't be read; the old file is written until that is mended.
+    }
   }, MOVED_CHECK_MS).unref();
   return destination;
 }

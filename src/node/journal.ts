@@ -99,11 +99,11 @@ export class Journal {
     return kept.onDisk && kept.state === 'pending';
   }
 
-  /** The outcome has been delivered. */
+  /** The outcome has been delivered; one that was discarded stays so. */
   remove(run: RunName): void {
     const name = nameOf(run);
     const kept = this.#kept.get(name);
-    if (!kept) return;
+    if (kept?.state !== 'pending') return;
     this.#kept.delete(name);
     kept.written.resolve();
     this.#touch(name);

@@ -118,6 +118,17 @@ describe('the journal of a node', () => {
     expect([journal.counts(), entriesIn(folder)]).toEqual([{ pending: 0, discarded: 0 }, []]);
   });
 
+  it('keeps a discarded outcome whose task has ended with another one before the disk was asked', async () => {
+    const folder = emptyFolder();
+    const journal = await open(folder);
+    void journal.keep(run, success());
+    journal.discard(run, success());
+    journal.remove(run);
+    expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
+    await journal.settled();
+    expect([entriesIn(folder), entriesIn(join(folder, 'discarded'))]).toEqual([[], ['t1-2-1-0.json']]);
+  });
+
   it('says at its end which outcomes could not be kept', async () => {
     const folder = join(emptyFolder(), 'outcomes');
     writeFileSync(folder, '');

@@ -55,8 +55,9 @@ for i, id in ipairs(ids) do
       if current[node] ~= incarnation then
         owner, reason, silentMs = node, 'fenced', 0
         local death = redis.call('HGET', KEYS[12], node .. '~' .. incarnation)
-        if death then
-          death = cjson.decode(death)
+        local readable
+        readable, death = pcall(cjson.decode, death or '')
+        if readable and type(death) == 'table' and death.reason and tonumber(death.lastSignAt) then
           reason = death.reason
           silentMs = math.max(0, now - death.lastSignAt)
           -- The next life of the node is about to take these runs up again.
