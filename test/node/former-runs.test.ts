@@ -79,9 +79,10 @@ class Scripted {
       defaultIdleTimeoutMs: 60_000,
       visibilityTimeoutMs: 60_000,
       mask: (text) => text,
+      maskAnswer: (text) => text,
       onLoginRefused: async () => false,
       log,
-      journal: new Journal(emptyFolder()),
+      journal: await Journal.open(emptyFolder(), log),
       observer: NO_OBSERVER,
       nextOffer: () => undefined,
       onFenced: () => {},
@@ -118,7 +119,7 @@ describe('a task whose message can’t be had', () => {
 
 describe('a new life of a node', () => {
   it('names the runs that it takes up again, and none whose outcome it only delivers', async () => {
-    const journal = new Journal(emptyFolder());
+    const journal = await Journal.open(emptyFolder(), log);
     const ended = claimOf('t2', { handovers: 1 });
     journal.write(ended, { ok: false, error: taskError('unknown', 'x') });
     const taken: string[] = [];
