@@ -14,8 +14,8 @@ import { TaskSigner } from '../queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
-import { meshId } from '../registry/mesh-id.ts';
 import { Holders } from '../registry/holders.ts';
+import { meshId } from '../registry/mesh-id.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 

@@ -5,8 +5,8 @@ import { GatewayConnection } from './gateway-connection.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
 import { RunStopper, type Session } from './run-stopper.ts';
 import {
-  openclawTimeoutS,
   type NotBegun,
+  openclawTimeoutS,
   type RunEvent,
   type Runner,
   type RunnerHealth,

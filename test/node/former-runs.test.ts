@@ -121,7 +121,7 @@ describe('a new life of a node', () => {
   it('names the runs that it takes up again, and none whose outcome it only delivers', async () => {
     const journal = await Journal.open(emptyFolder(), log);
     const ended = claimOf('t2', { handovers: 1 });
-    journal.write(ended, { ok: false, error: taskError('unknown', 'x') });
+    await journal.keep(ended, { ok: false, error: taskError('unknown', 'x') });
     const taken: string[] = [];
     const loop = {
       queue: { adopt: async () => [claimOf('a:1', { attempt: 2, holds: 3 }), ended] },

@@ -9,7 +9,6 @@ import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts
 import { scripts } from '../../redis/scripts.ts';
 import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
-import { throwIfRefused } from '../claim-codes.ts';
 import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
 import { LiveClaims } from '../live-claims.ts';
