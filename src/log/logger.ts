@@ -54,7 +54,7 @@ function tolerant(destination: ReturnType<typeof pino.destination>) {
 /** A log file that newsyslog or logrotate may move away: it's opened anew then, with no signal needed. */
 function rotatable(file: string) {
   const inode = () => statSync(file, { throwIfNoEntry: false })?.ino;
-  const options = { dest: file, append: true, mkdir: true, sync: true, mode: 0o640, maxLength: MAX_WAITING };
+  const options = { dest: file, append: true, mkdir: true, sync: true, mode: 0o600, maxLength: MAX_WAITING };
   const destination = tolerant(pino.destination(options));
   let opened = inode();
   setInterval(() => {

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { createLogger } from '../../src/log/logger.ts';
+import { emptyFolder } from '../support/folders.ts';
 
 const logger = join(import.meta.dirname, '../../src/log/logger.ts');
 const hostile = 'a\\\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e\r\u0008\u007fz';
@@ -16,6 +19,13 @@ async function printed(format: 'json' | 'pretty'): Promise<string> {
   const { stderr } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, HOSTILE: hostile } });
   return stderr;
 }
+
+it('the log is a file that only its user may read', () => {
+  const file = join(emptyFolder(), 'logs/node.log');
+  createLogger({ level: 'info', format: 'json', file }).info('a line');
+  expect(readFileSync(file, 'utf8')).toContain('a line');
+  expect(statSync(file).mode & 0o077).toBe(0);
+});
 
 describe('a line of the log with a text that would steer a terminal', () => {
   it('steers none as JSON, in which the text is whole', async () => {

@@ -187,7 +187,7 @@ function newsyslog({ logFolder, user }: ServiceDefinition): Step {
   return {
     do: 'write',
     file: NEWSYSLOG,
-    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t640\t7\t10240\t$W0\tN\n`,
+    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t600\t7\t10240\t$W0\tN\n`,
   };
 }
 
