@@ -89,11 +89,14 @@ export class TaskReader {
   async list(filter: TaskFilter): Promise<Task[]> {
     const pools = filter.pool ? [filter.pool] : await this.pools();
     const wanted = STATE_KEYS.filter(({ state }) => !filter.state || bullStatesOf(filter.state).includes(state));
-    const found: Task[] = [];
+    // One that moves on while the states are read may be met twice; where it was met last is where it is.
+    const found = new Map<string, Task>();
     for (const pool of pools) {
-      for (const source of wanted) found.push(...(await this.#scan(pool, source, filter)));
+      for (const source of wanted) {
+        for (const task of await this.#scan(pool, source, filter)) found.set(`${pool} ${task.id}`, task);
+      }
     }
-    return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, filter.limit);
+    return [...found.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, filter.limit);
   }
 
   /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */

@@ -25,8 +25,11 @@ describe('the life of tasks that run as processes', () => {
     expect(pids.filter(isRunning)).toHaveLength(50);
     expect((await mesh.cli('task', 'cancel', ...ids)).code).toBe(0);
     await expect.poll(() => pids.filter(isRunning)).toEqual([]);
+    // The processes have ended before their node reports that.
+    await expect
+      .poll(async () => (await mesh.tasks()).map(({ state }) => state))
+      .toEqual(Array<string>(50).fill('cancelled'));
     const tasks = await mesh.tasks();
-    expect(tasks.map((task) => task.state)).toEqual(Array(50).fill('cancelled'));
     expect(tasks[0]?.error).toMatchObject({ kind: 'cancelled', retryable: false });
     expect(mesh.ledger.ends()).toEqual([]);
     expect(await mesh.handovers()).toEqual([]);

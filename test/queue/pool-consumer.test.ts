@@ -146,6 +146,7 @@ describe('a pool', () => {
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
     await mesh.redis.del(`${mesh.keys.task('default', claim.taskId)}:lock`);
+    expect(await mesh.putBack()).toEqual([claim.taskId]);
     await expect(node.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
   });
 

@@ -472,7 +472,9 @@ export class World {
     }
     for (const [name, text] of Object.entries(await this.#redis.hgetall(this.#keys.circuits))) {
       const circuit = JSON.parse(text);
-      if (circuit.dueAt) await this.#redis.hset(this.#keys.circuits, name, JSON.stringify({ ...circuit, dueAt: 1 }));
+      if (!circuit.dueAt) continue;
+      const due = { ...circuit, dueAt: 1, probeUntil: 1, rests: {} };
+      await this.#redis.hset(this.#keys.circuits, name, JSON.stringify(due));
     }
   }
 
@@ -673,6 +675,9 @@ export class World {
   async #checkTasks(): Promise<void> {
     const tasks = await this.#reader.list({ limit: 100_000 });
     const byId = Map.groupBy(tasks, ({ id }) => id);
+    const counts = [...(await this.#reader.counts(POOLS)).values()];
+    const places = counts.flatMap(({ paused: _, ...states }) => Object.values(states)).reduce((a, b) => a + b, 0);
+    if (places !== tasks.length) this.#broken(`${tasks.length} tasks stand in ${places} places`);
     for (const known of this.#known.values()) {
       const [task, ...more] = byId.get(known.id) ?? [];
       if (more.length > 0) this.#broken(`${known.id} is ${[task, ...more].map((one) => one?.state).join(' and ')}`);
