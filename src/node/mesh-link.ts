@@ -2,6 +2,7 @@ import type { LiveConfig } from '../config/live.ts';
 import { nodeConfig } from '../config/node-settings.ts';
 import { signingKeys } from '../config/security-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
 import { Circuits } from '../queue/circuits.ts';
@@ -26,8 +27,8 @@ export interface MeshLink {
   readonly alertFeed: AlertFeed;
   /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
   waitedMs(): Promise<ReadonlyMap<string, number>>;
-  /** Mends schedules whose next task got lost. */
-  mendSchedules(): Promise<void>;
+  /** Mends schedules whose next task got lost; answers those that can't be mended. */
+  mendSchedules(): Promise<readonly ScheduleFailure[]>;
   /** Lets held tasks go on where what they wait for has come. */
   releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
   /** Puts back the tasks of all dead nodes. */

@@ -28,7 +28,8 @@ export class Renewal {
       intervalMs: visibilityTimeoutMs / RENEWALS_PER_LIFE,
       onError,
       work: async () => {
-        for (const loop of loops) await renewLoop(loop, log);
+        // Together and each for itself: one pool that can't be renewed must not let the claims of the others lapse.
+        await Promise.all(loops.map((loop) => renewLoop(loop, log).catch(onError)));
       },
     });
     this.#watch = new Periodic({

@@ -1,3 +1,4 @@
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Logger } from '../log/logger.ts';
 import type { ClaimLoop } from './claim-loop.ts';
 import { createJanitor } from './janitor.ts';
@@ -14,7 +15,7 @@ export class Upkeep {
   constructor(
     options: Omit<MeshSweepOptions, 'waitsForWork'> & {
       loops: readonly ClaimLoop[];
-      mendSchedules: () => Promise<void>;
+      mendSchedules: () => Promise<readonly ScheduleFailure[]>;
       log: Logger;
       onError: (error: unknown) => void;
     },

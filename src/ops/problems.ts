@@ -1,5 +1,6 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Node } from '../domain/node.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
 import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
 
@@ -15,6 +16,8 @@ export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
   circuits: readonly Circuit[];
+  /** Schedules whose next task could not be queued. */
+  scheduleFailures: readonly ScheduleFailure[];
   /** Nodes that the config names; empty where it names none. */
   inventory: readonly string[];
 }): Problem[] {
@@ -26,6 +29,13 @@ export function findProblems(seen: {
       severity: 'error',
       what: `tasks of ${name === 'default' ? 'the default model' : name} are held back since ${openedAt}: ${kind}: ${message}`,
       fix: 'nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits',
+    });
+  }
+  for (const { name, reason } of seen.scheduleFailures) {
+    problems.push({
+      severity: 'error',
+      what: `schedule ${name} queues nothing: ${reason}`,
+      fix: `clawmesh schedule remove ${name}, then add it again`,
     });
   }
   const up = nodes.filter((node) => node.state === 'up');

@@ -1,6 +1,7 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node, NodeState } from '../domain/node.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
 import type { HandoverFilter } from '../queue/handover-log.ts';
 import type { OldestTask, PoolCounts, TaskReader } from '../queue/task-reader.ts';
@@ -48,17 +49,19 @@ export async function takeSnapshot(mesh: {
   reader: TaskReader;
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
+  scheduleFailures(): Promise<ScheduleFailure[]>;
   usage(): Promise<UsageSum[]>;
   handovers(filter: Partial<HandoverFilter>): Promise<Handover[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
   const askedAt = performance.now();
   const pools = await mesh.reader.pools();
   const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
-  const [nodes, counts, held, circuits, usage, now, active, handovers] = await Promise.all([
+  const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers] = await Promise.all([
     mesh.registry.list(),
     mesh.reader.counts(pools),
     mesh.reader.held(),
     mesh.circuits(),
+    mesh.scheduleFailures(),
     mesh.usage(),
     mesh.registry.redisTime(),
     mesh.reader.list({ state: 'active', limit: MOST_RUNNING }),
@@ -78,7 +81,13 @@ export async function takeSnapshot(mesh: {
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
       problems: [
-        ...findProblems({ nodes, pools: counts, circuits, inventory: Object.keys(mesh.config.nodes) }),
+        ...findProblems({
+          nodes,
+          pools: counts,
+          circuits,
+          scheduleFailures,
+          inventory: Object.keys(mesh.config.nodes),
+        }),
         ...strandedTasks(nodes, held),
       ],
     },

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Task } from '../domain/task.ts';
+import type { Task, TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -35,7 +35,7 @@ export class TaskControl {
   }
 
   /** Removes a task that does not run. */
-  async remove(task: Task): Promise<'gone' | 'active' | 'removed'> {
+  async remove(task: TaskRef): Promise<'gone' | 'active' | 'removed'> {
     const states = ['wait', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'events'];
     const reply = await scripts.removeTask.run(this.#redis, this.#keysOf(task, ...states), [
       task.id,
@@ -44,7 +44,7 @@ export class TaskControl {
     return reply as 'removed';
   }
 
-  #keysOf({ pool, id }: Task, ...states: readonly string[]): string[] {
+  #keysOf({ pool, id }: TaskRef, ...states: readonly string[]): string[] {
     return [this.#keys.task(pool, id), ...states.map((state) => this.#keys.pool(pool, state))];
   }
 }

@@ -154,6 +154,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/schedules`;
   }
 
+  /** Hash: name of a schedule → why its next task could not be queued, until it could. */
+  get scheduleFailures(): string {
+    return `${this.bullPrefix}/schedules:failures`;
+  }
+
   /** String: somebody has been told of this, as `<kind>:<subject>`. */
   alert(what: string): string {
     return `${this.bullPrefix}/alert:${what}`;

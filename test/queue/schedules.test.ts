@@ -90,6 +90,155 @@ describe('a schedule', () => {
   });
 });
 
+describe('a schedule whose next run was cancelled', () => {
+  let mesh: TestMesh;
+  const current = meshPerTest('hc');
+  beforeEach(() => {
+    mesh = current();
+  });
+
+  const task = newTask({ message: 'look' });
+  const daily = { cron: '0 7 * * *', timezone: 'UTC' } as const;
+  const DAY_MS = 86_400_000;
+  const upcoming = async (name: string) => Date.parse((await mesh.schedules.find(name)).nextRunAt ?? '');
+  const delayed = async () => (await mesh.reader.list({ state: 'delayed', limit: 10 })).map(({ id }) => id);
+  const cancel = async (name: string, how: 'cancel' | 'remove' = 'cancel') => {
+    const due = await upcoming(name);
+    const next = await mesh.reader.get(`repeat:${name}:${due}`);
+    await mesh.control[how](next as NonNullable<typeof next>, 'by hand');
+    return due;
+  };
+
+  it.each([true, false])('goes on with the run after it when it is resumed (mended before: %s)', async (mended) => {
+    await mesh.schedules.add('daily', daily, task);
+    const cancelled = await cancel('daily');
+    if (mended) await mesh.schedules.mend();
+    await mesh.schedules.setPaused('daily', true);
+    await mesh.schedules.setPaused('daily', false);
+    expect(await upcoming('daily')).toBe(cancelled + DAY_MS);
+    expect(await delayed()).toEqual([`repeat:daily:${cancelled + DAY_MS}`]);
+  });
+
+  it('gets its next run from the mender where a node resumed it without queueing one', async () => {
+    await mesh.schedules.add('daily', daily, task);
+    const cancelled = await cancel('daily');
+    await mesh.schedules.setPaused('daily', true);
+    const stored = JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'daily')) ?? '');
+    await mesh.redis.hset(mesh.keys.schedules, 'daily', JSON.stringify({ ...stored, paused: false }));
+    expect(await mesh.schedules.mend()).toEqual([]);
+    expect(await delayed()).toEqual([`repeat:daily:${cancelled + DAY_MS}`]);
+  });
+
+  it('passes over several cancelled runs, and is still advanced by a claim', async () => {
+    await mesh.schedules.add('daily', daily, task);
+    const first = await upcoming('daily');
+    for (let n = 0; n < 3; n++) {
+      await cancel('daily');
+      await mesh.schedules.mend();
+    }
+    await mesh.schedules.setPaused('daily', true);
+    await mesh.schedules.setPaused('daily', false);
+    expect(await upcoming('daily')).toBe(first + 3 * DAY_MS);
+    await mesh.schedules.advance('daily', `repeat:daily:${first + 3 * DAY_MS}`);
+    expect(await upcoming('daily')).toBe(first + 4 * DAY_MS);
+  });
+
+  it.each([
+    ['', 'default'],
+    [' in another pool', 'other'],
+  ])('takes its first time again when it is removed and added%s', async (_, pool) => {
+    await mesh.schedules.add('daily', daily, task);
+    const first = await cancel('daily');
+    await mesh.schedules.mend();
+    await mesh.schedules.remove('daily');
+    await mesh.schedules.add('daily', daily, newTask({ pool }));
+    expect(await upcoming('daily')).toBe(first);
+    expect(await mesh.reader.get(`repeat:daily:${first}`)).toMatchObject({ pool, state: 'delayed' });
+  });
+
+  it('never queues a task under an id that one in another pool has', async () => {
+    await mesh.schedules.add('daily', daily, task);
+    const first = await cancel('daily');
+    await mesh.redis.hset(mesh.keys.schedules, 'daily', await moved('other'));
+    await mesh.redis.sadd(mesh.keys.pools, 'other');
+    expect(await mesh.schedules.mend()).toEqual([]);
+    expect(await delayed()).toEqual([`repeat:daily:${first + DAY_MS}`]);
+    expect(await mesh.reader.get(`repeat:daily:${first + DAY_MS}`)).toMatchObject({ pool: 'other' });
+  });
+
+  const moved = async (pool: string) =>
+    JSON.stringify({ ...JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'daily')) ?? ''), pool });
+
+  it.each(['cancel', 'remove'] as const)('of an interval goes on, too (%s)', async (how) => {
+    await mesh.schedules.add('often', { everyMs: 3_600_000 }, task);
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), success);
+    const cancelled = await cancel('often', how);
+    await mesh.schedules.setPaused('often', true);
+    await mesh.schedules.setPaused('often', false);
+    await mesh.schedules.mend();
+    expect(await upcoming('often')).toBeLessThanOrEqual(cancelled + 3_600_000);
+    expect((await claimNext(node)).taskId).toMatch(/^repeat:often:/);
+  });
+
+  it('gets its next run while one whose claim queued nothing still runs', async () => {
+    await mesh.schedules.add('often', { everyMs: 3_600_000 }, task);
+    mesh.schedules.advance = async () => {};
+    await claimNext(await mesh.node('mac-1'));
+    expect(await delayed()).toEqual([]);
+    await mesh.schedules.mend();
+    expect(await delayed()).toHaveLength(1);
+  });
+});
+
+describe('many schedules', () => {
+  let mesh: TestMesh;
+  const current = meshPerTest('hm');
+  beforeEach(() => {
+    mesh = current();
+  });
+
+  const task = newTask({ message: 'look' });
+  const daily = { cron: '0 7 * * *', timezone: 'UTC' } as const;
+  const lose = async (name: string) => {
+    const due = Date.parse((await mesh.schedules.find(name)).nextRunAt ?? '');
+    await mesh.control.remove({ id: `repeat:${name}:${due}`, pool: 'default' });
+  };
+  const delayed = async () =>
+    (await mesh.reader.list({ state: 'delayed', limit: 10 })).map(({ id }) => id.split(':')[1]);
+
+  it('are mended each for itself; what is wrong with one is kept until it is mended or removed', async () => {
+    for (const name of ['a', 'broken', 'newer', 'z']) await mesh.schedules.add(name, daily, task);
+    const stored = JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'broken')) ?? '');
+    await lose('a');
+    await lose('broken');
+    await lose('z');
+    await mesh.redis.hset(mesh.keys.schedules, 'broken', JSON.stringify({ ...stored, cron: '0 0 30 2 *' }));
+    await mesh.redis.hset(mesh.keys.schedules, 'newer', '{"v":2}');
+    const failures = await mesh.schedules.mend();
+    expect(failures.map(({ name }) => name).sort()).toEqual(['broken', 'newer']);
+    expect((await delayed()).sort()).toEqual(['a', 'newer', 'z']);
+    expect(await mesh.redis.hgetall(mesh.keys.scheduleFailures)).toEqual(
+      Object.fromEntries(failures.map(({ name, reason }) => [name, reason])),
+    );
+    await mesh.redis.hset(mesh.keys.schedules, 'broken', JSON.stringify(stored));
+    await mesh.redis.hdel(mesh.keys.schedules, 'newer');
+    expect(await mesh.schedules.mend()).toEqual([]);
+    expect((await delayed()).sort()).toEqual(['a', 'broken', 'z']);
+    expect(await mesh.redis.exists(mesh.keys.scheduleFailures)).toBe(0);
+  });
+
+  it('leave nothing armed behind that was removed or paused while a node mended it', async () => {
+    for (const name of ['gone', 'resting', 'kept']) await mesh.schedules.add(name, daily, task);
+    const paused = JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'resting')) ?? '');
+    await mesh.redis.hdel(mesh.keys.schedules, 'gone');
+    await mesh.redis.hset(mesh.keys.schedules, 'resting', JSON.stringify({ ...paused, paused: true }));
+    await mesh.schedules.mend();
+    expect(await delayed()).toEqual(['kept']);
+    expect(await mesh.redis.zrange(mesh.keys.pool('default', 'repeat'), 0, '-1')).toEqual(['kept']);
+  });
+});
+
 describe('the times of a schedule', () => {
   it.each([
     [{}, 'no times given'],

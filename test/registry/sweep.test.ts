@@ -30,6 +30,22 @@ describe('a sweep', () => {
   };
   const incarnationOf = async (nodeId: string) => Number(await mesh.redis.hget(mesh.keys.incarnations, nodeId));
 
+  it('has the tasks of all pools put back though those of one can not be', async () => {
+    for (const pool of ['b', 'c', 'd']) {
+      await mesh.producer.enqueue([newTask({ pool })]);
+      await claimNext(await mesh.node('mac-1', { pool }));
+    }
+    await mesh.registry.evict('mac-1', 15_000);
+    const [first = '', ...others] = await mesh.redis.smembers(mesh.keys.pools);
+    await mesh.redis.set(mesh.keys.pool(first, 'active'), 'mangled');
+    await expect(mesh.putBack()).rejects.toThrow('WRONGTYPE');
+    const counts = await mesh.reader.counts(others);
+    expect([...counts.values()].map(({ waiting, active }) => [waiting, active])).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
+  });
+
   it('declares a node dead once its lease has ended, whoever and however many sweep', async () => {
     await mesh.node('mac-1');
     await settled();

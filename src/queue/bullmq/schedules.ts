@@ -1,12 +1,13 @@
 import { JobScheduler } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { ClawmeshError } from '../../domain/errors.ts';
-import type { Schedule, ScheduleTimes } from '../../domain/schedule.ts';
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import type { Schedule, ScheduleFailure, ScheduleTimes } from '../../domain/schedule.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import { nextTime } from '../schedule-times.ts';
+import { TaskControl } from '../task-control.ts';
 import { readField, storedSpec } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { storedTask } from './task-producer.ts';
@@ -23,6 +24,11 @@ const storedSchedule = z.object({
 });
 type StoredSchedule = z.infer<typeof storedSchedule>;
 
+/** A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years. */
+const MOST_TAKEN = 1_000;
+/** What is kept of why a schedule can't be mended, characters. */
+const REASON_LENGTH = 500;
+
 /**
  * Tasks that are queued again and again, on BullMQ's job schedulers: there is always one next task of a schedule, delayed
  * until it is due, and the one after it comes when that is claimed. So a mesh that was down runs once what it missed.
@@ -32,7 +38,8 @@ export class Schedules {
   readonly #keys: MeshKeys;
   readonly #schedulers = new Map<string, JobScheduler>();
   readonly #signer: TaskSigner | undefined;
-  #clockOffset = 0;
+  /** When a cron line's next task is due (ms), by the options that BullMQ asks with. */
+  readonly #nextTimes = new WeakMap<object, number>();
 
   constructor(redis: Redis, keys: MeshKeys, signer?: TaskSigner) {
     this.#redis = redis;
@@ -52,6 +59,7 @@ export class Schedules {
       });
     }
     await this.#redis.sadd(this.#keys.pools, pool);
+    await this.#clearWay(name, stored);
     await this.#arm(name, stored);
     return this.find(name);
   }
@@ -71,6 +79,7 @@ export class Schedules {
   async remove(name: string): Promise<void> {
     const { pool } = await this.#existing(name);
     await this.#redis.hdel(this.#keys.schedules, name);
+    await this.#redis.hdel(this.#keys.scheduleFailures, name);
     await this.#scheduler(pool).removeJobScheduler(name);
   }
 
@@ -88,19 +97,58 @@ export class Schedules {
     if (stored && !stored.paused) await this.#next(name, stored, taskId);
   }
 
-  /** Mends schedules whose next task was cancelled or removed, or whose node died before it queued the next one. */
-  async mend(): Promise<void> {
-    for (const [name, stored] of await this.#all()) {
-      if (stored.paused) continue;
-      const due = await this.#dueAt(name, stored.pool);
-      if (due === null) {
-        await this.#arm(name, stored);
-        continue;
+  /**
+   * Mends schedules whose next task was cancelled or removed, or whose node died before it queued the next one. Each for
+   * itself: what is wrong with one is kept for `status`, and answered.
+   */
+  async mend(): Promise<ScheduleFailure[]> {
+    // Read before the schedules: whatever is armed now and is no schedule then has been removed or paused meanwhile.
+    const armed = await this.#armed();
+    const texts = await this.#redis.hgetall(this.#keys.schedules);
+    const known = await this.#redis.hgetall(this.#keys.scheduleFailures);
+    const failures: ScheduleFailure[] = [];
+    const attempt = async (name: string, work: () => Promise<void>) => {
+      try {
+        await work();
+        if (known[name] !== undefined) await this.#redis.hdel(this.#keys.scheduleFailures, name);
+      } catch (error) {
+        const reason = messageOf(error).slice(0, REASON_LENGTH);
+        failures.push({ name, reason });
+        if (known[name] !== reason) await this.#redis.hset(this.#keys.scheduleFailures, name, reason);
       }
-      const taskId = `repeat:${name}:${due}`;
-      const [exists, ended] = await this.#redis.hmget(this.#keys.task(stored.pool, taskId), 'timestamp', 'finishedOn');
-      if (exists === null || ended !== null) await this.#next(name, stored, taskId);
+    };
+    for (const [name, text] of Object.entries(texts)) {
+      await attempt(name, async () => {
+        const stored = readField(storedSchedule, text);
+        if (!stored) throw new Error('what is stored of it can not be read; a newer clawmesh may have written it');
+        if (!stored.paused) await this.#mendOne(name, stored);
+      });
     }
+    for (const { name, pool } of armed) {
+      const text = texts[name];
+      const stored = readField(storedSchedule, text);
+      const wanted = stored ? !stored.paused && stored.pool === pool : text !== undefined;
+      if (!wanted) await this.#scheduler(pool).removeJobScheduler(name);
+    }
+    const gone = Object.keys(known).filter((name) => texts[name] === undefined);
+    if (gone.length > 0) await this.#redis.hdel(this.#keys.scheduleFailures, ...gone);
+    return failures;
+  }
+
+  async #mendOne(name: string, stored: StoredSchedule): Promise<void> {
+    const due = await this.#dueAt(name, stored.pool);
+    if (due === null) return this.#arm(name, stored);
+    if (!(await this.#isOver(stored.pool, name, due))) return;
+    if (await this.#next(name, stored, taskIdOf(name, due))) return;
+    // Another node was faster; or the time after an interval has its task already, and BullMQ looks for a later one.
+    if ((await this.#dueAt(name, stored.pool)) === due) await this.#arm(name, stored);
+  }
+
+  /** Whether the task that was due then is no longer to come: it is gone, has ended or has begun. */
+  async #isOver(pool: string, name: string, due: number): Promise<boolean> {
+    const task = this.#keys.task(pool, taskIdOf(name, due));
+    const [exists, started, ended] = await this.#redis.hmget(task, 'timestamp', 'processedOn', 'finishedOn');
+    return exists === null || typeof started === 'string' || typeof ended === 'string';
   }
 
   async close(): Promise<void> {
@@ -111,17 +159,63 @@ export class Schedules {
     await this.#upsert(name, stored, { override: true });
   }
 
-  async #next(name: string, stored: StoredSchedule, taskId: string): Promise<void> {
-    await this.#upsert(name, stored, { override: false, producerId: taskId });
+  /** Queues the task after that one; false where that one is not the schedule's last, or nothing came of it. */
+  async #next(name: string, stored: StoredSchedule, taskId: string): Promise<boolean> {
+    return this.#upsert(name, stored, { override: false, producerId: taskId });
   }
 
-  async #upsert(name: string, stored: StoredSchedule, how: { override: boolean; producerId?: string }): Promise<void> {
-    const { pool, cron, timezone, everyMs, task, priority } = stored;
-    this.#clockOffset = (await redisTime(this.#redis)) - Date.now();
+  async #upsert(name: string, stored: StoredSchedule, how: { override: boolean; producerId?: string }) {
+    const { pool, cron, timezone = null, everyMs, task, priority } = stored;
     const repeat = cron === undefined ? { every: everyMs ?? 0 } : { pattern: cron, ...(timezone && { tz: timezone }) };
-    const prevMillis = Number(how.producerId?.split(':').at(-1) ?? 0);
-    const options = { attempts: task.attempts, prevMillis, ...(priority > 0 && { priority }) };
-    await this.#scheduler(pool).upsertJobScheduler(name, repeat, 'task', task, options, how);
+    if (cron !== undefined) {
+      const last = Number(how.producerId?.split(':').at(-1) ?? 0);
+      this.#nextTimes.set(repeat, await this.#freeTime(name, stored, { cron, timezone }, last));
+    }
+    const options = { attempts: task.attempts, ...(priority > 0 && { priority }) };
+    const job = await this.#scheduler(pool).upsertJobScheduler(name, repeat, 'task', task, options, how);
+    return job !== undefined;
+  }
+
+  /**
+   * The first time of a cron line, after `last` (ms) and to come, that has no task yet, or the schedule's own that waits for
+   * it: a run that was cancelled stays cancelled, and BullMQ refuses a time that has one.
+   */
+  async #freeTime(
+    name: string,
+    { pool }: StoredSchedule,
+    times: { cron: string; timezone: string | null },
+    last: number,
+  ): Promise<number> {
+    const due = await this.#dueAt(name, pool);
+    if (due !== null && due > last && !(await this.#isOver(pool, name, due))) return due;
+    const pools = await this.#redis.smembers(this.#keys.pools);
+    let time = Math.max(await redisTime(this.#redis), last);
+    for (let n = 0; n < MOST_TAKEN; n++) {
+      time = nextTime(times, time);
+      const tasks = pools.map((each) => this.#keys.task(each, taskIdOf(name, time)));
+      if (tasks.length === 0 || (await this.#redis.exists(...tasks)) === 0) return time;
+    }
+    throw new ClawmeshError('failed', `the next ${MOST_TAKEN} runs of schedule ${name} have been cancelled`, {
+      remedy: `remove those tasks: clawmesh task remove repeat:${name}:<time>`,
+    });
+  }
+
+  /** A new schedule takes the place of a former one of its name: cancelled runs of that do not stand in its way. */
+  async #clearWay(name: string, { pool: own, cron, timezone = null }: StoredSchedule): Promise<void> {
+    await this.#scheduler(own).removeJobScheduler(name);
+    if (cron === undefined) return;
+    const pools = await this.#redis.smembers(this.#keys.pools);
+    let time = await redisTime(this.#redis);
+    for (let cleared = 1, n = 0; cleared > 0 && n < MOST_TAKEN; n++) {
+      time = nextTime({ cron, timezone }, time);
+      cleared = 0;
+      for (const pool of pools) {
+        const id = taskIdOf(name, time);
+        if ((await this.#redis.hexists(this.#keys.task(pool, id), 'finishedOn')) === 0) continue;
+        await new TaskControl(this.#redis, this.#keys).remove({ id, pool });
+        cleared++;
+      }
+    }
   }
 
   #scheduler(pool: string): JobScheduler {
@@ -131,12 +225,8 @@ export class Schedules {
         connection: this.#redis as never,
         prefix: this.#keys.bullPrefix,
         settings: {
-          // A Mac with a wrong clock must not skip or repeat a run. A time yet to come is that of the run before.
-          repeatStrategy: (millis: number, { pattern, tz }: { pattern?: string; tz?: string }) =>
-            nextTime(
-              { cron: pattern ?? '', timezone: tz ?? null },
-              Math.max(Date.now() + this.#clockOffset, millis > Date.now() ? millis : 0),
-            ),
+          // Reckoned before the call, in Redis time: a Mac with a wrong clock must not skip or repeat a run.
+          repeatStrategy: (_millis: number, repeat: object) => this.#nextTimes.get(repeat),
         },
       });
       // Failed commands reject where they were called.
@@ -176,8 +266,23 @@ export class Schedules {
     };
   }
 
+  /** What BullMQ has armed, in any pool. */
+  async #armed(): Promise<{ name: string; pool: string }[]> {
+    const found: { name: string; pool: string }[] = [];
+    for (const pool of await this.#redis.smembers(this.#keys.pools)) {
+      const names = await this.#redis.zrange(this.#keys.pool(pool, 'repeat'), 0, '-1');
+      found.push(...names.map((name) => ({ name, pool })));
+    }
+    return found;
+  }
+
   async #dueAt(name: string, pool: string): Promise<number | null> {
     const score = await this.#redis.zscore(this.#keys.pool(pool, 'repeat'), name);
     return score === null ? null : Number(score);
   }
+}
+
+/** BullMQ's name for the task of a schedule that is due then. */
+function taskIdOf(name: string, due: number): string {
+  return `repeat:${name}:${due}`;
 }
