@@ -123,7 +123,8 @@ export const MAX_PRIORITY = 2_097_151;
 /** Redis and BullMQ copy a message several times; 1 MiB keeps a task below a millisecond of Redis time. */
 export const MAX_MESSAGE_BYTES = 1_048_576;
 
-export type HistoryEvent = 'enqueued' | 'claimed' | 'handover' | 'retry' | 'completed' | 'failed' | 'cancelled';
+/** `cut` stands for the middle of a history that became too long; its reason tells how much that was. */
+export type HistoryEvent = 'enqueued' | 'claimed' | 'handover' | 'retry' | 'completed' | 'failed' | 'cancelled' | 'cut';
 
 export interface HistoryEntry {
   readonly at: string;

@@ -51,14 +51,16 @@ export const storedError = z.object({
   retryable: z.boolean(),
 });
 
-/** One line of field `cm:history`: runs that did not end the task, and why. */
+/** One line of field `cm:history`, of which there are at most 100: runs that did not end the task, and why. */
 export const storedHistoryLine = z.object({
   at: z.number(),
-  event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled']),
+  event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled', 'cut']),
   node: z.string().optional(),
   attempt: z.number(),
   reason: z.string().optional(),
   silentMs: z.number().optional(),
+  /** Of `cut`: how many entries stood here. */
+  count: z.number().optional(),
 });
 
 /** Field `progress`. */

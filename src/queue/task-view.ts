@@ -35,6 +35,17 @@ export const LISTED_FIELDS = [
   'cm:max',
 ] as const;
 
+/** Those that tell who ran it when. */
+export const RUN_FIELDS = [
+  'timestamp',
+  'processedOn',
+  'finishedOn',
+  'pb',
+  'atm',
+  'cm:history',
+  'cm:movedFrom',
+] as const;
+
 /** Where BullMQ keeps the task. */
 export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled';
 
@@ -104,7 +115,9 @@ function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null
   const history = [entry(numberOf(hash.timestamp) ?? 0, 'enqueued')];
   for (const text of hash['cm:history']?.split('\n') ?? []) {
     const line = readField(storedHistoryLine, text);
-    if (line) {
+    if (line?.event === 'cut') {
+      history.push(entry(line.at, 'cut', { reason: `${line.count ?? 0} entries were cut` }));
+    } else if (line) {
       history.push(
         entry(line.at, line.event, { node: line.node ?? null, attempt: line.attempt, reason: line.reason ?? null }),
       );

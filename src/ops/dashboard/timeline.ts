@@ -11,7 +11,7 @@ export interface Bar {
   /** Null while it runs. */
   readonly to: number | null;
   /** How it ended; `claimed` while it runs. */
-  readonly end: Exclude<HistoryEvent, 'enqueued'>;
+  readonly end: Exclude<HistoryEvent, 'enqueued' | 'cut'>;
 }
 
 /** A task left one node for another. */
@@ -59,6 +59,10 @@ export function runsOf(task: Task): TaskRuns {
       continue;
     }
     if (event === 'enqueued') continue;
+    if (event === 'cut') {
+      claim = undefined;
+      continue;
+    }
     if (claim) bars.push({ node: claim.node, attempt: claim.attempt, from: claim.at, to: at, end: event });
     if (event === 'handover') {
       const from = claim?.node ?? node ?? '?';

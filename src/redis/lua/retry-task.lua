@@ -10,6 +10,7 @@
 ]]
 --- @include now
 --- @include back-in-queue
+--- @include add-history
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 'gone'
@@ -19,25 +20,25 @@ local state = redis.call('ZREM', KEYS[2], ARGV[1]) > 0 and 'failed'
 if not state then
   return redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 and 'completed' or 'open'
 end
-local fields = redis.call('HMGET', KEYS[1], 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
+local fields = redis.call('HMGET', KEYS[1], 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason', 'opts')
 local startedAt = tonumber(fields[1] or nil)
 local node = fields[2] or nil
 local made = tonumber(fields[3] or '0') or 0
 local history = fields[4] or ''
-local function add(entry)
-  history = history .. cjson.encode(entry) .. '\n'
-end
-if startedAt then
-  add({at = startedAt, event = 'claimed', node = node, attempt = made})
-end
-add({at = tonumber(fields[5]), event = state, node = node, attempt = made, reason = fields[6] or nil})
-local ok, data = pcall(cjson.decode, redis.call('HGET', KEYS[1], 'data') or '')
-local attempts = ok and type(data) == 'table' and tonumber(data.attempts) or 1
+-- BullMQ's options have the number of attempts, too, and are short; the task itself may be long.
+local ok, options = pcall(cjson.decode, fields[7] or '')
+local attempts = ok and type(options) == 'table' and tonumber(options.attempts) or 1
 -- A task that never ran is not retried but queued once more; starts = 1 + handovers + retries stays true.
-local ran = string.find(history, '"event":"claimed"', 1, true)
-add({at = redisNow(), event = ran and 'retry' or 'enqueued', attempt = made + 1, reason = 'by hand'})
+local ran = startedAt or string.find(history, '"event":"claimed"', 1, true)
+local entries = {
+  {at = tonumber(fields[5]), event = state, node = node, attempt = made, reason = fields[6] or nil},
+  {at = redisNow(), event = ran and 'retry' or 'enqueued', attempt = made + 1, reason = 'by hand'},
+}
+if startedAt then
+  table.insert(entries, 1, {at = startedAt, event = 'claimed', node = node, attempt = made})
+end
 redis.call('HDEL', KEYS[1], 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
   'cm:lost', 'stacktrace')
-redis.call('HSET', KEYS[1], 'cm:history', history, 'cm:max', made + attempts, 'delay', 0)
+redis.call('HSET', KEYS[1], 'cm:history', addHistory(history, entries), 'cm:max', made + attempts, 'delay', 0)
 backInQueue({KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]}, ARGV[1], KEYS[1], false, state)
 return 'waiting'
