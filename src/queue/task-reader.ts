@@ -3,7 +3,7 @@ import { TASK_ID } from '../domain/ids.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
-import { type BullState, LISTED_FIELDS, type TaskHash, taskView } from './task-view.ts';
+import { type BullState, LISTED_FIELDS, RUN_FIELDS, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
 export interface PoolCounts {
@@ -39,6 +39,9 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
 const PAGE = 200;
 /** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
+
+/** Who had a task when. */
+export type TaskRunHistory = Pick<Task, 'history' | 'sessionMovedFrom'>;
 
 /** A task that has waited longest. */
 export interface OldestTask extends TaskRef {
@@ -109,6 +112,16 @@ export class TaskReader {
   /** The tasks of these ids that are still there. */
   async getAll(ids: readonly string[]): Promise<Task[]> {
     return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);
+  }
+
+  /** Who ran these tasks when; undefined for those that are gone. Neither message nor result is read. */
+  async runs(tasks: readonly TaskRef[]): Promise<(TaskRunHistory | undefined)[]> {
+    const rows = await this.#all(tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]));
+    return rows.map((row, index) => {
+      const hash = hashOf(row as (string | null)[], RUN_FIELDS);
+      const { id, pool } = tasks[index] as TaskRef;
+      return hash && taskView(id, pool, 'wait', hash);
+    });
   }
 
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
@@ -210,7 +223,7 @@ export class TaskReader {
   async #readListed(pool: string, state: BullState, ids: readonly string[]): Promise<Task[]> {
     const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
     return rows.flatMap((row, index) => {
-      const hash = hashOf(row as (string | null)[]);
+      const hash = hashOf(row as (string | null)[], LISTED_FIELDS);
       return hash ? [taskView(ids[index] as string, pool, state, hash)] : [];
     });
   }
@@ -247,9 +260,9 @@ function bullStatesOf(state: TaskState): BullState[] {
   return state === 'waiting' ? ['wait', 'prioritized', 'delayed'] : [state];
 }
 
-function hashOf(row: readonly (string | null)[]): TaskHash | undefined {
+function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
   if (row[0] === null) return undefined;
-  return Object.fromEntries(LISTED_FIELDS.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
+  return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
 }
 
 function matches(task: Task, filter: TaskFilter): boolean {
