@@ -1,7 +1,7 @@
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Logger } from '../log/logger.ts';
 import type { ClaimLoop } from './claim-loop.ts';
-import { createJanitor } from './janitor.ts';
+import { createJanitor, type JanitorOptions } from './janitor.ts';
 import { MeshSweep, type MeshSweepOptions } from './mesh-sweep.ts';
 import type { Periodic } from './periodic.ts';
 import { Renewal } from './renewal.ts';
@@ -16,6 +16,7 @@ export class Upkeep {
     options: Omit<MeshSweepOptions, 'waitsForWork'> & {
       loops: readonly ClaimLoop[];
       mendSchedules: () => Promise<readonly ScheduleFailure[]>;
+      tidyMesh: JanitorOptions['tidyMesh'];
       log: Logger;
       onError: (error: unknown) => void;
     },

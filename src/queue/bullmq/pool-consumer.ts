@@ -12,6 +12,7 @@ import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
 import { requeueKeys } from '../requeue.ts';
+import { type Retention, removeExpired } from '../retention.ts';
 import { sessionContext } from '../session-context.ts';
 import { storedClaim } from '../stored-claim.ts';
 import { readField, storedProgress } from '../task-fields.ts';
@@ -24,17 +25,8 @@ import { WorkWait } from './work-wait.ts';
 /** Log lines kept per task; the oldest go first. */
 const LOG_LINES = 1_000;
 
-/** Expired tasks removed per script: a few ms of Redis time. */
-const REMOVE_BATCH = 200;
 /** A task that was held back so often counts its failures again: it may be what the provider stumbles over. */
 const MAX_HOLDS = 50;
-
-export interface Retention {
-  readonly completedMs: number;
-  readonly failedMs: number;
-  /** How many ended tasks of a state are kept at most. */
-  readonly count: number;
-}
 
 export interface PoolConsumerOptions extends AskingOptions {
   /** For commands; shared by all pools of the node. */
@@ -208,17 +200,7 @@ export class PoolConsumer implements PoolQueue {
 
   async removeExpired(): Promise<number> {
     const { keys, redis, retention } = this.#options;
-    let removed = 0;
-    for (const state of ['completed', 'failed', 'cancelled']) {
-      const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
-      const reply = await scripts.removeExpired.run(
-        redis,
-        [keys.pool(this.pool, state)],
-        [keys.task(this.pool, ''), keepMs, retention.count, REMOVE_BATCH, keys.idempotencyPrefix],
-      );
-      removed += Number(reply);
-    }
-    return removed;
+    return removeExpired(redis, keys, this.pool, retention);
   }
 
   async close(): Promise<void> {

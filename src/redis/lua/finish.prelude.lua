@@ -6,7 +6,7 @@
   KEYS[1] the pool's list `wait`
   ARGV[1] task id   ARGV[2] lock token   ARGV[3] 'completed', 'failed' or 'cancelled'   ARGV[4] the result (JSON), or why it failed
   ARGV[5] fields to be set (MessagePack), or ''   ARGV[6] attempts that the task has   ARGV[7] usage (JSON: agent, model, input,
-  output, total, cost), or ''   ARGV[8] lock token of the next claim, '' to take none   ARGV[9...14] as ARGV[2...7] of a claim
+  output, total, cost, keepMs: how long the day's sums are kept), or ''   ARGV[8] lock token of the next claim, '' to take none   ARGV[9...14] as ARGV[2...7] of a claim
 
   Result: -20 if fenced, else what BullMQ answers, or {'again'} where the next task has been held for its session
 ]]
@@ -31,10 +31,16 @@ if state == 'failed' and redis.call('GET', jobKey .. ':lock') == ownToken then
   meshEvent(known.events, 'dead-letter', now, {'task', ARGV[1], 'pool', known.pool, 'node', node, 'reason', ARGV[4]})
 end
 if ARGV[7] ~= '' and redis.call('GET', jobKey .. ':lock') == ownToken then
-  local usage, sums = cjson.decode(ARGV[7]), mesh .. '/usage'
-  -- Days since 1970 (UTC).
-  local field = math.floor(now / 86400000) .. '|' .. usage.agent .. '|' .. usage.model .. '|'
-  redis.call('HINCRBY', sums, field .. 'tasks', 1)
+  -- One hash a day (since 1970, UTC), with a life of its own.
+  local usage, sums = cjson.decode(ARGV[7]), mesh .. '/usage:' .. math.floor(now / 86400000)
+  local field = usage.agent .. '|' .. usage.model .. '|'
+  -- Names come from outside: what is beyond some 400 agents and models a day is summed up.
+  if redis.call('HLEN', sums) >= 2000 and redis.call('HEXISTS', sums, field .. 'tasks') == 0 then
+    field = '*|*|'
+  end
+  if redis.call('HINCRBY', sums, field .. 'tasks', 1) == 1 then
+    redis.call('PEXPIRE', sums, usage.keepMs)
+  end
   for _, what in ipairs({'input', 'output', 'total'}) do
     redis.call('HINCRBY', sums, field .. what, usage[what])
   end
