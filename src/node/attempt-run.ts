@@ -5,6 +5,7 @@ import { hasCode, messageOf } from '../domain/errors.ts';
 import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
+import { LongTimer } from '../platform/long-timer.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
 import type { RunEvent, Runner } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
@@ -102,14 +103,14 @@ export class AttemptRun {
     this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
     this.#options.observer.claimed(claim);
     const startedAt = performance.now();
-    const deadline = setTimeout(() => this.stop('deadline'), timeoutMs);
-    const idle = setTimeout(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
+    const deadline = new LongTimer(() => this.stop('deadline'), timeoutMs);
+    const idle = new LongTimer(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
     const outcome = await this.#runTask(timeoutMs, (event) => {
       idle.refresh();
       this.#runLog.record(event);
     });
-    clearTimeout(deadline);
-    clearTimeout(idle);
+    deadline.stop();
+    idle.stop();
     // Sent before the report on the same connection; not waited for, since Redis may be away for long.
     void this.#runLog.end();
     const ranMs = Math.round(performance.now() - startedAt);

@@ -3,7 +3,7 @@ import { type Outcome, taskError } from '../domain/task.ts';
 import { findProgram } from '../platform/find-program.ts';
 import { signalGroup } from '../platform/process.ts';
 import { execOutcome } from './exec-envelope.ts';
-import type { RunEvent, Runner, RunnerHealth, RunRequest } from './runner.ts';
+import { openclawTimeoutS, type RunEvent, type Runner, type RunnerHealth, type RunRequest } from './runner.ts';
 
 /** Time between SIGTERM and SIGKILL to the run's process group, ms. */
 const KILL_AFTER_MS = 5_000;
@@ -136,7 +136,7 @@ function execArguments({ spec, timeoutMs }: RunRequest): string[] {
     ...(spec.model === undefined ? [] : ['--model', spec.model]),
     ...(spec.thinking === undefined ? [] : ['--thinking', spec.thinking]),
     '--timeout',
-    String(Math.max(1, Math.ceil(timeoutMs / 1000))),
+    String(openclawTimeoutS(timeoutMs)),
   ];
 }
 

@@ -6,7 +6,7 @@ import { classifyError } from './classify.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import { abortSession, SESSION_PREFIX, stopLeftovers } from './gateway-leftovers.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait } from './gateway-reply.ts';
-import { type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
+import { openclawTimeoutS, type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
 
 /** How long a run waits for a gateway that is away before it fails as a crash, ms; a restart takes 8 to 12 s (FACTS.md). */
 const AWAY_LIMIT_MS = 60_000;
@@ -124,7 +124,7 @@ export class GatewayRunner implements Runner {
       message: spec.message,
       idempotencyKey: runId,
       sessionKey,
-      timeout: Math.ceil(timeoutMs / 1000) + GRACE_S,
+      timeout: openclawTimeoutS(timeoutMs, GRACE_S),
       ...(spec.agent !== undefined && { agentId: spec.agent }),
       ...(spec.model !== undefined && { model: spec.model }),
       ...(spec.thinking !== undefined && { thinking: spec.thinking }),

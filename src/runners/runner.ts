@@ -57,6 +57,14 @@ export interface Runner {
   close(): Promise<void>;
 }
 
+/** The longest deadline that OpenClaw takes as it is, s (its own timers end at 2,147,000,000 ms). */
+const MAX_OPENCLAW_TIMEOUT_S = 2_147_000;
+
+/** The deadline that OpenClaw is told, in whole seconds, `graceS` after ours. */
+export function openclawTimeoutS(timeoutMs: number, graceS = 0): number {
+  return Math.min(Math.max(1, Math.ceil(timeoutMs / 1_000)) + graceS, MAX_OPENCLAW_TIMEOUT_S);
+}
+
 /** Name of a run, another one for each time the task is begun, and always the same however often that is submitted. */
 export function runKey(request: RunRequest): string {
   const { taskId, attempt, handovers, holds } = request;

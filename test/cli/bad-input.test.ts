@@ -50,6 +50,7 @@ describe('bad input', () => {
     ['too many words', ['enqueue', 'a', 'b'], /too many arguments/],
     ['priority −1', ['enqueue', 'x', '--priority', '-1'], /--priority.*whole number from 0/],
     ['a priority that is no number', ['enqueue', 'x', '--priority', 'high'], /--priority.*whole number/],
+    ['a timeout of 4000 days', ['enqueue', 'x', '--timeout', '4000d'], /timeout: expected a duration .* at most 3650d/],
     ['delay 5 parsecs', ['enqueue', 'x', '--delay', '5 parsecs'], /delay: expected a duration such as 500ms/],
     ['a timeout below a second', ['enqueue', 'x', '--timeout', '5ms'], /timeout: expected at least 1s/],
     ['a pool with spaces', ['enqueue', 'x', '--pool', 'my pool'], /pool: expected a pool name/],

@@ -86,6 +86,10 @@ describe('a bad config', () => {
       'mesh.yaml:2:3: queue.visibilityTimout: unknown key; did you mean "visibilityTimeout"?',
     ],
     ['mesh: 5\n', 'mesh.yaml:1:1: mesh: expected string, got 5'],
+    [
+      'node: {drainTimeout: 3651d}',
+      'mesh.yaml:1:8: node.drainTimeout: expected a duration such as 500ms, 30s, 10m, 2h or 7d, at most 3650d',
+    ],
     ['health: {heartbeatInterval: 5 parsecs}', 'mesh.yaml:1:10: health.heartbeatInterval: expected a duration such as'],
     ['nodes:\n  mac~1: {}\n', 'mesh.yaml:2:3: nodes.mac~1: expected a node id'],
     ['redis: {url: "http://x"}', 'mesh.yaml:1:9: redis.url: expected redis://'],

@@ -12,6 +12,8 @@ import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
 
+const DAY_MS = 86_400_000;
+
 /** A queue that answers reports as it is told to, one after the other, and remembers them. */
 class ScriptedQueue implements Partial<PoolQueue> {
   readonly pool = 'default';
@@ -51,12 +53,16 @@ describe('an attempt', () => {
     journal = new Journal(folder);
   });
 
-  const attempt = (queue: ScriptedQueue, message: string, more: { onFenced?: () => void; timeoutMs?: number } = {}) => {
+  const attempt = (
+    queue: ScriptedQueue,
+    message: string,
+    more: { onFenced?: () => void; timeoutMs?: number; idleTimeoutMs?: number } = {},
+  ) => {
     const claim: Claim = {
       taskId: 't1',
       pool: 'default',
       token: 'n~1:1',
-      spec: { message, tags: {}, timeoutMs: more.timeoutMs },
+      spec: { message, tags: {}, timeoutMs: more.timeoutMs, idleTimeoutMs: more.idleTimeoutMs },
       attempt: 1,
       maxAttempts: 3,
       handovers: 0,
@@ -111,6 +117,21 @@ describe('an attempt', () => {
     const queue = new ScriptedQueue([]);
     await attempt(queue, 'sleep 1h', { timeoutMs: 20 }).run();
     expect(queue.reports).toMatchObject([{ ok: false, error: { kind: 'timeout', retryable: true } }]);
+  });
+
+  it.each([{ timeoutMs: 30 * DAY_MS }, { idleTimeoutMs: 30 * DAY_MS }, { timeoutMs: 3650 * DAY_MS }])(
+    'runs to its end with %o',
+    async (limits) => {
+      const queue = new ScriptedQueue([]);
+      await attempt(queue, 'sleep 200ms', limits).run();
+      expect(queue.reports).toMatchObject([{ ok: true }]);
+    },
+  );
+
+  it('that sleeps for longer than a timer of Node can is stopped by its deadline', async () => {
+    const queue = new ScriptedQueue([]);
+    await attempt(queue, 'sleep 30d', { timeoutMs: 20 }).run();
+    expect(queue.reports).toMatchObject([{ ok: false, error: { kind: 'timeout' } }]);
   });
 
   it('is handed back, reported to nobody, or both to nobody, as it was stopped', async () => {

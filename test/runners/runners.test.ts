@@ -134,6 +134,11 @@ describe('exec mode', () => {
     return { outcome, events, folder };
   };
 
+  it('tells OpenClaw a deadline that its timers can wait for', async () => {
+    const { folder } = await runWith('echo "$@" > "$(dirname "$0")/args"', { timeoutMs: 3_650 * 86_400_000 });
+    expect(readFileSync(join(folder, 'args'), 'utf8').trim()).toMatch(/--timeout 2147000$/);
+  });
+
   it('gives the message on standard input, flags, and the task in the environment', async () => {
     const { folder } = await runWith(
       'cat > "$(dirname "$0")/stdin"; echo "$@" > "$(dirname "$0")/args"; env > "$(dirname "$0")/env"',
