@@ -52,7 +52,7 @@ export async function beginBenchNode(
         await options.work(taskId);
         return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
       },
-      settle: () => {},
+      settle: async () => {},
       health: async () => ({ version: null, healthy: true, reason: null }),
       close: async () => {},
     },

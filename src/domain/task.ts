@@ -47,13 +47,18 @@ export interface TaskResult {
 }
 
 /** Longest answer that is kept of a task, bytes; Redis and BullMQ copy it several times. */
-const MAX_RESULT_BYTES = 1_048_576;
+export const MAX_RESULT_BYTES = 1_048_576;
 
-/** The result with its text cut to what is kept, and a last line that says so. */
-export function keptResult(result: TaskResult): TaskResult {
-  const bytes = Buffer.byteLength(result.text);
-  if (bytes <= MAX_RESULT_BYTES) return result;
-  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${MAX_RESULT_BYTES} are kept]`;
+/**
+ * The result with its text cut to what is kept, and a last line that says so.
+ *
+ * @param leftOut how many bytes of the text were left out already, where it was read
+ */
+export function keptResult(result: TaskResult, leftOut = 0): TaskResult {
+  const read = Buffer.byteLength(result.text);
+  const bytes = read + leftOut;
+  if (read <= MAX_RESULT_BYTES && leftOut === 0) return result;
+  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${Math.min(read, MAX_RESULT_BYTES)} are kept]`;
   const kept = Buffer.from(result.text).subarray(0, MAX_RESULT_BYTES - Buffer.byteLength(note));
   // A character that was cut in two becomes a replacement character; it's dropped.
   return { ...result, text: kept.toString('utf8').replace(/\ufffd$/, '') + note };

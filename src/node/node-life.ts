@@ -172,7 +172,7 @@ export class NodeLife {
     }
     const { loops } = this.#running;
     if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
-    runner.settle();
+    await runner.settle();
     this.#upkeep.start();
     for (const loop of loops) loop.start();
     this.#stopListening = link.onReconnect(() => this.#try(this.#running.recoverClaims()));

@@ -65,7 +65,7 @@ export class GatewayRunner implements Runner {
     }
   }
 
-  settle(): void {
+  async settle(): Promise<void> {
     this.#settled = true;
     void this.#stopLeftovers();
   }

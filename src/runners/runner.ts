@@ -44,14 +44,15 @@ export interface Runner {
   readonly mode: OpenClawMode;
   /**
    * Runs the task to its end and tells how it ended; never throws. When `signal` aborts, the run is stopped for real
-   * (gateway abort, process group killed) before the promise settles, and the outcome counts for nothing.
+   * (gateway abort, processes ended) before the promise settles; only a success that had come before still counts.
    */
   run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome>;
   /**
    * Called once a new life of the node has taken up its former runs: whatever else of ours still goes on in OpenClaw is
-   * stopped, now and each time OpenClaw comes back. Until that is done the runner is not healthy.
+   * stopped, now and each time OpenClaw comes back. Until that is done the runner is not healthy. The promise is not about
+   * that: it resolves when the node may claim.
    */
-  settle(): void;
+  settle(): Promise<void>;
   /** Looks at OpenClaw; may take seconds. */
   health(): Promise<RunnerHealth>;
   close(): Promise<void>;

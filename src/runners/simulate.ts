@@ -25,7 +25,7 @@ export class SimulateRunner implements Runner {
   }
 
   /** Nothing of ours outlives the daemon in this mode. */
-  settle(): void {}
+  async settle(): Promise<void> {}
 
   async health(): Promise<RunnerHealth> {
     return { version: null, healthy: true, reason: null };

@@ -1,27 +1,16 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { classifyError } from '../../src/runners/classify.ts';
 import { ExecRunner, parseVersion } from '../../src/runners/exec.ts';
-import { execOutcome } from '../../src/runners/exec-envelope.ts';
+import { ExecStdout, execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
-import { type RunEvent, type RunRequest, runKey } from '../../src/runners/runner.ts';
+import { runKey } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
+import { never, request, runWith, standIn } from '../support/openclaw-stand-in.ts';
 import { isRunning } from '../support/processes.ts';
-
-const request = (message: string, fields: Partial<RunRequest> = {}): RunRequest => ({
-  taskId: 't1',
-  attempt: 2,
-  handovers: 1,
-  holds: 0,
-  nodeId: 'mac-1',
-  spec: { message, tags: {} },
-  timeoutMs: 60_000,
-  ...fields,
-});
-const never = new AbortController().signal;
 
 describe('OpenClaw’s error texts', () => {
   // The texts are those the real OpenClaw 2026.9.6 gave.
@@ -59,7 +48,12 @@ describe('OpenClaw’s error texts', () => {
 });
 
 describe('the exec envelope', () => {
-  const end = (stdout: string, exitCode = 0) => execOutcome({ stdout, exitCode, signal: undefined, durationMs: 7 });
+  const end = (printed: string, exitCode = 0) => {
+    const stdout = new ExecStdout();
+    stdout.push(Buffer.from(printed));
+    stdout.end();
+    return execOutcome({ stdout, exitCode, signal: null, durationMs: 7 });
+  };
 
   it('gives text, usage, model and run id', () => {
     const stdout =
@@ -116,34 +110,15 @@ describe('gateway replies', () => {
 });
 
 describe('exec mode', () => {
-  /** A stand-in for openclaw, to make it misbehave; the real one is tested in test/e2e/openclaw.test.ts. */
-  function standIn(body: string): { bin: string; folder: string } {
-    const folder = emptyFolder();
-    const bin = join(folder, 'openclaw');
-    writeFileSync(bin, `#!/bin/sh\n${body}\n`);
-    chmodSync(bin, 0o755);
-    return { bin, folder };
-  }
-  const runWith = async (body: string, fields: Partial<RunRequest> = {}, signal = never) => {
-    const { bin, folder } = standIn(body);
-    const events: RunEvent[] = [];
-    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' } });
-    const outcome = await runner.run(request('the message\nin two lines', fields), signal, (event) =>
-      events.push(event),
-    );
-    return { outcome, events, folder };
-  };
-
   it('tells OpenClaw a deadline that its timers can wait for', async () => {
-    const { folder } = await runWith('echo "$@" > "$(dirname "$0")/args"', { timeoutMs: 3_650 * 86_400_000 });
+    const { folder } = await runWith('echo "$@" > "$HERE/args"', { fields: { timeoutMs: 3_650 * 86_400_000 } });
     expect(readFileSync(join(folder, 'args'), 'utf8').trim()).toMatch(/--timeout 2147000$/);
   });
 
   it('gives the message on standard input, flags, and the task in the environment', async () => {
-    const { folder } = await runWith(
-      'cat > "$(dirname "$0")/stdin"; echo "$@" > "$(dirname "$0")/args"; env > "$(dirname "$0")/env"',
-      { spec: { message: 'two\nlines', tags: {}, model: 'fake/echo', thinking: 'low' } },
-    );
+    const { folder } = await runWith('cat > "$HERE/stdin"; echo "$@" > "$HERE/args"; env > "$HERE/env"', {
+      fields: { spec: { message: 'two\nlines', tags: {}, model: 'fake/echo', thinking: 'low' } },
+    });
     const read = (name: string) => readFileSync(join(folder, name), 'utf8');
     expect(read('stdin')).toBe('two\nlines');
     expect(read('args').trim()).toBe(
@@ -191,7 +166,7 @@ describe('exec mode', () => {
   });
 
   it('refuses what agent exec can not do', async () => {
-    const { outcome } = await runWith('echo no', { spec: { message: 'x', tags: {}, session: 's' } });
+    const { outcome } = await runWith('echo no', { fields: { spec: { message: 'x', tags: {}, session: 's' } } });
     expect(outcome).toMatchObject({ ok: false, error: { kind: 'invalid' } });
   });
 
