@@ -197,10 +197,10 @@ function originsOf(document: Document, lines: LineCounter): Map<string, number> 
   return origins;
 }
 
-/** Variables used under `redis`, `dashboard`, `alerts` and `security`; OpenClaw's own token stays with OpenClaw's runs. */
+/** Variables used under `redis`, `dashboard`, `alerts`, `security` and `telemetry`; OpenClaw's own token stays with OpenClaw's runs. */
 function secretVariables(document: Document, envText: EnvText): string[] {
   const names = new Set<string>();
-  for (const section of ['redis', 'dashboard', 'alerts', 'security']) {
+  for (const section of ['redis', 'dashboard', 'alerts', 'security', 'telemetry']) {
     const node = document.get(section, true);
     if (!node) continue;
     visit(node as Parameters<typeof visit>[0], {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/node-settings.ts';
+import { runEnvironment } from '../config/run-environment.ts';
 import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
@@ -162,8 +163,7 @@ export class Daemon {
         'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated, nothing real runs',
       );
     }
-    const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !loaded.ownSecretEnv.includes(name)));
-    return createRunner(mode, loaded.config, nodeId, inherited);
+    return createRunner(mode, loaded.config, nodeId, runEnvironment(loaded, env));
   }
 }
 
