@@ -1,4 +1,5 @@
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
+import { withoutEscapes } from '../domain/terminal-text.ts';
 import { humanDuration } from '../domain/units.ts';
 
 type Style = Parameters<typeof styleText>[0];
@@ -48,12 +49,12 @@ export class Output {
   /** Aligned columns; the last one takes what room is left. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
     const widths = head.map((title, column) =>
-      Math.max(title.length, ...rows.map((row) => stripVTControlCharacters(row[column] ?? '').length)),
+      Math.max(title.length, ...rows.map((row) => withoutEscapes(row[column] ?? '').length)),
     );
     const render = (cells: readonly string[]) =>
       cells
         .map((cell, column) => {
-          const pad = (widths[column] ?? 0) - stripVTControlCharacters(cell).length;
+          const pad = (widths[column] ?? 0) - withoutEscapes(cell).length;
           return column === cells.length - 1 ? cell : cell + ' '.repeat(Math.max(0, pad));
         })
         .join('  ')
@@ -96,7 +97,7 @@ export function ago(iso: string | null, now = Date.now()): string {
 
 /** Text with line breaks, and nothing in it that would steer a terminal or turn the reading direction around. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text)
+  return withoutEscapes(text)
     .replace(/\r\n/g, '\n')
     .replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '�');
 }

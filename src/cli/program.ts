@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { ClawmeshError } from '../domain/errors.ts';
+import { ClawmeshError, onOneLine } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
@@ -80,7 +80,7 @@ function reportUsage(error: CommanderError): number {
   if (error.exitCode === 0) return 0;
   // A command group without a subcommand has printed its help.
   if (error.code === 'commander.help') return EXIT.usage;
-  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  const message = onOneLine(error.message.replace(/^error: /, ''));
   return reportError(new ClawmeshError('usage', message, { remedy: 'see --help' }), false);
 }
 

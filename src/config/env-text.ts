@@ -1,5 +1,5 @@
-/** `${NAME}` or `${NAME:-default}`. */
-const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
+/** `${NAME}` or `${NAME:-default}`; a default can't hold another reference, so that none is read twice. */
+const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n$]*(?:\$(?!\{)[^}\n$]*)*))?\}/g;
 const OPEN = '\uE000';
 const CLOSE = '\uE001';
 const PAD = '\uE002';

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
+import { type Mask, maskedLine } from '../domain/secrets.ts';
 import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
@@ -15,6 +16,8 @@ import { RunLog } from './run-log.ts';
 /** Why a run is stopped before its end. */
 export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'hand-back' | 'claim-lost' | 'fenced';
 
+/** Longest error message that is kept, in characters. */
+const MAX_ERROR = 2_000;
 /** Redis answers a report within milliseconds; after this long it's away, ms. */
 const JOURNAL_AFTER_MS = 1_000;
 /** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
@@ -42,7 +45,7 @@ export interface AttemptRunOptions {
   readonly journal: Journal;
   readonly observer: NodeObserver;
   /** Takes secrets out of what a run says. */
-  readonly mask: (text: string) => string;
+  readonly mask: Mask;
   /** The run has ended in a former life; there's only its outcome to be delivered. */
   readonly outcome?: Outcome | undefined;
   /** What the node offers for the slot, where a finished run may take the next task at once. */
@@ -122,7 +125,7 @@ export class AttemptRun {
     const { taskId, attempt, handovers, holds, resumes } = claim;
     const message = await queue.fillIn(claim).catch((error: unknown) => error as Error);
     if (typeof message !== 'string') {
-      const kind = hasCode(message, 'not-found') ? 'invalid' : 'unknown';
+      const kind = hasCode(message, 'not-found') || hasCode(message, 'usage') ? 'invalid' : 'unknown';
       return { ok: false, error: taskError(kind, messageOf(message)) };
     }
     const spec = { ...claim.spec, message };
@@ -181,7 +184,10 @@ export class AttemptRun {
       const silence = this.claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs;
       return failed('timeout', `no sign of life for ${humanDuration(silence)}`);
     }
-    return { ok: false, error: { ...outcome.error, message: this.#options.mask(outcome.error.message) } };
+    return {
+      ok: false,
+      error: { ...outcome.error, message: maskedLine(this.#options.mask, outcome.error.message, MAX_ERROR) },
+    };
   }
 
   /** Gives the task to a node whose login the provider takes, if there may be one. */

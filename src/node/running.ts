@@ -4,7 +4,7 @@ import { secretValues } from '../config/secret-values.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
 import { slotsOf } from '../domain/node.ts';
-import { secretMasker } from '../domain/secrets.ts';
+import { type Mask, secretMasker } from '../domain/secrets.ts';
 import { mayRun } from '../domain/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
@@ -42,7 +42,7 @@ export class Running {
   readonly loops: ClaimLoop[] = [];
   readonly #options: RunningOptions;
   readonly #slots: Slots;
-  readonly #mask: (text: string) => string;
+  readonly #mask: Mask;
   readonly #awake = keepAwake((error) =>
     this.#options.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
   );

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../domain/errors.ts';
+import { withoutEscapes } from '../domain/terminal-text.ts';
 import { trySignal } from '../platform/process.ts';
 import { endProcesses, RUN_MARK, type RunningProcess, runningProcesses } from '../platform/process-table.ts';
 import { BoundedLines } from './bounded-lines.ts';
@@ -20,7 +21,6 @@ const ANSWERED_MS = 15_000;
 const DRAIN_MS = 1_000;
 /** Longest line of stderr, bytes: more than is kept of it in any alphabet. */
 const MAX_LINE_BYTES = 16 * 1024;
-const CSI = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*[A-Za-z]`, 'g');
 
 /**
  * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone: the group, and
@@ -187,7 +187,7 @@ class Output {
     this.#stdout = parsed;
     let told = false;
     this.#lines = new BoundedLines(MAX_LINE_BYTES, (line) => {
-      const text = line.replace(CSI, '').trimEnd();
+      const text = withoutEscapes(line).trimEnd();
       if (text === '') return;
       told = true;
       onEvent({ type: 'log', text });

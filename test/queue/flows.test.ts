@@ -46,6 +46,19 @@ describe('a task that comes after others', () => {
     expect(await read(second.id)).toMatchObject({ state: 'delayed', heldBy: null });
   });
 
+  it('quotes no more than can be put together: a short message may name a long answer a thousand times', async () => {
+    const first = await enqueue();
+    await enqueue({ message: `{{result:${first.id}}} `.repeat(25_000), after: [first] });
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), { ok: true, result: { ...success.result, text: 'x'.repeat(1_000_000) } });
+    await release();
+    const claim = await claimNext(node);
+    await expect(node.fillIn(claim)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('quotes'),
+    });
+  });
+
   it('gets what they answered put into its message', async () => {
     const first = await enqueue();
     const quoting = await enqueue({ message: `sum up: {{result:${first.id}}}`, after: [first] });
