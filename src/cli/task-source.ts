@@ -1,18 +1,24 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { NewTask } from '../domain/task.ts';
 import { parseNewTask, type TaskInput, toNewTask } from '../queue/new-task.ts';
 
+/** Longest line of a file of tasks, and longest file of one message, in characters: a message of 1 MiB fits, however it's escaped. */
+const MAX_TEXT = 8 * 1024 * 1024;
+
 /** A file's text, or standard input's for `-`. @throws ClawmeshError `usage`. */
 export async function readSource(file: string): Promise<string> {
-  if (file === '-') return readAll(process.stdin);
   try {
-    return readFileSync(file, 'utf8');
+    let text = '';
+    for await (const chunk of file === '-' ? process.stdin.setEncoding('utf8') : createReadStream(file, 'utf8')) {
+      text += chunk;
+      if (text.length > MAX_TEXT) throw new Error(`is longer than ${MAX_TEXT} characters`);
+    }
+    return text;
   } catch (error) {
     throw new ClawmeshError('usage', `${file} can't be read: ${messageOf(error)}`, { cause: error });
   }
@@ -123,6 +129,15 @@ export class TaskFile {
       for await (const chunk of createReadStream(this.#path, { encoding: 'utf8', highWaterMark: CHUNK_BYTES })) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
+        if (rest.length > MAX_TEXT) {
+          throw new ClawmeshError(
+            'usage',
+            `${this.#label}:${number + lines.length + 1}: the line is longer than ${MAX_TEXT} characters`,
+            {
+              remedy: 'one JSON object per line',
+            },
+          );
+        }
         for (const line of lines) {
           take(line);
           if (batch.length < BATCH) continue;

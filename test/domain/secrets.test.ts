@@ -47,9 +47,10 @@ describe('a log line', () => {
   });
 
   it('shows no part of a secret, wherever it is cut', () => {
-    for (const lead of ['x', `${secret} `]) {
-      for (let before = 0; before < 1_300; before++) {
-        const line = lead.repeat(before).slice(0, before) + secret + ' and more'.repeat(300);
+    for (let before = 0; before < 1_300; before++) {
+      // Secrets before the cut get shorter when they are masked, which moves the cut.
+      for (const lead of ['', `${secret} `.repeat(Math.floor(before / 70))]) {
+        const line = `${lead}${'x'.repeat(Math.max(0, before - lead.length))} ${secret}${' and more'.repeat(300)}`;
         expect(maskedLine(mask, line, 100)).not.toContain('hunter2');
       }
     }
