@@ -6,7 +6,7 @@ import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } 
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
-import type { RunEvent, Runner } from '../runners/runner.ts';
+import type { RunEvent, Runner, RunResult } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
 import type { NodeObserver, RunEnd } from './observer.ts';
 import { RunLog } from './run-log.ts';
@@ -116,30 +116,30 @@ export class AttemptRun {
     return this.#settle(outcome, timeoutMs, ranMs);
   }
 
-  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<Outcome> {
+  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const { claim, runner, nodeId, queue } = this.#options;
     const { taskId, attempt, handovers, holds, resumes } = claim;
+    const request = { taskId, attempt, handovers, holds, nodeId, spec: claim.spec, timeoutMs, resumes };
     const message = await queue.fillIn(claim).catch((error: unknown) => error as Error);
     if (typeof message !== 'string') {
+      // What a former life has begun of it must not go on.
+      if (resumes !== undefined) await runner.run(request, AbortSignal.abort(), onEvent);
       const kind = hasCode(message, 'not-found') ? 'invalid' : 'unknown';
       return { ok: false, error: taskError(kind, messageOf(message)) };
     }
-    const spec = { ...claim.spec, message };
-    return runner.run(
-      { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs, resumes },
-      this.#abort.signal,
-      onEvent,
-    );
+    return runner.run({ ...request, spec: { ...claim.spec, message } }, this.#abort.signal, onEvent);
   }
 
-  async #settle(outcome: Outcome, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
+  async #settle(outcome: RunResult, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
     const reason = this.#abort.signal.aborted ? (this.#abort.signal.reason as StopReason) : undefined;
     if (reason === 'fenced' || reason === 'claim-lost') {
       this.#log.warn({ ranMs, reason }, 'run stopped, its outcome is void');
       this.#ended('void', ranMs);
       return undefined;
     }
-    if (reason === 'hand-back' && !outcome.ok) {
+    const notBegun = 'begun' in outcome && reason === undefined;
+    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is anybody’s again');
+    if (notBegun || (reason === 'hand-back' && !outcome.ok)) {
       await this.#report(async () => {
         const done = await this.#options.queue.handBack(this.claim, 'drain');
         this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -16,7 +17,7 @@ import { openMeshLink } from './mesh-link.ts';
 import { NodeLife, type NodeLifeOptions } from './node-life.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
 import type { NodeObserver } from './observer.ts';
-import { chooseMode, createRunner } from './runner-choice.ts';
+import { chooseMode, createRunner, type RunnerOptions, stopLeftInGateway } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
 /** A stopping daemon waits so long for an alert on its way, ms. */
@@ -87,7 +88,9 @@ export class Daemon {
     const settings = nodeConfig(config, nodeId);
     const mode = await chooseMode(config, this.#options.env);
     const link = await openMeshLink({ live: this.#live, target, nodeId, hasProvider: mode !== 'simulate' });
-    const runner = this.#createRunner(mode);
+    const outcomes = journalFolder(config.mesh, nodeId, this.#options.env);
+    const runnerOptions = this.#runnerOptions(join(dirname(outcomes), 'submissions'));
+    const runner = this.#createRunner(mode, runnerOptions);
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
@@ -104,7 +107,8 @@ export class Daemon {
       log: log.child({ nodeId }),
     });
     await alerter.start();
-    const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
+    const journal = new Journal(outcomes);
+    let left: Runner | undefined;
     try {
       for (;;) {
         const life = await this.#nextLife(stop, {
@@ -120,6 +124,7 @@ export class Daemon {
         });
         if (!life) return;
         this.#life = life;
+        left ??= stopLeftInGateway(mode, runnerOptions);
         const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
         if (why === 'fenced') {
           await life.end('fenced');
@@ -132,6 +137,7 @@ export class Daemon {
     } finally {
       await withinTime(alerter.stop(), ALERTS_MS);
       await runner.close();
+      await left?.close();
       link.close();
     }
   }
@@ -154,16 +160,21 @@ export class Daemon {
     }
   }
 
-  #createRunner(mode: OpenClawMode): Runner {
-    const { loaded, nodeId, env, log } = this.#options;
+  #createRunner(mode: OpenClawMode, options: RunnerOptions): Runner {
+    const { loaded, nodeId, log } = this.#options;
     if (mode === 'simulate' && loaded.config.openclaw.mode === 'auto') {
       log.warn(
         { nodeId },
         'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated, nothing real runs',
       );
     }
+    return createRunner(mode, options);
+  }
+
+  #runnerOptions(submissions: string): RunnerOptions {
+    const { loaded, nodeId, env } = this.#options;
     const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !loaded.ownSecretEnv.includes(name)));
-    return createRunner(mode, loaded.config, nodeId, inherited);
+    return { config: loaded.config, nodeId, env: inherited, submissions };
   }
 }
 

@@ -171,8 +171,10 @@ export class NodeLife {
       this.#running.add(await link.openQueue(pool, this.owner, () => this.#clockOffset), concurrency);
     }
     const { loops } = this.#running;
-    if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
-    runner.settle();
+    const former = { ...this.#options, registry, owner: this.owner, loops, log: this.#log };
+    runner.settle(holdMs > 0 ? await adoptFormerLife(former) : []);
+    // Nothing is claimed before it is known how OpenClaw is, and that nothing of a former life goes on in it.
+    await this.#watch.look();
     this.#upkeep.start();
     for (const loop of loops) loop.start();
     this.#stopListening = link.onReconnect(() => this.#try(this.#running.recoverClaims()));
@@ -219,7 +221,7 @@ export class NodeLife {
 
   /** The config has been replaced. Loops that wait for work wait for what the old strategy wakes them with. */
   configChanged(): void {
-    this.#watch.look();
+    void this.#watch.look();
     this.#surroundings.look();
     void this.#gatesChanged();
     this.#try(this.#running.interrupt());

@@ -35,7 +35,7 @@ export class OpenClawWatch {
     this.#expected = options.expected;
     this.#loop = new Periodic({
       intervalMs: INTERVAL_MS[options.runner.mode],
-      work: () => this.#look(),
+      work: () => this.look(),
       onError: () => {},
     });
   }
@@ -50,20 +50,15 @@ export class OpenClawWatch {
   }
 
   start(): void {
-    this.look();
     this.#loop.start();
-  }
-
-  /** Looks at once: the pinned version may be another one. */
-  look(): void {
-    void this.#look();
   }
 
   stop(): void {
     void this.#loop.stop();
   }
 
-  async #look(): Promise<void> {
+  /** Looks at once. */
+  async look(): Promise<void> {
     const health = await this.#runner.health();
     void this.#medic?.look(health.reason);
     const changed = health.version !== this.#state.version || health.reason !== this.#trouble;

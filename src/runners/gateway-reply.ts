@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
 import { taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
@@ -68,6 +69,25 @@ export function gatewayOutcome(reply: unknown, runId: string, durationMs: number
       durationMs,
     },
   };
+}
+
+/** An error answer of the gateway, as its client gives it. */
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly responsePayload?: unknown;
+}
+
+/** The outcome in an error answer to `agent`: the run failed, or the gateway refused it. */
+export function refusal(error: Refusal): Outcome {
+  if (error.code === 'INVALID_REQUEST') return { ok: false, error: taskError('invalid', messageOf(error)) };
+  return { ok: false, error: classifyError(messageOf(error)) };
+}
+
+/** Whether the gateway took no runs just then, as while it starts or is about to stop. One that failed comes with a payload. */
+export function wasTurnedAway(error: Refusal): boolean {
+  return error.responsePayload === undefined && (error.retryable || error.code === 'UNAVAILABLE');
 }
 
 /** What a gateway event means to somebody who watches the task; nothing for many of them. */

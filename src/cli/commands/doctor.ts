@@ -56,7 +56,7 @@ async function doctor(options: DoctorOptions, command: Command): Promise<void> {
 async function openclawHealth(config: Config) {
   const { chooseMode, createRunner } = await import('../../node/runner-choice.ts');
   const mode = await chooseMode(config, process.env);
-  const runner = createRunner(mode, config, 'doctor', process.env);
+  const runner = createRunner(mode, { config, nodeId: 'doctor', env: process.env, submissions: undefined });
   try {
     const { version, reason } = await runner.health();
     return { mode, version, reason };
