@@ -12,15 +12,12 @@ export type AgentEvent = z.infer<typeof agentEvent>;
 
 const hello = z.object({
   server: z.object({ version: z.string(), bootId: z.string().default('') }),
-  snapshot: z.object({ uptimeMs: z.number().default(0) }).default({ uptimeMs: 0 }),
 });
 
 /** What the gateway said of itself when it accepted the connection. `bootId` changes with each start of the gateway. */
 export interface GatewayHello {
   readonly version: string;
   readonly bootId: string;
-  /** How long the gateway had been up when it greeted, ms. */
-  readonly uptimeMs: number;
   /** Monotonic time of the greeting, ms. */
   readonly greetedAt: number;
 }
@@ -105,9 +102,7 @@ export class GatewayConnection {
 
   #connected(message: unknown): void {
     const parsed = hello.safeParse(message);
-    this.#hello = parsed.success
-      ? { ...parsed.data.server, uptimeMs: parsed.data.snapshot.uptimeMs, greetedAt: performance.now() }
-      : undefined;
+    this.#hello = parsed.success ? { ...parsed.data.server, greetedAt: performance.now() } : undefined;
     this.#lastError = parsed.success ? undefined : 'the gateway answered with a greeting that clawmesh does not know';
     for (const done of this.#waiting) done();
   }

@@ -6,10 +6,10 @@ import type { GatewayConnection, GatewayHello } from './gateway-connection.ts';
 import type { Submission, Submissions } from './submissions.ts';
 
 /**
- * A gateway that was killed resumes its interrupted turns by itself: seen 4 to 10 s after it was ready (FACTS.md). Ours are
- * looked for until it has been up for this long, ms.
+ * A gateway that was killed resumes its interrupted turns by itself, one session after the other, and says "running" of
+ * those whose turn is still to come. One with nothing to abort for so long after the greeting will not be resumed, ms.
  */
-const RECOVERY_MS = 20_000;
+const RECOVERY_MS = 600_000;
 const RECOVERY_POLL_MS = 500;
 /** An abort waits for OpenClaw's write of the session, ms. One that is given up is sent again. */
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -19,6 +19,7 @@ const RETRY_MS = { first: 250, max: 10_000 };
 const AWAY_POLL_MS = 30_000;
 
 const abortReply = z.object({ status: z.enum(['aborted', 'no-active-run']) });
+const describeReply = z.object({ session: z.object({ status: z.string().nullish() }).nullable() });
 
 /** What came of a stop: whether anything was still going on. */
 export type Stopped = 'aborted' | 'nothing-ran';
@@ -89,8 +90,9 @@ export class RunStopper {
       const greeting = await this.#connection.ready(AWAY_POLL_MS, signal);
       if (!greeting) continue;
       try {
-        if (await this.#abort(submission, greeting)) result = 'aborted';
-        if (isOver(submission, greeting)) {
+        const found = await this.#abort(submission, greeting);
+        if (found === 'aborted') result = found;
+        if (await this.#isOver(submission, greeting, found)) {
           await this.#submissions.remove(submission.runId);
           return result;
         }
@@ -109,8 +111,7 @@ export class RunStopper {
     return new Promise(() => {});
   }
 
-  /** Whether there was something to abort. */
-  async #abort({ runId, sessionKey, agent, boot }: Submission, greeting: GatewayHello): Promise<boolean> {
+  async #abort({ runId, sessionKey, agent, boot }: Submission, greeting: GatewayHello): Promise<Stopped> {
     const params = {
       key: sessionKey,
       ...(agent !== undefined && { agentId: agent }),
@@ -118,13 +119,21 @@ export class RunStopper {
       ...(boot === greeting.bootId && { runId }),
     };
     const reply = await this.#connection.client.request('sessions.abort', params, { timeoutMs: REQUEST_TIMEOUT_MS });
-    return abortReply.parse(reply).status === 'aborted';
+    return abortReply.parse(reply).status === 'aborted' ? 'aborted' : 'nothing-ran';
   }
-}
 
-/** Whether a confirmed abort is the last word: a gateway that was started anew may yet resume the run. */
-function isOver({ boot }: Submission, { bootId, uptimeMs, greetedAt }: GatewayHello): boolean {
-  return boot === bootId || uptimeMs + performance.now() - greetedAt > RECOVERY_MS;
+  /** Whether the abort is the last word: a gateway that was started anew may yet resume the run. */
+  async #isOver({ sessionKey, agent, boot }: Submission, greeting: GatewayHello, found: Stopped): Promise<boolean> {
+    if (boot === greeting.bootId) return true;
+    const key = agent === undefined || sessionKey.startsWith('agent:') ? sessionKey : `agent:${agent}:${sessionKey}`;
+    const reply = await this.#connection.client.request(
+      'sessions.describe',
+      { key },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
+    if (describeReply.parse(reply).session?.status !== 'running') return true;
+    return found === 'nothing-ran' && performance.now() - greeting.greetedAt > RECOVERY_MS;
+  }
 }
 
 /** Whether the gateway has refused the abort, and asking again is of no use. */

@@ -155,24 +155,27 @@ describe('runs in a gateway', () => {
     await expect.poll(() => gateway.running).toHaveLength(1);
     const [former] = runners.splice(0);
     await former?.close();
-    gateway.restart(['chat']);
+    gateway.restart();
+    gateway.resume('chat');
     const next = life();
     await expect.poll(() => gateway.running).toEqual([]);
     await healthy(next);
     expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat' });
   });
 
-  it('goes on looking for a resumed turn until the gateway has been up for long enough', async () => {
-    gateway.uptimeMs = 17_000;
+  it('is not done with an interrupted turn before the gateway has resumed it or given it up, however late', async () => {
     void begin(life(), request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     const [former] = runners.splice(0);
     await former?.close();
     gateway.restart();
+    gateway.interrupted.add('chat');
     const next = life();
-    await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(1);
-    expect((await next.health()).healthy).toBe(false);
+    await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
+    expect((await next.health()).reason).toMatch(/^1 run left over/);
+    gateway.resume('chat');
     await healthy(next);
+    expect(gateway.running).toEqual([]);
   });
 
   it('begins a run that a former life had claimed and never submitted', async () => {
@@ -191,7 +194,8 @@ describe('runs in a gateway', () => {
     const runId = 'clawmesh-t1-1';
     const note = { runId, sessionKey: 'chat', boot: 'former', accepted, endsBy: 0, state: 'running' as const };
     await new Submissions(folder).put(note);
-    gateway.restart(resumes);
+    gateway.restart();
+    for (const session of resumes) gateway.resume(session);
     const { result } = begin(life([runId]), request('t1', { resumes: '' }, 'chat'));
     if (!('error' in expected)) {
       await expect.poll(() => gateway.running).toEqual([runId]);

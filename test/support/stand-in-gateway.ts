@@ -40,8 +40,8 @@ export class StandInGateway {
   aborts: 'answered' | 'silent' | { readonly code: string; readonly message: string } = 'answered';
   /** How many submissions are turned away before one is taken, as while the gateway starts. */
   turnAway = 0;
-  /** How long it says it has been up, ms. */
-  uptimeMs = 600_000;
+  /** Sessions whose interrupted turn has yet to be resumed, or to be given up. */
+  readonly interrupted = new Set<string>();
   #boot = randomUUID();
   #open = true;
   readonly #server: Server;
@@ -87,12 +87,17 @@ export class StandInGateway {
     this.#open = true;
   }
 
-  /** Another boot, which knows nothing; `resumes` are sessions whose interrupted turn it resumes under a new name. */
-  restart(resumes: readonly string[] = []): void {
+  /** Another boot, which knows no keys any more. */
+  restart(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#boot = randomUUID();
     this.#runs.clear();
-    for (const session of resumes) this.#begin(`resumed-${session}`, session);
+  }
+
+  /** Resumes the session's interrupted turn under a new name, as OpenClaw does some time after its start. */
+  resume(session: string): void {
+    this.interrupted.delete(session);
+    this.#begin(`resumed-${session}`, session);
   }
 
   finish(runId: string): void {
@@ -142,6 +147,11 @@ export class StandInGateway {
       } else this.#submit(params, answer);
     }
     if (method === 'agent.wait') this.#wait(params, answer);
+    if (method === 'sessions.describe') {
+      const key = params.key ?? '';
+      const runs = [...this.#runs.values()].some(({ session, end }) => session === key && !end);
+      answer({ session: { key, status: runs || this.interrupted.has(key) ? 'running' : 'killed' } });
+    }
     if (method === 'sessions.abort' && this.aborts !== 'silent') {
       if (this.aborts === 'answered') answer({ ok: true, status: this.#abort(params) ? 'aborted' : 'no-active-run' });
       else refuse(this.aborts);
@@ -194,7 +204,7 @@ export class StandInGateway {
       protocol: 4,
       server: { version: '2026.9.6', connId: randomUUID(), bootId: this.#boot },
       features: { methods: [], events: [] },
-      snapshot: { uptimeMs: this.uptimeMs },
+      snapshot: {},
       auth: { role: 'operator', scopes: [] },
       policy: { maxPayload: 26_214_400, maxBufferedBytes: 52_428_800, tickIntervalMs: 30_000 },
     };
