@@ -173,9 +173,9 @@ export class NodeLife {
     const { loops } = this.#running;
     const former = { ...this.#options, registry, owner: this.owner, loops, log: this.#log };
     runner.settle(holdMs > 0 ? await adoptFormerLife(former) : []);
+    this.#upkeep.start();
     // Nothing is claimed before it is known how OpenClaw is, and that nothing of a former life goes on in it.
     await this.#watch.look();
-    this.#upkeep.start();
     for (const loop of loops) loop.start();
     this.#stopListening = link.onReconnect(() => this.#try(this.#running.recoverClaims()));
     this.#log.info({ pools: settings.pools, mode: runner.mode, configDigest: live.digest }, 'node is up');

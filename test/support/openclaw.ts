@@ -63,7 +63,7 @@ export class Gateway {
   }
 
   /** Starts it (again) on the same state, and waits until it takes runs; that takes about ten seconds on an idle machine. */
-  async up(timeoutMs = 300_000): Promise<void> {
+  async up(timeoutMs = 600_000): Promise<void> {
     this.#child = spawn(process.execPath, [openclawEntry, 'gateway', 'run'], {
       env: cleanEnv(this.#env),
       stdio: 'ignore',

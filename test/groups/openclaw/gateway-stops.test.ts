@@ -20,9 +20,10 @@ describe('what a node leaves in the real gateway', () => {
   beforeAll(async () => {
     server = await SpawnedRedis.start();
     provider = await FakeProvider.start();
-    gateways = await Promise.all([Gateway.start(provider.baseUrl), Gateway.start(provider.baseUrl)]);
+    // One after the other: each takes a core for a while.
+    gateways = [await Gateway.start(provider.baseUrl), await Gateway.start(provider.baseUrl)];
     gate = await TcpGate.start(gateways[0].port);
-  });
+  }, 1_500_000);
   afterEach(async () => {
     for (const node of nodes.splice(0)) await node.kill();
     gate.open();
