@@ -205,7 +205,8 @@ describe('failover', () => {
     await mesh.starts(1);
     await mesh.startNode('mac-2');
     const evicted = await mesh.cli('node', 'evict', 'mac-1');
-    expect(evicted.stderr).toMatch(/declared dead; 1 tasks were put back/);
+    // A sweep of mac-2 may be faster than the command with putting the task back.
+    expect(evicted.stderr).toMatch(/declared dead; [01] tasks were put back/);
     await node.waitFor(/fenced/);
     await mesh.starts(2);
     mesh.ledger.release();
