@@ -49,8 +49,10 @@ describe('what a node leaves in the real gateway', () => {
   const cli = (...args: string[]) => runCli(['--config', configFor(gateways[0].url, 'default'), ...args]);
   const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
   const show = async (id: string): Promise<Task> => JSON.parse((await cli('task', 'show', id, '--json')).stdout);
-  const wait = async (id: string): Promise<Task> =>
-    JSON.parse((await cli('task', 'wait', id, '--json')).stdout).tasks[0];
+  const wait = async (id: string): Promise<Task> => {
+    await expect.poll(async () => (await show(id)).finishedAt, SLOW).not.toBeNull();
+    return show(id);
+  };
   const called = (marker: string, times: number) =>
     expect.poll(() => provider.callsWith(marker).length, { interval: 50, ...SLOW }).toBe(times);
   const goingOn = (marker: string) => provider.callsWith(marker).filter((call) => !call.aborted).length;
@@ -90,7 +92,7 @@ describe('what a node leaves in the real gateway', () => {
 
   it('stops a run that was cancelled while the connection was down, as soon as it is up again', async () => {
     await start('mac-5', gated(), 'cut');
-    const id = await enqueue('PROVIDER HANG reconnect', '--pool', 'cut', '--session', 'cut');
+    const id = await enqueue('PROVIDER HOLD reconnect', '--pool', 'cut', '--session', 'cut');
     await called('reconnect', 1);
     gate.shut();
     await cli('task', 'cancel', id);
@@ -98,7 +100,8 @@ describe('what a node leaves in the real gateway', () => {
     expect(goingOn('reconnect')).toBe(1);
     gate.open();
     await expect.poll(() => goingOn('reconnect'), SLOW).toBe(0);
-    // The session is free in the gateway, so its next task runs there.
+    // The session is free in the gateway, so its next task runs there. OpenClaw may send both messages in one.
+    provider.release('reconnect');
     expect(await wait(await enqueue('after the cut', '--pool', 'cut', '--session', 'cut'))).toMatchObject({
       state: 'completed',
     });
@@ -106,7 +109,15 @@ describe('what a node leaves in the real gateway', () => {
 
   it('stops a run that was cancelled while the connection was down, also after a restart of the daemon', async () => {
     const node = await start('mac-6', gated(), 'restart');
-    const id = await enqueue('PROVIDER HANG daemonrestart', '--pool', 'restart', '--session', 'restart');
+    const id = await enqueue(
+      'PROVIDER HANG daemonrestart',
+      '--pool',
+      'restart',
+      '--session',
+      'restart',
+      '--agent',
+      'main',
+    );
     await called('daemonrestart', 1);
     gate.shut();
     await cli('task', 'cancel', id);
