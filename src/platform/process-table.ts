@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { statFields, trySignal } from './process.ts';
@@ -10,8 +10,10 @@ export const RUN_MARK = 'CLAWMESH_RUN';
 /** `ps` on a Mac full of processes prints some megabytes, bytes. */
 const MAX_PS_OUTPUT = 64 * 1024 * 1024;
 const PS_TIMEOUT_MS = 10_000;
-/** How often it's seen whether processes have ended, ms. */
-const POLL_MS = 50;
+/** Processes that are looked at in one go, some 2 ms. */
+const READ_AT_ONCE = 50;
+/** Wait before it's seen again whether processes have ended: doubles from the first to the second, ms. */
+const POLL_MS = { first: 25, max: 400 };
 /** The kernel ends what was killed at once, unless it hangs in a device or is not ours to kill, ms. */
 const KILLED_WITHIN_MS = 1_000;
 
@@ -26,12 +28,28 @@ export interface RunningProcess {
   readonly mark: string | undefined;
 }
 
+/** The listing under way, and the one that begins after it. */
+let current: Promise<unknown> = Promise.resolve();
+let next: Promise<RunningProcess[]> | undefined;
+
 /**
  * All processes. Linux shows the environment of our own; macOS as well, but not that of its own programs (under System
  * Integrity Protection), such as `/bin/sleep`.
+ *
+ * There is one listing at a time, which begins after the call and is shared by all who ask meanwhile: fifty runs that end
+ * together cost little more than one.
  */
-export async function runningProcesses(): Promise<RunningProcess[]> {
-  if (process.platform === 'linux') return linuxProcesses();
+export function runningProcesses(): Promise<RunningProcess[]> {
+  next ??= current.then(() => {
+    next = undefined;
+    const listing = process.platform === 'linux' ? linuxProcesses() : psProcesses();
+    current = listing.catch(() => {});
+    return listing;
+  });
+  return next;
+}
+
+async function psProcesses(): Promise<RunningProcess[]> {
   const { stdout } = await execFileAsync('ps', ['-A', '-E', '-ww', '-o', 'pid=,pgid=,stat=,command='], {
     maxBuffer: MAX_PS_OUTPUT,
     timeout: PS_TIMEOUT_MS,
@@ -39,22 +57,35 @@ export async function runningProcesses(): Promise<RunningProcess[]> {
   return parsePs(stdout);
 }
 
+/** These files are in memory: reading them at once costs a fraction of doing it in the background. */
 async function linuxProcesses(): Promise<RunningProcess[]> {
-  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
-  const found = await Promise.all(pids.map(linuxProcess));
-  return found.filter((one) => one !== undefined);
+  const pids = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
+  const found: RunningProcess[] = [];
+  for (const [index, pid] of pids.entries()) {
+    const one = linuxProcess(pid);
+    if (one) found.push(one);
+    if (index % READ_AT_ONCE === READ_AT_ONCE - 1) await new Promise(setImmediate);
+  }
+  return found;
 }
 
-async function linuxProcess(pid: number): Promise<RunningProcess | undefined> {
-  // It may end at any moment, or be another user's.
-  const [stat, environment] = await Promise.all([
-    readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined),
-    readFile(`/proc/${pid}/environ`, 'latin1').catch(() => ''),
-  ]);
-  const [state, , group] = stat === undefined ? [] : statFields(stat);
-  if (state === undefined || state === 'Z' || state === 'X') return undefined;
-  const mark = environment.split('\0').find((variable) => variable.startsWith(`${RUN_MARK}=`));
+function linuxProcess(pid: number): RunningProcess | undefined {
+  const [state, , group] = statFields(readProc(`/proc/${pid}/stat`));
+  if (!state || state === 'Z' || state === 'X') return undefined;
+  const environment = readProc(`/proc/${pid}/environ`).split('\0');
+  const mark = environment.find((variable) => variable.startsWith(`${RUN_MARK}=`));
   return { pid, group: Number(group), mark: mark?.slice(RUN_MARK.length + 1) };
+}
+
+/** '' where the process has ended meanwhile, or is another user's. */
+function readProc(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 /** Reads `ps -E -o pid=,pgid=,stat=,command=`: the environment stands behind the command, in one line. */
@@ -83,6 +114,7 @@ export async function endProcesses(find: () => Promise<RunningProcess[]>, graceM
   ] as const) {
     const until = performance.now() + forMs;
     const told = new Set<number>();
+    let wait = POLL_MS.first;
     do {
       const left = await find();
       if (left.length === 0) return left;
@@ -90,7 +122,8 @@ export async function endProcesses(find: () => Promise<RunningProcess[]>, graceM
         if (!told.has(pid)) trySignal(pid, signal);
         told.add(pid);
       }
-      await sleep(POLL_MS);
+      await sleep(Math.min(wait, Math.max(1, until - performance.now())));
+      wait = Math.min(2 * wait, POLL_MS.max);
     } while (performance.now() < until);
   }
   return find();

@@ -13,6 +13,8 @@ import type { RunEvent } from './runner.ts';
 const STOPPED_GRACE_MS = 5_000;
 /** The same for what a run leaves behind at its end, ms. */
 const LEFTOVER_GRACE_MS = 2_000;
+/** Between the death of a process and Node's word of it, ms. */
+const EXIT_MS = 2_000;
 /** A process that has printed its envelope has nothing more to do: it's ended after so long without a sign of life, ms. */
 const ANSWERED_SILENCE_MS = 2_000;
 /** The same for one that goes on to print other things, counted from the envelope, ms. */
@@ -111,7 +113,7 @@ export async function execRun(
   const stopped = new AbortController();
   const { failure } = await Promise.race([exited, output.answered, aborted(signal, stopped.signal)]);
   stopped.abort();
-  const left = child.pid === undefined ? [] : await endRun(child, options.mark, watch, signal.aborted);
+  const left = child.pid === undefined ? [] : await endRun(child, exited, options.mark, watch);
   watch.release();
   await output.end();
   return { stdout, exitCode: child.exitCode, signal: child.signalCode, failure, left };
@@ -125,24 +127,39 @@ function aborted(signal: AbortSignal, until: AbortSignal): Promise<{ failure?: s
 }
 
 /** Ends whatever of the run is there: its process, its group, and what carries its mark. Answers what can't be ended. */
-async function endRun(child: ChildProcess, mark: string, watch: Watch, stopped: boolean): Promise<RunningProcess[]> {
+async function endRun(
+  child: ChildProcess,
+  exited: Promise<unknown>,
+  mark: string,
+  watch: Watch,
+): Promise<RunningProcess[]> {
   const group = child.pid as number;
   const runs = () => child.exitCode === null && child.signalCode === null;
-  // At once, before anything is looked up; the watch lets it pass.
-  if (runs()) trySignal(-group, 'SIGTERM');
+  let graceMs = LEFTOVER_GRACE_MS;
+  // The group as a whole first: mostly that is all there is, and it costs nothing. The watch lets it pass.
+  if (runs() && trySignal(-group, 'SIGTERM')) {
+    await within(exited, STOPPED_GRACE_MS);
+    if (runs()) graceMs = 0;
+  }
   const find = async () =>
     (await runningProcesses()).filter((one) => (one.group === group || one.mark === mark) && one.pid !== watch.pid);
   try {
-    const left = await endProcesses(find, stopped || runs() ? STOPPED_GRACE_MS : LEFTOVER_GRACE_MS);
+    const left = await endProcesses(find, graceMs);
     // Node hears of the exit a little later than the system.
-    for (let round = 0; runs() && left.length === 0 && round < 100; round++) await sleep(10);
+    if (left.length === 0) await within(exited, EXIT_MS);
     return left;
   } catch {
     // Without a list of processes there is only the group.
-    for (const until = performance.now() + STOPPED_GRACE_MS; runs() && performance.now() < until; ) await sleep(50);
     if (!trySignal(-group, 'SIGKILL')) child.kill('SIGKILL');
+    await within(exited, EXIT_MS);
     return [];
   }
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([promise, sleep(ms, undefined, { signal: late.signal }).catch(() => {})]);
+  late.abort();
 }
 
 /** The watch beside a run. */
