@@ -293,9 +293,9 @@ export class Mesh {
     return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
   }
 
-  /** Tokens that completed tasks have used, by day, agent and model. */
-  async usage(): Promise<UsageSum[]> {
-    return readUsage(this.redis, this.keys);
+  /** Tokens that completed tasks have used, by day (UTC), agent and model; of the last `days`, or of all that are kept. */
+  async usage(days = Math.ceil(this.config.queue.keep.usage / 86_400_000) + 1): Promise<UsageSum[]> {
+    return readUsage(this.redis, this.keys, days);
   }
 
   async close(): Promise<void> {

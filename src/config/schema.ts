@@ -96,9 +96,10 @@ const queue = z
         count: integer(1, 100_000_000)
           .prefault(100_000)
           .describe('How many ended tasks of a pool and state are kept at most.'),
+        usage: duration('90d', { min: '1d', max: '3650d' }).describe('How long the tokens used on a day are kept.'),
       })
       .prefault({})
-      .describe('How long ended tasks are kept.'),
+      .describe('How long ended tasks, and what they have used, are kept.'),
   })
   .prefault({});
 

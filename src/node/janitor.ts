@@ -3,21 +3,25 @@ import type { Logger } from '../log/logger.ts';
 import type { ClaimLoop } from './claim-loop.ts';
 import { Periodic } from './periodic.ts';
 
+/** After the start, so that a node that is restarted often gets to it, ms. */
+const FIRST_MS = 5_000;
 /** While there is something to remove, and while not, ms. */
 const INTERVAL_MS = { busy: 20_000, idle: 60_000 };
-/** With 200 tasks per pool, state and round, every node keeps up with some 250 tasks a second. */
-const MAX_ROUNDS = 25;
+/** Removed from a pool per round, tasks: every node keeps up with some 250 a second. */
+const MAX_REMOVED = 5_000;
 
 export interface JanitorOptions {
   readonly loops: readonly Pick<ClaimLoop, 'queue'>[];
   readonly mendSchedules: () => Promise<readonly ScheduleFailure[]>;
+  /** Keeps in bounds what is nobody's own; answers how many tasks were removed. */
+  readonly tidyMesh: (ownPools: readonly string[], onError: (error: unknown) => void) => Promise<number>;
   readonly log: Logger;
   readonly onError: (error: unknown) => void;
 }
 
 /** See {@link janitorRound}. */
 export function createJanitor(options: JanitorOptions): Periodic {
-  return new Periodic({ intervalMs: INTERVAL_MS.idle, work: janitorRound(options), onError: options.onError });
+  return new Periodic({ intervalMs: FIRST_MS, work: janitorRound(options), onError: options.onError });
 }
 
 /**
@@ -27,7 +31,7 @@ export function createJanitor(options: JanitorOptions): Periodic {
  * @returns one round of it, which answers when the next one is due, ms.
  */
 export function janitorRound(options: JanitorOptions): () => Promise<number> {
-  const { loops, mendSchedules, log, onError } = options;
+  const { loops, mendSchedules, tidyMesh, log, onError } = options;
   let told: readonly ScheduleFailure[] = [];
 
   const mend = async () => {
@@ -42,7 +46,7 @@ export function janitorRound(options: JanitorOptions): () => Promise<number> {
   };
   const removeExpired = async ({ queue }: Pick<ClaimLoop, 'queue'>) => {
     let removed = 0;
-    for (let round = 0, last = 1; round < MAX_ROUNDS && last > 0; round++) {
+    for (let last = 1; removed < MAX_REMOVED && last > 0; ) {
       last = await queue.removeExpired();
       removed += last;
     }
@@ -52,7 +56,9 @@ export function janitorRound(options: JanitorOptions): () => Promise<number> {
 
   return async () => {
     let all = 0;
-    for (const job of [mend, ...loops.map((loop) => () => removeExpired(loop))]) {
+    const pools = loops.map(({ queue }) => queue.pool);
+    const tidy = () => tidyMesh(pools, onError);
+    for (const job of [mend, ...loops.map((loop) => () => removeExpired(loop)), tidy]) {
       try {
         all += await job();
       } catch (error) {

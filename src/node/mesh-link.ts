@@ -11,6 +11,7 @@ import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { TaskReader } from '../queue/task-reader.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
+import { tidyMesh } from '../queue/tidy.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
@@ -34,6 +35,8 @@ export interface MeshLink {
   waitedMs(): Promise<ReadonlyMap<string, number>>;
   /** Mends schedules whose next task got lost; answers those that can't be mended. */
   mendSchedules(): Promise<readonly ScheduleFailure[]>;
+  /** See {@link tidyMesh}. */
+  tidyMesh(ownPools: readonly string[], onError: (error: unknown) => void): Promise<number>;
   /** Lets held tasks go on where what they wait for has come. */
   releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
   /** Puts back the tasks of all dead nodes. */
@@ -56,6 +59,8 @@ export async function openMeshLink(options: {
   const { queue } = config;
   const { labels, allow } = nodeConfig(config, nodeId);
   const keys = MeshKeys.of(config);
+  const { completed, failed, count, usage } = queue.keep;
+  const retention = { completedMs: completed, failedMs: failed, count, usageMs: usage };
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
     const redis = connectRedis(target, role, name);
     await openRedis(redis, target);
@@ -79,7 +84,7 @@ export async function openMeshLink(options: {
         redis,
         blocking: await connect('blocking', `clawmesh:${nodeId}:${pool}:wait`),
         visibilityTimeoutMs: queue.visibilityTimeout,
-        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed, count: queue.keep.count },
+        retention,
         backoff: queue.backoff,
         sessionExchanges: queue.sessionExchanges,
         circuits,
@@ -92,6 +97,7 @@ export async function openMeshLink(options: {
     alertFeed: new AlertFeed(redis, keys, nodeId),
     waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),
+    tidyMesh: (ownPools, onError) => tidyMesh(redis, keys, { nodeId, ownPools, retention, onError }),
     releaseHeld: () => releaseHeld(redis, keys, { stickyTimeoutMs: queue.stickyTimeout }),
     putBack: () =>
       requeueVoidClaims(redis, keys, {

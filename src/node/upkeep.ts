@@ -2,7 +2,7 @@ import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Logger } from '../log/logger.ts';
 import type { ClaimLoop } from './claim-loop.ts';
 import { createHeldReleaser } from './held-releaser.ts';
-import { createJanitor } from './janitor.ts';
+import { createJanitor, type JanitorOptions } from './janitor.ts';
 import { MeshSweep, type MeshSweepOptions } from './mesh-sweep.ts';
 import type { OnDemand } from './on-demand.ts';
 import type { Periodic } from './periodic.ts';
@@ -21,6 +21,7 @@ export class Upkeep {
       releaseHeld: () => Promise<unknown>;
       loops: readonly ClaimLoop[];
       mendSchedules: () => Promise<readonly ScheduleFailure[]>;
+      tidyMesh: JanitorOptions['tidyMesh'];
       log: Logger;
       onError: (error: unknown) => void;
     },

@@ -50,7 +50,7 @@ export async function takeSnapshot(mesh: {
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
   scheduleFailures(): Promise<ScheduleFailure[]>;
-  usage(): Promise<UsageSum[]>;
+  usage(days: number): Promise<UsageSum[]>;
   handovers(filter: Partial<HandoverFilter>): Promise<Handover[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
   const askedAt = performance.now();
@@ -62,7 +62,7 @@ export async function takeSnapshot(mesh: {
     mesh.reader.held(),
     mesh.circuits(),
     mesh.scheduleFailures(),
-    mesh.usage(),
+    mesh.usage(1),
     mesh.registry.redisTime(),
     mesh.reader.list({ state: 'active', limit: MOST_RUNNING }),
     mesh.handovers({ limit: LAST_HANDOVERS }),

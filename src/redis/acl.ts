@@ -21,11 +21,13 @@ const READ = [
 ];
 /** Scripts, which may call only what their user may, and what else commands do. */
 const WRITE = [
-  'eval evalsha publish wait get mget hlen scard zcount zrangebyscore zrevrangebyscore',
+  'eval evalsha publish wait get mget hlen hstrlen scard zcount zrangebyscore zrevrangebyscore',
   'set del incr pexpire pttl rename hset hsetnx hmset hdel hincrby hincrbyfloat sadd srem',
   'lpush rpush rpoplpush lrem ltrim zadd zrem zremrangebyrank zremrangebyscore zpopmin xadd xtrim',
 ];
-const WORK = ['bzpopmin sscan zrandmember subscribe pubsub|numsub xgroup|create xreadgroup xack xautoclaim'];
+const WORK = [
+  'bzpopmin sscan zrandmember subscribe pubsub|numsub xgroup|create xgroup|delconsumer xreadgroup xack xautoclaim',
+];
 
 const COMMANDS: Readonly<Record<AclRole, readonly string[]>> = {
   viewer: words(READ),

@@ -24,7 +24,10 @@ export class MeshKeys {
     return `${this.bullPrefix}/id`;
   }
 
-  /** Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. */
+  /**
+   * Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. Of '': the highest one
+   * of all nodes that were forgotten.
+   */
   get incarnations(): string {
     return `${this.bullPrefix}/incarnations`;
   }
@@ -72,6 +75,16 @@ export class MeshKeys {
   /** Hash: node id → what somebody wants of it (`drain`). */
   get control(): string {
     return `${this.bullPrefix}/control`;
+  }
+
+  /** Hash: node id → `<incarnation> <Redis time (ms)>` since when it has no lease; `pool <pool>` → since when it is empty. */
+  get absent(): string {
+    return `${this.bullPrefix}/absent`;
+  }
+
+  /** String: the node that tidies up what is nobody's own. */
+  get tidying(): string {
+    return `${this.bullPrefix}/tidying`;
   }
 
   /** Begin of the channels that nodes show their presence on; `<node>~<incarnation>` follows. */
@@ -159,9 +172,9 @@ export class MeshKeys {
     return `${this.bullPrefix}/circuits:version`;
   }
 
-  /** Hash: `<day>|<agent>|<model>|<what>` → sum; days since 1970. */
-  get usage(): string {
-    return `${this.bullPrefix}/usage`;
+  /** Hash: `<agent>|<model>|<what>` → sum, of one day (since 1970, UTC). */
+  usage(day: number): string {
+    return `${this.bullPrefix}/usage:${day}`;
   }
 
   /** String: an import of tasks that is under way, as `<first id> <tasks queued>`; named by the digest of its file. */

@@ -67,4 +67,8 @@ export const scripts = {
   lookAround: script('look-around'),
   evictNode: script('evict-node'),
   appendLog: script('append-log'),
+  forgetNodes: script('forget-nodes'),
+  forgetPool: script('forget-pool'),
+  forgetCircuits: script('forget-circuits'),
+  pruneHeld: script('prune-held'),
 };

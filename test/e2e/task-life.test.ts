@@ -40,6 +40,24 @@ describe('the life of tasks that run as processes', () => {
     expect(problems).toEqual([]);
   });
 
+  it('removes ended tasks of a pool that no node serves, though a schedule can not be mended', async () => {
+    mesh.config = mesh.configWith('queue: {keep: {completed: 1s, failed: 1s}}\n');
+    const client = await mesh.client();
+    const { redis, keys } = client;
+    await (await client.producer()).enqueue([
+      { message: 'x', pool: 'nobodys', priority: 0, delayMs: 0, attempts: 1, tags: {}, key: 'k' },
+    ]);
+    const [task] = await mesh.tasks();
+    await mesh.cli('task', 'cancel', task?.id ?? '');
+    await redis.hset(keys.schedules, 'broken', '{"v":2}');
+    await mesh.startNode('mac-1');
+    await expect.poll(() => mesh.tasks()).toEqual([]);
+    expect(await redis.exists(keys.idempotency('k'))).toBe(0);
+    const { problems } = await mesh.json('status');
+    expect(problems[0].what).toMatch(/^schedule broken queues nothing/);
+    expect((await mesh.cli('doctor')).stdout).toContain('schedule broken queues nothing');
+  });
+
   it('cancels a task whose node died: it does not run again', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.enqueue('hold');

@@ -9,6 +9,7 @@ describe('the janitor', () => {
     await janitorRound({
       loops: [],
       mendSchedules: async () => [],
+      tidyMesh: async () => 0,
       log: pino({ level: 'silent' }),
       onError: (error) => errors.push(error),
       ...options,

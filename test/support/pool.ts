@@ -74,6 +74,7 @@ export async function openTestMesh(url: string, mesh: string) {
           completedMs: options.completedMs ?? 600_000,
           failedMs: 600_000,
           count: options.keepCount ?? 1_000,
+          usageMs: 90 * 86_400_000,
         },
         sessionExchanges: 2,
         backoff: { delay: 60_000, max: 60_000, jitter: 0 },

@@ -13,6 +13,7 @@ import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
 import { LiveClaims } from '../live-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
+import { type Retention, removeExpired } from '../retention.ts';
 import { sessionContext } from '../session-context.ts';
 import { storedClaim } from '../stored-claim.ts';
 import { readField, storedProgress } from '../task-fields.ts';
@@ -21,16 +22,6 @@ import type { TaskSigner } from '../task-signer.ts';
 import { type FetchReply, PoolBackend } from './pool-backend.ts';
 import type { Schedules } from './schedules.ts';
 import { WorkWait } from './work-wait.ts';
-
-/** Expired tasks removed per script: a few ms of Redis time. */
-const REMOVE_BATCH = 200;
-
-export interface Retention {
-  readonly completedMs: number;
-  readonly failedMs: number;
-  /** How many ended tasks of a state are kept at most. */
-  readonly count: number;
-}
 
 export interface PoolConsumerOptions extends AskingOptions {
   /** For commands; shared by all pools of the node. */
@@ -184,17 +175,7 @@ export class PoolConsumer implements PoolQueue {
 
   async removeExpired(): Promise<number> {
     const { keys, redis, retention } = this.#options;
-    let removed = 0;
-    for (const state of ['completed', 'failed', 'cancelled']) {
-      const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
-      const reply = await scripts.removeExpired.run(
-        redis,
-        [keys.pool(this.pool, state)],
-        [keys.task(this.pool, ''), keepMs, retention.count, REMOVE_BATCH, keys.idempotencyPrefix],
-      );
-      removed += Number(reply);
-    }
-    return removed;
+    return removeExpired(redis, keys, this.pool, retention);
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,8 @@ const storedSchedule = z.object({
 });
 type StoredSchedule = z.infer<typeof storedSchedule>;
 
+/** So many schedules are enough for a small team, and looked through within a second. */
+export const MOST_SCHEDULES = 1_000;
 /** A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years. */
 const MOST_TAKEN = 1_000;
 /** What is kept of why a schedule can't be mended, characters. */
@@ -47,11 +49,16 @@ export class Schedules {
     this.#signer = signer;
   }
 
-  /** Adds a schedule. @throws ClawmeshError `failed` where there is one of that name. */
+  /** Adds a schedule. @throws ClawmeshError `failed` where there is one of that name, or too many. */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
     const { priority, pool } = task;
     const spec = storedTask(task);
     const signed = this.#signer?.signed(spec, pool, { schedule: name }) ?? spec;
+    if ((await this.#redis.hlen(this.#keys.schedules)) >= MOST_SCHEDULES) {
+      throw new ClawmeshError('failed', `there are ${MOST_SCHEDULES} schedules already`, {
+        remedy: 'first: clawmesh schedule remove one that is not needed any more',
+      });
+    }
     const stored: StoredSchedule = { ...times, pool, priority, paused: false, task: signed };
     if (!(await this.#redis.hsetnx(this.#keys.schedules, name, JSON.stringify(stored)))) {
       throw new ClawmeshError('failed', `there is a schedule ${name} already`, {

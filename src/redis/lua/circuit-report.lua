@@ -21,8 +21,6 @@
 
 -- The last failed tasks and runs that are kept of a circuit.
 local KEPT = 20
--- A circuit that no run has told anything of for two days is forgotten: longer than any wait that a provider asks for.
-local STALE_MS = 172800000
 
 local now = redisNow()
 local circuit = readCircuit(KEYS[1], ARGV[1])
@@ -93,13 +91,6 @@ if opens or circuit.probe == task then
   endProbe()
 elseif wasOpen then
   circuit.dueAt = math.max(circuit.dueAt, math.floor(now + tonumber(ARGV[9])))
-end
-if isNew then
-  local all = redis.call('HGETALL', KEYS[1])
-  for i = 1, #all, 2 do
-    local other = readCircuit(KEYS[1], all[i])
-    if not other or now - (other.lastAt or 0) > STALE_MS then redis.call('HDEL', KEYS[1], all[i]) end
-  end
 end
 save()
 if opens or isNew then

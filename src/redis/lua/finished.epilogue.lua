@@ -13,10 +13,16 @@ if type(reply) ~= 'number' or reply >= 0 then
     meshEvent(known.events, 'dead-letter', now, {'task', ARGV[1], 'pool', known.pool, 'node', node, 'reason', ARGV[4]})
   end
   if usage ~= '' then
-    local used, sums = cjson.decode(usage), mesh .. '/usage'
-    -- Days since 1970 (UTC).
-    local field = math.floor(now / 86400000) .. '|' .. used.agent .. '|' .. used.model .. '|'
-    redis.pcall('HINCRBY', sums, field .. 'tasks', 1)
+    -- One hash a day (since 1970, UTC), with a life of its own.
+    local used, sums = cjson.decode(usage), mesh .. '/usage:' .. math.floor(now / 86400000)
+    local field = used.agent .. '|' .. used.model .. '|'
+    -- Names come from outside: what is beyond some 400 agents and models a day is summed up.
+    if redis.pcall('HEXISTS', sums, field .. 'tasks') == 0 and redis.call('HLEN', sums) >= 2000 then
+      field = '*|*|'
+    end
+    if redis.pcall('HINCRBY', sums, field .. 'tasks', 1) == 1 then
+      redis.call('PEXPIRE', sums, used.keepMs)
+    end
     for _, what in ipairs({'input', 'output', 'total'}) do
       redis.pcall('HINCRBY', sums, field .. what, used[what])
     end

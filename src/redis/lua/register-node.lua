@@ -28,7 +28,8 @@ if former then
   declareDead({unpack(KEYS, 1, 6)}, ARGV[1], former, 'crash', now, lastSignAt,
     hold > 0 and now + hold or nil)
 else
-  redis.call('HSET', KEYS[1], ARGV[1], 1)
+  -- Above those of all nodes that were forgotten: it may have been one of them.
+  redis.call('HSET', KEYS[1], ARGV[1], tonumber(redis.call('HGET', KEYS[1], '') or '0') + 1)
 end
 redis.call('ZADD', KEYS[2], now + lease, ARGV[1])
 for i = 5, #ARGV do
