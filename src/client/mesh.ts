@@ -9,7 +9,6 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
-import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isEnded, type NewTask, type Task, type TaskRef } from '../domain/task.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
@@ -285,12 +284,6 @@ export class Mesh {
   /** The providers in trouble. */
   async circuits(): Promise<Circuit[]> {
     return listCircuits(this.redis, this.keys);
-  }
-
-  /** Schedules whose next task the nodes could not queue. */
-  async scheduleFailures(): Promise<ScheduleFailure[]> {
-    const stored = await this.redis.hgetall(this.keys.scheduleFailures);
-    return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
   }
 
   /** Tokens that completed tasks have used, by day (UTC), agent and model; of the last `days`, or of all that are kept. */

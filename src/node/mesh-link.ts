@@ -11,7 +11,6 @@ import { type Requeued, requeueVoidClaims } from '../queue/requeue.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import { TaskReader } from '../queue/task-reader.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
-import { tidyMesh } from '../queue/tidy.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
@@ -19,6 +18,7 @@ import { Holders } from '../registry/holders.ts';
 import { meshId } from '../registry/mesh-id.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
+import { tidyMesh } from './tidy.ts';
 
 /** A node's way to the rest of its mesh: everything it does there goes through Redis. */
 export interface MeshLink {

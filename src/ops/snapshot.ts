@@ -1,7 +1,6 @@
 import type { Circuit } from '../domain/circuit.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node, NodeState } from '../domain/node.ts';
-import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
 import type { HandoverFilter } from '../queue/handover-log.ts';
 import type { OldestTask, PoolCounts, TaskReader } from '../queue/task-reader.ts';
@@ -49,7 +48,6 @@ export async function takeSnapshot(mesh: {
   reader: TaskReader;
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
-  scheduleFailures(): Promise<ScheduleFailure[]>;
   usage(days: number): Promise<UsageSum[]>;
   handovers(filter: Partial<HandoverFilter>): Promise<Handover[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
@@ -61,7 +59,7 @@ export async function takeSnapshot(mesh: {
     mesh.reader.counts(pools),
     mesh.reader.held(),
     mesh.circuits(),
-    mesh.scheduleFailures(),
+    mesh.reader.scheduleFailures(),
     mesh.usage(1),
     mesh.registry.redisTime(),
     mesh.reader.list({ state: 'active', limit: MOST_RUNNING }),

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { TASK_ID } from '../domain/ids.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
@@ -203,6 +204,12 @@ export class TaskReader {
         return { pool, why, home, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
       }),
     );
+  }
+
+  /** Schedules whose next task the nodes could not queue. */
+  async scheduleFailures(): Promise<ScheduleFailure[]> {
+    const stored = await this.#redis.hgetall(this.#keys.scheduleFailures);
+    return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
   }
 
   async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {

@@ -228,6 +228,27 @@ describe('many schedules', () => {
     expect(await mesh.redis.exists(mesh.keys.scheduleFailures)).toBe(0);
   });
 
+  it('are mended though the schedules of one pool can not be read at all', async () => {
+    for (const name of ['a', 'z']) await mesh.schedules.add(name, daily, task);
+    await mesh.schedules.add('other', daily, newTask({ pool: 'other' }));
+    await mesh.redis.del(mesh.keys.pool('other', 'repeat'));
+    await mesh.redis.set(mesh.keys.pool('other', 'repeat'), 'mangled');
+    await lose('a');
+    await lose('z');
+    expect(await mesh.schedules.mend()).toEqual([{ name: 'other', reason: expect.stringContaining('WRONGTYPE') }]);
+    expect((await delayed()).sort()).toEqual(['a', 'other', 'z']);
+  });
+
+  it('can be removed though what is stored of one can not be read', async () => {
+    await mesh.schedules.add('newer', daily, task);
+    await mesh.redis.hset(mesh.keys.schedules, 'newer', '{"v":2}');
+    await mesh.schedules.mend();
+    await mesh.schedules.remove('newer');
+    expect(await delayed()).toEqual([]);
+    expect(await mesh.redis.exists(mesh.keys.schedules, mesh.keys.scheduleFailures)).toBe(0);
+    expect(await mesh.schedules.mend()).toEqual([]);
+  });
+
   it('leave nothing armed behind that was removed or paused while a node mended it', async () => {
     for (const name of ['gone', 'resting', 'kept']) await mesh.schedules.add(name, daily, task);
     const paused = JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'resting')) ?? '');

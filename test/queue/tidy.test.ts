@@ -2,10 +2,10 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Mesh } from '../../src/client/mesh.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { taskError } from '../../src/domain/task.ts';
+import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { FORGET_AFTER_MS, tidyMesh } from '../../src/queue/tidy.ts';
 import { forgetNodes } from '../../src/registry/forget-nodes.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 

@@ -1,28 +1,16 @@
 import { JobScheduler } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import type { Schedule, ScheduleFailure, ScheduleTimes } from '../../domain/schedule.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import { nextTime } from '../schedule-times.ts';
+import { type StoredSchedule, storedSchedule, taskIdOf } from '../stored-schedule.ts';
 import { TaskControl } from '../task-control.ts';
-import { readField, storedSpec } from '../task-fields.ts';
+import { readField } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { storedTask } from './task-producer.ts';
-
-/** What is stored of a schedule; BullMQ's scheduler is made from it, and made again if it gets lost. */
-const storedSchedule = z.object({
-  pool: z.string(),
-  cron: z.string().optional(),
-  timezone: z.string().nullable().optional(),
-  everyMs: z.number().optional(),
-  priority: z.number(),
-  paused: z.boolean(),
-  task: storedSpec,
-});
-type StoredSchedule = z.infer<typeof storedSchedule>;
 
 /** So many schedules are enough for a small team, and looked through within a second. */
 export const MOST_SCHEDULES = 1_000;
@@ -82,12 +70,12 @@ export class Schedules {
     return this.#view(name, await this.#existing(name));
   }
 
-  /** Removes a schedule, and its next task. @throws ClawmeshError `not-found`. */
+  /** Removes a schedule, also one that can't be read, and its next task. @throws ClawmeshError `not-found`. */
   async remove(name: string): Promise<void> {
-    const { pool } = await this.#existing(name);
-    await this.#redis.hdel(this.#keys.schedules, name);
+    if ((await this.#redis.hdel(this.#keys.schedules, name)) === 0) throw noSchedule(name);
     await this.#redis.hdel(this.#keys.scheduleFailures, name);
-    await this.#scheduler(pool).removeJobScheduler(name);
+    const armed = (await this.#armed()).filter((one) => one.name === name);
+    for (const { pool } of armed) await this.#scheduler(pool).removeJobScheduler(name);
   }
 
   /** Lets a schedule rest, or go on. @throws ClawmeshError `not-found`. */
@@ -135,7 +123,7 @@ export class Schedules {
       const text = texts[name];
       const stored = readField(storedSchedule, text);
       const wanted = stored ? !stored.paused && stored.pool === pool : text !== undefined;
-      if (!wanted) await this.#scheduler(pool).removeJobScheduler(name);
+      if (!wanted) await attempt(name, async () => void (await this.#scheduler(pool).removeJobScheduler(name)));
     }
     const gone = Object.keys(known).filter((name) => texts[name] === undefined);
     if (gone.length > 0) await this.#redis.hdel(this.#keys.scheduleFailures, ...gone);
@@ -255,7 +243,7 @@ export class Schedules {
   async #existing(name: string): Promise<StoredSchedule> {
     const stored = readField(storedSchedule, await this.#redis.hget(this.#keys.schedules, name));
     if (stored) return stored;
-    throw new ClawmeshError('not-found', `no schedule ${name}`, { remedy: 'see clawmesh schedule list' });
+    throw noSchedule(name);
   }
 
   async #view(name: string, stored: StoredSchedule): Promise<Schedule> {
@@ -273,11 +261,14 @@ export class Schedules {
     };
   }
 
-  /** What BullMQ has armed, in any pool. */
+  /** What BullMQ has armed, in any pool that can be read; in another one, mending its schedules tells why not. */
   async #armed(): Promise<{ name: string; pool: string }[]> {
     const found: { name: string; pool: string }[] = [];
     for (const pool of await this.#redis.smembers(this.#keys.pools)) {
-      const names = await this.#redis.zrange(this.#keys.pool(pool, 'repeat'), 0, '-1');
+      const names = await this.#redis.zrange(this.#keys.pool(pool, 'repeat'), 0, '-1').catch((error: Error) => {
+        if (!error.message.startsWith('WRONGTYPE')) throw error;
+        return [];
+      });
       found.push(...names.map((name) => ({ name, pool })));
     }
     return found;
@@ -289,7 +280,6 @@ export class Schedules {
   }
 }
 
-/** BullMQ's name for the task of a schedule that is due then. */
-function taskIdOf(name: string, due: number): string {
-  return `repeat:${name}:${due}`;
+function noSchedule(name: string): ClawmeshError {
+  return new ClawmeshError('not-found', `no schedule ${name}`, { remedy: 'see clawmesh schedule list' });
 }

@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { type Retention, removeExpired } from '../queue/retention.ts';
+import { readField } from '../queue/task-fields.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { forgetNodes } from '../registry/forget-nodes.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
-import { type Retention, removeExpired } from './retention.ts';
-import { readField } from './task-fields.ts';
 
 const DAY_MS = 86_400_000;
 /** How long what nobody uses is remembered, ms. */
