@@ -12,7 +12,7 @@ export interface Retention {
 }
 
 /** Expired tasks, and bytes of them, removed per script: a few ms of Redis time, in which nobody else is served. */
-const STEP = { tasks: 200, bytes: 4 * 1_024 * 1_024 };
+const STEP = { tasks: 200, bytes: 2 * 1_024 * 1_024 };
 
 /** Removes ended tasks of a pool that were kept long enough, some at a time; answers how many. Any node may do this. */
 export async function removeExpired(redis: Redis, keys: MeshKeys, pool: string, retention: Retention): Promise<number> {
