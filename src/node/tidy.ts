@@ -102,7 +102,7 @@ async function forgetPools(
     await each(() =>
       scripts.forgetPool.run(
         redis,
-        [keys.pools, keys.absent, keys.tokens, keys.incarnations, ...rest, keys.freeSlots(pool), keys.turns(pool)],
+        [keys.pools, keys.absent, keys.lastTokens, keys.incarnations, ...rest, keys.freeSlots(pool), keys.turns(pool)],
         [pool, used.has(pool) ? 1 : 0, keepMs],
       ),
     );

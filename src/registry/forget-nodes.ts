@@ -14,7 +14,8 @@ const STEP = 20;
  * @returns the ids of the forgotten.
  */
 export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number): Promise<string[]> {
-  const { incarnations, leases, nodes, presence, gone, control, loads, deaths, absent, tokens, serves, pools } = keys;
+  const { incarnations, leases, nodes, presence, gone, control, loads, deaths, absent, lastTokens, serves, pools } =
+    keys;
   const ids = new Set<string>();
   for (const key of [incarnations, nodes, control, loads, absent, serves]) {
     for (const id of Object.keys(await redis.hgetall(key))) ids.add(id);
@@ -27,7 +28,7 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
   for (let start = 0; start < all.length; start += STEP) {
     const reply = await scripts.forgetNodes.run(
       redis,
-      [incarnations, leases, nodes, presence, gone, control, loads, absent, tokens, serves, pools],
+      [incarnations, leases, nodes, presence, gone, control, loads, absent, lastTokens, serves, pools],
       [keys.bullPrefix, keepMs, ...all.slice(start, start + STEP)],
     );
     forgotten.push(...z.array(z.string()).parse(reply));

@@ -8,6 +8,7 @@ import { TaskImport } from '../../src/queue/task-import.ts';
 import { readUsage } from '../../src/queue/usage.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
 import { AlertFeed } from '../../src/registry/alert-feed.ts';
+import { meshId } from '../../src/registry/mesh-id.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, idleOffer, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
@@ -43,6 +44,7 @@ async function nodesThatNeverComeBack(mesh: TestMesh): Promise<void> {
     await mesh.registry.beat({ nodeId, incarnation: 1 }, record, sweepHow(nodeId));
     await node.claim(idleOffer);
     await mesh.redis.hset(mesh.keys.turns('default'), nodeId, '1');
+    await mesh.redis.hset(mesh.keys.lastTokens, `default:${nodeId}`, `${nodeId}~1:1`);
     await mesh.registry.wish(nodeId, 'drain');
     await mesh.registry.evict(nodeId, 15_000);
     await mesh.redis.hset(mesh.keys.presence, nodeId, '1@x');
@@ -54,7 +56,7 @@ const forgotten = (...names: ((keys: MeshKeys) => string)[]) => ({
   holds: async (mesh: TestMesh) => {
     const fields = async () =>
       (await Promise.all(names.map((name) => mesh.redis.hgetall(name(mesh.keys))))).map(
-        (hash) => Object.keys(hash).filter((field) => field.startsWith('ci-')).length,
+        (hash) => Object.keys(hash).filter((field) => /^(default:)?ci-/.test(field)).length,
       );
     await tidy(mesh, FORGET_AFTER_MS);
     expect(await fields()).toEqual(names.map(() => 30));
@@ -184,6 +186,12 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
     },
   },
   '`{…}/incarnations`': forgotten((keys) => keys.incarnations),
+  '`{…}/id`': {
+    goBeyond: async (mesh) => Promise.all([meshId(mesh.redis, mesh.keys), meshId(mesh.redis, mesh.keys)]),
+    holds: async (mesh) => expect(await mesh.redis.strlen(mesh.keys.meshId)).toBeLessThan(40),
+  },
+  '`{…}/tokens`': forgotten((keys) => keys.lastTokens),
+  '`{…}/serves`': forgotten((keys) => keys.serves),
   '`{…}/leases`': {
     goBeyond: nodesThatNeverComeBack,
     holds: async (mesh) => expect(await mesh.redis.zcard(mesh.keys.leases)).toBe(0),
@@ -234,7 +242,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
   ),
   '`{…}/sweep`': {
     goBeyond: nodesThatNeverComeBack,
-    holds: async (mesh) => expect(await mesh.redis.hlen(mesh.keys.sweep)).toBe(6),
+    holds: async (mesh) => expect(await mesh.redis.hlen(mesh.keys.sweep)).toBe(7),
   },
   '`{…}/control`': forgotten((keys) => keys.control),
   '`{…}/tidying`': expires(
@@ -243,6 +251,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
     (mesh) => tidy(mesh),
   ),
   '`{…}/alive:<node>~<n>`': keepsNothing,
+  '`{…}/who:<question>`': keepsNothing,
   '`{…}/all`': keepsNothing,
   '`{…}/handovers`': lengthOf(
     (keys) => keys.handovers,
@@ -457,10 +466,11 @@ describe("the architecture page's table of keys", () => {
   it('has a row for every name of MeshKeys', () => {
     const keys = new MeshKeys({ prefix: 'p', mesh: 'm' });
     const getters = Object.entries(Object.getOwnPropertyDescriptors(MeshKeys.prototype)).flatMap(([name, { get }]) =>
-      get && !/Prefix$|presenceChannels/.test(name) ? [get.call(keys) as string] : [],
+      get && !/Prefix$|Channels$/.test(name) ? [get.call(keys) as string] : [],
     );
     const made = [
       `${keys.presenceChannels}mac-1~3`,
+      `${keys.answerChannels}question`,
       keys.heldTasks('default', 'after'),
       keys.freeSlots('default'),
       keys.turns('default'),

@@ -21,22 +21,23 @@ it.each<[string, Usage]>([
     const { settled, next } = await consumer.report(claim, used(usage), idleOffer);
     expect([settled, next?.taskId]).toEqual(['completed', second?.id]);
     expect(await reader.get(first?.id ?? '')).toMatchObject({ state: 'completed', result: { text: 'done' } });
-    expect(await readUsage(redis, keys)).toMatchObject([{ tasks: 1 }]);
+    expect(await readUsage(redis, keys, 1)).toMatchObject([{ tasks: 1 }]);
   },
 );
 
-it('a report that is refused, since the task left the active ones, counts no usage and no dead letter', async () => {
-  const { producer, redis, keys, node } = mesh();
+it('a report that is refused, since the task was put back, counts no usage and no dead letter', async () => {
+  const { producer, redis, keys, node, putBack } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');
   const claim = await claimNext(consumer);
-  await redis.lrem(keys.pool('default', 'active'), 0, claim.taskId);
+  await redis.del(`${keys.task('default', claim.taskId)}:lock`);
+  expect(await putBack()).toEqual([claim.taskId]);
   const failed: Outcome = { ok: false, error: { kind: 'invalid', message: 'no', retryable: false } };
   await expect(consumer.report(claim, used({ input: 1, output: 1, total: 2 }))).rejects.toMatchObject({
     code: 'claim-lost',
   });
   await expect(consumer.report(claim, failed)).rejects.toMatchObject({ code: 'claim-lost' });
-  expect(await readUsage(redis, keys)).toEqual([]);
+  expect(await readUsage(redis, keys, 1)).toEqual([]);
   expect(JSON.stringify(await redis.xrange(keys.events, '-', '+'))).not.toContain('dead-letter');
 });
 
@@ -46,17 +47,17 @@ it('a report that is sent again after its answer was lost counts its usage once'
   const consumer = await node('mac-1');
   const claim = await claimNext(consumer);
   for (let i = 0; i < 3; i++) await consumer.report(claim, used({ input: 1, output: 2, total: 3 }));
-  expect(await readUsage(redis, keys)).toMatchObject([{ tasks: 1, input: 1, output: 2, total: 3 }]);
+  expect(await readUsage(redis, keys, 1)).toMatchObject([{ tasks: 1, input: 1, output: 2, total: 3 }]);
 });
 
 it('a failure of one run that is reported again counts at most once for the circuit of its provider', async () => {
-  const { producer, redis, keys, node } = mesh();
+  const { producer, redis, keys, node, putBack } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');
   const claim = await claimNext(consumer);
   const failed: Outcome = { ok: false, error: { kind: 'provider', message: 'HTTP 500', retryable: true } };
-  const lock = `${keys.task('default', claim.taskId)}:lock`;
-  await redis.del(lock);
+  await redis.del(`${keys.task('default', claim.taskId)}:lock`);
+  expect(await putBack()).toEqual([claim.taskId]);
   for (let i = 0; i < 5; i++)
     await expect(consumer.report(claim, failed)).rejects.toMatchObject({ code: 'claim-lost' });
   const circuits = Object.values(await redis.hgetall(keys.circuits)).map((text) => JSON.parse(text).failures);

@@ -6,7 +6,6 @@ import { hasCode } from '../../domain/errors.ts';
 import type { HandoverReason } from '../../domain/handover.ts';
 import { forOthers } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
-import { scripts } from '../../redis/scripts.ts';
 import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
 import { fillIn } from '../fill-in.ts';

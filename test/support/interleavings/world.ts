@@ -507,7 +507,7 @@ export class World {
         redis,
         blocking: this.#redis,
         visibilityTimeoutMs: LONG_MS,
-        retention: { completedMs: LONG_MS, failedMs: LONG_MS, count: 100_000 },
+        retention: { completedMs: LONG_MS, failedMs: LONG_MS, count: 100_000, usageMs: LONG_MS },
         sessionExchanges: 0,
         backoff: { delay: 60_000, max: 60_000, jitter: 0 },
         schedules: this.#schedules,
