@@ -4,6 +4,7 @@ import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
+import { HELD_SCORE } from './held-tasks.ts';
 import { type BullState, LISTED_FIELDS, RUN_FIELDS, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
@@ -129,25 +130,23 @@ export class TaskReader {
   }
 
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
-    const held = new Map<string, number>();
-    for (const { pool, count } of await this.held()) held.set(pool, (held.get(pool) ?? 0) + count);
     const replies = await this.#all(
       pools.flatMap((pool) => [
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
+        ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
         ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
       ]),
     );
-    const width = STATE_KEYS.length + 1;
+    const width = STATE_KEYS.length + 2;
     return new Map(
       pools.map((pool, index) => {
         const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
-        const [active = 0, wait = 0, prioritized = 0, delayed = 0, completed = 0, failed = 0, cancelled = 0] = numbers;
-        const heldBack = held.get(pool) ?? 0;
-        const waiting = wait + prioritized + heldBack;
+        const [active = 0, wait = 0, prioritized = 0, delayed = 0, completed = 0, failed = 0, cancelled = 0, held = 0] =
+          numbers;
         const paused = numbers.at(-1) === 1;
         return [
           pool,
-          { waiting, active, delayed: Math.max(0, delayed - heldBack), completed, failed, cancelled, paused },
+          { waiting: wait + prioritized + held, active, delayed: delayed - held, completed, failed, cancelled, paused },
         ];
       }),
     );

@@ -1,15 +1,6 @@
 import { targetOf } from '../domain/target.ts';
 import type { HistoryEntry, Task, TaskState } from '../domain/task.ts';
-import { AFTER } from './held-tasks.ts';
-import {
-  readField,
-  type StoredSpec,
-  storedError,
-  storedHistoryLine,
-  storedProgress,
-  storedResult,
-  storedSpec,
-} from './task-fields.ts';
+import { readField, storedError, storedHistoryLine, storedProgress, storedResult, storedSpec } from './task-fields.ts';
 
 /** A task's hash as Redis has it. */
 export type TaskHash = Readonly<Record<string, string>>;
@@ -58,7 +49,7 @@ export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'complet
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
   const error = readField(storedError, hash['cm:error']) ?? null;
-  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? heldFromTheStart(spec, hash)) : null;
+  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? null) : null;
   const state = heldBy === null ? taskState(bullState) : 'waiting';
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
@@ -90,13 +81,6 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     error,
     history,
   };
-}
-
-/** What holds a task that was enqueued so, and has not been looked at yet. */
-function heldFromTheStart(spec: StoredSpec | undefined, hash: TaskHash): string | null {
-  if ((spec?.after ?? []).length > 0) return hash['cm:after'] === undefined ? AFTER : null;
-  const target = spec && targetOf(spec);
-  return target !== undefined && hash.ats === undefined ? target.replace(':', ' ') : null;
 }
 
 function taskState(bullState: BullState): TaskState {

@@ -153,10 +153,10 @@ function place(task: NewTask): Placed {
   return { task, enqueued: { id, pool, state: delayMs > 0 ? 'delayed' : 'waiting', duplicate: false } };
 }
 
-/** Why the task is held from the start; undefined where it just waits. */
+/** Why the task is held from the start; undefined where it just waits, or waits for its time first. */
 function heldFor(task: NewTask): string | undefined {
   if ((task.after ?? []).length > 0) return AFTER;
-  return targetOf(task);
+  return task.delayMs > 0 ? undefined : targetOf(task);
 }
 
 /** The task as it stands in the job's data. */

@@ -9,6 +9,7 @@
   Invariant: a task ends once; whoever comes first in Redis, this or a report, wins.
 ]]
 --- @include now
+--- @include drop-held
 --- @include end-task
 
 local ended = redis.call('HGET', KEYS[1], 'finishedOn')
@@ -21,6 +22,7 @@ end
 local waited = redis.call('LREM', KEYS[2], 1, ARGV[1]) + redis.call('ZREM', KEYS[3], ARGV[1])
   + redis.call('ZREM', KEYS[4], ARGV[1])
 if waited > 0 then
+  dropHeld(ARGV[1], KEYS[1])
   endTask({KEYS[5], KEYS[6]}, ARGV[1], KEYS[1], {kind = 'cancelled', message = ARGV[2]}, redisNow(), 'waiting')
   return 'cancelled'
 end

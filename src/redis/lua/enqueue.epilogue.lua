@@ -68,8 +68,11 @@ for i = 3, #ARGV, 8 do
       redis.call('HSET', base .. task, 'cm:key', key)
       redis.call('SET', keyName, own)
     end
+    if isNew and why ~= '' then
+      redis.call('HSET', base .. task, 'cm:held', (string.gsub(why, ':', ' ', 1)))
+    end
     if isNew and after ~= '' then
-      redis.call('HSET', base .. task, 'cm:after', after, 'cm:held', 'after')
+      redis.call('HSET', base .. task, 'cm:after', after)
     end
   end
 end

@@ -7,6 +7,7 @@
 
   Result: 'gone', 'active' (nothing is changed), or 'removed'
 ]]
+--- @include drop-held
 --- @include forget-task
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -19,6 +20,7 @@ end
 if found == 0 then
   return 'active'
 end
+dropHeld(ARGV[1], KEYS[1])
 forgetTask(ARGV[1], KEYS[1], ARGV[2], 0)
 redis.call('XADD', KEYS[8], 'MAXLEN', '~', 10000, '*', 'event', 'removed', 'jobId', ARGV[1], 'prev', 'waiting')
 return 'removed'
