@@ -54,6 +54,7 @@ export async function openTestMesh(url: string, mesh: string) {
         labels?: Record<string, string>;
         allow?: Allowed;
         strategy?: DispatchStrategy;
+        patienceMs?: number;
       } = {},
     ) {
       const pool = options.pool ?? 'default';
@@ -67,6 +68,7 @@ export async function openTestMesh(url: string, mesh: string) {
         allow: options.allow,
         keys,
         strategy: () => options.strategy ?? 'pull',
+        patienceMs: options.patienceMs,
         redis,
         blocking,
         visibilityTimeoutMs: options.visibilityTimeoutMs ?? 600_000,

@@ -5,7 +5,7 @@
 
   KEYS[1] the pool's list `wait`
   ARGV[1] lock token   ARGV[2] visibility timeout (ms)   ARGV[3] node id   ARGV[4] incarnation   ARGV[5] known version of the circuits
-  ARGV[6] '' to take a task whatever the strategy says, else '<strategy> <free slots of this pool> <running> <slots> <pressure>'
+  ARGV[6] '' to take a task whatever the strategy says, else what the strategy is to know (includes/dispatch.lua)
   ARGV[7] names (JSON): see Asking in queue/asking.ts
 
   Result: -20 if fenced, -21 if the circuits have changed, -22 if the strategy gives the task to another node, else what
