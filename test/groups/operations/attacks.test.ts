@@ -2,9 +2,9 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliProcess, onTerminal, runCli, writeConfig } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { CliProcess, onTerminal, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
 
 /** What the table in docs/explanation/threat-model.md says of hostile input. */
 describe('somebody who wants to get out of the box', () => {
