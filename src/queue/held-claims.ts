@@ -58,7 +58,7 @@ export class HeldClaims {
         `${this.#pool} ${why}`,
         'circuit' in reason ? reason.failed : '',
         HELD_SCORE,
-        why.replace(':', ' '),
+        why,
         this.#pool,
         claim.maxAttempts,
       ],

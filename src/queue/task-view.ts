@@ -49,7 +49,7 @@ export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'complet
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
   const error = readField(storedError, hash['cm:error']) ?? null;
-  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? null) : null;
+  const heldBy = bullState === 'delayed' ? shownReason(hash['cm:held']) : null;
   const state = heldBy === null ? taskState(bullState) : 'waiting';
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
@@ -81,6 +81,11 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     error,
     history,
   };
+}
+
+/** What a task is held for, as people read it: `session chat` instead of `session:main|chat`. */
+function shownReason(why: string | null | undefined): string | null {
+  return why?.replace(/^session:[^|]*\|/, 'session ').replace(':', ' ') ?? null;
 }
 
 function taskState(bullState: BullState): TaskState {

@@ -69,7 +69,7 @@ for i = 3, #ARGV, 8 do
       redis.call('SET', keyName, own)
     end
     if isNew and why ~= '' then
-      redis.call('HSET', base .. task, 'cm:held', (string.gsub(why, ':', ' ', 1)))
+      redis.call('HSET', base .. task, 'cm:held', why)
     end
     if isNew and after ~= '' then
       redis.call('HSET', base .. task, 'cm:after', after)

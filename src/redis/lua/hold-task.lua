@@ -7,7 +7,7 @@
   KEYS[6] held tasks of this pool and reason (sorted set)  KEYS[7] set of what is held  KEYS[8] events
   ARGV[1] node id  ARGV[2] incarnation  ARGV[3] lock token  ARGV[4] task id  ARGV[5] circuit, '' for another reason  ARGV[6] member for KEYS[7]
   ARGV[7] why the run failed, '' where it has not begun   ARGV[8] score for delayed tasks that wait for no time
-  ARGV[9] what holds it, for people   ARGV[10] pool   ARGV[11] attempts that the task has
+  ARGV[9] what holds it   ARGV[10] pool   ARGV[11] attempts that the task has
 
   Result: 1 held, 0 the task may run (the circuit is closed, or this is the probe), 2 its run has failed and it has no
   further one (nothing has changed), -20 fenced, -6 the claim is not ours

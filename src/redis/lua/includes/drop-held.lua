@@ -1,9 +1,9 @@
--- Takes a task off the list of what holds it back, if anything does. `cm:held` is the reason with a space for its first colon.
+-- Takes a task off the list of what holds it back, if anything does.
 local function dropHeld(taskId, jobKey)
   local why = redis.call('HGET', jobKey, 'cm:held')
   if not why then return end
   local mesh, pool = string.match(jobKey, '^({[^}]*}):([^:]*):')
-  local member = pool .. ' ' .. string.gsub(why, ' ', ':', 1)
+  local member = pool .. ' ' .. why
   redis.call('ZREM', mesh .. '/held:' .. member, taskId)
   if redis.call('EXISTS', mesh .. '/held:' .. member) == 0 then
     redis.call('SREM', mesh .. '/held', member)

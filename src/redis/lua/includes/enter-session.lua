@@ -134,7 +134,7 @@ local function enterSession(keys, names, node, id, fields, now)
       redis.call('HDEL', jobKey, 'cm:bound')
     end
     holdClaimed({keys[1], keys[2], keys[3], names.held, heldKey}, id, jobKey, names.pool .. ' ' .. why, place,
-      names.holdScore, 'session ' .. spec.session)
+      names.holdScore, why)
     if homeThere then
       local incarnation = redis.call('HGET', keys[4], home) or '0'
       redis.call('PUBLISH', names.presence .. home .. '~' .. incarnation, 'held ' .. names.pool .. ' ' .. why)

@@ -13,7 +13,7 @@ local function tasksBefore(jobKey)
     parts[#parts + 1] = task.pool .. ':' .. task.id
   end
   after = table.concat(parts, ' ')
-  redis.call('HSET', jobKey, 'cm:after', after, 'cm:held', 'after')
+  redis.call('HSET', jobKey, 'cm:after', after)
   return after
 end
 

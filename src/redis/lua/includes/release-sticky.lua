@@ -10,8 +10,8 @@ local function mayRunFirst(base, current, pool, now)
   if redis.call('EXISTS', jobKey .. ':lock') == 1 then return true end
   local itsPool = string.match(current, '^([^:]*):')
   local held = redis.call('HGET', jobKey, 'cm:held')
-  -- `cm:held` is the reason with a space for its first colon. Those that prefer a node do not depend on it.
-  local target = held and string.gsub(held, ' ', ':', 1) or ''
+  -- Those that prefer a node do not depend on it.
+  local target = held or ''
   local bound = string.find(target, '^node:') or string.find(target, '^require:') or string.find(target, '^allow:')
     or string.find(target, '^format:')
   if not someoneThere(base, itsPool, bound and target or '', now) then return false end
