@@ -22,6 +22,7 @@ export interface ExploreOptions {
   readonly url: string;
   /** Walks through the world, each from the start. */
   readonly walks: number;
+  /** Steps of the longest, about. */
   readonly length: number;
   readonly seed: number;
   /** Asked before each walk; false ends the exploration. */
@@ -39,9 +40,13 @@ export async function walk(spec: WorldSpec, { url, walks, length, seed, goOn }: 
     for (let n = 0; n < walks && goOn?.() !== false; n++) {
       const world = await World.open(spec, redis);
       const steps: string[] = [];
+      // Where all have ended there is nothing left to find: most ways are short.
+      const most = 4 + Math.floor(random() ** 2 * length);
       try {
-        for (let i = 0; i < length; i++) {
-          const step = pick(world.steps(), random);
+        // Half of them begin with all there is to do.
+        const begin = random() < 0.5 ? spec.tasks.map((_, index) => `enqueue ${index + 1}`) : [];
+        for (let i = 0; i < most; i++) {
+          const step = begin[i] ?? pick(world, random);
           steps.push(step);
           transitions++;
           if (!(await world.take(step))) steps.pop();
@@ -144,16 +149,20 @@ async function shrunk(spec: WorldSpec, redis: Redis, found: readonly string[]) {
   return { steps, promise };
 }
 
-/** Steps that move work on come more often than faults and what people do. */
-function pick(steps: readonly string[], random: () => number): string {
-  const weightOf = (step: string) =>
-    / lost| twice|^(cancel|retry|remove|lapse|pause)|dies|renews|recovers/.test(step) ? 1 : 4;
-  let left = random() * steps.reduce((sum, step) => sum + weightOf(step), 0);
-  for (const step of steps) {
-    left -= weightOf(step);
+/** What moves work on comes more often than faults and what people do, and what can do nothing seldom. */
+function pick(world: World, random: () => number): string {
+  const weighed = world.steps().map((step): [string, number] => {
+    const seldom = / lost| twice|^(retry|remove|lapse|pause)|dies/.test(step);
+    // What the world is about.
+    const special = (world.spec.failures ?? []).some((kind) => step.includes(kind)) || /passes/.test(step);
+    return [step, world.isOfUse(step) ? (seldom ? 1 : special ? 9 : 3) : 0.1];
+  });
+  let left = random() * weighed.reduce((sum, [, weight]) => sum + weight, 0);
+  for (const [step, weight] of weighed) {
+    left -= weight;
     if (left < 0) return step;
   }
-  return steps.at(-1) as string;
+  return weighed.at(-1)?.[0] ?? '';
 }
 
 function withWay(error: unknown, steps: readonly string[]): Error {

@@ -62,6 +62,8 @@ function checkTask(id: string, task: TaskPicture, picture: Picture, keys: MeshKe
   const ended = ['completed', 'failed', 'cancelled'].includes(places[0] ?? '');
   if (ended !== fields.has('finishedOn'))
     throw new BrokenPromise(`${short(id)} is ${places[0]}, finished on ${fields.get('finishedOn')}`);
+  if (heldFor.length > 0 && !isHeld(task))
+    throw new BrokenPromise(`${short(id)} is ${places[0]}, and on the list of what is held for ${heldFor[0]}`);
   if (isHeld(task)) {
     if (heldFor.length !== 1) throw new BrokenPromise(`${short(id)} is held for ${heldFor.join(' and ') || 'nothing'}`);
     const held = picture.values.get(keys.held) ?? [];
@@ -134,6 +136,8 @@ export function checkStart(
   const entry = ledger.get(taskId);
   if (!entry) throw new BrokenPromise(`${node.id} has claimed a task that nobody has queued`);
   const { task, starts, excused, retries = 0 } = entry;
+  if (picture.tasks.get(taskId)?.fields.has('cm:cancel'))
+    throw new BrokenPromise(`${short(taskId)} begins though it was cancelled`);
   const other = forOthers(spec, { id: node.id, labels: node.labels ?? {} }, true);
   if (other !== undefined) throw new BrokenPromise(`${short(taskId)} is for ${other}, and runs on ${node.id}`);
   for (const { id } of task.after ?? []) {

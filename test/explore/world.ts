@@ -24,7 +24,8 @@ import { type Fault, ReplyLost, setClock, type VirtualRedis, virtualRedis } from
 
 /** Where the virtual clock begins, ms. */
 const BEGINNING = 1_800_000_000_000;
-const LEASE_MS = 15_000;
+/** Longer than a delay, and the wait for a probe: who lets time pass does not kill all nodes each time. */
+const LEASE_MS = 600_000;
 /** A day, ms: nothing ends by itself in this time. */
 const LONG_MS = 86_400_000;
 const STICKY_MS = 1_800_000;
@@ -134,6 +135,29 @@ export class World {
       `paused ${[...this.#paused].sort().join(' ')}`,
     ];
     return normalForm(this.picture, this.#now, mind.join('\n'));
+  }
+
+  #incarnationOf(nodeId: string): number {
+    const all = this.picture.values.get(this.#keys.incarnations) ?? [];
+    return Number(all[all.indexOf(nodeId) + 1]);
+  }
+
+  /** Whether a step can do more than nothing; the others are worth a try now and then. */
+  isOfUse(step: string): boolean {
+    const [who = '', what = '', pool = ''] = step.split(' ');
+    const size = (key: string) => (this.picture.values.get(key) ?? []).length;
+    const held = size(this.#keys.held) > 0;
+    const own = [...this.picture.tasks.values()];
+    if (what === 'claim')
+      return ['wait', 'prioritized', 'delayed'].some((place) => size(this.#keys.pool(pool, place)) > 0);
+    if (what === 'takes' || who === 'release') return held;
+    if (what === 'puts')
+      return size(this.#keys.deaths) > 0 || own.some(({ places, lock }) => places[0] === 'active' && !lock);
+    if (what === 'recovers') {
+      const known = new Set(this.#lives.flatMap(({ runs }) => runs.map(({ claim }) => claim.token)));
+      return own.some(({ lock }) => lock?.startsWith(`${who}~`) && !known.has(lock));
+    }
+    return what !== 'beats' && what !== 'renews';
   }
 
   /** All that may happen next. */
@@ -255,7 +279,7 @@ export class World {
     const { claim, queue } = run;
     const entry = this.#entry(claim.taskId);
     const before = this.picture.tasks.get(claim.taskId);
-    const valid = before?.lock === claim.token;
+    const fenced = this.#incarnationOf(life.node.id) !== life.incarnation;
     const request = async (): Promise<unknown> => {
       if (how === 'hands') return queue.handBack(claim, 'drain');
       if (how === 'passes') {
@@ -281,11 +305,11 @@ export class World {
         forget();
       } else throw error;
     }
-    if (life.over && before && !valid) {
+    if (fenced && before) {
       const after = await this.#reader.get(claim.taskId);
       const state = before.places.join();
       if (isEnded(after?.state ?? 'waiting') && state !== after?.state)
-        throw new BrokenPromise(`a life that is over has ended ${this.#numberOf(claim.taskId)}: it was ${state}`);
+        throw new BrokenPromise(`a fenced life has ended task ${this.#numberOf(claim.taskId)}, which was ${state}`);
     }
     return true;
   }
@@ -555,6 +579,8 @@ export class World {
   /** Nothing that belongs to a task is left once it is removed. */
   async #checkRemoved(): Promise<void> {
     for (const [id, { removed }] of this.#ledger) if (!removed) await this.take(`remove ${this.#numberOf(id)}`);
+    // A reason that holds nothing any more goes with the next look.
+    await this.take('release held');
     const left = [...this.picture.values.keys()].filter(
       (key) => [...this.#ledger.keys()].some((id) => key.includes(id)) || /\/held|\/key:/.test(key),
     );
