@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../config/load.ts';
-import type { Node } from '../domain/node.ts';
+import type { SeenNode } from '../domain/node.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
@@ -15,7 +15,7 @@ export async function waitForNodes(
   target: RedisTarget,
   ids: readonly string[],
   stopped: Promise<void>,
-): Promise<Node[]> {
+): Promise<SeenNode[]> {
   const redis = connectRedis(target, 'cli', 'clawmesh:up');
   await openRedis(redis, target);
   const keys = MeshKeys.of(loaded.config);
@@ -27,7 +27,7 @@ export async function waitForNodes(
   });
   try {
     for (;;) {
-      const nodes = (await registry.list()).filter((node) => ids.includes(node.id) && isHere(node));
+      const nodes = (await registry.seen()).filter((node) => ids.includes(node.id) && isHere(node));
       if (isStopped) return [];
       if (nodes.length === ids.length || performance.now() > deadline) return nodes;
       await sleep(POLL_MS);
@@ -37,7 +37,7 @@ export async function waitForNodes(
   }
 }
 
-function isHere(node: Node): boolean {
+function isHere(node: SeenNode): boolean {
   return (
     node.state !== 'dead' &&
     node.state !== 'stopped' &&

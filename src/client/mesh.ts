@@ -252,7 +252,7 @@ export class Mesh {
 
   /** That a task for this node could ever run. @throws ClawmeshError `not-found` where nobody knows it. */
   async checkNode(id: string): Promise<void> {
-    const known = [...(await this.registry.list()).map((node) => node.id), ...Object.keys(this.config.nodes)];
+    const known = [...(await this.registry.seen()).map((node) => node.id), ...Object.keys(this.config.nodes)];
     if (!known.includes(id)) throw notFound('node', id, known);
   }
 

@@ -102,7 +102,7 @@ export class Daemon {
       config,
       feed: link.alertFeed,
       standing: async () => ({
-        nodes: await link.registry.list(),
+        nodes: await link.registry.seen(),
         waitedMs: await link.waitedMs(),
         tooLongMs: config.alerts.oldestWaiting,
       }),

@@ -93,7 +93,7 @@ async function forgetPools(
     if (!stored) return;
     used.add(stored.pool);
   }
-  for (const { state, pools } of await new NodeRegistry(redis, keys).list()) {
+  for (const { state, pools } of await new NodeRegistry(redis, keys).seen()) {
     if (state !== 'dead' && state !== 'stopped') for (const pool of Object.keys(pools)) used.add(pool);
   }
   const states = ['wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'repeat', 'meta'];

@@ -1,5 +1,5 @@
 import type { Circuit } from '../domain/circuit.ts';
-import type { Node } from '../domain/node.ts';
+import { type Node, orphanedWords } from '../domain/node.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
 import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
@@ -52,7 +52,7 @@ export function findProblems(seen: {
     if (node.state === 'dead') {
       problems.push({
         severity: 'error',
-        what: `node ${node.id} is dead`,
+        what: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
         fix: `look at ${node.host}: power, network, launchd; then clawmesh node run`,
       });
     }

@@ -2,11 +2,19 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import { type GateState, NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
+import {
+  type GateState,
+  NODE_WISHES,
+  type Node,
+  type NodeRecord,
+  type NodeWish,
+  type SeenNode,
+} from '../domain/node.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { ServerInfo } from '../redis/server-info.ts';
 import { redisTime } from '../redis/time.ts';
+import { type ActiveClaim, readActiveClaims } from './active-claims.ts';
 import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
@@ -243,19 +251,35 @@ export class NodeRegistry {
     return redisTime(this.#redis);
   }
 
-  /** One node; undefined where it never was there. */
-  async find(nodeId: string): Promise<Node | undefined> {
+  /** What is wanted of the node; undefined for nothing. */
+  async wanted(nodeId: string): Promise<NodeWish | undefined> {
+    const wish = await this.#redis.hget(this.#keys.control, nodeId);
+    return NODE_WISHES.find((one) => one === wish);
+  }
+
+  /** One node, as it was seen last; undefined where it never was there. */
+  async find(nodeId: string): Promise<SeenNode | undefined> {
     const [text, leaseEnds, now] = await Promise.all([
       this.#redis.hget(this.#keys.nodes, nodeId),
       this.#redis.zscore(this.#keys.leases, nodeId),
       this.redisTime(),
     ]);
     const record = text ? parseRecord(text) : undefined;
-    return record && nodeView(nodeId, record, leaseEnds === null ? undefined : Number(leaseEnds), now);
+    return record && seenNode(nodeId, record, leaseEnds === null ? undefined : Number(leaseEnds), now);
+  }
+
+  /**
+   * All nodes that were ever there and what they run, by id. Locks are read after the heartbeats: what a node had let go of
+   * when it said that it drains, it has let go of here.
+   */
+  async list(): Promise<Node[]> {
+    const nodes = await this.seen();
+    const claims = Map.groupBy(await readActiveClaims(this.#redis, this.#keys), ({ owner }) => owner?.nodeId);
+    return nodes.map((node) => withClaims(node, claims.get(node.id) ?? []));
   }
 
   /** All nodes that were ever there, by id. Records that can't be read (a newer clawmesh's) are left out. */
-  async list(): Promise<Node[]> {
+  async seen(): Promise<SeenNode[]> {
     const [records, leases, now] = await Promise.all([
       this.#redis.hgetall(this.#keys.nodes),
       this.#redis.zrange(this.#keys.leases, 0, '-1', 'WITHSCORES'),
@@ -266,7 +290,7 @@ export class NodeRegistry {
     return Object.entries(records)
       .flatMap(([id, text]) => {
         const record = parseRecord(text);
-        return record ? [nodeView(id, record, expiry.get(id), now)] : [];
+        return record ? [seenNode(id, record, expiry.get(id), now)] : [];
       })
       .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
   }
@@ -284,14 +308,31 @@ function parseJson(text: string): unknown {
   }
 }
 
-function nodeView(id: string, record: NodeRecord, leaseEnds: number | undefined, now: number): Node {
-  const { leaseMs, ...rest } = record;
+function seenNode(id: string, record: NodeRecord, leaseEnds: number | undefined, now: number): SeenNode {
+  const { leaseMs, running: _, pools, ...rest } = record;
   const stopped = record.state === 'stopped';
   const dead = !stopped && (leaseEnds === undefined || leaseEnds <= now);
   return {
     id,
     ...rest,
+    pools: Object.fromEntries(Object.entries(pools).map(([pool, { concurrency }]) => [pool, { concurrency }])),
     state: dead ? 'dead' : record.state,
     heartbeatAgeMs: stopped || leaseEnds === undefined ? null : Math.max(0, now - (leaseEnds - leaseMs)),
+  };
+}
+
+function withClaims(node: SeenNode, claims: readonly ActiveClaim[]): Node {
+  const isGone = node.state === 'dead' || node.state === 'stopped';
+  const runs = ({ holds }: ActiveClaim) => holds && !isGone;
+  const ids = (some: readonly ActiveClaim[]) => some.map(({ taskId }) => taskId).sort();
+  const pools = Object.entries(node.pools).map(([pool, { concurrency }]) => {
+    const running = claims.filter((claim) => claim.pool === pool && runs(claim)).length;
+    return [pool, { concurrency, running }] as const;
+  });
+  return {
+    ...node,
+    pools: Object.fromEntries(pools),
+    running: ids(claims.filter(runs)),
+    orphaned: ids(claims.filter((claim) => !runs(claim))),
   };
 }

@@ -10,6 +10,7 @@ const OTHER: Node = {
   id: 'mac-2',
   ...aNodeRecord({ pools: { default: { concurrency: 1, running: 0 } }, allow: { agents: ['main'] } }),
   heartbeatAgeMs: 0,
+  orphaned: [],
 };
 
 describe('a task whose login the provider has refused', () => {

@@ -83,7 +83,7 @@ async function watchForTrouble({ config, redis, keys, registry, reader }: Mesh, 
   ]);
   const feed = new AlertFeed(redis, keys, `dashboard on ${hostname()}`);
   const tooLongMs = config.alerts.oldestWaiting;
-  const standing = async () => ({ nodes: await registry.list(), waitedMs: await reader.waitedMs(), tooLongMs });
+  const standing = async () => ({ nodes: await registry.seen(), waitedMs: await reader.waitedMs(), tooLongMs });
   const alerter = new Alerter({ config, feed, standing, log });
   await alerter.start();
   return alerter;

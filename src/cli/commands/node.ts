@@ -10,6 +10,7 @@ import { type Output, styledState } from '../output.ts';
 import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
 import { nodeServiceCommands } from './node-service.ts';
+import { addNodeSteeringCommands } from './node-steering.ts';
 
 export function nodeCommand(): Command {
   const node = new Command('node').description('run and look at nodes');
@@ -34,24 +35,7 @@ export function nodeCommand(): Command {
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node show mac-1'))
     .action(show);
-  node
-    .command('drain')
-    .description('let a node take no more tasks; what runs longer than drainTimeout is handed back')
-    .argument('<id>', 'node id')
-    .addHelpText('after', example('clawmesh node drain mac-1'))
-    .action((id: string, _options: object, command: Command) => wish(id, 'drain', command));
-  node
-    .command('resume')
-    .description('let a drained node go on')
-    .argument('<id>', 'node id')
-    .addHelpText('after', example('clawmesh node resume mac-1'))
-    .action((id: string, _options: object, command: Command) => wish(id, 'resume', command));
-  node
-    .command('evict')
-    .description('declare a node dead now: its tasks go to others, and it stops them')
-    .argument('<id>', 'node id')
-    .addHelpText('after', example('clawmesh node evict mac-1'))
-    .action(evict);
+  addNodeSteeringCommands(node);
   for (const command of nodeServiceCommands()) node.addCommand(command);
   return node;
 }
@@ -141,37 +125,6 @@ async function show(id: string, _options: object, command: Command): Promise<voi
   });
 }
 
-async function wish(id: string, wanted: 'drain' | 'resume', command: Command): Promise<void> {
-  const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
-    const node = await mesh.existingNode(id);
-    await mesh.registry.wish(id, wanted);
-    if (out.json) out.document({ id, wanted, running: node.running });
-    else out.note(wanted === 'drain' ? `${id} takes no more tasks; ${node.running.length} still run` : `${id} goes on`);
-  });
-}
-
-async function evict(id: string, _options: object, command: Command): Promise<void> {
-  const out = outputOf(command);
-  const [{ requeueVoidClaims }, { leaseMs }] = await Promise.all([
-    import('../../queue/requeue.ts'),
-    import('../../config/lease.ts'),
-  ]);
-  await withMesh(command, async (mesh) => {
-    const { registry, redis, keys, config } = mesh;
-    await mesh.existingNode(id);
-    const { queue } = config;
-    await registry.evict(id, leaseMs(config));
-    const requeued = await requeueVoidClaims(redis, keys, {
-      visibilityTimeoutMs: queue.visibilityTimeout,
-      maxHandovers: queue.maxHandovers,
-    });
-    const tasks = requeued.filter(({ from }) => from === id).map(({ taskId }) => taskId);
-    if (out.json) out.document({ id, requeued: tasks });
-    else out.note(`${id} is declared dead; ${tasks.length} tasks were put back`);
-  });
-}
-
 export function printNodes(out: Output, nodes: readonly Node[]): void {
   out.table(
     ['NODE', 'STATE', 'RUNNING', 'POOLS', 'HEARTBEAT', 'OPENCLAW', 'CLAWMESH', 'GATES'],
@@ -216,4 +169,5 @@ function printNode(out: Output, node: Node): void {
   if (node.journal.discarded > 0)
     field('discarded', `${node.journal.discarded} outcomes came too late; see its journal`);
   for (const id of node.running) field('running', id);
+  for (const id of node.orphaned) field('held', `${id}, until another node takes it`);
 }

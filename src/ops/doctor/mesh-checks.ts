@@ -4,7 +4,7 @@ import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
-import type { VoidClaim } from '../../queue/void-claims.ts';
+import type { VoidClaim } from '../../registry/void-claims.ts';
 import type { Problem } from '../problems.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 

@@ -133,6 +133,10 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     const cli = cliAs('viewer');
     const config = configAs('viewer');
     let failed = '';
+    // The locks of what runs are read, too.
+    const active = '{clawmesh:acl}:default:active';
+    await admin.select(1);
+    await admin.lpush(active, waiting);
     await walk('viewer', async () => {
       const { tasks } = JSON.parse(await cli('task', 'list', '--state', 'failed', '--json')) as {
         tasks: { id: string }[];
@@ -159,6 +163,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       await expect.poll(async () => /cmdstat_xrange:/.test(await admin.info('commandstats'))).toBe(true);
       await follower.kill();
     });
+    await admin.del(active);
     for (const args of [
       ['enqueue', 'x'],
       ['task', 'cancel', waiting],
