@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { counted } from '../domain/counted.ts';
+import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { humanDuration } from '../domain/units.ts';
@@ -7,8 +7,6 @@ import type { Mesh } from './mesh.ts';
 
 /** Runs take seconds to an hour; a quarter second more is not noticed, ms. */
 const POLL_MS = 250;
-/** Ids named in an error. */
-const NAMED = 3;
 
 /**
  * Waits until a node that is being drained has confirmed it and no lock names it any more, so that it can be stopped without
@@ -56,10 +54,9 @@ function goneWithTasks({ id, state, orphaned }: Node, lost: number): ClawmeshErr
 function stillDraining({ id, running, orphaned }: Node, timeoutMs: number): ClawmeshError {
   const tasks = [...running, ...orphaned];
   const after = `after ${humanDuration(timeoutMs)}`;
-  const more = tasks.length > NAMED ? `, ${tasks.length - NAMED} more` : '';
   const what =
     tasks.length > 0
-      ? `still runs ${counted(tasks.length, 'task')} ${after}: ${tasks.slice(0, NAMED).join(', ')}${more}`
+      ? `still runs ${counted(tasks.length, 'task')} ${after}: ${listed(tasks)}`
       : `has not confirmed the drain ${after}`;
   return new ClawmeshError('timeout', `${id} ${what}`, {
     remedy: `the drain goes on; see clawmesh node show ${id}`,

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { signingKeys } from '../config/security-settings.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { tokenOwner } from '../domain/claim.ts';
+import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
@@ -25,6 +26,7 @@ import { explainRedisError, isRedisError } from '../redis/explain.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { redisTarget } from '../redis/target.ts';
 import { EventLog } from '../registry/event-log.ts';
+import { forgetNode } from '../registry/forget-nodes.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { openProducer } from './producer.ts';
 import { waitForTasks } from './wait.ts';
@@ -274,6 +276,34 @@ export class Mesh {
     const nodes = await this.nodes();
     const ids = nodes.map((node) => node.id);
     return nodes[ids.indexOf(id)] ?? Promise.reject(notFound('node', id, ids));
+  }
+
+  /**
+   * Forgets a node that is away for good: a Mac that was retired. One that comes back is a new node.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where its lease runs, or tasks are still locked by it.
+   */
+  async forgetNode(id: string): Promise<void> {
+    const forgotten = await forgetNode(this.redis, this.keys, id);
+    if (forgotten.outcome === 'forgotten') return;
+    const nodes = await this.registry.seen();
+    if (forgotten.outcome === 'unknown') {
+      throw notFound(
+        'node',
+        id,
+        nodes.map((node) => node.id),
+      );
+    }
+    if (forgotten.outcome === 'holds') {
+      const { tasks } = forgotten;
+      throw new ClawmeshError('failed', `node ${id} still holds ${counted(tasks.length, 'task')}: ${listed(tasks)}`, {
+        remedy: `clawmesh node evict ${id} puts them back; then forget it`,
+      });
+    }
+    const state = nodes.find((node) => node.id === id)?.state ?? 'up';
+    throw new ClawmeshError('failed', `node ${id} is ${state}`, {
+      remedy: `stop its daemon first; if that Mac is gone: clawmesh node evict ${id}, then forget it`,
+    });
   }
 
   /** The handover log, newest first. */

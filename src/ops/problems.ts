@@ -4,9 +4,15 @@ import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
 import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
 
-/** Something a person should do something about. */
+/** Worst first. A notice is worth knowing and no trouble: somebody has wanted it so. */
+export const SEVERITIES = ['error', 'warning', 'notice'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+/** What stands before a problem where people see it. */
+export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
+
+/** Something a person should do something about, or know. */
 export interface Problem {
-  readonly severity: 'error' | 'warning';
+  readonly severity: Severity;
   readonly what: string;
   readonly fix: string;
 }
@@ -53,7 +59,24 @@ export function findProblems(seen: {
       problems.push({
         severity: 'error',
         what: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
-        fix: `look at ${node.host}: power, network, launchd; then clawmesh node run`,
+        fix: `look at ${node.host}: power, network, launchd; then clawmesh node run. If it was retired: clawmesh node forget ${node.id}`,
+      });
+    }
+    if (node.state === 'stopped' && seen.inventory.includes(node.id)) {
+      problems.push({
+        severity: 'notice',
+        what: `node ${node.id} has stopped`,
+        fix: `nothing if that is wanted; else clawmesh node start there (or node run). If it was retired: clawmesh node forget ${node.id}`,
+      });
+    }
+    // Easily forgotten, once the reason for it is over.
+    for (const gate of node.gates.filter(
+      ({ name, open }) => node.state === 'draining' && name === 'draining' && !open,
+    )) {
+      problems.push({
+        severity: 'notice',
+        what: `node ${node.id} takes no tasks: ${gate.reason}`,
+        fix: gate.fix ?? `see clawmesh node show ${node.id}`,
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
@@ -83,7 +106,7 @@ export function findProblems(seen: {
       });
     }
   }
-  return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
+  return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
 /** Differences between the inventory and who is there: mostly a wrong Redis URL, a firewall or a host name. */

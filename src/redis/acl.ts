@@ -22,7 +22,7 @@ const READ = [
 /** Scripts, which may call only what their user may, and what else commands do. */
 const WRITE = [
   'eval evalsha publish wait get hlen hstrlen scard zcount zrangebyscore zrevrangebyscore',
-  'set del incr pexpire pttl rename hset hsetnx hmset hdel hincrby hincrbyfloat sadd srem',
+  'set del incr pexpire pttl rename hset hsetnx hmset hdel hkeys hincrby hincrbyfloat sadd srem',
   'lpush rpush rpoplpush lrem ltrim zadd zrem zremrangebyrank zremrangebyscore zpopmin xadd xtrim',
 ];
 const WORK = [

@@ -67,6 +67,7 @@ export const scripts = {
   lookAround: script('look-around'),
   evictNode: script('evict-node'),
   appendLog: script('append-log'),
+  forgetNode: script('forget-node'),
   forgetNodes: script('forget-nodes'),
   forgetPool: script('forget-pool'),
   forgetCircuits: script('forget-circuits'),

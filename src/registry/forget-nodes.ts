@@ -14,27 +14,23 @@ const STEP = 20;
  * @returns the ids of the forgotten.
  */
 export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number): Promise<string[]> {
-  const { incarnations, leases, nodes, presence, gone, control, loads, deaths, absent, lastTokens, serves, pools } =
-    keys;
+  const { incarnations, leases, nodes, control, loads, absent, serves } = keys;
   const ids = new Set<string>();
   for (const key of [incarnations, nodes, control, loads, absent, serves]) {
     for (const id of Object.keys(await redis.hgetall(key))) ids.add(id);
   }
   // What stands there of forgotten nodes together, and of pools.
   for (const id of ids) if (id === '' || id.startsWith('pool ')) ids.delete(id);
-  const died = Object.keys(await redis.hgetall(deaths));
   const all = [...ids];
   const forgotten: string[] = [];
   for (let start = 0; start < all.length; start += STEP) {
     const reply = await scripts.forgetNodes.run(
       redis,
-      [incarnations, leases, nodes, presence, gone, control, loads, absent, lastTokens, serves, pools],
+      [incarnations, leases, absent],
       [keys.bullPrefix, keepMs, ...all.slice(start, start + STEP)],
     );
     forgotten.push(...z.array(z.string()).parse(reply));
   }
-  const owners = died.filter((owner) => forgotten.includes(owner.split('~')[0] ?? ''));
-  if (owners.length > 0) await redis.hdel(deaths, ...owners);
   for (const id of forgotten) {
     // There is no such group where nobody is told of anything.
     await redis.xgroup('DELCONSUMER', keys.events, ALERT_GROUP, id).catch((error: Error) => {
@@ -42,4 +38,23 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
     });
   }
   return forgotten;
+}
+
+/** Why a node was not forgotten, or that it was; `tasks`: those whose locks name it. */
+export type Forgotten =
+  | { readonly outcome: 'forgotten' | 'unknown' | 'up' }
+  | { readonly outcome: 'holds'; readonly tasks: readonly string[] };
+
+const forgetReply = z.tuple([z.enum(['forgotten', 'unknown', 'up', 'holds'])], z.string());
+
+/** Forgets a node now, unless its lease runs or tasks are locked by it; nothing else is changed. */
+export async function forgetNode(redis: Redis, keys: MeshKeys, nodeId: string): Promise<Forgotten> {
+  const { incarnations, leases, nodes, pools, absent, events } = keys;
+  const reply = await scripts.forgetNode.run(
+    redis,
+    [incarnations, leases, nodes, pools, absent, events],
+    [keys.bullPrefix, nodeId],
+  );
+  const [outcome, ...tasks] = forgetReply.parse(reply);
+  return outcome === 'holds' ? { outcome, tasks } : { outcome };
 }

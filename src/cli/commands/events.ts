@@ -17,7 +17,7 @@ interface EventOptions {
 export function eventsCommand(): Command {
   return new Command('events')
     .description(
-      'what happened in the mesh: nodes up and dead, gates and circuits closed and opened, dead letters; the oldest first',
+      'what happened in the mesh: nodes up, dead and forgotten, gates and circuits closed and opened, dead letters; the oldest first',
     )
     .option('--since <duration>', 'not older than this', durationOption)
     .option('--limit <n>', 'at most so many, the newest', numberOption(1, 10_000), 50)

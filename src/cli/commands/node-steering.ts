@@ -7,7 +7,7 @@ import { example } from '../help.ts';
 import { durationOption } from '../options.ts';
 import type { Output } from '../output.ts';
 
-/** `node drain | resume | evict`: what steers a node from any machine, through Redis. */
+/** `node drain | resume | evict | forget`: what steers a node from any machine, through Redis. */
 export function addNodeSteeringCommands(node: Command): void {
   node
     .command('drain')
@@ -29,6 +29,15 @@ export function addNodeSteeringCommands(node: Command): void {
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node evict mac-1'))
     .action(evict);
+  node
+    .command('forget')
+    .description('forget a node that is dead or has stopped for good, so that status no longer misses it')
+    .argument('<id>', 'node id')
+    .addHelpText(
+      'after',
+      `${example('clawmesh node forget mac-1')}\n\nRefuses while the node is up or holds tasks. One that comes back is a new node.`,
+    )
+    .action(forget);
 }
 
 async function drain(id: string, options: { wait?: boolean; timeout?: number }, command: Command): Promise<void> {
@@ -99,5 +108,22 @@ async function evict(id: string, _options: object, command: Command): Promise<vo
       out.note(
         `${id} is declared dead; ${counted(tasks.length, 'task')} ${tasks.length === 1 ? 'was' : 'were'} put back`,
       );
+  });
+}
+
+async function forget(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    await mesh.forgetNode(id);
+    const inInventory = Object.keys(mesh.config.nodes).includes(id);
+    // Tasks that another node may run, too, if this one is gone do not wait for it.
+    const held = (await mesh.reader.held()).filter(({ why }) => why.split('&').includes(`node:${id}`));
+    const waiting = held.reduce((sum, { count }) => sum + count, 0);
+    if (out.json) return out.document({ id, forgotten: true, inInventory, waiting });
+    out.note(`${id} is forgotten`);
+    if (inInventory) out.note(`take it out of nodes: in the config of all nodes, too, or status goes on to miss it`);
+    if (waiting === 0) return;
+    const what = `${counted(waiting, 'task')} ${waiting === 1 ? 'waits' : 'wait'} for ${id}`;
+    out.note(`${what}, which no other node may run; see clawmesh task list --state waiting, and cancel them`);
   });
 }

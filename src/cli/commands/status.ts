@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { humanDuration } from '../../domain/units.ts';
+import { MARKS } from '../../ops/problems.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
@@ -9,6 +10,7 @@ import { ago, type Output, oneLine } from '../output.ts';
 import { printNodes } from './node.ts';
 
 const WATCH_MS = 2_000;
+const PROBLEM_STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as const;
 const CLEAR = '\u001b[2J\u001b[H';
 
 export function statusCommand(): Command {
@@ -64,8 +66,7 @@ function printProblems(out: Output, { problems }: Snapshot): void {
   if (problems.length === 0) return;
   out.line();
   for (const { severity, what, fix } of problems) {
-    const mark = severity === 'error' ? out.style('red', '✗') : out.style('yellow', '!');
-    out.line(`${mark} ${what}`);
+    out.line(`${out.style(PROBLEM_STYLES[severity], MARKS[severity])} ${what}`);
     out.line(`  ${out.style('dim', `→ ${fix}`)}`);
   }
 }

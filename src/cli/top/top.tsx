@@ -2,6 +2,7 @@ import { Box, type Key, render, useApp, useInput, useWindowSize } from 'ink';
 import { useReducer, useRef } from 'react';
 import type { Mesh } from '../../client/mesh.ts';
 import { messageOf } from '../../domain/errors.ts';
+import { MARKS } from '../../ops/problems.ts';
 import { oneLine, stateStyle } from '../output.ts';
 import { row, share, visible } from './columns.ts';
 import { LogScreen } from './log-screen.tsx';
@@ -22,6 +23,7 @@ import {
 import { useView, type View } from './top-state.ts';
 
 const MOST_PROBLEMS = 3;
+const PROBLEM_COLORS = { error: 'red', warning: 'yellow', notice: 'gray' } as const;
 
 /** Runs the live view until the person leaves it. */
 export async function runTop(mesh: Mesh, color: boolean): Promise<void> {
@@ -139,8 +141,8 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
     <Box flexDirection="column" width={columns} height={rows}>
       <SafeText bold>{headline(view)}</SafeText>
       {shownProblems.map(({ severity, what, fix }, place) => (
-        <SafeText key={what} {...(color && { color: severity === 'error' ? 'red' : 'yellow' })}>
-          {`${severity === 'error' ? '✗' : '!'} ${what} → ${fix}${
+        <SafeText key={what} {...(color && { color: PROBLEM_COLORS[severity] })}>
+          {`${MARKS[severity]} ${what} → ${fix}${
             place === MOST_PROBLEMS - 1 && problems.length > MOST_PROBLEMS
               ? ` (+${problems.length - MOST_PROBLEMS})`
               : ''

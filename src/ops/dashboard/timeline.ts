@@ -83,7 +83,7 @@ export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[]
     const time = Date.parse(at);
     if (event === 'node-dead') {
       open.set(node, { node, from: time - (silentMs ?? 0), to: null, reason: reason ?? 'dead' });
-    } else if (event === 'node-up') {
+    } else if (event === 'node-up' || event === 'node-forgotten') {
       const period = open.get(node);
       if (period) periods.push({ ...period, to: time });
       open.delete(node);

@@ -29,8 +29,11 @@ export interface MeshFacts {
 export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]> {
   const nodes = (await facts.nodes()).filter(({ state }) => state !== 'dead' && state !== 'stopped');
   const problems = await facts.problems();
+  const wrong = problems.filter(({ severity }) => severity !== 'notice');
+  const notices = problems.filter(({ severity }) => severity === 'notice');
   return [
-    ...(problems.length === 0 ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)] : problems.map(fromProblem)),
+    ...(wrong.length === 0 ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)] : wrong.map(fromProblem)),
+    ...notices.map(({ what }) => ok('mesh', what)),
     checkDigest(facts.config, nodes),
     ...checkFailover(facts.config, nodes),
     await checkClaims(facts, nodes.length > 0),

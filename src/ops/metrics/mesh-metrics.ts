@@ -1,5 +1,6 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Node } from '../../domain/node.ts';
+import { SEVERITIES } from '../problems.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
@@ -45,7 +46,7 @@ export async function meshMetrics(
   const circuits = gauge('circuit_open', 'Providers in trouble, whose tasks are held back.', ['circuit']);
   for (const { name } of snapshot.circuits) circuits.set({ circuit: name }, 1);
   const problems = gauge('problems', 'What clawmesh status lists.', ['severity']);
-  for (const severity of ['error', 'warning'] as const) {
+  for (const severity of SEVERITIES) {
     problems.set({ severity }, snapshot.problems.filter((problem) => problem.severity === severity).length);
   }
   gauge('tokens_today', 'Tokens that completed tasks have used since midnight UTC.').set(snapshot.usageToday.total);

@@ -122,7 +122,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
   it('an operator can steer what is there', async () => {
     const cli = cliAs('operator');
     await walk('operator', async () => {
-      for (const action of ['drain', 'resume', 'evict']) await cli('node', action, 'mac-1');
+      for (const action of ['drain', 'resume', 'evict', 'forget']) await cli('node', action, 'mac-1');
       await cli('schedule', 'remove', 'often');
       waiting = await cli('enqueue', '0.1', '--delay', '1h');
       await cli('enqueue', '0.1'); // first in line, with nobody there
@@ -145,7 +145,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       for (const args of [
         ['status'],
         ['node', 'list'],
-        ['node', 'show', 'mac-1'],
+        ['node', 'show', 'mac-2'],
         ['task', 'show', failed],
         ['task', 'logs', failed],
         ['task', 'list', '--usage'],
@@ -159,7 +159,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       }
       await runCli(['--config', config, 'doctor']);
       const follower = new CliProcess(['--config', config, 'events', '-f']);
-      await follower.waitFor(/mac-1/);
+      await follower.waitFor(/mac-2/);
       await expect.poll(async () => /cmdstat_xrange:/.test(await admin.info('commandstats'))).toBe(true);
       await follower.kill();
     });
@@ -171,6 +171,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       ['task', 'remove', failed],
       ['node', 'drain', 'mac-2'],
       ['node', 'evict', 'mac-2'],
+      ['node', 'forget', 'mac-2'],
       ['pool', 'pause', 'default'],
       ['schedule', 'add', 's', '--every', '1h', '--', 'x'],
     ]) {

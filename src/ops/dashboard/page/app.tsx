@@ -31,7 +31,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
   const steer = !session.readOnly;
   const [, taskId] = /^\/task\/(.+)$/.exec(route) ?? [];
   useEffect(() => {
-    const problems = mesh?.snapshot.problems.length ?? 0;
+    const problems = mesh?.snapshot.problems.filter(({ severity }) => severity !== 'notice').length ?? 0;
     document.title = `${problems > 0 ? `(${problems}) ` : ''}${session.mesh} · clawmesh`;
   }, [mesh, session]);
   const nodes = mesh?.nodes.filter(({ state }) => state !== 'stopped') ?? [];

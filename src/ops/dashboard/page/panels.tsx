@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Handover } from '../../../domain/handover.ts';
 import { TASK_STATES, type Task } from '../../../domain/task.ts';
+import { MARKS } from '../../problems.ts';
 import type { Snapshot } from '../../snapshot.ts';
 import { request } from './requests.ts';
 import { ActionButton } from './steering.tsx';
@@ -14,7 +15,7 @@ export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
       <ul>
         {problems.map(({ severity, what, fix }) => (
           <li key={what} class={severity}>
-            <b>{severity === 'error' ? '✗' : '!'}</b>
+            <b>{MARKS[severity]}</b>
             <span>
               {what}
               <small>→ {fix}</small>
