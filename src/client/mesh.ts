@@ -245,11 +245,27 @@ export class Mesh {
     });
   }
 
-  /** Removes a task that does not run. @throws ClawmeshError `not-found`; `failed` where it runs. */
-  async remove(id: string): Promise<void> {
-    const answer = await this.control.remove(await this.existing(id));
+  /**
+   * Removes a task that does not run; with `onlyFailed` only one that has failed.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where it runs, or has not failed.
+   */
+  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+    const answer = await this.control.remove(await this.existing(id), options);
+    if (answer === 'other') throw notFailed(await this.existing(id), 'it was left alone');
     if (answer !== 'active') return;
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
+  }
+
+  /**
+   * Acknowledges that a task failed: `status` no longer tells of it, and it stays until it is removed or expires.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where it has not failed.
+   */
+  async acknowledge(id: string): Promise<void> {
+    const answer = await this.control.acknowledge(await this.existing(id));
+    if (answer === 'acknowledged') return;
+    throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
   }
 
   /** That a task for this node could ever run. @throws ClawmeshError `not-found` where nobody knows it. */
@@ -326,4 +342,8 @@ export class Mesh {
     await this.#schedules?.close().catch(() => {});
     this.redis.disconnect();
   }
+}
+
+function notFailed({ id, state }: Task, remedy: string): ClawmeshError {
+  return new ClawmeshError('failed', `task ${id} is ${state}`, { remedy });
 }

@@ -182,6 +182,8 @@ export interface Task {
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;
   readonly error: TaskError | null;
+  /** When an operator acknowledged that it failed; null if it was not, or has not failed. */
+  readonly acknowledgedAt: string | null;
   readonly history: readonly HistoryEntry[];
 }
 

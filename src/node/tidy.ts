@@ -25,7 +25,18 @@ const MAX_REMOVED = 5_000;
 const WINDOW = 200;
 
 /** All that BullMQ and the strategies keep of a pool beside its tasks. */
-const BULL_REST = ['id', 'events', 'marker', 'pc', 'stalled', 'stalled-check', 'limiter', 'paused', 'de'];
+const BULL_REST = [
+  'id',
+  'events',
+  'marker',
+  'pc',
+  'stalled',
+  'stalled-check',
+  'limiter',
+  'paused',
+  'de',
+  'acknowledged',
+];
 
 export interface TidyOptions {
   readonly nodeId: string;

@@ -1,4 +1,5 @@
 import type { Circuit } from '../domain/circuit.ts';
+import { counted } from '../domain/counted.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
@@ -98,11 +99,13 @@ export function findProblems(seen: {
         fix: `clawmesh pool resume ${pool} when you are ready`,
       });
     }
-    if (counts.failed > 0) {
+    const unseen = counts.failed - counts.acknowledged;
+    if (unseen > 0) {
+      const are = counts.acknowledged === 1 ? '1 that is' : `${counts.acknowledged} that are`;
       problems.push({
         severity: 'warning',
-        what: `${counts.failed} failed tasks in pool ${pool}`,
-        fix: `see clawmesh task list --state failed --pool ${pool}`,
+        what: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, beside ${are} acknowledged` : ''}`,
+        fix: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
       });
     }
   }

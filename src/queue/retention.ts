@@ -21,7 +21,7 @@ export async function removeExpired(redis: Redis, keys: MeshKeys, pool: string, 
     const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
     const reply = await scripts.removeExpired.run(
       redis,
-      [keys.pool(pool, state)],
+      [keys.pool(pool, state), ...(state === 'failed' ? [keys.pool(pool, 'acknowledged')] : [])],
       [keys.task(pool, ''), keepMs, retention.count, STEP.tasks, STEP.bytes, keys.idempotencyPrefix],
     );
     removed += Number(reply);

@@ -35,19 +35,33 @@ export class TaskControl {
    */
   async retry(task: Task): Promise<'gone' | 'open' | 'completed' | 'waiting'> {
     const states = ['failed', 'cancelled', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc', 'delayed'];
-    const keys = [...this.#keysOf(task, ...states), this.#keys.held, this.#keys.heldTasks(task.pool, AFTER)];
+    const keys = [
+      ...this.#keysOf(task, ...states),
+      this.#keys.held,
+      this.#keys.heldTasks(task.pool, AFTER),
+      this.#keys.pool(task.pool, 'acknowledged'),
+    ];
     const reply = await scripts.retryTask.run(this.#redis, keys, [task.id, `${task.pool} ${AFTER}`, HELD_SCORE]);
     return reply as 'waiting';
   }
 
-  /** Removes a task that does not run. */
-  async remove(task: TaskRef): Promise<'gone' | 'active' | 'removed'> {
-    const states = ['wait', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'events'];
+  /** Removes a task that does not run; with `onlyFailed` one that has failed, and `other` is answered for any else. */
+  async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
+    const states = ['wait', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'acknowledged', 'events'];
     const reply = await scripts.removeTask.run(this.#redis, this.#keysOf(task, ...states), [
       task.id,
       this.#keys.idempotencyPrefix,
+      onlyFailed ? '1' : '',
     ]);
     return reply as 'removed';
+  }
+
+  /** Marks a failed task as seen. */
+  async acknowledge(task: TaskRef): Promise<'gone' | 'other' | 'acknowledged'> {
+    const reply = await scripts.acknowledgeTask.run(this.#redis, this.#keysOf(task, 'failed', 'acknowledged'), [
+      task.id,
+    ]);
+    return reply as 'acknowledged';
   }
 
   #keysOf({ pool, id }: TaskRef, ...states: readonly string[]): string[] {

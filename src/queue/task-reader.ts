@@ -13,6 +13,8 @@ export interface PoolCounts {
   readonly active: number;
   readonly delayed: number;
   readonly failed: number;
+  /** Of the failed ones, those that an operator has acknowledged. */
+  readonly acknowledged: number;
   readonly completed: number;
   readonly cancelled: number;
   readonly paused: boolean;
@@ -23,6 +25,8 @@ export interface TaskFilter {
   readonly pool?: string | undefined;
   readonly node?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Failed tasks that nobody has acknowledged. */
+  readonly unacknowledged?: boolean | undefined;
   readonly limit: number;
 }
 
@@ -90,7 +94,8 @@ export class TaskReader {
   /** Tasks that match, newest first (by id, which sorts by the time of enqueuing). */
   async list(filter: TaskFilter): Promise<Task[]> {
     const pools = filter.pool ? [filter.pool] : await this.pools();
-    const wanted = STATE_KEYS.filter(({ state }) => !filter.state || bullStatesOf(filter.state).includes(state));
+    const only = filter.unacknowledged ? 'failed' : filter.state;
+    const wanted = STATE_KEYS.filter(({ state }) => !only || bullStatesOf(only).includes(state));
     // One that moves on while the states are read may be met twice; where it was met last is where it is.
     const found = new Map<string, Task>();
     for (const pool of pools) {
@@ -134,19 +139,30 @@ export class TaskReader {
       pools.flatMap((pool) => [
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
         ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
+        ['zcard', this.#keys.pool(pool, 'acknowledged')],
         ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
       ]),
     );
-    const width = STATE_KEYS.length + 2;
+    const width = STATE_KEYS.length + 3;
     return new Map(
       pools.map((pool, index) => {
         const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
         const [active = 0, wait = 0, prioritized = 0, delayed = 0, completed = 0, failed = 0, cancelled = 0, held = 0] =
           numbers;
+        const acknowledged = Math.min(failed, numbers.at(-2) ?? 0);
         const paused = numbers.at(-1) === 1;
         return [
           pool,
-          { waiting: wait + prioritized + held, active, delayed: delayed - held, completed, failed, cancelled, paused },
+          {
+            waiting: wait + prioritized + held,
+            active,
+            delayed: delayed - held,
+            completed,
+            failed,
+            acknowledged,
+            cancelled,
+            paused,
+          },
         ];
       }),
     );
@@ -215,7 +231,7 @@ export class TaskReader {
     const found: Task[] = [];
     const key = this.#keys.pool(pool, source.state);
     // Without a filter that reads the tasks themselves, what is read first is what is wanted.
-    const page = filter.node || filter.tags ? PAGE : Math.min(PAGE, filter.limit);
+    const page = filter.node || filter.tags || filter.unacknowledged ? PAGE : Math.min(PAGE, filter.limit);
     for (let start = 0; start < Math.max(SCAN_LIMIT, filter.limit) && found.length < filter.limit; start += page) {
       const end = start + page - 1;
       const ids =
@@ -276,6 +292,7 @@ function hashOf(row: readonly (string | null)[], names: readonly string[]): Task
 
 function matches(task: Task, filter: TaskFilter): boolean {
   if (filter.state && task.state !== filter.state) return false;
+  if (filter.unacknowledged && (task.state !== 'failed' || task.acknowledgedAt !== null)) return false;
   if (filter.node && task.node !== filter.node) return false;
   return Object.entries(filter.tags ?? {}).every(([name, value]) => task.tags[name] === value);
 }

@@ -24,6 +24,7 @@ export const LISTED_FIELDS = [
   'ats',
   'cm:after',
   'cm:max',
+  'cm:acknowledged',
 ] as const;
 
 /** Those that tell who ran it when. */
@@ -79,6 +80,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
     error,
+    acknowledgedAt: state === 'failed' ? acknowledgedAt(hash) : null,
     history,
   };
 }
@@ -86,6 +88,12 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
 /** What a task is held for, as people read it: `session chat` instead of `session:main|chat`. */
 function shownReason(why: string | null | undefined): string | null {
   return why?.replace(/^session:[^|]*\|/, 'session ').replace(':', ' ') ?? null;
+}
+
+/** Null also where it has failed since then: a BullMQ client may have queued it again, which knows nothing of this. */
+function acknowledgedAt(hash: TaskHash): string | null {
+  const at = numberOf(hash['cm:acknowledged']);
+  return at === undefined || at < (numberOf(hash.finishedOn) ?? 0) ? null : isoTime(at);
 }
 
 function taskState(bullState: BullState): TaskState {

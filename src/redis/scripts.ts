@@ -62,6 +62,7 @@ export const scripts = {
   cancelTask: script('cancel-task'),
   retryTask: script('retry-task'),
   removeTask: script('remove-task'),
+  acknowledgeTask: script('acknowledge-task'),
   removeExpired: script('remove-expired'),
   sweepNodes: script('sweep-nodes'),
   lookAround: script('look-around'),

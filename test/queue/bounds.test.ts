@@ -160,6 +160,21 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.reader.list({ limit: 5 })).toHaveLength(2);
     },
   },
+  '`{…}:<pool>:acknowledged`': {
+    goBeyond: async (mesh) => {
+      await mesh.producer.enqueue(Array.from({ length: 5 }, () => newTask()));
+      for (let n = 0; n < 5; n++)
+        await mesh.control.acknowledge({ id: (await run(mesh, failure)).taskId, pool: 'default' });
+    },
+    holds: async (mesh) => {
+      const key = mesh.keys.pool('default', 'acknowledged');
+      expect(await mesh.redis.zcard(key)).toBe(5);
+      await tidy(mesh);
+      expect(await mesh.redis.zcard(key)).toBe(2);
+      for (const task of await mesh.reader.list({ limit: 5 })) await mesh.control.retry(task);
+      expect(await mesh.redis.exists(key)).toBe(0);
+    },
+  },
   '`{…}:<pool>:<task id>:lock`': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue([newTask()]);

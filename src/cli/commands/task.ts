@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { ClawmeshError } from '../../domain/errors.ts';
 import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { outputOf, withMesh } from '../context.ts';
@@ -20,6 +21,7 @@ export function taskCommand(): Command {
     .option('--pool <pool>', 'only of this pool')
     .option('--node <id>', 'only those this node has or had last')
     .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
+    .option('--unacknowledged', 'only failed tasks that nobody has acknowledged (task ack)')
     .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
     .option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model')
     .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
@@ -53,12 +55,18 @@ interface ListOptions {
   pool?: string;
   node?: string;
   tag?: Record<string, string>;
+  unacknowledged?: boolean;
   limit: number;
   usage?: boolean;
 }
 
 async function list(options: ListOptions, command: Command): Promise<void> {
   const out = outputOf(command);
+  if (options.unacknowledged && options.state !== undefined && options.state !== 'failed') {
+    throw new ClawmeshError('usage', `--unacknowledged are failed tasks, and --state is ${options.state}`, {
+      remedy: 'give one of them',
+    });
+  }
   await withMesh(command, async (mesh) => {
     if (options.usage) return printUsage(out, await mesh.usage());
     const tasks = await mesh.list({
@@ -66,6 +74,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
       pool: options.pool,
       node: options.node,
       tags: options.tag,
+      unacknowledged: options.unacknowledged,
       limit: options.limit,
     });
     if (out.json) return out.document({ tasks });
@@ -137,6 +146,7 @@ function printTask(out: Output, task: Task): void {
   };
   field('task', task.id);
   field('state', styledState(out, task.state) + (task.delayedUntil ? ` (until ${task.delayedUntil})` : ''));
+  field('seen', task.acknowledgedAt && `acknowledged ${ago(task.acknowledgedAt)}`);
   field('held by', task.heldBy);
   field('only on', task.target);
   field('pool', task.pool);

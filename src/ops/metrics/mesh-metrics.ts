@@ -18,8 +18,10 @@ export async function meshMetrics(
   gauge('redis_latency_seconds', 'A round trip to Redis.').set(snapshot.redis.latencyMs / 1_000);
   const tasks = gauge('tasks', 'Tasks by pool and state; failed ones are dead letters.', ['pool', 'state']);
   const paused = gauge('pool_paused', 'Whether somebody has paused the pool.', ['pool']);
-  for (const [pool, { paused: isPaused, ...counts }] of Object.entries(snapshot.pools)) {
+  const acknowledged = gauge('tasks_acknowledged', 'Failed tasks that an operator has acknowledged.', ['pool']);
+  for (const [pool, { paused: isPaused, acknowledged: seen, ...counts }] of Object.entries(snapshot.pools)) {
     for (const [state, count] of Object.entries(counts)) tasks.set({ pool, state }, count);
+    acknowledged.set({ pool }, seen);
     paused.set({ pool }, isPaused ? 1 : 0);
   }
   const oldest = (snapshot.oldestWaiting?.waitingMs ?? 0) / 1_000;

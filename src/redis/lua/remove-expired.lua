@@ -1,7 +1,7 @@
 --[[
   Removes ended tasks of one state that were kept long enough, or are too many; the oldest first, some per call.
 
-  KEYS[1] completed, failed or cancelled (sorted set by end, ms)
+  KEYS[1] completed, failed or cancelled (sorted set by end, ms)   KEYS[2] acknowledged, for failed (sorted set by when, ms)
   ARGV[1] prefix of task keys   ARGV[2] how long to keep them (ms)   ARGV[3] how many to keep   ARGV[4] at most so many
   ARGV[5] at most so many bytes, unless it is a single task   ARGV[6] prefix of idempotency keys
 
@@ -34,6 +34,7 @@ for i = 1, #old, 2 do
   end
   forgetTask(old[i], jobKey, ARGV[6], math.floor(tonumber(old[i + 1]) + keep - now))
   redis.call('ZREM', KEYS[1], old[i])
+  if KEYS[2] then redis.call('ZREM', KEYS[2], old[i]) end
   removed = removed + 1
 end
 return removed

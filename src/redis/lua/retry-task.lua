@@ -5,7 +5,8 @@
 
   KEYS[1] task hash  KEYS[2] failed  KEYS[3] cancelled
   KEYS[4] wait  KEYS[5] prioritized  KEYS[6] marker  KEYS[7] meta  KEYS[8] events  KEYS[9] pc
-  KEYS[10] delayed  KEYS[11] set of what is held  KEYS[12] tasks of the pool that are held after others (sorted set)
+  KEYS[10] delayed  KEYS[11] set of what is held  KEYS[12] tasks of the pool that are held after others
+  KEYS[13] acknowledged (sorted sets)
   ARGV[1] task id   ARGV[2] member of KEYS[11]   ARGV[3] score for delayed tasks that wait for no time
 
   Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' once it's done
@@ -42,7 +43,8 @@ if startedAt then
   table.insert(entries, 1, {at = startedAt, event = 'claimed', node = node, attempt = made})
 end
 redis.call('HDEL', KEYS[1], 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
-  'cm:lost', 'stacktrace')
+  'cm:lost', 'cm:acknowledged', 'stacktrace')
+redis.call('ZREM', KEYS[13], ARGV[1])
 redis.call('HSET', KEYS[1], 'cm:history', addHistory(history, entries), 'cm:max', made + attempts, 'delay', 0)
 -- Once it has run, those before it had completed.
 local before = not ran and tasksBefore(KEYS[1]) or ''

@@ -122,6 +122,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
   it('an operator can steer what is there', async () => {
     const cli = cliAs('operator');
     await walk('operator', async () => {
+      await cli('task', 'ack', '--all-failed');
       for (const action of ['drain', 'resume', 'evict', 'forget']) await cli('node', action, 'mac-1');
       await cli('schedule', 'remove', 'often');
       waiting = await cli('enqueue', '0.1', '--delay', '1h');
