@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ClawmeshError, onOneLine } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
@@ -65,12 +67,32 @@ export async function runCli(args: readonly string[]): Promise<number> {
     // The reader (head, less) has gone; there is nobody left to tell.
     if (error.code === 'EPIPE') process.exit(0);
   });
+  const garbled = garbledArgument(args);
+  if (garbled !== undefined) {
+    const problem = `the argument "${onOneLine(garbled).slice(0, 40)}" is not UTF-8 text, and would be queued with other characters`;
+    return reportError(
+      new ClawmeshError('usage', problem, { remedy: 'see the locale of this terminal (LANG)' }),
+      false,
+    );
+  }
   try {
     await createProgram().parseAsync([...args], { from: 'user' });
     return exitCode();
   } catch (error) {
     if (error instanceof CommanderError) return reportUsage(error);
     return reportError(error, args.includes('--verbose'));
+  }
+}
+
+/** One in which Node.js has put the replacement character for bytes that are no UTF-8. */
+function garbledArgument(args: readonly string[]): string | undefined {
+  const found = args.find((arg) => arg.includes('\ufffd'));
+  if (found === undefined) return undefined;
+  try {
+    // It may be what was typed. Only Linux tells the bytes.
+    return isUtf8(readFileSync('/proc/self/cmdline')) ? undefined : found;
+  } catch {
+    return found;
   }
 }
 

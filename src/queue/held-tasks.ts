@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -12,6 +13,11 @@ export const HELD_SCORE = 2 ** 53 - 4_096;
 export const HELD_UNTIL_MS = HELD_SCORE / 4_096;
 /** Why a task is held that comes after others. */
 export const AFTER = 'after';
+
+/** Tasks as scripts read them: `<pool>:<id> …`. */
+export function namesOf(tasks: readonly TaskRef[]): string {
+  return tasks.map(({ pool, id }) => `${pool}:${id}`).join(' ');
+}
 
 /** Reasons per script, and tasks looked at: a few milliseconds of Redis time, however much is held. */
 const STEP = { reasons: 200, tasks: 400 };

@@ -14,10 +14,14 @@ import {
 import { wantedResults } from '../domain/placeholders.ts';
 import { targetOf } from '../domain/target.ts';
 import { MAX_MESSAGE_BYTES, MAX_PRIORITY, type NewTask } from '../domain/task.ts';
+import { NOT_WELL_FORMED } from '../domain/text.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
 const name = (what: string) =>
   z.string().regex(OPENCLAW_NAME, `expected ${what}: letters, digits and ._:/@+-, no spaces, at most 128`);
+
+/** Text that people write. Names are narrower by themselves. */
+const text = (error?: string) => z.string(error).refine((value) => value.isWellFormed(), NOT_WELL_FORMED);
 
 const duration = (atLeastMs: number) =>
   z
@@ -32,11 +36,10 @@ const wholeNumber = (min: number, max: number) => {
 
 /** A task as people write it, on the command line or as a line of JSON. */
 const taskInput = z.strictObject({
-  message: z
-    .string('expected the text for the agent')
-    .refine((text) => text.trim() !== '', 'must not be empty')
+  message: text('expected the text for the agent')
+    .refine((message) => message.trim() !== '', 'must not be empty')
     .refine(
-      (text) => Buffer.byteLength(text) <= MAX_MESSAGE_BYTES,
+      (message) => Buffer.byteLength(message) <= MAX_MESSAGE_BYTES,
       'is longer than 1 MiB; put the material into a file that the agent can read',
     ),
   agent: name('an agent id').optional(),
@@ -56,12 +59,11 @@ const taskInput = z.strictObject({
   idleTimeout: duration(1_000).optional(),
   backoff: duration(0).optional(),
   after: z.array(z.string().regex(TASK_ID, 'expected a task id')).max(100, 'expected at most 100 tasks').optional(),
-  key: z
-    .string()
+  key: text()
     .regex(/^[^\s\p{Cc}]{1,256}$/u, 'expected an idempotency key: up to 256 characters without spaces')
     .optional(),
   tags: z
-    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a tag name'), z.string().max(256))
+    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a tag name'), text().max(256))
     .optional(),
 });
 

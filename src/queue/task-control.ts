@@ -1,8 +1,12 @@
 import type { Redis } from 'ioredis';
+import { z } from 'zod';
 import type { Task, TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { AFTER, HELD_SCORE } from './held-tasks.ts';
+import { readField, storedSpec } from './task-fields.ts';
+
+const bullOptions = z.object({ attempts: z.number().int().positive() });
 
 /** What somebody who looks after the queue does to single tasks. Each is one atomic step. */
 export class TaskControl {
@@ -41,7 +45,12 @@ export class TaskControl {
       this.#keys.heldTasks(task.pool, AFTER),
       this.#keys.pool(task.pool, 'acknowledged'),
     ];
-    const reply = await scripts.retryTask.run(this.#redis, keys, [task.id, `${task.pool} ${AFTER}`, HELD_SCORE]);
+    const reply = await scripts.retryTask.run(this.#redis, keys, [
+      task.id,
+      `${task.pool} ${AFTER}`,
+      HELD_SCORE,
+      await this.#attemptsAtFirst(task),
+    ]);
     return reply as 'waiting';
   }
 
@@ -62,6 +71,12 @@ export class TaskControl {
       task.id,
     ]);
     return reply as 'acknowledged';
+  }
+
+  /** As a claim reads it; of something that is no task of ours BullMQ's options tell. It never changes. */
+  async #attemptsAtFirst({ pool, id }: TaskRef): Promise<number> {
+    const [data, opts] = await this.#redis.hmget(this.#keys.task(pool, id), 'data', 'opts');
+    return readField(storedSpec, data)?.attempts ?? readField(bullOptions, opts)?.attempts ?? 1;
   }
 
   #keysOf({ pool, id }: TaskRef, ...states: readonly string[]): string[] {

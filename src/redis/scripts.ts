@@ -55,6 +55,7 @@ export const scripts = {
   ownClaims: script('own-claims'),
   holdTask: script('hold-task'),
   claimHeld: script('claim-held'),
+  admitClaim: script('admit-claim'),
   passOn: script('pass-on'),
   releaseHeld: script('release-held'),
   circuitReport: script('circuit-report'),

@@ -10,6 +10,7 @@ import {
   type NodeWish,
   type SeenNode,
 } from '../domain/node.ts';
+import { wellFormedJson } from '../domain/text.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { ServerInfo } from '../redis/server-info.ts';
@@ -109,7 +110,7 @@ export class NodeRegistry {
     const reply = await scripts.beatNode.run(
       this.#redis,
       [...this.#sweepKeys(), this.#keys.control, ...this.#poolKeys(options.pools)],
-      [...this.#sweepArguments(options), owner.incarnation, leaseMs, JSON.stringify(record)],
+      [...this.#sweepArguments(options), owner.incarnation, leaseMs, wellFormedJson(record)],
     );
     const [alive, redisTime, wish, ...swept] = beatReply.parse(reply);
     if (alive === 1) return { redisTime, wish: wish || undefined, swept: readSwept(swept) };

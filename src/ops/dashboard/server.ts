@@ -9,6 +9,7 @@ import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastif
 import { ZodError, z } from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
+import { utf8Problem } from '../../domain/text.ts';
 import type { Logger } from '../../log/logger.ts';
 import { RawQueues } from '../../queue/bullmq/raw-queues.ts';
 import { SESSION_COOKIE } from '../http/access.ts';
@@ -124,6 +125,7 @@ async function createApp(
     strictTransportSecurity: false,
   });
   await app.register(cookie);
+  parseJsonAsWritten(app);
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
   app.setErrorHandler((error, _request, reply) => sendError(mesh, log, error, reply));
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'there is nothing here' }));
@@ -147,6 +149,17 @@ async function createApp(
   });
   await addBoard(app, mesh, queues);
   return app;
+}
+
+/** Fastify's own parser of JSON, for bodies that are UTF-8: by itself it puts a replacement character for what is not. */
+function parseJsonAsWritten(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const problem = utf8Problem(body);
+    if (problem === undefined) return parse(request, body.toString('utf8'), done);
+    done(new ClawmeshError('usage', `the request ${problem}`), undefined);
+  });
 }
 
 function addPage(app: FastifyInstance, login: Login): void {

@@ -162,6 +162,8 @@ function splitArguments(bull: JobArguments, keyCount: number): [string[], (strin
 }
 
 /** What the run has used, for the sums; '' where that is not known. */
-function usageOf({ spec }: Claim, { usage, model }: TaskResult, keepMs: number): string {
-  return usage ? JSON.stringify({ agent: spec.agent ?? '', model: model ?? spec.model ?? '', ...usage, keepMs }) : '';
+function usageOf({ spec }: Claim, { usage, model }: TaskResult, keepMs: number): Buffer | '' {
+  if (!usage) return '';
+  const names = [spec.agent ?? '', model ?? spec.model ?? ''].map((name) => name.toWellFormed());
+  return packer.pack([...names, usage.input, usage.output, usage.total, usage.cost ?? '', keepMs]);
 }

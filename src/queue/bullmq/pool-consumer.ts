@@ -4,8 +4,10 @@ import { type Claim, claimToken } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import { hasCode } from '../../domain/errors.ts';
 import type { HandoverReason } from '../../domain/handover.ts';
+import { TASK_ID } from '../../domain/ids.ts';
+import { POOL_NAME } from '../../domain/names.ts';
 import { forOthers } from '../../domain/target.ts';
-import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
+import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
 import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
 import { fillIn } from '../fill-in.ts';
@@ -125,7 +127,8 @@ export class PoolConsumer implements PoolQueue {
   async fillIn(claim: Claim): Promise<string> {
     const { redis, keys, sessionExchanges } = this.#options;
     const before = await sessionContext(redis, keys, claim, sessionExchanges);
-    return before + (await fillIn(redis, keys, claim.spec));
+    // What it quotes may have been cut inside a character, and providers refuse half of one.
+    return (before + (await fillIn(redis, keys, claim.spec))).toWellFormed();
   }
 
   async passOn(claim: Claim, reason: string): Promise<boolean> {
@@ -217,6 +220,25 @@ export class PoolConsumer implements PoolQueue {
     return held;
   }
 
+  /**
+   * The claim, unless the task is held back. What clawmesh queues has fields that name its session and what it comes after,
+   * which the scripts look at; for tasks of schedules and of other programs, which have none, the node does it here.
+   */
+  async #admitted(claim: Claim, fields: HeldTask['fields']): Promise<Claim | undefined> {
+    const { after } = claim.spec;
+    let admitted: Claim | undefined = claim;
+    if (after && after.length > 0 && !fields.has('cm:after')) {
+      await this.#heldClaims.hold(claim, { after });
+      admitted = undefined;
+    } else if (claim.spec.session !== undefined && !fields.has('cm:session')) {
+      const movedFrom = await this.#heldClaims.admit(claim);
+      admitted = movedFrom === undefined ? undefined : { ...claim, movedFrom: movedFrom || claim.movedFrom };
+    }
+    if (admitted) return (await this.#isHeld(admitted)) ? undefined : admitted;
+    this.#held.delete(claim.taskId);
+    return undefined;
+  }
+
   /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
@@ -240,11 +262,19 @@ export class PoolConsumer implements PoolQueue {
     if (newer !== undefined && cancelled === undefined && (await this.#isHeld(claim, `format:${newer}`)))
       return undefined;
     // Something that is no task of ours must not block the pool.
-    const problem = spec ? this.#options.signer.problem(spec, this.pool, id) : 'the stored task can not be read';
+    const problem = spec
+      ? (this.#options.signer.problem(spec, this.pool, id) ?? problemOfAfter(spec))
+      : 'the stored task can not be read';
     const error =
       cancelled === undefined ? problem && taskError('invalid', problem) : taskError('cancelled', cancelled);
-    if (!error) return !runs && (await this.#isHeld(claim)) ? undefined : claim;
+    if (!error) return runs ? claim : this.#admitted(claim, fields);
     await this.report(claim, { ok: false, error });
     return undefined;
   }
+}
+
+/** Names of tasks stand between spaces where scripts look at them. Ours fit; those of other programs may not. */
+function problemOfAfter({ after = [] }: TaskSpec): string | undefined {
+  const fit = after.every(({ id, pool }) => TASK_ID.test(id) && POOL_NAME.test(pool));
+  return fit ? undefined : 'after: names something that can be no task';
 }

@@ -2,10 +2,10 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
-import { targetOf } from '../../domain/target.ts';
+import { needsOf, sessionOf, targetOf } from '../../domain/target.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
+import { AFTER, HELD_UNTIL_MS, namesOf } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { enqueueScript } from './enqueue-script.ts';
@@ -114,10 +114,20 @@ export class TaskProducer {
       const { attempts, priority, delayMs, key = '' } = task;
       const spec = storedTask(task);
       const data = JSON.stringify(this.#options.signer?.signed(spec, pool, { id: enqueued.id }) ?? spec);
-      const after = (task.after ?? []).map((other) => `${other.pool}:${other.id}`).join(' ');
       const delay = delayMs > 0 ? delayMs : '';
       step.push(entry);
-      args.push(enqueued.id, data, attempts, priority, delay, heldFor(task) ?? '', after, key);
+      args.push(
+        enqueued.id,
+        data,
+        attempts,
+        priority,
+        delay,
+        heldFor(task) ?? '',
+        namesOf(task.after ?? []),
+        key,
+        sessionOf(task) ?? '',
+        needsOf(task),
+      );
       characters += data.length;
       if (step.length >= STEP_TASKS || characters >= STEP_CHARACTERS) send();
     }

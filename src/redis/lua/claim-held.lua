@@ -44,10 +44,10 @@ for _, id in ipairs(ids) do
     redis.call('HDEL', jobKey, 'cm:held')
     redis.call('HINCRBY', jobKey, 'ats', 1)
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-    local fields = redis.call('HGETALL', jobKey)
-    -- Else its session is busy: it is held for that from here on, and the next one may run.
-    if enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, names, ARGV[5], id, fields, now) then
-      return {id, fields}
+    local itsSession = redis.call('HGET', jobKey, 'cm:session')
+    -- If its session is busy, it is held for that from here on, and the next one may run.
+    if not itsSession or enterSession({KEYS[3], KEYS[2], KEYS[4], KEYS[6]}, names, ARGV[5], id, itsSession, now) then
+      return {id, redis.call('HGETALL', jobKey)}
     end
   end
 end

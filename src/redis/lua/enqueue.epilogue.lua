@@ -6,7 +6,9 @@
   KEYS[1] the pool's list `wait`
   ARGV[1] time until which BullMQ delays what waits for something else (ms)   ARGV[2] the trace that they are queued in, or ''
   ARGV[3...] of each task: its id, its data (JSON), attempts, priority, delay (ms; '' for none), why it is held ('' if not),
-  the tasks it comes after ('<pool>:<id> ...'; '' for none), its idempotency key ('' for none)
+  the tasks it comes after ('<pool>:<id> ...'; '' for none), its idempotency key ('' for none), its session ('<agent>|<session>';
+  '' for none), what it needs of a node (see `needsOf` in domain/target.ts). What scripts look at stands in fields of its own:
+  none of them reads the task itself, for two parsers of JSON may see different things in one text
 
   Result: for each task with a key, '' where it is queued now, else whose the key is: '<pool> <id>', ' ended' behind it where
   that one is gone
@@ -37,9 +39,9 @@ end
 
 redis.call('SADD', mesh .. '/pools', pool)
 local answers = {}
-for i = 3, #ARGV, 8 do
+for i = 3, #ARGV, 10 do
   local task, priority, delay, why = ARGV[i], tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), ARGV[i + 5]
-  local after, key = ARGV[i + 6], ARGV[i + 7]
+  local after, key, session = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8]
   local keyName, own = mesh .. '/key:' .. key, pool .. ' ' .. task
   local owner = key ~= '' and keyOwner(keyName, own) or nil
   if key ~= '' then
@@ -67,6 +69,9 @@ for i = 3, #ARGV, 8 do
     if key ~= '' then
       redis.call('HSET', base .. task, 'cm:key', key)
       redis.call('SET', keyName, own)
+    end
+    if session ~= '' then
+      redis.call('HSET', base .. task, 'cm:session', session, 'cm:needs', ARGV[i + 9])
     end
     if isNew and why ~= '' then
       redis.call('HSET', base .. task, 'cm:held', why)

@@ -5,8 +5,8 @@
 
   KEYS[1] the pool's list `wait`
   ARGV[1] task id   ARGV[2] lock token   ARGV[3] 'completed', 'failed' or 'cancelled'   ARGV[4] the result (JSON), or why it failed
-  ARGV[5] fields to be set (MessagePack), or ''   ARGV[6] attempts that the task has   ARGV[7] usage (JSON: agent, model, input,
-  output, total, cost, keepMs: how long the day's sums are kept), or ''   ARGV[8] lock token of the next claim, '' to take none   ARGV[9...14] as ARGV[2...7] of a claim
+  ARGV[5] fields to be set (MessagePack), or ''   ARGV[6] attempts that the task has   ARGV[7] usage (MessagePack: agent,
+  model, input, output, total, cost or '', how long the day's sums are kept in ms), or ''   ARGV[8] lock token of the next claim, '' to take none   ARGV[9...14] as ARGV[2...7] of a claim
 
   Result: -20 if fenced, else what BullMQ answers, or {'again'} where the next task has been held for its session
 ]]

@@ -14,20 +14,20 @@ if type(reply) ~= 'number' or reply >= 0 then
   end
   if usage ~= '' then
     -- One hash a day (since 1970, UTC), with a life of its own.
-    local used, sums = cjson.decode(usage), mesh .. '/usage:' .. math.floor(now / 86400000)
-    local field = used.agent .. '|' .. used.model .. '|'
+    local agent, model, input, output, total, cost, keepMs = unpack(cmsgpack.unpack(usage))
+    local sums, field = mesh .. '/usage:' .. math.floor(now / 86400000), agent .. '|' .. model .. '|'
     -- Names come from outside: what is beyond some 400 agents and models a day is summed up.
     if redis.pcall('HEXISTS', sums, field .. 'tasks') == 0 and redis.call('HLEN', sums) >= 2000 then
       field = '*|*|'
     end
     if redis.pcall('HINCRBY', sums, field .. 'tasks', 1) == 1 then
-      redis.call('PEXPIRE', sums, used.keepMs)
+      redis.call('PEXPIRE', sums, keepMs)
     end
-    for _, what in ipairs({'input', 'output', 'total'}) do
-      redis.pcall('HINCRBY', sums, field .. what, used[what])
+    for what, tokens in pairs({input = input, output = output, total = total}) do
+      redis.pcall('HINCRBY', sums, field .. what, tokens)
     end
-    if used.cost then
-      redis.pcall('HINCRBYFLOAT', sums, field .. 'cost', used.cost)
+    if cost ~= '' then
+      redis.pcall('HINCRBYFLOAT', sums, field .. 'cost', cost)
     end
   end
 end

@@ -8,6 +8,8 @@
   ARGV[1] node id  ARGV[2] incarnation  ARGV[3] lock token  ARGV[4] task id  ARGV[5] circuit, '' for another reason  ARGV[6] member for KEYS[7]
   ARGV[7] why the run failed, '' where it has not begun   ARGV[8] score for delayed tasks that wait for no time
   ARGV[9] what holds it   ARGV[10] pool   ARGV[11] attempts that the task has
+  ARGV[12] its session, `<agent>|<session>`, '' for none   ARGV[13] '1' if the task would rather run on this node, else ''
+  ARGV[14] the tasks that it comes after, '<pool>:<id> ...', where its hash does not name them yet, else ''
 
   Result: 1 held, 0 the task may run (the circuit is closed, or this is the probe), 2 its run has failed and it has no
   further one (nothing has changed), -20 fenced, -6 the claim is not ours
@@ -42,10 +44,8 @@ end
 if ARGV[7] == '' then
   -- It was claimed in vain; nothing has happened to it, nor to its session.
   redis.call('HDEL', KEYS[5], 'processedOn', 'pb', 'progress')
-  local readable, spec = pcall(cjson.decode, redis.call('HGET', KEYS[5], 'data') or '')
-  spec = readable and type(spec) == 'table' and spec or {}
-  if type(spec.session) == 'string' then
-    local key = string.match(KEYS[7], '^(.*)/held$') .. '/session:' .. (spec.agent or '') .. '|' .. spec.session
+  if ARGV[12] ~= '' then
+    local key = string.match(KEYS[7], '^(.*)/held$') .. '/session:' .. ARGV[12]
     local entered = redis.call('HMGET', key, 'claim', 'homeBefore')
     if entered[1] == ARGV[3] then
       if entered[2] == '' then
@@ -56,9 +56,12 @@ if ARGV[7] == '' then
       end
     end
   end
-  if ARGV[5] == '' and spec.node == ARGV[1] and spec.nodeFallback then
+  if ARGV[5] == '' and ARGV[13] == '1' then
     -- Not even the node that it would rather run on may run it: whoever may does.
     redis.call('HSET', KEYS[5], 'cm:fellBack', 1)
+  end
+  if ARGV[14] ~= '' then
+    redis.call('HSET', KEYS[5], 'cm:after', ARGV[14])
   end
 else
   local payment = paidBy(KEYS[5], ARGV[11])

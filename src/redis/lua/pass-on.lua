@@ -5,7 +5,7 @@
   KEYS[1] incarnations (hash)  KEYS[2] active  KEYS[3] task hash
   KEYS[4] wait  KEYS[5] prioritized  KEYS[6] marker  KEYS[7] meta  KEYS[8] events  KEYS[9] pc
   ARGV[1] node id  ARGV[2] incarnation  ARGV[3] lock token  ARGV[4] task id  ARGV[5] why, for people
-  ARGV[6] attempts that the task has
+  ARGV[6] attempts that the task has   ARGV[7] '1' if the task would rather run on this node, else ''
 
   Result: 1 done, 0 the task has no further run (nothing has changed), -20 fenced, -6 the claim is not ours
 ]]
@@ -25,8 +25,7 @@ if not payment then return 0 end
 closeAttempt(KEYS[3], 'retry', ARGV[5], redisNow())
 redis.call('HINCRBY', KEYS[3], payment, 1)
 redis.call('HSET', KEYS[3], 'cm:refusedOn', ARGV[1])
-local readable, spec = pcall(cjson.decode, redis.call('HGET', KEYS[3], 'data') or '')
-if readable and type(spec) == 'table' and spec.node == ARGV[1] and spec.nodeFallback then
+if ARGV[7] == '1' then
   -- The node that it would rather run on has had its turn.
   redis.call('HSET', KEYS[3], 'cm:fellBack', 1)
 end

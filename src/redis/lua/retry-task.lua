@@ -8,13 +8,13 @@
   KEYS[10] delayed  KEYS[11] set of what is held  KEYS[12] tasks of the pool that are held after others
   KEYS[13] acknowledged (sorted sets)
   ARGV[1] task id   ARGV[2] member of KEYS[11]   ARGV[3] score for delayed tasks that wait for no time
+  ARGV[4] attempts that it had at first
 
   Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' once it's done
   Invariant: a task never runs before those that it comes after have completed.
 ]]
 --- @include now
 --- @include back-in-queue
---- @include release-after
 --- @include add-history
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -25,14 +25,11 @@ local state = redis.call('ZREM', KEYS[2], ARGV[1]) > 0 and 'failed'
 if not state then
   return redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 and 'completed' or 'open'
 end
-local fields = redis.call('HMGET', KEYS[1], 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason', 'opts')
+local fields = redis.call('HMGET', KEYS[1], 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
 local startedAt = tonumber(fields[1] or nil)
 local node = fields[2] or nil
 local made = tonumber(fields[3] or '0') or 0
 local history = fields[4] or ''
--- BullMQ's options have the number of attempts, too, and are short; the task itself may be long.
-local ok, options = pcall(cjson.decode, fields[7] or '')
-local attempts = ok and type(options) == 'table' and tonumber(options.attempts) or 1
 -- A task that never ran is not retried but queued once more; starts = 1 + handovers + retries stays true.
 local ran = startedAt or string.find(history, '"event":"claimed"', 1, true)
 local entries = {
@@ -45,9 +42,9 @@ end
 redis.call('HDEL', KEYS[1], 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
   'cm:lost', 'cm:acknowledged', 'stacktrace')
 redis.call('ZREM', KEYS[13], ARGV[1])
-redis.call('HSET', KEYS[1], 'cm:history', addHistory(history, entries), 'cm:max', made + attempts, 'delay', 0)
+redis.call('HSET', KEYS[1], 'cm:history', addHistory(history, entries), 'cm:max', made + tonumber(ARGV[4]), 'delay', 0)
 -- Once it has run, those before it had completed.
-local before = not ran and tasksBefore(KEYS[1]) or ''
+local before = not ran and redis.call('HGET', KEYS[1], 'cm:after') or ''
 if before ~= '' then
   redis.call('HSET', KEYS[1], 'cm:held', 'after')
   redis.call('ZADD', KEYS[10], ARGV[3], ARGV[1])

@@ -1,5 +1,6 @@
 --- @include node-there
 --- @include hold-claimed
+--- @include may-run
 
 -- OpenClaw keeps a session's state on the machine where it ran. So a session has a home, the node that ran its last task,
 -- and one task at a time; those that come while it is busy, or on another node than its home, are held in their order.
@@ -8,16 +9,6 @@
 local SESSION_MS = 2592000000
 -- Ended tasks of a session that are remembered for a node that has to start it anew.
 local RECENT = 10
-
--- What is wanted of a task, where it has a session; nil where it has none.
-local function specWithSession(fields)
-  for i = 1, #fields, 2 do
-    if fields[i] == 'data' then
-      local readable, spec = pcall(cjson.decode, fields[i + 1])
-      return readable and type(spec) == 'table' and type(spec.session) == 'string' and spec or nil
-    end
-  end
-end
 
 -- The task that the session is busy with, as `<pool>:<id>`; nil if that has ended or is gone.
 local function sessionTask(current, taskPrefix)
@@ -70,44 +61,27 @@ local function waitsForHome(base, jobKey, home, node, pool, bound, now)
   return nodeThere(base, home, pool, now)
 end
 
--- Whether a list allows this; no list allows all, and nothing is allowed anywhere.
-local function allowed(list, what)
-  if not list or not what then return true end
-  for _, one in ipairs(list) do
-    if one == what then return true end
-  end
-  return false
-end
-
--- To be called with a task that was just claimed. Whether it may run: it has no session, or its session is free, at home
--- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it.
--- keys: {active, delayed, events, incarnations}   fields: the task's hash as a flat list
+-- To be called with a task that was just claimed, and has a session. Whether it may run: its session is free, at home
+-- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it. Second, the node
+-- that was the session's home, if it had another one.
+-- keys: {active, delayed, events, incarnations}   session: `<agent>|<session>`
 -- names: {base, pool, labels, allow, holdScore, held; prefixes: sessions, heldTasks, tasks, presence}
-local function enterSession(keys, names, node, id, fields, now)
-  local spec = specWithSession(fields)
-  if not spec then return true end
+local function enterSession(keys, names, node, id, session, now)
   local this = names.pool .. ':' .. id
   local jobKey = names.tasks .. this
   -- A task that is for another node is let go by this one afterwards, and has not begun here.
-  local fellBack = redis.call('HEXISTS', jobKey, 'cm:fellBack') == 1
-  if spec.node and spec.node ~= node and not fellBack then return true end
-  if spec.require then
-    for label, value in pairs(spec.require) do
-      if names.labels[label] ~= value then return true end
-    end
-  end
-
-  if names.allow and not (allowed(names.allow.agents, spec.agent or 'main') and allowed(names.allow.models, spec.model)) then
+  local asked = redis.call('HMGET', jobKey, 'cm:needs', 'cm:fellBack', 'cm:place')
+  local needs, fellBack, place = asked[1] or '', asked[2], tonumber(asked[3] or nil)
+  local preferred = not fellBack and string.match(needs, '^prefer:([^&]*)')
+  if (preferred and preferred ~= node) or not recordMayRun(needs, node, names) then
     return true
   end
 
-  local session = (spec.agent or '') .. '|' .. spec.session
   local key = names.sessions .. session
   local why = 'session:' .. session
   local heldKey = names.heldTasks .. names.pool .. ' ' .. why
   local state = redis.call('HMGET', key, 'node', 'task')
   local home, current = state[1] or nil, state[2] or nil
-  local place = tonumber(redis.call('HGET', jobKey, 'cm:place') or nil)
 
   local mustWait = false
   if current ~= this then
@@ -118,7 +92,7 @@ local function enterSession(keys, names, node, id, fields, now)
       mustWait = first ~= nil and first ~= id and (not place or firstPlace < place)
     end
   end
-  local bound = (spec.node ~= nil and not fellBack) or spec.require ~= nil
+  local bound = preferred or string.find(needs, '^node:') or string.find(needs, '^require:')
   local homeThere = waitsForHome(names.base, jobKey, home, node, names.pool, bound, now)
   if mustWait or homeThere then
     if not place then
@@ -146,12 +120,10 @@ local function enterSession(keys, names, node, id, fields, now)
   if home and home ~= node then
     -- The run has to begin without what the session was about; the task says so.
     redis.call('HSET', jobKey, 'cm:movedFrom', home)
-    fields[#fields + 1] = 'cm:movedFrom'
-    fields[#fields + 1] = home
   end
   redis.call('HDEL', jobKey, 'cm:waitedFor', 'cm:bound')
   -- Should this claim be held before its run has begun, the session is at home where it was; see hold-task.lua.
   redis.call('HSET', key, 'node', node, 'homeBefore', home or '', 'claim', redis.call('GET', jobKey .. ':lock') or '')
   occupy(key, current, this)
-  return true
+  return true, home ~= node and home or nil
 end

@@ -1,22 +1,6 @@
 --- @include release-task
 --- @include end-task
 
--- The tasks that this one comes after, as `<pool>:<id> …`; nil for one that is gone.
-local function tasksBefore(jobKey)
-  local after = redis.call('HGET', jobKey, 'cm:after')
-  if after then return after end
-  local data = redis.call('HGET', jobKey, 'data')
-  if not data then return nil end
-  local parts = {}
-  local readable, spec = pcall(cjson.decode, data)
-  for _, task in ipairs(readable and type(spec) == 'table' and spec.after or {}) do
-    parts[#parts + 1] = task.pool .. ':' .. task.id
-  end
-  after = table.concat(parts, ' ')
-  redis.call('HSET', jobKey, 'cm:after', after)
-  return after
-end
-
 -- Tasks of a pool that come after others: each goes on once those have completed, and fails once one has failed or is gone.
 -- Looks at `most` tasks from `first` on. Returns how many were looked at, released and failed, and where to go on, if there are more.
 local function releaseAfter(queue, index, base, first, most, now)
@@ -24,9 +8,9 @@ local function releaseAfter(queue, index, base, first, most, now)
   local members = redis.call('ZRANGE', index, first, first + most - 1)
   for _, id in ipairs(members) do
     local jobKey = queue.tasks .. id
-    local after = tasksBefore(jobKey)
-    local open, broken = false, nil
-    for name in string.gmatch(after or '', '%S+') do
+    local task = redis.call('HMGET', jobKey, 'timestamp', 'cm:after')
+    local open, broken = false, not task[2] and 'what it comes after is not known any more' or nil
+    for name in string.gmatch(task[2] or '', '%S+') do
       local state = redis.call('HMGET', base .. ':' .. name, 'finishedOn', 'cm:error', 'timestamp')
       local other = string.match(name, ':(.*)$')
       if not state[3] then
@@ -37,7 +21,7 @@ local function releaseAfter(queue, index, base, first, most, now)
         broken = 'task ' .. other .. ', which it comes after, has failed'
       end
     end
-    if not after then
+    if not task[1] then
       -- Somebody has removed it meanwhile.
       redis.call('ZREM', index, id)
       gone = gone + 1
