@@ -17,9 +17,15 @@ export function outputOf(command: Command): Output {
   return new Output({ json: options.json === true, quiet: options.quiet === true, color: options.color });
 }
 
+const loaded = new WeakMap<Command, LoadedConfig>();
+
+/** The config of this command line. It is read once, as it may come from a pipe. @throws ClawmeshError `config`. */
 export async function loadedConfig(command: Command): Promise<LoadedConfig> {
   const { loadConfig } = await import('../config/load.ts');
-  return loadConfig({ file: command.optsWithGlobals<GlobalOptions>().config, env: process.env });
+  const found =
+    loaded.get(command) ?? loadConfig({ file: command.optsWithGlobals<GlobalOptions>().config, env: process.env });
+  loaded.set(command, found);
+  return found;
 }
 
 /** Opens the mesh for one command and closes it whatever happens. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ClawmeshError } from '../domain/errors.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { outputOf, withMesh } from './context.ts';
 import { jsonText, type Output } from './output.ts';
@@ -48,13 +49,18 @@ export async function enqueueFile(
         if (underWay.push(queued) > AHEAD) take((await underWay.shift()) ?? []);
       }
       for (const queued of underWay) take(await queued);
+      if (done !== count) {
+        throw new ClawmeshError('failed', `only ${done} of ${count} tasks are queued`, {
+          remedy: 'the same command again goes on with the rest',
+        });
+      }
       await taskImport.end();
       print?.end();
       const known = duplicates - resumedAt;
       if (known > 0) out.note(`${known === 1 ? 'one key has' : `${known} keys have`} a task already`);
     });
   } finally {
-    file.close();
+    await file.close();
   }
   return all;
 }

@@ -44,6 +44,14 @@ export function loadConfig(options: { file?: string | undefined; env: NodeJS.Pro
   return parseConfig(readConfigFile(file), file, configEnvironment(file, options.env));
 }
 
+/** The file of a config that others shall read too. @throws ClawmeshError `config` where it is none, such as a pipe. */
+export function sharedFile(file: string): string {
+  if (statSync(file).isFile()) return file;
+  throw new ClawmeshError('config', `${file}: other programs have to read it as well, and this is no file`, {
+    remedy: 'write the config to a file',
+  });
+}
+
 function exists(file: string): boolean {
   try {
     accessSync(file);

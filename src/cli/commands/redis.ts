@@ -57,8 +57,8 @@ async function passwordOf({ passwordEnv, passwordStdin }: AclOptions): Promise<s
     throw new ClawmeshError('usage', 'expected either --password-env or --password-stdin', { remedy: 'see --help' });
   }
   if (passwordEnv === undefined) {
-    const { text } = await import('node:stream/consumers');
-    const password = (await text(process.stdin)).replace(/\r?\n$/, '');
+    const { readSource } = await import('../task-source.ts');
+    const password = (await readSource('-')).replace(/\r?\n$/, '');
     if (password !== '') return password;
     throw new ClawmeshError('usage', 'there is no password on standard input', {
       remedy: 'e.g. openssl rand -hex 32 > password, and then < password',

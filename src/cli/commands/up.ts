@@ -24,7 +24,11 @@ export function upCommand(): Command {
 async function up(options: { nodes: number; dashboard: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const loaded = await loadedConfig(command);
-  const { NodeProcess } = await import('../node-process.ts');
+  const [{ NodeProcess }, { sharedFile }] = await Promise.all([
+    import('../node-process.ts'),
+    import('../../config/load.ts'),
+  ]);
+  const configFile = loaded.file && sharedFile(loaded.file);
   const stopped = Promise.withResolvers<void>();
   let nodes: InstanceType<typeof NodeProcess>[] = [];
   // From the first moment, so that Ctrl-C during start-up stops things in order too.
@@ -38,7 +42,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
   try {
     nodes = Array.from(
       { length: options.nodes },
-      (_, index) => new NodeProcess(`node-${index + 1}`, loaded.file, index),
+      (_, index) => new NodeProcess(`node-${index + 1}`, configFile, index),
     );
     for (const node of nodes) node.start();
     if (options.dashboard) dashboard = await openPage(out, loaded, target);
