@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { TAG } from '../domain/names.ts';
+import { POOL_NAME, POOL_NAME_HINT, TAG } from '../domain/names.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
 /** Parsers for option values; commander turns what they throw into a usage error that names the option. */
@@ -24,6 +24,12 @@ export function tagOption(text: string, tags: Record<string, string> = {}): Reco
   const [, name, value] = TAG.exec(text) ?? [];
   if (name === undefined || value === undefined) throw new InvalidArgumentError('Expected name=value.');
   return { ...tags, [name]: value };
+}
+
+/** One of a pool that may not be there. Names in other case are none. */
+export function poolOption(text: string): string {
+  if (!POOL_NAME.test(text)) throw new InvalidArgumentError(`Expected ${POOL_NAME_HINT}.`);
+  return text;
 }
 
 export function choiceOption<T extends string>(choices: readonly T[]): (text: string) => T {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
+import { z } from 'zod';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError, hungUp, isLasting } from './explain.ts';
@@ -47,9 +48,14 @@ export function connectRedis(target: RedisTarget, role: ConnectionRole, name: st
   };
   const client = new Redis(options);
   // Each failed command rejects on its own; without a listener ioredis prints to the console.
-  client.on('error', () => {});
+  client.on('error', (error) => {
+    // ioredis would go on in database 0.
+    if ('command' in error && isSelect.safeParse(error.command).success) client.disconnect(true);
+  });
   return client;
 }
+
+const isSelect = z.object({ name: z.literal('select') });
 
 function addressOf(target: RedisTarget): RedisOptions {
   if (target.kind === 'private') return { path: target.socket };

@@ -60,6 +60,12 @@ const EXPLANATIONS: readonly Explanation[] = [
     lasting: true,
   },
   {
+    matches: /DB index|SELECT is not allowed/,
+    problem: 'it has no database of this number',
+    remedy: 'check the end of redis.url, and `databases` in redis.conf; a Redis Cluster has only 0',
+    lasting: true,
+  },
+  {
     matches: /max number of clients/,
     problem: 'it takes no more connections',
     remedy: 'raise maxclients; see CLIENT LIST for who has so many',

@@ -86,7 +86,7 @@ describe('a bad config', () => {
       'queue:\n  visibilityTimout: 3m\n',
       'mesh.yaml:2:3: queue.visibilityTimout: unknown key; did you mean "visibilityTimeout"?',
     ],
-    ['mesh: 5\n', 'mesh.yaml:1:1: mesh: expected string, got 5'],
+    ['mesh: [5]\n', 'mesh.yaml:1:1: mesh: expected string'],
     [
       'node: {drainTimeout: 3651d}',
       'mesh.yaml:1:8: node.drainTimeout: expected a duration such as 500ms, 30s, 10m, 2h or 7d, at most 3650d',
@@ -114,7 +114,7 @@ describe('a bad config', () => {
   });
 
   it('tells all problems, a line each', () => {
-    expect(problemOf('mesh: 5\nqueue: {attempts: 0}\nfoo: 1\n').split('\n')).toHaveLength(3);
+    expect(problemOf('mesh: M\nqueue: {attempts: 0}\nfoo: 1\n').split('\n')).toHaveLength(3);
   });
 
   it('never makes the loader throw anything but a config error', () => {
@@ -167,7 +167,7 @@ describe('environment references', () => {
 
   it('are filled in, with their default where the variable is unset or empty', () => {
     const text = new EnvText('${A}-${B:-b}-${C}');
-    expect(text.expand(text.text, { A: '1', B: '' })).toEqual({ value: '1-b-', missing: ['C'] });
+    expect(text.expand(text.text, { A: '1', B: '' })).toEqual({ value: '1-b-', missing: ['C'], garbled: [] });
   });
 });
 

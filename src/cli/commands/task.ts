@@ -5,7 +5,7 @@ import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/ta
 import { humanDuration } from '../../domain/units.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { choiceOption, durationOption, numberOption, tagOption } from '../options.ts';
+import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
 import { addSteeringCommands } from './task-steering.ts';
 import { printUsage } from './usage.ts';
@@ -18,7 +18,7 @@ export function taskCommand(): Command {
     .command('list')
     .description('list tasks, newest first')
     .option('--state <state>', `only ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
-    .option('--pool <pool>', 'only of this pool')
+    .option('--pool <pool>', 'only of this pool', poolOption)
     .option('--node <id>', 'only those this node has or had last')
     .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
     .option('--unacknowledged', 'only failed tasks that nobody has acknowledged (task ack)')

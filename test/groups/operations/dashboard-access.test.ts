@@ -14,7 +14,7 @@ interface Try {
   readonly method?: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly expected: number;
 }
 
@@ -210,6 +210,25 @@ describe('who gets in', () => {
     expect(
       (await send(port, { what: '', path: '/api/tasks', headers: { cookie }, expected: 200 })).text.match(/forged/g),
     ).toHaveLength(1);
+  });
+
+  it.each([
+    ['Latin-1', Buffer.from('{"message":"caf\xe9"}', 'latin1'), /the request is not UTF-8 text/],
+    ['half a character', String.raw`{"message":"cut \ud83d"}`, /message: has half of a character/],
+    ['half a character in a key', String.raw`{"message":"x","key":"\udc00"}`, /key: has half of a character/],
+  ])('queues nothing for a request with %s', async (_, body, problem) => {
+    const cookie = session.split(';')[0] ?? '';
+    const headers = { ...json, cookie, origin: `http://127.0.0.1:${port}` };
+    const { status, text } = await send(port, {
+      what: '',
+      method: 'POST',
+      path: '/api/tasks',
+      headers,
+      body,
+      expected: 400,
+    });
+    expect(status).toBe(400);
+    expect(JSON.parse(text).error).toMatch(problem);
   });
 
   it('gives a session that only this site sends, and no script reads, until it is logged out of', async () => {
