@@ -1,23 +1,52 @@
+import type { Command } from 'commander';
 import type { Mesh } from '../client/mesh.ts';
+import { ClawmeshError, hasCode } from '../domain/errors.ts';
+import { shellWord } from '../domain/shell.ts';
 import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
+import { outputOf, suggestion, tellOfOutages } from './context.ts';
 import { oneLine } from './output.ts';
 
-/** Waits until all tasks have ended, with a live line on a terminal's stderr. */
+/** Ids that a hint repeats; a file of tasks may have a million. */
+const MAX_HINTED = 10;
+
+/**
+ * Waits until all tasks have ended, with a live line on a terminal's stderr. Redis may be away meanwhile.
+ *
+ * @throws ClawmeshError as {@link Mesh.wait}; where Redis ends the wait, with how to go on with it.
+ */
 export async function waitVisibly(
   mesh: Mesh,
+  command: Command,
   ids: readonly string[],
-  options: { timeoutMs?: number | undefined; live: boolean },
+  options: { timeoutMs?: number | undefined } = {},
 ): Promise<Task[]> {
-  const line = new LiveLine(options.live);
+  const out = outputOf(command);
+  const line = new LiveLine(!out.json);
+  const goesOn = `${ids.length === 1 ? 'the task goes' : 'the tasks go'} on; later: ${waitCommand(command, ids)}`;
+  const outages = tellOfOutages(out, goesOn);
   try {
     return await mesh.wait(ids, {
       timeoutMs: options.timeoutMs,
       onProgress: (running, elapsedMs) => line.show(describeProgress(running, ids.length, elapsedMs)),
+      onOutage: (why) => {
+        line.clear();
+        outages.onOutage(why);
+      },
+      onBack: outages.onBack,
     });
+  } catch (error) {
+    if (!hasCode(error, 'redis')) throw error;
+    const remedy = [error.remedy, goesOn].filter(Boolean).join('; ');
+    throw new ClawmeshError('redis', error.message, { remedy, cause: error });
   } finally {
     line.clear();
   }
+}
+
+function waitCommand(command: Command, ids: readonly string[]): string {
+  const more = ids.length > MAX_HINTED ? ' …' : '';
+  return suggestion(command, `task wait ${ids.slice(0, MAX_HINTED).map(shellWord).join(' ')}${more}`);
 }
 
 function describeProgress(running: readonly Task[], total: number, elapsedMs: number): string {

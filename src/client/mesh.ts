@@ -22,12 +22,12 @@ import { type TaskFilter, TaskReader } from '../queue/task-reader.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
 import { readUsage, type UsageSum } from '../queue/usage.ts';
 import { connectForCommand, type RedisTarget } from '../redis/connection.ts';
-import { explainRedisError, isRedisError } from '../redis/explain.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { redisTarget } from '../redis/target.ts';
 import { EventLog } from '../registry/event-log.ts';
 import { forgetNode } from '../registry/forget-nodes.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
+import { explained, type OutageListener, throughOutages } from './outage.ts';
 import { openProducer } from './producer.ts';
 import { waitForTasks } from './wait.ts';
 
@@ -85,11 +85,11 @@ export class Mesh {
     this.#handovers = new HandoverLog(redis, this.keys, this.reader);
   }
 
-  /** Reads the config and connects. @throws ClawmeshError `config`, `redis`. */
+  /** Reads the config and connects; a lost connection is made again. @throws ClawmeshError `config`, `redis`. */
   static async open(options: MeshOptions = {}): Promise<Mesh> {
     const env = options.env ?? process.env;
     const { config } = await loadConfig({ file: options.config, env });
-    return Mesh.connect(config, redisTarget(config, env));
+    return Mesh.connect(config, redisTarget(config, env), { role: 'service' });
   }
 
   /** Connects to the mesh of a config that has been loaded already; see {@link connectForCommand}. @throws ClawmeshError `redis`. */
@@ -103,8 +103,15 @@ export class Mesh {
 
   /** The line a person needs instead of what Redis or its client said; other errors as they are. */
   explain(error: unknown): unknown {
-    if (error instanceof ClawmeshError || !isRedisError(error)) return error;
-    return explainRedisError(error, this.#target);
+    return explained(error, this.redis, this.#target);
+  }
+
+  /**
+   * What `ask`, which only reads, answers: once Redis does, however long that takes (or until `until`, monotonic time in ms).
+   * Needs a connection of role `service`. @throws see {@link throughOutages}.
+   */
+  async throughOutages<T>(ask: () => Promise<T>, options: { until?: number } & OutageListener = {}): Promise<T> {
+    return throughOutages(ask, { redis: this.redis, target: this.#target, ...options });
   }
 
   /**
@@ -189,18 +196,21 @@ export class Mesh {
   }
 
   /**
-   * Waits until all these tasks have ended.
+   * Waits until all these tasks have ended. Trouble of Redis that passes by itself is waited out.
    *
-   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they go on.
+   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they go on; `redis` where somebody has to mend it.
    */
   async wait(
     ids: readonly string[],
     options: {
       timeoutMs?: number | undefined;
       onProgress?: (running: readonly Task[], elapsedMs: number) => void;
-    } = {},
+    } & OutageListener = {},
   ): Promise<Task[]> {
-    return waitForTasks({ reader: this.reader, ids, ...options });
+    const { onOutage, onBack, ...more } = options;
+    const read = (id: string, until?: number) =>
+      this.throughOutages(() => this.reader.get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
+    return waitForTasks({ read, ids, ...more });
   }
 
   /** The kept log lines of a task, oldest first. */

@@ -48,14 +48,22 @@ export function connectRedis(target: RedisTarget, role: ConnectionRole, name: st
   };
   const client = new Redis(options);
   // Each failed command rejects on its own; without a listener ioredis prints to the console.
-  client.on('error', (error) => {
+  client.on('error', (error: unknown) => {
+    troubles.set(client, error);
     // ioredis would go on in database 0.
-    if ('command' in error && isSelect.safeParse(error.command).success) client.disconnect(true);
+    if (failedSelect.safeParse(error).success) client.disconnect(true);
   });
+  client.on('ready', () => troubles.delete(client));
   return client;
 }
 
-const isSelect = z.object({ name: z.literal('select') });
+const failedSelect = z.object({ command: z.object({ name: z.literal('select') }) });
+const troubles = new WeakMap<Redis, unknown>();
+
+/** What a connection that is not there has said last: its commands fail without the reason. Undefined while it's there. */
+export function troubleOf(client: Redis): unknown {
+  return troubles.get(client);
+}
 
 function addressOf(target: RedisTarget): RedisOptions {
   if (target.kind === 'private') return { path: target.socket };

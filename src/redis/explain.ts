@@ -82,6 +82,11 @@ const EXPLANATIONS: readonly Explanation[] = [
     remedy: 'check redis.name, and SENTINEL MASTERS on one of them',
   },
   {
+    matches: /connection was lost/,
+    problem: 'connection lost',
+    remedy: 'check that Redis runs there, and its log',
+  },
+  {
     matches: /ECONNRESET|EPIPE|socket closed|Connection is closed|ended by the other party|Protocol error/i,
     problem: HUNG_UP,
     remedy: 'if this is a TLS port use rediss://; else check its log',
@@ -147,6 +152,31 @@ export function hungUp(explained: ClawmeshError): boolean {
 /** Whether it is of no use to try again. */
 export function isLasting(error: unknown): boolean {
   return EXPLANATIONS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
+}
+
+/** What ioredis says of a command whose connection is gone; the reason came before, as an event. */
+const CONNECTION_GONE = /MaxRetriesPerRequestError|Connection is closed/;
+
+/**
+ * The same for a command on a connection that was there already. A lost one never means that something is configured wrongly.
+ *
+ * @param reason what the connection said last, if it has said anything since it was there
+ */
+export function explainCommandError(error: unknown, reason: unknown, target: RedisTarget): ClawmeshError {
+  const gone = error instanceof Error && CONNECTION_GONE.test(`${error.name} ${error.message}`);
+  if (!gone) return explainRedisError(error, target);
+  const explained = explainRedisError(reason ?? error, target);
+  if (reason !== undefined && !hungUp(explained)) return explained;
+  return explainRedisError(new Error('the connection was lost', { cause: error }), target);
+}
+
+/**
+ * Whether it's trouble that may pass without anybody changing anything: a restart, a failover, a network that is away for a
+ * while. Not so what Redis answers to a command that is wrong, or to a wrong password.
+ */
+export function passes(error: unknown, explained: ClawmeshError): boolean {
+  const known = EXPLANATIONS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
+  return isRedisError(error) && known && !isLasting(explained);
 }
 
 /** ioredis and Node wrap the reason: an AggregateError of addresses, or the last of many retries. */

@@ -66,15 +66,16 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   if (options.from !== undefined) {
     const { enqueueFile } = await import('../enqueue-file.ts');
     const ids = await enqueueFile(command, options.from, { defaults, print: !options.wait });
-    if (options.wait) await withMesh(command, (mesh) => waitAndPrint(mesh, out, ids));
+    if (options.wait) await withMesh(command, (mesh) => waitAndPrint(mesh, command, ids), { waits: true });
     return;
   }
   const task = await readTask(message, options, defaults);
-  await withMesh(command, async (mesh) => {
+  const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.enqueueParsed([task]);
-    if (options.wait) await waitAndPrint(mesh, out, enqueued);
+    if (options.wait) await waitAndPrint(mesh, command, enqueued);
     else printEnqueued(out, enqueued);
-  });
+  };
+  await withMesh(command, queue, { waits: options.wait });
 }
 
 async function readTask(
@@ -103,11 +104,12 @@ function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
   if (duplicates > 0) out.note(`${duplicates === 1 ? 'this key has' : `${duplicates} keys have`} a task already`);
 }
 
-async function waitAndPrint(mesh: Mesh, out: Output, enqueued: readonly Enqueued[]): Promise<void> {
+async function waitAndPrint(mesh: Mesh, command: Command, enqueued: readonly Enqueued[]): Promise<void> {
+  const out = outputOf(command);
   const { waitVisibly } = await import('../wait.ts');
   for (const { id, pool } of enqueued.slice(0, 10)) out.note(out.style('dim', `queued ${id} in pool ${pool}`));
   const ids = [...new Set(enqueued.map(({ id }) => id))];
-  const tasks = await waitVisibly(mesh, ids, { live: !out.json });
+  const tasks = await waitVisibly(mesh, command, ids);
   if (out.json) {
     const byId = new Map(tasks.map((task) => [task.id, task]));
     out.document({ tasks: enqueued.map((entry) => ({ ...entry, ...waited(byId.get(entry.id)) })) });

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
 import type { MeshEvent } from '../../registry/event-log.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption, numberOption } from '../options.ts';
 import { oneLine } from '../output.ts';
@@ -28,8 +29,13 @@ export function eventsCommand(): Command {
 
 async function events({ since, limit, follow }: EventOptions, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ events: log }) => {
-    const list = await log.newest({ sinceMs: since, limit });
+  const outages = tellOfOutages(out);
+  const show = async (mesh: Mesh) => {
+    const { events: log } = mesh;
+    const list = await mesh.throughOutages(
+      () => log.newest({ sinceMs: since, limit }),
+      follow ? outages : { until: 0 },
+    );
     const print = (event: MeshEvent) => (out.json ? out.jsonLine(event) : out.line(row(event).join('  ')));
     if (!follow) {
       if (out.json) out.document({ events: list });
@@ -39,11 +45,12 @@ async function events({ since, limit, follow }: EventOptions, command: Command):
     }
     list.forEach(print);
     for (let last = list.at(-1)?.id ?? '0'; ; await sleep(FOLLOW_POLL_MS)) {
-      const fresh = await log.after(last);
+      const fresh = await mesh.throughOutages(() => log.after(last), outages);
       fresh.forEach(print);
       last = fresh.at(-1)?.id ?? last;
     }
-  });
+  };
+  await withMesh(command, show, { waits: follow });
 }
 
 function row({ at, event, node, gate, task, circuit, reason }: MeshEvent): string[] {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
+import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { MARKS } from '../../ops/problems.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
 import { printNodes } from './node.ts';
@@ -23,18 +24,22 @@ export function statusCommand(): Command {
 
 async function status({ watch }: { watch?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
+  const { takeSnapshot } = await import('../../ops/snapshot.ts');
+  if (!watch) {
+    await withMesh(command, async (mesh) => show(await takeSnapshot(mesh), out, false));
+    return;
+  }
+  const outages = tellOfOutages(out);
+  const again = async (mesh: Mesh) => {
     for (;;) {
-      await show(mesh, out, watch === true);
-      if (!watch) return;
+      show(await mesh.throughOutages(() => takeSnapshot(mesh), outages), out, true);
       await sleep(WATCH_MS);
     }
-  });
+  };
+  await withMesh(command, again, { waits: true });
 }
 
-async function show(mesh: Mesh, out: Output, watch: boolean): Promise<void> {
-  const { takeSnapshot } = await import('../../ops/snapshot.ts');
-  const { snapshot, nodes } = await takeSnapshot(mesh);
+function show({ snapshot, nodes }: { snapshot: Snapshot; nodes: readonly Node[] }, out: Output, watch: boolean): void {
   if (out.json) {
     if (watch) out.jsonLine(snapshot);
     else out.document(snapshot);

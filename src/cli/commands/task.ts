@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
@@ -105,35 +106,41 @@ async function show(id: string, _options: object, command: Command): Promise<voi
 
 async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
-    const { reader } = mesh;
-    let task = await mesh.existing(id);
+  const outages = tellOfOutages(out, 'the task goes on');
+  const print = async (mesh: Mesh) => {
     let printed = 0;
     const lines: string[] = [];
     for (;;) {
-      const fresh = await reader.logs(task, printed);
+      const look = async () => {
+        const task = await mesh.existing(id);
+        return { task, fresh: await mesh.reader.logs(task, printed) };
+      };
+      const { task, fresh } = options.follow ? await mesh.throughOutages(look, outages) : await look();
       printed += fresh.length;
       if (out.json) lines.push(...fresh);
       else for (const line of fresh) out.line(line);
-      if (!options.follow || isEnded(task.state)) break;
-      await sleep(FOLLOW_POLL_MS);
-      task = await mesh.existing(id);
+      if (options.follow && !isEnded(task.state)) {
+        await sleep(FOLLOW_POLL_MS);
+        continue;
+      }
+      if (out.json) out.document({ lines });
+      else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
+      return;
     }
-    if (out.json) out.document({ lines });
-    else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
-  });
+  };
+  await withMesh(command, print, { waits: options.follow });
 }
 
 async function wait(ids: string[], options: { timeout?: number }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
-    for (const id of ids) await mesh.existing(id);
+  const untilAllHaveEnded = async (mesh: Mesh) => {
     const { waitVisibly } = await import('../wait.ts');
-    const tasks = await waitVisibly(mesh, ids, { timeoutMs: options.timeout, live: !out.json });
+    const tasks = await waitVisibly(mesh, command, ids, { timeoutMs: options.timeout });
     if (out.json) out.document({ tasks });
     else for (const task of tasks) out.line(`${task.id}  ${styledState(out, task.state)}${reasonOf(task)}`);
     if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
-  });
+  };
+  await withMesh(command, untilAllHaveEnded, { waits: true });
 }
 
 function reasonOf(task: Task): string {

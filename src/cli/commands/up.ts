@@ -4,7 +4,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Dashboard } from '../../ops/dashboard/server.ts';
 import type { RedisTarget } from '../../redis/connection.ts';
 import type { PrivateServer } from '../../redis/private-server.ts';
-import { type GlobalOptions, loadedConfig, outputOf } from '../context.ts';
+import { loadedConfig, namedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
 import type { Output } from '../output.ts';
@@ -111,7 +111,7 @@ async function greet(
   const text = upGreeting({
     config: loaded.config,
     file: loaded.file,
-    namedFile: command.optsWithGlobals<GlobalOptions>().config ?? process.env.CLAWMESH_CONFIG,
+    namedFile: namedConfig(command),
     modes: nodes.map((node) => node.openclaw.mode),
     redis: describeTarget(target),
     dashboardUrl: dashboard?.loginUrl(),
