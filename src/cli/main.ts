@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 import module from 'node:module';
+import { guardStreams } from './streams.ts';
 import { packageVersion } from './version.ts';
 
 /** package.json `engines`; what an older Node.js would say of our code helps nobody. */
 const NEEDED_MAJOR = 24;
+
+guardStreams();
 
 // Compiled code is kept between runs; the CLI starts in half the time.
 module.enableCompileCache?.();

@@ -63,10 +63,6 @@ export function createProgram(): Command {
 
 /** Runs one command line and answers its exit code. */
 export async function runCli(args: readonly string[]): Promise<number> {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // The reader (head, less) has gone; there is nobody left to tell.
-    if (error.code === 'EPIPE') process.exit(0);
-  });
   const garbled = garbledArgument(args);
   if (garbled !== undefined) {
     const problem = `the argument "${onOneLine(garbled).slice(0, 40)}" is not UTF-8 text, and would be queued with other characters`;

@@ -19,12 +19,10 @@ export function createLogger(options: { level: string; format: 'json' | 'pretty'
     hooks: { streamWrite: (line: string) => harmless(line, pretty) },
   };
   if (options.file) return pino(settings, rotatable(options.file));
-  if (options.format === 'json') {
-    return pino(settings, tolerant(pino.destination({ fd: 2, sync: true, maxLength: MAX_WAITING })));
-  }
+  const stderr = tolerant(pino.destination({ fd: 2, sync: true, maxLength: MAX_WAITING }));
+  if (!pretty) return pino(settings, stderr);
   const stream = prettyStream({
-    destination: 2,
-    sync: true,
+    destination: stderr,
     colorize: Boolean(process.stderr.isTTY) && !process.env.NO_COLOR,
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'nodeId,incarnation',

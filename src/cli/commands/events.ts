@@ -6,6 +6,7 @@ import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption, numberOption } from '../options.ts';
 import { oneLine } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 
 const FOLLOW_POLL_MS = 500;
 
@@ -30,6 +31,7 @@ export function eventsCommand(): Command {
 async function events({ since, limit, follow }: EventOptions, command: Command): Promise<void> {
   const out = outputOf(command);
   const outages = tellOfOutages(out);
+  if (follow) endWithReader();
   const show = async (mesh: Mesh) => {
     const { events: log } = mesh;
     const list = await mesh.throughOutages(

@@ -8,6 +8,7 @@ import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption, numberOption } from '../options.ts';
 import type { Output } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 
 const FOLLOW_POLL_MS = 500;
 
@@ -35,6 +36,7 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
   const out = outputOf(command);
   const filter = { taskId: options.task, nodeId: options.node, sinceMs: options.since, limit: options.limit };
   if (options.follow) {
+    endWithReader();
     await withMesh(command, (mesh) => follow(mesh, out, filter), { waits: true });
     return;
   }

@@ -86,9 +86,9 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     env: process.env,
     signal: stop.signal,
   });
-  const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()));
-  // A terminal that is closed says the same; there it has to end the daemon.
-  const undoReload = process.stdin.isTTY ? () => {} : onReloadSignal(() => daemon.reload());
+  const hangUp = process.stdin.isTTY;
+  const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()), { hangUp });
+  const undoReload = hangUp ? () => {} : onReloadSignal(() => daemon.reload());
   const opened = web.open(daemon);
   const code = await daemon.run().then(
     () => 0,

@@ -8,6 +8,7 @@ import type { Snapshot } from '../../ops/snapshot.ts';
 import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 import { printNodes } from './node.ts';
 
 const WATCH_MS = 2_000;
@@ -29,6 +30,7 @@ async function status({ watch }: { watch?: boolean }, command: Command): Promise
     await withMesh(command, async (mesh) => show(await takeSnapshot(mesh), out, false));
     return;
   }
+  endWithReader();
   const outages = tellOfOutages(out);
   const again = async (mesh: Mesh) => {
     for (;;) {

@@ -8,6 +8,7 @@ import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 import { addSteeringCommands } from './task-steering.ts';
 import { printUsage } from './usage.ts';
 
@@ -107,6 +108,7 @@ async function show(id: string, _options: object, command: Command): Promise<voi
 async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const outages = tellOfOutages(out, 'the task goes on');
+  if (options.follow) endWithReader();
   const print = async (mesh: Mesh) => {
     let printed = 0;
     const lines: string[] = [];

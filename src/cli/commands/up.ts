@@ -32,26 +32,32 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
   const stopped = Promise.withResolvers<void>();
   let nodes: InstanceType<typeof NodeProcess>[] = [];
   // From the first moment, so that Ctrl-C during start-up stops things in order too.
+  let stopping = false;
   const undo = onStopSignals((count) => {
+    stopping = true;
     if (count === 1) out.note('\nstopping: nodes finish what runs (Ctrl-C again hands it back at once)');
     for (const node of nodes) node.stop();
     stopped.resolve();
   });
-  const { server, target } = await openServer(loaded);
+  let server: PrivateServer | undefined;
   let dashboard: Dashboard | undefined;
   try {
+    const opened = await openServer(loaded);
+    server = opened.server;
+    if (stopping) return;
     nodes = Array.from(
       { length: options.nodes },
       (_, index) => new NodeProcess(`node-${index + 1}`, configFile, index),
     );
     for (const node of nodes) node.start();
-    if (options.dashboard) dashboard = await openPage(out, loaded, target);
-    const ids = nodes.map((node) => node.id);
-    await greet(command, loaded, target, ids, dashboard, stopped.promise);
+    if (options.dashboard) dashboard = await openPage(out, loaded, opened.target);
+    await greet(command, loaded, opened.target, nodes, dashboard, stopped.promise);
     await stopped.promise;
-    await Promise.all(nodes.map((node) => node.ended));
   } finally {
-    await dashboard?.close();
+    // Also where something has thrown: nodes that nobody stops would be started again for ever, without their Redis.
+    if (!stopping) for (const node of nodes) node.stop();
+    await Promise.all(nodes.map((node) => node.ended));
+    await dashboard?.close().catch((error: unknown) => out.note(`the dashboard did not close: ${messageOf(error)}`));
     await server?.stop();
     undo();
   }
@@ -97,7 +103,7 @@ async function greet(
   command: Command,
   loaded: LoadedConfig,
   target: RedisTarget,
-  ids: readonly string[],
+  started: readonly { readonly id: string }[],
   dashboard: Dashboard | undefined,
   stopped: Promise<void>,
 ): Promise<void> {
@@ -106,6 +112,7 @@ async function greet(
     import('../wait-for-nodes.ts'),
     import('../up-greeting.ts'),
   ]);
+  const ids = started.map(({ id }) => id);
   const nodes = await waitForNodes(loaded, target, ids, stopped);
   if (nodes.length === 0) return;
   const text = upGreeting({
