@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import module from 'node:module';
-import { guardStreams } from './streams.ts';
+import { flushed, guardStreams } from './streams.ts';
 import { packageVersion } from './version.ts';
 
 /** package.json `engines`; what an older Node.js would say of our code helps nobody. */
@@ -21,6 +21,10 @@ if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
 } else if ((only === '--version' || only === '-V') && more.length === 0) {
   process.stdout.write(`${packageVersion()}\n`);
 } else {
-  const { runCli } = await import('./program.ts');
+  const { crashed, runCli } = await import('./program.ts');
+  process.once('uncaughtException', crashed);
   process.exitCode = await runCli(process.argv.slice(2));
+  // Whatever is still open must not keep a process that has nothing to do any more, and might be taken for a service.
+  await flushed();
+  process.exit();
 }

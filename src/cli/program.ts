@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { ClawmeshError, onOneLine } from '../domain/errors.ts';
+import { ClawmeshError, messageOf, onOneLine } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
 import { circuitCommand } from './commands/circuit.ts';
 import { completionCommand } from './commands/completion.ts';
@@ -90,6 +90,14 @@ function garbledArgument(args: readonly string[]): string | undefined {
   } catch {
     return found;
   }
+}
+
+/** Ends the process in which something was thrown that nobody expected, with one line of it. */
+export function crashed(error: unknown): void {
+  const remedy = 'this is a fault of clawmesh; --verbose tells where';
+  const message = error instanceof ClawmeshError ? error.message : `unexpected: ${messageOf(error)}`;
+  reportError(new ClawmeshError('failed', message, { remedy, cause: error }), process.argv.includes('--verbose'));
+  process.exit(EXIT.failed);
 }
 
 function exitCode(): number {

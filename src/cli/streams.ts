@@ -27,3 +27,10 @@ export function guardStreams(): void {
     });
   });
 }
+
+/** Resolves once all that has been printed is with its reader, or lost. */
+export async function flushed(): Promise<void> {
+  await Promise.all(
+    [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
+  );
+}

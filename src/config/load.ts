@@ -1,5 +1,4 @@
 import { accessSync, readFileSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
@@ -8,6 +7,7 @@ import { nearest } from '../domain/names.ts';
 import { utf8Text } from '../domain/text.ts';
 import { configEnvironment } from './env-file.ts';
 import { EnvText, RESERVED } from './env-text.ts';
+import { homeFolder } from './home.ts';
 import { type Config, configSchema } from './schema.ts';
 import { settingAt } from './tree.ts';
 
@@ -24,11 +24,16 @@ export interface LoadedConfig {
 
 /** What config the process gets: `--config`, then these, first match (CLI.md, "Config"). */
 export function configCandidates(env: NodeJS.ProcessEnv): string[] {
-  return [
-    'config/clawmesh.yaml',
-    join(env.HOME || homedir(), '.config/clawmesh/clawmesh.yaml'),
-    '/etc/clawmesh/clawmesh.yaml',
-  ];
+  return ['config/clawmesh.yaml', ...ownConfig(env), '/etc/clawmesh/clawmesh.yaml'];
+}
+
+function ownConfig(env: NodeJS.ProcessEnv): string[] {
+  try {
+    return [join(homeFolder(env), '.config/clawmesh/clawmesh.yaml')];
+  } catch {
+    // A user without a home folder has none there.
+    return [];
+  }
 }
 
 /**

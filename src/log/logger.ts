@@ -1,6 +1,9 @@
 import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Logger as PinoLogger, pino } from 'pino';
 import prettyStream from 'pino-pretty';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { makeFolderSync } from '../platform/make-folder.ts';
 
 /** Lines (bytes) that wait for a log that can't be written; later ones are dropped. */
 const MAX_WAITING = 1_048_576;
@@ -49,17 +52,30 @@ function tolerant(destination: ReturnType<typeof pino.destination>) {
   return destination;
 }
 
+/** @throws ClawmeshError `config` for a log that can't be begun: a daemon would be blind from its start. */
+function opened(options: Parameters<typeof pino.destination>[0] & { readonly dest: string }) {
+  try {
+    makeFolderSync(dirname(options.dest), 0o777);
+    return pino.destination(options);
+  } catch (error) {
+    throw new ClawmeshError('config', `the log file ${options.dest} can't be written: ${messageOf(error)}`, {
+      remedy: 'check --log-file, and that this user may write there',
+      cause: error,
+    });
+  }
+}
+
 /** A log file that newsyslog or logrotate may move away: it's opened anew then, with no signal needed. */
 function rotatable(file: string) {
   const inode = () => statSync(file, { throwIfNoEntry: false })?.ino;
-  const options = { dest: file, append: true, mkdir: true, sync: true, mode: 0o600, maxLength: MAX_WAITING };
-  const destination = tolerant(pino.destination(options));
-  let opened = inode();
+  const options = { dest: file, append: true, sync: true, mode: 0o600, maxLength: MAX_WAITING };
+  const destination = tolerant(opened(options));
+  let known = inode();
   setInterval(() => {
     try {
-      if (inode() === opened) return;
+      if (inode() === known) return;
       destination.reopen();
-      opened = inode();
+      known = inode();
     } catch {
       // The folder is gone or can't be read; the old file is written until that is mended.
     }

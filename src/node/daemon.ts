@@ -88,16 +88,24 @@ export class Daemon {
     const settings = nodeConfig(config, nodeId);
     const mode = await chooseMode(config, this.#options.env);
     const link = await openMeshLink({ live: this.#live, target, nodeId, hasProvider: mode !== 'simulate' });
+    // What has been opened is closed in the opposite order, wherever something throws.
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => link.close());
     const outcomes = journalFolder({ mesh: config.mesh, meshId: link.id, nodeId }, this.#options.env);
     // Beside the outcomes, for this mesh alone, too.
     const submissions = join(dirname(dirname(outcomes)), 'submissions', basename(outcomes));
     const runnerOptions = this.#runnerOptions(submissions);
     const runner = this.#createRunner(mode, runnerOptions);
+    opened.defer(() => runner.close());
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
     });
-
+    const observer = guarded(this.#options.observer, (error) =>
+      log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
+    );
+    const journal = await Journal.open(outcomes, log.child({ nodeId }));
+    opened.defer(() => journal.close());
     const alerter = new Alerter({
       config,
       feed: link.alertFeed,
@@ -108,43 +116,33 @@ export class Daemon {
       }),
       log: log.child({ nodeId }),
     });
+    opened.defer(() => withinTime(alerter.stop(), ALERTS_MS));
     await alerter.start();
-    const observer = guarded(this.#options.observer, (error) =>
-      log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
-    );
-    const journal = await Journal.open(outcomes, log.child({ nodeId }));
     let left: Runner | undefined;
-    try {
-      for (;;) {
-        const life = await this.#nextLife(stop, {
-          nodeId,
-          live: this.#live,
-          settings,
-          version: this.#options.version,
-          link,
-          runner,
-          log,
-          journal,
-          observer,
-        });
-        if (!life) return;
-        this.#life = life;
-        left ??= stopLeftInGateway(mode, runnerOptions);
-        const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
-        if (why === 'fenced') {
-          await life.end('fenced');
-          continue;
-        }
-        await life.drain(settings.drainTimeout, this.#hurry.promise);
-        await life.end('hand-back');
-        return;
+    opened.defer(() => left?.close());
+    for (;;) {
+      const life = await this.#nextLife(stop, {
+        nodeId,
+        live: this.#live,
+        settings,
+        version: this.#options.version,
+        link,
+        runner,
+        log,
+        journal,
+        observer,
+      });
+      if (!life) return;
+      this.#life = life;
+      left ??= stopLeftInGateway(mode, runnerOptions);
+      const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
+      if (why === 'fenced') {
+        await life.end('fenced');
+        continue;
       }
-    } finally {
-      await withinTime(alerter.stop(), ALERTS_MS);
-      await journal.close();
-      await runner.close();
-      await left?.close();
-      link.close();
+      await life.drain(settings.drainTimeout, this.#hurry.promise);
+      await life.end('hand-back');
+      return;
     }
   }
 

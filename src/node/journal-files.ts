@@ -1,5 +1,6 @@
-import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../platform/make-folder.ts';
 
 /** Files kept of those that nobody wants any more, in each folder for them; the oldest go first. */
 const MAX_KEPT = 100;
@@ -28,11 +29,11 @@ export class JournalFiles {
 
   /** Makes the folder where there is none, and sees whether it can be written. @returns whether it had to be made. */
   async prepare(): Promise<boolean> {
-    const made = await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    await mkdir(this.#discarded, { recursive: true, mode: 0o700 });
+    const made = await makeFolder(this.folder);
+    await makeFolder(this.#discarded);
     await access(this.folder, constants.R_OK | constants.W_OK | constants.X_OK);
-    if (made !== undefined) this.#discardedNames = [];
-    return made !== undefined;
+    if (made) this.#discardedNames = [];
+    return made;
   }
 
   /** The texts of all entries, by name; a half-written one of a process that died meanwhile is removed. */
@@ -71,7 +72,7 @@ export class JournalFiles {
 
   /** Puts away an entry that can't be read, for people to look at. @returns where it is now. */
   async setAside(name: string): Promise<string> {
-    await mkdir(this.#broken, { recursive: true, mode: 0o700 });
+    await makeFolder(this.#broken);
     const to = join(this.#broken, name);
     await rename(join(this.folder, name), to);
     await trim(this.#broken);

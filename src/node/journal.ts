@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stateFolder } from '../config/home.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
@@ -28,10 +28,9 @@ export function journalFolder(
   { mesh, meshId, nodeId }: { mesh: string; meshId: string; nodeId: string },
   env: NodeJS.ProcessEnv,
 ): string {
-  const home = env.CLAWMESH_HOME || join(env.HOME || homedir(), '.clawmesh');
   // Whatever stands in Redis, this is a name of a folder.
   const own = createHash('sha256').update(meshId).digest('hex').slice(0, 16);
-  return join(home, mesh, 'nodes', nodeId, 'outcomes', own);
+  return join(stateFolder(mesh, env), 'nodes', nodeId, 'outcomes', own);
 }
 
 interface Kept {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
+import { stateFolder, unusableState } from '../config/home.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { findProgram } from '../platform/find-program.ts';
+import { makeFolderSync } from '../platform/make-folder.ts';
 import { processIdentity, runsStill, trySignal } from '../platform/process.ts';
 import { connectRedis, openRedis, type RedisTarget } from './connection.ts';
 import { ServerInfo } from './server-info.ts';
@@ -26,7 +27,7 @@ const serverFile = z.object({ server: z.string(), keeper: z.string(), socket: z.
 
 /** Where the private server of a mesh keeps its data: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/redis`. */
 export function privateRedisFolder(mesh: string, env: NodeJS.ProcessEnv): string {
-  return join(env.CLAWMESH_HOME || join(env.HOME || homedir(), '.clawmesh'), mesh, 'redis');
+  return join(stateFolder(mesh, env), 'redis');
 }
 
 /** The private server that runs on this machine for the mesh, found through its folder; undefined where none runs. */
@@ -73,7 +74,7 @@ async function answeringServer(socket: string, folder: string): Promise<string |
     throw new Error('another server answers there');
   } catch (error) {
     const cause = reason ?? error;
-    if (['ENOENT', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if (['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw new ClawmeshError('redis', `the Redis at ${socket} can't be taken over: ${messageOf(cause)}`, {
       remedy: 'end that process first; its log is redis.log beside the socket',
       cause,
@@ -118,13 +119,23 @@ export class PrivateServer {
     const server = new PrivateServer({ kind: 'private', socket }, folder, identity);
     await server.#waitUntilReady(child);
     const now = { server: identity, keeper: processIdentity(process.pid) ?? '', socket };
-    writeFileSync(join(folder, 'server.json'), JSON.stringify(now), { mode: 0o600 });
+    try {
+      writeFileSync(join(folder, 'server.json'), JSON.stringify(now), { mode: 0o600 });
+    } catch (error) {
+      // Without the file no other command would find it.
+      await server.stop();
+      throw unusableState(join(folder, 'server.json'), error);
+    }
     return server;
   }
 
   /** Stops it cleanly; everything acknowledged is on disk. */
   async stop(): Promise<void> {
-    rmSync(join(this.folder, 'server.json'), { force: true });
+    try {
+      rmSync(join(this.folder, 'server.json'), { force: true });
+    } catch {
+      // The process matters; what the file says of one that has ended is not believed.
+    }
     const pid = Number.parseInt(this.#process, 10);
     const killAt = performance.now() + STOP_TIMEOUT_MS;
     if (runsStill(this.#process)) trySignal(pid, 'SIGTERM');
@@ -176,8 +187,12 @@ function spawnServer(folder: string, socket: string, env: NodeJS.ProcessEnv): Ch
       remedy: 'install one (brew install redis, apt-get install redis-server), or set redis.url',
     });
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  rmSync(socket, { force: true });
+  try {
+    makeFolderSync(folder);
+    rmSync(socket, { force: true });
+  } catch (error) {
+    throw unusableState(folder, error);
+  }
   // A process group of its own: Ctrl-C goes to us, and the server stops last.
   const child = spawn(program, serverArguments(folder, socket), { stdio: 'ignore', detached: true });
   child.unref();

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../domain/errors.ts';
+import { makeFolder, makeFolderSync } from '../platform/make-folder.ts';
 
 /** A record of ours has some hundred bytes; a longer file is none, bytes. */
 const MAX_RECORD_BYTES = 65_536;
@@ -92,7 +93,7 @@ export class Submissions {
     const folder = this.#folder;
     if (folder === undefined) return;
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolderSync(folder);
       for (const name of readdirSync(folder).filter((file) => file.endsWith('.json'))) {
         const found = readRecord(join(folder, name));
         if (found && fileName(found.runId) === name && !this.#known.has(found.runId)) {
@@ -162,7 +163,7 @@ function readRecord(file: string): Submission | undefined {
 
 /** Writes the file so that it is there whole or not at all, also after a power cut. */
 async function writeWhole(folder: string, file: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const handle = await open(`${file}.new`, 'w', 0o600);
   try {
     await handle.writeFile(text);

@@ -55,11 +55,12 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   const target = redisTarget(config, process.env);
   const log = createLogger(config.log);
   const mesh = await Mesh.connect(config, target, { role: 'service' });
-  // It sees what no node can tell: that there are none any more.
-  const alerter = await watchForTrouble(mesh, log);
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
+  let alerter: Alerter | undefined;
   try {
+    // It sees what no node can tell: that there are none any more.
+    alerter = await watchForTrouble(mesh, log);
     const server = await openDashboard(mesh, { ...config.dashboard, ...settings }, log);
     const loginUrl = server.loginUrl();
     if (out.json) out.document({ url: server.url, loginUrl });
@@ -71,7 +72,7 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     await server.close();
   } finally {
     undo();
-    await alerter.stop();
+    await alerter?.stop();
     await mesh.close();
   }
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { messageOf } from '../../domain/errors.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
@@ -73,6 +74,10 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
   const tracing = await openTracing(
     { endpoint: config.telemetry.endpoint, mesh: config.mesh, nodeId, warn },
     process.env,
+  );
+  // A crash is told in the log, too, with where it was; the process ends by it (cli/main.ts).
+  process.on('uncaughtExceptionMonitor', (error) =>
+    log.fatal({ nodeId, error: messageOf(error), stack: error.stack }, 'crashed'),
   );
   const stop = new AbortController();
   const daemon = new Daemon({

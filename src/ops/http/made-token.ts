@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openToOthers } from '../../config/env-file.ts';
+import { stateFolder } from '../../config/home.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { makeFolderSync } from '../../platform/make-folder.ts';
 
 /** As much as nobody guesses. */
 const TOKEN_BYTES = 32;
@@ -12,7 +13,7 @@ const TOKEN = /^[\w-]{43}$/;
 
 /** Where the dashboard's token is that we have made: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/dashboard.token`. */
 export function madeTokenFile(mesh: string, env: NodeJS.ProcessEnv): string {
-  return join(env.CLAWMESH_HOME || join(env.HOME || homedir(), '.clawmesh'), mesh, 'dashboard.token');
+  return join(stateFolder(mesh, env), 'dashboard.token');
 }
 
 /**
@@ -55,7 +56,7 @@ function readToken(file: string): string | undefined {
 
 /** Another process may do the same just now: the first one's counts, and nobody reads half of it. */
 function makeToken(file: string): string {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolderSync(dirname(file));
   const mine = `${file}.${process.pid}`;
   rmSync(mine, { force: true });
   writeFileSync(mine, `${randomBytes(TOKEN_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });

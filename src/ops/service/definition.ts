@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { homeFolder } from '../../config/home.ts';
 import { findProgram } from '../../platform/find-program.ts';
 import type { ServiceManager } from './manager.ts';
 
@@ -36,7 +36,7 @@ export function serviceDefinition(of: {
   readonly env: NodeJS.ProcessEnv;
 }): ServiceDefinition {
   const { nodeId, env } = of;
-  const logFolder = of.system ? '/Library/Logs/clawmesh' : join(env.HOME || homedir(), 'Library/Logs/clawmesh');
+  const logFolder = of.system ? '/Library/Logs/clawmesh' : join(homeFolder(env), 'Library/Logs/clawmesh');
   const node = stableProgram('node', process.execPath, env);
   // The journal of systemd keeps what a service prints; launchd only appends it to a file that nobody rotates.
   const logFile = of.manager === 'launchd' ? ['--log-file', join(logFolder, 'node.log')] : [];

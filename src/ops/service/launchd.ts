@@ -1,7 +1,7 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as plist from 'plist';
 import { z } from 'zod';
+import { homeFolder } from '../../config/home.ts';
 import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
 import {
@@ -37,7 +37,7 @@ export class Launchd implements ServiceManager {
 
   constructor(options: { system: boolean; env: NodeJS.ProcessEnv }) {
     this.#system = options.system;
-    const folder = options.system ? '/Library' : join(options.env.HOME || homedir(), 'Library');
+    const folder = options.system ? '/Library' : join(homeFolder(options.env), 'Library');
     this.file = join(folder, options.system ? 'LaunchDaemons' : 'LaunchAgents', `${LAUNCHD_LABEL}.plist`);
     this.#domain = options.system ? 'system' : `gui/${process.getuid?.() ?? ''}`;
   }
