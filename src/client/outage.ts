@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
-import { type RedisTarget, troubleOf } from '../redis/connection.ts';
+import { primaryOf, type RedisTarget, troubleOf } from '../redis/connection.ts';
 import { explainCommandError, isRedisError, passes } from '../redis/explain.ts';
 
 /** Wait before Redis is asked again, ms. Reconnecting has a back-off of its own. */
@@ -18,7 +18,7 @@ export interface OutageListener {
 /** One line for whatever a command has thrown; what has nothing to do with Redis stays as it is. */
 export function explained(error: unknown, redis: Redis, target: RedisTarget): unknown {
   if (error instanceof ClawmeshError || !isRedisError(error)) return error;
-  return explainCommandError(error, troubleOf(redis), target);
+  return explainCommandError(error, troubleOf(redis), target, primaryOf(redis));
 }
 
 /**

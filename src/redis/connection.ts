@@ -6,6 +6,7 @@ import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError, hungUp, isLasting } from './explain.ts';
 import { partingWords } from './parting-words.ts';
+import { sentinelConnector, serverName } from './sentinel-connector.ts';
 import { ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
@@ -46,7 +47,9 @@ export function connectRedis(target: RedisTarget, role: ConnectionRole, name: st
     // One shape of replies on every server, old or new.
     protocol: 2,
   };
-  const client = new Redis(options);
+  const watched = target.kind === 'shared' && target.config.sentinels !== undefined;
+  const Connector = sentinelConnector((address) => primaries.set(client, address));
+  const client = new Redis({ ...options, ...(watched && { Connector }) });
   // Each failed command rejects on its own; without a listener ioredis prints to the console.
   client.on('error', (error: unknown) => {
     troubles.set(client, error);
@@ -59,6 +62,12 @@ export function connectRedis(target: RedisTarget, role: ConnectionRole, name: st
 
 const failedSelect = z.object({ command: z.object({ name: z.literal('select') }) });
 const troubles = new WeakMap<Redis, unknown>();
+const primaries = new WeakMap<Redis, string>();
+
+/** The address (`host:port`) that a Sentinel has named last to this connection; undefined where none has. */
+export function primaryOf(client: Redis): string | undefined {
+  return primaries.get(client);
+}
 
 /** What a connection that is not there has said last: its commands fail without the reason. Undefined while it's there. */
 export function troubleOf(client: Redis): unknown {
@@ -85,15 +94,15 @@ function addressOf(target: RedisTarget): RedisOptions {
     };
   }
   const url = new URL(config.url ?? '');
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
     port: Number(url.port || 6379),
     db: Number(url.pathname.slice(1) || 0),
     ...(url.username && { username: decodeURIComponent(url.username) }),
     ...(url.password && { password: decodeURIComponent(url.password) }),
-    ...(url.protocol === 'rediss:' && { tls: {} }),
     ...login,
-    ...tls,
+    ...((tls || url.protocol === 'rediss:') && { tls: { ...serverName(host), ...tls?.tls } }),
   };
 }
 
@@ -170,7 +179,7 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     client.disconnect();
     if (error instanceof ClawmeshError) throw error;
     const cause = (await sentinelTrouble(error, target)) ?? reason ?? error;
-    const explained = explainRedisError(cause, target);
+    const explained = explainRedisError(cause, target, primaries.get(client));
     const { host, port, tls } = addressOf(target);
     // Behind TLS a plain connection would be told nothing, and with Sentinels the address is theirs to say.
     const words = hungUp(explained) && host && port && !tls ? await partingWords(host, port) : undefined;
@@ -214,7 +223,7 @@ async function sentinelTrouble(error: unknown, target: RedisTarget): Promise<unk
     ...sentinels?.[0],
     ...(sentinelUsername !== undefined && { username: sentinelUsername }),
     ...(sentinelPassword !== undefined && { password: sentinelPassword }),
-    ...(tls && { tls: readTlsFiles(tls) }),
+    ...(tls && { tls: { ...serverName(sentinels?.[0]?.host), ...readTlsFiles(tls) } }),
     ...policyOf('cli'),
     lazyConnect: true,
     enableReadyCheck: false,

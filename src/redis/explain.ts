@@ -132,16 +132,45 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
 ];
 
-/** One line of what is wrong with Redis and what to check, from whatever was thrown. */
-export function explainRedisError(error: unknown, target: RedisTarget): ClawmeshError {
+/**
+ * One line of what is wrong with Redis and what to check, from whatever was thrown.
+ *
+ * @param primary the address (`host:port`) that the Sentinels have named; undefined where none has, or there are none
+ */
+export function explainRedisError(error: unknown, target: RedisTarget, primary?: string): ClawmeshError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const text = `${usesTls(target) ? 'over TLS ' : ''}${code} ${messageOf(error)} ${nestedMessages(error)}`;
   const found = EXPLANATIONS.find((explanation) => explanation.matches.test(text));
   const problem = found?.problem ?? messageOf(error);
-  return new ClawmeshError('redis', `Redis at ${describeTarget(target)}: ${problem}`, {
-    ...(found && { remedy: found.remedy }),
+  const isItsOwn = UNREACHABLE.test(text) && !/sentinels are unreachable/.test(text);
+  const named = isNamed(target, primary) && isItsOwn ? primary : undefined;
+  const where = named === undefined ? describeTarget(target) : describeNamed(named, target);
+  const remedy = named === undefined ? found?.remedy : `${NAMED_REMEDY}; ${found?.remedy}`;
+  return new ClawmeshError('redis', `Redis at ${where}: ${problem}`, {
+    ...(remedy !== undefined && { remedy }),
     cause: error,
   });
+}
+
+/** What says that an address leads nowhere, or somewhere else. */
+const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timed out|no answer|EHOSTUNREACH|ENETUNREACH/i;
+const NAMED_REMEDY =
+  'if that address is not reachable from this machine, have Redis and the Sentinels announce another ' +
+  '(replica-announce-ip, sentinel announce-ip)';
+
+function isNamed(target: RedisTarget, primary: string | undefined): boolean {
+  return primary !== undefined && target.kind === 'shared' && target.config.sentinels !== undefined;
+}
+
+function describeNamed(primary: string, target: RedisTarget): string {
+  const { sentinels = [], name } = target.kind === 'shared' ? target.config : {};
+  const colon = primary.lastIndexOf(':');
+  const address = hostAndPort(primary.slice(0, colon), primary.slice(colon + 1));
+  return `${address}, which the Sentinels ${sentinels.map(({ host, port }) => hostAndPort(host, port)).join(', ')} name as ${name}`;
+}
+
+function hostAndPort(host: string, port: number | string): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Whether the server hung up without a reason that has reached us. */
@@ -162,10 +191,15 @@ const CONNECTION_GONE = /MaxRetriesPerRequestError|Connection is closed/;
  *
  * @param reason what the connection said last, if it has said anything since it was there
  */
-export function explainCommandError(error: unknown, reason: unknown, target: RedisTarget): ClawmeshError {
+export function explainCommandError(
+  error: unknown,
+  reason: unknown,
+  target: RedisTarget,
+  primary?: string,
+): ClawmeshError {
   const gone = error instanceof Error && CONNECTION_GONE.test(`${error.name} ${error.message}`);
-  if (!gone) return explainRedisError(error, target);
-  const explained = explainRedisError(reason ?? error, target);
+  if (!gone) return explainRedisError(error, target, primary);
+  const explained = explainRedisError(reason ?? error, target, primary);
   if (reason !== undefined && !hungUp(explained)) return explained;
   return explainRedisError(new Error('the connection was lost', { cause: error }), target);
 }
@@ -198,7 +232,7 @@ function usesTls(target: RedisTarget): boolean {
 export function describeTarget(target: RedisTarget): string {
   if (target.kind === 'private') return target.socket;
   const { url, sentinels, name } = target.config;
-  if (sentinels) return `${name} (Sentinels ${sentinels.map(({ host, port }) => `${host}:${port}`).join(', ')})`;
+  if (sentinels) return `${name} (Sentinels ${sentinels.map(({ host, port }) => hostAndPort(host, port)).join(', ')})`;
   try {
     const { hostname, port } = new URL(url ?? '');
     return `${hostname}:${port || 6379}`;
