@@ -14,6 +14,6 @@ export const storedSchedule = z.object({
 export type StoredSchedule = z.infer<typeof storedSchedule>;
 
 /** BullMQ's name for the task of a schedule that is due then. */
-export function taskIdOf(name: string, due: number): string {
+export function taskIdOf(name: string, due: number | string): string {
   return `repeat:${name}:${due}`;
 }

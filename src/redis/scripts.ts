@@ -74,4 +74,6 @@ export const scripts = {
   forgetPool: script('forget-pool'),
   forgetCircuits: script('forget-circuits'),
   pruneHeld: script('prune-held'),
+  dropSchedule: script('drop-schedule'),
+  removeUnbegun: script('remove-unbegun'),
 };

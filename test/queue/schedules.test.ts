@@ -1,7 +1,9 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { Queue } from 'bullmq';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
-import { nextTime, parseTimes } from '../../src/queue/schedule-times.ts';
-import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import type { ScheduleTimes } from '../../src/domain/schedule.ts';
+import { type NewTask, taskError } from '../../src/domain/task.ts';
+import { claimNext, makeDue, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 /** When a scheduled task was due, ms; its id tells. */
 const dueAt = ({ taskId }: Claim) => Number(taskId.split(':')[2]);
@@ -139,7 +141,7 @@ describe('a schedule whose next run was cancelled', () => {
     await mesh.schedules.setPaused('daily', true);
     await mesh.schedules.setPaused('daily', false);
     expect(await upcoming('daily')).toBe(first + 3 * DAY_MS);
-    await mesh.schedules.advance('daily', `repeat:daily:${first + 3 * DAY_MS}`);
+    await mesh.schedules.advance('default', 'daily', `repeat:daily:${first + 3 * DAY_MS}`);
     expect(await upcoming('daily')).toBe(first + 4 * DAY_MS);
   });
 
@@ -260,24 +262,181 @@ describe('many schedules', () => {
   });
 });
 
-describe('the times of a schedule', () => {
-  it.each([
-    [{}, 'no times given'],
-    [{ cron: '0 7 * * *', everyMs: 1_000 }, 'exclude each other'],
-    [{ cron: 'every morning' }, 'is no cron line'],
-    [{ cron: '0 25 * * *' }, 'is no cron line'],
-    [{ cron: '0 7 * * *', timezone: 'Mars/Olympus' }, 'no time zone'],
-    [{ everyMs: 5 }, 'at least 1s'],
-    [{ everyMs: 5_000, timezone: 'UTC' }, '--tz goes with --cron'],
-  ])('are refused where they make no sense: %j', (input, why) => {
-    expect(() => parseTimes(input)).toThrow(why);
+describe('a schedule that is refused', () => {
+  const current = meshPerTest('hr');
+  const task = newTask({ message: 'look' });
+  const cron = (line: string) => ({ cron: line, timezone: 'UTC' });
+
+  it.each<[string, ScheduleTimes, string, Partial<NewTask>]>([
+    ['an empty line', cron(''), 'x', {}],
+    ['a line with four fields', cron('0 7 * *'), 'x', {}],
+    ['a line that names no day', cron('0 7 31 4 *'), 'x', {}],
+    ['a zone that is not there', { cron: '0 7 * * *', timezone: 'Mars/Olympus' }, 'x', {}],
+    ['no interval', { everyMs: 0 }, 'x', {}],
+    ['an interval that is no number', { everyMs: Number.NaN }, 'x', {}],
+    ['a longer one than a century', { everyMs: 4e12 }, 'x', {}],
+    ['a name with a colon', { everyMs: 60_000 }, 'a:b', {}],
+    ['a message that quotes a result', { everyMs: 60_000 }, 'x', { after: [{ id: 'y', pool: 'default' }] }],
+  ])('for %s leaves nothing in Redis', async (_, times, name, fields) => {
+    const mesh = current();
+    const before = await mesh.redis.keys('*');
+    await expect(mesh.schedules.add(name, times, { ...task, ...fields })).rejects.toMatchObject({ code: 'usage' });
+    expect(await mesh.redis.keys('*')).toEqual(before);
+    expect(await mesh.schedules.mend()).toEqual([]);
   });
 
-  it('keep to the wall clock over a change to summer time', () => {
-    const times = { cron: '0 7 * * *', timezone: 'Europe/Berlin' };
-    const before = nextTime(times, Date.parse('2026-03-28T00:00:00Z'));
-    const after = nextTime(times, before);
-    expect(new Date(before).toISOString()).toBe('2026-03-28T06:00:00.000Z');
-    expect(new Date(after).toISOString()).toBe('2026-03-29T05:00:00.000Z');
+  it('for its name leaves the one that has it as it was', async () => {
+    const mesh = current();
+    await mesh.schedules.add('daily', cron('0 7 * * *'), task);
+    const stored = await mesh.redis.hgetall(mesh.keys.schedules);
+    await expect(mesh.schedules.add('daily', cron('0 8 * * *'), task)).rejects.toMatchObject({ code: 'failed' });
+    expect(await mesh.redis.hgetall(mesh.keys.schedules)).toEqual(stored);
+    expect(await mesh.reader.list({ state: 'delayed', limit: 10 })).toHaveLength(1);
+  });
+
+  it('is added once though two do it at the same moment', async () => {
+    const mesh = current();
+    const added = await Promise.allSettled([1, 2, 3].map(() => mesh.schedules.add('often', { everyMs: 60_000 }, task)));
+    expect(added.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(await mesh.reader.list({ limit: 10 })).toHaveLength(1);
+  });
+});
+
+describe('a schedule that is removed or paused', () => {
+  let mesh: TestMesh;
+  const current = meshPerTest('hp');
+  beforeEach(() => {
+    mesh = current();
+  });
+  const task = newTask({ message: 'look' });
+  const hourly = { everyMs: 3_600_000 } as const;
+  const end = (how: string) =>
+    how === 'removed' ? mesh.schedules.remove('often') : mesh.schedules.setPaused('often', true);
+  const left = async () => (await mesh.reader.list({ limit: 10 })).map(({ id, state }) => [id, state]);
+
+  describe.each(['removed', 'paused'])('(%s)', (how) => {
+    it.each([
+      ['waits in line', newTask()],
+      ['waits in line with a priority', newTask({ priority: 3 })],
+      ['waits in another pool', newTask({ pool: 'other' })],
+    ])('starts no task that %s', async (_, task) => {
+      await mesh.schedules.add('often', hourly, task);
+      await mesh.schedules.add('often2', hourly, task);
+      expect(await left()).toHaveLength(2);
+      await end(how);
+      expect(await left()).toEqual([[expect.stringMatching(/^repeat:often2:/), 'waiting']]);
+    });
+
+    it('starts none of those that an outage has held back', async () => {
+      await mesh.schedules.add('often', hourly, newTask({ require: { gpu: 'yes' } }));
+      const node = await mesh.node('mac-1');
+      for (let n = 0; n < 3; n++) {
+        await makeDue(mesh);
+        expect(await node.claim()).toBeUndefined();
+        await mesh.schedules.mend();
+      }
+      expect((await left()).length).toBeGreaterThan(1);
+      await end(how);
+      expect(await left()).toEqual([]);
+      expect(await mesh.reader.held()).toEqual([]);
+    });
+
+    it('lets a run that has begun go on, with its further attempts', async () => {
+      await mesh.schedules.add('often', hourly, task);
+      const node = await mesh.node('mac-1');
+      const claim = await claimNext(node);
+      await node.report(claim, { ok: false, error: taskError('unknown', 'a hiccup') });
+      await end(how);
+      expect(await left()).toEqual([[claim.taskId, 'delayed']]);
+    });
+
+    it('stays so though a node that has read it before mends or advances it', async () => {
+      await mesh.schedules.add('often', hourly, task);
+      const { taskId } = await claimNext(await mesh.node('mac-1'));
+      const [next] = await mesh.reader.list({ state: 'delayed', limit: 1 });
+      await mesh.control.remove(next as NonNullable<typeof next>);
+      const { hgetall, hget } = mesh.redis;
+      // What a slow node does: all that it reads of the schedule is from before.
+      const texts = await mesh.redis.hgetall(mesh.keys.schedules);
+      await end(how);
+      mesh.redis.hgetall = (async (key: string) =>
+        key === mesh.keys.schedules ? texts : hgetall.call(mesh.redis, key)) as typeof hgetall;
+      mesh.redis.hget = (async (key: string, field: string) =>
+        key === mesh.keys.schedules ? texts[field] : hget.call(mesh.redis, key, field)) as typeof hget;
+      await mesh.schedules.mend();
+      await mesh.schedules.advance('default', 'often', taskId);
+      expect(await left()).toEqual([[taskId, 'active']]);
+      expect(await mesh.redis.zcard(mesh.keys.pool('default', 'repeat'))).toBe(0);
+    });
+  });
+
+  it('is resumed once, however often that is asked for', async () => {
+    await mesh.schedules.add('often', hourly, task);
+    await mesh.schedules.setPaused('often', true);
+    for (let n = 0; n < 3; n++) await mesh.schedules.setPaused('often', false);
+    expect(await left()).toHaveLength(1);
+  });
+
+  it('is timed by Redis alone: the clock of the node plays no part', async () => {
+    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2031-05-05T05:05:05Z'));
+    try {
+      await mesh.schedules.add('often', hourly, task);
+      await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, task);
+    } finally {
+      now.mockRestore();
+    }
+    for (const { nextRunAt } of await mesh.schedules.list()) {
+      expect(Date.parse(nextRunAt ?? '')).toBeLessThanOrEqual(Date.now() + 25 * 3_600_000);
+    }
+  });
+});
+
+describe("another program's job scheduler in one of our pools", () => {
+  const current = meshPerTest('hf');
+
+  it('goes on as with a worker of its own, and is neither removed nor taken for a schedule', async () => {
+    const mesh = current();
+    const queue = new Queue('default', {
+      connection: { host: mesh.redis.options.host, port: mesh.redis.options.port },
+      prefix: mesh.keys.bullPrefix,
+    });
+    try {
+      await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, newTask());
+      const { id: _id, pool: _pool, ...spec } = newTask({ message: 'theirs' });
+      await queue.upsertJobScheduler('their:own', { every: 1_000 }, { name: 'x', data: { v: 1, ...spec } });
+      const node = await mesh.node('mac-1');
+      const ids: string[] = [];
+      while (ids.length < 3) {
+        const claim = await claimNext(node);
+        ids.push(claim.taskId);
+        await node.report(claim, success);
+        await mesh.schedules.mend();
+      }
+      expect(new Set(ids).size).toBe(3);
+      expect(ids.every((id) => id.startsWith('repeat:their:own:'))).toBe(true);
+      expect((await mesh.schedules.list()).map(({ name }) => name)).toEqual(['daily']);
+      expect(await queue.getJobSchedulersCount()).toBe(2);
+    } finally {
+      await queue.close();
+    }
+  });
+
+  it('goes on though the node that claimed its task queued no next one', async () => {
+    const mesh = current();
+    const queue = new Queue('default', {
+      connection: { host: mesh.redis.options.host, port: mesh.redis.options.port },
+      prefix: mesh.keys.bullPrefix,
+    });
+    try {
+      await mesh.producer.enqueue([newTask()]);
+      await queue.upsertJobScheduler('theirs', { pattern: '0 7 * * *', tz: 'UTC' }, { data: { v: 1 } });
+      const [first] = await mesh.reader.list({ state: 'delayed', limit: 1 });
+      await mesh.control.remove(first as NonNullable<typeof first>);
+      await mesh.schedules.mend();
+      expect(await mesh.reader.list({ state: 'delayed', limit: 5 })).toHaveLength(1);
+      await expect(mesh.schedules.add('theirs', { everyMs: 60_000 }, newTask())).rejects.toThrow('another program');
+    } finally {
+      await queue.close();
+    }
   });
 });

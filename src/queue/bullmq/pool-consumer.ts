@@ -256,7 +256,7 @@ export class PoolConsumer implements PoolQueue {
     this.#held.add(id);
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
-    if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
+    if (schedule !== undefined) void this.#options.schedules.advance(this.pool, schedule, id).catch(() => {});
     const { claim, spec, newer } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
     if (newer !== undefined && cancelled === undefined && (await this.#isHeld(claim, `format:${newer}`)))

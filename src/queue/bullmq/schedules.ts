@@ -1,95 +1,133 @@
-import { JobScheduler } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { POOL_NAME, POOL_NAME_HINT } from '../../domain/names.ts';
 import type { Schedule, ScheduleFailure, ScheduleTimes } from '../../domain/schedule.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
+import { scripts } from '../../redis/scripts.ts';
 import { redisTime } from '../../redis/time.ts';
-import { nextTime } from '../schedule-times.ts';
+import { checkTimes, timesAfter } from '../schedule-times.ts';
 import { type StoredSchedule, storedSchedule, taskIdOf } from '../stored-schedule.ts';
 import { TaskControl } from '../task-control.ts';
 import { readField } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
+import { ForeignSchedulers } from './foreign-schedulers.ts';
+import { armSchedule, type Seen } from './schedule-script.ts';
 import { storedTask } from './task-producer.ts';
 
-/** So many schedules are enough for a small team, and looked through within a second. */
-export const MOST_SCHEDULES = 1_000;
 /** A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years. */
 const MOST_TAKEN = 1_000;
 /** What is kept of why a schedule can't be mended, characters. */
 const REASON_LENGTH = 500;
+/** Task ids read per request while looking for a schedule's, and removed per script. */
+const PAGE = 1_000;
+
+/** A job scheduler of BullMQ's that has a next task. */
+interface Armed {
+  readonly name: string;
+  readonly pool: string;
+}
 
 /**
  * Tasks that are queued again and again, on BullMQ's job schedulers: there is always one next task of a schedule, delayed
  * until it is due, and the one after it comes when that is claimed. So a mesh that was down runs once what it missed.
+ *
+ * Nothing is stored of a schedule but together with its next task, and each change is one atomic step that holds only for
+ * the schedule that was read: one that was removed or paused meanwhile queues nothing any more.
  */
 export class Schedules {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
-  readonly #schedulers = new Map<string, JobScheduler>();
   readonly #signer: TaskSigner | undefined;
-  /** When a cron line's next task is due (ms), by the options that BullMQ asks with. */
-  readonly #nextTimes = new WeakMap<object, number>();
+  readonly #foreign: ForeignSchedulers;
 
   constructor(redis: Redis, keys: MeshKeys, signer?: TaskSigner) {
     this.#redis = redis;
     this.#keys = keys;
     this.#signer = signer;
+    this.#foreign = new ForeignSchedulers(redis, keys);
   }
 
-  /** Adds a schedule. @throws ClawmeshError `failed` where there is one of that name, or too many. */
+  /**
+   * Adds a schedule.
+   *
+   * @throws ClawmeshError `usage` for a name, times or a task that can't be; `failed` where there is one of that name, or too
+   *   many. Nothing is stored then.
+   */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
+    if (!POOL_NAME.test(name)) {
+      throw new ClawmeshError('usage', 'no name for a schedule', { remedy: POOL_NAME_HINT.replace('a pool', 'as a') });
+    }
+    checkTimes(times);
+    if (task.after) throw new ClawmeshError('usage', 'message: a schedule can not quote the result of one task');
     const { priority, pool } = task;
     const spec = storedTask(task);
     const signed = this.#signer?.signed(spec, pool, { schedule: name }) ?? spec;
-    if ((await this.#redis.hlen(this.#keys.schedules)) >= MOST_SCHEDULES) {
-      throw new ClawmeshError('failed', `there are ${MOST_SCHEDULES} schedules already`, {
-        remedy: 'first: clawmesh schedule remove one that is not needed any more',
-      });
-    }
     const stored: StoredSchedule = { ...times, pool, priority, paused: false, task: signed };
-    if (!(await this.#redis.hsetnx(this.#keys.schedules, name, JSON.stringify(stored)))) {
-      throw new ClawmeshError('failed', `there is a schedule ${name} already`, {
-        remedy: `first: clawmesh schedule remove ${name}`,
-      });
+    if ((await this.#read(name)) === '') {
+      await this.#clearWay(name, stored);
+      if (await this.#arm(name, stored, { text: '', due: '' })) return this.find(name);
     }
-    await this.#redis.sadd(this.#keys.pools, pool);
-    await this.#clearWay(name, stored);
-    await this.#arm(name, stored);
-    return this.find(name);
+    throw new ClawmeshError('failed', `there is a schedule ${name} already`, {
+      remedy: `first: clawmesh schedule remove ${name}`,
+    });
   }
 
   async list(): Promise<Schedule[]> {
-    const entries = [...(await this.#all())];
-    const schedules = await Promise.all(entries.map(([name, stored]) => this.#view(name, stored)));
+    const texts = Object.entries(await this.#redis.hgetall(this.#keys.schedules));
+    const readable = texts.flatMap(([name, text]) => {
+      const stored = readField(storedSchedule, text);
+      return stored ? [{ name, stored }] : [];
+    });
+    const schedules = await Promise.all(readable.map(({ name, stored }) => this.#view(name, stored)));
     return schedules.sort((a, b) => a.name.localeCompare(b.name));
   }
 
   /** @throws ClawmeshError `not-found`. */
   async find(name: string): Promise<Schedule> {
-    return this.#view(name, await this.#existing(name));
+    const stored = readField(storedSchedule, await this.#read(name));
+    if (!stored) throw noSchedule(name);
+    return this.#view(name, stored);
   }
 
-  /** Removes a schedule, also one that can't be read, and its next task. @throws ClawmeshError `not-found`. */
+  /**
+   * Removes a schedule, also one that can't be read, and its tasks that no node has begun.
+   *
+   * @throws ClawmeshError `not-found`.
+   */
   async remove(name: string): Promise<void> {
-    if ((await this.#redis.hdel(this.#keys.schedules, name)) === 0) throw noSchedule(name);
-    await this.#redis.hdel(this.#keys.scheduleFailures, name);
-    const armed = (await this.#armed()).filter((one) => one.name === name);
-    for (const { pool } of armed) await this.#scheduler(pool).removeJobScheduler(name);
+    for (let done = false; !done; ) {
+      const text = await this.#read(name);
+      if (text === '') throw noSchedule(name);
+      done = await this.#drop(name, text, '');
+    }
+    await this.#removeUnbegun(name);
   }
 
-  /** Lets a schedule rest, or go on. @throws ClawmeshError `not-found`. */
+  /** Lets a schedule rest, of whose tasks none starts any more then, or go on. @throws ClawmeshError `not-found`. */
   async setPaused(name: string, paused: boolean): Promise<void> {
-    const stored = { ...(await this.#existing(name)), paused };
-    await this.#redis.hset(this.#keys.schedules, name, JSON.stringify(stored));
-    if (paused) await this.#scheduler(stored.pool).removeJobScheduler(name);
-    else await this.#arm(name, stored);
+    for (let done = false; !done; ) {
+      const text = await this.#read(name);
+      const stored = readField(storedSchedule, text);
+      if (!stored) throw noSchedule(name);
+      const wanted = { ...stored, paused };
+      if (paused) done = await this.#drop(name, text, JSON.stringify(wanted));
+      else if (stored.paused) done = await this.#arm(name, wanted, { text, due: await this.#due(name, stored.pool) });
+      else return;
+    }
+    if (paused) await this.#removeUnbegun(name);
   }
 
-  /** One of a schedule's tasks has been claimed: the next one is queued, unless it is already. */
-  async advance(name: string, taskId: string): Promise<void> {
-    const stored = readField(storedSchedule, await this.#redis.hget(this.#keys.schedules, name));
-    if (stored && !stored.paused) await this.#next(name, stored, taskId);
+  /** A schedule's task of this pool has been claimed: the next one is queued, unless it is already. */
+  async advance(pool: string, name: string, taskId: string): Promise<void> {
+    const text = await this.#read(name);
+    const stored = readField(storedSchedule, text);
+    if (stored?.pool !== pool) {
+      if (!(await this.#isOurs(pool, name))) await this.#foreign.advance(pool, name, taskId);
+    } else if (!stored.paused) {
+      const due = taskId.split(':').at(-1) ?? '';
+      await this.#arm(name, stored, { text, due });
+    }
   }
 
   /**
@@ -102,7 +140,7 @@ export class Schedules {
     const texts = await this.#redis.hgetall(this.#keys.schedules);
     const known = await this.#redis.hgetall(this.#keys.scheduleFailures);
     const failures: ScheduleFailure[] = [];
-    const attempt = async (name: string, work: () => Promise<void>) => {
+    const attempt = async (name: string, work: () => Promise<unknown>) => {
       try {
         await work();
         if (known[name] !== undefined) await this.#redis.hdel(this.#keys.scheduleFailures, name);
@@ -116,138 +154,122 @@ export class Schedules {
       await attempt(name, async () => {
         const stored = readField(storedSchedule, text);
         if (!stored) throw new Error('what is stored of it can not be read; a newer clawmesh may have written it');
-        if (!stored.paused) await this.#mendOne(name, stored);
+        if (!stored.paused) await this.#mendOne(name, text, stored);
       });
     }
     for (const { name, pool } of armed) {
       const text = texts[name];
       const stored = readField(storedSchedule, text);
       const wanted = stored ? !stored.paused && stored.pool === pool : text !== undefined;
-      if (!wanted) await attempt(name, async () => void (await this.#scheduler(pool).removeJobScheduler(name)));
+      if (wanted) continue;
+      await attempt(name, async () => {
+        if (!(await this.#isOurs(pool, name))) await this.#foreign.mend(pool, name);
+        else await this.#drop(name, text ?? '', text ?? '', pool);
+      });
     }
     const gone = Object.keys(known).filter((name) => texts[name] === undefined);
     if (gone.length > 0) await this.#redis.hdel(this.#keys.scheduleFailures, ...gone);
     return failures;
   }
 
-  async #mendOne(name: string, stored: StoredSchedule): Promise<void> {
-    const due = await this.#dueAt(name, stored.pool);
-    if (due === null) return this.#arm(name, stored);
-    if (!(await this.#isOver(stored.pool, name, due))) return;
-    if (await this.#next(name, stored, taskIdOf(name, due))) return;
-    // Another node was faster; or the time after an interval has its task already, and BullMQ looks for a later one.
-    if ((await this.#dueAt(name, stored.pool)) === due) await this.#arm(name, stored);
+  async close(): Promise<void> {
+    await this.#foreign.close();
+  }
+
+  async #mendOne(name: string, text: string, stored: StoredSchedule): Promise<void> {
+    const due = await this.#due(name, stored.pool);
+    if (due === '' || (await this.#isOver(stored.pool, name, due))) await this.#arm(name, stored, { text, due });
   }
 
   /** Whether the task that was due then is no longer to come: it is gone, has ended or has begun. */
-  async #isOver(pool: string, name: string, due: number): Promise<boolean> {
+  async #isOver(pool: string, name: string, due: string): Promise<boolean> {
     const task = this.#keys.task(pool, taskIdOf(name, due));
     const [exists, started, ended] = await this.#redis.hmget(task, 'timestamp', 'processedOn', 'finishedOn');
     return exists === null || typeof started === 'string' || typeof ended === 'string';
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#schedulers.values()].map((scheduler) => scheduler.close()));
-  }
-
-  async #arm(name: string, stored: StoredSchedule): Promise<void> {
-    await this.#upsert(name, stored, { override: true });
-  }
-
-  /** Queues the task after that one; false where that one is not the schedule's last, or nothing came of it. */
-  async #next(name: string, stored: StoredSchedule, taskId: string): Promise<boolean> {
-    return this.#upsert(name, stored, { override: false, producerId: taskId });
-  }
-
-  async #upsert(name: string, stored: StoredSchedule, how: { override: boolean; producerId?: string }) {
-    const { pool, cron, timezone = null, everyMs, task, priority } = stored;
-    const repeat = cron === undefined ? { every: everyMs ?? 0 } : { pattern: cron, ...(timezone && { tz: timezone }) };
-    if (cron !== undefined) {
-      const last = Number(how.producerId?.split(':').at(-1) ?? 0);
-      this.#nextTimes.set(repeat, await this.#freeTime(name, stored, { cron, timezone }, last));
-    }
-    const options = { attempts: task.attempts, ...(priority > 0 && { priority }) };
-    const job = await this.#scheduler(pool).upsertJobScheduler(name, repeat, 'task', task, options, how);
-    return job !== undefined;
+  /** Queues the next task. Answers false where the schedule or its next task is not what was seen. */
+  async #arm(name: string, stored: StoredSchedule, seen: Seen): Promise<boolean> {
+    const next = stored.cron === undefined ? 0 : await this.#freeTime(name, stored.cron, stored, Number(seen.due));
+    return armSchedule(this.#redis, this.#keys, { name, stored, seen, next });
   }
 
   /**
-   * The first time of a cron line, after `last` (ms) and to come, that has no task yet, or the schedule's own that waits for
-   * it: a run that was cancelled stays cancelled, and BullMQ refuses a time that has one.
+   * The first time of a cron line, after `last` (ms) and to come, that has no task yet, in any pool: a run that was cancelled
+   * stays cancelled, and BullMQ refuses a time that has one.
    */
-  async #freeTime(
-    name: string,
-    { pool }: StoredSchedule,
-    times: { cron: string; timezone: string | null },
-    last: number,
-  ): Promise<number> {
-    const due = await this.#dueAt(name, pool);
-    if (due !== null && due > last && !(await this.#isOver(pool, name, due))) return due;
+  async #freeTime(name: string, cron: string, { timezone = null }: StoredSchedule, last: number): Promise<number> {
     const pools = await this.#redis.smembers(this.#keys.pools);
-    let time = Math.max(await redisTime(this.#redis), last);
-    for (let n = 0; n < MOST_TAKEN; n++) {
-      time = nextTime(times, time);
+    const from = Math.max(await redisTime(this.#redis), last);
+    for (const time of timesAfter({ cron, timezone }, from, MOST_TAKEN)) {
       const tasks = pools.map((each) => this.#keys.task(each, taskIdOf(name, time)));
       if (tasks.length === 0 || (await this.#redis.exists(...tasks)) === 0) return time;
     }
-    throw new ClawmeshError('failed', `the next ${MOST_TAKEN} runs of schedule ${name} have been cancelled`, {
-      remedy: `remove those tasks: clawmesh task remove repeat:${name}:<time>`,
-    });
+    throw new ClawmeshError(
+      'failed',
+      `the next ${MOST_TAKEN} runs of schedule ${name} have been cancelled, or never come`,
+      {
+        remedy: `remove those tasks: clawmesh task remove repeat:${name}:<time>`,
+      },
+    );
   }
 
   /** A new schedule takes the place of a former one of its name: cancelled runs of that do not stand in its way. */
-  async #clearWay(name: string, { pool: own, cron, timezone = null }: StoredSchedule): Promise<void> {
-    await this.#scheduler(own).removeJobScheduler(name);
+  async #clearWay(name: string, { cron, timezone = null }: StoredSchedule): Promise<void> {
     if (cron === undefined) return;
     const pools = await this.#redis.smembers(this.#keys.pools);
-    let time = await redisTime(this.#redis);
-    for (let cleared = 1, n = 0; cleared > 0 && n < MOST_TAKEN; n++) {
-      time = nextTime({ cron, timezone }, time);
-      cleared = 0;
+    for (const time of timesAfter({ cron, timezone }, await redisTime(this.#redis), MOST_TAKEN)) {
+      let cleared = 0;
       for (const pool of pools) {
         const id = taskIdOf(name, time);
         if ((await this.#redis.hexists(this.#keys.task(pool, id), 'finishedOn')) === 0) continue;
         await new TaskControl(this.#redis, this.#keys).remove({ id, pool });
         cleared++;
       }
+      if (cleared === 0) return;
     }
   }
 
-  #scheduler(pool: string): JobScheduler {
-    let scheduler = this.#schedulers.get(pool);
-    if (!scheduler) {
-      scheduler = new JobScheduler(pool, {
-        connection: this.#redis as never,
-        prefix: this.#keys.bullPrefix,
-        settings: {
-          // Reckoned before the call, in Redis time: a Mac with a wrong clock must not skip or repeat a run.
-          repeatStrategy: (_millis: number, repeat: object) => this.#nextTimes.get(repeat),
-        },
-      });
-      // Failed commands reject where they were called.
-      scheduler.on('error', () => {});
-      this.#schedulers.set(pool, scheduler);
-    }
-    return scheduler;
+  /** Changes what is stored, and takes the next task away. Answers false where the schedule is not what was read. */
+  async #drop(name: string, read: string, store: string, pool = ''): Promise<boolean> {
+    const { schedules, scheduleFailures, pools, bullPrefix } = this.#keys;
+    const args = [name, read, store, bullPrefix, pool];
+    return (await scripts.dropSchedule.run(this.#redis, [schedules, scheduleFailures, pools], args)) === 1;
   }
 
-  async #all(): Promise<Map<string, StoredSchedule>> {
-    const found = new Map<string, StoredSchedule>();
-    for (const [name, text] of Object.entries(await this.#redis.hgetall(this.#keys.schedules))) {
-      const stored = readField(storedSchedule, text);
-      if (stored) found.set(name, stored);
+  /** Tasks that were due, and that no node has begun: those of an outage may be many. */
+  async #removeUnbegun(name: string): Promise<void> {
+    const isOfIt = (id: string) => id.startsWith(`repeat:${name}:`) && /^\d+$/.test(id.slice(`repeat:${name}:`.length));
+    for (const pool of await this.#redis.smembers(this.#keys.pools)) {
+      const found = new Set<string>();
+      for (const state of ['wait', 'prioritized', 'delayed']) {
+        const key = this.#keys.pool(pool, state);
+        for (let first = 0, more = true; more; first += PAGE) {
+          const last = first + PAGE - 1;
+          const ids = await readableIds(
+            state === 'wait'
+              ? this.#redis.lrange(key, first, last)
+              : this.#redis.zrange(key, String(first), String(last)),
+          );
+          for (const id of ids.filter(isOfIt)) found.add(id);
+          more = ids.length === PAGE;
+        }
+      }
+      const ids = [...found];
+      for (let first = 0; first < ids.length; first += PAGE) {
+        const some = ids.slice(first, first + PAGE);
+        await scripts.removeUnbegun.run(this.#redis, [this.#keys.pool(pool, 'wait')], some);
+      }
     }
-    return found;
   }
 
-  async #existing(name: string): Promise<StoredSchedule> {
-    const stored = readField(storedSchedule, await this.#redis.hget(this.#keys.schedules, name));
-    if (stored) return stored;
-    throw noSchedule(name);
+  /** What is stored (JSON); '' where there is none. */
+  async #read(name: string): Promise<string> {
+    return (await this.#redis.hget(this.#keys.schedules, name)) ?? '';
   }
 
   async #view(name: string, stored: StoredSchedule): Promise<Schedule> {
-    const due = stored.paused ? null : await this.#dueAt(name, stored.pool);
+    const due = stored.paused ? '' : await this.#due(name, stored.pool);
     const { message, agent, model } = stored.task;
     return {
       name,
@@ -256,28 +278,39 @@ export class Schedules {
       timezone: stored.timezone ?? null,
       everyMs: stored.everyMs ?? null,
       paused: stored.paused,
-      nextRunAt: due === null ? null : new Date(due).toISOString(),
+      nextRunAt: due === '' ? null : new Date(Number(due)).toISOString(),
       task: { message, agent, model },
     };
   }
 
   /** What BullMQ has armed, in any pool that can be read; in another one, mending its schedules tells why not. */
-  async #armed(): Promise<{ name: string; pool: string }[]> {
-    const found: { name: string; pool: string }[] = [];
+  async #armed(): Promise<Armed[]> {
+    const found: Armed[] = [];
     for (const pool of await this.#redis.smembers(this.#keys.pools)) {
-      const names = await this.#redis.zrange(this.#keys.pool(pool, 'repeat'), 0, '-1').catch((error: Error) => {
-        if (!error.message.startsWith('WRONGTYPE')) throw error;
-        return [];
-      });
+      const names = await readableIds(this.#redis.zrange(this.#keys.pool(pool, 'repeat'), 0, '-1'));
       found.push(...names.map((name) => ({ name, pool })));
     }
     return found;
   }
 
-  async #dueAt(name: string, pool: string): Promise<number | null> {
-    const score = await this.#redis.zscore(this.#keys.pool(pool, 'repeat'), name);
-    return score === null ? null : Number(score);
+  /** Whether the job scheduler of this name in BullMQ is one of clawmesh, or has lost what it is made of. */
+  async #isOurs(pool: string, name: string): Promise<boolean> {
+    const scheduler = this.#keys.pool(pool, `repeat:${name}`);
+    return (await this.#redis.hexists(scheduler, 'cm')) === 1 || (await this.#redis.exists(scheduler)) === 0;
   }
+
+  /** When the schedule's next task is due, as Redis has it (ms); '' where there is none. */
+  async #due(name: string, pool: string): Promise<string> {
+    return (await this.#redis.zscore(this.#keys.pool(pool, 'repeat'), name)) ?? '';
+  }
+}
+
+/** The ids that Redis answers; none where what stands there is mangled. */
+async function readableIds(ids: Promise<string[]>): Promise<string[]> {
+  return ids.catch((error: Error) => {
+    if (!error.message.startsWith('WRONGTYPE')) throw error;
+    return [];
+  });
 }
 
 function noSchedule(name: string): ClawmeshError {
