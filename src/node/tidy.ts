@@ -107,9 +107,9 @@ async function forgetPools(
   for (const { state, pools } of await new NodeRegistry(redis, keys).seen()) {
     if (state !== 'dead' && state !== 'stopped') for (const pool of Object.keys(pools)) used.add(pool);
   }
-  const states = ['wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'repeat', 'meta'];
+  const states = ['wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'repeat'];
   for (const pool of await redis.smembers(keys.pools)) {
-    const rest = [...states, ...BULL_REST].map((what) => keys.pool(pool, what));
+    const rest = [...states, 'waiting-children', 'meta', ...BULL_REST].map((what) => keys.pool(pool, what));
     await each(() =>
       scripts.forgetPool.run(
         redis,

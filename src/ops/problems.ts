@@ -1,8 +1,11 @@
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
+import { onOneLine } from '../domain/errors.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
+import { withoutEscapes } from '../domain/terminal-text.ts';
+import type { Strangers } from '../queue/strangers.ts';
 import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
 
 /** Worst first. A notice is worth knowing and no trouble: somebody has wanted it so. */
@@ -162,4 +165,25 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
       },
     ];
   });
+}
+
+/** Workers of another program that take tasks of ours, and run them through no OpenClaw. */
+export function foreignWorkers(strangers: readonly Strangers[]): Problem[] {
+  return strangers.map(({ pool, connected, taken, of, names }) => {
+    const who = names.length > 0 ? ` (${names.slice(0, 3).map(printable).join(', ')})` : '';
+    const what =
+      taken > 0
+        ? `a BullMQ worker that is no clawmesh node${who} takes tasks of pool ${pool}: ${taken} of the newest ${of}`
+        : `${connected.length} BullMQ workers that are no clawmesh nodes${who} wait for tasks of pool ${pool}`;
+    return {
+      severity: 'warning',
+      what,
+      fix: 'stop that program, or have it use another queue: what it takes never runs in OpenClaw. Queue again what it has ended: see clawmesh task list',
+    };
+  });
+}
+
+/** A name that another program has given itself, as far as it fits on a line. */
+function printable(name: string): string {
+  return onOneLine(withoutEscapes(name)).slice(0, 40);
 }

@@ -6,7 +6,7 @@ import type { HandoverFilter } from '../queue/handover-log.ts';
 import type { OldestTask, PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
-import { findProblems, type Problem, strandedTasks } from './problems.ts';
+import { findProblems, foreignWorkers, type Problem, strandedTasks } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it (CLI.md). */
 export interface Snapshot {
@@ -87,6 +87,7 @@ export async function takeSnapshot(mesh: {
           inventory: Object.keys(mesh.config.nodes),
         }),
         ...strandedTasks(nodes, held),
+        ...foreignWorkers(await mesh.reader.strangers(pools, now)),
       ],
     },
   };

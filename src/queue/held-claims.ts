@@ -108,6 +108,7 @@ export class HeldClaims {
         this.#keys.incarnations,
         this.#keys.held,
         this.#keys.lastTokens,
+        ...this.#bull('limiter'),
       ],
       [
         token,

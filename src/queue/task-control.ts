@@ -26,7 +26,7 @@ export class TaskControl {
     const reply = String(
       await scripts.cancelTask.run(
         this.#redis,
-        this.#keysOf(task, 'wait', 'prioritized', 'delayed', 'cancelled', 'events'),
+        this.#keysOf(task, 'wait', 'prioritized', 'delayed', 'cancelled', 'events', 'waiting-children'),
         [task.id, reason],
       ),
     );
@@ -56,7 +56,8 @@ export class TaskControl {
 
   /** Removes a task that does not run; with `onlyFailed` one that has failed, and `other` is answered for any else. */
   async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
-    const states = ['wait', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'acknowledged', 'events'];
+    const states = ['wait', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled'];
+    states.push('waiting-children', 'acknowledged', 'events');
     const reply = await scripts.removeTask.run(this.#redis, this.#keysOf(task, ...states), [
       task.id,
       this.#keys.idempotencyPrefix,

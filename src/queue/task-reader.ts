@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
-import { TASK_ID } from '../domain/ids.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
 import { HELD_SCORE } from './held-tasks.ts';
+import { findStrangers, type Strangers } from './strangers.ts';
 import { type BullState, LISTED_FIELDS, RUN_FIELDS, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
@@ -36,6 +36,7 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
   { state: 'wait', type: 'list' },
   { state: 'prioritized', type: 'zset' },
   { state: 'delayed', type: 'zset' },
+  { state: 'waiting-children', type: 'zset' },
   { state: 'completed', type: 'zset' },
   { state: 'failed', type: 'zset' },
   { state: 'cancelled', type: 'zset' },
@@ -45,6 +46,9 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
 const PAGE = 200;
 /** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
+
+/** Longer ids are none, characters. */
+const MAX_ID_LENGTH = 1_000;
 
 /** Who had a task when. */
 export type TaskRunHistory = Pick<Task, 'history' | 'sessionMovedFrom'>;
@@ -79,11 +83,12 @@ export class TaskReader {
 
   /** The task with this id, whichever pool it is in; undefined where there is none. */
   async get(id: string): Promise<Task | undefined> {
-    if (!TASK_ID.test(id)) return undefined;
-    const pools = await this.pools();
-    const there = await this.#all(pools.map((pool) => ['exists', this.#keys.task(pool, id)]));
-    const pool = pools[there.indexOf(1)];
-    return pool === undefined ? undefined : this.#read(id, pool);
+    // Other programs that queue with BullMQ give tasks other ids than we do.
+    if (id === '' || id.length > MAX_ID_LENGTH) return undefined;
+    for (const pool of await this.pools()) {
+      if (await this.#isTask(this.#keys.task(pool, id))) return this.#read(id, pool);
+    }
+    return undefined;
   }
 
   /** The kept log lines of a task, oldest first. */
@@ -124,6 +129,11 @@ export class TaskReader {
     return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);
   }
 
+  /** What BullMQ workers do in these pools that are no nodes; `now`: Redis time (ms). */
+  async strangers(pools: readonly string[], now: number): Promise<Strangers[]> {
+    return findStrangers(this.#redis, this.#keys, pools, now);
+  }
+
   /** Who ran these tasks when; undefined for those that are gone. Neither message nor result is read. */
   async runs(tasks: readonly TaskRef[]): Promise<(TaskRunHistory | undefined)[]> {
     const rows = await this.#all(tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]));
@@ -147,14 +157,14 @@ export class TaskReader {
     return new Map(
       pools.map((pool, index) => {
         const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
-        const [active = 0, wait = 0, prioritized = 0, delayed = 0, completed = 0, failed = 0, cancelled = 0, held = 0] =
-          numbers;
+        const [active = 0, wait = 0, prioritized = 0, delayed = 0, parents = 0] = numbers;
+        const [completed = 0, failed = 0, cancelled = 0, held = 0] = numbers.slice(5);
         const acknowledged = Math.min(failed, numbers.at(-2) ?? 0);
         const paused = numbers.at(-1) === 1;
         return [
           pool,
           {
-            waiting: wait + prioritized + held,
+            waiting: wait + prioritized + held + parents,
             active,
             delayed: delayed - held,
             completed,
@@ -270,6 +280,17 @@ export class TaskReader {
     return taskView(id, pool, STATE_KEYS[index]?.state ?? 'wait', hash as TaskHash);
   }
 
+  /** Whether there is a task at this key; beside tasks, BullMQ has other things there, such as `meta`. */
+  async #isTask(key: string): Promise<boolean> {
+    try {
+      const fields = await this.#redis.hmget(key, 'timestamp', 'data');
+      return fields.every((field) => field !== null);
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false;
+      throw error;
+    }
+  }
+
   async #all(commands: (string | number)[][]): Promise<unknown[]> {
     if (commands.length === 0) return [];
     const replies = (await this.#redis.pipeline(commands).exec()) ?? [];
@@ -282,7 +303,7 @@ export class TaskReader {
 
 /** Those that are held back stand among the delayed ones. */
 function bullStatesOf(state: TaskState): BullState[] {
-  return state === 'waiting' ? ['wait', 'prioritized', 'delayed'] : [state];
+  return state === 'waiting' ? ['wait', 'prioritized', 'delayed', 'waiting-children'] : [state];
 }
 
 function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {

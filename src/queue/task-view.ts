@@ -38,8 +38,19 @@ export const RUN_FIELDS = [
   'cm:movedFrom',
 ] as const;
 
+/** What holds the parent of a flow that another program has made with BullMQ. */
+const CHILDREN = 'children of its BullMQ flow';
+
 /** Where BullMQ keeps the task. */
-export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled';
+export type BullState =
+  | 'wait'
+  | 'prioritized'
+  | 'delayed'
+  | 'waiting-children'
+  | 'active'
+  | 'completed'
+  | 'failed'
+  | 'cancelled';
 
 /**
  * The task as people and programs see it, from its hash.
@@ -50,7 +61,8 @@ export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'complet
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
   const error = readField(storedError, hash['cm:error']) ?? null;
-  const heldBy = bullState === 'delayed' ? shownReason(hash['cm:held']) : null;
+  const heldBy =
+    bullState === 'waiting-children' ? CHILDREN : bullState === 'delayed' ? shownReason(hash['cm:held']) : null;
   const state = heldBy === null ? taskState(bullState) : 'waiting';
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
@@ -97,7 +109,7 @@ function acknowledgedAt(hash: TaskHash): string | null {
 }
 
 function taskState(bullState: BullState): TaskState {
-  if (bullState === 'wait' || bullState === 'prioritized') return 'waiting';
+  if (bullState === 'wait' || bullState === 'prioritized' || bullState === 'waiting-children') return 'waiting';
   return bullState;
 }
 

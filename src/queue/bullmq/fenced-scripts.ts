@@ -21,14 +21,15 @@ const FINISH_PATCHES: readonly Patch[] = [
     to: 'local token = ownToken',
   },
   {
-    // BullMQ copies the result into its event stream of 10,000 entries; results of 1 MiB would make that 10 GB.
+    // BullMQ copies the result into its event stream of 10,000 entries; results of 1 MiB would make that 10 GB. What a
+    // program that waits with waitUntilFinished() gets there is at most 1 KB; it reads a longer one from the job.
     from: '"jobId", jobId, ARGV[3], ARGV[4], "prev", "active")',
-    to: '"jobId", jobId, ARGV[3], ARGV[5] == "completed" and \'""\' or ARGV[4], "prev", "active")',
+    to: '"jobId", jobId, ARGV[3], ARGV[5] == "completed" and #ARGV[4] > 1024 and \'""\' or ARGV[4], "prev", "active")',
   },
   // Each call costs a third of a microsecond, a hundredth of the step. Tasks of ours are no parents of BullMQ's flows,
   { from: 'if rcall("SCARD", jobIdKey .. ":dependencies") ~= 0 then', to: 'if false then' },
   { from: 'if rcall("ZCARD", jobIdKey .. ":unsuccessful") ~= 0 then', to: 'if false then' },
-  // nor have they parents, or ids for BullMQ's deduplication,
+  // nor have they parents, and their ids for BullMQ's deduplication are freed in the epilogue,
   {
     from: 'local jobAttributes = rcall("HMGET", jobIdKey, "parentKey", "parent", "deid")',
     to: 'local jobAttributes = {}',

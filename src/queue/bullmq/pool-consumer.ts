@@ -262,9 +262,11 @@ export class PoolConsumer implements PoolQueue {
     if (newer !== undefined && cancelled === undefined && (await this.#isHeld(claim, `format:${newer}`)))
       return undefined;
     // Something that is no task of ours must not block the pool.
-    const problem = spec
-      ? (this.#options.signer.problem(spec, this.pool, id) ?? problemOfAfter(spec))
-      : 'the stored task can not be read';
+    const problem = !spec
+      ? 'the stored task can not be read'
+      : fields.has('parentKey')
+        ? 'it is a child in a BullMQ flow, which would never hear of its end; use --after'
+        : (this.#options.signer.problem(spec, this.pool, id) ?? problemOfAfter(spec));
     const error =
       cancelled === undefined ? problem && taskError('invalid', problem) : taskError('cancelled', cancelled);
     if (!error) return runs ? claim : this.#admitted(claim, fields);

@@ -4,13 +4,14 @@
 
   KEYS[1] held tasks of this pool and reason (sorted set)  KEYS[2] delayed  KEYS[3] active  KEYS[4] events  KEYS[5] meta
   KEYS[6] incarnations (hash)  KEYS[7] set of what is held  KEYS[8] lock tokens that have brought a task last (hash)
+  KEYS[9] limiter (string)
   ARGV[1] lock token  ARGV[2] visibility timeout (ms)  ARGV[3] member of KEYS[7]
   ARGV[4] prefix of task keys   ARGV[5] node id  ARGV[6] incarnation  ARGV[7] names (JSON): see Asking in queue/asking.ts
   ARGV[8] field of KEYS[8]
 
   Result: -20 if fenced, {id, task hash as a flat list}, or nothing; nothing, too, if the token has brought a task before
   Invariant: as BullMQ's own claim: lock, start and owner are set in the step that makes the task active, and no two
-  tasks ever get the same token.
+  tasks ever get the same token. The pool's global concurrency and rate limit hold, too.
 ]]
 --- @include now
 --- @include all-names
@@ -20,7 +21,15 @@
 if redis.call('HGET', KEYS[6], ARGV[5]) ~= ARGV[6] then
   return -20
 end
-if redis.call('HEXISTS', KEYS[5], 'paused') == 1 or not isFresh(ARGV[1], redis.call('HGET', KEYS[8], ARGV[8])) then
+local limits = redis.call('HMGET', KEYS[5], 'paused', 'concurrency', 'max', 'duration')
+local most, rate, rateMs = tonumber(limits[2] or nil), tonumber(limits[3] or nil), tonumber(limits[4] or nil)
+if limits[1] or not isFresh(ARGV[1], redis.call('HGET', KEYS[8], ARGV[8])) then
+  return false
+end
+if most and redis.call('LLEN', KEYS[3]) >= most then
+  return false
+end
+if rate and tonumber(redis.call('GET', KEYS[9]) or '0') >= rate and redis.call('PTTL', KEYS[9]) > 0 then
   return false
 end
 local now = redisNow()
@@ -38,6 +47,9 @@ for _, id in ipairs(ids) do
   -- Somebody may have cancelled or removed it meanwhile.
   if redis.call('ZREM', KEYS[2], id) == 1 then
     redis.call('LPUSH', KEYS[3], id)
+    if rate and redis.call('INCR', KEYS[9]) == 1 and rateMs then
+      redis.call('PEXPIRE', KEYS[9], math.floor(rateMs))
+    end
     redis.call('SET', jobKey .. ':lock', ARGV[1], 'PX', ARGV[2])
     redis.call('HSET', KEYS[8], ARGV[8], ARGV[1])
     redis.call('HSET', jobKey, 'processedOn', string.format('%.0f', now), 'pb', ARGV[5], 'delay', 0)

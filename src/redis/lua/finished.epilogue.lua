@@ -3,11 +3,15 @@
   one is an event of the mesh. Nothing is counted for a report that is refused, and none fails because something can't be
   counted: the task has ended by then, and the next one may have been claimed.
 
-  ARGV[1] task id   ARGV[4] the result (JSON), or why it failed   mesh, names, allNames, node, now, state, usage: see finish.prelude.lua
+  ARGV[1] task id   ARGV[4] the result (JSON), or why it failed   mesh, names, allNames, node, now, state, usage, jobKey: see finish.prelude.lua
   reply: what BullMQ answers: a negative code if the report is refused
 ]]
 --- @include mesh-event
 if type(reply) ~= 'number' or reply >= 0 then
+  if redis.call('HEXISTS', jobKey, 'deid') == 1 then
+--- @include free-deduplication
+    freeDeduplication(ARGV[1], jobKey, now)
+  end
   if state == 'failed' then
     local known = allNames(names)
     meshEvent(known.events, 'dead-letter', now, {'task', ARGV[1], 'pool', known.pool, 'node', node, 'reason', ARGV[4]})

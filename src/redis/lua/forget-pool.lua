@@ -4,7 +4,7 @@
 
   KEYS[1] pools (set)  KEYS[2] absent  KEYS[3] tokens  KEYS[4] incarnations (hashes)
   KEYS[5] wait  KEYS[6] active (lists)  KEYS[7] prioritized  KEYS[8] delayed  KEYS[9] completed  KEYS[10] failed
-  KEYS[11] cancelled  KEYS[12] repeat (sorted sets)  KEYS[13] meta  KEYS[14...] the rest of what is kept of the pool
+  KEYS[11] cancelled  KEYS[12] repeat  KEYS[13] waiting-children (sorted sets)  KEYS[14] meta  KEYS[15...] the rest of what is kept of the pool
   ARGV[1] pool   ARGV[2] 1 if a node or a schedule is there for it   ARGV[3] how long an empty pool is remembered (ms)
 
   Result: 1 if it was forgotten
@@ -15,10 +15,10 @@
 -- No node's id has a space.
 local field = 'pool ' .. ARGV[1]
 local held = redis.call('LLEN', KEYS[5]) + redis.call('LLEN', KEYS[6])
-for i = 7, 12 do
+for i = 7, 13 do
   held = held + redis.call('ZCARD', KEYS[i])
 end
-if ARGV[2] == '1' or held > 0 or redis.call('HEXISTS', KEYS[13], 'paused') == 1 then
+if ARGV[2] == '1' or held > 0 or redis.call('HEXISTS', KEYS[14], 'paused') == 1 then
   redis.call('HDEL', KEYS[2], field)
   return 0
 end
