@@ -31,7 +31,7 @@ export function addTaskOptions(command: Command): Command {
     .option('--pool <pool>', 'pool to queue in (default: default)')
     .option(
       '--priority <n>',
-      'as in BullMQ: tasks without one (0) come first, then 1 before 2, …',
+      '1 is served first, then 2, …; tasks without one (0) come last',
       numberOption(0, MAX_PRIORITY),
     )
     .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))

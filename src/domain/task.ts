@@ -127,7 +127,7 @@ export interface NewTask extends TaskSpec {
   /** Where it has been decided already; otherwise the task gets a new one. */
   readonly id?: string | undefined;
   readonly pool: string;
-  /** As in BullMQ: 0, none, is served first, in order of arrival; then 1 before 2 and so on. */
+  /** 1 is served first, then 2 and so on; those with 0, which is none, come last, in order of arrival. */
   readonly priority: number;
   readonly delayMs: number;
   readonly attempts: number;

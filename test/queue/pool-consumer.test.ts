@@ -182,6 +182,34 @@ describe('a pool', () => {
     expect([(await claimNext(node)).taskId, (await claimNext(node)).taskId]).toEqual([one.id, two.id]);
   });
 
+  it('serves tasks with a priority before those without, claimed either way, and again when they come back', async () => {
+    const plain = [];
+    for (let n = 0; n < 8; n++) plain.push((await enqueueOne()).id);
+    const three = await enqueueOne({ priority: 3 });
+    const one = await enqueueOne({ priority: 1 });
+    const node = await mesh.node('mac-1');
+    const first = await claimNext(node);
+    expect(first.taskId).toBe(one.id);
+    await node.handBack(first, 'drain');
+    let claim = await claimNext(node);
+    const order = [claim.taskId];
+    while (order.length < 5) {
+      const { next } = await node.report(claim, success, idleOffer);
+      claim = next as typeof claim;
+      order.push(claim.taskId);
+    }
+    expect(order).toEqual([one.id, three.id, ...plain.slice(0, 3)]);
+  });
+
+  it('serves those with a priority first of the tasks that are held for a node, too', async () => {
+    const node = await mesh.node('mac-1');
+    const held = [];
+    for (const priority of [0, 0, 5, 0, 1, 5]) held.push((await enqueueOne({ priority, node: 'mac-1' })).id);
+    const order = [];
+    for (const _ of held) order.push((await node.claimHeld('node:mac-1'))?.taskId);
+    expect(order).toEqual([4, 2, 5, 0, 1, 3].map((n) => held[n]));
+  });
+
   it('refuses every change by a fenced incarnation', async () => {
     await enqueueOne();
     await enqueueOne();

@@ -5,15 +5,28 @@ const moveToActive = bullScript('moveToActive-11');
 const moveToFinished = bullScript('moveToFinished-14');
 const moveToDelayed = bullScript('moveToDelayed-11');
 
+/**
+ * BullMQ serves jobs with a priority after all that have none, so that 1 is later than nothing. Here tasks without one are the
+ * lowest class: what people expect of a priority. Only the order of claims differs; all stand where BullMQ puts them.
+ */
+function priorityFirst(prioritizedKey: string, counterKey: string): Patch {
+  const from = 'local jobId = rcall("RPOPLPUSH", waitKey, activeKey)';
+  const prioritized = `moveJobFromPrioritizedToActive(${prioritizedKey}, activeKey, ${counterKey})`;
+  const waiting = 'rcall("RPOPLPUSH", waitKey, activeKey)';
+  return { from, to: `local jobId = rcall("ZCARD", ${prioritizedKey}) > 0 and ${prioritized} or ${waiting}` };
+}
+
 /** Changes to BullMQ's moveToActive. */
 const CLAIM_PATCHES: readonly Patch[] = [
   // The prelude has them as a table; packing and unpacking them took longer than most of what the script does.
   { from: 'local opts = cmsgpack.unpack(ARGV[3])', to: 'local opts = bullOptions' },
+  priorityFirst('KEYS[3]', 'KEYS[10]'),
 ];
 
 /** Changes to BullMQ's moveToFinished. */
 const FINISH_PATCHES: readonly Patch[] = [
   { from: 'local opts = cmsgpack.unpack(ARGV[8])', to: 'local opts = bullOptions' },
+  priorityFirst('prioritizedKey', 'pcKey'),
   {
     // BullMQ locks the task it fetches after a completion with the token of the completed one. Every claim of ours has
     // a token of its own (the one in `opts`), so that a zombie's report can never pass for a later claim of the same task.

@@ -1,5 +1,5 @@
 --[[
-  A node takes the oldest task that is held for it and may run now, where there is one: the claim of a task that only some
+  A node takes the first task that is held for it and may run now, by priority, then by age, where there is one: the claim of a task that only some
   nodes may run, or whose session is at home here. Of a session that is busy with a held task, it is that one.
 
   KEYS[1] held tasks of this pool and reason (sorted set)  KEYS[2] delayed  KEYS[3] active  KEYS[4] events  KEYS[5] meta
@@ -35,7 +35,19 @@ end
 local now = redisNow()
 local names = allNames(ARGV[7])
 local session = string.match(ARGV[3], '^%S+ session:(.*)$')
-local ids = redis.call('ZRANGE', KEYS[1], 0, 99)
+local ids = redis.call('ZRANGE', KEYS[1], 0, 199)
+if not session then
+  -- Those with a priority first, 1 before 2; else in the order in which they came.
+  local order, classes = {}, {}
+  for i, id in ipairs(ids) do
+    local priority = tonumber(redis.call('HGET', ARGV[4] .. id, 'priority') or nil) or 0
+    order[id], classes[id] = i, priority > 0 and priority or math.huge
+  end
+  table.sort(ids, function(a, b)
+    if classes[a] ~= classes[b] then return classes[a] < classes[b] end
+    return order[a] < order[b]
+  end)
+end
 if session then
   -- Those behind it wait for its end.
   local current = redis.call('HGET', names.sessions .. session, 'task')
