@@ -16,13 +16,13 @@ export type ServerRole = (typeof SERVER_ROLES)[number];
 
 /** What every connection does, and what reading the mesh takes. */
 const READ = [
-  'ping info time select client|setname multi exec exists hget hgetall hmget hexists smembers',
+  'ping info time select client|setname client|list multi exec hget hgetall hmget hexists smembers',
   'llen lrange lindex lpos mget zcard zcount zscore zrange zrevrange xlen xrange xrevrange',
 ];
 /** Scripts, which may call only what their user may, and what else commands do. */
 const WRITE = [
-  'eval evalsha publish wait get hlen hstrlen scard zrangebyscore zrevrangebyscore',
-  'set del incr pexpire pttl rename type hset hsetnx hmset hdel hkeys hincrby hincrbyfloat sadd srem',
+  'eval evalsha publish wait get exists hlen hstrlen type scard zrangebyscore zrevrangebyscore',
+  'set del incr pexpire pttl rename hset hmset hdel hkeys hincrby hincrbyfloat sadd srem',
   'lpush rpush rpoplpush lrem ltrim zadd zrem zremrangebyrank zremrangebyscore zpopmin xadd xtrim',
 ];
 const WORK = [

@@ -203,7 +203,7 @@ describe('a pool', () => {
 
   it('serves those with a priority first of the tasks that are held for a node, too', async () => {
     const node = await mesh.node('mac-1');
-    const held = [];
+    const held: string[] = [];
     for (const priority of [0, 0, 5, 0, 1, 5]) held.push((await enqueueOne({ priority, node: 'mac-1' })).id);
     const order = [];
     for (const _ of held) order.push((await node.claimHeld('node:mac-1'))?.taskId);
