@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
+import { checkDefaults, type TaskDefaults, type TaskFields } from '../queue/new-task.ts';
 import { outputOf, withMesh } from './context.ts';
 import { jsonText, type Output } from './output.ts';
 import { TaskFile } from './task-source.ts';
@@ -11,15 +13,18 @@ const AHEAD = 3;
 const MANY = 2_000;
 
 /**
- * Queues a file of tasks, one per line: all are checked before any is queued. An import that was interrupted goes on where
+ * Queues a file of tasks, one per line, with defaults for what a line does not say: all are checked before any is queued. An import that was interrupted goes on where
  * it was. Prints as it goes; nothing is held in memory but the ids, and those only where the caller wants them.
  */
 export async function enqueueFile(
   command: Command,
   path: string,
-  options: { defaults: { attempts: number }; print: boolean },
+  options: { defaults: TaskDefaults; print: boolean },
 ): Promise<Enqueued[]> {
   const out = outputOf(command);
+  const { fields = {} } = options.defaults;
+  const wrong = checkDefaults(fields);
+  if (wrong.length > 0) throw new ClawmeshError('usage', wrong.join('; '), { remedy: 'nothing was queued' });
   const file = await TaskFile.open(path, options.defaults);
   const all: Enqueued[] = [];
   try {
@@ -27,7 +32,7 @@ export async function enqueueFile(
     await withMesh(command, async (mesh) => {
       for (const id of after) await mesh.precedable(id);
       for (const id of nodes) await mesh.checkNode(id);
-      const taskImport = await mesh.beginImport(digest);
+      const taskImport = await mesh.beginImport(importDigest(digest, fields));
       const { resumedAt } = taskImport;
       if (resumedAt > 0) out.note(`going on with an interrupted import: ${resumedAt} of ${count} tasks are queued`);
       const show = progressBar(count);
@@ -63,6 +68,13 @@ export async function enqueueFile(
     await file.close();
   }
   return all;
+}
+
+/** The same file with other defaults is another import. */
+function importDigest(file: string, fields: TaskFields): string {
+  if (Object.keys(fields).length === 0) return file;
+  const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(file).update(JSON.stringify(sorted)).digest('hex');
 }
 
 /** Prints what was queued as it is queued: a line each, or one JSON document. */

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { NewTask } from '../domain/task.ts';
 import { utf8Problem, utf8Text, withoutMark } from '../domain/text.ts';
-import { parseNewTask, type TaskInput, toNewTask } from '../queue/new-task.ts';
+import { parseNewTask, type TaskDefaults, type TaskInput, toNewTask } from '../queue/new-task.ts';
 import { Spool } from './spool.ts';
 
 /** Longest line of a file of tasks, and longest file of one message, in bytes: a message of 1 MiB fits, however it's escaped. */
@@ -60,10 +60,10 @@ export interface TaskFileFacts {
 export class TaskFile {
   readonly #path: string;
   readonly #label: string;
-  readonly #defaults: { attempts: number };
+  readonly #defaults: TaskDefaults;
   readonly #spool: Spool;
 
-  private constructor(path: string, defaults: { attempts: number }, spool: Spool) {
+  private constructor(path: string, defaults: TaskDefaults, spool: Spool) {
     this.#path = path;
     this.#label = path === '-' ? 'standard input' : path;
     this.#defaults = defaults;
@@ -71,7 +71,7 @@ export class TaskFile {
   }
 
   /** @throws ClawmeshError `failed` where there is no room for a temporary file. */
-  static async open(file: string, defaults: { attempts: number }): Promise<TaskFile> {
+  static async open(file: string, defaults: TaskDefaults): Promise<TaskFile> {
     return new TaskFile(file, defaults, await Spool.open());
   }
 
@@ -99,7 +99,11 @@ export class TaskFile {
         if (task.key === undefined) continue;
         const other = lineOfKey.get(task.key);
         if (other === undefined) lineOfKey.set(task.key, number);
-        else problems.add(number, `key: ${JSON.stringify(task.key)} is that of line ${other} too`);
+        else
+          problems.add(
+            number,
+            `key: ${JSON.stringify(task.key)} is that of line ${other} too${this.#keyHint(task.key)}`,
+          );
       }
     }
     problems.throwIfAny();
@@ -116,6 +120,10 @@ export class TaskFile {
 
   async close(): Promise<void> {
     await this.#spool.close();
+  }
+
+  #keyHint(key: string): string {
+    return key === this.#defaults.fields?.key ? ', from --key; give each line a key of its own' : '';
   }
 
   /** Some lines at a time, blank ones left out. @throws ClawmeshError `usage` where one is too long, or no UTF-8. */
@@ -189,7 +197,7 @@ class Problems {
   }
 }
 
-function parseLine(line: string, defaults: { attempts: number }): NewTask | { problems: string[] } {
+function parseLine(line: string, defaults: TaskDefaults): NewTask | { problems: string[] } {
   let value: unknown;
   try {
     value = JSON.parse(line);

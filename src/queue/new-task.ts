@@ -69,13 +69,47 @@ const taskInput = z.strictObject({
 
 export type TaskInput = z.infer<typeof taskInput>;
 
+/** What holds for every task that does not say otherwise. */
+export interface TaskDefaults {
+  readonly attempts: number;
+  /** Fields of tasks that are queued together; checked by {@link checkDefaults}. */
+  readonly fields?: TaskFields | undefined;
+}
+
+export type TaskFields = Readonly<Partial<Omit<TaskInput, 'message'>>>;
+
+/** What is wrong with these fields, whatever task they are of: `field: what is wrong`. */
+export function checkDefaults({ nodeFallback: _needsNode, ...fields }: TaskFields): string[] {
+  const parsed = parseNewTask({ message: 'any', ...fields }, { attempts: 1 });
+  return 'problems' in parsed ? parsed.problems : [];
+}
+
+/**
+ * What somebody has written, with the defaults for what is not there. Tags are added to each other. A task that names a
+ * node or labels says all of where it runs.
+ */
+function withDefaults(input: unknown, fields: TaskFields | undefined): unknown {
+  if (!fields || !isObject(input)) return input;
+  const { tags, node, nodeFallback, require, ...others } = fields;
+  const ownPlace = input.node !== undefined || input.require !== undefined;
+  const place = ownPlace ? {} : { node, require };
+  const merged = { ...others, ...place, ...(input.require === undefined && { nodeFallback }), ...input };
+  if (!tags) return merged;
+  if (input.tags === undefined) return { ...merged, tags };
+  return isObject(input.tags) ? { ...merged, tags: { ...tags, ...input.tags } } : merged;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The checked task, or every problem found: `field: what is wrong`. */
-export function parseNewTask(input: unknown, defaults: { attempts: number }): NewTask | { problems: string[] } {
-  const parsed = taskInput.safeParse(input);
+export function parseNewTask(input: unknown, defaults: TaskDefaults): NewTask | { problems: string[] } {
+  const parsed = taskInput.safeParse(withDefaults(input, defaults.fields));
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(describe) };
   const unknown = wantedResults(parsed.data.message).filter((id) => !TASK_ID.test(id));
   if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
-  const task = toNewTask(parsed.data, defaults);
+  const task = newTask(parsed.data, defaults);
   if (task.nodeFallback && task.node === undefined) return { problems: ['nodeFallback: only goes together with node'] };
   if (task.node !== undefined && task.require) return { problems: ['node: does not go together with require'] };
   if (task.delayMs > 0 && (task.after || targetOf(task) !== undefined)) {
@@ -85,7 +119,11 @@ export function parseNewTask(input: unknown, defaults: { attempts: number }): Ne
 }
 
 /** The task that is queued for what somebody has written, which has been checked. */
-export function toNewTask(input: TaskInput, defaults: { attempts: number }): NewTask {
+export function toNewTask(input: TaskInput, defaults: TaskDefaults): NewTask {
+  return newTask(withDefaults(input, defaults.fields) as TaskInput, defaults);
+}
+
+function newTask(input: TaskInput, defaults: TaskDefaults): NewTask {
   const { delay, timeout, idleTimeout, backoff, attempts, after, pool, priority, tags, ...rest } = input;
   const ms = (text: string | undefined) => (text === undefined ? undefined : parseDuration(text));
   // What a message quotes has to be there first. Where they are is found when the task is queued.

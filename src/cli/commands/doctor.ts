@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Mesh as MeshClient } from '../../client/mesh.ts';
 import type { Config } from '../../config/schema.ts';
+import { ClawmeshError } from '../../domain/errors.ts';
 import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
 import { ask } from '../ask.ts';
 import { type GlobalOptions, outputOf } from '../context.ts';
@@ -24,6 +25,9 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(options: DoctorOptions, command: Command): Promise<void> {
+  if (options.yes && !options.fix) {
+    throw new ClawmeshError('usage', '--yes is for --fix', { remedy: 'give --fix too; without it nothing is asked' });
+  }
   const out = outputOf(command);
   const [{ diagnose }, { Mesh }, { redisTarget }, { loadConfig }, { nodeIdentity }] = await Promise.all([
     import('../../ops/doctor/doctor.ts'),

@@ -7,17 +7,11 @@ import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { tagOption } from '../options.ts';
 import { type Output, printable } from '../output.ts';
-import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
+import { addTaskOptions, type PlacedTaskOptions, taskFields, taskInput } from '../task-options.ts';
 
-interface EnqueueOptions extends TaskOptions {
+interface EnqueueOptions extends PlacedTaskOptions {
   messageFile?: string;
   from?: string;
-  delay?: string;
-  node?: string;
-  nodeFallback?: boolean;
-  require?: Record<string, string>;
-  after?: string[];
-  key?: string;
   wait?: boolean;
 }
 
@@ -26,7 +20,10 @@ export function enqueueCommand(): Command {
     .description('queue one task and print its id, or many with --from')
     .argument('[message]', 'what the agent shall do')
     .option('--message-file <file>', 'read the message from a file, - for standard input')
-    .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first');
+    .option(
+      '--from <file>',
+      'queue one task per line of JSON, - for standard input; all are checked first. The other options are defaults for each line',
+    );
   return addTaskOptions(command)
     .option('--node <id>', 'only this node may run it; while it is away, the task waits')
     .option('--node-fallback', 'with --node: any node may run it, should that one be gone')
@@ -43,7 +40,7 @@ export function enqueueCommand(): Command {
       example(
         'clawmesh enqueue "run the tests of repo x and fix what fails" --timeout 1h --tag repo=x',
         'clawmesh enqueue "what is 2+2?" --wait',
-        'clawmesh enqueue --from tasks.jsonl',
+        'clawmesh enqueue --from tasks.jsonl --pool xcode --tag batch=7',
       ),
     )
     .action(enqueue);
@@ -63,10 +60,12 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   }
   const { config } = await loadedConfig(command);
   const defaults = { attempts: config.queue.attempts };
-  if (options.from !== undefined) {
+  const { messageFile: _file, from, wait, ...fields } = options;
+  if (from !== undefined) {
     const { enqueueFile } = await import('../enqueue-file.ts');
-    const ids = await enqueueFile(command, options.from, { defaults, print: !options.wait });
-    if (options.wait) await withMesh(command, (mesh) => waitAndPrint(mesh, command, ids), { waits: true });
+    const lines = { ...defaults, fields: taskFields(fields) };
+    const ids = await enqueueFile(command, from, { defaults: lines, print: !wait });
+    if (wait) await withMesh(command, (mesh) => waitAndPrint(mesh, command, ids), { waits: true });
     return;
   }
   const task = await readTask(message, options, defaults);

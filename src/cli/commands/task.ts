@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
@@ -25,7 +25,15 @@ export function taskCommand(): Command {
     .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
     .option('--unacknowledged', 'only failed tasks that nobody has acknowledged (task ack)')
     .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
-    .option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model')
+    .addOption(
+      new Option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model').conflicts([
+        'state',
+        'pool',
+        'node',
+        'tag',
+        'limit',
+      ]),
+    )
     .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
     .action(list);
   task
