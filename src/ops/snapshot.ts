@@ -18,6 +18,8 @@ export interface Snapshot {
   readonly oldestWaiting: OldestTask | null;
   /** Tasks under way, the longest first; at most 20. */
   readonly running: readonly RunningTask[];
+  /** How many run beside those. */
+  readonly moreRunning: number;
   /** The last five, newest first. */
   readonly handovers: readonly Handover[];
   /** What completed tasks have used today (UTC). */
@@ -62,9 +64,10 @@ export async function takeSnapshot(mesh: {
     mesh.reader.scheduleFailures(),
     mesh.usage(1),
     mesh.registry.redisTime(),
-    mesh.reader.list({ state: 'active', limit: MOST_RUNNING }),
+    mesh.reader.longestRunning(MOST_RUNNING),
     mesh.handovers({ limit: LAST_HANDOVERS }),
   ]);
+  const activeCount = [...counts.values()].reduce((sum, count) => sum + count.active, 0);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
   return {
     nodes,
@@ -74,7 +77,8 @@ export async function takeSnapshot(mesh: {
       nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
       pools: Object.fromEntries(counts),
       oldestWaiting: (await mesh.reader.oldestWaiting(pools, now)) ?? null,
-      running: active.map((task) => runningTask(task, now)).sort((a, b) => b.elapsedMs - a.elapsedMs),
+      running: active.map((task) => runningTask(task, now)),
+      moreRunning: Math.max(0, activeCount - active.length),
       handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),

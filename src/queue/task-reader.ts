@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { namedAt } from '../domain/ids.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
@@ -30,12 +31,15 @@ export interface TaskFilter {
   readonly limit: number;
 }
 
-/** Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end. */
-const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
+/**
+ * Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end, unless something else
+ * than the time `decides` where a task stands in them.
+ */
+const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 'priority' | 'due time' }[] = [
   { state: 'active', type: 'list' },
   { state: 'wait', type: 'list' },
-  { state: 'prioritized', type: 'zset' },
-  { state: 'delayed', type: 'zset' },
+  { state: 'prioritized', type: 'zset', decides: 'priority' },
+  { state: 'delayed', type: 'zset', decides: 'due time' },
   { state: 'waiting-children', type: 'zset' },
   { state: 'completed', type: 'zset' },
   { state: 'failed', type: 'zset' },
@@ -96,7 +100,7 @@ export class TaskReader {
     return this.#redis.lrange(`${this.#keys.task(task.pool, task.id)}:logs`, from, -1);
   }
 
-  /** Tasks that match, newest first (by id, which sorts by the time of enqueuing). */
+  /** Tasks that match, those that were queued last first. */
   async list(filter: TaskFilter): Promise<Task[]> {
     const pools = filter.pool ? [filter.pool] : await this.pools();
     const only = filter.unacknowledged ? 'failed' : filter.state;
@@ -108,7 +112,18 @@ export class TaskReader {
         for (const task of await this.#scan(pool, source, filter)) found.set(`${pool} ${task.id}`, task);
       }
     }
-    return [...found.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, filter.limit);
+    return [...found.values()].sort(byNewest).slice(0, filter.limit);
+  }
+
+  /** Tasks that run, the longest first, `limit` at most. */
+  async longestRunning(limit: number): Promise<Task[]> {
+    const found: Task[] = [];
+    for (const pool of await this.pools()) {
+      // Claims are pushed at the left.
+      const ids = await this.#redis.lrange(this.#keys.pool(pool, 'active'), -limit, -1);
+      found.push(...(await this.#readListed(pool, 'active', ids)));
+    }
+    return found.sort((a, b) => timeOf(a.startedAt) - timeOf(b.startedAt)).slice(0, limit);
   }
 
   /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
@@ -242,17 +257,29 @@ export class TaskReader {
     const key = this.#keys.pool(pool, source.state);
     // Without a filter that reads the tasks themselves, what is read first is what is wanted.
     const page = filter.node || filter.tags || filter.unacknowledged ? PAGE : Math.min(PAGE, filter.limit);
-    for (let start = 0; start < Math.max(SCAN_LIMIT, filter.limit) && found.length < filter.limit; start += page) {
+    const most = Math.max(SCAN_LIMIT, filter.limit);
+    const sorted = source.decides && (await this.#newestFirst(pool, await this.#redis.zrevrange(key, 0, most - 1)));
+    for (let start = 0; start < most && found.length < filter.limit; start += page) {
       const end = start + page - 1;
       const ids =
-        source.type === 'list'
+        sorted?.slice(start, end + 1) ??
+        (source.type === 'list'
           ? await this.#redis.lrange(key, start, end)
-          : await this.#redis.zrevrange(key, start, end);
+          : await this.#redis.zrevrange(key, start, end));
       const tasks = await this.#readListed(pool, source.state, ids);
       found.push(...tasks.filter((task) => matches(task, filter)));
       if (ids.length < page) break;
     }
     return found;
+  }
+
+  /** These ids by when their tasks were queued, which most ids tell. */
+  async #newestFirst(pool: string, ids: readonly string[]): Promise<string[]> {
+    const times = new Map(ids.map((id) => [id, namedAt(id)]));
+    const others = ids.filter((id) => times.get(id) === undefined);
+    const read = await this.#all(others.map((id) => ['hget', this.#keys.task(pool, id), 'timestamp']));
+    for (const [index, id] of others.entries()) times.set(id, Number(read[index]) || 0);
+    return [...ids].sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0) || (a < b ? 1 : -1));
   }
 
   async #readListed(pool: string, state: BullState, ids: readonly string[]): Promise<Task[]> {
@@ -299,6 +326,15 @@ export class TaskReader {
       return reply;
     });
   }
+}
+
+function byNewest(a: Task, b: Task): number {
+  return timeOf(b.enqueuedAt) - timeOf(a.enqueuedAt) || (a.id < b.id ? 1 : -1);
+}
+
+/** ms; of what has no time, the latest there is. */
+function timeOf(iso: string | null): number {
+  return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
 }
 
 /** Those that are held back stand among the delayed ones. */

@@ -36,6 +36,7 @@ const snapshot: Snapshot = {
   pools: { default: counts },
   oldestWaiting: { id: 't', pool: 'default', waitingMs: 90_000 },
   running: [],
+  moreRunning: 0,
   handovers: [],
   usageToday: { day: '2026-11-25', tasks: 1, input: 5, output: 6, total: 11, cost: 0.5 },
   circuits: [

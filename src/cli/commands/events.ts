@@ -42,7 +42,10 @@ async function events({ since, limit, follow }: EventOptions, command: Command):
     if (!follow) {
       if (out.json) out.document({ events: list });
       else if (list.length === 0) out.note('nothing has happened');
-      else out.table(['AT', 'EVENT', 'WHERE', 'REASON'], list.map(row));
+      else {
+        out.table(['AT', 'EVENT', 'WHERE', 'REASON'], list.map(row));
+        if (list.length === limit) out.note('there may be older ones; see --limit');
+      }
       return;
     }
     list.forEach(print);

@@ -44,7 +44,10 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
     const list = await mesh.handovers(filter);
     if (out.json) out.document({ handovers: list });
     else if (list.length === 0) out.note('no handovers');
-    else out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
+    else {
+      out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
+      if (list.length === options.limit) out.note('there may be older ones; see --limit');
+    }
   });
 }
 

@@ -95,7 +95,7 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
   }
 }
 
-function printRunning(out: Output, { running }: Snapshot): void {
+function printRunning(out: Output, { running, moreRunning }: Snapshot): void {
   if (running.length === 0) return;
   out.line();
   out.table(
@@ -110,6 +110,16 @@ function printRunning(out: Output, { running }: Snapshot): void {
       oneLine(message, 40),
     ]),
   );
+  if (moreRunning > 0) {
+    out.line(
+      `${moreRunning} more; see clawmesh task list --state active --limit ${atMost(moreRunning + running.length)}`,
+    );
+  }
+}
+
+/** What `--limit` takes at most. */
+function atMost(count: number): number {
+  return Math.min(count, 10_000);
 }
 
 function printHandovers(out: Output, { handovers }: Snapshot): void {

@@ -18,7 +18,7 @@ export function taskCommand(): Command {
   const task = new Command('task').description('look at tasks, and steer them');
   task
     .command('list')
-    .description('list tasks, newest first')
+    .description('list tasks, those queued last first')
     .option('--state <state>', `only ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
     .option('--pool <pool>', 'only of this pool', poolOption)
     .option('--node <id>', 'only those this node has or had last')
@@ -87,7 +87,8 @@ async function list(options: ListOptions, command: Command): Promise<void> {
       unacknowledged: options.unacknowledged,
       limit: options.limit,
     });
-    if (out.json) return out.document({ tasks });
+    const more = await countMore(mesh, options, tasks);
+    if (out.json) return out.document({ tasks, more });
     if (tasks.length === 0) return out.note('no tasks');
     out.table(
       ['ID', 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', 'MESSAGE'],
@@ -101,7 +102,32 @@ async function list(options: ListOptions, command: Command): Promise<void> {
         oneLine(task.message, 60),
       ]),
     );
+    if (more !== null && more > 0) out.note(await moreText(mesh, options, tasks, more));
+    else if (more === null && tasks.length === options.limit) out.note('there may be more; see --limit');
   });
+}
+
+/** How many tasks match beside those that are listed; null where only reading them all would tell. */
+async function countMore(mesh: Mesh, options: ListOptions, listed: readonly Task[]): Promise<number | null> {
+  if (listed.length < options.limit) return 0;
+  if (options.node !== undefined || options.tag) return null;
+  const total = await countTasks(mesh, options, options.state === undefined ? TASK_STATES : [options.state]);
+  return Math.max(0, total - listed.length);
+}
+
+async function countTasks(mesh: Mesh, { pool }: ListOptions, states: readonly TaskState[]): Promise<number> {
+  const counts = await mesh.reader.counts(pool === undefined ? await mesh.reader.pools() : [pool]);
+  return [...counts.values()].flatMap((count) => states.map((state) => count[state])).reduce((sum, n) => sum + n, 0);
+}
+
+async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[], more: number): Promise<string> {
+  const shown = `${more} more; see --limit`;
+  if (options.state !== undefined) return shown;
+  const running =
+    (await countTasks(mesh, options, ['active'])) - listed.filter(({ state }) => state === 'active').length;
+  if (running <= 0) return shown;
+  const pool = options.pool === undefined ? '' : ` --pool ${options.pool}`;
+  return `${shown}. ${running} of them ${running === 1 ? 'runs' : 'run'}: clawmesh task list --state active${pool}`;
 }
 
 async function show(id: string, _options: object, command: Command): Promise<void> {

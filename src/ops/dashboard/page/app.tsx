@@ -77,7 +77,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
             <Problems problems={mesh.snapshot.problems} />
             <Timeline nodes={nodes.map(({ id }) => id)} runs={runs} dead={mesh.dead} clockOffset={clockOffset} />
             <Nodes nodes={mesh.nodes} now={now} steer={steer} />
-            <Running running={mesh.snapshot.running} now={now} />
+            <Running running={mesh.snapshot.running} moreRunning={mesh.snapshot.moreRunning} now={now} />
             <Pools pools={mesh.snapshot.pools} oldestWaiting={mesh.snapshot.oldestWaiting} steer={steer} />
             <Handovers signal={signal} now={now} />
             <Tasks signal={signal} pools={pools} nodes={mesh.nodes.map(({ id }) => id)} now={now} />

@@ -27,12 +27,13 @@ export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
   );
 }
 
-export function Running({ running, now }: Pick<Snapshot, 'running'> & { now: number }) {
+export function Running({ running, moreRunning, now }: Pick<Snapshot, 'running' | 'moreRunning'> & { now: number }) {
   if (running.length === 0) return null;
   return (
     <section class="panel" aria-labelledby="running-title">
       <header>
         <h2 id="running-title">Running</h2>
+        {moreRunning > 0 && <p class="dim">the longest; {moreRunning} more</p>}
       </header>
       <Table head={['Task', 'Node', 'Pool', 'For', 'Attempt', 'Tokens', 'Message']} empty="">
         {running.map(({ id, node, pool, startedAt, attempt, tokens, message }) => (
