@@ -6,6 +6,7 @@ import { checkDefaults, type TaskDefaults, type TaskFields } from '../queue/new-
 import { outputOf, withMesh } from './context.ts';
 import { jsonText, type Output } from './output.ts';
 import { TaskFile } from './task-source.ts';
+import { QueuedPlaces } from './waiting-reasons.ts';
 
 /** Batches that are on their way to Redis while another one is made ready. */
 const AHEAD = 3;
@@ -48,7 +49,9 @@ export async function enqueueFile(
       };
       // One batch is made ready while Redis takes the one before; they keep their order on the one connection.
       const underWay: Promise<Enqueued[]>[] = [];
+      const places = new QueuedPlaces();
       for await (const batch of file.tasks()) {
+        places.add(batch);
         const queued = taskImport.queue(batch, (tasks) => mesh.enqueueParsed(tasks));
         queued.catch(() => {}); // awaited below
         if (underWay.push(queued) > AHEAD) take((await underWay.shift()) ?? []);
@@ -61,6 +64,7 @@ export async function enqueueFile(
       }
       await taskImport.end();
       print?.end();
+      if (print) await places.tell(mesh, out);
       const known = duplicates - resumedAt;
       if (known > 0) out.note(`${known === 1 ? 'one key has' : `${known} keys have`} a task already`);
     });

@@ -30,8 +30,7 @@ export interface GateFacts {
   /** The config of most other nodes that are up, where this node's is another. */
   readonly otherDigest: string | undefined;
   readonly configDrift: 'close' | 'warn';
-  /** The node's pools, and those of them that somebody has paused. */
-  readonly pools: readonly string[];
+  /** Those of the node's pools that somebody has paused. */
   readonly pausedPools: readonly string[];
   /** Redis' maxmemory-policy. */
   readonly redisPolicy: string | undefined;

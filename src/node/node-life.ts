@@ -113,7 +113,6 @@ export class NodeLife {
     this.#readiness = new Readiness(() => ({
       ...this.#surroundings.facts,
       ...live.config.gates,
-      pools,
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
       ...this.#faults.facts,

@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
 import { onOneLine } from '../domain/errors.ts';
@@ -7,6 +8,7 @@ import { isTarget, mayRun } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import type { Strangers } from '../queue/strangers.ts';
 import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
+import { poolTrouble } from './waiting.ts';
 
 /** Worst first. A notice is worth knowing and no trouble: somebody has wanted it so. */
 export const SEVERITIES = ['error', 'warning', 'notice'] as const;
@@ -28,11 +30,10 @@ export function findProblems(seen: {
   circuits: readonly Circuit[];
   /** Schedules whose next task could not be queued. */
   scheduleFailures: readonly ScheduleFailure[];
-  /** Nodes that the config names; empty where it names none. */
-  inventory: readonly string[];
+  config: Pick<Config, 'node' | 'nodes'>;
 }): Problem[] {
   const { nodes, pools, circuits } = seen;
-  const problems: Problem[] = unknownPeers(nodes, seen.inventory);
+  const problems: Problem[] = unknownPeers(nodes, Object.keys(seen.config.nodes));
   for (const { name, kind, message, openedAt } of circuits) {
     if (openedAt === null) continue;
     problems.push({
@@ -48,15 +49,15 @@ export function findProblems(seen: {
       fix: `clawmesh schedule remove ${name}, then add it again`,
     });
   }
-  const up = nodes.filter((node) => node.state === 'up');
   for (const [pool, counts] of pools) {
-    if (counts.waiting > 0 && !up.some((node) => pool in node.pools)) {
-      problems.push({
-        severity: 'error',
-        what: `${counts.waiting} tasks wait in pool ${pool}, which no node that is up serves`,
-        fix: `start a node with pool ${pool} (node.pools in the config), or see why it is gated`,
-      });
-    }
+    const trouble = counts.waiting > 0 ? poolTrouble(pool, seen) : undefined;
+    if (!trouble) continue;
+    const wait = counts.waiting === 1 ? '1 task waits' : `${counts.waiting} tasks wait`;
+    problems.push({
+      severity: 'error',
+      what: `${wait} in pool ${pool}, which no node that is up serves: ${trouble.text}`,
+      fix: trouble.fix ?? `start a node with pool ${pool} (node.pools in the config)`,
+    });
   }
   for (const node of nodes) {
     if (node.state === 'dead') {
@@ -66,7 +67,7 @@ export function findProblems(seen: {
         fix: `look at ${node.host}: power, network, launchd; then clawmesh node run. If it was retired: clawmesh node forget ${node.id}`,
       });
     }
-    if (node.state === 'stopped' && seen.inventory.includes(node.id)) {
+    if (node.state === 'stopped' && node.id in seen.config.nodes) {
       problems.push({
         severity: 'notice',
         what: `node ${node.id} has stopped`,

@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node, NodeState } from '../domain/node.ts';
@@ -46,7 +47,7 @@ const LAST_HANDOVERS = 5;
 
 /** Reads the state of the whole mesh. */
 export async function takeSnapshot(mesh: {
-  config: { readonly mesh: string; readonly nodes: Readonly<Record<string, unknown>> };
+  config: Pick<Config, 'mesh' | 'node' | 'nodes'>;
   reader: TaskReader;
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
@@ -88,7 +89,7 @@ export async function takeSnapshot(mesh: {
           pools: counts,
           circuits,
           scheduleFailures,
-          inventory: Object.keys(mesh.config.nodes),
+          config: mesh.config,
         }),
         ...strandedTasks(nodes, held),
         ...foreignWorkers(await mesh.reader.strangers(pools, now)),

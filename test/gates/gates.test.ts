@@ -25,7 +25,6 @@ const healthy: GateFacts = {
   clockSkew: 'close',
   otherDigest: undefined,
   configDrift: 'close',
-  pools: ['default', 'xcode'],
   pausedPools: [],
   redisPolicy: 'noeviction',
 };

@@ -35,7 +35,6 @@ describe('whether a node may claim', () => {
       clockSkew: 'warn',
       otherDigest: undefined,
       configDrift: 'warn',
-      pools: ['default'],
       pausedPools: [],
       redisPolicy: 'noeviction',
     }));

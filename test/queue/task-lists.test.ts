@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import { claimNext, makeTimesDue, meshPerTest, newTask, success } from '../support/pool.ts';
 
@@ -57,7 +58,7 @@ describe('lists of tasks', () => {
     for (let i = 0; i < 99; i++) claimed.push((await claimNext(node)).taskId);
     const { snapshot } = await takeSnapshot({
       ...mesh(),
-      config: { mesh: 'm', nodes: {} },
+      config: configSchema.parse({ mesh: 'm' }),
       circuits: async () => [],
       usage: async () => [],
       handovers: async () => [],

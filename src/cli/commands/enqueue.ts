@@ -71,8 +71,12 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   const task = await readTask(message, options, defaults);
   const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.enqueueParsed([task]);
-    if (options.wait) await waitAndPrint(mesh, command, enqueued);
-    else printEnqueued(out, enqueued);
+    if (options.wait) return waitAndPrint(mesh, command, enqueued);
+    printEnqueued(out, enqueued);
+    const { QueuedPlaces } = await import('../waiting-reasons.ts');
+    const places = new QueuedPlaces();
+    places.add([task]);
+    await places.tell(mesh, out);
   };
   await withMesh(command, queue, { waits: options.wait });
 }

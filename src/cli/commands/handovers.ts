@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Handover } from '../../domain/handover.ts';
+import { noSuch } from '../../domain/not-found.ts';
 import { humanDuration } from '../../domain/units.ts';
 import type { HandoverFilter } from '../../queue/handover-log.ts';
 import { outputOf, tellOfOutages, withMesh } from '../context.ts';
@@ -43,8 +44,10 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
   await withMesh(command, async (mesh) => {
     const list = await mesh.handovers(filter);
     if (out.json) out.document({ handovers: list });
-    else if (list.length === 0) out.note('no handovers');
-    else {
+    else if (list.length === 0) {
+      const nodes = (await mesh.nodes()).map(({ id }) => id);
+      out.note(['no handovers', noSuch('node', options.node, nodes)].filter(Boolean).join('; '));
+    } else {
       out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
       if (list.length === options.limit) out.note('there may be older ones; see --limit');
     }

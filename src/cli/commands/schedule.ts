@@ -83,6 +83,10 @@ async function addSchedule(name: string, message: string, options: AddOptions, c
     const schedule = await (await mesh.schedules()).add(name, times, task);
     if (out.json) out.document(schedule);
     else out.note(`${name} is due ${schedule.nextRunAt}`);
+    const { QueuedPlaces } = await import('../waiting-reasons.ts');
+    const places = new QueuedPlaces();
+    places.add([task]);
+    await places.tell(mesh, out);
   });
 }
 

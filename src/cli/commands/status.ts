@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Node } from '../../domain/node.ts';
+import { TASK_STATES } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { MARKS } from '../../ops/problems.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';
-import { outputOf, tellOfOutages, withMesh } from '../context.ts';
+import { outputOf, suggestion, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
 import { endWithReader } from '../streams.ts';
@@ -27,21 +28,26 @@ async function status({ watch }: { watch?: boolean }, command: Command): Promise
   const out = outputOf(command);
   const { takeSnapshot } = await import('../../ops/snapshot.ts');
   if (!watch) {
-    await withMesh(command, async (mesh) => show(await takeSnapshot(mesh), out, false));
+    await withMesh(command, async (mesh) => show(await takeSnapshot(mesh), out, false, command));
     return;
   }
   endWithReader();
   const outages = tellOfOutages(out);
   const again = async (mesh: Mesh) => {
     for (;;) {
-      show(await mesh.throughOutages(() => takeSnapshot(mesh), outages), out, true);
+      show(await mesh.throughOutages(() => takeSnapshot(mesh), outages), out, true, command);
       await sleep(WATCH_MS);
     }
   };
   await withMesh(command, again, { waits: true });
 }
 
-function show({ snapshot, nodes }: { snapshot: Snapshot; nodes: readonly Node[] }, out: Output, watch: boolean): void {
+function show(
+  { snapshot, nodes }: { snapshot: Snapshot; nodes: readonly Node[] },
+  out: Output,
+  watch: boolean,
+  command: Command,
+): void {
   if (out.json) {
     if (watch) out.jsonLine(snapshot);
     else out.document(snapshot);
@@ -59,6 +65,7 @@ function show({ snapshot, nodes }: { snapshot: Snapshot; nodes: readonly Node[] 
     printNodes(out, nodes);
   }
   printPools(out, snapshot);
+  printFirstSteps(out, snapshot, command);
   printRunning(out, snapshot);
   printHandovers(out, snapshot);
   const { tasks, total, cost } = snapshot.usageToday;
@@ -83,16 +90,23 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
     counts.paused ? `${pool} (paused)` : pool,
     ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed, counts.cancelled].map(String),
   ]);
-  if (rows.length === 0) {
-    out.note('\nnothing was ever queued; try: clawmesh enqueue "hello" --wait');
-    return;
-  }
+  if (rows.length === 0) return;
   out.line();
   out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED', 'CANCELLED'], rows);
   if (oldestWaiting) {
     const { id, pool, waitingMs } = oldestWaiting;
     out.line(`the oldest in line is ${id} in pool ${pool}, queued ${humanDuration(waitingMs)} ago`);
   }
+}
+
+/** What to do in a mesh that does nothing yet; nothing that would wait for a node that is not there. */
+function printFirstSteps(out: Output, { pools, nodes }: Snapshot, command: Command): void {
+  const isUnused = Object.values(pools).every((counts) => TASK_STATES.every((state) => counts[state] === 0));
+  if (!isUnused) return;
+  const start = nodes.up + nodes.gated + nodes.draining === 0;
+  if (start) out.note(`\nno node is up; start one on each Mac: ${suggestion(command, 'node run')}`);
+  const enqueue = suggestion(command, 'enqueue "hello" --wait');
+  out.note(start ? `then, in another shell: ${enqueue}` : `\nnothing was ever queued; try: ${enqueue}`);
 }
 
 function printRunning(out: Output, { running, moreRunning }: Snapshot): void {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
+import { noSuch } from '../../domain/not-found.ts';
 import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { outputOf, tellOfOutages, withMesh } from '../context.ts';
@@ -89,7 +90,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
     });
     const more = await countMore(mesh, options, tasks);
     if (out.json) return out.document({ tasks, more });
-    if (tasks.length === 0) return out.note('no tasks');
+    if (tasks.length === 0) return out.note(['no tasks', ...(await unknownNames(mesh, options))].join('; '));
     out.table(
       ['ID', 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', 'MESSAGE'],
       tasks.map((task) => [
@@ -105,6 +106,19 @@ async function list(options: ListOptions, command: Command): Promise<void> {
     if (more !== null && more > 0) out.note(await moreText(mesh, options, tasks, more));
     else if (more === null && tasks.length === options.limit) out.note('there may be more; see --limit');
   });
+}
+
+/** Names in the filter that nothing has: mostly a typo. */
+async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<string[]> {
+  const [pools, nodes] = [await mesh.reader.pools(), await mesh.nodes()];
+  return [
+    noSuch('pool', pool, pools),
+    noSuch(
+      'node',
+      node,
+      nodes.map(({ id }) => id),
+    ),
+  ].filter((text) => text !== undefined);
 }
 
 /** How many tasks match beside those that are listed; null where only reading them all would tell. */
@@ -146,6 +160,9 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
   const print = async (mesh: Mesh) => {
     let printed = 0;
     const lines: string[] = [];
+    const { WaitingReasons } = await import('../waiting-reasons.ts');
+    const reasons = new WaitingReasons(mesh, (text) => out.note(text));
+    const startedAt = performance.now();
     for (;;) {
       const look = async () => {
         const task = await mesh.existing(id);
@@ -156,6 +173,7 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
       if (out.json) lines.push(...fresh);
       else for (const line of fresh) out.line(line);
       if (options.follow && !isEnded(task.state)) {
+        reasons.of([task], performance.now() - startedAt);
         await sleep(FOLLOW_POLL_MS);
         continue;
       }

@@ -31,8 +31,12 @@ export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]>
   const problems = await facts.problems();
   const wrong = problems.filter(({ severity }) => severity !== 'notice');
   const notices = problems.filter(({ severity }) => severity === 'notice');
+  const nobody = nodes.length === 0 ? [warning('mesh', 'no node is up', 'clawmesh node run on each Mac')] : [];
   return [
-    ...(wrong.length === 0 ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)] : wrong.map(fromProblem)),
+    ...nobody,
+    ...(wrong.length + nobody.length === 0
+      ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)]
+      : wrong.map(fromProblem)),
     ...notices.map(({ what }) => ok('mesh', what)),
     checkDigest(facts.config, nodes),
     ...checkFailover(facts.config, nodes),
