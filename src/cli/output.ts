@@ -134,8 +134,8 @@ export function ago(iso: string | null, now = Date.now()): string {
   return ms >= 0 ? `${humanDuration(ms)} ago` : `in ${humanDuration(-ms)}`;
 }
 
-/** Control characters but line break and tab, and what turns the reading direction around. */
-const STEERING = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu;
+/** Control characters but line break and tab, other line breaks, and what turns the reading direction around. */
+const STEERING = /[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu;
 
 /** Text with line breaks, and nothing in it that would steer a terminal or turn the reading direction around. */
 export function printable(text: string): string {

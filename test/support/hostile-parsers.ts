@@ -1,11 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { oneLine, printable } from '../../src/cli/output.ts';
 import { EnvText } from '../../src/config/env-text.ts';
+import { envValues } from '../../src/config/env-values.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import { nearest } from '../../src/domain/names.ts';
 import { fillResults, wantedResults } from '../../src/domain/placeholders.ts';
 import { maskedLine, secretMasker } from '../../src/domain/secrets.ts';
 import { withoutEscapes } from '../../src/domain/terminal-text.ts';
+import { utf8Text } from '../../src/domain/text.ts';
 import { parseDuration, parseSize } from '../../src/domain/units.ts';
 import { parsePs } from '../../src/platform/process-table.ts';
 import { parseSleep } from '../../src/platform/sleep-settings.ts';
@@ -185,6 +187,14 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     const read = new EnvText(text);
     return [read.referencesIn(read.text), read.expand(read.text, {}), read.referencesIn(text)];
   },
+  'files of secrets': (text) =>
+    ['', 'A=', 'A="', "A='", 'A=""'].map((before) => {
+      try {
+        return envValues(utf8Text(Buffer.from(before + text)));
+      } catch (error) {
+        return messageOf(error);
+      }
+    }),
   'durations and sizes': (text) => [
     parseDuration(text),
     parseSize(text),

@@ -34,7 +34,7 @@ describe('somebody who wants to get out of the box', () => {
     ['commands for a shell', `$(touch ${trap}) \`touch ${trap}\`; touch ${trap} | touch ${trap}`],
     ['what looks like options', '--config=/etc/passwd --agent root'],
     ['what looks like a task of ours', '{"v":1,"message":"other","agent":"root"}'],
-    ['half a character and one that turns the line around', 'a\ud800b \u202ereversed'],
+    ['a replacement character and one that turns the line around', 'a\ufffdb \u202ereversed'],
   ])('a message with %s is text, from end to end', async (_, message) => {
     const queued = await runCli(['--config', config, 'enqueue', '--from', '-', '--json'], {
       input: `${JSON.stringify({ message })}\n`,
