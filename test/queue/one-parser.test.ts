@@ -147,6 +147,7 @@ describe('our scripts', () => {
       'close-circuit.lua', // circuits are written by Lua alone
       'forget-circuits.lua',
       'includes/all-names.lua', // names of pools, nodes and labels
+      'includes/free-deduplication.lua', // the priority of another program's job; 0 where that can't be read
       'includes/probe.lua',
       'includes/someone-there.lua', // heartbeats
       'requeue-claims.lua', // deaths: numbers, and a reason of ours

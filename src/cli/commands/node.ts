@@ -91,7 +91,7 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     env: process.env,
     signal: stop.signal,
   });
-  const hangUp = process.stdin.isTTY;
+  const hangUp = process.stdin.isTTY === true;
   const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()), { hangUp });
   const undoReload = hangUp ? () => {} : onReloadSignal(() => daemon.reload());
   const opened = web.open(daemon);

@@ -12,11 +12,12 @@ local function freeDeduplication(taskId, jobKey, now)
   end
   local fields = redis.call('HMGET', latest, 'name', 'data', 'opts', 'jid')
   local readable, options = pcall(cjson.decode, fields[3] or '')
-  if not fields[2] or not readable or type(options) ~= 'table' then return end
+  if not fields[2] then return end
+  local priority = readable and type(options) == 'table' and tonumber(options.priority) or 0
   local number = redis.call('INCR', prefix .. 'id')
   local newId = fields[4] or string.format('%.0f', number)
   redis.call('HSET', prefix .. newId, 'name', fields[1] or 'task', 'data', fields[2], 'opts', fields[3],
-    'timestamp', string.format('%.0f', now), 'delay', 0, 'priority', tonumber(options.priority) or 0, 'deid', id)
+    'timestamp', string.format('%.0f', now), 'delay', 0, 'priority', priority, 'deid', id)
   redis.call('SET', key, newId)
   redis.call('DEL', latest)
   redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', 10000, '*', 'event', 'added', 'jobId', newId, 'name', fields[1] or 'task')
