@@ -1,4 +1,4 @@
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { Cancelled, Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
@@ -73,7 +73,8 @@ const CANCELLED: Readonly<Record<Cancelled, string>> = {
 };
 
 async function cancel(ids: string[], _options: object, command: Command): Promise<void> {
-  const reason = `cancelled by ${userInfo().username} on ${hostname()}`;
+  const { userName } = await import('../../platform/user-name.ts');
+  const reason = `cancelled by ${userName()} on ${hostname()}`;
   await steer(command, ids, async (mesh, id) => {
     const answer = await mesh.cancel(id, reason);
     if (answer !== 'ended') return CANCELLED[answer];
