@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { type Outcome, taskError } from '../domain/task.ts';
+import { withoutEscapes } from '../domain/terminal-text.ts';
 import { askProgram } from '../platform/ask-program.ts';
 import { findProgram } from '../platform/find-program.ts';
 import { processIdentity, runsStill } from '../platform/process.ts';
@@ -142,9 +143,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The version in `OpenClaw 2026.9.6 (eb377ac)`. */
+const VERSION = String.raw`v?(\d{1,9}\.\d{1,9}\.\d{1,9}(?:[-+][\w.+-]{1,64})?)`;
+/** OpenClaw's own line, alone: `OpenClaw 2026.9.6 (eb377ac)`, or only the number. */
+const VERSION_LINE = new RegExp(`^(?:OpenClaw )?${VERSION}(?: \\([\\w.-]{1,64}\\))?$`, 'i');
+
+/** The version in what `openclaw --version` prints; other lines (warnings, news of an update) have numbers of their own. */
 export function parseVersion(text: string): string | undefined {
-  return /\b(\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[\w.]{1,64})?)\b/.exec(text)?.[1];
+  const lines = withoutEscapes(text).split('\n');
+  return lines.map((line) => VERSION_LINE.exec(line.trim())?.[1]).find((version) => version !== undefined);
 }
 
 function execArguments({ spec, timeoutMs }: RunRequest): string[] {

@@ -137,6 +137,12 @@ describe('exec mode', () => {
   it('reads the version', () => {
     expect(parseVersion('OpenClaw 2026.9.6 (eb377ac)')).toBe('2026.9.6');
     expect(parseVersion('zsh: command not found')).toBeUndefined();
+    expect(parseVersion('2026.9.6\n')).toBe('2026.9.6');
+    expect(parseVersion('\u001b[1mopenclaw v2026.9.6-beta.1\u001b[0m\r\n')).toBe('2026.9.6-beta.1');
+    const noise =
+      '(node:1) Warning: Node.js 24.1.0 is old\nUpdate available: 2026.9.5 → 2026.9.7\nOpenClaw 2026.9.9 is out\n';
+    expect(parseVersion(`${noise}OpenClaw 2026.9.6 (eb377ac)\nsee 1.2.3.4\n`)).toBe('2026.9.6');
+    expect(parseVersion(noise)).toBeUndefined();
   });
 });
 
