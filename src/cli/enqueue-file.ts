@@ -35,7 +35,7 @@ export async function enqueueFile(
       for (const id of nodes) await mesh.checkNode(id);
       const taskImport = await mesh.beginImport(importDigest(digest, fields));
       const { resumedAt } = taskImport;
-      if (resumedAt > 0) out.note(`going on with an interrupted import: ${resumedAt} of ${count} tasks are queued`);
+      if (resumedAt > 0) out.note(`going on with an import of this file: ${resumedAt} of ${count} tasks are queued`);
       const show = progressBar(count);
       const print = options.print ? new IdPrinter(out) : undefined;
       let done = 0;
@@ -52,7 +52,9 @@ export async function enqueueFile(
       const places = new QueuedPlaces();
       for await (const batch of file.tasks()) {
         places.add(batch);
-        const queued = taskImport.queue(batch, (tasks) => mesh.enqueueParsed(tasks));
+        const queued = taskImport
+          .queue(batch, (tasks) => mesh.enqueueParsed(tasks))
+          .then((tasks) => mesh.withStates(tasks));
         queued.catch(() => {}); // awaited below
         if (underWay.push(queued) > AHEAD) take((await underWay.shift()) ?? []);
       }
@@ -63,7 +65,12 @@ export async function enqueueFile(
         });
       }
       await taskImport.end();
-      print?.end();
+      print?.end(taskImport.shared);
+      if (taskImport.shared) {
+        out.note(
+          'another import of this file ran at the same time: they share the tasks, each of which is queued once',
+        );
+      }
       if (print) await places.tell(mesh, out);
       const known = duplicates - resumedAt;
       if (known > 0) out.note(`${known === 1 ? 'one key has' : `${known} keys have`} a task already`);
@@ -99,8 +106,9 @@ class IdPrinter {
     }
   }
 
-  end(): void {
-    if (this.#out.json) this.#out.raw(']}\n');
+  /** `shared`: with another import of the same file. */
+  end(shared: boolean): void {
+    if (this.#out.json) this.#out.raw(`]${shared ? ',"shared":true' : ''}}\n`);
   }
 }
 

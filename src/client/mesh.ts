@@ -144,7 +144,15 @@ export class Mesh {
       ...task,
       after: task.after?.map((other) => before.get(other.id) ?? other),
     }));
-    return (await this.producer()).enqueue(resolved);
+    return this.withStates(await (await this.producer()).enqueue(resolved));
+  }
+
+  /** The same, with the state that each duplicate has by now. */
+  async withStates(enqueued: readonly Enqueued[]): Promise<Enqueued[]> {
+    const duplicates = enqueued.filter(({ duplicate }) => duplicate);
+    const states = await this.reader.states(duplicates);
+    const stateOf = new Map(duplicates.map((entry, index) => [entry, states[index] ?? ('gone' as const)]));
+    return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
   }
 
   /** Queues the tasks of one file; see {@link TaskImport}. */

@@ -6,7 +6,7 @@ import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
 import { HELD_SCORE } from './held-tasks.ts';
 import { findStrangers, type Strangers } from './strangers.ts';
-import { type BullState, LISTED_FIELDS, RUN_FIELDS, type TaskHash, taskView } from './task-view.ts';
+import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
 export interface PoolCounts {
@@ -93,6 +93,26 @@ export class TaskReader {
       if (await this.#isTask(this.#keys.task(pool, id))) return this.#read(id, pool);
     }
     return undefined;
+  }
+
+  /** How these tasks stand, undefined for those that are gone. Cheap: neither messages nor long lists are read. */
+  async states(tasks: readonly TaskRef[]): Promise<(TaskState | undefined)[]> {
+    // One that is there and nowhere else waits in line; that list may be too long to look through.
+    const places = STATE_KEYS.filter(({ state }) => state !== 'wait');
+    const width = places.length + 1;
+    const replies = await this.#all(
+      tasks.flatMap(({ id, pool }) => [
+        ['hmget', this.#keys.task(pool, id), 'timestamp', 'cm:held'],
+        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+      ]),
+    );
+    return tasks.map((_, index) => {
+      const [hash, ...found] = replies.slice(index * width, (index + 1) * width);
+      const [queuedAt, heldBy] = hash as (string | null)[];
+      if (queuedAt === null) return undefined;
+      const place = places[found.findIndex((reply) => reply !== null)];
+      return stateOf(place?.state ?? 'wait', heldBy ?? null);
+    });
   }
 
   /** The kept log lines of a task, oldest first. */

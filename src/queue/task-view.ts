@@ -63,7 +63,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
   const error = readField(storedError, hash['cm:error']) ?? null;
   const heldBy =
     bullState === 'waiting-children' ? CHILDREN : bullState === 'delayed' ? shownReason(hash['cm:held']) : null;
-  const state = heldBy === null ? taskState(bullState) : 'waiting';
+  const state = stateOf(bullState, heldBy);
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
   return {
@@ -108,9 +108,10 @@ function acknowledgedAt(hash: TaskHash): string | null {
   return at === undefined || at < (numberOf(hash.finishedOn) ?? 0) ? null : isoTime(at);
 }
 
-function taskState(bullState: BullState): TaskState {
+/** The state that people see; what is held stands among BullMQ's delayed ones. */
+export function stateOf(bullState: BullState, heldBy: string | null): TaskState {
   if (bullState === 'wait' || bullState === 'prioritized' || bullState === 'waiting-children') return 'waiting';
-  return bullState;
+  return bullState === 'delayed' && heldBy !== null ? 'waiting' : bullState;
 }
 
 function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null): HistoryEntry[] {

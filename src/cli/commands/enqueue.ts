@@ -103,8 +103,13 @@ function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
     return;
   }
   for (const { id } of enqueued) out.line(id);
-  const duplicates = enqueued.filter((task) => task.duplicate).length;
-  if (duplicates > 0) out.note(`${duplicates === 1 ? 'this key has' : `${duplicates} keys have`} a task already`);
+  for (const { state } of enqueued.filter((task) => task.duplicate)) {
+    out.note(
+      state === 'gone'
+        ? 'this key had a task, which is not kept any more; nothing was queued'
+        : `this key has a task already, which is ${state}; nothing was queued`,
+    );
+  }
 }
 
 async function waitAndPrint(mesh: Mesh, command: Command, enqueued: readonly Enqueued[]): Promise<void> {

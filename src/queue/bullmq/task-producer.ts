@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
 import { needsOf, sessionOf, targetOf } from '../../domain/target.ts';
-import type { NewTask } from '../../domain/task.ts';
+import type { NewTask, TaskState } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { AFTER, HELD_UNTIL_MS, namesOf } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
@@ -15,7 +15,8 @@ import type { Tracing } from './tracing.ts';
 export interface Enqueued {
   readonly id: string;
   readonly pool: string;
-  readonly state: 'waiting' | 'delayed';
+  /** Of a duplicate how it stands now; `gone` if it's not kept any more. */
+  readonly state: TaskState | 'gone';
   /** There was a task with this idempotency key already; `id` is that one's. */
   readonly duplicate: boolean;
 }
