@@ -50,11 +50,18 @@ export function serviceDefinition(of: {
       CLAWMESH_NODE_ID: nodeId,
       ...(env.CLAWMESH_ENV_FILE && { CLAWMESH_ENV_FILE: env.CLAWMESH_ENV_FILE }),
       ...(env.CLAWMESH_HOME && { CLAWMESH_HOME: env.CLAWMESH_HOME }),
+      ...proxies(env),
     },
     logFolder,
     stopTimeoutS: Math.ceil((of.drainTimeoutMs + GOODBYE_MS) / 1_000),
     user: of.user,
   };
+}
+
+/** What names a proxy, for alerts and for agent runs; one with a password in it is not for a file that anybody may read. */
+function proxies(env: NodeJS.ProcessEnv): Record<string, string> {
+  const set = Object.entries(env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
+  return Object.fromEntries(set.flatMap(([name, value]) => (value && !/@/.test(value) ? [[name, value]] : [])));
 }
 
 /** The path on PATH that leads to this program now: Homebrew's own changes with each version, its link stays. */
