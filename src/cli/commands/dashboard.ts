@@ -53,7 +53,8 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     import('../../log/logger.ts'),
   ]);
   const target = redisTarget(config, process.env);
-  const log = createLogger(config.log);
+  // Whoever starts it by hand reads its log there.
+  const log = createLogger({ ...config.log, ...(process.stderr.isTTY && { format: 'pretty' as const }) });
   const mesh = await Mesh.connect(config, target, { role: 'service' });
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());

@@ -113,13 +113,26 @@ async function greet(
     import('../up-greeting.ts'),
   ]);
   const ids = started.map(({ id }) => id);
+  let isStopped = false;
+  void stopped.then(() => {
+    isStopped = true;
+  });
   const nodes = await waitForNodes(loaded, target, ids, stopped);
-  if (nodes.length === 0) return;
+  if (isStopped) return;
+  const idle = ids.flatMap((id) => {
+    const node = nodes.find((other) => other.id === id);
+    if (!node) return [{ id, reason: 'it is not up yet; its own lines say why' }];
+    const closed = node.gates.filter((gate) => !gate.open);
+    return closed.length === 0
+      ? []
+      : [{ id, reason: closed.map(({ name, reason }) => `${name}: ${reason}`).join('; ') }];
+  });
   const text = upGreeting({
     config: loaded.config,
     file: loaded.file,
     namedFile: namedConfig(command),
-    modes: nodes.map((node) => node.openclaw.mode),
+    modes: ids.map((id) => nodes.find((node) => node.id === id)?.openclaw.mode ?? loaded.config.openclaw.mode),
+    idle,
     redis: describeTarget(target),
     dashboardUrl: dashboard?.loginUrl(),
     env: process.env,
