@@ -32,10 +32,14 @@ export function poolOption(text: string): string {
   return text;
 }
 
-export function choiceOption<T extends string>(choices: readonly T[]): (text: string) => T {
-  return (text) => {
+/** One of these; they are known to completion scripts, too. */
+export function choiceOption<T extends string>(
+  choices: readonly T[],
+): ((text: string) => T) & { choices: readonly T[] } {
+  const parse = (text: string): T => {
     const found = choices.find((choice) => choice === text);
     if (found === undefined) throw new InvalidArgumentError(`Expected ${choices.join(', ')}.`);
     return found;
   };
+  return Object.assign(parse, { choices });
 }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { ClawmeshError, messageOf, onOneLine } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
 import { circuitCommand } from './commands/circuit.ts';
+import { completeCommand } from './commands/complete.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { dashboardCommand } from './commands/dashboard.ts';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
   ]) {
     program.addCommand(command);
   }
+  program.addCommand(completeCommand(), { hidden: true });
   strict(program);
   return program;
 }
