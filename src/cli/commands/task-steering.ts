@@ -73,7 +73,7 @@ const CANCELLED: Readonly<Record<Cancelled, string>> = {
 };
 
 async function cancel(ids: string[], _options: object, command: Command): Promise<void> {
-  const { userName } = await import('../../platform/user-name.ts');
+  const { userName } = await import('../../config/identity.ts');
   const reason = `cancelled by ${userName()} on ${hostname()}`;
   await steer(command, ids, async (mesh, id) => {
     const answer = await mesh.cancel(id, reason);
