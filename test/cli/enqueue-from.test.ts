@@ -155,7 +155,7 @@ describe('options of enqueue beside --from', () => {
       const { digest } = await plain.check();
       await redis.set(new MeshKeys({ prefix: 'clawmesh', mesh: 'm' }).taskImport(digest), `${newTaskId()} 1`);
       expect((await from(lines, '--pool', 'xcode')).stderr).not.toMatch(/going on/);
-      expect((await from(lines)).stderr).toMatch(/going on with an interrupted import: 1 of 2/);
+      expect((await from(lines)).stderr).toMatch(/going on with an import of this file: 1 of 2/);
     } finally {
       redis.disconnect();
     }
