@@ -34,6 +34,7 @@ export async function beginBenchNode(
   options: BenchNode & { pools: Record<string, number>; work: (taskId: string) => Promise<void> },
 ): Promise<void> {
   const { live, link } = await openBenchLink(options);
+  const log = createLogger({ level: 'warn', format: 'json' });
   await NodeLife.begin({
     nodeId: options.nodeId,
     live,
@@ -52,13 +53,13 @@ export async function beginBenchNode(
         await options.work(taskId);
         return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
       },
-      settle: () => {},
+      settle: async () => {},
       health: async () => ({ version: null, healthy: true, reason: null }),
       close: async () => {},
     },
-    log: createLogger({ level: 'warn', format: 'json' }),
+    log,
     observer: NO_OBSERVER,
-    journal: new Journal(mkdtempSync(join(tmpdir(), 'clawmesh-bench-'))),
+    journal: await Journal.open(mkdtempSync(join(tmpdir(), 'clawmesh-bench-')), log),
     link,
   });
 }

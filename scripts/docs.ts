@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command, Option } from 'commander';
 import type { z } from 'zod';
+import { visibleCommands } from '../src/cli/completion/values.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
@@ -63,7 +64,7 @@ function cliPage(): string {
 function leaves(command: Command, path: string[]): { command: Command; path: string[] }[] {
   const own = [...path, command.name()];
   if (command.commands.length === 0) return [{ command, path: own }];
-  return command.commands.flatMap((child) => leaves(child, own));
+  return visibleCommands(command).flatMap((child) => leaves(child, own));
 }
 
 function commandLines(command: Command, path: string[]): string[] {

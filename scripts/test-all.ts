@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { browserPath } from '../test/support/browser.ts';
 import { engineAnswers } from '../test/support/container-engine.ts';
 import { testServers } from './install-servers.ts';
 import { Tally } from './tally.ts';
@@ -32,9 +33,21 @@ const GROUPS: readonly Group[] = [
   { name: 'network', about: 'a pulled cable, in network namespaces', impossible: linuxRoot, run: own('network') },
   { name: 'sentinel', about: 'Redis behind Sentinels and TLS', run: own('sentinel') },
   { name: 'services', about: 'launchd, systemd, and the installed package', impossible: linux, run: own('services') },
+  { name: 'shells', about: 'completion in bash, zsh and fish', run: own('shells') },
   { name: 'terminal', about: 'clawmesh top in a terminal', run: own('terminal') },
-  { name: 'browser', about: 'the dashboard in a browser', run: own('browser') },
+  {
+    name: 'browser',
+    about: 'the dashboard in a browser',
+    // Debian's packages have one; elsewhere it has to be there.
+    impossible: () => (browserPath !== undefined || has('apt-get') ? undefined : 'there is no Chrome or Chromium'),
+    run: own('browser'),
+  },
   { name: 'openclaw', about: 'the real OpenClaw, its gateway and its exec mode', run: own('openclaw') },
+  {
+    name: 'interleavings',
+    about: "random operations on the queue's ports, 20 seeds of 4,000 steps",
+    run: own('interleavings'),
+  },
   {
     name: 'servers',
     about: 'queue and core on Redis 6.0, 7.0, 8.0 and Valkey 8.1',

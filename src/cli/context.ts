@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Mesh } from '../client/mesh.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { shellWord } from '../domain/shell.ts';
 import { Output } from './output.ts';
 
 /** Flags every command has. */
@@ -17,17 +18,45 @@ export function outputOf(command: Command): Output {
   return new Output({ json: options.json === true, quiet: options.quiet === true, color: options.color });
 }
 
+const loaded = new WeakMap<Command, LoadedConfig>();
+
+/** The config of this command line. It is read once, as it may come from a pipe. @throws ClawmeshError `config`. */
 export async function loadedConfig(command: Command): Promise<LoadedConfig> {
   const { loadConfig } = await import('../config/load.ts');
-  return loadConfig({ file: command.optsWithGlobals<GlobalOptions>().config, env: process.env });
+  const found =
+    loaded.get(command) ?? loadConfig({ file: command.optsWithGlobals<GlobalOptions>().config, env: process.env });
+  loaded.set(command, found);
+  return found;
 }
 
-/** Opens the mesh for one command and closes it whatever happens. */
-export async function withMesh<T>(command: Command, use: (mesh: Mesh) => Promise<T>): Promise<T> {
+/** The config file that was named, on the command line or in the environment; another command has to name it, too. */
+export function namedConfig(command: Command): string | undefined {
+  return command.optsWithGlobals<GlobalOptions>().config ?? (process.env.CLAWMESH_CONFIG || undefined);
+}
+
+/** A command line for people to type: this one's config, and these words as they are. */
+export function suggestion(command: Command, words: string): string {
+  const file = namedConfig(command);
+  return `clawmesh ${words}${file === undefined ? '' : ` --config ${shellWord(file)}`}`;
+}
+
+/**
+ * Opens the mesh for one command and closes it whatever happens.
+ *
+ * @param options `waits`: the command may go on for long, and outlives trouble of Redis by {@link Mesh.throughOutages}
+ */
+export async function withMesh<T>(
+  command: Command,
+  use: (mesh: Mesh) => Promise<T>,
+  options: { waits?: boolean | undefined } = {},
+): Promise<T> {
   const { config } = await loadedConfig(command);
   const [{ Mesh }, { redisTarget }] = await Promise.all([import('../client/mesh.ts'), import('../redis/target.ts')]);
   const onWaiting = (why: string) => outputOf(command).note(`waiting for Redis to have a primary again: ${why}`);
-  const mesh = await Mesh.connect(config, redisTarget(config, process.env), { onWaiting });
+  const mesh = await Mesh.connect(config, redisTarget(config, process.env), {
+    role: options.waits ? 'service' : 'cli',
+    onWaiting,
+  });
   try {
     return await use(mesh);
   } catch (error) {
@@ -35,4 +64,13 @@ export async function withMesh<T>(command: Command, use: (mesh: Mesh) => Promise
   } finally {
     await mesh.close();
   }
+}
+
+/** Says on stderr that a command waits for Redis, and when that is over; `meanwhile` what is so until then. */
+export function tellOfOutages(out: Output, meanwhile?: string) {
+  return {
+    onOutage: (why: string) =>
+      out.note(`${why}; waiting until it is back${meanwhile === undefined ? '' : ` (${meanwhile})`}`),
+    onBack: () => out.note('Redis is back'),
+  };
 }

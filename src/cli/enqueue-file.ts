@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
+import { ClawmeshError } from '../domain/errors.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
+import { checkDefaults, type TaskDefaults, type TaskFields } from '../queue/new-task.ts';
 import { outputOf, withMesh } from './context.ts';
-import type { Output } from './output.ts';
+import { jsonText, type Output } from './output.ts';
 import { TaskFile } from './task-source.ts';
+import { QueuedPlaces } from './waiting-reasons.ts';
 
 /** Batches that are on their way to Redis while another one is made ready. */
 const AHEAD = 3;
@@ -10,15 +14,18 @@ const AHEAD = 3;
 const MANY = 2_000;
 
 /**
- * Queues a file of tasks, one per line: all are checked before any is queued. An import that was interrupted goes on where
+ * Queues a file of tasks, one per line, with defaults for what a line does not say: all are checked before any is queued. An import that was interrupted goes on where
  * it was. Prints as it goes; nothing is held in memory but the ids, and those only where the caller wants them.
  */
 export async function enqueueFile(
   command: Command,
   path: string,
-  options: { defaults: { attempts: number }; print: boolean },
+  options: { defaults: TaskDefaults; print: boolean },
 ): Promise<Enqueued[]> {
   const out = outputOf(command);
+  const { fields = {} } = options.defaults;
+  const wrong = checkDefaults(fields);
+  if (wrong.length > 0) throw new ClawmeshError('usage', wrong.join('; '), { remedy: 'nothing was queued' });
   const file = await TaskFile.open(path, options.defaults);
   const all: Enqueued[] = [];
   try {
@@ -26,9 +33,9 @@ export async function enqueueFile(
     await withMesh(command, async (mesh) => {
       for (const id of after) await mesh.precedable(id);
       for (const id of nodes) await mesh.checkNode(id);
-      const taskImport = await mesh.beginImport(digest);
+      const taskImport = await mesh.beginImport(importDigest(digest, fields));
       const { resumedAt } = taskImport;
-      if (resumedAt > 0) out.note(`going on with an interrupted import: ${resumedAt} of ${count} tasks are queued`);
+      if (resumedAt > 0) out.note(`going on with an import of this file: ${resumedAt} of ${count} tasks are queued`);
       const show = progressBar(count);
       const print = options.print ? new IdPrinter(out) : undefined;
       let done = 0;
@@ -42,21 +49,43 @@ export async function enqueueFile(
       };
       // One batch is made ready while Redis takes the one before; they keep their order on the one connection.
       const underWay: Promise<Enqueued[]>[] = [];
+      const places = new QueuedPlaces();
       for await (const batch of file.tasks()) {
-        const queued = taskImport.queue(batch, (tasks) => mesh.enqueueParsed(tasks));
+        places.add(batch);
+        const queued = taskImport
+          .queue(batch, (tasks) => mesh.enqueueParsed(tasks))
+          .then((tasks) => mesh.withStates(tasks));
         queued.catch(() => {}); // awaited below
         if (underWay.push(queued) > AHEAD) take((await underWay.shift()) ?? []);
       }
       for (const queued of underWay) take(await queued);
+      if (done !== count) {
+        throw new ClawmeshError('failed', `only ${done} of ${count} tasks are queued`, {
+          remedy: 'the same command again goes on with the rest',
+        });
+      }
       await taskImport.end();
-      print?.end();
+      print?.end(taskImport.shared);
+      if (taskImport.shared) {
+        out.note(
+          'another import of this file ran at the same time: they share the tasks, each of which is queued once',
+        );
+      }
+      if (print) await places.tell(mesh, out);
       const known = duplicates - resumedAt;
       if (known > 0) out.note(`${known === 1 ? 'one key has' : `${known} keys have`} a task already`);
     });
   } finally {
-    file.close();
+    await file.close();
   }
   return all;
+}
+
+/** The same file with other defaults is another import. */
+function importDigest(file: string, fields: TaskFields): string {
+  if (Object.keys(fields).length === 0) return file;
+  const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(file).update(JSON.stringify(sorted)).digest('hex');
 }
 
 /** Prints what was queued as it is queued: a line each, or one JSON document. */
@@ -71,14 +100,15 @@ class IdPrinter {
 
   add(enqueued: readonly Enqueued[]): void {
     for (const task of enqueued) {
-      if (this.#out.json) this.#out.raw(`${this.#first ? '' : ','}${JSON.stringify(task)}`);
+      if (this.#out.json) this.#out.raw(`${this.#first ? '' : ','}${jsonText(task)}`);
       else this.#out.line(task.id);
       this.#first = false;
     }
   }
 
-  end(): void {
-    if (this.#out.json) this.#out.raw(']}\n');
+  /** `shared`: with another import of the same file. */
+  end(shared: boolean): void {
+    if (this.#out.json) this.#out.raw(`]${shared ? ',"shared":true' : ''}}\n`);
   }
 }
 

@@ -20,6 +20,12 @@ export function reportError(error: unknown, verbose: boolean): number {
   const remedy = known && error.remedy ? ` (${error.remedy})` : '';
   // What was typed, or is in Redis, may be part of it.
   process.stderr.write(printable(`clawmesh: ${known ? error.message : messageOf(error)}${remedy}\n`));
-  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(printable(`${stackOf(error)}\n`));
   return known ? EXIT[error.code] : 1;
+}
+
+/** Where it was thrown, and what it was thrown for. */
+function stackOf(error: Error): string {
+  const { cause } = error;
+  return cause instanceof Error ? `${error.stack}\ncaused by ${stackOf(cause)}` : `${error.stack}`;
 }

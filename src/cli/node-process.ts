@@ -3,8 +3,10 @@ import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 
 const COLORS = ['cyan', 'magenta', 'yellow', 'green', 'blue', 'red'] as const;
-/** Wait before a node that died is started again, ms. */
-const RESTART_MS = 1_000;
+/** Wait before a node that died is started again, ms: doubles from the first to the second while it does not stay up. */
+const RESTART_MS = { first: 1_000, most: 30_000 };
+/** One that was up for so long has stayed up, ms. */
+const STAYED_UP_MS = 60_000;
 
 /** A node that `clawmesh up` runs as a process of its own, and starts again when it dies. */
 export class NodeProcess {
@@ -17,6 +19,8 @@ export class NodeProcess {
   #child: ChildProcess | undefined;
   #restart: NodeJS.Timeout | undefined;
   #stopping = false;
+  #startedAt = 0;
+  #restartMs = RESTART_MS.first;
 
   constructor(id: string, configFile: string | undefined, index: number) {
     this.id = id;
@@ -39,6 +43,7 @@ export class NodeProcess {
       env: { ...process.env, CLAWMESH_NODE_ID: this.id, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
     });
     this.#child = child;
+    this.#startedAt = performance.now();
     if (child.stderr) {
       createInterface({ input: child.stderr }).on('line', (line) => this.#say(line));
     }
@@ -60,7 +65,9 @@ export class NodeProcess {
       return;
     }
     this.#say(`ended ${signal ? `by ${signal}` : `with exit code ${code}`}, starting again`);
-    this.#restart = setTimeout(() => this.start(), RESTART_MS);
+    if (performance.now() - this.#startedAt > STAYED_UP_MS) this.#restartMs = RESTART_MS.first;
+    this.#restart = setTimeout(() => this.start(), this.#restartMs);
+    this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
   }
 
   #say(line: string): void {

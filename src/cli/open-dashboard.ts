@@ -1,19 +1,40 @@
 import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log/logger.ts';
-import { serveDashboard } from '../ops/dashboard/server.ts';
+import { type Dashboard, serveDashboard } from '../ops/dashboard/server.ts';
+import { isLoopback } from '../ops/http/listen.ts';
+import { Login } from '../ops/http/login.ts';
+import { madeToken } from '../ops/http/made-token.ts';
 import { meshMetrics } from '../ops/metrics/mesh-metrics.ts';
 import { takeSnapshot } from '../ops/snapshot.ts';
 
-/** Serves the dashboard of a mesh that is connected; the caller closes both. @throws ClawmeshError as {@link serveDashboard}. */
-export async function openDashboard(
-  mesh: Mesh,
-  settings: Config['dashboard'],
-  log: Logger,
-): Promise<{ url: string; close(): Promise<void> }> {
+/**
+ * Serves the dashboard of a mesh that is connected; the caller closes both. Without a configured token it has one that was
+ * made for this user, and is for this machine only.
+ *
+ * @throws ClawmeshError as {@link serveDashboard} and {@link madeToken}.
+ */
+export async function openDashboard(mesh: Mesh, settings: Config['dashboard'], log: Logger): Promise<Dashboard> {
   const metrics = async () => {
     const { snapshot, nodes } = await takeSnapshot(mesh);
     return meshMetrics(snapshot, nodes);
   };
-  return serveDashboard({ ...settings, mesh, log, metrics });
+  const token = tokenOf(settings, mesh.config.mesh, process.env);
+  return serveDashboard({ ...settings, token, ownNamesOnly: settings.token === '', mesh, log, metrics });
+}
+
+/** A link that logs in at a dashboard that this user runs on this machine, or will. @throws ClawmeshError as {@link madeToken}. */
+export function loginLink(
+  config: { mesh: string; dashboard: Config['dashboard'] },
+  env: NodeJS.ProcessEnv,
+): { url: string; loginUrl: string } {
+  const { host, port } = config.dashboard;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+  const login = new Login(tokenOf(config.dashboard, config.mesh, env), config.mesh);
+  return { url, loginUrl: login.linkTo(url) };
+}
+
+/** Beyond this machine a token has to be configured, which the server says when it is to listen there. */
+function tokenOf({ token, host }: Config['dashboard'], mesh: string, env: NodeJS.ProcessEnv): string {
+  return token !== '' || !isLoopback(host) ? token : madeToken(mesh, env);
 }

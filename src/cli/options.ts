@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { TAG } from '../domain/names.ts';
+import { POOL_NAME, POOL_NAME_HINT, TAG } from '../domain/names.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
 /** Parsers for option values; commander turns what they throw into a usage error that names the option. */
@@ -26,10 +26,20 @@ export function tagOption(text: string, tags: Record<string, string> = {}): Reco
   return { ...tags, [name]: value };
 }
 
-export function choiceOption<T extends string>(choices: readonly T[]): (text: string) => T {
-  return (text) => {
+/** One of a pool that may not be there. Names in other case are none. */
+export function poolOption(text: string): string {
+  if (!POOL_NAME.test(text)) throw new InvalidArgumentError(`Expected ${POOL_NAME_HINT}.`);
+  return text;
+}
+
+/** One of these; they are known to completion scripts, too. */
+export function choiceOption<T extends string>(
+  choices: readonly T[],
+): ((text: string) => T) & { choices: readonly T[] } {
+  const parse = (text: string): T => {
     const found = choices.find((choice) => choice === text);
     if (found === undefined) throw new InvalidArgumentError(`Expected ${choices.join(', ')}.`);
     return found;
   };
+  return Object.assign(parse, { choices });
 }

@@ -1,9 +1,23 @@
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { randomBytes } from 'node:crypto';
+import { styleText } from 'node:util';
+import { withoutEscapes } from '../domain/terminal-text.ts';
 import { humanDuration } from '../domain/units.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** What a command prints: results on stdout, for people or as one JSON document; everything else on stderr. */
+/**
+ * Begins each of our own escape sequences until it is printed. Nobody else can know it, so that the same sequence in a text
+ * that came from elsewhere is none of ours.
+ */
+const OWN = `\u001b${randomBytes(8).toString('hex')}[`;
+
+/**
+ * What a command prints: results on stdout, for people or as one JSON document; everything else on stderr.
+ *
+ * Nearly all of it has parts that others wrote: agents, providers, whoever can write to Redis. So nothing leaves here that
+ * would steer a terminal, into which a pipe may lead, too (`| less -R`, `| head`); only our own styles do. In JSON the same
+ * characters are escaped, and so are whole.
+ */
 export class Output {
   readonly json: boolean;
   /** Whether what is printed may be coloured. */
@@ -16,51 +30,77 @@ export class Output {
     this.color = options.color && Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
   }
 
-  /** A line of the result. */
+  /** A line of the result; a break in it, with which somebody could forge another line, becomes a space. */
   line(text = ''): void {
-    process.stdout.write(`${text}\n`);
+    process.stdout.write(`${shown(flat(text))}\n`);
   }
 
-  /** A line that somebody else wrote, an agent say: as it is, but on a terminal with nothing in it that would steer that. */
+  /** A text that somebody else wrote, an agent say, with its own lines. */
   foreign(text: string): void {
-    this.line(process.stdout.isTTY ? printable(text) : text);
+    process.stdout.write(`${shown(text)}\n`);
   }
 
-  /** A part of a result that is too long to be put together first. */
+  /** As it is; so nothing that anybody else wrote. */
   raw(text: string): void {
     process.stdout.write(text);
   }
 
   /** The whole result as JSON. */
   document(value: unknown): void {
-    process.stdout.write(`${JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)}\n`);
+    process.stdout.write(`${jsonText(value, process.stdout.isTTY ? 2 : undefined)}\n`);
+  }
+
+  /** One of many results, as a line of JSON. */
+  jsonLine(value: unknown): void {
+    process.stdout.write(`${jsonText(value)}\n`);
   }
 
   /** Something worth knowing that is no result. */
   note(text: string): void {
-    if (!this.#quiet) process.stderr.write(`${text}\n`);
+    if (!this.#quiet) process.stderr.write(`${shown(text)}\n`);
   }
 
+  /** The text with a style of ours, to be printed by one of the others. */
   style(style: Style, text: string): string {
-    return this.color ? styleText(style, text, { validateStream: false }) : text;
+    if (!this.color) return text;
+    const [before = '', after = ''] = styleText(style, '|', { validateStream: false }).split('|');
+    return before.replaceAll('\u001b[', OWN) + text + after.replaceAll('\u001b[', OWN);
   }
 
   /** Aligned columns; the last one takes what room is left. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
-    const widths = head.map((title, column) =>
-      Math.max(title.length, ...rows.map((row) => stripVTControlCharacters(row[column] ?? '').length)),
-    );
-    const render = (cells: readonly string[]) =>
-      cells
-        .map((cell, column) => {
-          const pad = (widths[column] ?? 0) - stripVTControlCharacters(cell).length;
-          return column === cells.length - 1 ? cell : cell + ' '.repeat(Math.max(0, pad));
-        })
-        .join('  ')
-        .trimEnd();
-    this.line(this.style('dim', render(head)));
-    for (const row of rows) this.line(render(row));
+    const cells = [head.map((title) => this.style('dim', title)), ...rows].map((row) => row.map(flat));
+    const widths = head.map((_, column) => Math.max(...cells.map((row) => widthOf(row[column] ?? ''))));
+    for (const row of cells) {
+      const padded = row.map((cell, column) => {
+        const pad = (widths[column] ?? 0) - widthOf(cell);
+        return column === row.length - 1 ? cell : cell + ' '.repeat(Math.max(0, pad));
+      });
+      this.line(padded.join('  ').trimEnd());
+    }
   }
+}
+
+/** JSON in which nothing steers a terminal: beyond what JSON itself escapes, these are C1 codes and turns of direction. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    STEERING,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** The text with our own styles and nothing else that would steer a terminal. */
+function shown(text: string): string {
+  return text.split(OWN).map(printable).join('\u001b[');
+}
+
+/** Without what it is styled with, of which nothing is seen. */
+function widthOf(cell: string): number {
+  return withoutEscapes(shown(cell)).length;
+}
+
+function flat(text: string): string {
+  return text.replace(/[ \t]*[\r\n]+[ \t]*/g, ' ');
 }
 
 const STATE_STYLES: Readonly<Record<string, 'green' | 'cyan' | 'red' | 'yellow' | 'dim'>> = {
@@ -94,11 +134,17 @@ export function ago(iso: string | null, now = Date.now()): string {
   return ms >= 0 ? `${humanDuration(ms)} ago` : `in ${humanDuration(-ms)}`;
 }
 
+/** Control characters but line break and tab, other line breaks, and what turns the reading direction around. */
+const STEERING = /[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu;
+
 /** Text with line breaks, and nothing in it that would steer a terminal or turn the reading direction around. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text)
-    .replace(/\r\n/g, '\n')
-    .replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '�');
+  return withoutEscapes(text).replace(/\r\n/g, '\n').replace(STEERING, '�');
+}
+
+/** Text for one line, spaces as they are. */
+export function inOneLine(text: string): string {
+  return flat(printable(text));
 }
 
 /** One line of at most `width` characters, control characters made visible. */

@@ -1,6 +1,10 @@
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { ClawmeshError } from '../domain/errors.ts';
+import { ClawmeshError, messageOf, onOneLine } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
+import { circuitCommand } from './commands/circuit.ts';
+import { completeCommand } from './commands/complete.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configCommand } from './commands/config.ts';
 import { dashboardCommand } from './commands/dashboard.ts';
@@ -43,6 +47,7 @@ export function createProgram(): Command {
     doctorCommand(),
     drillCommand(),
     poolCommand(),
+    circuitCommand(),
     scheduleCommand(),
     eventsCommand(),
     alertsCommand(),
@@ -53,16 +58,21 @@ export function createProgram(): Command {
   ]) {
     program.addCommand(command);
   }
+  program.addCommand(completeCommand(), { hidden: true });
   strict(program);
   return program;
 }
 
 /** Runs one command line and answers its exit code. */
 export async function runCli(args: readonly string[]): Promise<number> {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // The reader (head, less) has gone; there is nobody left to tell.
-    if (error.code === 'EPIPE') process.exit(0);
-  });
+  const garbled = garbledArgument(args);
+  if (garbled !== undefined) {
+    const problem = `the argument "${onOneLine(garbled).slice(0, 40)}" is not UTF-8 text, and would be queued with other characters`;
+    return reportError(
+      new ClawmeshError('usage', problem, { remedy: 'see the locale of this terminal (LANG)' }),
+      false,
+    );
+  }
   try {
     await createProgram().parseAsync([...args], { from: 'user' });
     return exitCode();
@@ -70,6 +80,26 @@ export async function runCli(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return reportUsage(error);
     return reportError(error, args.includes('--verbose'));
   }
+}
+
+/** One in which Node.js has put the replacement character for bytes that are no UTF-8. */
+function garbledArgument(args: readonly string[]): string | undefined {
+  const found = args.find((arg) => arg.includes('\ufffd'));
+  if (found === undefined) return undefined;
+  try {
+    // It may be what was typed. Only Linux tells the bytes.
+    return isUtf8(readFileSync('/proc/self/cmdline')) ? undefined : found;
+  } catch {
+    return found;
+  }
+}
+
+/** Ends the process in which something was thrown that nobody expected, with one line of it. */
+export function crashed(error: unknown): void {
+  const remedy = 'this is a fault of clawmesh; --verbose tells where';
+  const message = error instanceof ClawmeshError ? error.message : `unexpected: ${messageOf(error)}`;
+  reportError(new ClawmeshError('failed', message, { remedy, cause: error }), process.argv.includes('--verbose'));
+  process.exit(EXIT.failed);
 }
 
 function exitCode(): number {
@@ -80,7 +110,7 @@ function reportUsage(error: CommanderError): number {
   if (error.exitCode === 0) return 0;
   // A command group without a subcommand has printed its help.
   if (error.code === 'commander.help') return EXIT.usage;
-  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  const message = onOneLine(error.message.replace(/^error: /, ''));
   return reportError(new ClawmeshError('usage', message, { remedy: 'see --help' }), false);
 }
 

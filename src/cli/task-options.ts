@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { MAX_PRIORITY } from '../domain/task.ts';
-import type { TaskInput } from '../queue/new-task.ts';
+import type { TaskFields, TaskInput } from '../queue/new-task.ts';
 import { numberOption, tagOption } from './options.ts';
 
 /** What a task may say of itself on the command line. */
@@ -31,7 +31,7 @@ export function addTaskOptions(command: Command): Command {
     .option('--pool <pool>', 'pool to queue in (default: default)')
     .option(
       '--priority <n>',
-      'as in BullMQ: tasks without one (0) come first, then 1 before 2, …',
+      '1 is served first, then 2, …; tasks without one (0) come last',
       numberOption(0, MAX_PRIORITY),
     )
     .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))
@@ -41,18 +41,23 @@ export function addTaskOptions(command: Command): Command {
     .option('--tag <name=value>', 'label for task list, repeatable', tagOption);
 }
 
+/** What `enqueue` and its options say of tasks beyond that. */
+export interface PlacedTaskOptions extends TaskOptions {
+  key?: string;
+  delay?: string;
+  node?: string;
+  nodeFallback?: boolean;
+  require?: Record<string, string>;
+  after?: string[];
+}
+
 /** The task as it goes to its check; options that are none of a task's are to be taken out before. */
-export function taskInput(
-  message: string,
-  options: TaskOptions & {
-    key?: string;
-    delay?: string;
-    node?: string;
-    nodeFallback?: boolean;
-    require?: Record<string, string>;
-    after?: string[];
-  },
-): TaskInput {
+export function taskInput(message: string, options: PlacedTaskOptions): TaskInput {
   const { tag, ...fields } = options;
   return { message, tags: tag ?? {}, ...fields };
+}
+
+/** The same options as defaults for many tasks. */
+export function taskFields({ tag, ...fields }: PlacedTaskOptions): TaskFields {
+  return { ...fields, ...(tag && { tags: tag }) };
 }

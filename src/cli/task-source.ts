@@ -1,28 +1,46 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { NewTask } from '../domain/task.ts';
-import { parseNewTask, type TaskInput, toNewTask } from '../queue/new-task.ts';
+import { utf8Problem, utf8Text, withoutMark } from '../domain/text.ts';
+import { parseNewTask, type TaskDefaults, type TaskInput, toNewTask } from '../queue/new-task.ts';
+import { Spool } from './spool.ts';
+
+/** Longest line of a file of tasks, and longest file of one message, in bytes: a message of 1 MiB fits, however it's escaped. */
+const MAX_TEXT = 8 * 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+const NEWLINE = 0x0a;
+
+/** The bytes of a file, or of standard input. A pipe gives them only once. */
+function open(file: string): Readable {
+  const isInput = file === '-' || file === '/dev/stdin';
+  return isInput ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
+}
 
 /** A file's text, or standard input's for `-`. @throws ClawmeshError `usage`. */
 export async function readSource(file: string): Promise<string> {
-  if (file === '-') return readAll(process.stdin);
   try {
-    return readFileSync(file, 'utf8');
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of open(file)) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > MAX_TEXT) throw new Error(`is longer than ${MAX_TEXT} bytes`);
+    }
+    return utf8Text(Buffer.concat(chunks));
   } catch (error) {
-    throw new ClawmeshError('usage', `${file} can't be read: ${messageOf(error)}`, { cause: error });
+    const label = file === '-' ? 'standard input' : file;
+    throw new ClawmeshError('usage', `${label} can't be read: ${messageOf(error)}`, { cause: error });
   }
 }
 
 /** How many of a file's problems are told at once. */
 const MAX_PROBLEMS = 5;
 
-/** Tasks read at a time: as many as go to Redis in one pipeline. */
+/** Tasks read at a time: as many as go to Redis in one pipeline, and fewer where they are long. */
 const BATCH = 1_000;
+const BATCH_BYTES = 16 * 1024 * 1024;
 
 /** What is known of a file of tasks once every line has been checked. */
 export interface TaskFileFacts {
@@ -36,30 +54,25 @@ export interface TaskFileFacts {
 }
 
 /**
- * A file of tasks in JSON Lines, one object per line, blank lines left out. It is read twice, once to check every line and
- * once to queue them, and never held in memory; standard input goes to a temporary file first.
+ * A file of tasks in JSON Lines, one object per line, blank lines left out. It is read once: each line is checked, and kept
+ * in a temporary file, from which what was checked is queued, whatever has become of the source. Never held in memory.
  */
 export class TaskFile {
   readonly #path: string;
   readonly #label: string;
-  readonly #defaults: { attempts: number };
-  readonly #folder: string | undefined;
-  /** Digest of each batch that was checked, so that only those lines are queued. */
-  readonly #checked: string[] = [];
+  readonly #defaults: TaskDefaults;
+  readonly #spool: Spool;
 
-  private constructor(options: { path: string; label: string; defaults: { attempts: number }; folder?: string }) {
-    this.#path = options.path;
-    this.#label = options.label;
-    this.#defaults = options.defaults;
-    this.#folder = options.folder;
+  private constructor(path: string, defaults: TaskDefaults, spool: Spool) {
+    this.#path = path;
+    this.#label = path === '-' ? 'standard input' : path;
+    this.#defaults = defaults;
+    this.#spool = spool;
   }
 
-  static async open(file: string, defaults: { attempts: number }): Promise<TaskFile> {
-    if (file !== '-') return new TaskFile({ path: file, label: file, defaults });
-    const folder = mkdtempSync(join(tmpdir(), 'clawmesh-tasks-'));
-    const path = join(folder, 'stdin.jsonl');
-    await pipeline(process.stdin, createWriteStream(path, { mode: 0o600 }));
-    return new TaskFile({ path, label: 'standard input', defaults, folder });
+  /** @throws ClawmeshError `failed` where there is no room for a temporary file. */
+  static async open(file: string, defaults: TaskDefaults): Promise<TaskFile> {
+    return new TaskFile(file, defaults, await Spool.open());
   }
 
   /** Checks every line. @throws ClawmeshError `usage` with file and line number of the first few problems. */
@@ -68,14 +81,14 @@ export class TaskFile {
     const lineOfKey = new Map<string, number>();
     const after = new Set<string>();
     const nodes = new Set<string>();
-    const whole = createHash('sha256');
+    const digest = createHash('sha256');
     let count = 0;
-    for await (const lines of this.#batches()) {
-      const digest = digestOf(lines);
-      this.#checked.push(digest);
-      whole.update(digest);
-      count += lines.length;
-      for (const { text, number } of lines) {
+    for await (const batch of this.#batches(open(this.#path))) {
+      const kept = Buffer.from(batch.map(({ text }) => `${text}\n`).join(''));
+      await this.#spool.write(kept);
+      digest.update(kept);
+      count += batch.length;
+      for (const { text, number } of batch) {
         const task = parseLine(text, this.#defaults);
         if ('problems' in task) {
           for (const problem of task.problems) problems.add(number, problem);
@@ -86,60 +99,76 @@ export class TaskFile {
         if (task.key === undefined) continue;
         const other = lineOfKey.get(task.key);
         if (other === undefined) lineOfKey.set(task.key, number);
-        else problems.add(number, `key: ${JSON.stringify(task.key)} is that of line ${other} too`);
+        else
+          problems.add(
+            number,
+            `key: ${JSON.stringify(task.key)} is that of line ${other} too${this.#keyHint(task.key)}`,
+          );
       }
     }
     problems.throwIfAny();
-    if (count > 0) return { count, digest: whole.digest('hex'), after, nodes };
+    if (count > 0) return { count, digest: digest.digest('hex'), after, nodes };
     throw new ClawmeshError('usage', `${this.#label} has no tasks`, { remedy: 'one JSON object per line' });
   }
 
-  /** The tasks that {@link check} has checked, some at a time. @throws ClawmeshError `usage` where the file has changed. */
+  /** The tasks that {@link check} has checked, some at a time. */
   async *tasks(): AsyncGenerator<NewTask[]> {
-    let index = 0;
-    for await (const lines of this.#batches()) {
-      if (digestOf(lines) !== this.#checked[index++]) {
-        throw new ClawmeshError('usage', `${this.#label} has changed while it was read`, {
-          remedy: 'tasks before the change are queued',
-        });
-      }
-      yield lines.map(({ text }) => toNewTask(JSON.parse(text) as TaskInput, this.#defaults));
+    for await (const batch of this.#batches(this.#spool.read())) {
+      yield batch.map(({ text }) => toNewTask(JSON.parse(text) as TaskInput, this.#defaults));
     }
   }
 
-  close(): void {
-    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true });
+  async close(): Promise<void> {
+    await this.#spool.close();
   }
 
-  async *#batches(): AsyncGenerator<Line[]> {
+  #keyHint(key: string): string {
+    return key === this.#defaults.fields?.key ? ', from --key; give each line a key of its own' : '';
+  }
+
+  /** Some lines at a time, blank ones left out. @throws ClawmeshError `usage` where one is too long, or no UTF-8. */
+  async *#batches(source: Readable): AsyncGenerator<Line[]> {
     let batch: Line[] = [];
-    let number = 0;
-    let rest = '';
-    const take = (text: string) => {
-      number++;
-      if (text.trim() !== '') batch.push({ text, number });
-    };
+    let bytes = 0;
     try {
-      for await (const chunk of createReadStream(this.#path, { encoding: 'utf8', highWaterMark: CHUNK_BYTES })) {
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop() ?? '';
-        for (const line of lines) {
-          take(line);
-          if (batch.length < BATCH) continue;
-          yield batch;
-          batch = [];
+      for await (const { line, number } of linesOf(source)) {
+        const problem = line.length > MAX_TEXT ? `the line is longer than ${MAX_TEXT} bytes` : utf8Problem(line);
+        if (problem !== undefined) {
+          throw new ClawmeshError('usage', `${this.#label}:${number}: ${problem}`, { remedy: 'nothing was queued' });
         }
+        const text = withoutMark(line.toString('utf8'));
+        if (text.trim() === '') continue;
+        batch.push({ text, number });
+        bytes += line.length;
+        if (batch.length < BATCH && bytes < BATCH_BYTES) continue;
+        yield batch;
+        [batch, bytes] = [[], 0];
       }
     } catch (error) {
       if (error instanceof ClawmeshError) throw error;
       throw new ClawmeshError('usage', `${this.#label} can't be read: ${messageOf(error)}`, { cause: error });
     }
-    take(rest);
     if (batch.length > 0) yield batch;
   }
 }
 
-const CHUNK_BYTES = 256 * 1024;
+/** The lines of a text, numbered from 1. One that is longer than {@link MAX_TEXT} is not read to its end. */
+async function* linesOf(source: Readable): AsyncGenerator<{ line: Buffer; number: number }> {
+  let number = 0;
+  let rest: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      yield { line: Buffer.concat([...rest, chunk.subarray(start, end)]), number: ++number };
+      [rest, length, start] = [[], 0, end + 1];
+    }
+    rest.push(chunk.subarray(start));
+    length += chunk.length - start;
+    if (length > MAX_TEXT) break;
+  }
+  yield { line: Buffer.concat(rest), number: number + 1 };
+}
 
 interface Line {
   readonly text: string;
@@ -168,13 +197,7 @@ class Problems {
   }
 }
 
-function digestOf(lines: readonly Line[]): string {
-  const hash = createHash('sha256');
-  for (const { text } of lines) hash.update(text).update('\n');
-  return hash.digest('hex');
-}
-
-function parseLine(line: string, defaults: { attempts: number }): NewTask | { problems: string[] } {
+function parseLine(line: string, defaults: TaskDefaults): NewTask | { problems: string[] } {
   let value: unknown;
   try {
     value = JSON.parse(line);

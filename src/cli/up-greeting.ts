@@ -12,8 +12,11 @@ interface Greeting {
   readonly namedFile: string | undefined;
   /** How each node that is up runs tasks. */
   readonly modes: readonly string[];
+  /** Nodes that claim nothing, and why. */
+  readonly idle: readonly { readonly id: string; readonly reason: string }[];
   /** Where Redis is. */
   readonly redis: string;
+  /** A link that logs in at the dashboard. */
   readonly dashboardUrl: string | undefined;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -26,11 +29,15 @@ export function upGreeting(greeting: Greeting): string {
   const option = configOption(greeting);
   const enqueue = `${program} enqueue "hello" --wait${option}`;
   const status = `${program} status${option}`.padEnd(enqueue.length);
+  const link = `${program} dashboard --link${option}`;
   const simulated = used === 'simulate';
   return [
-    `\nmesh "${config.mesh}" is up: ${modes.length} ${modes.length === 1 ? 'node' : 'nodes'} (${used}) on Redis at ${redis}`,
-    ...(simulated ? [simulationWarning(config)] : []),
-    ...(dashboardUrl === undefined ? [] : ['', `  dashboard: ${dashboardUrl}`]),
+    `\nmesh "${config.mesh}" ${standing(greeting)} (${used}) on Redis at ${redis}`,
+    ...idleNodes(greeting, program),
+    ...(simulated ? [simulationWarning(greeting)] : []),
+    ...(dashboardUrl === undefined
+      ? []
+      : ['', `  dashboard: ${dashboardUrl}`, `    logs in once, within 10 minutes; another link: ${link}`]),
     '',
     '  in a second shell:',
     `    ${enqueue}     queue a task and see the answer`,
@@ -41,10 +48,26 @@ export function upGreeting(greeting: Greeting): string {
   ].join('\n');
 }
 
-function simulationWarning({ openclaw: { mode, exec } }: Config): string {
-  const reason =
-    mode === 'simulate' ? 'openclaw.mode is simulate' : `no OpenClaw gateway is ready and ${exec.bin} is not on PATH`;
-  return `${reason}: tasks are only simulated, nothing real runs`;
+/** A mesh is up if all of its nodes claim tasks; anything else must not read as if it were. */
+function standing({ modes, idle }: Greeting): string {
+  const all = `${modes.length} ${modes.length === 1 ? 'node' : 'nodes'}`;
+  if (idle.length === 0) return `is up: ${all}`;
+  const working = modes.length - idle.length;
+  return working === 0 ? `runs no tasks yet: ${all}, none of which claims any` : `is partly up: ${working} of ${all}`;
+}
+
+function idleNodes(greeting: Greeting, program: string): string[] {
+  const { idle } = greeting;
+  if (idle.length === 0) return [];
+  const why = idle.map(({ id, reason }) => `  ${id} claims no tasks: ${reason}`);
+  return [...why, `  what to do: ${program} doctor${configOption(greeting)}`];
+}
+
+function simulationWarning(greeting: Greeting): string {
+  const { mode, exec } = greeting.config.openclaw;
+  const simulated = 'tasks are only simulated, nothing real runs';
+  if (mode !== 'simulate') return `no OpenClaw gateway is ready and ${exec.bin} is not on PATH: ${simulated}`;
+  return `openclaw.mode is simulate: ${simulated}\n  to run real tasks, set it to gateway or exec in ${fileToEdit(greeting)} and start again`;
 }
 
 function installSteps(greeting: Greeting, program: string): string[] {

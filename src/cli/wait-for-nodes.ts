@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { throughOutages } from '../client/outage.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import type { Node } from '../domain/node.ts';
+import type { SeenNode } from '../domain/node.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
@@ -9,14 +10,14 @@ const POLL_MS = 100;
 /** A gated node (OpenClaw not ready yet) is there all the same, ms. */
 const TIMEOUT_MS = 15_000;
 
-/** Resolves with these nodes once all of them have sent a heartbeat; with what there is after 15 s or on `stopped`. */
+/** Resolves with these nodes once all of them have sent a heartbeat; with those that have after 15 s, or on `stopped`. */
 export async function waitForNodes(
   loaded: LoadedConfig,
   target: RedisTarget,
   ids: readonly string[],
   stopped: Promise<void>,
-): Promise<Node[]> {
-  const redis = connectRedis(target, 'cli', 'clawmesh:up');
+): Promise<SeenNode[]> {
+  const redis = connectRedis(target, 'service', 'clawmesh:up');
   await openRedis(redis, target);
   const keys = MeshKeys.of(loaded.config);
   const registry = new NodeRegistry(redis, keys);
@@ -27,7 +28,8 @@ export async function waitForNodes(
   });
   try {
     for (;;) {
-      const nodes = (await registry.list()).filter((node) => ids.includes(node.id) && isHere(node));
+      const all = await throughOutages(() => registry.seen(), { redis, target, until: deadline });
+      const nodes = all.filter((node) => ids.includes(node.id) && isHere(node));
       if (isStopped) return [];
       if (nodes.length === ids.length || performance.now() > deadline) return nodes;
       await sleep(POLL_MS);
@@ -37,7 +39,7 @@ export async function waitForNodes(
   }
 }
 
-function isHere(node: Node): boolean {
+function isHere(node: SeenNode): boolean {
   return (
     node.state !== 'dead' &&
     node.state !== 'stopped' &&

@@ -1,47 +1,95 @@
+import type { Command } from 'commander';
 import type { Mesh } from '../client/mesh.ts';
+import { ClawmeshError, hasCode } from '../domain/errors.ts';
+import { shellWord } from '../domain/shell.ts';
 import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
+import { outputOf, suggestion, tellOfOutages } from './context.ts';
 import { oneLine } from './output.ts';
+import { WaitingReasons } from './waiting-reasons.ts';
 
-/** Waits until all tasks have ended, with a live line on a terminal's stderr. */
+/** Ids that a hint repeats; a file of tasks may have a million. */
+const MAX_HINTED = 10;
+
+/**
+ * Waits until all tasks have ended, with a live line on a terminal's stderr; says why they wait, if somebody can change
+ * that. Redis may be away meanwhile.
+ *
+ * @throws ClawmeshError as {@link Mesh.wait}; where Redis ends the wait, with how to go on with it.
+ */
 export async function waitVisibly(
   mesh: Mesh,
+  command: Command,
   ids: readonly string[],
-  options: { timeoutMs?: number | undefined; live: boolean },
+  options: { timeoutMs?: number | undefined } = {},
 ): Promise<Task[]> {
-  const line = new LiveLine(options.live);
+  const out = outputOf(command);
+  const line = new LiveLine(!out.json);
+  // A line that is written over shows the reason itself.
+  const reasons = new WaitingReasons(mesh, line.enabled ? undefined : (text) => out.note(text));
+  const goesOn = `${ids.length === 1 ? 'the task goes' : 'the tasks go'} on; later: ${waitCommand(command, ids)}`;
+  const outages = tellOfOutages(out, goesOn);
   try {
     return await mesh.wait(ids, {
       timeoutMs: options.timeoutMs,
-      onProgress: (running, elapsedMs) => line.show(describeProgress(running, ids.length, elapsedMs)),
+      onProgress: (running, elapsedMs) =>
+        line.show(describeProgress(running, ids.length, elapsedMs, reasons.of(running, elapsedMs))),
+      onOutage: (why) => {
+        line.clear();
+        outages.onOutage(why);
+      },
+      onBack: outages.onBack,
     });
+  } catch (error) {
+    if (hasCode(error, 'timeout')) {
+      const why = await reasons.atLast(ids).catch(() => undefined);
+      if (why === undefined) throw error;
+      throw new ClawmeshError('timeout', `${error.message}: ${why}`, { remedy: error.remedy ?? '', cause: error });
+    }
+    if (!hasCode(error, 'redis')) throw error;
+    const remedy = [error.remedy, goesOn].filter(Boolean).join('; ');
+    throw new ClawmeshError('redis', error.message, { remedy, cause: error });
   } finally {
     line.clear();
   }
 }
 
-function describeProgress(running: readonly Task[], total: number, elapsedMs: number): string {
+function waitCommand(command: Command, ids: readonly string[]): string {
+  const more = ids.length > MAX_HINTED ? ' …' : '';
+  return suggestion(command, `task wait ${ids.slice(0, MAX_HINTED).map(shellWord).join(' ')}${more}`);
+}
+
+function describeProgress(
+  running: readonly Task[],
+  total: number,
+  elapsedMs: number,
+  reason: string | undefined,
+): string {
   const elapsed = humanDuration(elapsedMs);
   const [task] = running;
-  if (total > 1 || !task) return `${total - running.length} of ${total} ended · ${elapsed}`;
+  if (total > 1 || !task) {
+    const waiting = running.filter(({ state }) => state !== 'active').length;
+    const why = reason === undefined ? '' : ` · ${waiting} waiting: ${reason}`;
+    return `${total - running.length} of ${total} ended · ${elapsed}${why}`;
+  }
   const where = task.state === 'active' ? `running on ${task.node}` : task.state;
   const { note, tokens } = task.progress ?? {};
-  return [where, elapsed, tokens ? `${tokens} tokens` : undefined, note].filter(Boolean).join(' · ');
+  return [where, elapsed, reason, tokens ? `${tokens} tokens` : undefined, note].filter(Boolean).join(' · ');
 }
 
 /** One line on a terminal's stderr that is written over and over. */
 class LiveLine {
-  readonly #enabled: boolean;
+  readonly enabled: boolean;
 
   constructor(enabled: boolean) {
-    this.#enabled = enabled && Boolean(process.stderr.isTTY);
+    this.enabled = enabled && Boolean(process.stderr.isTTY);
   }
 
   show(text: string): void {
-    if (this.#enabled) process.stderr.write(`\r\u001b[2K${oneLine(text, (process.stderr.columns ?? 80) - 1)}`);
+    if (this.enabled) process.stderr.write(`\r\u001b[2K${oneLine(text, (process.stderr.columns ?? 80) - 1)}`);
   }
 
   clear(): void {
-    if (this.#enabled) process.stderr.write('\r\u001b[2K');
+    if (this.enabled) process.stderr.write('\r\u001b[2K');
   }
 }

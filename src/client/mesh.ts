@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { signingKeys } from '../config/security-settings.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { tokenOwner } from '../domain/claim.ts';
+import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
@@ -21,11 +22,12 @@ import { type TaskFilter, TaskReader } from '../queue/task-reader.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
 import { readUsage, type UsageSum } from '../queue/usage.ts';
 import { connectForCommand, type RedisTarget } from '../redis/connection.ts';
-import { explainRedisError, isRedisError } from '../redis/explain.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { redisTarget } from '../redis/target.ts';
 import { EventLog } from '../registry/event-log.ts';
+import { forgetNode } from '../registry/forget-nodes.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
+import { explained, type OutageListener, throughOutages } from './outage.ts';
 import { openProducer } from './producer.ts';
 import { waitForTasks } from './wait.ts';
 
@@ -83,11 +85,11 @@ export class Mesh {
     this.#handovers = new HandoverLog(redis, this.keys, this.reader);
   }
 
-  /** Reads the config and connects. @throws ClawmeshError `config`, `redis`. */
+  /** Reads the config and connects; a lost connection is made again. @throws ClawmeshError `config`, `redis`. */
   static async open(options: MeshOptions = {}): Promise<Mesh> {
     const env = options.env ?? process.env;
     const { config } = await loadConfig({ file: options.config, env });
-    return Mesh.connect(config, redisTarget(config, env));
+    return Mesh.connect(config, redisTarget(config, env), { role: 'service' });
   }
 
   /** Connects to the mesh of a config that has been loaded already; see {@link connectForCommand}. @throws ClawmeshError `redis`. */
@@ -101,8 +103,15 @@ export class Mesh {
 
   /** The line a person needs instead of what Redis or its client said; other errors as they are. */
   explain(error: unknown): unknown {
-    if (error instanceof ClawmeshError || !isRedisError(error)) return error;
-    return explainRedisError(error, this.#target);
+    return explained(error, this.redis, this.#target);
+  }
+
+  /**
+   * What `ask`, which only reads, answers: once Redis does, however long that takes (or until `until`, monotonic time in ms).
+   * Needs a connection of role `service`. @throws see {@link throughOutages}.
+   */
+  async throughOutages<T>(ask: () => Promise<T>, options: { until?: number } & OutageListener = {}): Promise<T> {
+    return throughOutages(ask, { redis: this.redis, target: this.#target, ...options });
   }
 
   /**
@@ -135,7 +144,15 @@ export class Mesh {
       ...task,
       after: task.after?.map((other) => before.get(other.id) ?? other),
     }));
-    return (await this.producer()).enqueue(resolved);
+    return this.withStates(await (await this.producer()).enqueue(resolved));
+  }
+
+  /** The same, with the state that each duplicate has by now. */
+  async withStates(enqueued: readonly Enqueued[]): Promise<Enqueued[]> {
+    const duplicates = enqueued.filter(({ duplicate }) => duplicate);
+    const states = await this.reader.states(duplicates);
+    const stateOf = new Map(duplicates.map((entry, index) => [entry, states[index] ?? ('gone' as const)]));
+    return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
   }
 
   /** Queues the tasks of one file; see {@link TaskImport}. */
@@ -152,7 +169,11 @@ export class Mesh {
   /** Tasks that are queued again and again. */
   async schedules(): Promise<Schedules> {
     const { Schedules } = await import('../queue/bullmq/schedules.ts');
-    this.#schedules ??= new Schedules(this.redis, this.keys, new TaskSigner(signingKeys(this.config)));
+    this.#schedules ??= new Schedules(
+      this.redis,
+      this.keys,
+      new TaskSigner(signingKeys(this.config), this.keys.bullPrefix),
+    );
     return this.#schedules;
   }
 
@@ -183,18 +204,21 @@ export class Mesh {
   }
 
   /**
-   * Waits until all these tasks have ended.
+   * Waits until all these tasks have ended. Trouble of Redis that passes by itself is waited out.
    *
-   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they go on.
+   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they go on; `redis` where somebody has to mend it.
    */
   async wait(
     ids: readonly string[],
     options: {
       timeoutMs?: number | undefined;
       onProgress?: (running: readonly Task[], elapsedMs: number) => void;
-    } = {},
+    } & OutageListener = {},
   ): Promise<Task[]> {
-    return waitForTasks({ reader: this.reader, ids, ...options });
+    const { onOutage, onBack, ...more } = options;
+    const read = (id: string, until?: number) =>
+      this.throughOutages(() => this.reader.get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
+    return waitForTasks({ read, ids, ...more });
   }
 
   /** The kept log lines of a task, oldest first. */
@@ -239,16 +263,32 @@ export class Mesh {
     });
   }
 
-  /** Removes a task that does not run. @throws ClawmeshError `not-found`; `failed` where it runs. */
-  async remove(id: string): Promise<void> {
-    const answer = await this.control.remove(await this.existing(id));
+  /**
+   * Removes a task that does not run; with `onlyFailed` only one that has failed.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where it runs, or has not failed.
+   */
+  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+    const answer = await this.control.remove(await this.existing(id), options);
+    if (answer === 'other') throw notFailed(await this.existing(id), 'it was left alone');
     if (answer !== 'active') return;
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
   }
 
+  /**
+   * Acknowledges that a task failed: `status` no longer tells of it, and it stays until it is removed or expires.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where it has not failed.
+   */
+  async acknowledge(id: string): Promise<void> {
+    const answer = await this.control.acknowledge(await this.existing(id));
+    if (answer === 'acknowledged') return;
+    throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
+  }
+
   /** That a task for this node could ever run. @throws ClawmeshError `not-found` where nobody knows it. */
   async checkNode(id: string): Promise<void> {
-    const known = [...(await this.registry.list()).map((node) => node.id), ...Object.keys(this.config.nodes)];
+    const known = [...(await this.registry.seen()).map((node) => node.id), ...Object.keys(this.config.nodes)];
     if (!known.includes(id)) throw notFound('node', id, known);
   }
 
@@ -272,6 +312,34 @@ export class Mesh {
     return nodes[ids.indexOf(id)] ?? Promise.reject(notFound('node', id, ids));
   }
 
+  /**
+   * Forgets a node that is away for good: a Mac that was retired. One that comes back is a new node.
+   *
+   * @throws ClawmeshError `not-found`; `failed` where its lease runs, or tasks are still locked by it.
+   */
+  async forgetNode(id: string): Promise<void> {
+    const forgotten = await forgetNode(this.redis, this.keys, id);
+    if (forgotten.outcome === 'forgotten') return;
+    const nodes = await this.registry.seen();
+    if (forgotten.outcome === 'unknown') {
+      throw notFound(
+        'node',
+        id,
+        nodes.map((node) => node.id),
+      );
+    }
+    if (forgotten.outcome === 'holds') {
+      const { tasks } = forgotten;
+      throw new ClawmeshError('failed', `node ${id} still holds ${counted(tasks.length, 'task')}: ${listed(tasks)}`, {
+        remedy: `clawmesh node evict ${id} puts them back; then forget it`,
+      });
+    }
+    const state = nodes.find((node) => node.id === id)?.state ?? 'up';
+    throw new ClawmeshError('failed', `node ${id} is ${state}`, {
+      remedy: `stop its daemon first; if that Mac is gone: clawmesh node evict ${id}, then forget it`,
+    });
+  }
+
   /** The handover log, newest first. */
   async handovers(filter: Partial<HandoverFilter> = {}): Promise<Handover[]> {
     return this.#handovers.list({ limit: 100, ...filter });
@@ -282,9 +350,9 @@ export class Mesh {
     return listCircuits(this.redis, this.keys);
   }
 
-  /** Tokens that completed tasks have used, by day, agent and model. */
-  async usage(): Promise<UsageSum[]> {
-    return readUsage(this.redis, this.keys);
+  /** Tokens that completed tasks have used, by day (UTC), agent and model; of the last `days`, or of all that are kept. */
+  async usage(days = Math.ceil(this.config.queue.keep.usage / 86_400_000) + 1): Promise<UsageSum[]> {
+    return readUsage(this.redis, this.keys, days);
   }
 
   async close(): Promise<void> {
@@ -292,4 +360,8 @@ export class Mesh {
     await this.#schedules?.close().catch(() => {});
     this.redis.disconnect();
   }
+}
+
+function notFailed({ id, state }: Task, remedy: string): ClawmeshError {
+  return new ClawmeshError('failed', `task ${id} is ${state}`, { remedy });
 }

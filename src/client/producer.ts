@@ -15,7 +15,7 @@ export async function openProducer(redis: Redis, keys: MeshKeys, config: Config)
   const tracing = await openTracing({ endpoint: telemetry.endpoint, mesh }, process.env);
   return new TaskProducer(redis, keys, {
     tracing,
-    signer: new TaskSigner(signingKeys(config)),
+    signer: new TaskSigner(signingKeys(config), keys.bullPrefix),
     durability: config.redis?.durability,
   });
 }

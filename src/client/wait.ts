@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClawmeshError } from '../domain/errors.ts';
+import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
+import { asTyped } from '../domain/not-found.ts';
 import { isEnded, type Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
-import type { TaskReader } from '../queue/task-reader.ts';
 
 /** Tasks take seconds to an hour; a quarter second more is not noticed, ms. */
 const POLL_MS = 250;
 
 export interface WaitOptions {
-  readonly reader: TaskReader;
+  /** Reads a task; where Redis is away it waits for it until then (monotonic time, ms), and throws `redis`. */
+  readonly read: (id: string, until?: number) => Promise<Task | undefined>;
   readonly ids: readonly string[];
   /** Give up after this long, ms. */
   readonly timeoutMs?: number | undefined;
@@ -21,26 +22,43 @@ export interface WaitOptions {
  *
  * @throws ClawmeshError `not-found` where a task is gone (kept no longer), `timeout` with the tasks still going on.
  */
-export async function waitForTasks({ reader, ids, timeoutMs, onProgress }: WaitOptions): Promise<Task[]> {
+export async function waitForTasks({ read, ids, timeoutMs, onProgress }: WaitOptions): Promise<Task[]> {
   const startedAt = performance.now();
+  const until = timeoutMs === undefined ? undefined : startedAt + timeoutMs;
   const ended = new Map<string, Task>();
+  const seen = new Set<string>();
   for (;;) {
     const running: Task[] = [];
     for (const id of ids.filter((candidate) => !ended.has(candidate))) {
-      const task = await reader.get(id);
-      if (!task) throw new ClawmeshError('not-found', `no task ${id} (any more)`);
+      const task = await read(id, until).catch((error: unknown) => {
+        if (until === undefined || performance.now() < until || !hasCode(error, 'redis')) throw error;
+        throw notEnded(timeoutMs, [`what became of ${id} is not known: ${messageOf(error)}`], error);
+      });
+      if (!task) {
+        const gone = seen.has(id) ? ' any more' : '';
+        throw new ClawmeshError('not-found', `no task ${asTyped(id)}${gone}`, { remedy: 'see clawmesh task list' });
+      }
+      seen.add(id);
       if (isEnded(task.state)) ended.set(id, task);
       else running.push(task);
     }
     if (running.length === 0) return ids.map((id) => ended.get(id) as Task);
     const elapsedMs = performance.now() - startedAt;
     if (timeoutMs !== undefined && elapsedMs >= timeoutMs) {
-      const states = running.map((task) => `${task.id} is ${task.state}`).slice(0, 3);
-      throw new ClawmeshError('timeout', `not ended after ${humanDuration(timeoutMs)}: ${states.join(', ')}`, {
-        remedy: 'the tasks go on; see clawmesh task show',
-      });
+      throw notEnded(
+        timeoutMs,
+        running.map((task) => `${task.id} is ${task.state}`),
+      );
     }
     onProgress?.(running, elapsedMs);
     await sleep(Math.min(POLL_MS, Math.max(0, (timeoutMs ?? Number.POSITIVE_INFINITY) - elapsedMs)));
   }
+}
+
+function notEnded(timeoutMs: number | undefined, states: readonly string[], cause?: unknown): ClawmeshError {
+  const after = humanDuration(timeoutMs ?? 0);
+  return new ClawmeshError('timeout', `not ended after ${after}: ${states.slice(0, 3).join(', ')}`, {
+    remedy: 'the tasks go on; see clawmesh task show',
+    cause,
+  });
 }

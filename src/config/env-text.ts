@@ -1,8 +1,10 @@
-/** `${NAME}` or `${NAME:-default}`. */
-const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
+/** `${NAME}` or `${NAME:-default}`; a default can't hold another reference, so that none is read twice. */
+const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n$]*(?:\$(?!\{)[^}\n$]*)*))?\}/g;
 const OPEN = '\uE000';
 const CLOSE = '\uE001';
 const PAD = '\uE002';
+/** Characters of ours, which could not be told from a reference; no config needs them. */
+export const RESERVED = new RegExp(`[${OPEN}${CLOSE}${PAD}]`);
 const PLACEHOLDER = new RegExp(`${OPEN}([0-9a-z]+)${PAD}*${CLOSE}`, 'g');
 
 export interface EnvReference {
@@ -33,16 +35,21 @@ export class EnvText {
     return [...scalar.matchAll(PLACEHOLDER)].flatMap((match) => this.#reference(match[1]) ?? []);
   }
 
-  /** Fills in the scalar; `missing` lists the variables that are neither set nor have a default. */
-  expand(scalar: string, env: NodeJS.ProcessEnv): { value: string; missing: string[] } {
+  /**
+   * Fills in the scalar; `missing` lists the variables that are neither set nor have a default, `garbled` those that were no
+   * UTF-8, in which Node.js has put replacement characters.
+   */
+  expand(scalar: string, env: NodeJS.ProcessEnv): { value: string; missing: string[]; garbled: string[] } {
     const missing: string[] = [];
+    const garbled: string[] = [];
     const value = scalar.replace(PLACEHOLDER, (_, index: string) => {
       const reference = this.#reference(index);
       const found = reference && (env[reference.name] || reference.fallback);
       if (reference && found === undefined) missing.push(reference.name);
+      if (reference && found?.includes('\ufffd')) garbled.push(reference.name);
       return found ?? '';
     });
-    return { value, missing };
+    return { value, missing, garbled };
   }
 
   #reference(index: string | undefined): EnvReference | undefined {

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { ClawmeshError } from '../domain/errors.ts';
 import { NODE_ID, NODE_ID_HINT } from '../domain/names.ts';
 
@@ -14,4 +14,13 @@ export function nodeIdentity(env: NodeJS.ProcessEnv): string {
   throw new ClawmeshError('config', `${variable ? `$${variable}` : 'host name'} ${JSON.stringify(id)} is no node id`, {
     remedy: `set CLAWMESH_NODE_ID to ${NODE_ID_HINT}`,
   });
+}
+
+/** Who runs this process; by number where the system has no entry for it (a container, an arbitrary uid). */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.() ?? 'unknown'}`;
+  }
 }

@@ -1,12 +1,13 @@
 import { accessSync, readFileSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { nearest } from '../domain/names.ts';
+import { utf8Text } from '../domain/text.ts';
 import { configEnvironment } from './env-file.ts';
-import { EnvText } from './env-text.ts';
+import { EnvText, RESERVED } from './env-text.ts';
+import { homeFolder } from './home.ts';
 import { type Config, configSchema } from './schema.ts';
 import { settingAt } from './tree.ts';
 
@@ -23,11 +24,16 @@ export interface LoadedConfig {
 
 /** What config the process gets: `--config`, then these, first match (CLI.md, "Config"). */
 export function configCandidates(env: NodeJS.ProcessEnv): string[] {
-  return [
-    'config/clawmesh.yaml',
-    join(env.HOME || homedir(), '.config/clawmesh/clawmesh.yaml'),
-    '/etc/clawmesh/clawmesh.yaml',
-  ];
+  return ['config/clawmesh.yaml', ...ownConfig(env), '/etc/clawmesh/clawmesh.yaml'];
+}
+
+function ownConfig(env: NodeJS.ProcessEnv): string[] {
+  try {
+    return [join(homeFolder(env), '.config/clawmesh/clawmesh.yaml')];
+  } catch {
+    // A user without a home folder has none there.
+    return [];
+  }
 }
 
 /**
@@ -44,6 +50,14 @@ export function loadConfig(options: { file?: string | undefined; env: NodeJS.Pro
   return parseConfig(readConfigFile(file), file, configEnvironment(file, options.env));
 }
 
+/** The file of a config that others shall read too. @throws ClawmeshError `config` where it is none, such as a pipe. */
+export function sharedFile(file: string): string {
+  if (statSync(file).isFile()) return file;
+  throw new ClawmeshError('config', `${file}: other programs have to read it as well, and this is no file`, {
+    remedy: 'write the config to a file',
+  });
+}
+
 function exists(file: string): boolean {
   try {
     accessSync(file);
@@ -58,7 +72,7 @@ function readConfigFile(file: string): string {
     if (statSync(file).isDirectory()) {
       throw new ClawmeshError('config', `${file}: is a folder`, { remedy: 'name the YAML file itself' });
     }
-    return readFileSync(file, 'utf8');
+    return utf8Text(readFileSync(file));
   } catch (error) {
     if (error instanceof ClawmeshError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
@@ -81,9 +95,16 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
     return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
   };
 
-  const yamlError = document.errors[0];
+  const reserved = source.search(RESERVED);
+  if (reserved !== -1)
+    throw configError([`${at(reserved)}: a character from U+E000 to U+E002, which clawmesh uses itself`]);
+  // What the parser only warns of, such as `!vault`, changes what a value means.
+  const [yamlError] = [...document.errors, ...document.warnings];
   if (yamlError) {
     throw configError([`${at(yamlError.pos[0])}: not valid YAML: ${messageOf(yamlError)}`]);
+  }
+  if (document.directives?.yaml.version !== '1.2') {
+    throw configError([`${at(0)}: not YAML 1.2; YAML 1.1 reads 010 as 8, and no as false`]);
   }
   if (document.contents === null) {
     throw new ClawmeshError('config', `${file}: is empty`, { remedy: 'see config/clawmesh.example.yaml for a start' });
@@ -92,8 +113,8 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
     throw configError([`${at(0)}: expected settings such as "mesh: studio"`]);
   }
 
-  const missing = expandEnvironment(document, envText, env, at);
-  if (missing.length > 0) throw configError(missing);
+  const unclear = [...keepAsWritten(document, at), ...expandEnvironment(document, envText, env, at)];
+  if (unclear.length > 0) throw configError(unclear);
 
   const parsed = configSchema.safeParse(document.toJS());
   if (!parsed.success) {
@@ -118,6 +139,33 @@ function configError(problems: string[]): ClawmeshError {
   return new ClawmeshError('config', problems.join('\n'), { remedy: 'nothing was changed' });
 }
 
+/**
+ * YAML makes numbers of `1.10`, `007` and `1e5`, which are other texts then. Names, and whatever the schema has as text, stay
+ * as they are written.
+ *
+ * @returns numbers that are unclear.
+ */
+function keepAsWritten(document: Document, at: (offset: number | undefined) => string): string[] {
+  const problems: string[] = [];
+  visit(document, {
+    Scalar(place, node, ancestors) {
+      const { value, source } = node;
+      if (source === undefined || (typeof value !== 'number' && typeof value !== 'boolean')) return;
+      const path = ancestors.flatMap((one) =>
+        isSeq(one) ? ['0'] : isPair(one) && isScalar(one.key) ? [String(one.key.value)] : [],
+      );
+      if (place === 'key' || settingAt(configSchema, path)?.type._zod.def.type === 'string') {
+        node.value = source;
+      } else if (/^[-+]?0\d/.test(source)) {
+        problems.push(
+          `${at(node.range?.[0])}: ${path.join('.')}: ${source} is another number in YAML 1.1; write it without the leading zero`,
+        );
+      }
+    },
+  });
+  return problems;
+}
+
 function expandEnvironment(
   document: Document,
   envText: EnvText,
@@ -128,8 +176,11 @@ function expandEnvironment(
   visit(document, {
     Scalar(_, node) {
       if (typeof node.value !== 'string') return;
-      const { value, missing } = envText.expand(node.value, env);
+      const { value, missing, garbled } = envText.expand(node.value, env);
       node.value = value;
+      for (const name of garbled) {
+        problems.push(`${at(node.range?.[0])}: environment variable ${name} is not UTF-8 text`);
+      }
       for (const name of missing) {
         problems.push(
           `${at(node.range?.[0])}: environment variable ${name} is not set (or give a default: \${${name}:-…})`,
@@ -197,10 +248,10 @@ function originsOf(document: Document, lines: LineCounter): Map<string, number> 
   return origins;
 }
 
-/** Variables used under `redis`, `dashboard`, `alerts` and `security`; OpenClaw's own token stays with OpenClaw's runs. */
+/** Variables used under `redis`, `dashboard`, `alerts`, `security` and `telemetry`; OpenClaw's own token stays with OpenClaw's runs. */
 function secretVariables(document: Document, envText: EnvText): string[] {
   const names = new Set<string>();
-  for (const section of ['redis', 'dashboard', 'alerts', 'security']) {
+  for (const section of ['redis', 'dashboard', 'alerts', 'security', 'telemetry']) {
     const node = document.get(section, true);
     if (!node) continue;
     visit(node as Parameters<typeof visit>[0], {

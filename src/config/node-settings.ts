@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ClawmeshError } from '../domain/errors.ts';
 import {
   LABEL_HINT,
   LABEL_NAME,
@@ -65,13 +66,18 @@ const nodeSettings = {
 
 /** Defaults for every node. */
 export const node = z.strictObject(nodeSettings).prefault({});
+const LABEL_ERROR = `expected ${LABEL_HINT}`;
 const nodeOverride = z
   .strictObject({
     pools: pools.optional().describe('Replaces `node.pools` on this node.'),
     maxTasks: maxTasks.optional().describe('Replaces `node.maxTasks` on this node.'),
     drainTimeout: durationText().optional().describe('Replaces `node.drainTimeout` on this node.'),
     labels: z
-      .record(z.string().regex(LABEL_NAME), z.coerce.string().regex(LABEL_VALUE), { error: `expected ${LABEL_HINT}` })
+      .record(
+        z.string().regex(LABEL_NAME, LABEL_ERROR),
+        z.string(LABEL_ERROR).regex(LABEL_VALUE, LABEL_ERROR),
+        LABEL_ERROR,
+      )
       .optional()
       .describe('What the node is known by; tasks can ask for it with `--require`.'),
     keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
@@ -97,9 +103,19 @@ export interface NodeConfig extends Readonly<NodeSettings['node']> {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** The settings of one node: the mesh's defaults with the node's own overrides on top. */
+/**
+ * The settings of one node: the mesh's defaults with the node's own overrides on top.
+ *
+ * @throws ClawmeshError `config` where the inventory has the node's name only in other case.
+ */
 export function nodeConfig(config: NodeSettings, nodeId: string): NodeConfig {
   const own = config.nodes[nodeId] ?? {};
+  const alike = Object.keys(config.nodes).find((id) => id.toLowerCase() === nodeId.toLowerCase());
+  if (alike !== undefined && !Object.hasOwn(config.nodes, nodeId)) {
+    throw new ClawmeshError('config', `this is node ${nodeId}, and nodes has ${alike}, which is another name`, {
+      remedy: 'write both alike; CLAWMESH_NODE_ID gives this machine a name',
+    });
+  }
   return {
     pools: own.pools ?? config.node.pools,
     maxTasks: own.maxTasks ?? config.node.maxTasks,

@@ -3,11 +3,35 @@ import { integer, secret, settingMeta } from './fields.ts';
 
 const port = integer(1, 65_535);
 
+/** What of the URL would be taken for something else, or for nothing; undefined if nothing is. */
+function urlProblem(text: string): string | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const { hostname, port, pathname, username, password } = new URL(text);
+  const rule = 'in a password write %23 for #, %3F for ?, %2F for / and %25 for %, or use redis.password';
+  if (text.includes('#')) return `nothing may follow a #; ${rule}`;
+  if (text.includes('?'))
+    return `nothing may follow a ?; a database stands behind the host (redis://host:6379/3), and ${rule}`;
+  if (hostname === '' || port === '0') return 'expected a host and a port, as in redis://host:6379/0';
+  if (!/^\/?$|^\/(?:0|[1-9]\d{0,8})$/.test(pathname)) {
+    return `expected the number of a database behind the host, as in redis://host:6379/3; ${rule}`;
+  }
+  try {
+    decodeURIComponent(username + password);
+    return undefined;
+  } catch {
+    return `a % is no escape; ${rule}`;
+  }
+}
+
 /** Where the shared Redis is, and what it must have before a task counts as queued. */
 export const redis = z
   .strictObject({
     url: z
       .url({ protocol: /^rediss?$/, error: 'expected redis://host:port/db, or rediss:// for TLS' })
+      .superRefine((text, ctx) => {
+        const problem = urlProblem(text);
+        if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
+      })
       .optional()
       .register(settingMeta, { secret: 'password' })
       .describe('Where the shared Redis is: `redis://host:port/db`, `rediss://` for TLS.'),
@@ -29,7 +53,10 @@ export const redis = z
       .optional()
       .describe('Redis Sentinels, instead of `url`; needs `name`.'),
     name: z.string().optional().describe('Name of the primary that the Sentinels watch.'),
-    sentinelPassword: secret().optional().describe('Password of the Sentinels, where they have one.'),
+    sentinelUsername: z.string().optional().describe('User at the Sentinels, where they have an ACL of their own.'),
+    sentinelPassword: secret()
+      .optional()
+      .describe('Password at the Sentinels, where they have one. Never that of the Sentinels’ user in Redis.'),
     durability: z
       .enum(['memory', 'replica'], { error: 'expected memory or replica' })
       .prefault('memory')

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
-import { duration, integer, secret, size } from './fields.ts';
+import { duration, integer, secret, settingMeta, size } from './fields.ts';
 import { node, nodes, poolName } from './node-settings.ts';
 import { redis } from './redis-settings.ts';
 import { security } from './security-settings.ts';
@@ -21,6 +21,7 @@ const openclaw = z
       .strictObject({
         url: z
           .url({ protocol: /^wss?$/, error: 'expected ws://host:port' })
+          .register(settingMeta, { secret: 'password' })
           .prefault('ws://127.0.0.1:18789')
           .describe("The gateway on the node's own machine."),
         token: secret().optional().describe('Shared token of the gateway.'),
@@ -72,7 +73,7 @@ const queue = z
       .strictObject({
         failures: integer(1, 1_000)
           .prefault(3)
-          .describe('Provider errors in a row that stop its tasks in the whole mesh.'),
+          .describe('Provider errors in a row, of at least two tasks, that stop its tasks in the whole mesh.'),
         minProbe: duration('2s', { min: '100ms' }).describe('Shortest wait before one task may try again.'),
         maxProbe: duration('1m').describe('Longest wait; it grows with the outage, to a twentieth of it.'),
       })
@@ -83,6 +84,10 @@ const queue = z
       .describe(
         'How many of its last exchanges a session is told that moves to another node, whose OpenClaw knows nothing of it.',
       ),
+    stickyTimeout: duration('30m', { min: '1s', max: '7d' }).describe(
+      'How long a task waits for the node of its session, or the one that it would rather run on, if that node is there but ' +
+        'does not take it (gated or busy); then any node may run it.',
+    ),
     maxHandovers: integer(0, 1_000).prefault(5).describe('Handovers after which a task counts as poison.'),
     keep: z
       .strictObject({
@@ -91,9 +96,10 @@ const queue = z
         count: integer(1, 100_000_000)
           .prefault(100_000)
           .describe('How many ended tasks of a pool and state are kept at most.'),
+        usage: duration('90d', { min: '1d', max: '3650d' }).describe('How long the tokens used on a day are kept.'),
       })
       .prefault({})
-      .describe('How long ended tasks are kept.'),
+      .describe('How long ended tasks, and what they have used, are kept.'),
   })
   .prefault({});
 
@@ -154,7 +160,11 @@ const dashboard = z
       .prefault('127.0.0.1')
       .describe('Address the dashboard listens on. Any other than this machine itself takes a token.'),
     port: integer(1, 65_535).prefault(7420).describe('Port of the dashboard.'),
-    token: secret().prefault('').describe('Token people log in with; without one nobody has to.'),
+    token: secret()
+      .prefault('')
+      .describe(
+        'Token people log in with. Empty for one that is made for each user and machine (`dashboard.token` in the folder of the mesh under `~/.clawmesh`).',
+      ),
     readOnly: z
       .boolean('expected true or false')
       .prefault(false)
@@ -186,6 +196,7 @@ const telemetry = z
   .strictObject({
     endpoint: z
       .union([z.literal(''), z.url({ protocol: /^https?$/ })], { error: 'expected http://host:4318 or https://…' })
+      .register(settingMeta, { secret: 'password' })
       .prefault('')
       .describe(
         'An OpenTelemetry collector (OTLP over HTTP) that gets a span of each task queued and each run; empty for the one ' +

@@ -62,7 +62,9 @@ function childType(def: Def): z.core.$ZodType | undefined {
 export function settingAt(root: z.core.$ZodType, path: readonly PropertyKey[]): Setting | undefined {
   let setting = settingOf(root);
   for (const key of path) {
-    const child = setting.shape ? setting.shape[String(key)] : setting.element;
+    const { shape } = setting;
+    // A name such as `valueOf` is no setting.
+    const child = shape ? (Object.hasOwn(shape, key) ? shape[String(key)] : undefined) : setting.element;
     if (!child) return undefined;
     setting = settingOf(child);
   }

@@ -11,8 +11,10 @@ export interface Circuit {
   readonly openedAt: string | null;
   /** When the next task may try (ISO 8601). */
   readonly nextProbeAt: string | null;
-  /** The task that is trying now. */
+  /** The task that is trying now, as `<pool>:<id>`. */
   readonly probe: string | null;
+  /** The last different tasks whose runs have failed, as `<pool>:<id>`; 20 at most. */
+  readonly tasks: readonly string[];
 }
 
 /**

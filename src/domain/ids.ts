@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid';
+import { decodeTime, monotonicFactory } from 'ulid';
 
 const next = monotonicFactory();
 
@@ -20,3 +20,8 @@ export function numberedTaskId(base: string, n: number): string {
 
 /** A task of its own, or one that a schedule has made: `repeat:<schedule>:<time, ms>`. */
 export const TASK_ID = /^(?:[0-9a-hjkmnp-tv-z]{26}|repeat:[a-z0-9][a-z0-9_-]{0,62}:\d{1,16})$/;
+
+/** When a task of its own was named, ms; undefined for one whose id does not tell. */
+export function namedAt(id: string): number | undefined {
+  return /^[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(id) ? decodeTime(id.toUpperCase()) : undefined;
+}

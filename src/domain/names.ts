@@ -21,12 +21,14 @@ export const TAG = /^([A-Za-z0-9][A-Za-z0-9._-]{0,62})=(.{0,256})$/u;
 
 /** The candidate closest to `name` by edits, if close enough to be a likely slip (at most a third of its length). */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  const allowed = Math.max(1, Math.floor(name.length / 3));
   let best: { candidate: string; edits: number } | undefined;
   for (const candidate of candidates) {
+    // Each missing letter is an edit; so a name of any length is compared only with such as are about as long.
+    if (Math.abs(name.length - candidate.length) > allowed) continue;
     const edits = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (!best || edits < best.edits) best = { candidate, edits };
   }
-  const allowed = Math.max(1, Math.floor(name.length / 3));
   return best && best.edits <= allowed ? best.candidate : undefined;
 }
 

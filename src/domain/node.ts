@@ -1,3 +1,4 @@
+import { counted } from './counted.ts';
 import type { Allowed } from './target.ts';
 
 export type NodeState = 'up' | 'gated' | 'draining' | 'dead' | 'stopped';
@@ -63,16 +64,34 @@ export interface NodeLoad {
   readonly eventLoopDelayMs: number;
 }
 
-/** A node as `node list --json` prints it (CLI.md). */
-export interface Node extends Omit<NodeRecord, 'state' | 'leaseMs'> {
+/**
+ * A node as its lease and its last heartbeat tell. What it ran at that heartbeat is left out: it may have claimed, ended or
+ * lost tasks since; see {@link Node}.
+ */
+export interface SeenNode extends Omit<NodeRecord, 'state' | 'leaseMs' | 'running' | 'pools'> {
   readonly id: string;
   readonly state: NodeState;
+  readonly pools: Readonly<Record<string, { readonly concurrency: number }>>;
   /** Time since its last heartbeat by Redis time, ms; null once it stopped. */
   readonly heartbeatAgeMs: number | null;
+}
+
+/** A node as `node list --json` prints it (CLI.md). What it runs is what the locks of tasks say. */
+export interface Node extends Omit<SeenNode, 'pools'> {
+  readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
+  /** Ids of the tasks it runs; none for a node that is dead or has stopped. */
+  readonly running: readonly string[];
+  /** Ids of tasks that it, or a former life of it, claimed and can't be running; they wait to be taken over. */
+  readonly orphaned: readonly string[];
 }
 
 /** How many tasks a node runs at once, of all its pools together. */
 export function slotsOf(concurrencies: readonly number[], maxTasks: number | undefined): number {
   const inPools = concurrencies.reduce((sum, concurrency) => sum + concurrency, 0);
   return Math.min(maxTasks ?? inPools, inPools);
+}
+
+/** How many tasks of a node that is gone are still to be taken over, as part of a sentence. */
+export function orphanedWords(count: number): string {
+  return `${counted(count, 'task')} that it held ${count === 1 ? 'waits' : 'wait'} for another node`;
 }

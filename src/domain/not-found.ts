@@ -1,8 +1,8 @@
 import { ClawmeshError } from './errors.ts';
 import { nearest } from './names.ts';
 
-/** That there is no such node or pool, with the name that was probably meant. */
-export function notFound(what: 'node' | 'pool', name: string, known: readonly string[]): ClawmeshError {
+/** That there is no such node, pool or circuit, with the name that was probably meant. */
+export function notFound(what: 'node' | 'pool' | 'circuit', name: string, known: readonly string[]): ClawmeshError {
   const likely = nearest(name, known);
   const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
   return new ClawmeshError('not-found', `no ${what} ${asTyped(name)}`, { remedy });
@@ -11,4 +11,11 @@ export function notFound(what: 'node' | 'pool', name: string, known: readonly st
 /** What somebody has typed, as it can be shown in one line. */
 export function asTyped(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
+}
+
+/** `there is no node x (did you mean y?)`, for a filter that finds nothing; undefined if there is one. */
+export function noSuch(what: 'node' | 'pool', name: string | undefined, known: readonly string[]): string | undefined {
+  if (name === undefined || known.includes(name)) return undefined;
+  const likely = nearest(name, known);
+  return `there is no ${what} ${asTyped(name)}${likely ? ` (did you mean ${likely}?)` : ''}`;
 }

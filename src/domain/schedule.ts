@@ -17,3 +17,9 @@ export interface Schedule {
   readonly nextRunAt: string | null;
   readonly task: Pick<TaskSpec, 'message' | 'agent' | 'model'>;
 }
+
+/** A schedule whose next task could not be queued, and why. */
+export interface ScheduleFailure {
+  readonly name: string;
+  readonly reason: string;
+}

@@ -45,9 +45,19 @@ export function forOthers(
 ): string | undefined {
   const target = fellBack && spec.nodeFallback ? undefined : targetOf(spec);
   if (target !== undefined && !mayRun(target, node)) return target;
-  const needed = `allow:${spec.agent ?? 'main'}|${spec.model ?? ''}`;
+  const needed = allowance(spec);
   if (mayRun(needed, node)) return undefined;
   return target === undefined || spec.nodeFallback ? needed : `${target}&${needed}`;
+}
+
+/** All that a task needs of a node, as scripts read it: its target, if it has one, then `&` and what a node must be allowed. */
+export function needsOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require' | 'agent' | 'model'>): string {
+  const target = targetOf(spec);
+  return target === undefined ? allowance(spec) : `${target}&${allowance(spec)}`;
+}
+
+function allowance({ agent = 'main', model = '' }: Pick<TaskSpec, 'agent' | 'model'>): string {
+  return `allow:${agent}|${model}`;
 }
 
 /** Whether tasks with this target may run on that node. */
@@ -81,5 +91,11 @@ export function isTarget(why: string): boolean {
 
 /** Why tasks of this one's session are held while it is busy, or at home on another node; undefined for a task without one. */
 export function sessionReason(spec: Pick<TaskSpec, 'agent' | 'session'>): string | undefined {
-  return spec.session === undefined ? undefined : `session:${spec.agent ?? ''}|${spec.session}`;
+  const session = sessionOf(spec);
+  return session === undefined ? undefined : `session:${session}`;
+}
+
+/** The task's session as Redis names it, `<agent>|<session>`; undefined for a task without one. */
+export function sessionOf({ agent = '', session }: Pick<TaskSpec, 'agent' | 'session'>): string | undefined {
+  return session === undefined ? undefined : `${agent}|${session}`;
 }

@@ -21,6 +21,8 @@ export interface TaskError {
   readonly retryable: boolean;
   /** How long the provider asked to be left alone, ms. */
   readonly retryAfterMs?: number | undefined;
+  /** The provider has said that it serves nobody at present, so it's no fault of this task. */
+  readonly outage?: boolean | undefined;
 }
 
 /** An error of this kind, retryable or not by its kind (DESIGN.md, "Retry vs handover"). */
@@ -28,12 +30,20 @@ export function taskError(kind: ErrorKind, message: string): TaskError {
   return { kind, message, retryable: RETRYABLE.has(kind) };
 }
 
-/** Tokens used. `total` may exceed input + output where the provider counts its cache. */
+/** More tokens than any run uses; sums of thousands of such runs are still exact, in Redis and in JavaScript. */
+export const MAX_TOKENS = 1e12;
+/** More than any run costs, in any currency. */
+export const MAX_COST = 1e9;
+
+/**
+ * Tokens used: whole numbers from 0 to {@link MAX_TOKENS}. `total` may exceed input + output where the provider counts its
+ * cache.
+ */
 export interface Usage {
   readonly input: number;
   readonly output: number;
   readonly total: number;
-  /** In the provider's currency, where it is known. */
+  /** In the provider's currency, from 0 to {@link MAX_COST}, where it is known. */
   readonly cost?: number | undefined;
 }
 
@@ -47,13 +57,18 @@ export interface TaskResult {
 }
 
 /** Longest answer that is kept of a task, bytes; Redis and BullMQ copy it several times. */
-const MAX_RESULT_BYTES = 1_048_576;
+export const MAX_RESULT_BYTES = 1_048_576;
 
-/** The result with its text cut to what is kept, and a last line that says so. */
-export function keptResult(result: TaskResult): TaskResult {
-  const bytes = Buffer.byteLength(result.text);
-  if (bytes <= MAX_RESULT_BYTES) return result;
-  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${MAX_RESULT_BYTES} are kept]`;
+/**
+ * The result with its text cut to what is kept, and a last line that says so.
+ *
+ * @param leftOut how many bytes of the text were left out already, where it was read
+ */
+export function keptResult(result: TaskResult, leftOut = 0): TaskResult {
+  const read = Buffer.byteLength(result.text);
+  const bytes = read + leftOut;
+  if (read <= MAX_RESULT_BYTES && leftOut === 0) return result;
+  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${Math.min(read, MAX_RESULT_BYTES)} are kept]`;
   const kept = Buffer.from(result.text).subarray(0, MAX_RESULT_BYTES - Buffer.byteLength(note));
   // A character that was cut in two becomes a replacement character; it's dropped.
   return { ...result, text: kept.toString('utf8').replace(/\ufffd$/, '') + note };
@@ -112,7 +127,7 @@ export interface NewTask extends TaskSpec {
   /** Where it has been decided already; otherwise the task gets a new one. */
   readonly id?: string | undefined;
   readonly pool: string;
-  /** As in BullMQ: 0, none, is served first, in order of arrival; then 1 before 2 and so on. */
+  /** 1 is served first, then 2 and so on; those with 0, which is none, come last, in order of arrival. */
   readonly priority: number;
   readonly delayMs: number;
   readonly attempts: number;
@@ -123,7 +138,8 @@ export const MAX_PRIORITY = 2_097_151;
 /** Redis and BullMQ copy a message several times; 1 MiB keeps a task below a millisecond of Redis time. */
 export const MAX_MESSAGE_BYTES = 1_048_576;
 
-export type HistoryEvent = 'enqueued' | 'claimed' | 'handover' | 'retry' | 'completed' | 'failed' | 'cancelled';
+/** `cut` stands for the middle of a history that became too long; its reason tells how much that was. */
+export type HistoryEvent = 'enqueued' | 'claimed' | 'handover' | 'retry' | 'completed' | 'failed' | 'cancelled' | 'cut';
 
 export interface HistoryEntry {
   readonly at: string;
@@ -166,6 +182,8 @@ export interface Task {
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;
   readonly error: TaskError | null;
+  /** When an operator acknowledged that it failed; null if it was not, or has not failed. */
+  readonly acknowledgedAt: string | null;
   readonly history: readonly HistoryEntry[];
 }
 

@@ -15,17 +15,23 @@ const SIZE_BYTES: Readonly<Record<string, number>> = {
   TB: 1e12,
 };
 
-export const DURATION_HINT = 'a duration such as 500ms, 30s, 10m, 2h or 7d';
+/**
+ * Longest duration that is taken, ms: ten years. BullMQ keeps the time of a delayed task in 41 bits, which end in 2039, and
+ * `Date` and Lua stay exact as well.
+ */
+export const MAX_DURATION_MS = 3_650 * 86_400_000;
+
+export const DURATION_HINT = 'a duration such as 500ms, 30s, 10m, 2h or 7d, at most 3650d';
 export const SIZE_HINT = 'a size such as 500MB or 5GB';
 
 /**
  * Milliseconds of a written duration (`500ms`, `1.5s`, `10m`, `2h`, `7d`); a bare number other than 0 has no unit and is
- * refused. Returns undefined where the text is no duration.
+ * refused. Returns undefined where the text is no duration, or one longer than {@link MAX_DURATION_MS}.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.trim() === '0') return 0;
   const ms = parseWithUnit(text, /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/, DURATION_MS);
-  return ms !== undefined && ms <= Number.MAX_SAFE_INTEGER ? ms : undefined;
+  return ms !== undefined && ms <= MAX_DURATION_MS ? ms : undefined;
 }
 
 /** Bytes of a written size (`5GB`); undefined where the text is no size. */

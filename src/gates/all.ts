@@ -4,6 +4,7 @@ import { configDrift } from './config-drift.ts';
 import { draining } from './draining.ts';
 import { freeDisk } from './free-disk.ts';
 import type { Gate } from './gate.ts';
+import { journal } from './journal.ts';
 import { memory } from './memory.ts';
 import { openclawHealth } from './openclaw-health.ts';
 import { openclawVersion } from './openclaw-version.ts';
@@ -19,6 +20,7 @@ export const GATES: readonly Gate[] = [
   openclawVersion,
   auth,
   freeDisk,
+  journal,
   memory,
   power,
   clock,

@@ -8,6 +8,10 @@ export interface GateFacts {
   readonly versionMismatch: 'close' | 'warn';
   /** Why the provider does not let this node in; undefined if it does, as far as is known. */
   readonly loginTrouble: string | undefined;
+  /** Why this Mac seems to be what its tasks fail of; undefined if it does not. */
+  readonly failureTrouble?: string | undefined;
+  /** Why outcomes can't be kept on disk, and where; undefined if they can. */
+  readonly journalTrouble: string | undefined;
   /** Why the node takes nothing new: it stops, or somebody has drained it. */
   readonly draining: 'stopping' | 'by hand' | undefined;
   /** Free and least free disk, bytes. */
@@ -26,8 +30,7 @@ export interface GateFacts {
   /** The config of most other nodes that are up, where this node's is another. */
   readonly otherDigest: string | undefined;
   readonly configDrift: 'close' | 'warn';
-  /** The node's pools, and those of them that somebody has paused. */
-  readonly pools: readonly string[];
+  /** Those of the node's pools that somebody has paused. */
   readonly pausedPools: readonly string[];
   /** Redis' maxmemory-policy. */
   readonly redisPolicy: string | undefined;

@@ -1,12 +1,11 @@
 import type { Gate } from './gate.ts';
 
-/** Redis itself gives out no task of a paused pool; the gate says so. */
+/** Redis itself gives out no task of a paused pool; the gate only says so, since nothing is wrong with the node. */
 export const paused: Gate = {
   name: 'paused',
-  check: ({ pools, pausedPools }) => {
+  check: ({ pausedPools }) => {
     if (pausedPools.length === 0) return null;
-    const onlyWarns = pausedPools.length < pools.length;
-    const names = pausedPools.join(', ');
-    return { reason: `paused: ${names}`, fix: `clawmesh pool resume ${pausedPools[0]} lets it go on`, onlyWarns };
+    const fix = `clawmesh pool resume ${pausedPools[0]} lets it go on`;
+    return { reason: `paused: ${pausedPools.join(', ')}`, fix, onlyWarns: true };
   },
 };

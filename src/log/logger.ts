@@ -1,7 +1,12 @@
 import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Logger as PinoLogger, pino } from 'pino';
-import pretty from 'pino-pretty';
+import prettyStream from 'pino-pretty';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { makeFolderSync } from '../platform/make-folder.ts';
 
+/** Lines (bytes) that wait for a log that can't be written; later ones are dropped. */
+const MAX_WAITING = 1_048_576;
 /** How often it's seen whether the log file was moved away, ms. */
 const MOVED_CHECK_MS = 2_000;
 
@@ -9,12 +14,18 @@ export type Logger = PinoLogger;
 
 /** The daemon's log, in a file (always JSON) or on stderr: stdout belongs to a command's result. */
 export function createLogger(options: { level: string; format: 'json' | 'pretty'; file?: string | undefined }): Logger {
-  const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const pretty = options.format === 'pretty' && !options.file;
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    hooks: { streamWrite: (line: string) => harmless(line, pretty) },
+  };
   if (options.file) return pino(settings, rotatable(options.file));
-  if (options.format === 'json') return pino(settings, pino.destination({ fd: 2, sync: true }));
-  const stream = pretty({
-    destination: 2,
-    sync: true,
+  const stderr = tolerant(pino.destination({ fd: 2, sync: true, maxLength: MAX_WAITING }));
+  if (!pretty) return pino(settings, stderr);
+  const stream = prettyStream({
+    destination: stderr,
     colorize: Boolean(process.stderr.isTTY) && !process.env.NO_COLOR,
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'nodeId,incarnation',
@@ -24,15 +35,50 @@ export function createLogger(options: { level: string; format: 'json' | 'pretty'
   return pino(settings, stream);
 }
 
+/** What JSON leaves as it is though a terminal may obey it: C1 codes and turns of the reading direction. */
+const LEFT_BY_JSON = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+/** The same, and what JSON escapes, but line breaks and tabs; a backslash of the text is two. */
+const STEERING_IN_JSON = /\\\\|\\u00[01][0-9a-f]|\\[bfr]|[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A line of the log, in JSON, in which nothing steers the terminal that it may be read on, also once it is unpacked for people. */
+function harmless(line: string, unpacked: boolean): string {
+  if (unpacked) return line.replace(STEERING_IN_JSON, (found) => (found === '\\\\' ? found : '\ufffd'));
+  return line.replace(LEFT_BY_JSON, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** A log whose disk is full, or whose reader is gone, throws where somebody logs. No line is worth the daemon. */
+function tolerant(destination: ReturnType<typeof pino.destination>) {
+  destination.on('error', () => {});
+  return destination;
+}
+
+/** @throws ClawmeshError `config` for a log that can't be begun: a daemon would be blind from its start. */
+function opened(options: Parameters<typeof pino.destination>[0] & { readonly dest: string }) {
+  try {
+    makeFolderSync(dirname(options.dest), 0o777);
+    return pino.destination(options);
+  } catch (error) {
+    throw new ClawmeshError('config', `the log file ${options.dest} can't be written: ${messageOf(error)}`, {
+      remedy: 'check --log-file, and that this user may write there',
+      cause: error,
+    });
+  }
+}
+
 /** A log file that newsyslog or logrotate may move away: it's opened anew then, with no signal needed. */
 function rotatable(file: string) {
   const inode = () => statSync(file, { throwIfNoEntry: false })?.ino;
-  const destination = pino.destination({ dest: file, append: true, mkdir: true, sync: true, mode: 0o640 });
-  let opened = inode();
+  const options = { dest: file, append: true, sync: true, mode: 0o600, maxLength: MAX_WAITING };
+  const destination = tolerant(opened(options));
+  let known = inode();
   setInterval(() => {
-    if (inode() === opened) return;
-    destination.reopen();
-    opened = inode();
+    try {
+      if (inode() === known) return;
+      destination.reopen();
+      known = inode();
+    } catch {
+      // The folder is gone or can't be read; the old file is written until that is mended.
+    }
   }, MOVED_CHECK_MS).unref();
   return destination;
 }

@@ -46,6 +46,8 @@ export function troublesOf(event: MeshEvent, deaths: number): readonly Trouble[]
       ];
     case 'node-up':
       return [resolved('node-dead', node, `${node} is back`)];
+    case 'node-forgotten':
+      return [resolved('node-dead', node, `${node} is forgotten`)];
     case 'circuit-opened':
       return [
         firing(

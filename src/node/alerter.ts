@@ -30,12 +30,23 @@ export async function deliver({ alerts }: Pick<Config, 'alerts'>, alert: Alert):
   const body = {
     ...alert,
     summary: text,
-    text: `${mark} clawmesh ${mesh}: ${text}${fix === null ? '' : `\n→ ${fix}`}`,
+    text: chatText(`${mark} clawmesh ${mesh}: ${text}${fix === null ? '' : `\n→ ${fix}`}`),
+    mrkdwn: false,
   };
   if (alerts.webhook !== '') await postJson(alerts.webhook, body);
   if (alerts.command !== '') await runWithJson(alerts.command, body);
   if (alerts.notification)
     await notifyMac(`clawmesh ${mesh}`, `${mark} ${text}`, alerts.webhook + alerts.command !== '');
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+
+/**
+ * A text for a chat as it is: ids and reasons in it may come from anywhere, and must link nowhere and call nobody. Slack takes
+ * `<…>` for links and calls, Mattermost and Discord `@channel` and the like, which a space of no width breaks.
+ */
+function chatText(text: string): string {
+  return text.replace(/[&<>]/g, (char) => ESCAPED[char] ?? char).replace(/@(?=channel|here|all|everyone)/gi, '@\u200b');
 }
 
 /** Watches the mesh together with all other nodes, and tells people of trouble, each once. */

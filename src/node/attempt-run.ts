@@ -2,11 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
+import { type Mask, maskedLine } from '../domain/secrets.ts';
 import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
+import { LongTimer } from '../platform/long-timer.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
-import type { RunEvent, Runner } from '../runners/runner.ts';
+import { isRefusal } from '../redis/refusal.ts';
+import type { RunEvent, Runner, RunResult } from '../runners/runner.ts';
 import type { Journal } from './journal.ts';
 import type { NodeObserver, RunEnd } from './observer.ts';
 import { RunLog } from './run-log.ts';
@@ -14,10 +17,20 @@ import { RunLog } from './run-log.ts';
 /** Why a run is stopped before its end. */
 export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'hand-back' | 'claim-lost' | 'fenced';
 
+/** Longest error message that is kept, in characters. */
+const MAX_ERROR = 2_000;
 /** Redis answers a report within milliseconds; after this long it's away, ms. */
 const JOURNAL_AFTER_MS = 1_000;
 /** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
 const REPORT_BACKOFF_MS = { first: 100, max: 2_000 };
+/** After so many refusals the next one would be no other; with the back-off that is a second and a half. */
+const MAX_REFUSALS = 5;
+
+/** How a request ended: Redis has taken it, the claim is not ours any more, or Redis would refuse it each time. */
+type Sent<T> =
+  | { readonly end: 'taken'; readonly answer: T }
+  | { readonly end: 'void' }
+  | { readonly end: 'refused'; readonly error: unknown };
 
 const SETTLED: Readonly<Record<Settlement, string>> = {
   completed: 'task completed',
@@ -40,17 +53,21 @@ export interface AttemptRunOptions {
   readonly log: Logger;
   readonly journal: Journal;
   readonly observer: NodeObserver;
-  /** Takes secrets out of what a run says. */
-  readonly mask: (text: string) => string;
+  /** Takes secrets out of what a run says: its log lines, progress and errors. */
+  readonly mask: Mask;
+  /** Takes secrets out of the answer of a run. */
+  readonly maskAnswer: Mask;
   /** The run has ended in a former life; there's only its outcome to be delivered. */
   readonly outcome?: Outcome | undefined;
   /** What the node offers for the slot, where a finished run may take the next task at once. */
   readonly nextOffer: () => Offer | undefined;
   /**
-   * The provider has refused the login of this node. Answers whether the task is to go to another one; then this node takes
-   * no more of them.
+   * The provider has refused the login of this node, which takes no more tasks then. Answers whether another node could run
+   * the task.
    */
   readonly onLoginRefused: (claim: Claim, message: string) => Promise<boolean>;
+  /** A run on this node has ended so; told before it is reported. */
+  readonly onOutcome?: ((claim: Claim, outcome: Outcome) => void) | undefined;
   /** Called when Redis says that this whole incarnation is fenced. */
   readonly onFenced: () => void;
 }
@@ -102,69 +119,71 @@ export class AttemptRun {
     this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
     this.#options.observer.claimed(claim);
     const startedAt = performance.now();
-    const deadline = setTimeout(() => this.stop('deadline'), timeoutMs);
-    const idle = setTimeout(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
+    const deadline = new LongTimer(() => this.stop('deadline'), timeoutMs);
+    const idle = new LongTimer(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
     const outcome = await this.#runTask(timeoutMs, (event) => {
       idle.refresh();
       this.#runLog.record(event);
     });
-    clearTimeout(deadline);
-    clearTimeout(idle);
+    deadline.stop();
+    idle.stop();
     // Sent before the report on the same connection; not waited for, since Redis may be away for long.
     void this.#runLog.end();
     const ranMs = Math.round(performance.now() - startedAt);
     return this.#settle(outcome, timeoutMs, ranMs);
   }
 
-  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<Outcome> {
+  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const { claim, runner, nodeId, queue } = this.#options;
     const { taskId, attempt, handovers, holds, resumes } = claim;
-    const message = await queue.fillIn(claim).catch((error: unknown) => error as Error);
-    if (typeof message !== 'string') {
-      const kind = hasCode(message, 'not-found') ? 'invalid' : 'unknown';
-      return { ok: false, error: taskError(kind, messageOf(message)) };
+    const request = { taskId, attempt, handovers, holds, nodeId, spec: claim.spec, timeoutMs, resumes };
+    const missing = (error: unknown) => {
+      if (hasCode(error, 'not-found') || hasCode(error, 'usage')) return error;
+      throw error;
+    };
+    const filled = await this.#send(() => queue.fillIn(claim).catch(missing), this.#abort.signal);
+    if (filled.end === 'taken' && typeof filled.answer === 'string') {
+      return runner.run({ ...request, spec: { ...claim.spec, message: filled.answer } }, this.#abort.signal, onEvent);
     }
-    const spec = { ...claim.spec, message };
-    return runner.run(
-      { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs, resumes },
-      this.#abort.signal,
-      onEvent,
-    );
+    // What a former life has begun of it must not go on.
+    if (resumes !== undefined) await runner.run(request, AbortSignal.abort(), onEvent);
+    if (filled.end === 'taken') return { ok: false, error: taskError('invalid', messageOf(filled.answer)) };
+    return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
   }
 
-  async #settle(outcome: Outcome, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
+  async #settle(outcome: RunResult, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
     const reason = this.#abort.signal.aborted ? (this.#abort.signal.reason as StopReason) : undefined;
     if (reason === 'fenced' || reason === 'claim-lost') {
       this.#log.warn({ ranMs, reason }, 'run stopped, its outcome is void');
       this.#ended('void', ranMs);
       return undefined;
     }
-    if (reason === 'hand-back' && !outcome.ok) {
-      await this.#report(async () => {
-        const done = await this.#options.queue.handBack(this.claim, 'drain');
-        this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
-        this.#ended(done ? 'handed-back' : 'void', ranMs);
-        return undefined;
-      });
+    const notBegun = 'begun' in outcome && reason === undefined;
+    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is anybody’s again');
+    if (notBegun || (reason === 'hand-back' && !outcome.ok)) {
+      const sent = await this.#send(() => this.#options.queue.handBack(this.claim, 'drain'));
+      const done = sent.end === 'taken' && sent.answer;
+      this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
+      this.#ended(done ? 'handed-back' : 'void', ranMs);
       return undefined;
     }
     const final: Outcome = outcome.ok
-      ? { ok: true, result: keptResult(outcome.result) }
+      ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
       : this.#explained(outcome, reason, timeoutMs);
+    // That of a former life is old news.
+    if (!this.#options.outcome) this.#options.onOutcome?.(this.claim, final);
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
-    return this.#deliver(final, async () => {
-      const { settled, next } = await this.#options.queue.report(this.claim, final, this.#options.nextOffer());
-      const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
-      this.#log.info(detail, SETTLED[settled]);
-      this.#ended(settled, ranMs, final.ok ? final.result : undefined);
-      return next;
-    });
+    return this.#deliver(final, ranMs);
   }
 
   #ended(end: RunEnd, ranMs: number, result?: TaskResult): void {
     const { observer } = this.#options;
     observer.ended(this.claim, end, ranMs, result);
     if (end === 'handed-back') observer.handedOver('drain');
+  }
+
+  #masked(result: TaskResult): TaskResult {
+    return { ...result, text: this.#options.maskAnswer(result.text) };
   }
 
   /** A run that was stopped ends with why, not with what the runner made of it. */
@@ -180,72 +199,102 @@ export class AttemptRun {
       const silence = this.claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs;
       return failed('timeout', `no sign of life for ${humanDuration(silence)}`);
     }
-    return { ok: false, error: { ...outcome.error, message: this.#options.mask(outcome.error.message) } };
+    return {
+      ok: false,
+      error: { ...outcome.error, message: maskedLine(this.#options.mask, outcome.error.message, MAX_ERROR) },
+    };
   }
 
   /** Gives the task to a node whose login the provider takes, if there may be one. */
   async #passOn(message: string, ranMs: number): Promise<boolean> {
     const { claim, queue, nodeId, onLoginRefused } = this.#options;
-    if (claim.refusedOn !== null && claim.refusedOn !== nodeId) return false;
-    if (!(await onLoginRefused(claim, message).catch(() => false))) return false;
-    await this.#report(async () => {
-      await queue.passOn(claim, `auth on ${nodeId}: ${message}`);
-      this.#log.warn({ error: message }, 'login refused, the task goes to another node');
-      this.#ended('passed-on', ranMs);
-      return undefined;
-    });
+    const another = await onLoginRefused(claim, message).catch(() => false);
+    if (!another || (claim.refusedOn !== null && claim.refusedOn !== nodeId)) return false;
+    const sent = await this.#send(() => queue.passOn(claim, `auth on ${nodeId}: ${message}`));
+    if (sent.end === 'refused' || (sent.end === 'taken' && !sent.answer)) return false;
+    if (sent.end === 'taken') this.#log.warn({ error: message }, 'login refused, the task goes to another node');
+    this.#ended(sent.end === 'taken' ? 'passed-on' : 'void', ranMs);
     return true;
   }
 
+  /**
+   * Tells Redis the outcome, and counts the run once Redis has taken it. An outcome that Redis can't store is kept in the
+   * journal, and the task fails with the reason: nobody is helped by a slot that tries that for ever.
+   */
+  async #deliver(outcome: Outcome, ranMs: number): Promise<Claim | undefined> {
+    const { claim, journal, queue } = this.#options;
+    let final = outcome;
+    let sent = await this.#report(final);
+    if (sent.end === 'refused') {
+      const error = messageOf(sent.error);
+      this.#log.error({ error }, 'Redis can not store the outcome: it is kept in the journal, and the task fails');
+      journal.discard(claim, outcome);
+      final = {
+        ok: false,
+        error: { ...taskError('unknown', `its outcome can't be stored: ${error}`), retryable: false },
+      };
+      sent = await this.#send(() => queue.report(claim, final));
+    }
+    if (sent.end === 'taken') {
+      const { settled, next } = sent.answer;
+      this.#delivered = final;
+      journal.remove(claim);
+      const detail = final.ok ? { ranMs } : { ranMs, kind: final.error.kind, error: final.error.message };
+      this.#log.info(detail, SETTLED[settled]);
+      this.#ended(settled, ranMs, final.ok ? final.result : undefined);
+      return next;
+    }
+    if (sent.end === 'void') {
+      journal.discard(claim, final);
+      this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
+    } else {
+      this.#log.error(
+        { error: messageOf(sent.error) },
+        'Redis can not store that the task failed, either; its claim will lapse',
+      );
+    }
+    this.#ended('void', ranMs);
+    return undefined;
+  }
+
   /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
-  async #deliver(outcome: Outcome, send: () => Promise<Claim | undefined>): Promise<Claim | undefined> {
-    const { claim, journal } = this.#options;
-    let journaled = this.#options.outcome !== undefined;
-    const toDisk = setTimeout(() => {
-      journal.write(claim, outcome);
-      journaled = true;
-      this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
+  async #report(outcome: Outcome): Promise<Sent<Awaited<ReturnType<PoolQueue['report']>>>> {
+    const { claim, journal, queue, nextOffer } = this.#options;
+    const toDisk = setTimeout(async () => {
+      const isKept = await journal.keep(claim, outcome);
+      if (isKept) this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
     }, JOURNAL_AFTER_MS);
     try {
-      let delivered = false;
-      const next = await this.#report(async () => {
-        const answer = await send();
-        delivered = true;
-        return answer;
-      });
-      if (delivered) this.#delivered = outcome;
-      if (journaled && delivered) journal.remove(claim);
-      else if (!delivered) this.#discard(outcome, journaled);
-      return next;
+      // What Redis has refused may be wrong with the next task, and not with this one.
+      return await this.#send((refused) => queue.report(claim, outcome, refused === 0 ? nextOffer() : undefined));
     } finally {
       clearTimeout(toDisk);
     }
   }
 
-  #discard(outcome: Outcome, journaled: boolean): void {
-    const { claim, journal } = this.#options;
-    if (!journaled) journal.write(claim, outcome);
-    journal.discard(claim);
-    this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
-  }
-
-  /** Tries until Redis gives a real answer: one OOM or READONLY must not turn a success into a failure. */
-  async #report(send: () => Promise<Claim | undefined>): Promise<Claim | undefined> {
+  /**
+   * Tries until Redis gives a real answer: one OOM or READONLY must not turn a success into a failure. It ends when the
+   * signal aborts, and after a few refusals that would only come again.
+   */
+  async #send<T>(request: (refused: number) => Promise<T>, signal?: AbortSignal): Promise<Sent<T>> {
+    let refused = 0;
     for (let wait = REPORT_BACKOFF_MS.first; ; wait = Math.min(wait * 2, REPORT_BACKOFF_MS.max)) {
       try {
-        return await send();
+        return { end: 'taken', answer: await request(refused) };
       } catch (error) {
         if (hasCode(error, 'fenced')) {
           this.#log.error('report refused: this incarnation is fenced');
           this.#options.onFenced();
-          return undefined;
+          return { end: 'void' };
         }
         if (hasCode(error, 'claim-lost')) {
           this.#log.error({ error: messageOf(error) }, 'report refused: the claim is not ours any more');
-          return undefined;
+          return { end: 'void' };
         }
-        this.#log.warn({ error: messageOf(error), retryMs: wait }, 'report failed, trying again');
-        await sleep(wait);
+        if (isRefusal(error) && ++refused >= MAX_REFUSALS) return { end: 'refused', error };
+        this.#log.warn({ error: messageOf(error), retryMs: wait }, 'Redis did not take it, trying again');
+        await sleep(wait, undefined, { signal }).catch(() => {});
+        if (signal?.aborted) return { end: 'void' };
       }
     }
   }

@@ -42,14 +42,14 @@ export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #runs = new Set<AttemptRun>();
   readonly #changed = new Signal();
-  /** The last outcomes that Redis has taken, by lock token. */
+  /** The last outcomes that Redis has taken, by {@link nameOf} of their claim. */
   #reported = new Map<string, Outcome>();
   /** Those before them: deleting one by one cost a busy node more than all the rest it does for a task here. */
   #reportedBefore = new Map<string, Outcome>();
   #reportedSince = 0;
   #stopping = false;
   /** Reasons for which tasks are, or may be, held for this node. */
-  readonly #heldTargets: string[] = [];
+  readonly #heldTargets = new Set<string>();
   /** Held tasks and those in line take turns. */
   #heldIsNext = true;
   #waitsForWork = false;
@@ -93,7 +93,7 @@ export class ClaimLoop {
   async recover(): Promise<void> {
     for (const claim of await this.#options.queue.recover()) {
       const { taskId } = claim;
-      const outcome = this.#reported.get(claim.token) ?? this.#reportedBefore.get(claim.token);
+      const outcome = this.#reported.get(nameOf(claim)) ?? this.#reportedBefore.get(nameOf(claim));
       if (outcome) {
         this.#options.log.warn({ taskId }, 'Redis has forgotten the report of this run; it is sent again');
         this.take(claim, outcome);
@@ -107,9 +107,9 @@ export class ClaimLoop {
 
   /** There are tasks that are held for these reasons, and for this node: a free slot is for them. */
   async takeHeld(targets: readonly string[]): Promise<void> {
-    const fresh = targets.filter((target) => !this.#heldTargets.includes(target));
-    if (fresh.length === 0) return;
-    this.#heldTargets.push(...fresh);
+    const before = this.#heldTargets.size;
+    for (const target of targets) this.#heldTargets.add(target);
+    if (this.#heldTargets.size === before) return;
     this.#changed.notify();
     if (this.#waitsForWork) await this.#options.queue.interrupt();
   }
@@ -161,7 +161,7 @@ export class ClaimLoop {
   /** Waits until there may be a task, and takes a slot for it. */
   async #mayTakeSlot(): Promise<boolean> {
     const { queue, slots } = this.#options;
-    if (this.#heldTargets.length === 0) {
+    if (this.#heldTargets.size === 0) {
       this.#waitsForWork = true;
       try {
         if (!(await queue.waitForWork())) return false;
@@ -194,9 +194,12 @@ export class ClaimLoop {
     if (target === undefined) return queue.claim(this.#offer());
     const inLine = heldIsNext ? undefined : await queue.claim(this.#offer());
     if (inLine) return inLine;
+    // What is held for it from here on adds it again. Reasons take turns, so that none waits for the end of another.
+    this.#heldTargets.delete(target);
     const claim = await queue.claimHeld(target);
-    if (claim) this.#heldIsNext = false;
-    else this.#heldTargets.splice(this.#heldTargets.indexOf(target), 1);
+    if (!claim) return undefined;
+    this.#heldTargets.add(target);
+    this.#heldIsNext = false;
     return claim;
   }
 
@@ -232,7 +235,7 @@ export class ClaimLoop {
       .run()
       .then(async (next) => {
         this.#runs.delete(run);
-        if (run.delivered) this.#remember(claim.token, run.delivered);
+        if (run.delivered) this.#remember(claim, run.delivered);
         if (!next) return;
         slots.use(queue.pool);
         await this.#accept(next);
@@ -255,7 +258,7 @@ export class ClaimLoop {
     const { concurrency, slots } = this.#options;
     const mayKeep =
       this.#mayClaim() &&
-      this.#heldTargets.length === 0 &&
+      this.#heldTargets.size === 0 &&
       // The next of its session may wait for just this.
       ending.spec.session === undefined &&
       this.#runs.size <= concurrency &&
@@ -263,13 +266,18 @@ export class ClaimLoop {
     return mayKeep ? this.#offer(1) : undefined;
   }
 
-  #remember(token: string, outcome: Outcome): void {
+  #remember(claim: Claim, outcome: Outcome): void {
     const now = performance.now();
     if (this.#reported.size >= REMEMBERED_MAX || now - this.#reportedSince > REMEMBERED_MS) {
       this.#reportedBefore = this.#reported;
       this.#reported = new Map();
       this.#reportedSince = now;
     }
-    this.#reported.set(token, outcome);
+    this.#reported.set(nameOf(claim), outcome);
   }
+}
+
+/** Task and token together: a Redis that has lost its last second may give a token that it has seen to another task. */
+function nameOf({ taskId, token }: Claim): string {
+  return `${taskId} ${token}`;
 }

@@ -1,22 +1,23 @@
-import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/node-settings.ts';
-import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
+import { runEnvironment } from '../config/run-environment.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
-import { isAlive } from '../platform/process.ts';
 import type { RedisTarget } from '../redis/connection.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Runner } from '../runners/runner.ts';
 import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
-import { NodeLife, type NodeLifeOptions } from './node-life.ts';
+import { NodeLife } from './node-life.ts';
+import type { NodeLifeOptions } from './node-life-options.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
-import type { NodeObserver } from './observer.ts';
-import { chooseMode, createRunner } from './runner-choice.ts';
+import { guarded, type NodeObserver } from './observer.ts';
+import { goneIncarnation } from './predecessor.ts';
+import { chooseMode, createRunner, type RunnerOptions, stopLeftInGateway } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
 /** A stopping daemon waits so long for an alert on its way, ms. */
@@ -87,52 +88,61 @@ export class Daemon {
     const settings = nodeConfig(config, nodeId);
     const mode = await chooseMode(config, this.#options.env);
     const link = await openMeshLink({ live: this.#live, target, nodeId, hasProvider: mode !== 'simulate' });
-    const runner = this.#createRunner(mode);
+    // What has been opened is closed in the opposite order, wherever something throws.
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => link.close());
+    const outcomes = journalFolder({ mesh: config.mesh, meshId: link.id, nodeId }, this.#options.env);
+    // Beside the outcomes, for this mesh alone, too.
+    const submissions = join(dirname(dirname(outcomes)), 'submissions', basename(outcomes));
+    const runnerOptions = this.#runnerOptions(submissions);
+    const runner = this.#createRunner(mode, runnerOptions);
+    opened.defer(() => runner.close());
     const stop = new Promise<'stop'>((resolve) => {
       if (signal.aborted) resolve('stop');
       signal.addEventListener('abort', () => resolve('stop'), { once: true });
     });
-
+    const observer = guarded(this.#options.observer, (error) =>
+      log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
+    );
+    const journal = await Journal.open(outcomes, log.child({ nodeId }));
+    opened.defer(() => journal.close());
     const alerter = new Alerter({
       config,
       feed: link.alertFeed,
       standing: async () => ({
-        nodes: await link.registry.list(),
+        nodes: await link.registry.seen(),
         waitedMs: await link.waitedMs(),
         tooLongMs: config.alerts.oldestWaiting,
       }),
       log: log.child({ nodeId }),
     });
+    opened.defer(() => withinTime(alerter.stop(), ALERTS_MS));
     await alerter.start();
-    const journal = new Journal(journalFolder(config.mesh, nodeId, this.#options.env));
-    try {
-      for (;;) {
-        const life = await this.#nextLife(stop, {
-          nodeId,
-          live: this.#live,
-          settings,
-          version: this.#options.version,
-          link,
-          runner,
-          log,
-          journal,
-          observer: this.#options.observer,
-        });
-        if (!life) return;
-        this.#life = life;
-        const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
-        if (why === 'fenced') {
-          await life.end('fenced');
-          continue;
-        }
-        await life.drain(settings.drainTimeout, this.#hurry.promise);
-        await life.end('hand-back');
-        return;
+    let left: Runner | undefined;
+    opened.defer(() => left?.close());
+    for (;;) {
+      const life = await this.#nextLife(stop, {
+        nodeId,
+        live: this.#live,
+        settings,
+        version: this.#options.version,
+        link,
+        runner,
+        log,
+        journal,
+        observer,
+      });
+      if (!life) return;
+      this.#life = life;
+      left ??= stopLeftInGateway(mode, runnerOptions);
+      const why = await Promise.race([stop, life.fenced.then(() => 'fenced' as const)]);
+      if (why === 'fenced') {
+        await life.end('fenced');
+        continue;
       }
-    } finally {
-      await withinTime(alerter.stop(), ALERTS_MS);
-      await runner.close();
-      link.close();
+      await life.drain(settings.drainTimeout, this.#hurry.promise);
+      await life.end('hand-back');
+      return;
     }
   }
 
@@ -144,43 +154,29 @@ export class Daemon {
     const { link, nodeId, log } = options;
     for (;;) {
       try {
-        await refuseSecondDaemon(link.registry, nodeId);
-        return await NodeLife.begin(options);
+        return await NodeLife.begin(options, await goneIncarnation(link, nodeId));
       } catch (error) {
-        if (!this.#life || hasCode(error, 'failed')) throw error;
+        // Another daemon of this node was faster, or somebody has evicted it: who is there now?
+        if ((!this.#life && !hasCode(error, 'fenced')) || hasCode(error, 'failed')) throw error;
         log.warn({ nodeId, error: messageOf(error) }, 'a new life could not begin; it is tried again');
         if ((await Promise.race([stop, sleep(NEXT_LIFE_MS)])) === 'stop') return undefined;
       }
     }
   }
 
-  #createRunner(mode: OpenClawMode): Runner {
-    const { loaded, nodeId, env, log } = this.#options;
+  #createRunner(mode: OpenClawMode, options: RunnerOptions): Runner {
+    const { loaded, nodeId, log } = this.#options;
     if (mode === 'simulate' && loaded.config.openclaw.mode === 'auto') {
       log.warn(
         { nodeId },
         'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated, nothing real runs',
       );
     }
-    const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !loaded.ownSecretEnv.includes(name)));
-    return createRunner(mode, loaded.config, nodeId, inherited);
+    return createRunner(mode, options);
   }
-}
 
-/**
- * Two daemons of one node id would fence each other for ever. A predecessor that is surely gone, or whose lease has
- * ended, is replaced; one that lives is left alone.
- */
-async function refuseSecondDaemon(registry: NodeRegistry, nodeId: string): Promise<void> {
-  const node = await registry.find(nodeId);
-  if (!node || node.state === 'dead' || node.state === 'stopped') return;
-  const here = node.host === hostname();
-  if (here && (node.pid === process.pid || !isAlive(node.pid))) return;
-  throw new ClawmeshError(
-    'failed',
-    `node ${nodeId} is already up${here ? ` as process ${node.pid}` : ` on ${node.host}`}`,
-    {
-      remedy: here ? 'stop that one first' : 'give this Mac an id of its own: CLAWMESH_NODE_ID',
-    },
-  );
+  #runnerOptions(submissions: string): RunnerOptions {
+    const { loaded, nodeId, env } = this.#options;
+    return { config: loaded.config, nodeId, env: runEnvironment(loaded, env), submissions };
+  }
 }

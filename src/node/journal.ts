@@ -1,138 +1,261 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { homedir } from 'node:os';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { z } from 'zod';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stateFolder } from '../config/home.ts';
 import type { Claim } from '../domain/claim.ts';
-import { ERROR_KINDS, type Outcome } from '../domain/task.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Outcome } from '../domain/task.ts';
+import type { Logger } from '../log/logger.ts';
+import { type JournalEntry, nameOf, type RunName, readEntry } from './journal-entry.ts';
+import { JournalFiles } from './journal-files.ts';
+import { Signal } from './signal.ts';
+import { withinTime } from './within-time.ts';
 
-/** Outcomes kept that nobody wants any more; the oldest go first. */
-const MAX_DISCARDED = 100;
+/** Wait before a disk that failed is tried again: doubles from the first to the second, ms. */
+const RETRY_MS = { first: 500, max: 10_000 };
+/** A disk that works is looked at this often, ms. */
+const LOOK_MS = 10_000;
+/** A disk that takes longer hangs; neither a start nor the end waits for it, ms. */
+const PATIENCE_MS = 3_000;
+/** Discarded outcomes that wait for a disk that fails; they may be large. */
+const MAX_WAITING_DISCARDS = 20;
 
-const outcome: z.ZodType<Outcome> = z.discriminatedUnion('ok', [
-  z.object({
-    ok: z.literal(true),
-    result: z.object({
-      text: z.string(),
-      usage: z
-        .object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() })
-        .nullable(),
-      model: z.string().nullable(),
-      runId: z.string().nullable(),
-      durationMs: z.number(),
-    }),
-  }),
-  z.object({
-    ok: z.literal(false),
-    error: z.object({ kind: z.enum(ERROR_KINDS), message: z.string(), retryable: z.boolean() }),
-  }),
-]);
+/**
+ * Where a node keeps its journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`, and there a
+ * folder for each mesh of this name, since two of them may stand on two Redis servers.
+ */
+export function journalFolder(
+  { mesh, meshId, nodeId }: { mesh: string; meshId: string; nodeId: string },
+  env: NodeJS.ProcessEnv,
+): string {
+  // Whatever stands in Redis, this is a name of a folder.
+  const own = createHash('sha256').update(meshId).digest('hex').slice(0, 16);
+  return join(stateFolder(mesh, env), 'nodes', nodeId, 'outcomes', own);
+}
 
-const entrySchema = z.object({
-  taskId: z.string(),
-  pool: z.string(),
-  attempt: z.number(),
-  handovers: z.number(),
-  endedAt: z.string(),
-  outcome,
-});
-export type JournalEntry = z.infer<typeof entrySchema>;
-
-/** Where a node keeps its journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`. */
-export function journalFolder(mesh: string, nodeId: string, env: NodeJS.ProcessEnv): string {
-  return join(env.CLAWMESH_HOME || join(env.HOME || homedir(), '.clawmesh'), mesh, 'nodes', nodeId, 'outcomes');
+interface Kept {
+  readonly entry: JournalEntry;
+  state: 'pending' | 'discarded';
+  onDisk: boolean;
+  /** Resolves once it is on disk, or has been removed before. */
+  readonly written: PromiseWithResolvers<void>;
 }
 
 /**
- * Outcomes of runs that ended while Redis could not be told, on the node's own disk: delivered when Redis is back, also by
- * the next life of the daemon, as long as the claim is still the node's. One that is not is kept as discarded.
+ * Outcomes of runs that ended while Redis could not be told: delivered when Redis is back, also by the next life of the
+ * daemon, as long as the claim is still the node's. One that is not is kept as discarded.
+ *
+ * What counts is in memory, and the node's own disk follows: no method does I/O before it returns, and none throws. While the
+ * disk fails, everything stays in memory, is tried again and again, and {@link trouble} says why.
  */
 export class Journal {
-  readonly #folder: string;
+  readonly #files: JournalFiles;
+  readonly #log: Logger;
+  readonly #kept = new Map<string, Kept>();
+  /** Names of entries whose file is not what it should be. */
+  readonly #dirty = new Set<string>();
+  readonly #changed = new Signal();
+  readonly #passed = new Signal();
+  readonly #stop = new AbortController();
+  readonly #listeners = new Set<() => void>();
+  #trouble: string | undefined;
+  #isRead = false;
+  #isAtWork = true;
 
-  constructor(folder: string) {
-    this.#folder = folder;
-    mkdirSync(join(folder, 'discarded'), { recursive: true, mode: 0o700 });
+  private constructor(folder: string, log: Logger) {
+    this.#files = new JournalFiles(folder);
+    this.#log = log.child({ journal: folder });
+  }
+
+  /** Opens the journal with what former lives have left in it. A disk that fails, or hangs, holds up no start. */
+  static async open(folder: string, log: Logger): Promise<Journal> {
+    const journal = new Journal(folder, log);
+    const looked = journal.#passed.wait();
+    void journal.#follow();
+    await withinTime(looked, PATIENCE_MS);
+    return journal;
   }
 
   get folder(): string {
-    return this.#folder;
+    return this.#files.folder;
   }
 
-  /** Writes the outcome so that it is there whole or not at all, whatever happens next. */
-  write(claim: Claim, result: Outcome): void {
-    const { taskId, pool, attempt, handovers } = claim;
-    const entry: JournalEntry = {
-      taskId,
-      pool,
-      attempt,
-      handovers,
-      endedAt: new Date().toISOString(),
-      outcome: result,
-    };
-    const file = this.#file(entry);
-    const fd = openSync(`${file}.new`, 'w', 0o600);
-    try {
-      writeSync(fd, JSON.stringify(entry));
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
+  /** Why outcomes can't be kept on disk; undefined while they can. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Calls back whenever {@link trouble} has come or gone; answers how to end that. */
+  onTrouble(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Keeps an outcome until it is removed or discarded. Resolves once it is on disk; false if it need not be any more. */
+  async keep(claim: RunName & Pick<Claim, 'pool'>, result: Outcome): Promise<boolean> {
+    const kept = this.#put(claim, result, 'pending');
+    await kept.written.promise;
+    return kept.onDisk && kept.state === 'pending';
+  }
+
+  /** The outcome has been delivered; one that was discarded stays so. */
+  remove(run: RunName): void {
+    const name = nameOf(run);
+    const kept = this.#kept.get(name);
+    if (kept?.state !== 'pending') return;
+    this.#kept.delete(name);
+    kept.written.resolve();
+    this.#touch(name);
+  }
+
+  /** The task is somebody else's by now, or Redis can't take the outcome; it is kept for whoever wants to look. */
+  discard(claim: RunName & Pick<Claim, 'pool'>, result: Outcome): void {
+    const waiting = [...this.#kept].filter(([, { state }]) => state === 'discarded');
+    for (const [name] of waiting.slice(0, Math.max(0, waiting.length - MAX_WAITING_DISCARDS + 1))) {
+      this.#kept.delete(name);
     }
-    renameSync(`${file}.new`, file);
+    this.#kept.get(nameOf(claim))?.written.resolve();
+    this.#put(claim, result, 'discarded');
   }
 
-  /** The outcome has been delivered. */
-  remove(claim: Pick<JournalEntry, 'taskId' | 'attempt' | 'handovers'>): void {
-    rmSync(this.#file(claim), { force: true });
-  }
-
-  /** The task is somebody else's by now; the outcome is kept for whoever wants to look. */
-  discard(claim: Pick<JournalEntry, 'taskId' | 'attempt' | 'handovers'>): void {
-    try {
-      renameSync(this.#file(claim), join(this.#folder, 'discarded', this.#name(claim)));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    for (const name of this.#names('discarded').slice(0, -MAX_DISCARDED)) rmSync(join(this.#folder, 'discarded', name));
-  }
-
-  /** What has not been delivered, oldest first. */
+  /** What has not been delivered, oldest task first. */
   pending(): JournalEntry[] {
-    return this.#names('').flatMap((name) => {
-      try {
-        return [entrySchema.parse(JSON.parse(readFileSync(join(this.#folder, name), 'utf8')))];
-      } catch {
-        // Not ours, or from a disk that broke; it stays where it is.
-        return [];
-      }
-    });
+    return [...this.#kept]
+      .filter(([, { state }]) => state === 'pending')
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, { entry }]) => entry);
   }
 
-  /** How many outcomes wait, and how many were discarded. */
+  /** How many outcomes wait, and how many were discarded; asked with each heartbeat. */
   counts(): { pending: number; discarded: number } {
-    return { pending: this.#names('').length, discarded: this.#names('discarded').length };
+    let pending = 0;
+    for (const { state } of this.#kept.values()) if (state === 'pending') pending++;
+    return { pending, discarded: this.#files.discarded + this.#kept.size - pending };
   }
 
-  #names(folder: string): string[] {
-    return readdirSync(join(this.#folder, folder))
-      .filter((name) => name.endsWith('.json'))
-      .sort();
+  /** Resolves once the disk is what it should be; while it fails, never. */
+  async settled(): Promise<void> {
+    while (this.#isAtWork || this.#dirty.size > 0 || this.#trouble !== undefined) await this.#passed.wait();
   }
 
-  #file(claim: Pick<JournalEntry, 'taskId' | 'attempt' | 'handovers'>): string {
-    return join(this.#folder, this.#name(claim));
+  /** Waits for what is being written, but not for a disk that fails. */
+  async close(): Promise<void> {
+    await withinTime(this.settled(), PATIENCE_MS);
+    this.#stop.abort();
+    this.#changed.notify();
+    const lost = this.pending().filter((entry) => !this.#kept.get(nameOf(entry))?.onDisk);
+    if (lost.length > 0) {
+      this.#log.error(
+        { taskIds: lost.map(({ taskId }) => taskId) },
+        'outcomes are lost: they could not be kept on disk',
+      );
+    }
   }
 
-  #name({ taskId, attempt, handovers }: Pick<JournalEntry, 'taskId' | 'attempt' | 'handovers'>): string {
-    return `${taskId}-${attempt}-${handovers}.json`;
+  #put(claim: RunName & Pick<Claim, 'pool'>, result: Outcome, state: Kept['state']): Kept {
+    const { taskId, pool, attempt, handovers, holds } = claim;
+    const endedAt = new Date().toISOString();
+    const entry: JournalEntry = { taskId, pool, attempt, handovers, holds, endedAt, outcome: result };
+    const kept = { entry, state, onDisk: false, written: Promise.withResolvers<void>() };
+    this.#kept.set(nameOf(claim), kept);
+    this.#touch(nameOf(claim));
+    return kept;
+  }
+
+  #touch(name: string): void {
+    this.#dirty.add(name);
+    this.#changed.notify();
+  }
+
+  /** Has the disk follow, for as long as the journal is open. */
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop;
+    let wait = RETRY_MS.first;
+    while (!signal.aborted) {
+      const changed = this.#changed.wait();
+      this.#isAtWork = true;
+      const late = setTimeout(() => this.#setTrouble('its disk does not answer'), PATIENCE_MS).unref();
+      const error = await this.#pass().catch((thrown: unknown) => messageOf(thrown));
+      clearTimeout(late);
+      this.#setTrouble(error);
+      this.#isAtWork = false;
+      wait = error === undefined ? RETRY_MS.first : Math.min(wait * 2, RETRY_MS.max);
+      this.#passed.notify();
+      const timer = new AbortController();
+      const pause = sleep(error === undefined ? LOOK_MS : wait, undefined, { signal: timer.signal, ref: false });
+      // A disk that fails is given time: each outcome is one more reason to try, and none to try in a hot loop.
+      await Promise.race([pause.catch(() => {}), changed]);
+      timer.abort();
+    }
+  }
+
+  /** Makes the disk what it should be. @returns what is wrong with it, if anything is. */
+  async #pass(): Promise<string | undefined> {
+    const isNew = await this.#files.prepare();
+    if (!this.#isRead) await this.#read();
+    else if (isNew) this.#writeAgain();
+    let trouble: string | undefined;
+    for (const name of [...this.#dirty]) {
+      // Before it is written: what changes meanwhile is for the next pass.
+      this.#dirty.delete(name);
+      try {
+        await this.#write(name);
+      } catch (error) {
+        this.#dirty.add(name);
+        trouble ??= messageOf(error);
+      }
+    }
+    return trouble;
+  }
+
+  async #write(name: string): Promise<void> {
+    const kept = this.#kept.get(name);
+    if (!kept) return this.#files.remove(name);
+    const text = JSON.stringify(kept.entry);
+    if (kept.state === 'pending') {
+      await this.#files.write(name, text);
+      kept.onDisk = true;
+      kept.written.resolve();
+      return;
+    }
+    await this.#files.discard(name, text);
+    if (this.#kept.get(name) === kept) this.#kept.delete(name);
+  }
+
+  /** Takes in what former lives have left. */
+  async #read(): Promise<void> {
+    const onTrouble = (file: string, error: unknown) =>
+      this.#log.error({ file, error: messageOf(error) }, 'a file of the journal can not be read');
+    for (const [name, text] of await this.#files.read(onTrouble)) {
+      const entry = readEntry(text);
+      if (!entry || nameOf(entry) !== name) {
+        const to = await this.#files.setAside(name).catch((error: unknown) => onTrouble(name, error));
+        if (to) this.#log.error({ file: to }, 'an entry of the journal is broken; it was set aside');
+      } else if (!this.#kept.has(name)) {
+        const written = Promise.withResolvers<void>();
+        written.resolve();
+        this.#kept.set(name, { entry, state: 'pending', onDisk: true, written });
+      }
+    }
+    this.#isRead = true;
+  }
+
+  /** Somebody has removed the folder, and what was in it. */
+  #writeAgain(): void {
+    this.#log.warn('the folder of the journal was gone; it is made anew');
+    for (const [name, kept] of this.#kept) {
+      kept.onDisk = false;
+      this.#dirty.add(name);
+    }
+  }
+
+  #setTrouble(trouble: string | undefined): void {
+    const before = this.#trouble;
+    this.#trouble = trouble && `${this.folder}: ${trouble}`;
+    if (this.#trouble === before) return;
+    if (trouble !== undefined)
+      this.#log.error({ error: trouble }, 'outcomes can not be kept on disk; it is tried again');
+    else this.#log.info('outcomes are kept on disk again');
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -1,57 +1,63 @@
+import type { Claim } from '../domain/claim.ts';
+import { forOthers } from '../domain/target.ts';
+import type { Outcome } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
+import { GateBackoff } from './gate-backoff.ts';
 
-/** How long a node whose login was refused leaves tasks to others before it tries again, ms; doubles each time. */
+/** How long a node whose login was refused takes no tasks before it tries one again, ms; doubles each time. */
 const PAUSE_MS = { first: 60_000, most: 10 * 60_000 };
 
-/** Remembers that the provider has refused this node's login, for a while: somebody may have logged in again. */
+/** Remembers that the provider has refused this node's login, until a task has shown that somebody has logged in again. */
 export class LoginWatch {
+  readonly backoff: GateBackoff;
   readonly #registry: NodeRegistry;
   readonly #nodeId: string;
-  readonly #onChange: () => void;
-  #pauseMs = PAUSE_MS.first;
-  #refusedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #trouble: string | undefined;
+  readonly #simulated: boolean;
 
-  constructor(options: { registry: NodeRegistry; nodeId: string; onChange: () => void }) {
+  constructor(options: {
+    registry: NodeRegistry;
+    nodeId: string;
+    /** Runs are simulated: that one is refused says nothing about the next. */
+    simulated: boolean;
+    /** Whether OpenClaw has a login at all, where that can be asked; see `Runner.loginTrouble`. */
+    check?: (() => Promise<string | null | undefined>) | undefined;
+    onChange: () => void;
+  }) {
     this.#registry = options.registry;
     this.#nodeId = options.nodeId;
-    this.#onChange = options.onChange;
-  }
-
-  /** Why tasks are left to other nodes, for people; undefined while they are not. */
-  get trouble(): string | undefined {
-    return this.#trouble;
+    this.#simulated = options.simulated;
+    const { check, onChange } = options;
+    this.backoff = new GateBackoff({
+      firstMs: PAUSE_MS.first,
+      mostMs: PAUSE_MS.most,
+      onChange,
+      ...(check && { check }),
+    });
   }
 
   /**
-   * The provider has refused this node's login for a task of this pool. Answers whether another node that is up serves the
-   * pool; then this one leaves its tasks to it for a while.
+   * The provider has refused this node's login for a task, so it takes no more of them for a while. Returns whether another
+   * node that is up may run the task; one that only this node may run would come back to it for ever.
    */
-  async refused(pool: string, message: string): Promise<boolean> {
+  async refused({ pool, spec }: Pick<Claim, 'pool' | 'spec'>, message: string): Promise<boolean> {
+    if (!this.#simulated) this.#close(message);
     const others = (await this.#registry.list()).filter((node) => node.id !== this.#nodeId && node.state === 'up');
-    if (!others.some((node) => pool in node.pools)) return false;
-    this.#pause(message);
+    if (!others.some((node) => pool in node.pools && forOthers(spec, node, true) === undefined)) return false;
+    this.#close(message);
     return true;
   }
 
-  #pause(message: string): void {
-    clearTimeout(this.#timer);
-    if (performance.now() - this.#refusedAt > PAUSE_MS.most * 2) this.#pauseMs = PAUSE_MS.first;
-    this.#refusedAt = performance.now();
-    this.#trouble =
-      `the provider refuses the login of this node (${message}); log in to OpenClaw here. ` +
-      `Tries again every ${humanDuration(this.#pauseMs)}`;
-    this.#timer = setTimeout(() => {
-      this.#trouble = undefined;
-      this.#onChange();
-    }, this.#pauseMs);
-    this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS.most);
-    this.#onChange();
+  /** A run has ended. */
+  ended({ taskId }: Claim, outcome: Outcome): void {
+    if (outcome.ok) this.backoff.succeeded(taskId);
   }
 
-  stop(): void {
-    clearTimeout(this.#timer);
+  #close(message: string): void {
+    this.backoff.close(
+      (pauseMs) =>
+        `the provider refuses the login of this node (${message}); log in to OpenClaw here. ` +
+        `Tries one task again every ${humanDuration(pauseMs)}`,
+    );
   }
 }

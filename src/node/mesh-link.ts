@@ -2,6 +2,7 @@ import type { LiveConfig } from '../config/live.ts';
 import { nodeConfig } from '../config/node-settings.ts';
 import { signingKeys } from '../config/security-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
 import { Circuits } from '../queue/circuits.ts';
@@ -13,12 +14,18 @@ import { TaskSigner } from '../queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { AlertFeed } from '../registry/alert-feed.ts';
+import { Holders } from '../registry/holders.ts';
+import { meshId } from '../registry/mesh-id.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
+import { tidyMesh } from './tidy.ts';
 
 /** A node's way to the rest of its mesh: everything it does there goes through Redis. */
 export interface MeshLink {
   readonly registry: NodeRegistry;
+  /** Tells this mesh from every other one of the same name. */
+  readonly id: string;
+  readonly holders: Holders;
   /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onNudge: (message: string) => void): Promise<Presence>;
@@ -26,8 +33,10 @@ export interface MeshLink {
   readonly alertFeed: AlertFeed;
   /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
   waitedMs(): Promise<ReadonlyMap<string, number>>;
-  /** Mends schedules whose next task got lost. */
-  mendSchedules(): Promise<void>;
+  /** Mends schedules whose next task got lost; answers those that can't be mended. */
+  mendSchedules(): Promise<readonly ScheduleFailure[]>;
+  /** See {@link tidyMesh}. */
+  tidyMesh(ownPools: readonly string[], onError: (error: unknown) => void): Promise<number>;
   /** Lets held tasks go on where what they wait for has come. */
   releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
   /** Puts back the tasks of all dead nodes. */
@@ -50,6 +59,8 @@ export async function openMeshLink(options: {
   const { queue } = config;
   const { labels, allow } = nodeConfig(config, nodeId);
   const keys = MeshKeys.of(config);
+  const { completed, failed, count, usage } = queue.keep;
+  const retention = { completedMs: completed, failedMs: failed, count, usageMs: usage };
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
     const redis = connectRedis(target, role, name);
     await openRedis(redis, target);
@@ -58,9 +69,11 @@ export async function openMeshLink(options: {
   const redis = await connect('daemon', `clawmesh:${nodeId}`);
   const schedules = new Schedules(redis, keys);
   const circuits = new Circuits(redis, keys, hasProvider ? queue.circuit : undefined);
-  const signer = new TaskSigner(signingKeys(config));
+  const signer = new TaskSigner(signingKeys(config), keys.bullPrefix);
   return {
     registry: new NodeRegistry(redis, keys),
+    id: await meshId(redis, keys),
+    holders: new Holders(redis, keys),
     openQueue: async (pool, owner, clockOffset) =>
       new PoolConsumer({
         pool,
@@ -71,7 +84,7 @@ export async function openMeshLink(options: {
         redis,
         blocking: await connect('blocking', `clawmesh:${nodeId}:${pool}:wait`),
         visibilityTimeoutMs: queue.visibilityTimeout,
-        retention: { completedMs: queue.keep.completed, failedMs: queue.keep.failed, count: queue.keep.count },
+        retention,
         backoff: queue.backoff,
         sessionExchanges: queue.sessionExchanges,
         circuits,
@@ -84,7 +97,8 @@ export async function openMeshLink(options: {
     alertFeed: new AlertFeed(redis, keys, nodeId),
     waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),
-    releaseHeld: () => releaseHeld(redis, keys),
+    tidyMesh: (ownPools, onError) => tidyMesh(redis, keys, { nodeId, ownPools, retention, onError }),
+    releaseHeld: () => releaseHeld(redis, keys, { stickyTimeoutMs: queue.stickyTimeout }),
     putBack: () =>
       requeueVoidClaims(redis, keys, {
         visibilityTimeoutMs: queue.visibilityTimeout,

@@ -5,6 +5,7 @@ import type { Requeued } from '../queue/requeue.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { SweepOptions, Swept } from '../registry/sweeping.ts';
 import type { NodeObserver } from './observer.ts';
+import { OnDemand } from './on-demand.ts';
 import { sweepTurn } from './sweep-turn.ts';
 
 /** Sweeps of a mesh that works come this often, ms: a quarter second is what detection adds to the crash grace. */
@@ -17,10 +18,10 @@ const IDLE_SWEEPS_PER_LEASE = 15;
 const SAME = 0.5;
 /** After so many intervals without a sweep turns were missed, and a heartbeat sweeps. */
 const MISSED = 1.5;
-/** More intervals than this without a sweep: Redis was frozen or everybody slept. */
+/** More intervals than this without a sweep, and without a heartbeat: Redis was frozen or everybody slept. */
 const STALL = 10;
-/** The same in a mesh that idles, in heartbeats. */
-const IDLE_STALL = 1.5;
+/** The same in heartbeats: if sweeps are late, each heartbeat still shows that Redis was not frozen. */
+const STALL_BEATS = 1.5;
 /** Claims are looked through this often even if no node has died: lapsed ones, or what a sweeper left behind, ms. */
 const FULL_PASS_MS = 5_000;
 
@@ -28,8 +29,8 @@ export interface MeshSweepOptions {
   readonly nodeId: string;
   readonly registry: NodeRegistry;
   readonly putBack: () => Promise<Requeued[]>;
-  /** Lets held tasks go on where what they wait for has come. */
-  readonly releaseHeld: () => Promise<unknown>;
+  /** Asks for a look at what is held; does not wait for it. */
+  readonly releaseHeld: () => void;
   /** Those that this node serves. */
   readonly pools: readonly string[];
   readonly config: Config;
@@ -46,6 +47,9 @@ export interface MeshSweepOptions {
  * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
  * no leader to elect or to lose: they take turns, together once per interval, however many they are. Where turns are missed,
  * because many have died at once, the next heartbeat sweeps.
+ *
+ * Between two sweeps there is nothing that grows with the work in the mesh: putting tasks back and looking at what is held
+ * are asked for, and not waited for.
  */
 export class MeshSweep {
   readonly #options: MeshSweepOptions;
@@ -53,6 +57,7 @@ export class MeshSweep {
   /** In a mesh that works, ms. */
   readonly #intervalMs: number;
   readonly #idleMs: number;
+  readonly #requeue: OnDemand;
   #running = false;
   /** One at a time: none may pile up while Redis is away. */
   #sweeping = false;
@@ -70,16 +75,19 @@ export class MeshSweep {
     // Fast enough for its leases, and no faster than needed.
     this.#intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
     this.#idleMs = Math.max(this.#intervalMs, Math.min(IDLE_SWEEP_MS, lease / IDLE_SWEEPS_PER_LEASE));
-    const stallMs = Math.min(STALL * this.#intervalMs, lease / 2);
+    const beats = STALL_BEATS * config.health.heartbeatInterval;
+    // What is left of any lease is longer than this: it was renewed within the last heartbeat.
+    const stallMs = Math.max(Math.min(STALL * this.#intervalMs, lease / 2), Math.min(beats, lease - beats));
     this.#how = {
       nodeId,
       pools,
       stallMs,
-      idleStallMs: Math.max(stallMs, IDLE_STALL * config.health.heartbeatInterval),
+      idleStallMs: Math.max(stallMs, beats),
       leaseMs: lease,
       graceMs: config.health.crashGrace,
       passMs: FULL_PASS_MS,
     };
+    this.#requeue = new OnDemand({ work: () => this.#settle(), onError: options.onError });
   }
 
   /** How this node sweeps with a heartbeat. */
@@ -95,11 +103,13 @@ export class MeshSweep {
   /** Acts on what is found from here on. */
   start(): void {
     this.#running = true;
+    this.#requeue.start();
     this.#plan();
   }
 
   stop(): void {
     this.#running = false;
+    this.#requeue.stop();
     clearTimeout(this.#timer);
   }
 
@@ -116,8 +126,8 @@ export class MeshSweep {
     this.#plan();
   }
 
-  /** Does what a sweep has shown to be needed. */
-  async found(swept: Swept): Promise<void> {
+  /** Asks for what a sweep has shown to be needed. */
+  found(swept: Swept): void {
     const { nodes, rank = this.#rank, unsettled, dueMs, held, busy, waiting, pass, deaths } = swept;
     this.#nodes = nodes;
     this.#rank = rank;
@@ -136,8 +146,8 @@ export class MeshSweep {
     }
     this.#plan();
     if (!this.#running) return;
-    if (unsettled > 0 || pass) await this.#settle();
-    if (held > 0) await this.#options.releaseHeld();
+    if (unsettled > 0 || pass) this.#requeue.ask();
+    if (held > 0) this.#options.releaseHeld();
   }
 
   /** The next sweep: in this node's turn, or before, where one is due. */
@@ -157,7 +167,7 @@ export class MeshSweep {
     this.#sweeping = true;
     if (due) this.#dueAt = Number.POSITIVE_INFINITY;
     try {
-      await this.found(await registry.sweep({ ...this.#how, intervalMs: due ? 0 : this.#currentMs * SAME }));
+      this.found(await registry.sweep({ ...this.#how, intervalMs: due ? 0 : this.#currentMs * SAME }));
     } catch (error) {
       onError(error);
     } finally {

@@ -1,24 +1,21 @@
 import { leaseMs } from '../config/lease.ts';
-import type { LiveConfig } from '../config/live.ts';
-import type { NodeConfig } from '../config/node-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { NodeRecord } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
+import { thisHolder } from '../registry/node-holder.ts';
 import type { Presence } from '../registry/presence.ts';
-import type { Runner } from '../runners/runner.ts';
 import { adoptFormerLife, adoptionMs } from './adoption.ts';
 import type { StopReason } from './attempt-run.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { noteGates } from './gate-notes.ts';
 import { GatewayMedic } from './gateway-medic.ts';
-import type { Journal } from './journal.ts';
 import { LoadMeter } from './load.ts';
-import { LoginWatch } from './login-watch.ts';
-import type { MeshLink } from './mesh-link.ts';
+import type { NodeLifeOptions } from './node-life-options.ts';
 import { nodeRecord } from './node-record.ts';
 import { type NodeStanding, nodeStanding } from './node-standing.ts';
-import type { NodeObserver } from './observer.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
+import { OwnFaults } from './own-faults.ts';
 import { Periodic } from './periodic.ts';
 import { Readiness } from './readiness.ts';
 import { Running } from './running.ts';
@@ -30,18 +27,6 @@ import { withinTime } from './within-time.ts';
 
 /** Longest wait for a run to be stopped and handed back, ms: SIGKILL comes after 5 s. What is left lapses. */
 const STOP_MS = 10_000;
-
-export interface NodeLifeOptions {
-  readonly nodeId: string;
-  readonly live: LiveConfig;
-  readonly settings: NodeConfig;
-  readonly version: string;
-  readonly link: MeshLink;
-  readonly runner: Runner;
-  readonly log: Logger;
-  readonly journal: Journal;
-  readonly observer: NodeObserver;
-}
 
 /**
  * One incarnation of the node: from its registration until it is stopped or fenced. A fenced one is thrown away whole,
@@ -65,8 +50,8 @@ export class NodeLife {
   readonly #upkeep: Upkeep;
   readonly #readiness: Readiness;
   readonly #surroundings: Surroundings;
-  readonly #login: LoginWatch;
-  #clockOffset: number;
+  readonly #faults: OwnFaults;
+  readonly #clock: ClockWatch;
   /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   // Redis refuses what a fenced incarnation asks for, so all there is to do after a sleep is to ask it at once.
@@ -80,17 +65,20 @@ export class NodeLife {
   private constructor(options: NodeLifeOptions, incarnation: number, redisTime: number) {
     this.#options = options;
     this.owner = { nodeId: options.nodeId, incarnation };
-    this.#clockOffset = redisTime - Date.now();
     this.#log = options.log.child({ nodeId: options.nodeId, incarnation });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.fenced = promise;
     this.#markFenced = resolve;
     const { live } = options;
-    const { health } = live.config;
+    const pools = Object.keys(options.settings.pools);
     const onError = (error: unknown) => this.#onError(error);
-    this.#login = new LoginWatch({
+    this.#clock = new ClockWatch(redisTime, (jumpMs) => {
+      this.#log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
+      this.#try(this.#upkeep.renewal.renewAll());
+    });
+    this.#faults = new OwnFaults({
+      ...options,
       registry: options.link.registry,
-      nodeId: options.nodeId,
       onChange: () => void this.#gatesChanged(),
     });
     this.#running = new Running({
@@ -98,7 +86,9 @@ export class NodeLife {
       log: this.#log,
       pressure: () => this.#surroundings.pressure,
       mayClaim: () => this.#readiness.open,
-      onLoginRefused: (claim, message) => this.#login.refused(claim.pool, message),
+      backoffs: this.#faults.backoffs,
+      onLoginRefused: (claim, message) => this.#faults.loginRefused(claim, message),
+      onOutcome: (claim, outcome) => this.#faults.ended(claim, outcome),
       onFenced: this.#markFenced,
       onWork: () => this.#upkeep.sweep.working(),
     });
@@ -107,13 +97,14 @@ export class NodeLife {
       expected: () => live.config.openclaw.version,
       log: this.#log,
       medic: GatewayMedic.for(options.runner.mode, live.config, this.#log),
+      mask: this.#running.mask,
       onChange: () => void this.#gatesChanged(),
     });
     this.#surroundings = new Surroundings({
       ...options,
       registry: options.link.registry,
       folder: options.journal.folder,
-      pools: Object.keys(options.settings.pools),
+      pools,
       cpu: () => this.#load.cpu,
       // Most looks change nothing; the loops need not hear of them.
       onLook: () => this.#readiness.stale && void this.#gatesChanged(),
@@ -122,34 +113,39 @@ export class NodeLife {
     this.#readiness = new Readiness(() => ({
       ...this.#surroundings.facts,
       ...live.config.gates,
-      pools: Object.keys(options.settings.pools),
       openclaw: this.#watch.state,
       openclawTrouble: this.#watch.trouble,
-      loginTrouble: this.#login.trouble,
-      clockSkewMs: -this.#clockOffset,
+      ...this.#faults.facts,
+      journalTrouble: options.journal.trouble,
+      clockSkewMs: -this.#clock.offset,
       maxClockSkewMs: live.config.gates.maxClockSkew,
     }));
-    this.#heartbeat = new Periodic({ intervalMs: health.heartbeatInterval, work: () => this.#beat(), onError });
+    this.#heartbeat = new Periodic({
+      intervalMs: live.config.health.heartbeatInterval,
+      work: () => this.#beat(),
+      onError,
+    });
     this.#upkeep = new Upkeep({
       ...options.link,
       nodeId: options.nodeId,
-      now: () => Date.now() + this.#clockOffset,
+      now: () => this.#clock.now,
       loops: this.#running.loops,
       observer: options.observer,
       releaseHeld: async () => this.#running.takeHeld((await options.link.releaseHeld()).heldFor),
-      pools: Object.keys(options.settings.pools),
+      pools,
       config: live.config,
       log: this.#log,
       onError,
     });
   }
 
-  /** Registers the node and starts all its loops; heartbeats come before anything slow. */
-  static async begin(options: NodeLifeOptions): Promise<NodeLife> {
+  /** Registers the node, if `former` is still its incarnation, and starts all its loops; heartbeats come before anything slow. */
+  static async begin(options: NodeLifeOptions, former?: number): Promise<NodeLife> {
     const pools = Object.keys(options.settings.pools);
     const lease = leaseMs(options.live.config);
     const holdMs = adoptionMs(options);
-    const { incarnation, redisTime } = await options.link.registry.register(options.nodeId, pools, lease, holdMs);
+    const { nodeId, link } = options;
+    const { incarnation, redisTime } = await link.registry.register(nodeId, pools, lease, holdMs, former);
     const life = new NodeLife(options, incarnation, redisTime);
     try {
       await life.#setUp(holdMs);
@@ -161,21 +157,30 @@ export class NodeLife {
   }
 
   async #setUp(holdMs: number): Promise<void> {
-    const { link, settings, runner, live } = this.#options;
+    const { link, settings, runner, live, journal } = this.#options;
     const { registry } = link;
     this.#presence = await link.openPresence((message) => this.#nudged(message));
     await this.#presence.show(registry.channels(this.owner));
     await this.#beat();
     for (const watch of [this.#heartbeat, this.#sleepWatch, this.#watch, this.#surroundings]) watch.start();
     for (const [pool, concurrency] of Object.entries(settings.pools)) {
-      this.#running.add(await link.openQueue(pool, this.owner, () => this.#clockOffset), concurrency);
+      this.#running.add(await link.openQueue(pool, this.owner, () => this.#clock.offset), concurrency);
     }
     const { loops } = this.#running;
-    if (holdMs > 0) await adoptFormerLife({ ...this.#options, registry, owner: this.owner, loops, log: this.#log });
-    runner.settle();
+    // Before the node takes up what its former life left, which grows with that.
     this.#upkeep.start();
+    const former = { ...this.#options, registry, owner: this.owner, loops, log: this.#log };
+    await runner.settle(holdMs > 0 ? await adoptFormerLife(former) : []);
+    // Nothing is claimed before it is known how OpenClaw is, and that nothing of a former life goes on in it.
+    await this.#watch.look();
     for (const loop of loops) loop.start();
-    this.#stopListening = link.onReconnect(() => this.#try(this.#running.recoverClaims()));
+    const undo = [
+      link.onReconnect(() => {
+        for (const work of [this.#upkeep.renewal.renewAll(), this.#running.recoverClaims()]) this.#try(work);
+      }),
+      journal.onTrouble(() => void this.#gatesChanged()),
+    ];
+    this.#stopListening = () => undo.forEach((stop) => void stop());
     this.#log.info({ pools: settings.pools, mode: runner.mode, configDigest: live.digest }, 'node is up');
   }
 
@@ -203,23 +208,22 @@ export class NodeLife {
     this.#readiness.stop();
     this.#stopListening();
     this.#running.stop(reason);
-    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, this.#login]) one.stop();
+    for (const one of [this.#watch, this.#surroundings, this.#upkeep, this.#sleepWatch, this.#faults]) one.stop();
     void this.#heartbeat.stop();
-    await withinTime(this.#running.end(), STOP_MS);
-    if (reason !== 'fenced')
-      await withinTime(
-        this.#beat(true).catch(() => {}),
-        STOP_MS,
-      );
+    const ended = (error: unknown) => this.#log.debug({ error: messageOf(error) }, 'not ended in order');
+    // Whatever Redis answers by now, the next life needs this one to have ended.
+    const finish = (work: Promise<unknown>) => withinTime(work.catch(ended), STOP_MS);
+    await finish(this.#running.end());
+    if (reason !== 'fenced') await finish(this.#beat(true));
     this.#presence?.hide();
     this.#load.stop();
-    await withinTime(Promise.all(this.#running.loops.map((loop) => loop.queue.close())), STOP_MS);
+    await finish(Promise.all(this.#running.loops.map((loop) => loop.queue.close())));
     this.#log.info({ reason }, 'node is down');
   }
 
   /** The config has been replaced. Loops that wait for work wait for what the old strategy wakes them with. */
   configChanged(): void {
-    this.#watch.look();
+    void this.#watch.look();
     this.#surroundings.look();
     void this.#gatesChanged();
     this.#try(this.#running.interrupt());
@@ -242,6 +246,7 @@ export class NodeLife {
     if (what === 'cancel') this.#running.stop('cancelled', rest);
     else if (what === 'held') this.#try(this.#running.takeHeldHere(rest));
     else if (what === 'look') this.#surroundings.look();
+    else if (what === 'who') this.#try(this.#options.link.holders.answer(rest, thisHolder()));
     else if (what === 'busy') this.#upkeep.sweep.wake();
     else this.#try(this.#beat());
   }
@@ -256,9 +261,9 @@ export class NodeLife {
     const askedAt = performance.now();
     const { redisTime, wish, swept } = await link.registry.beat(this.owner, this.#record(stopped), sweep.withBeat);
     this.#lastBeat = performance.now();
-    this.#try(sweep.found(swept));
+    this.#clock.follow(redisTime);
+    sweep.found(swept);
     observer.beat(this.#lastBeat - askedAt);
-    this.#clockOffset = redisTime - Date.now();
     if (wish === 'drill-crash' || wish === 'drill-freeze')
       takeDown(wish, leaseMs(this.#options.live.config) * 2, this.#log);
     const drain = wish === 'drain';

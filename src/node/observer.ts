@@ -21,6 +21,23 @@ export interface NodeObserver {
 /** Where nobody counts. */
 export const NO_OBSERVER: NodeObserver = { claimed() {}, ended() {}, handedOver() {}, beat() {} };
 
+/** An observer that never throws: a count that goes wrong is worth a line in the log, and no task, heartbeat or sweep. */
+export function guarded(observer: NodeObserver, onError: (error: unknown) => void): NodeObserver {
+  const safely = (observe: () => void) => {
+    try {
+      observe();
+    } catch (error) {
+      onError(error);
+    }
+  };
+  return {
+    claimed: (claim) => safely(() => observer.claimed(claim)),
+    ended: (claim, end, ranMs, result) => safely(() => observer.ended(claim, end, ranMs, result)),
+    handedOver: (reason) => safely(() => observer.handedOver(reason)),
+    beat: (roundTripMs) => safely(() => observer.beat(roundTripMs)),
+  };
+}
+
 /** One observer that tells all of these. */
 export function allOf(observers: readonly NodeObserver[]): NodeObserver {
   return {

@@ -13,6 +13,7 @@ export class OpenClawWatch {
   readonly #log: Logger;
   readonly #expected: () => string | undefined;
   readonly #onChange: () => void;
+  readonly #mask: (text: string) => string;
   readonly #medic: GatewayMedic | undefined;
   readonly #loop: Periodic;
   #state: Omit<OpenClawState, 'expected'>;
@@ -25,17 +26,20 @@ export class OpenClawWatch {
     log: Logger;
     /** Heals a gateway, if that is wanted. */
     medic: GatewayMedic | undefined;
+    /** Takes secrets out of what OpenClaw says of itself: it goes into the log and, through a gate, to everybody. */
+    mask: (text: string) => string;
     onChange: () => void;
   }) {
     this.#runner = options.runner;
     this.#log = options.log;
     this.#onChange = options.onChange;
     this.#medic = options.medic;
+    this.#mask = options.mask;
     this.#state = { mode: options.runner.mode, version: null, healthy: false };
     this.#expected = options.expected;
     this.#loop = new Periodic({
       intervalMs: INTERVAL_MS[options.runner.mode],
-      work: () => this.#look(),
+      work: () => this.look(),
       onError: () => {},
     });
   }
@@ -50,21 +54,17 @@ export class OpenClawWatch {
   }
 
   start(): void {
-    this.look();
     this.#loop.start();
-  }
-
-  /** Looks at once: the pinned version may be another one. */
-  look(): void {
-    void this.#look();
   }
 
   stop(): void {
     void this.#loop.stop();
   }
 
-  async #look(): Promise<void> {
-    const health = await this.#runner.health();
+  /** Looks at once. */
+  async look(): Promise<void> {
+    const said = await this.#runner.health();
+    const health = { ...said, reason: said.reason === null ? null : this.#mask(said.reason) };
     void this.#medic?.look(health.reason);
     const changed = health.version !== this.#state.version || health.reason !== this.#trouble;
     this.#state = { ...this.#state, version: health.version, healthy: health.healthy };

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { longSleep } from '../platform/long-timer.ts';
 
 /**
  * Does something again and again: `intervalMs` between the end of one and the start of the next, or the number that the
@@ -33,7 +33,7 @@ export class Periodic {
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const pause = this.#intervalMs * (0.9 + 0.2 * Math.random());
-      await sleep(pause, undefined, { signal }).catch(() => {});
+      await longSleep(pause, signal);
       if (signal.aborted) return;
       try {
         const next = await this.#work();

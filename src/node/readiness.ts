@@ -1,13 +1,14 @@
 import type { GateState, NodeRecord } from '../domain/node.ts';
 import { GATES } from '../gates/all.ts';
 import { checkGates, type GateFacts } from '../gates/gate.ts';
+import { LongTimer } from '../platform/long-timer.ts';
 
 /** Whether a node may claim: its gates, and whether it stops or somebody has drained it. */
 export class Readiness {
   readonly #facts: () => Omit<GateFacts, 'draining'>;
   #stopping = false;
   /** Somebody has drained the node; the timer ends the patience with what runs. */
-  #drained: NodeJS.Timeout | undefined;
+  #drained: LongTimer | undefined;
   #open = false;
   /** Names of the gates that were closed at the last {@link refresh}. */
   #closed: ReadonlySet<string> = new Set();
@@ -54,17 +55,17 @@ export class Readiness {
   stop(): void {
     this.#stopping = true;
     this.#open = false;
-    clearTimeout(this.#drained);
+    this.#drained?.stop();
   }
 
   /** Somebody drains the node; `onTimeout` is called once what runs has had its time (ms). */
   drain(timeoutMs: number, onTimeout: () => void): void {
-    clearTimeout(this.#drained);
-    this.#drained = setTimeout(onTimeout, timeoutMs);
+    this.#drained?.stop();
+    this.#drained = new LongTimer(onTimeout, timeoutMs);
   }
 
   resume(): void {
-    clearTimeout(this.#drained);
+    this.#drained?.stop();
     this.#drained = undefined;
   }
 }

@@ -13,6 +13,8 @@ const CHECKS_PER_LIFE = 20;
  * time because Redis is away, are stopped before another node may take their task.
  */
 export class Renewal {
+  readonly #loops: readonly ClaimLoop[];
+  readonly #log: Logger;
   readonly #renew: Periodic;
   readonly #watch: Periodic;
 
@@ -23,13 +25,13 @@ export class Renewal {
     onError: (error: unknown) => void;
   }) {
     const { loops, visibilityTimeoutMs, log, onError } = options;
+    this.#loops = loops;
+    this.#log = log;
     const marginMs = Math.min(MAX_MARGIN_MS, visibilityTimeoutMs / 10);
     this.#renew = new Periodic({
       intervalMs: visibilityTimeoutMs / RENEWALS_PER_LIFE,
       onError,
-      work: async () => {
-        for (const loop of loops) await renewLoop(loop, log);
-      },
+      work: () => this.renewAll(),
     });
     this.#watch = new Periodic({
       intervalMs: Math.min(1_000, visibilityTimeoutMs / CHECKS_PER_LIFE),
@@ -40,6 +42,18 @@ export class Renewal {
         }
       },
     });
+  }
+
+  /**
+   * Renews all claims now. After a reconnect, or a jump of Redis' clock, they may have lapsed though this node lives; the
+   * sweeps of the others wait for this.
+   *
+   * @throws ClawmeshError `fenced`.
+   */
+  async renewAll(): Promise<void> {
+    // Together and each for itself: one pool that can't be renewed must not let the claims of the others lapse.
+    const renewed = await Promise.allSettled(this.#loops.map((loop) => renewLoop(loop, this.#log)));
+    for (const pool of renewed) if (pool.status === 'rejected') throw pool.reason;
   }
 
   start(): void {

@@ -1,5 +1,6 @@
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
+import { type Mask, maskedLine } from '../domain/secrets.ts';
 import type { TaskProgress } from '../domain/task.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
@@ -11,14 +12,19 @@ const INTERVAL_MS = 500;
 const MAX_BUFFERED_LINES = 1_000;
 /** Longest line that is kept, in characters. */
 const MAX_LINE = 4_000;
+/** Much longer lines are cut as they come, in characters; the rest when they are written. */
+const MAX_RAW_LINE = 2 * MAX_LINE;
+/** Longest note on a run's progress, in characters. */
+const MAX_NOTE = 200;
 
 /** What a run tells of itself, on its way to the task's log and progress. */
 export class RunLog {
   readonly #claim: Claim;
   readonly #queue: PoolQueue;
   readonly #log: Logger;
-  readonly #mask: (text: string) => string;
-  #lines: string[] = [];
+  readonly #mask: Mask;
+  /** As they came; they are masked when they are written, since most of a flood is never kept. */
+  #lines: { at: string; text: string }[] = [];
   /** What the agent has said since the last line break. */
   #text = '';
   #progress: TaskProgress | undefined;
@@ -27,7 +33,7 @@ export class RunLog {
   #timer: NodeJS.Timeout | undefined;
   #flushing = false;
 
-  constructor(options: { claim: Claim; queue: PoolQueue; log: Logger; mask: (text: string) => string }) {
+  constructor(options: { claim: Claim; queue: PoolQueue; log: Logger; mask: Mask }) {
     this.#claim = options.claim;
     this.#queue = options.queue;
     this.#log = options.log;
@@ -66,7 +72,12 @@ export class RunLog {
   }
 
   #note(note: string, at: string): void {
-    this.#progress = { at, note: this.#mask(note), tokens: this.#tokens, submittedTo: this.#submittedTo };
+    this.#progress = {
+      at,
+      note: maskedLine(this.#mask, note, MAX_NOTE),
+      tokens: this.#tokens,
+      submittedTo: this.#submittedTo,
+    };
   }
 
   #endText(at: string): void {
@@ -76,8 +87,7 @@ export class RunLog {
 
   #line(text: string, at: string): void {
     if (text.trim() === '') return;
-    const whole = this.#mask(text);
-    this.#lines.push(`${at} ${whole.length > MAX_LINE ? `${whole.slice(0, MAX_LINE)}…` : whole}`);
+    this.#lines.push({ at, text: text.slice(0, MAX_RAW_LINE) });
     if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
   }
 
@@ -94,7 +104,7 @@ export class RunLog {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#lines.length === 0 && !this.#progress) return;
-    const lines = this.#lines;
+    const lines = this.#lines.map(({ at, text }) => `${at} ${maskedLine(this.#mask, text, MAX_LINE)}`);
     const progress = this.#progress;
     this.#lines = [];
     this.#progress = undefined;

@@ -4,7 +4,7 @@ import { secretValues } from '../config/secret-values.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
 import { slotsOf } from '../domain/node.ts';
-import { secretMasker } from '../domain/secrets.ts';
+import { type Mask, secretMasker } from '../domain/secrets.ts';
 import { mayRun } from '../domain/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
@@ -14,6 +14,7 @@ import type { Runner } from '../runners/runner.ts';
 import { SimulateRunner } from '../runners/simulate.ts';
 import { AttemptRun, type AttemptRunOptions, type StopReason } from './attempt-run.ts';
 import { ClaimLoop } from './claim-loop.ts';
+import type { GateBackoff } from './gate-backoff.ts';
 import type { Journal } from './journal.ts';
 import type { NodeObserver } from './observer.ts';
 import { Slots } from './slots.ts';
@@ -30,8 +31,11 @@ export interface RunningOptions {
   readonly journal: Journal;
   readonly log: Logger;
   readonly mayClaim: () => boolean;
+  /** Gates that open by trying one task at a time. */
+  readonly backoffs: readonly GateBackoff[];
   readonly observer: NodeObserver;
   readonly onLoginRefused: AttemptRunOptions['onLoginRefused'];
+  readonly onOutcome: NonNullable<AttemptRunOptions['onOutcome']>;
   readonly onFenced: () => void;
   /** A run has begun or ended, and something runs. */
   readonly onWork: () => void;
@@ -40,9 +44,11 @@ export interface RunningOptions {
 /** All that runs on a node: a claim loop per pool, and their runs. */
 export class Running {
   readonly loops: ClaimLoop[] = [];
+  /** Takes secrets out of what OpenClaw says. */
+  readonly mask: Mask;
   readonly #options: RunningOptions;
   readonly #slots: Slots;
-  readonly #mask: (text: string) => string;
+  readonly #maskAnswer: Mask;
   readonly #awake = keepAwake((error) =>
     this.#options.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
   );
@@ -54,12 +60,14 @@ export class Running {
       total: slotsOf(Object.values(pools), maxTasks),
       weightOf: (pool) => options.live.config.dispatch.weights[pool] ?? 1,
     });
-    this.#mask = secretMasker(secretValues(options.live.config));
+    const secrets = secretValues(options.live.config);
+    this.mask = secretMasker(secrets);
+    this.#maskAnswer = secretMasker(secrets, 'answer');
   }
 
   /** Adds a pool; its loop is started by the caller. */
   add(queue: PoolQueue, concurrency: number): void {
-    const { log, mayClaim, onFenced, pressure } = this.#options;
+    const { log, onFenced, pressure } = this.#options;
     this.loops.push(
       new ClaimLoop({
         queue,
@@ -67,7 +75,7 @@ export class Running {
         slots: this.#slots,
         pressure,
         log,
-        gatesOpen: mayClaim,
+        gatesOpen: () => this.#mayClaim(),
         onFenced,
         onRunsChanged: () => this.#runsChanged(),
         createRun: (claim, nextOffer, outcome) => this.#createRun(queue, claim, nextOffer, outcome),
@@ -127,8 +135,11 @@ export class Running {
     nextOffer: AttemptRunOptions['nextOffer'],
     outcome: AttemptRunOptions['outcome'],
   ): AttemptRun {
-    const { nodeId, live, runner, journal, log, observer, onLoginRefused, onFenced } = this.#options;
+    const { nodeId, live, runner, journal, log, observer, onLoginRefused, onOutcome, onFenced } = this.#options;
     const { config } = live;
+    // Drills say nothing about OpenClaw.
+    const watched = !claim.spec.probe;
+    if (watched && !outcome) for (const backoff of this.#options.backoffs) backoff.began(claim.taskId);
     return new AttemptRun({
       claim,
       outcome,
@@ -139,16 +150,30 @@ export class Running {
       defaultTimeoutMs: config.queue.taskTimeout,
       defaultIdleTimeoutMs: config.queue.idleTimeout,
       visibilityTimeoutMs: config.queue.visibilityTimeout,
-      mask: this.#mask,
+      mask: this.mask,
+      maskAnswer: this.#maskAnswer,
       log,
       observer,
       nextOffer,
       onLoginRefused,
+      onOutcome: watched ? onOutcome : undefined,
       onFenced,
     });
   }
 
+  #mayClaim(): boolean {
+    if (!this.#options.mayClaim()) return false;
+    const trying = this.#options.backoffs.filter(({ isTrying }) => isTrying);
+    if (trying.length === 0) return true;
+    const running = this.runs.map(({ claim }) => claim.taskId);
+    return trying.every((backoff) => backoff.mayBegin(running));
+  }
+
   #runsChanged(): void {
+    // Whether one loop may claim hangs on what runs in the others, too.
+    if (this.#options.backoffs.some(({ isTrying }) => isTrying)) {
+      for (const loop of this.loops) void loop.gatesChanged().catch(() => {});
+    }
     const works = this.loops.some(({ runs }) => runs.size > 0);
     if (works) this.#options.onWork();
     if (works && this.#options.settings.keepAwake) this.#awake.hold();

@@ -1,4 +1,4 @@
-import type { Node } from '../domain/node.ts';
+import type { SeenNode } from '../domain/node.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Trouble } from './alert-rules.ts';
 
@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
 
 /** What there is to tell of how things stand, rather than of what happened: each trouble, whether it is there or not. */
 export function standingTroubles(now: {
-  readonly nodes: readonly Node[];
+  readonly nodes: readonly SeenNode[];
   /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
   readonly waitedMs: ReadonlyMap<string, number>;
   /** From when on that is too long, ms; 0 for never. */

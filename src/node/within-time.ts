@@ -1,9 +1,8 @@
+import { LongTimer } from '../platform/long-timer.ts';
+
 /** Waits for the promise, but not for ever: without Redis nothing that is to be told to it ever ends. */
 export async function withinTime(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
+  const late = Promise.withResolvers<void>();
+  const timer = new LongTimer(late.resolve, ms);
+  await Promise.race([promise, late.promise]).finally(() => timer.stop());
 }

@@ -9,6 +9,14 @@ import type { NodeRegistry } from '../registry/node-registry.ts';
 export const DRILL_KINDS = ['crash', 'freeze', 'drain'] as const;
 export type DrillKind = (typeof DRILL_KINDS)[number];
 
+export interface DrilledMesh {
+  readonly producer: TaskProducer;
+  readonly reader: TaskReader;
+  readonly registry: NodeRegistry;
+  /** Asks, and again until Redis answers: an outage must not leave a node taken down that the drill would bring back. */
+  readonly throughOutages: <T>(ask: () => Promise<T>) => Promise<T>;
+}
+
 export interface DrillOptions {
   readonly kind: DrillKind;
   /** The node to take down; without one, the one that runs the most probes. */
@@ -54,10 +62,7 @@ const MARGIN_MS = 1_000;
  *
  * @throws ClawmeshError `failed` where the mesh can't be drilled, `not-found` for an unknown node.
  */
-export async function drillFailover(
-  mesh: { producer: TaskProducer; reader: TaskReader; registry: NodeRegistry },
-  options: DrillOptions,
-): Promise<DrillReport> {
+export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): Promise<DrillReport> {
   const { kind, onStep } = options;
   const up = (await mesh.registry.list()).filter((node) => node.state === 'up');
   if (up.length < 2) {
@@ -75,8 +80,8 @@ export async function drillFailover(
   onStep(`${victim} runs ${own.length} of ${ids.length} probe tasks, and is told to ${kind}`);
   const takenDownAt = Date.now() + (await clockOffset(mesh.registry));
   await mesh.registry.wish(victim, kind === 'drain' ? 'drain' : `drill-${kind}`);
-  const ended = await waitForEnd(mesh.reader, ids, (promisedMs ?? 0) + PATIENCE_MS);
-  if (kind === 'drain') await mesh.registry.wish(victim, 'resume');
+  const ended = await waitForEnd(mesh, ids, (promisedMs ?? 0) + PATIENCE_MS);
+  if (kind === 'drain') await mesh.throughOutages(() => mesh.registry.wish(victim, 'resume'));
   return report(ended, own, { kind, victim, promisedMs, takenDownAt });
 }
 
@@ -103,7 +108,7 @@ function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
 
 /** Queues probes until the node to be taken down, or any, runs a long one; the pull of the nodes decides who gets what. */
 async function startProbes(
-  mesh: { producer: TaskProducer; reader: TaskReader },
+  mesh: DrilledMesh,
   probes: readonly NewTask[],
   { nodeId, onStep }: DrillOptions,
 ): Promise<{ ids: string[]; victim: string; own: Task[] }> {
@@ -112,10 +117,10 @@ async function startProbes(
     const fresh = (await mesh.producer.enqueue(probes)).map(({ id }) => id);
     ids.push(...fresh);
     const deadline = performance.now() + CLAIM_WAIT_MS;
-    let tasks = await readAll(mesh.reader, fresh);
+    let tasks = await readAll(mesh, fresh);
     while (tasks.some((task) => task.state === 'waiting') && performance.now() < deadline) {
       await sleep(POLL_MS);
-      tasks = await readAll(mesh.reader, fresh);
+      tasks = await readAll(mesh, fresh);
     }
     const long = tasks.filter(
       (task) => task.state === 'active' && task.node && task.message !== `sleep ${SHORT_PROBE_MS}ms`,
@@ -124,24 +129,24 @@ async function startProbes(
     const chosen = byNode.find(([node]) => !nodeId || node === nodeId);
     if (chosen) return { ids, victim: chosen[0], own: chosen[1] };
     onStep(`${nodeId ?? 'no node'} got no probe it could lose; trying again`);
-    await waitForEnd(mesh.reader, fresh, PATIENCE_MS);
+    await waitForEnd(mesh, fresh, PATIENCE_MS);
   }
   throw new ClawmeshError('failed', `no probe started${nodeId ? ` on ${nodeId}` : ''}`, {
     remedy: 'the mesh is busy; try when it is idle',
   });
 }
 
-async function waitForEnd(reader: TaskReader, ids: readonly string[], timeoutMs: number): Promise<Task[]> {
+async function waitForEnd(mesh: DrilledMesh, ids: readonly string[], timeoutMs: number): Promise<Task[]> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const tasks = await readAll(reader, ids);
+    const tasks = await readAll(mesh, ids);
     if (tasks.every((task) => isEnded(task.state)) || performance.now() > deadline) return tasks;
     await sleep(POLL_MS);
   }
 }
 
-async function readAll(reader: TaskReader, ids: readonly string[]): Promise<Task[]> {
-  const tasks = await Promise.all(ids.map((id) => reader.get(id)));
+async function readAll(mesh: DrilledMesh, ids: readonly string[]): Promise<Task[]> {
+  const tasks = await mesh.throughOutages(() => Promise.all(ids.map((id) => mesh.reader.get(id))));
   return tasks.filter((task) => task !== undefined);
 }
 

@@ -1,4 +1,3 @@
-import type { Node } from '../domain/node.ts';
 import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
@@ -19,7 +18,7 @@ export async function viewPools(mesh: { reader: TaskReader; registry: NodeRegist
     mesh.registry.list(),
   ]);
   return [...counts].map(([name, count]) => {
-    const serving = nodes.filter((node) => name in node.pools && (node.state === 'up' || isOnlyPaused(node)));
+    const serving = nodes.filter((node) => name in node.pools && node.state === 'up');
     const sum = (what: 'concurrency' | 'running') =>
       serving.reduce((total, node) => total + (node.pools[name]?.[what] ?? 0), 0);
     return {
@@ -30,9 +29,4 @@ export async function viewPools(mesh: { reader: TaskReader; registry: NodeRegist
       running: sum('running'),
     };
   });
-}
-
-/** A node that would serve its pools, were they not paused. */
-function isOnlyPaused({ state, gates }: Node): boolean {
-  return state === 'gated' && gates.every(({ name, open }) => open || name === 'paused');
 }

@@ -1,11 +1,24 @@
+import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
-import type { Node } from '../domain/node.ts';
+import { counted } from '../domain/counted.ts';
+import { onOneLine } from '../domain/errors.ts';
+import { type Node, orphanedWords } from '../domain/node.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
+import { withoutEscapes } from '../domain/terminal-text.ts';
+import type { Strangers } from '../queue/strangers.ts';
 import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
+import { poolTrouble } from './waiting.ts';
 
-/** Something a person should do something about. */
+/** Worst first. A notice is worth knowing and no trouble: somebody has wanted it so. */
+export const SEVERITIES = ['error', 'warning', 'notice'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+/** What stands before a problem where people see it. */
+export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
+
+/** Something a person should do something about, or know. */
 export interface Problem {
-  readonly severity: 'error' | 'warning';
+  readonly severity: Severity;
   readonly what: string;
   readonly fix: string;
 }
@@ -15,42 +28,68 @@ export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
   circuits: readonly Circuit[];
-  /** Nodes that the config names; empty where it names none. */
-  inventory: readonly string[];
+  /** Schedules whose next task could not be queued. */
+  scheduleFailures: readonly ScheduleFailure[];
+  config: Pick<Config, 'node' | 'nodes'>;
 }): Problem[] {
   const { nodes, pools, circuits } = seen;
-  const problems: Problem[] = unknownPeers(nodes, seen.inventory);
+  const problems: Problem[] = unknownPeers(nodes, Object.keys(seen.config.nodes));
   for (const { name, kind, message, openedAt } of circuits) {
     if (openedAt === null) continue;
     problems.push({
       severity: 'error',
       what: `tasks of ${name === 'default' ? 'the default model' : name} are held back since ${openedAt}: ${kind}: ${message}`,
-      fix: 'nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits',
+      fix: `nothing if the provider recovers; one task at a time tries it. Else see its status page, keys and limits; then clawmesh circuit close ${name}`,
     });
   }
-  const up = nodes.filter((node) => node.state === 'up');
+  for (const { name, reason } of seen.scheduleFailures) {
+    problems.push({
+      severity: 'error',
+      what: `schedule ${name} queues nothing: ${reason}`,
+      fix: `clawmesh schedule remove ${name}, then add it again`,
+    });
+  }
   for (const [pool, counts] of pools) {
-    if (counts.waiting > 0 && !up.some((node) => pool in node.pools)) {
-      problems.push({
-        severity: 'error',
-        what: `${counts.waiting} tasks wait in pool ${pool}, which no node that is up serves`,
-        fix: `start a node with pool ${pool} (node.pools in the config), or see why it is gated`,
-      });
-    }
+    const trouble = counts.waiting > 0 ? poolTrouble(pool, seen) : undefined;
+    if (!trouble) continue;
+    const wait = counts.waiting === 1 ? '1 task waits' : `${counts.waiting} tasks wait`;
+    problems.push({
+      severity: 'error',
+      what: `${wait} in pool ${pool}, which no node that is up serves: ${trouble.text}`,
+      fix: trouble.fix ?? `start a node with pool ${pool} (node.pools in the config)`,
+    });
   }
   for (const node of nodes) {
     if (node.state === 'dead') {
       problems.push({
         severity: 'error',
-        what: `node ${node.id} is dead`,
-        fix: `look at ${node.host}: power, network, launchd; then clawmesh node run`,
+        what: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
+        fix: `look at ${node.host}: power, network, launchd; then clawmesh node run. If it was retired: clawmesh node forget ${node.id}`,
+      });
+    }
+    if (node.state === 'stopped' && node.id in seen.config.nodes) {
+      problems.push({
+        severity: 'notice',
+        what: `node ${node.id} has stopped`,
+        fix: `nothing if that is wanted; else clawmesh node start there (or node run). If it was retired: clawmesh node forget ${node.id}`,
+      });
+    }
+    // Easily forgotten, once the reason for it is over.
+    for (const gate of node.gates.filter(
+      ({ name, open }) => node.state === 'draining' && name === 'draining' && !open,
+    )) {
+      problems.push({
+        severity: 'notice',
+        what: `node ${node.id} takes no tasks: ${gate.reason}`,
+        fix: gate.fix ?? `see clawmesh node show ${node.id}`,
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
     // That a pool is paused is told once, not by each node.
     for (const gate of node.gates.filter(({ name, reason }) => reason !== null && name !== 'paused')) {
       problems.push({
-        severity: 'warning',
+        // A Mac that is not logged in stays so until a person does something; other gates mostly open by themselves.
+        severity: gate.name === 'auth' && !gate.open ? 'error' : 'warning',
         what: `node ${node.id}${gate.open ? '' : ' takes no tasks'}: ${gate.reason}`,
         fix: gate.fix ?? `see clawmesh node show ${node.id}`,
       });
@@ -64,15 +103,17 @@ export function findProblems(seen: {
         fix: `clawmesh pool resume ${pool} when you are ready`,
       });
     }
-    if (counts.failed > 0) {
+    const unseen = counts.failed - counts.acknowledged;
+    if (unseen > 0) {
+      const are = counts.acknowledged === 1 ? '1 that is' : `${counts.acknowledged} that are`;
       problems.push({
         severity: 'warning',
-        what: `${counts.failed} failed tasks in pool ${pool}`,
-        fix: `see clawmesh task list --state failed --pool ${pool}`,
+        what: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, beside ${are} acknowledged` : ''}`,
+        fix: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
       });
     }
   }
-  return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
+  return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
 /** Differences between the inventory and who is there: mostly a wrong Redis URL, a firewall or a host name. */
@@ -125,4 +166,25 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
       },
     ];
   });
+}
+
+/** Workers of another program that take tasks of ours, and run them through no OpenClaw. */
+export function foreignWorkers(strangers: readonly Strangers[]): Problem[] {
+  return strangers.map(({ pool, connected, taken, of, names }) => {
+    const who = names.length > 0 ? ` (${names.slice(0, 3).map(printable).join(', ')})` : '';
+    const what =
+      taken > 0
+        ? `a BullMQ worker that is no clawmesh node${who} takes tasks of pool ${pool}: ${taken} of the newest ${of}`
+        : `${connected.length} BullMQ workers that are no clawmesh nodes${who} wait for tasks of pool ${pool}`;
+    return {
+      severity: 'warning',
+      what,
+      fix: 'stop that program, or have it use another queue: what it takes never runs in OpenClaw. Queue again what it has ended: see clawmesh task list',
+    };
+  });
+}
+
+/** A name that another program has given itself, as far as it fits on a line. */
+function printable(name: string): string {
+  return onOneLine(withoutEscapes(name)).slice(0, 40);
 }

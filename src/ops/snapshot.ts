@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node, NodeState } from '../domain/node.ts';
@@ -6,7 +7,7 @@ import type { HandoverFilter } from '../queue/handover-log.ts';
 import type { OldestTask, PoolCounts, TaskReader } from '../queue/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
-import { findProblems, type Problem, strandedTasks } from './problems.ts';
+import { findProblems, foreignWorkers, type Problem, strandedTasks } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it (CLI.md). */
 export interface Snapshot {
@@ -18,6 +19,8 @@ export interface Snapshot {
   readonly oldestWaiting: OldestTask | null;
   /** Tasks under way, the longest first; at most 20. */
   readonly running: readonly RunningTask[];
+  /** How many run beside those. */
+  readonly moreRunning: number;
   /** The last five, newest first. */
   readonly handovers: readonly Handover[];
   /** What completed tasks have used today (UTC). */
@@ -44,26 +47,28 @@ const LAST_HANDOVERS = 5;
 
 /** Reads the state of the whole mesh. */
 export async function takeSnapshot(mesh: {
-  config: { readonly mesh: string; readonly nodes: Readonly<Record<string, unknown>> };
+  config: Pick<Config, 'mesh' | 'node' | 'nodes'>;
   reader: TaskReader;
   registry: NodeRegistry;
   circuits(): Promise<Circuit[]>;
-  usage(): Promise<UsageSum[]>;
+  usage(days: number): Promise<UsageSum[]>;
   handovers(filter: Partial<HandoverFilter>): Promise<Handover[]>;
 }): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
   const askedAt = performance.now();
   const pools = await mesh.reader.pools();
   const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
-  const [nodes, counts, held, circuits, usage, now, active, handovers] = await Promise.all([
+  const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers] = await Promise.all([
     mesh.registry.list(),
     mesh.reader.counts(pools),
     mesh.reader.held(),
     mesh.circuits(),
-    mesh.usage(),
+    mesh.reader.scheduleFailures(),
+    mesh.usage(1),
     mesh.registry.redisTime(),
-    mesh.reader.list({ state: 'active', limit: MOST_RUNNING }),
+    mesh.reader.longestRunning(MOST_RUNNING),
     mesh.handovers({ limit: LAST_HANDOVERS }),
   ]);
+  const activeCount = [...counts.values()].reduce((sum, count) => sum + count.active, 0);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
   return {
     nodes,
@@ -73,13 +78,21 @@ export async function takeSnapshot(mesh: {
       nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
       pools: Object.fromEntries(counts),
       oldestWaiting: (await mesh.reader.oldestWaiting(pools, now)) ?? null,
-      running: active.map((task) => runningTask(task, now)).sort((a, b) => b.elapsedMs - a.elapsedMs),
+      running: active.map((task) => runningTask(task, now)),
+      moreRunning: Math.max(0, activeCount - active.length),
       handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
       problems: [
-        ...findProblems({ nodes, pools: counts, circuits, inventory: Object.keys(mesh.config.nodes) }),
+        ...findProblems({
+          nodes,
+          pools: counts,
+          circuits,
+          scheduleFailures,
+          config: mesh.config,
+        }),
         ...strandedTasks(nodes, held),
+        ...foreignWorkers(await mesh.reader.strangers(pools, now)),
       ],
     },
   };

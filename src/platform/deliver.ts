@@ -1,24 +1,56 @@
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { execa } from 'execa';
+import { messageOf } from '../domain/errors.ts';
 import { findProgram } from './find-program.ts';
 
 const TIMEOUT_MS = 10_000;
 
-/** Posts JSON to a web hook. @throws Error where it is not taken. The URL is a secret and never in the message. */
-export async function postJson(url: string, body: object): Promise<void> {
+/**
+ * Posts JSON to a web hook, through the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+ *
+ * @throws Error where it is not taken. The URL is a secret and never in the message.
+ */
+export async function postJson(url: string, body: object, env: NodeJS.ProcessEnv = process.env): Promise<void> {
   let status: number;
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    status = response.status;
+    status = await post(new URL(url), JSON.stringify(body), env);
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new Error(`the webhook can't be reached: ${cause.replaceAll(url, 'it')}`);
+    throw new Error(`the webhook can't be reached: ${reasonOf(error).replaceAll(url, 'it')}`);
   }
   if (status >= 300) throw new Error(`the webhook has answered ${status}`);
+}
+
+/** Node's own `fetch` knows proxies only if the process was started so. */
+async function post(url: URL, text: string, proxyEnv: NodeJS.ProcessEnv): Promise<number> {
+  const secure = url.protocol === 'https:';
+  const agent = secure ? new HttpsAgent({ proxyEnv }) : new HttpAgent({ proxyEnv });
+  const answered = Promise.withResolvers<number>();
+  const request = (secure ? httpsRequest : httpRequest)(url, {
+    method: 'POST',
+    agent,
+    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  request.once('error', answered.reject);
+  request.once('response', (response) => {
+    // What it says is of no interest, but has to be taken.
+    response.on('error', () => {}).resume();
+    answered.resolve(response.statusCode ?? 0);
+  });
+  request.end(text);
+  try {
+    return await answered.promise;
+  } finally {
+    agent.destroy();
+  }
+}
+
+/** Of several addresses that were tried each has a reason. */
+function reasonOf(error: unknown): string {
+  const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  if (inner instanceof Error && inner.name === 'AbortError') return `no answer within ${TIMEOUT_MS / 1_000} s`;
+  return messageOf(inner);
 }
 
 /** Runs a command with JSON on its standard input. @throws Error where it fails. */

@@ -11,6 +11,6 @@ export async function sleepsAfterMinutes(platform: NodeJS.Platform = process.pla
 
 /** What `pmset -g` says: a line ` sleep  1 (sleep prevented by caffeinate)`. */
 export function parseSleep(text: string): number | undefined {
-  const minutes = /^\s*sleep\s+(\d+)\b/m.exec(text)?.[1];
+  const minutes = /^[ \t]*sleep[ \t]+(\d+)\b/m.exec(text)?.[1];
   return minutes === undefined ? undefined : Number(minutes);
 }

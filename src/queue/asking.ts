@@ -5,6 +5,12 @@ import type { MeshKeys } from '../redis/keys.ts';
 import type { Circuits } from './circuits.ts';
 import { HELD_SCORE } from './held-tasks.ts';
 
+/**
+ * A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died or was
+ * cut off. 50 times what a call takes, and still nothing that people notice.
+ */
+const PATIENCE_MS = 100;
+
 export interface AskingOptions {
   readonly pool: string;
   readonly owner: Incarnation;
@@ -14,6 +20,8 @@ export interface AskingOptions {
   readonly circuits: Circuits;
   /** Read anew at each use. */
   readonly strategy: () => DispatchStrategy;
+  /** How long a called node is waited for, ms; 100 unless told. */
+  readonly patienceMs?: number | undefined;
 }
 
 /** What comes with each request for a task of one pool, behind BullMQ's own keys and arguments; see `claim.prelude.lua`. */
@@ -36,9 +44,10 @@ export class Asking {
 
   /** Without an offer the task is taken whatever the strategy says. */
   arguments(offer: Offer | undefined): (string | number)[] {
-    const { owner, circuits, strategy } = this.#options;
+    const { owner, circuits, strategy, patienceMs = PATIENCE_MS } = this.#options;
     const chosen = offer ? strategy() : 'pull';
-    const offered = offer && chosen !== 'pull' ? [chosen, offer.free, offer.running, offer.slots, offer.pressure] : [];
+    const offered =
+      offer && chosen !== 'pull' ? [chosen, offer.free, offer.running, offer.slots, offer.pressure, patienceMs] : [];
     return [owner.nodeId, owner.incarnation, circuits.version, offered.join(' '), this.names];
   }
 }

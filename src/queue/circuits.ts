@@ -8,7 +8,7 @@ import { scripts } from '../redis/scripts.ts';
 import { readField } from './task-fields.ts';
 
 export interface CircuitSettings {
-  /** Failures in a row that open a circuit. */
+  /** Failures in a row that open a circuit, if they are of at least two tasks. */
   readonly failures: number;
   /** Shortest and longest time between two probes, ms. */
   readonly minProbe: number;
@@ -25,6 +25,7 @@ const storedCircuit = z.object({
   openedAt: z.number().optional(),
   dueAt: z.number().optional(),
   probe: z.string().optional(),
+  tasks: z.array(z.string()).default([]),
 });
 
 /**
@@ -35,8 +36,11 @@ export class Circuits {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
   readonly #settings: CircuitSettings | undefined;
-  #version = '0';
+  /** Undefined before the first look. */
+  #version: string | undefined;
   #known: ReadonlyMap<string, { open: boolean }> = new Map();
+  /** What was answered for an outcome. */
+  readonly #observed = new WeakMap<Outcome, boolean>();
 
   /** Without settings nothing that runs do opens or closes a circuit. */
   constructor(redis: Redis, keys: MeshKeys, settings: CircuitSettings | undefined) {
@@ -46,7 +50,7 @@ export class Circuits {
   }
 
   get version(): string {
-    return this.#version;
+    return this.#version ?? '0';
   }
 
   isOpen(circuit: string): boolean {
@@ -61,11 +65,23 @@ export class Circuits {
     this.#version = version;
   }
 
-  /** Tells what a run says about its provider. @returns whether its tasks are to be held back. */
+  /**
+   * Tells what a run says about its provider; an outcome whose report is sent again is told once.
+   *
+   * @returns whether its tasks are to be held back.
+   */
   async observe(claim: Claim, outcome: Outcome): Promise<boolean> {
+    const holds = this.#observed.get(outcome) ?? (await this.#observe(claim, outcome));
+    this.#observed.set(outcome, holds);
+    return holds;
+  }
+
+  async #observe(claim: Claim, outcome: Outcome): Promise<boolean> {
     if (!this.#settings || claim.spec.probe) return false;
     const circuit = circuitOf(claim.spec);
     const seen = whatIsSeen(outcome);
+    // A run that a former life of the node began may be the probe: its end tells something before anything was claimed.
+    if (this.#version === undefined) await this.refresh();
     const known = this.#known.get(circuit);
     if (seen === 'ok' ? !known : seen === 'unsure' && !known?.open) return false;
     const { failures, minProbe, maxProbe } = this.#settings;
@@ -76,17 +92,37 @@ export class Circuits {
         circuit,
         seen,
         outcome.ok ? '' : outcome.error.message,
-        claim.taskId,
+        `${claim.pool}:${claim.taskId}`,
         claim.claimedAt,
         failures,
         minProbe,
         maxProbe,
         outcome.ok ? 0 : (outcome.error.retryAfterMs ?? 0),
         FORGET_MS,
+        claim.token,
       ],
     );
-    return reply === 1 && (seen === 'provider' || seen === 'rate_limit');
+    return reply === 1 && seen !== 'ok' && seen !== 'unsure';
   }
+}
+
+/**
+ * Closes a circuit, open or not, and forgets its failures; what it held back is to be released by the caller.
+ *
+ * @returns `absent` where there is none.
+ */
+export async function closeCircuit(
+  redis: Redis,
+  keys: MeshKeys,
+  circuit: string,
+  why: string,
+): Promise<'closed' | 'forgotten' | 'absent'> {
+  const reply = await scripts.closeCircuit.run(
+    redis,
+    [keys.circuits, keys.circuitsVersion, keys.events],
+    [circuit, why],
+  );
+  return z.enum(['closed', 'forgotten', 'absent']).parse(reply);
 }
 
 /** The circuits that are open, or about to. */
@@ -96,14 +132,17 @@ export async function listCircuits(redis: Redis, keys: MeshKeys): Promise<Circui
   return Object.entries(stored).flatMap(([name, text]) => {
     const circuit = readField(storedCircuit, text);
     if (!circuit) return [];
-    const { failures, kind, message, openedAt, dueAt, probe } = circuit;
-    return [{ name, failures, kind, message, openedAt: iso(openedAt), nextProbeAt: iso(dueAt), probe: probe ?? null }];
+    const { failures, kind, message, openedAt, dueAt, probe, tasks } = circuit;
+    const times = { openedAt: iso(openedAt), nextProbeAt: iso(dueAt) };
+    return [{ name, failures, kind, message, ...times, probe: probe ?? null, tasks }];
   });
 }
 
 /** A refused request shows that the provider answers; the other failures say nothing about it. */
-function whatIsSeen(outcome: Outcome): 'ok' | 'provider' | 'rate_limit' | 'unsure' {
+function whatIsSeen(outcome: Outcome): 'ok' | 'provider' | 'outage' | 'rate_limit' | 'unsure' {
   if (outcome.ok || outcome.error.kind === 'invalid') return 'ok';
-  const { kind } = outcome.error;
-  return kind === 'provider' || kind === 'rate_limit' ? kind : 'unsure';
+  const { kind, outage } = outcome.error;
+  if (kind === 'rate_limit') return kind;
+  if (kind === 'provider') return outage === true ? 'outage' : kind;
+  return 'unsure';
 }

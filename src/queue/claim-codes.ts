@@ -1,5 +1,6 @@
 import type { Claim, Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
+import { RefusedError } from '../redis/refusal.ts';
 
 /** Result code of our scripts: the incarnation is not the node's current one. */
 const FENCED = -20;
@@ -10,7 +11,7 @@ export const FOR_ANOTHER_NODE = -22;
 /** BullMQ's, and ours: the task's hash, its lock or its place in the active list is gone, or the lock is someone else's. */
 export const CLAIM_GONE: ReadonlySet<number> = new Set([-1, -2, -3, -6]);
 
-/** @throws ClawmeshError `fenced`, `claim-lost`; Error for any other code that is a refusal. */
+/** @throws ClawmeshError `fenced`, `claim-lost`; RefusedError for any other code that is a refusal. */
 export function throwIfRefused(reply: unknown, owner: Incarnation, claim?: Claim): void {
   if (typeof reply !== 'number' || reply >= 0) return;
   if (reply === FENCED) {
@@ -19,5 +20,5 @@ export function throwIfRefused(reply: unknown, owner: Incarnation, claim?: Claim
   if (CLAIM_GONE.has(reply)) {
     throw new ClawmeshError('claim-lost', `the claim on task ${claim?.taskId} is gone (code ${reply})`);
   }
-  throw new Error(`Redis refused with code ${reply} for task ${claim?.taskId}`);
+  throw new RefusedError(`Redis refused with code ${reply} for task ${claim?.taskId}`);
 }

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Handover, HandoverReason } from '../domain/handover.ts';
 import type { MeshKeys } from '../redis/keys.ts';
+import { pairsToMap } from '../redis/pairs.ts';
 import { redisTime } from '../redis/time.ts';
-import type { TaskReader } from './task-reader.ts';
+import type { TaskReader, TaskRunHistory } from './task-reader.ts';
 
 export interface HandoverFilter {
   readonly taskId?: string | undefined;
@@ -13,6 +14,7 @@ export interface HandoverFilter {
   readonly limit: number;
 }
 
+/** Entries read at once; of each its task's runs, at most 100 lines (includes/add-history.lua). */
 const PAGE = 500;
 
 /**
@@ -30,46 +32,69 @@ export class HandoverLog {
     this.#reader = reader;
   }
 
-  /** Handovers that match, newest first. */
+  /**
+   * Handovers that match, newest first. Read page by page, no further than needed; of the tasks only what tells who took
+   * them, all of a page in one round trip.
+   */
   async list(filter: HandoverFilter): Promise<Handover[]> {
     const oldest = filter.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - filter.sinceMs);
+    // With a filter most entries may be others'.
+    const size = filter.taskId || filter.nodeId ? PAGE : Math.min(PAGE, filter.limit);
     const found: Handover[] = [];
     let end = '+';
     for (;;) {
-      const page = await this.#redis.xrevrange(this.#keys.handovers, end, oldest, 'COUNT', PAGE);
-      for (const [streamId, fields] of page) {
-        const handover = await this.#read(fields);
-        if (handover && matches(handover, filter)) found.push(handover);
+      const page = await this.#redis.xrevrange(this.#keys.handovers, end, oldest, 'COUNT', size);
+      const entries = page
+        .map(([, fields]) => readEntry(fields))
+        .filter(({ taskId }) => !filter.taskId || taskId === filter.taskId);
+      // A task may stand there many times.
+      const tasks = new Map(entries.map(({ taskId, pool }) => [`${pool}:${taskId}`, { id: taskId, pool }]));
+      const runs = await this.#reader.runs([...tasks.values()]);
+      const runsOf = new Map([...tasks.keys()].map((name, index) => [name, runs[index]]));
+      for (const entry of entries) {
+        const handover = handoverOf(entry, runsOf.get(`${entry.pool}:${entry.taskId}`));
+        if (!filter.nodeId || handover.from === filter.nodeId || handover.to === filter.nodeId) found.push(handover);
         if (found.length === filter.limit) return found;
-        end = `(${streamId}`;
       }
-      if (page.length < PAGE) return found;
+      if (page.length < size) return found;
+      end = `(${page.at(-1)?.[0]}`;
     }
-  }
-
-  async #read(fields: readonly string[]): Promise<Handover | undefined> {
-    const field = (name: string) => fields[fields.indexOf(name) + 1] ?? '';
-    const taskId = field('taskId');
-    const at = new Date(Number(field('at'))).toISOString();
-    const silentMs = Number(field('silentMs'));
-    const task = await this.#reader.get(taskId);
-    const index = task?.history.findIndex((entry) => entry.event === 'handover' && entry.at === at) ?? -1;
-    const claim = index < 0 ? undefined : task?.history.slice(index).find((entry) => entry.event === 'claimed');
-    return {
-      at,
-      taskId,
-      from: field('from'),
-      to: claim?.node ?? null,
-      reason: field('reason') as HandoverReason,
-      ranMs: Number(field('ranMs')),
-      silentMs,
-      sessionAnew: claim !== undefined && task?.sessionMovedFrom === field('from'),
-      takeoverMs: claim ? Date.parse(claim.at) - Date.parse(at) + silentMs : null,
-    };
   }
 }
 
-function matches(handover: Handover, filter: HandoverFilter): boolean {
-  if (filter.taskId && handover.taskId !== filter.taskId) return false;
-  return !filter.nodeId || handover.from === filter.nodeId || handover.to === filter.nodeId;
+/** An entry of the log as it is stored; times in ms. */
+interface LoggedHandover {
+  readonly at: string;
+  readonly taskId: string;
+  readonly pool: string;
+  readonly from: string;
+  readonly reason: HandoverReason;
+  readonly ranMs: number;
+  readonly silentMs: number;
+}
+
+function readEntry(fields: readonly string[]): LoggedHandover {
+  const found = pairsToMap(fields);
+  const text = (name: string) => found.get(name) ?? '';
+  const at = Number(text('at'));
+  return {
+    at: new Date(Number.isFinite(at) ? at : 0).toISOString(),
+    taskId: text('taskId'),
+    pool: text('pool'),
+    from: text('from'),
+    reason: text('reason') as HandoverReason,
+    ranMs: Number(text('ranMs')),
+    silentMs: Number(text('silentMs')),
+  };
+}
+
+function handoverOf({ pool: _, ...entry }: LoggedHandover, task: TaskRunHistory | undefined): Handover {
+  const index = task?.history.findIndex(({ event, at }) => event === 'handover' && at === entry.at) ?? -1;
+  const claim = index < 0 ? undefined : task?.history.slice(index).find(({ event }) => event === 'claimed');
+  return {
+    ...entry,
+    to: claim?.node ?? null,
+    sessionAnew: claim !== undefined && task?.sessionMovedFrom === entry.from,
+    takeoverMs: claim ? Date.parse(claim.at) - Date.parse(entry.at) + entry.silentMs : null,
+  };
 }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { isTarget } from '../domain/target.ts';
+import type { TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -14,89 +14,71 @@ export const HELD_UNTIL_MS = HELD_SCORE / 4_096;
 /** Why a task is held that comes after others. */
 export const AFTER = 'after';
 
-/** Tasks looked at per script: well below a millisecond of Redis time. */
-const WINDOW = 200;
+/** Tasks as scripts read them: `<pool>:<id> …`. */
+export function namesOf(tasks: readonly TaskRef[]): string {
+  return tasks.map(({ pool, id }) => `${pool}:${id}`).join(' ');
+}
+
+/** Reasons per script, and tasks looked at: a few milliseconds of Redis time, however much is held. */
+const STEP = { reasons: 200, tasks: 400 };
+/** As `queue.stickyTimeout` of a config that says nothing else, ms. */
+const STICKY_TIMEOUT_MS = 30 * 60_000;
 
 /** Tasks of a pool that are held for some nodes. */
 export interface HeldFor {
   readonly pool: string;
   /** A target, or a session. */
   readonly why: string;
-  /** The one node that may take them, where they wait for their session. */
+  /** The one node that may take them, where they wait for their session or would rather run there. */
   readonly node?: string;
 }
 
+/** What one look at everything that is held has found and done. */
+export interface Released {
+  /** Tasks that are in their queue again. */
+  readonly released: number;
+  /** Tasks that failed because a task before them has failed or is gone. */
+  readonly failed: number;
+  /** What is held for some nodes. */
+  readonly heldFor: readonly HeldFor[];
+}
+
+const stepReply = z.tuple([z.number(), z.number(), z.number(), z.number()], z.string());
+
 /**
- * Lets held tasks go on where what they wait for has come. Any node may do this at any time.
+ * Releases held tasks if what they wait for has come, or will not come. Any node may do this at any time. The number of
+ * requests grows with what is held, one or two for some 200 reasons; nothing else may wait for it.
  *
- * @returns how many went on, how many failed because a task they come after has failed, and what is held for some nodes.
+ * `stickyTimeoutMs`: longest wait for a node that is there and does not take its tasks.
  */
 export async function releaseHeld(
   redis: Redis,
   keys: MeshKeys,
-): Promise<{ released: number; failed: number; heldFor: HeldFor[] }> {
+  { stickyTimeoutMs = STICKY_TIMEOUT_MS }: { stickyTimeoutMs?: number } = {},
+): Promise<Released> {
   const total = { released: 0, failed: 0, heldFor: [] as HeldFor[] };
-  for (const member of await redis.smembers(keys.held)) {
-    const [pool = '', why = ''] = member.split(' ');
-    const [, kind, name] = /^(session|prefer):(.*)$/.exec(why) ?? [];
-    if (name !== undefined) {
-      const waitFor = kind === 'prefer' ? { node: name } : { session: name };
-      const { node, released } = await releaseHomeless(redis, keys, { pool, why }, waitFor);
-      total.released += released;
-      if (node !== '') total.heldFor.push({ pool, why, node });
-      continue;
-    }
-    if (isTarget(why)) {
-      total.heldFor.push({ pool, why });
-      continue;
-    }
+  let cursor = '0';
+  do {
+    const [next, members] = await redis.sscan(keys.held, cursor, 'COUNT', STEP.reasons);
+    cursor = next;
+    let left = members;
     let first = 0;
-    for (;;) {
-      const reply = await scripts.releaseHeld.run(redis, releaseKeys(keys, pool, why), [
-        member,
-        why === AFTER ? '' : why.replace(/^circuit:/, ''),
-        keys.task(pool, ''),
-        `${keys.bullPrefix}:`,
-        WINDOW,
-        first,
-      ]);
-      const [next, released, failed] = z.tuple([z.number(), z.number(), z.number()]).parse(reply);
+    while (left.length > 0) {
+      const reply = await scripts.releaseHeld.run(
+        redis,
+        [keys.held, keys.circuits],
+        [keys.bullPrefix, STEP.tasks, first, stickyTimeoutMs, ...left.slice(0, STEP.reasons)],
+      );
+      const [through, looked, released, failed, ...waiting] = stepReply.parse(reply);
       total.released += released;
       total.failed += failed;
-      first = next;
-      // A circuit that has closed gives its tasks back window by window.
-      if (next === 0 && released < WINDOW) break;
+      for (let i = 0; i + 1 < waiting.length; i += 2) {
+        const [pool = '', why = ''] = (waiting[i] ?? '').split(' ');
+        total.heldFor.push({ pool, why, ...(waiting[i + 1] && { node: waiting[i + 1] }) });
+      }
+      left = left.slice(through);
+      first = looked;
     }
-  }
+  } while (cursor !== '0');
   return total;
-}
-
-/** Lets tasks go on elsewhere that wait for one node, if it's gone; else that node is answered. */
-async function releaseHomeless(
-  redis: Redis,
-  keys: MeshKeys,
-  { pool, why }: Pick<HeldFor, 'pool' | 'why'>,
-  { node: wanted = '', session = '' }: { node?: string; session?: string },
-): Promise<{ node: string; released: number }> {
-  const bull = ['delayed', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc'];
-  const reply = await scripts.releaseHomeless.run(
-    redis,
-    [
-      keys.heldTasks(pool, why),
-      keys.held,
-      `${keys.sessionPrefix}${session}`,
-      keys.leases,
-      keys.nodes,
-      keys.control,
-      ...bull.map((what) => keys.pool(pool, what)),
-    ],
-    [`${pool} ${why}`, keys.task(pool, ''), `${keys.bullPrefix}:`, WINDOW, wanted],
-  );
-  const [node, released] = z.tuple([z.string(), z.number()]).parse(reply);
-  return { node, released };
-}
-
-function releaseKeys(keys: MeshKeys, pool: string, why: string): string[] {
-  const bull = ['wait', 'prioritized', 'marker', 'meta', 'events', 'pc', 'delayed', 'failed'];
-  return [keys.heldTasks(pool, why), keys.held, keys.circuits, ...bull.map((what) => keys.pool(pool, what))];
 }

@@ -14,10 +14,14 @@ import {
 import { wantedResults } from '../domain/placeholders.ts';
 import { targetOf } from '../domain/target.ts';
 import { MAX_MESSAGE_BYTES, MAX_PRIORITY, type NewTask } from '../domain/task.ts';
+import { NOT_WELL_FORMED } from '../domain/text.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
 const name = (what: string) =>
   z.string().regex(OPENCLAW_NAME, `expected ${what}: letters, digits and ._:/@+-, no spaces, at most 128`);
+
+/** Text that people write. Names are narrower by themselves. */
+const text = (error?: string) => z.string(error).refine((value) => value.isWellFormed(), NOT_WELL_FORMED);
 
 const duration = (atLeastMs: number) =>
   z
@@ -32,11 +36,10 @@ const wholeNumber = (min: number, max: number) => {
 
 /** A task as people write it, on the command line or as a line of JSON. */
 const taskInput = z.strictObject({
-  message: z
-    .string('expected the text for the agent')
-    .refine((text) => text.trim() !== '', 'must not be empty')
+  message: text('expected the text for the agent')
+    .refine((message) => message.trim() !== '', 'must not be empty')
     .refine(
-      (text) => Buffer.byteLength(text) <= MAX_MESSAGE_BYTES,
+      (message) => Buffer.byteLength(message) <= MAX_MESSAGE_BYTES,
       'is longer than 1 MiB; put the material into a file that the agent can read',
     ),
   agent: name('an agent id').optional(),
@@ -56,24 +59,57 @@ const taskInput = z.strictObject({
   idleTimeout: duration(1_000).optional(),
   backoff: duration(0).optional(),
   after: z.array(z.string().regex(TASK_ID, 'expected a task id')).max(100, 'expected at most 100 tasks').optional(),
-  key: z
-    .string()
+  key: text()
     .regex(/^[^\s\p{Cc}]{1,256}$/u, 'expected an idempotency key: up to 256 characters without spaces')
     .optional(),
   tags: z
-    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a tag name'), z.string().max(256))
+    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a tag name'), text().max(256))
     .optional(),
 });
 
 export type TaskInput = z.infer<typeof taskInput>;
 
+/** What holds for every task that does not say otherwise. */
+export interface TaskDefaults {
+  readonly attempts: number;
+  /** Fields of tasks that are queued together; checked by {@link checkDefaults}. */
+  readonly fields?: TaskFields | undefined;
+}
+
+export type TaskFields = Readonly<Partial<Omit<TaskInput, 'message'>>>;
+
+/** What is wrong with these fields, whatever task they are of: `field: what is wrong`. */
+export function checkDefaults({ nodeFallback: _needsNode, ...fields }: TaskFields): string[] {
+  const parsed = parseNewTask({ message: 'any', ...fields }, { attempts: 1 });
+  return 'problems' in parsed ? parsed.problems : [];
+}
+
+/**
+ * What somebody has written, with the defaults for what is not there. Tags are added to each other. A task that names a
+ * node or labels says all of where it runs.
+ */
+function withDefaults(input: unknown, fields: TaskFields | undefined): unknown {
+  if (!fields || !isObject(input)) return input;
+  const { tags, node, nodeFallback, require, ...others } = fields;
+  const ownPlace = input.node !== undefined || input.require !== undefined;
+  const place = ownPlace ? {} : { node, require };
+  const merged = { ...others, ...place, ...(input.require === undefined && { nodeFallback }), ...input };
+  if (!tags) return merged;
+  if (input.tags === undefined) return { ...merged, tags };
+  return isObject(input.tags) ? { ...merged, tags: { ...tags, ...input.tags } } : merged;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The checked task, or every problem found: `field: what is wrong`. */
-export function parseNewTask(input: unknown, defaults: { attempts: number }): NewTask | { problems: string[] } {
-  const parsed = taskInput.safeParse(input);
+export function parseNewTask(input: unknown, defaults: TaskDefaults): NewTask | { problems: string[] } {
+  const parsed = taskInput.safeParse(withDefaults(input, defaults.fields));
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(describe) };
   const unknown = wantedResults(parsed.data.message).filter((id) => !TASK_ID.test(id));
   if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
-  const task = toNewTask(parsed.data, defaults);
+  const task = newTask(parsed.data, defaults);
   if (task.nodeFallback && task.node === undefined) return { problems: ['nodeFallback: only goes together with node'] };
   if (task.node !== undefined && task.require) return { problems: ['node: does not go together with require'] };
   if (task.delayMs > 0 && (task.after || targetOf(task) !== undefined)) {
@@ -83,7 +119,11 @@ export function parseNewTask(input: unknown, defaults: { attempts: number }): Ne
 }
 
 /** The task that is queued for what somebody has written, which has been checked. */
-export function toNewTask(input: TaskInput, defaults: { attempts: number }): NewTask {
+export function toNewTask(input: TaskInput, defaults: TaskDefaults): NewTask {
+  return newTask(withDefaults(input, defaults.fields) as TaskInput, defaults);
+}
+
+function newTask(input: TaskInput, defaults: TaskDefaults): NewTask {
   const { delay, timeout, idleTimeout, backoff, attempts, after, pool, priority, tags, ...rest } = input;
   const ms = (text: string | undefined) => (text === undefined ? undefined : parseDuration(text));
   // What a message quotes has to be there first. Where they are is found when the task is queued.

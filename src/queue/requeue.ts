@@ -28,24 +28,42 @@ export function requeueKeys(keys: MeshKeys, pool: string): string[] {
 /**
  * Puts back every task of every pool whose claim is void: its owner is no current incarnation, or it lapsed. Any node may
  * do this for any other; two at once do no harm.
+ *
+ * @throws Error of the first pool in which that was not possible, once all others have been gone through.
  */
 export async function requeueVoidClaims(redis: Redis, keys: MeshKeys, options: RequeueOptions): Promise<Requeued[]> {
   const requeued: Requeued[] = [];
+  const errors: unknown[] = [];
   for (const pool of await redis.smembers(keys.pools)) {
-    let index = 0;
-    do {
-      const reply = await scripts.requeueClaims.run(
-        redis,
-        [...requeueKeys(keys, pool), keys.incarnations, keys.deaths, keys.events],
-        [pool, keys.task(pool, ''), index, WINDOW, options.visibilityTimeoutMs, options.maxHandovers],
-      );
-      const [next, ...tasks] = reply as [number, ...string[]];
-      for (let i = 0; i + 2 < tasks.length; i += 3) {
-        const [taskId, from, reason] = tasks.slice(i, i + 3) as [string, string, string];
-        requeued.push({ taskId, pool, from, reason: reason as HandoverReason });
-      }
-      index = next;
-    } while (index > 0);
+    try {
+      await requeuePool(redis, keys, pool, options, requeued);
+    } catch (error) {
+      errors.push(error);
+    }
   }
+  if (errors.length > 0) throw errors[0];
   return requeued;
+}
+
+async function requeuePool(
+  redis: Redis,
+  keys: MeshKeys,
+  pool: string,
+  options: RequeueOptions,
+  requeued: Requeued[],
+): Promise<void> {
+  let index = 0;
+  do {
+    const reply = await scripts.requeueClaims.run(
+      redis,
+      [...requeueKeys(keys, pool), keys.incarnations, keys.deaths, keys.events, keys.sweep],
+      [pool, keys.task(pool, ''), index, WINDOW, options.visibilityTimeoutMs, options.maxHandovers],
+    );
+    const [next, ...tasks] = reply as [number, ...string[]];
+    for (let i = 0; i + 2 < tasks.length; i += 3) {
+      const [taskId, from, reason] = tasks.slice(i, i + 3) as [string, string, string];
+      requeued.push({ taskId, pool, from, reason: reason as HandoverReason });
+    }
+    index = next;
+  } while (index > 0);
 }

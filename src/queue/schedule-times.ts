@@ -1,9 +1,14 @@
-import { CronExpressionParser } from 'cron-parser';
+import { CronLine } from '../domain/cron-line.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { ScheduleTimes } from '../domain/schedule.ts';
+import { MAX_DURATION_MS } from '../domain/units.ts';
+import { ZoneClock } from '../domain/zone-clock.ts';
 
 /** Shorter intervals would queue more than agents can run, ms. */
 const LEAST_EVERY_MS = 1_000;
+const DAY_MS = 86_400_000;
+/** So much of what somebody has written is repeated in a message, characters. */
+const QUOTED = 60;
 
 /** Checks what a person has written. @throws ClawmeshError `usage`. */
 export function parseTimes(input: {
@@ -12,41 +17,101 @@ export function parseTimes(input: {
   everyMs?: number | undefined;
 }): ScheduleTimes {
   const { cron, timezone, everyMs } = input;
-  if ((cron === undefined) === (everyMs === undefined)) {
-    throw new ClawmeshError('usage', cron === undefined ? 'no times given' : '--cron and --every exclude each other', {
-      remedy: 'give --cron "0 7 * * *", with --tz, or --every 30m',
-    });
-  }
-  if (everyMs !== undefined) {
-    if (timezone !== undefined) throw new ClawmeshError('usage', '--tz goes with --cron', { remedy: 'leave it out' });
-    if (everyMs >= LEAST_EVERY_MS) return { everyMs };
-    throw new ClawmeshError('usage', '--every: expected at least 1s', { remedy: 'nothing was scheduled' });
-  }
-  if (timezone !== undefined && !isTimezone(timezone)) {
-    throw new ClawmeshError('usage', `--tz: no time zone "${timezone}"`, { remedy: 'e.g. Europe/Berlin or UTC' });
-  }
-  const times = { cron: cron ?? '', timezone: timezone ?? null };
-  try {
-    nextTime(times, Date.now());
-  } catch (error) {
-    throw new ClawmeshError('usage', `--cron: "${cron}" is no cron line: ${messageOf(error)}`, {
-      remedy: 'five fields: minute hour day month weekday, e.g. "0 7 * * 1-5"',
-    });
-  }
+  if (cron === undefined && everyMs === undefined) throw refused('no times given', HOW);
+  if (cron !== undefined && everyMs !== undefined) throw refused('--cron and --every exclude each other', HOW);
+  if (cron === undefined && timezone !== undefined) throw refused('--tz goes with --cron', 'leave it out');
+  const times = cron === undefined ? { everyMs: everyMs ?? 0 } : { cron, timezone: timezone ?? null };
+  checkTimes(times);
   return times;
 }
 
-/** The first time after `afterMs` that the cron line names, ms. @throws Error for a line that can't be read, or is never. */
-export function nextTime(times: { cron: string; timezone: string | null }, afterMs: number): number {
-  const options = { currentDate: new Date(afterMs), ...(times.timezone !== null && { tz: times.timezone }) };
-  return CronExpressionParser.parse(times.cron, options).next().getTime();
+const HOW = 'give --cron "0 7 * * *", with --tz, or --every 30m';
+
+/** Proves that a schedule with these times will ever queue a task. @throws ClawmeshError `usage`. */
+export function checkTimes(times: ScheduleTimes): void {
+  const { cron, everyMs } = times;
+  if (cron === undefined) {
+    if (Number.isSafeInteger(everyMs) && everyMs >= LEAST_EVERY_MS && everyMs <= MAX_DURATION_MS) return;
+    throw refused('--every: expected at least 1s, and at most 3650d');
+  }
+  const { timezone } = times;
+  if (timezone !== null && !isTimezone(timezone)) {
+    throw refused(`--tz: no time zone ${quoted(timezone)}`, 'e.g. Europe/Berlin or UTC');
+  }
+  try {
+    nextTime(times, Date.now());
+  } catch (error) {
+    throw refused(
+      `--cron: ${quoted(cron)} is no cron line: ${messageOf(error)}`,
+      'five fields: minute hour day month weekday, e.g. "0 7 * * 1-5"',
+    );
+  }
+}
+
+type CronTimes = Extract<ScheduleTimes, { cron: string }>;
+
+/**
+ * The first `most` times after `afterMs` that the cron line names, ms, in order; none later than in ten years. A zone of null
+ * is UTC.
+ *
+ * Where clocks are moved forward, a line for certain hours runs once right after the gap, if it names a time in it. Where
+ * they are moved back, it runs once at a time that comes twice. A line for every hour goes on at its usual pace.
+ *
+ * @throws Error for a line that can't be read.
+ */
+export function* timesAfter({ cron, timezone }: CronTimes, afterMs: number, most: number): Generator<number> {
+  const line = new CronLine(cron);
+  const clock = new ZoneClock(timezone ?? 'UTC');
+  const next = line.everyHour ? nextAtPace : nextOfDay;
+  let last = afterMs;
+  for (let n = 0; n < most; n++) {
+    const time = next(line, clock, last);
+    if (time === undefined) return;
+    yield time;
+    last = time;
+  }
+}
+
+/** The first of {@link timesAfter}. @throws Error also for a line that names no time in the next ten years. */
+export function nextTime(times: CronTimes, afterMs: number): number {
+  for (const time of timesAfter(times, afterMs, 1)) return time;
+  throw new Error('it names no day of the next ten years');
+}
+
+function nextOfDay(line: CronLine, clock: ZoneClock, after: number): number | undefined {
+  for (const wall of line.wallTimes(clock.wall(after))) {
+    const time = clock.timesOf(wall)[0] ?? clock.timeAfterGap(wall);
+    if (time > after) return time;
+  }
+  return undefined;
+}
+
+function nextAtPace(line: CronLine, clock: ZoneClock, after: number): number | undefined {
+  // Clocks that are about to be moved back will show again what they have shown before.
+  const again = Math.max(0, clock.offset(after) - clock.offset(after + DAY_MS));
+  let best: number | undefined;
+  for (const wall of line.wallTimes(clock.wall(after) - again)) {
+    const times = clock.timesOf(wall);
+    const [first] = times;
+    if (best !== undefined && first !== undefined && first >= best) break;
+    for (const time of times) if (time > after && (best === undefined || time < best)) best = time;
+  }
+  return best;
 }
 
 function isTimezone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
+    new ZoneClock(name);
     return true;
   } catch {
     return false;
   }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text);
+}
+
+function refused(problem: string, remedy = 'nothing was scheduled'): ClawmeshError {
+  return new ClawmeshError('usage', problem, { remedy });
 }

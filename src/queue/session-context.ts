@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Claim } from '../domain/claim.ts';
-import { sessionReason } from '../domain/target.ts';
+import { sessionOf } from '../domain/target.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { readField, storedResult, storedSpec } from './task-fields.ts';
 
@@ -17,7 +17,7 @@ export async function sessionContext(
   claim: Pick<Claim, 'spec' | 'movedFrom'>,
   exchanges: number,
 ): Promise<string> {
-  const session = sessionReason(claim.spec)?.replace(/^session:/, '');
+  const session = sessionOf(claim.spec);
   if (session === undefined || claim.movedFrom === undefined || exchanges === 0) return '';
   const recent = await redis.lrange(keys.recentOfSession(session), 0, exchanges - 1);
   const quotes: string[] = [];

@@ -7,8 +7,14 @@ import { readField, type StoredSpec, storedHistoryLine, storedSpec } from './tas
 /** BullMQ's options of a job, as far as they are of use to us: `tm` is there where the task was queued in a trace. */
 const tracedOptions = z.object({ tm: z.string().optional() });
 
-/** What every format of stored tasks has. */
-const anyFormat = z.object({ v: z.number().int().positive() });
+/** What every format of stored tasks has, and what letting go of one has to know. */
+const anyFormat = z.object({
+  v: z.number().int().positive(),
+  agent: z.string().optional().catch(undefined),
+  session: z.string().optional().catch(undefined),
+  node: z.string().optional().catch(undefined),
+  nodeFallback: z.boolean().optional().catch(undefined),
+});
 
 /** A claimed task as its hash tells it; `spec` is undefined where it can't be read, `newer` where a newer clawmesh can. */
 export function storedClaim(
@@ -19,11 +25,12 @@ export function storedClaim(
 ): { claim: Claim; spec: StoredSpec | undefined; newer: number | undefined } {
   const count = (name: string) => Number(fields.get(name) ?? 0);
   const spec = readField(storedSpec, fields.get('data'));
+  const { v: format = 0, ...part } = spec ? {} : (readField(anyFormat, fields.get('data')) ?? {});
   const claim: Claim = {
     taskId,
     pool,
     token,
-    spec: spec ?? { message: '', tags: {} },
+    spec: spec ?? { ...part, message: '', tags: {} },
     attempt: count('atm') + 1,
     maxAttempts: count('cm:max') || (spec?.attempts ?? 1),
     handovers: count('cm:handovers'),
@@ -36,7 +43,6 @@ export function storedClaim(
     readyAt: count('timestamp') + count('delay'),
     takenOver: takenOver(fields),
   };
-  const format = spec ? TASK_FORMAT : (readField(anyFormat, fields.get('data'))?.v ?? 0);
   return { claim, spec, newer: format > TASK_FORMAT ? format : undefined };
 }
 

@@ -37,7 +37,11 @@ const endedBy = { by: z.string().optional() };
 export const storedResult = z.object({
   ...endedBy,
   text: z.string(),
-  usage: z.object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() }).nullable(),
+  // Whatever it is, it hides no answer.
+  usage: z
+    .object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() })
+    .nullable()
+    .catch(null),
   model: z.string().nullable(),
   runId: z.string().nullable(),
   durationMs: z.number(),
@@ -51,14 +55,16 @@ export const storedError = z.object({
   retryable: z.boolean(),
 });
 
-/** One line of field `cm:history`: runs that did not end the task, and why. */
+/** One line of field `cm:history`, of which there are at most 100: runs that did not end the task, and why. */
 export const storedHistoryLine = z.object({
   at: z.number(),
-  event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled']),
+  event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled', 'cut']),
   node: z.string().optional(),
   attempt: z.number(),
   reason: z.string().optional(),
   silentMs: z.number().optional(),
+  /** Of `cut`: how many entries stood here. */
+  count: z.number().optional(),
 });
 
 /** Field `progress`. */

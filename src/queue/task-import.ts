@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { newTaskId, numberedTaskId } from '../domain/ids.ts';
 import type { NewTask } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
@@ -12,12 +12,15 @@ const REMEMBERED_MS = 24 * 60 * 60_000;
  * the same id until the file has been queued whole.
  */
 export class TaskImport {
-  /** Tasks that an interrupted import of this file has queued. */
+  /** Tasks that an earlier import of this file has queued. */
   readonly resumedAt: number;
   readonly #redis: Redis;
   readonly #name: string;
   readonly #base: string;
+  /** Tells this import from another one of the same file; whoever wrote last is in the key. */
+  readonly #writer = newTaskId();
   #next = 0;
+  #shared = false;
 
   private constructor(redis: Redis, name: string, base: string, done: number) {
     this.#redis = redis;
@@ -34,7 +37,14 @@ export class TaskImport {
     const [error, found] = replies?.[1] ?? [];
     if (error) throw error;
     const [base = fresh, done = '0'] = typeof found === 'string' ? found.split(' ') : [];
-    return new TaskImport(redis, name, base, Number(done));
+    const begun = new TaskImport(redis, name, base, Number(done));
+    await redis.set(name, `${base} ${done} ${begun.#writer}`, 'PX', REMEMBERED_MS, 'XX');
+    return begun;
+  }
+
+  /** Whether another import of the same file was seen at work: both have queued the same tasks, each of them once. */
+  get shared(): boolean {
+    return this.#shared;
   }
 
   /** Queues the next tasks of the file, those left out that are queued already. */
@@ -51,7 +61,9 @@ export class TaskImport {
     const byId = new Map(open.map((task, index) => [task.id, answers[index]]));
     // Batches are acknowledged in the order they were sent, so all before this one are there too.
     if (end > this.resumedAt) {
-      await this.#redis.set(this.#name, `${this.#base} ${end}`, 'PX', REMEMBERED_MS);
+      const progress = `${this.#base} ${end} ${this.#writer}`;
+      // Where another import has come to the end, the key is gone, and must stay so: the file again means new tasks.
+      await this.#look(this.#redis.multi().get(this.#name).set(this.#name, progress, 'PX', REMEMBERED_MS, 'XX'));
     }
     return numbered.map(
       ({ id, pool, delayMs }) =>
@@ -61,6 +73,14 @@ export class TaskImport {
 
   /** The file has been queued whole; the same file again means the same tasks once more. */
   async end(): Promise<void> {
-    await this.#redis.del(this.#name);
+    await this.#look(this.#redis.multi().get(this.#name).del(this.#name));
+  }
+
+  /** A key that another import has written, or taken away, since this one did: they run at the same time. */
+  async #look(change: ChainableCommander): Promise<void> {
+    const replies = (await change.exec()) ?? [];
+    for (const [error] of replies) if (error) throw error;
+    const [, found] = replies[0] ?? [];
+    if (typeof found !== 'string' || !found.endsWith(` ${this.#writer}`)) this.#shared = true;
   }
 }

@@ -1,5 +1,6 @@
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
+import type { HandoverReason } from '../domain/handover.ts';
 import type { Outcome, TaskProgress } from '../domain/task.ts';
 
 /** What became of a report: the task has ended, waits for another attempt, or is held back until its provider recovers. */
@@ -38,10 +39,13 @@ export interface PoolQueue {
    * is no such answer (any more).
    */
   fillIn(claim: Claim): Promise<string>;
-  /** Gives the task to another node, since the provider refuses this one's login; that uses up no attempt. */
-  passOn(claim: Claim, reason: string): Promise<void>;
-  /** Gives the task back to the head of its pool; false where the claim was no longer ours. */
-  handBack(claim: Claim, reason: string): Promise<boolean>;
+  /**
+   * Gives the task to another node, since the provider refuses this one's login; that uses up no attempt, unless the task
+   * has had its one free run. Answers false where it has no further run, and is to be reported.
+   */
+  passOn(claim: Claim, reason: string): Promise<boolean>;
+  /** Gives the task back to the head of its pool, for whatever reason; false where the claim was no longer ours. */
+  handBack(claim: Claim, reason: HandoverReason): Promise<boolean>;
   /** Adds lines to the task's log and stores its latest progress. */
   log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void>;
   /** Renews claims; answers those that are lost. */

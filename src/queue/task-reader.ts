@@ -1,9 +1,12 @@
 import type { Redis } from 'ioredis';
-import { TASK_ID } from '../domain/ids.ts';
+import { namedAt } from '../domain/ids.ts';
+import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task, TaskRef, TaskState } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
-import { type BullState, LISTED_FIELDS, type TaskHash, taskView } from './task-view.ts';
+import { HELD_SCORE } from './held-tasks.ts';
+import { findStrangers, type Strangers } from './strangers.ts';
+import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
 export interface PoolCounts {
@@ -11,6 +14,8 @@ export interface PoolCounts {
   readonly active: number;
   readonly delayed: number;
   readonly failed: number;
+  /** Of the failed ones, those that an operator has acknowledged. */
+  readonly acknowledged: number;
   readonly completed: number;
   readonly cancelled: number;
   readonly paused: boolean;
@@ -21,15 +26,21 @@ export interface TaskFilter {
   readonly pool?: string | undefined;
   readonly node?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Failed tasks that nobody has acknowledged. */
+  readonly unacknowledged?: boolean | undefined;
   readonly limit: number;
 }
 
-/** Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end. */
-const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
+/**
+ * Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end, unless something else
+ * than the time `decides` where a task stands in them.
+ */
+const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 'priority' | 'due time' }[] = [
   { state: 'active', type: 'list' },
   { state: 'wait', type: 'list' },
-  { state: 'prioritized', type: 'zset' },
-  { state: 'delayed', type: 'zset' },
+  { state: 'prioritized', type: 'zset', decides: 'priority' },
+  { state: 'delayed', type: 'zset', decides: 'due time' },
+  { state: 'waiting-children', type: 'zset' },
   { state: 'completed', type: 'zset' },
   { state: 'failed', type: 'zset' },
   { state: 'cancelled', type: 'zset' },
@@ -39,6 +50,12 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset' }[] = [
 const PAGE = 200;
 /** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
+
+/** Longer ids are none, characters. */
+const MAX_ID_LENGTH = 1_000;
+
+/** Who had a task when. */
+export type TaskRunHistory = Pick<Task, 'history' | 'sessionMovedFrom'>;
 
 /** A task that has waited longest. */
 export interface OldestTask extends TaskRef {
@@ -70,11 +87,32 @@ export class TaskReader {
 
   /** The task with this id, whichever pool it is in; undefined where there is none. */
   async get(id: string): Promise<Task | undefined> {
-    if (!TASK_ID.test(id)) return undefined;
-    const pools = await this.pools();
-    const there = await this.#all(pools.map((pool) => ['exists', this.#keys.task(pool, id)]));
-    const pool = pools[there.indexOf(1)];
-    return pool === undefined ? undefined : this.#read(id, pool);
+    // Other programs that queue with BullMQ give tasks other ids than we do.
+    if (id === '' || id.length > MAX_ID_LENGTH) return undefined;
+    for (const pool of await this.pools()) {
+      if (await this.#isTask(this.#keys.task(pool, id))) return this.#read(id, pool);
+    }
+    return undefined;
+  }
+
+  /** How these tasks stand, undefined for those that are gone. Cheap: neither messages nor long lists are read. */
+  async states(tasks: readonly TaskRef[]): Promise<(TaskState | undefined)[]> {
+    // One that is there and nowhere else waits in line; that list may be too long to look through.
+    const places = STATE_KEYS.filter(({ state }) => state !== 'wait');
+    const width = places.length + 1;
+    const replies = await this.#all(
+      tasks.flatMap(({ id, pool }) => [
+        ['hmget', this.#keys.task(pool, id), 'timestamp', 'cm:held'],
+        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+      ]),
+    );
+    return tasks.map((_, index) => {
+      const [hash, ...found] = replies.slice(index * width, (index + 1) * width);
+      const [queuedAt, heldBy] = hash as (string | null)[];
+      if (queuedAt === null) return undefined;
+      const place = places[found.findIndex((reply) => reply !== null)];
+      return stateOf(place?.state ?? 'wait', heldBy ?? null);
+    });
   }
 
   /** The kept log lines of a task, oldest first. */
@@ -82,15 +120,30 @@ export class TaskReader {
     return this.#redis.lrange(`${this.#keys.task(task.pool, task.id)}:logs`, from, -1);
   }
 
-  /** Tasks that match, newest first (by id, which sorts by the time of enqueuing). */
+  /** Tasks that match, those that were queued last first. */
   async list(filter: TaskFilter): Promise<Task[]> {
     const pools = filter.pool ? [filter.pool] : await this.pools();
-    const wanted = STATE_KEYS.filter(({ state }) => !filter.state || bullStatesOf(filter.state).includes(state));
-    const found: Task[] = [];
+    const only = filter.unacknowledged ? 'failed' : filter.state;
+    const wanted = STATE_KEYS.filter(({ state }) => !only || bullStatesOf(only).includes(state));
+    // One that moves on while the states are read may be met twice; where it was met last is where it is.
+    const found = new Map<string, Task>();
     for (const pool of pools) {
-      for (const source of wanted) found.push(...(await this.#scan(pool, source, filter)));
+      for (const source of wanted) {
+        for (const task of await this.#scan(pool, source, filter)) found.set(`${pool} ${task.id}`, task);
+      }
     }
-    return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, filter.limit);
+    return [...found.values()].sort(byNewest).slice(0, filter.limit);
+  }
+
+  /** Tasks that run, the longest first, `limit` at most. */
+  async longestRunning(limit: number): Promise<Task[]> {
+    const found: Task[] = [];
+    for (const pool of await this.pools()) {
+      // Claims are pushed at the left.
+      const ids = await this.#redis.lrange(this.#keys.pool(pool, 'active'), -limit, -1);
+      found.push(...(await this.#readListed(pool, 'active', ids)));
+    }
+    return found.sort((a, b) => timeOf(a.startedAt) - timeOf(b.startedAt)).slice(0, limit);
   }
 
   /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
@@ -111,26 +164,50 @@ export class TaskReader {
     return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);
   }
 
+  /** What BullMQ workers do in these pools that are no nodes; `now`: Redis time (ms). */
+  async strangers(pools: readonly string[], now: number): Promise<Strangers[]> {
+    return findStrangers(this.#redis, this.#keys, pools, now);
+  }
+
+  /** Who ran these tasks when; undefined for those that are gone. Neither message nor result is read. */
+  async runs(tasks: readonly TaskRef[]): Promise<(TaskRunHistory | undefined)[]> {
+    const rows = await this.#all(tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]));
+    return rows.map((row, index) => {
+      const hash = hashOf(row as (string | null)[], RUN_FIELDS);
+      const { id, pool } = tasks[index] as TaskRef;
+      return hash && taskView(id, pool, 'wait', hash);
+    });
+  }
+
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
-    const held = new Map<string, number>();
-    for (const { pool, count } of await this.held()) held.set(pool, (held.get(pool) ?? 0) + count);
     const replies = await this.#all(
       pools.flatMap((pool) => [
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
+        ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
+        ['zcard', this.#keys.pool(pool, 'acknowledged')],
         ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
       ]),
     );
-    const width = STATE_KEYS.length + 1;
+    const width = STATE_KEYS.length + 3;
     return new Map(
       pools.map((pool, index) => {
         const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
-        const [active = 0, wait = 0, prioritized = 0, delayed = 0, completed = 0, failed = 0, cancelled = 0] = numbers;
-        const heldBack = held.get(pool) ?? 0;
-        const waiting = wait + prioritized + heldBack;
+        const [active = 0, wait = 0, prioritized = 0, delayed = 0, parents = 0] = numbers;
+        const [completed = 0, failed = 0, cancelled = 0, held = 0] = numbers.slice(5);
+        const acknowledged = Math.min(failed, numbers.at(-2) ?? 0);
         const paused = numbers.at(-1) === 1;
         return [
           pool,
-          { waiting, active, delayed: Math.max(0, delayed - heldBack), completed, failed, cancelled, paused },
+          {
+            waiting: wait + prioritized + held + parents,
+            active,
+            delayed: delayed - held,
+            completed,
+            failed,
+            acknowledged,
+            cancelled,
+            paused,
+          },
         ];
       }),
     );
@@ -189,17 +266,26 @@ export class TaskReader {
     );
   }
 
+  /** Schedules whose next task the nodes could not queue. */
+  async scheduleFailures(): Promise<ScheduleFailure[]> {
+    const stored = await this.#redis.hgetall(this.#keys.scheduleFailures);
+    return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
+  }
+
   async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {
     const found: Task[] = [];
     const key = this.#keys.pool(pool, source.state);
     // Without a filter that reads the tasks themselves, what is read first is what is wanted.
-    const page = filter.node || filter.tags ? PAGE : Math.min(PAGE, filter.limit);
-    for (let start = 0; start < Math.max(SCAN_LIMIT, filter.limit) && found.length < filter.limit; start += page) {
+    const page = filter.node || filter.tags || filter.unacknowledged ? PAGE : Math.min(PAGE, filter.limit);
+    const most = Math.max(SCAN_LIMIT, filter.limit);
+    const sorted = source.decides && (await this.#newestFirst(pool, await this.#redis.zrevrange(key, 0, most - 1)));
+    for (let start = 0; start < most && found.length < filter.limit; start += page) {
       const end = start + page - 1;
       const ids =
-        source.type === 'list'
+        sorted?.slice(start, end + 1) ??
+        (source.type === 'list'
           ? await this.#redis.lrange(key, start, end)
-          : await this.#redis.zrevrange(key, start, end);
+          : await this.#redis.zrevrange(key, start, end));
       const tasks = await this.#readListed(pool, source.state, ids);
       found.push(...tasks.filter((task) => matches(task, filter)));
       if (ids.length < page) break;
@@ -207,10 +293,19 @@ export class TaskReader {
     return found;
   }
 
+  /** These ids by when their tasks were queued, which most ids tell. */
+  async #newestFirst(pool: string, ids: readonly string[]): Promise<string[]> {
+    const times = new Map(ids.map((id) => [id, namedAt(id)]));
+    const others = ids.filter((id) => times.get(id) === undefined);
+    const read = await this.#all(others.map((id) => ['hget', this.#keys.task(pool, id), 'timestamp']));
+    for (const [index, id] of others.entries()) times.set(id, Number(read[index]) || 0);
+    return [...ids].sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0) || (a < b ? 1 : -1));
+  }
+
   async #readListed(pool: string, state: BullState, ids: readonly string[]): Promise<Task[]> {
     const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
     return rows.flatMap((row, index) => {
-      const hash = hashOf(row as (string | null)[]);
+      const hash = hashOf(row as (string | null)[], LISTED_FIELDS);
       return hash ? [taskView(ids[index] as string, pool, state, hash)] : [];
     });
   }
@@ -232,6 +327,17 @@ export class TaskReader {
     return taskView(id, pool, STATE_KEYS[index]?.state ?? 'wait', hash as TaskHash);
   }
 
+  /** Whether there is a task at this key; beside tasks, BullMQ has other things there, such as `meta`. */
+  async #isTask(key: string): Promise<boolean> {
+    try {
+      const fields = await this.#redis.hmget(key, 'timestamp', 'data');
+      return fields.every((field) => field !== null);
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false;
+      throw error;
+    }
+  }
+
   async #all(commands: (string | number)[][]): Promise<unknown[]> {
     if (commands.length === 0) return [];
     const replies = (await this.#redis.pipeline(commands).exec()) ?? [];
@@ -242,18 +348,28 @@ export class TaskReader {
   }
 }
 
-/** Those that are held back stand among the delayed ones. */
-function bullStatesOf(state: TaskState): BullState[] {
-  return state === 'waiting' ? ['wait', 'prioritized', 'delayed'] : [state];
+function byNewest(a: Task, b: Task): number {
+  return timeOf(b.enqueuedAt) - timeOf(a.enqueuedAt) || (a.id < b.id ? 1 : -1);
 }
 
-function hashOf(row: readonly (string | null)[]): TaskHash | undefined {
+/** ms; of what has no time, the latest there is. */
+function timeOf(iso: string | null): number {
+  return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
+}
+
+/** Those that are held back stand among the delayed ones. */
+function bullStatesOf(state: TaskState): BullState[] {
+  return state === 'waiting' ? ['wait', 'prioritized', 'delayed', 'waiting-children'] : [state];
+}
+
+function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
   if (row[0] === null) return undefined;
-  return Object.fromEntries(LISTED_FIELDS.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
+  return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
 }
 
 function matches(task: Task, filter: TaskFilter): boolean {
   if (filter.state && task.state !== filter.state) return false;
+  if (filter.unacknowledged && (task.state !== 'failed' || task.acknowledgedAt !== null)) return false;
   if (filter.node && task.node !== filter.node) return false;
   return Object.entries(filter.tags ?? {}).every(([name, value]) => task.tags[name] === value);
 }

@@ -3,15 +3,21 @@ import { type StoredSpec, storedSpec } from './task-fields.ts';
 
 /**
  * Signs tasks where they are queued, and tells a node whether to run them: whoever can write to Redis, but has not the key,
- * can't make a node run what nobody of the mesh has asked for. HMAC-SHA256 over what will run, its pool, and its id, so that
- * a signature is worth nothing on another task. Tasks of a schedule share one, with the schedule's name in place of the id.
+ * can't make a node run what nobody of the mesh has asked for. HMAC-SHA256 over what will run, its mesh, its pool, and its
+ * id, so that a signature is worth nothing on another task, nor on a copy in another mesh with the same key. Tasks of a
+ * schedule share one, with the schedule's name in place of the id.
  */
 export class TaskSigner {
   readonly #keys: readonly string[];
+  readonly #mesh: string;
 
-  /** The first key signs; the others, which are on their way out, are still taken. No key: nothing is signed or asked for. */
-  constructor(keys: readonly string[]) {
+  /**
+   * The first key signs; the others, which are on their way out, are still taken. No key: nothing is signed or asked for.
+   * `mesh` is what all keys of the mesh begin with, which no other mesh of that Redis has.
+   */
+  constructor(keys: readonly string[], mesh: string) {
     this.#keys = keys.filter((key) => key !== '');
+    this.#mesh = mesh;
   }
 
   /** The task as it is to be stored: with its signature, if there is a key. */
@@ -19,7 +25,7 @@ export class TaskSigner {
     const [key] = this.#keys;
     if (key === undefined) return spec;
     const name = 'id' in subject ? subjectOf(subject.id) : `schedule ${subject.schedule}`;
-    return { ...spec, sig: hmac(key, spec, pool, name).toString('base64url') };
+    return { ...spec, sig: this.#hmac(key, spec, pool, name).toString('base64url') };
   }
 
   /** Why a node must not run it; undefined if it may. */
@@ -28,11 +34,19 @@ export class TaskSigner {
     if (spec.sig === undefined) return 'the task is not signed, and this mesh runs only signed ones';
     const found = Buffer.from(spec.sig, 'base64url');
     const right = this.#keys
-      .map((key) => hmac(key, spec, pool, subjectOf(id)))
+      .map((key) => this.#hmac(key, spec, pool, subjectOf(id)))
       .some((expected) => expected.length === found.length && timingSafeEqual(expected, found));
     return right
       ? undefined
       : 'the signature of the task is wrong: somebody has altered or copied it, or has another key';
+  }
+
+  #hmac(key: string, spec: StoredSpec, pool: string, subject: string): Buffer {
+    // As it will be read: with defaults filled in, and nothing in it that a node would not look at.
+    const { sig: _sig, ...read } = storedSpec.parse(spec);
+    return createHmac('sha256', key)
+      .update(JSON.stringify(['clawmesh task 2', this.#mesh, subject, pool, canonical(read)]))
+      .digest();
   }
 }
 
@@ -40,14 +54,6 @@ export class TaskSigner {
 function subjectOf(id: string): string {
   const schedule = /^repeat:(.*):\d+$/s.exec(id)?.[1];
   return schedule === undefined ? `task ${id}` : `schedule ${schedule}`;
-}
-
-function hmac(key: string, spec: StoredSpec, pool: string, subject: string): Buffer {
-  // As it will be read: with defaults filled in, and nothing in it that a node would not look at.
-  const { sig: _sig, ...read } = storedSpec.parse(spec);
-  return createHmac('sha256', key)
-    .update(JSON.stringify(['clawmesh task 1', subject, pool, canonical(read)]))
-    .digest();
 }
 
 /** The same value whatever the order of its keys; what is undefined is not there. */

@@ -1,15 +1,6 @@
 import { targetOf } from '../domain/target.ts';
 import type { HistoryEntry, Task, TaskState } from '../domain/task.ts';
-import { AFTER } from './held-tasks.ts';
-import {
-  readField,
-  type StoredSpec,
-  storedError,
-  storedHistoryLine,
-  storedProgress,
-  storedResult,
-  storedSpec,
-} from './task-fields.ts';
+import { readField, storedError, storedHistoryLine, storedProgress, storedResult, storedSpec } from './task-fields.ts';
 
 /** A task's hash as Redis has it. */
 export type TaskHash = Readonly<Record<string, string>>;
@@ -33,10 +24,33 @@ export const LISTED_FIELDS = [
   'ats',
   'cm:after',
   'cm:max',
+  'cm:acknowledged',
 ] as const;
 
+/** Those that tell who ran it when. */
+export const RUN_FIELDS = [
+  'timestamp',
+  'processedOn',
+  'finishedOn',
+  'pb',
+  'atm',
+  'cm:history',
+  'cm:movedFrom',
+] as const;
+
+/** What holds the parent of a flow that another program has made with BullMQ. */
+const CHILDREN = 'children of its BullMQ flow';
+
 /** Where BullMQ keeps the task. */
-export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled';
+export type BullState =
+  | 'wait'
+  | 'prioritized'
+  | 'delayed'
+  | 'waiting-children'
+  | 'active'
+  | 'completed'
+  | 'failed'
+  | 'cancelled';
 
 /**
  * The task as people and programs see it, from its hash.
@@ -47,8 +61,9 @@ export type BullState = 'wait' | 'prioritized' | 'delayed' | 'active' | 'complet
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
   const error = readField(storedError, hash['cm:error']) ?? null;
-  const heldBy = bullState === 'delayed' ? (hash['cm:held'] ?? heldFromTheStart(spec, hash)) : null;
-  const state = heldBy === null ? taskState(bullState) : 'waiting';
+  const heldBy =
+    bullState === 'waiting-children' ? CHILDREN : bullState === 'delayed' ? shownReason(hash['cm:held']) : null;
+  const state = stateOf(bullState, heldBy);
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
   return {
@@ -77,20 +92,26 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
     error,
+    acknowledgedAt: state === 'failed' ? acknowledgedAt(hash) : null,
     history,
   };
 }
 
-/** What holds a task that was enqueued so, and has not been looked at yet. */
-function heldFromTheStart(spec: StoredSpec | undefined, hash: TaskHash): string | null {
-  if ((spec?.after ?? []).length > 0) return hash['cm:after'] === undefined ? AFTER : null;
-  const target = spec && targetOf(spec);
-  return target !== undefined && hash.ats === undefined ? target.replace(':', ' ') : null;
+/** What a task is held for, as people read it: `session chat` instead of `session:main|chat`. */
+function shownReason(why: string | null | undefined): string | null {
+  return why?.replace(/^session:[^|]*\|/, 'session ').replace(':', ' ') ?? null;
 }
 
-function taskState(bullState: BullState): TaskState {
-  if (bullState === 'wait' || bullState === 'prioritized') return 'waiting';
-  return bullState;
+/** Null also where it has failed since then: a BullMQ client may have queued it again, which knows nothing of this. */
+function acknowledgedAt(hash: TaskHash): string | null {
+  const at = numberOf(hash['cm:acknowledged']);
+  return at === undefined || at < (numberOf(hash.finishedOn) ?? 0) ? null : isoTime(at);
+}
+
+/** The state that people see; what is held stands among BullMQ's delayed ones. */
+export function stateOf(bullState: BullState, heldBy: string | null): TaskState {
+  if (bullState === 'wait' || bullState === 'prioritized' || bullState === 'waiting-children') return 'waiting';
+  return bullState === 'delayed' && heldBy !== null ? 'waiting' : bullState;
 }
 
 function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null): HistoryEntry[] {
@@ -104,7 +125,9 @@ function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null
   const history = [entry(numberOf(hash.timestamp) ?? 0, 'enqueued')];
   for (const text of hash['cm:history']?.split('\n') ?? []) {
     const line = readField(storedHistoryLine, text);
-    if (line) {
+    if (line?.event === 'cut') {
+      history.push(entry(line.at, 'cut', { reason: `${line.count ?? 0} entries were cut` }));
+    } else if (line) {
       history.push(
         entry(line.at, line.event, { node: line.node ?? null, attempt: line.attempt, reason: line.reason ?? null }),
       );

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
+import { redisTime } from '../redis/time.ts';
 
 /** Tokens that completed tasks have used on one day (UTC), of one agent and model. */
 export interface UsageSum {
@@ -30,29 +31,40 @@ export function usageOn(sums: readonly UsageSum[], now: number): Omit<UsageSum, 
   return total;
 }
 
-/** The sums of all days, the newest first. They are counted in the step that completes a task (finish.prelude.lua). */
-export async function readUsage(redis: Redis, keys: MeshKeys): Promise<UsageSum[]> {
-  const sums = new Map<string, Map<string, number>>();
-  for (const [field, value] of Object.entries(await redis.hgetall(keys.usage))) {
-    const [day = '', agent = '', model = '', what = ''] = field.split('|');
-    const row = [day, agent, model].join('|');
-    const sum = sums.get(row) ?? new Map<string, number>();
-    sums.set(row, sum.set(what, Number(value)));
+/**
+ * The sums of the last `days` days (UTC), the newest first; each day is a hash of its own, so that nothing else is read.
+ * They are counted in the step that completes a task (finished.epilogue.lua).
+ */
+export async function readUsage(redis: Redis, keys: MeshKeys, days: number): Promise<UsageSum[]> {
+  const today = Math.floor((await redisTime(redis)) / DAY_MS);
+  const numbers = Array.from({ length: days }, (_, ago) => today - ago);
+  const hashes = await Promise.all(numbers.map((day) => redis.hgetall(keys.usage(day))));
+  return hashes.flatMap((hash, ago) => sumsOf(new Date((today - ago) * DAY_MS).toISOString().slice(0, 10), hash));
+}
+
+/** The sums of one day, the largest first. */
+function sumsOf(day: string, hash: Readonly<Record<string, string>>): UsageSum[] {
+  const rows = new Map<string, Map<string, number>>();
+  for (const [field, value] of Object.entries(hash)) {
+    const [agent = '', model = '', what = ''] = field.split('|');
+    const row = [agent, model].join('|');
+    const sums = rows.get(row) ?? new Map<string, number>();
+    rows.set(row, sums.set(what, Number(value)));
   }
-  return [...sums]
-    .map(([row, sum]) => {
-      const [day = '', agent, model] = row.split('|');
-      const number = (what: string) => sum.get(what) ?? 0;
+  return [...rows]
+    .map(([row, sums]) => {
+      const [agent, model] = row.split('|');
+      const number = (what: string) => sums.get(what) ?? 0;
       return {
-        day: new Date(Number(day) * DAY_MS).toISOString().slice(0, 10),
+        day,
         agent: agent || null,
         model: model || null,
         tasks: number('tasks'),
         input: number('input'),
         output: number('output'),
         total: number('total'),
-        cost: sum.get('cost') ?? null,
+        cost: sums.get('cost') ?? null,
       };
     })
-    .sort((a, b) => b.day.localeCompare(a.day) || b.total - a.total);
+    .sort((a, b) => b.total - a.total);
 }

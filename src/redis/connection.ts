@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
+import { z } from 'zod';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError, hungUp, isLasting } from './explain.ts';
 import { partingWords } from './parting-words.ts';
+import { sentinelConnector, serverName } from './sentinel-connector.ts';
 import { ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
@@ -21,7 +23,7 @@ export type RedisTarget =
  * - `service`: a program that stays, for people who wait: each command gives up as soon, the connection never.
  * - `daemon`: a node's commands; waits for Redis to come back, however long it takes.
  * - `blocking`: a node's wait for work; one command blocks it.
- * - `subscriber`: Pub/Sub.
+ * - `subscriber`: Pub/Sub; subscribes again by itself after a reconnect (registry/presence.ts), not by ioredis.
  */
 export type ConnectionRole = 'cli' | 'service' | 'daemon' | 'blocking' | 'subscriber';
 
@@ -45,10 +47,31 @@ export function connectRedis(target: RedisTarget, role: ConnectionRole, name: st
     // One shape of replies on every server, old or new.
     protocol: 2,
   };
-  const client = new Redis(options);
+  const watched = target.kind === 'shared' && target.config.sentinels !== undefined;
+  const Connector = sentinelConnector((address) => primaries.set(client, address));
+  const client = new Redis({ ...options, ...(watched && { Connector }) });
   // Each failed command rejects on its own; without a listener ioredis prints to the console.
-  client.on('error', () => {});
+  client.on('error', (error: unknown) => {
+    troubles.set(client, error);
+    // ioredis would go on in database 0.
+    if (failedSelect.safeParse(error).success) client.disconnect(true);
+  });
+  client.on('ready', () => troubles.delete(client));
   return client;
+}
+
+const failedSelect = z.object({ command: z.object({ name: z.literal('select') }) });
+const troubles = new WeakMap<Redis, unknown>();
+const primaries = new WeakMap<Redis, string>();
+
+/** The address (`host:port`) that a Sentinel has named last to this connection; undefined where none has. */
+export function primaryOf(client: Redis): string | undefined {
+  return primaries.get(client);
+}
+
+/** What a connection that is not there has said last: its commands fail without the reason. Undefined while it's there. */
+export function troubleOf(client: Redis): unknown {
+  return troubles.get(client);
 }
 
 function addressOf(target: RedisTarget): RedisOptions {
@@ -63,6 +86,7 @@ function addressOf(target: RedisTarget): RedisOptions {
     return {
       sentinels: config.sentinels,
       name: config.name,
+      ...(config.sentinelUsername !== undefined && { sentinelUsername: config.sentinelUsername }),
       ...(config.sentinelPassword !== undefined && { sentinelPassword: config.sentinelPassword }),
       ...login,
       // Whoever speaks TLS to Redis speaks it to the Sentinels too.
@@ -70,15 +94,15 @@ function addressOf(target: RedisTarget): RedisOptions {
     };
   }
   const url = new URL(config.url ?? '');
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
     port: Number(url.port || 6379),
     db: Number(url.pathname.slice(1) || 0),
     ...(url.username && { username: decodeURIComponent(url.username) }),
     ...(url.password && { password: decodeURIComponent(url.password) }),
-    ...(url.protocol === 'rediss:' && { tls: {} }),
     ...login,
-    ...tls,
+    ...((tls || url.protocol === 'rediss:') && { tls: { ...serverName(host), ...tls?.tls } }),
   };
 }
 
@@ -122,7 +146,8 @@ function policyOf(role: ConnectionRole): RedisOptions {
     maxRetriesPerRequest: null,
     retryStrategy: reconnectDelay,
     reconnectOnError: afterDemotion,
-    autoResubscribe: role === 'subscriber',
+    // ioredis' own leaves a promise behind that nobody handles: closed at the wrong moment, it would end the process.
+    autoResubscribe: false,
   };
 }
 
@@ -154,7 +179,7 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     client.disconnect();
     if (error instanceof ClawmeshError) throw error;
     const cause = (await sentinelTrouble(error, target)) ?? reason ?? error;
-    const explained = explainRedisError(cause, target);
+    const explained = explainRedisError(cause, target, primaries.get(client));
     const { host, port, tls } = addressOf(target);
     // Behind TLS a plain connection would be told nothing, and with Sentinels the address is theirs to say.
     const words = hungUp(explained) && host && port && !tls ? await partingWords(host, port) : undefined;
@@ -193,11 +218,12 @@ export async function connectForCommand(
 /** What the first Sentinel has against us: ioredis only tells that none could be asked. */
 async function sentinelTrouble(error: unknown, target: RedisTarget): Promise<unknown> {
   if (target.kind === 'private' || !messageOf(error).startsWith('All sentinels are unreachable')) return undefined;
-  const { sentinels, sentinelPassword, tls } = target.config;
+  const { sentinels, sentinelUsername, sentinelPassword, tls } = target.config;
   const client = new Redis({
     ...sentinels?.[0],
+    ...(sentinelUsername !== undefined && { username: sentinelUsername }),
     ...(sentinelPassword !== undefined && { password: sentinelPassword }),
-    ...(tls && { tls: readTlsFiles(tls) }),
+    ...(tls && { tls: { ...serverName(sentinels?.[0]?.host), ...readTlsFiles(tls) } }),
     ...policyOf('cli'),
     lazyConnect: true,
     enableReadyCheck: false,

@@ -60,6 +60,12 @@ const EXPLANATIONS: readonly Explanation[] = [
     lasting: true,
   },
   {
+    matches: /DB index|SELECT is not allowed/,
+    problem: 'it has no database of this number',
+    remedy: 'check the end of redis.url, and `databases` in redis.conf; a Redis Cluster has only 0',
+    lasting: true,
+  },
+  {
     matches: /max number of clients/,
     problem: 'it takes no more connections',
     remedy: 'raise maxclients; see CLIENT LIST for who has so many',
@@ -74,6 +80,11 @@ const EXPLANATIONS: readonly Explanation[] = [
     matches: /All sentinels are unreachable/,
     problem: 'no Sentinel knows the primary',
     remedy: 'check redis.name, and SENTINEL MASTERS on one of them',
+  },
+  {
+    matches: /connection was lost/,
+    problem: 'connection lost',
+    remedy: 'check that Redis runs there, and its log',
   },
   {
     matches: /ECONNRESET|EPIPE|socket closed|Connection is closed|ended by the other party|Protocol error/i,
@@ -121,16 +132,45 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
 ];
 
-/** One line of what is wrong with Redis and what to check, from whatever was thrown. */
-export function explainRedisError(error: unknown, target: RedisTarget): ClawmeshError {
+/**
+ * One line of what is wrong with Redis and what to check, from whatever was thrown.
+ *
+ * @param primary the address (`host:port`) that the Sentinels have named; undefined where none has, or there are none
+ */
+export function explainRedisError(error: unknown, target: RedisTarget, primary?: string): ClawmeshError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const text = `${usesTls(target) ? 'over TLS ' : ''}${code} ${messageOf(error)} ${nestedMessages(error)}`;
   const found = EXPLANATIONS.find((explanation) => explanation.matches.test(text));
   const problem = found?.problem ?? messageOf(error);
-  return new ClawmeshError('redis', `Redis at ${describeTarget(target)}: ${problem}`, {
-    ...(found && { remedy: found.remedy }),
+  const isItsOwn = UNREACHABLE.test(text) && !/sentinels are unreachable/.test(text);
+  const named = isNamed(target, primary) && isItsOwn ? primary : undefined;
+  const where = named === undefined ? describeTarget(target) : describeNamed(named, target);
+  const remedy = named === undefined ? found?.remedy : `${NAMED_REMEDY}; ${found?.remedy}`;
+  return new ClawmeshError('redis', `Redis at ${where}: ${problem}`, {
+    ...(remedy !== undefined && { remedy }),
     cause: error,
   });
+}
+
+/** What says that an address leads nowhere, or somewhere else. */
+const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timed out|no answer|EHOSTUNREACH|ENETUNREACH/i;
+const NAMED_REMEDY =
+  'if that address is not reachable from this machine, have Redis and the Sentinels announce another ' +
+  '(replica-announce-ip, sentinel announce-ip)';
+
+function isNamed(target: RedisTarget, primary: string | undefined): boolean {
+  return primary !== undefined && target.kind === 'shared' && target.config.sentinels !== undefined;
+}
+
+function describeNamed(primary: string, target: RedisTarget): string {
+  const { sentinels = [], name } = target.kind === 'shared' ? target.config : {};
+  const colon = primary.lastIndexOf(':');
+  const address = hostAndPort(primary.slice(0, colon), primary.slice(colon + 1));
+  return `${address}, which the Sentinels ${sentinels.map(({ host, port }) => hostAndPort(host, port)).join(', ')} name as ${name}`;
+}
+
+function hostAndPort(host: string, port: number | string): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Whether the server hung up without a reason that has reached us. */
@@ -141,6 +181,36 @@ export function hungUp(explained: ClawmeshError): boolean {
 /** Whether it is of no use to try again. */
 export function isLasting(error: unknown): boolean {
   return EXPLANATIONS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
+}
+
+/** What ioredis says of a command whose connection is gone; the reason came before, as an event. */
+const CONNECTION_GONE = /MaxRetriesPerRequestError|Connection is closed/;
+
+/**
+ * The same for a command on a connection that was there already. A lost one never means that something is configured wrongly.
+ *
+ * @param reason what the connection said last, if it has said anything since it was there
+ */
+export function explainCommandError(
+  error: unknown,
+  reason: unknown,
+  target: RedisTarget,
+  primary?: string,
+): ClawmeshError {
+  const gone = error instanceof Error && CONNECTION_GONE.test(`${error.name} ${error.message}`);
+  if (!gone) return explainRedisError(error, target, primary);
+  const explained = explainRedisError(reason ?? error, target, primary);
+  if (reason !== undefined && !hungUp(explained)) return explained;
+  return explainRedisError(new Error('the connection was lost', { cause: error }), target);
+}
+
+/**
+ * Whether it's trouble that may pass without anybody changing anything: a restart, a failover, a network that is away for a
+ * while. Not so what Redis answers to a command that is wrong, or to a wrong password.
+ */
+export function passes(error: unknown, explained: ClawmeshError): boolean {
+  const known = EXPLANATIONS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
+  return isRedisError(error) && known && !isLasting(explained);
 }
 
 /** ioredis and Node wrap the reason: an AggregateError of addresses, or the last of many retries. */
@@ -162,7 +232,7 @@ function usesTls(target: RedisTarget): boolean {
 export function describeTarget(target: RedisTarget): string {
   if (target.kind === 'private') return target.socket;
   const { url, sentinels, name } = target.config;
-  if (sentinels) return `${name} (Sentinels ${sentinels.map(({ host, port }) => `${host}:${port}`).join(', ')})`;
+  if (sentinels) return `${name} (Sentinels ${sentinels.map(({ host, port }) => hostAndPort(host, port)).join(', ')})`;
   try {
     const { hostname, port } = new URL(url ?? '');
     return `${hostname}:${port || 6379}`;

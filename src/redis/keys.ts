@@ -19,9 +19,22 @@ export class MeshKeys {
     this.bullPrefix = `{${options.prefix}:${options.mesh}}`;
   }
 
-  /** Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. */
+  /** String: what tells this mesh from every other one of the same name. */
+  get meshId(): string {
+    return `${this.bullPrefix}/id`;
+  }
+
+  /**
+   * Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. Of '': the highest one
+   * of all nodes that were forgotten.
+   */
   get incarnations(): string {
     return `${this.bullPrefix}/incarnations`;
+  }
+
+  /** Hash: `<pool>:<node id>` → the newest lock token with which that node has claimed a task there. */
+  get lastTokens(): string {
+    return `${this.bullPrefix}/tokens`;
   }
 
   /** Sorted set: node id by the Redis time (ms) at which its lease ends. */
@@ -32,6 +45,11 @@ export class MeshKeys {
   /** Hash: node id → its last heartbeat (JSON). */
   get nodes(): string {
     return `${this.bullPrefix}/nodes`;
+  }
+
+  /** Hash: node id → the pools that its incarnation serves, separated by spaces. */
+  get serves(): string {
+    return `${this.bullPrefix}/serves`;
   }
 
   /** Hash: `<node>~<incarnation>` declared dead → why and since when (JSON), until its tasks have been put back. */
@@ -59,9 +77,24 @@ export class MeshKeys {
     return `${this.bullPrefix}/control`;
   }
 
+  /** Hash: node id → `<incarnation> <Redis time (ms)>` since when it has no lease; `pool <pool>` → since when it is empty. */
+  get absent(): string {
+    return `${this.bullPrefix}/absent`;
+  }
+
+  /** String: the node that tidies up what is nobody's own. */
+  get tidying(): string {
+    return `${this.bullPrefix}/tidying`;
+  }
+
   /** Begin of the channels that nodes show their presence on; `<node>~<incarnation>` follows. */
   get presenceChannels(): string {
     return `${this.bullPrefix}/alive:`;
+  }
+
+  /** Begin of the channels on which a daemon answers which one it is; the question follows. */
+  get answerChannels(): string {
+    return `${this.bullPrefix}/who:`;
   }
 
   /** Channel that all nodes listen on. */
@@ -139,9 +172,9 @@ export class MeshKeys {
     return `${this.bullPrefix}/circuits:version`;
   }
 
-  /** Hash: `<day>|<agent>|<model>|<what>` → sum; days since 1970. */
-  get usage(): string {
-    return `${this.bullPrefix}/usage`;
+  /** Hash: `<agent>|<model>|<what>` → sum, of one day (since 1970, UTC). */
+  usage(day: number): string {
+    return `${this.bullPrefix}/usage:${day}`;
   }
 
   /** String: an import of tasks that is under way, as `<first id> <tasks queued>`; named by the digest of its file. */
@@ -152,6 +185,11 @@ export class MeshKeys {
   /** Hash: name of a schedule → what it is (JSON). */
   get schedules(): string {
     return `${this.bullPrefix}/schedules`;
+  }
+
+  /** Hash: name of a schedule → why its next task could not be queued, until it could. */
+  get scheduleFailures(): string {
+    return `${this.bullPrefix}/schedules:failures`;
   }
 
   /** String: somebody has been told of this, as `<kind>:<subject>`. */

@@ -1,13 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { ClawmeshError } from '../domain/errors.ts';
+import { stateFolder, unusableState } from '../config/home.ts';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { findProgram } from '../platform/find-program.ts';
-import { isAlive } from '../platform/process.ts';
+import { makeFolderSync } from '../platform/make-folder.ts';
+import { processIdentity, runsStill, trySignal } from '../platform/process.ts';
 import { connectRedis, openRedis, type RedisTarget } from './connection.ts';
+import { ServerInfo } from './server-info.ts';
 
 /** Unix sockets have a path limit of 104 bytes on macOS, 108 on Linux. */
 const MAX_SOCKET_PATH = 100;
@@ -16,26 +19,68 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 25;
 
-/** `server.json`: the server's process, the process that keeps it, and its socket. */
-const serverFile = z.object({ pid: z.number(), keeper: z.number(), socket: z.string() });
+/** A server on a unix socket answers within milliseconds, or hangs, ms. */
+const ASK_TIMEOUT_MS = 5_000;
+
+/** `server.json`: the server's process, the process that keeps it, and its socket. Both processes as {@link processIdentity}. */
+const serverFile = z.object({ server: z.string(), keeper: z.string(), socket: z.string() });
 
 /** Where the private server of a mesh keeps its data: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/redis`. */
 export function privateRedisFolder(mesh: string, env: NodeJS.ProcessEnv): string {
-  return join(env.CLAWMESH_HOME || join(env.HOME || homedir(), '.clawmesh'), mesh, 'redis');
+  return join(stateFolder(mesh, env), 'redis');
 }
 
 /** The private server that runs on this machine for the mesh, found through its folder; undefined where none runs. */
 export function findPrivateServer(mesh: string, env: NodeJS.ProcessEnv): RedisTarget | undefined {
-  const running = readServerFile(privateRedisFolder(mesh, env));
-  return running && { kind: 'private', socket: running.socket };
+  const file = readServerFile(privateRedisFolder(mesh, env));
+  return file && runsStill(file.server) ? { kind: 'private', socket: file.socket } : undefined;
 }
 
+/** What was written when the server started. The machine may have been started anew since, and its ids be anybody's. */
 function readServerFile(folder: string): z.infer<typeof serverFile> | undefined {
   try {
-    const server = serverFile.parse(JSON.parse(readFileSync(join(folder, 'server.json'), 'utf8')));
-    return isAlive(server.pid) ? server : undefined;
+    return serverFile.parse(JSON.parse(readFileSync(join(folder, 'server.json'), 'utf8')));
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * The process that answers at the socket and keeps its data in the folder, as it says itself; undefined where none does.
+ *
+ * @throws ClawmeshError `redis` for a server that is there, but hangs or is another one.
+ */
+async function answeringServer(socket: string, folder: string): Promise<string | undefined> {
+  const client = new Redis({
+    path: socket,
+    lazyConnect: true,
+    protocol: 2,
+    // One that still loads its data is the one, too.
+    enableReadyCheck: false,
+    connectTimeout: ASK_TIMEOUT_MS,
+    commandTimeout: ASK_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  let reason: unknown;
+  client.on('error', (error) => {
+    reason ??= error;
+  });
+  try {
+    await client.connect();
+    const identity = processIdentity((await ServerInfo.of(client, 'server')).number('process_id'));
+    const [, dir = ''] = (await client.config('GET', 'dir')) as string[];
+    if (identity !== undefined && realpathSync(dir) === realpathSync(folder)) return identity;
+    throw new Error('another server answers there');
+  } catch (error) {
+    const cause = reason ?? error;
+    if (['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw new ClawmeshError('redis', `the Redis at ${socket} can't be taken over: ${messageOf(cause)}`, {
+      remedy: 'end that process first; its log is redis.log beside the socket',
+      cause,
+    });
+  } finally {
+    client.disconnect();
   }
 }
 
@@ -43,45 +88,59 @@ function readServerFile(folder: string): z.infer<typeof serverFile> | undefined 
 export class PrivateServer {
   readonly target: RedisTarget;
   readonly folder: string;
-  readonly #pid: number;
+  readonly #process: string;
 
-  private constructor(target: RedisTarget, folder: string, pid: number) {
+  private constructor(target: RedisTarget, folder: string, process: string) {
     this.target = target;
     this.folder = folder;
-    this.#pid = pid;
+    this.#process = process;
   }
 
   /**
-   * Starts a server for the mesh, or takes over one whose keeper was killed.
+   * Starts a server for the mesh, or takes over one whose keeper was killed. A server is believed to be there if it answers
+   * at its socket: what a file says of processes may be about somebody else's.
    *
    * @throws ClawmeshError `failed` where another process keeps one, `redis` if it can't be started.
    */
   static async start(mesh: string, env: NodeJS.ProcessEnv): Promise<PrivateServer> {
     const folder = privateRedisFolder(mesh, env);
-    const running = readServerFile(folder);
-    if (running && isAlive(running.keeper)) {
-      throw new ClawmeshError('failed', `the mesh "${mesh}" is already up on this machine (pid ${running.keeper})`, {
+    const file = readServerFile(folder);
+    const socket = socketIn(folder);
+    const running = await answeringServer(socket, folder);
+    if (running && file && runsStill(file.keeper)) {
+      const keeper = Number.parseInt(file.keeper, 10);
+      throw new ClawmeshError('failed', `the mesh "${mesh}" is already up on this machine (pid ${keeper})`, {
         remedy: 'use it (clawmesh status), or stop the other `clawmesh up` first',
       });
     }
-    const socket = running?.socket ?? join(folder, 'redis.sock');
     const child = running ? undefined : spawnServer(folder, socket, env);
-    const pid = running?.pid ?? child?.pid;
-    if (pid === undefined) throw new ClawmeshError('redis', `the server for ${folder} could not be started`);
-    const server = new PrivateServer({ kind: 'private', socket }, folder, pid);
+    const identity = running ?? processIdentity(child?.pid ?? 0);
+    if (identity === undefined) throw new ClawmeshError('redis', `the server for ${folder} could not be started`);
+    const server = new PrivateServer({ kind: 'private', socket }, folder, identity);
     await server.#waitUntilReady(child);
-    const file = { pid, keeper: process.pid, socket };
-    writeFileSync(join(folder, 'server.json'), JSON.stringify(file), { mode: 0o600 });
+    const now = { server: identity, keeper: processIdentity(process.pid) ?? '', socket };
+    try {
+      writeFileSync(join(folder, 'server.json'), JSON.stringify(now), { mode: 0o600 });
+    } catch (error) {
+      // Without the file no other command would find it.
+      await server.stop();
+      throw unusableState(join(folder, 'server.json'), error);
+    }
     return server;
   }
 
   /** Stops it cleanly; everything acknowledged is on disk. */
   async stop(): Promise<void> {
-    rmSync(join(this.folder, 'server.json'), { force: true });
+    try {
+      rmSync(join(this.folder, 'server.json'), { force: true });
+    } catch {
+      // The process matters; what the file says of one that has ended is not believed.
+    }
+    const pid = Number.parseInt(this.#process, 10);
     const killAt = performance.now() + STOP_TIMEOUT_MS;
-    if (isAlive(this.#pid)) process.kill(this.#pid, 'SIGTERM');
-    while (isAlive(this.#pid)) {
-      if (performance.now() > killAt) process.kill(this.#pid, 'SIGKILL');
+    if (runsStill(this.#process)) trySignal(pid, 'SIGTERM');
+    while (runsStill(this.#process)) {
+      if (performance.now() > killAt) trySignal(pid, 'SIGKILL');
       await sleep(POLL_MS);
     }
   }
@@ -96,7 +155,7 @@ export class PrivateServer {
       } catch (error) {
         const exited = child && (child.exitCode !== null || child.signalCode !== null);
         if (exited || performance.now() > deadline) {
-          await this.stop();
+          if (child) await this.stop();
           throw new ClawmeshError('redis', `the private Redis in ${this.folder} did not come up`, {
             remedy: `see ${join(this.folder, 'redis.log')}`,
             cause: error,
@@ -110,6 +169,17 @@ export class PrivateServer {
   }
 }
 
+/** @throws ClawmeshError `config` where the folder's path is too long for a socket in it. */
+function socketIn(folder: string): string {
+  const socket = join(folder, 'redis.sock');
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
+    throw new ClawmeshError('config', `${socket} is too long for a unix socket`, {
+      remedy: 'set CLAWMESH_HOME to a folder with a shorter path',
+    });
+  }
+  return socket;
+}
+
 function spawnServer(folder: string, socket: string, env: NodeJS.ProcessEnv): ChildProcess {
   const program = findProgram(['redis-server', 'valkey-server'], env);
   if (!program) {
@@ -117,13 +187,12 @@ function spawnServer(folder: string, socket: string, env: NodeJS.ProcessEnv): Ch
       remedy: 'install one (brew install redis, apt-get install redis-server), or set redis.url',
     });
   }
-  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
-    throw new ClawmeshError('config', `${socket} is too long for a unix socket`, {
-      remedy: 'set CLAWMESH_HOME to a folder with a shorter path',
-    });
+  try {
+    makeFolderSync(folder);
+    rmSync(socket, { force: true });
+  } catch (error) {
+    throw unusableState(folder, error);
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  rmSync(socket, { force: true });
   // A process group of its own: Ctrl-C goes to us, and the server stops last.
   const child = spawn(program, serverArguments(folder, socket), { stdio: 'ignore', detached: true });
   child.unref();

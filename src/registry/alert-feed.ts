@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
 import { EventLog, type MeshEvent, readEvent } from './event-log.ts';
 
-const GROUP = 'alerts';
+/** Nodes that tell people read the events together, each as a consumer of this group. */
+export const ALERT_GROUP = 'alerts';
 /** An event whose reader has not dealt with it after this time goes to another one, ms. */
 const TAKEN_OVER_MS = 15_000;
 const BATCH = 20;
@@ -26,7 +27,7 @@ export class AlertFeed {
 
   /** Makes the group where there is none; what happened before is nobody's concern. */
   async open(): Promise<void> {
-    await this.#redis.xgroup('CREATE', this.#keys.events, GROUP, '$', 'MKSTREAM').catch((error: Error) => {
+    await this.#redis.xgroup('CREATE', this.#keys.events, ALERT_GROUP, '$', 'MKSTREAM').catch((error: Error) => {
       if (!error.message.startsWith('BUSYGROUP')) throw error;
     });
   }
@@ -34,7 +35,7 @@ export class AlertFeed {
   /** Events that are for this reader now: those it has not dealt with, with what others left lying, then new ones. */
   async take(): Promise<MeshEvent[]> {
     try {
-      await this.#redis.xautoclaim(this.#keys.events, GROUP, this.#reader, TAKEN_OVER_MS, '0', 'COUNT', BATCH);
+      await this.#redis.xautoclaim(this.#keys.events, ALERT_GROUP, this.#reader, TAKEN_OVER_MS, '0', 'COUNT', BATCH);
       return [...(await this.#read('0')), ...(await this.#read('>'))];
     } catch (error) {
       // Somebody has emptied this Redis.
@@ -46,18 +47,27 @@ export class AlertFeed {
 
   async #read(from: '0' | '>'): Promise<MeshEvent[]> {
     const { events } = this.#keys;
-    const reply = await this.#redis.xreadgroup('GROUP', GROUP, this.#reader, 'COUNT', BATCH, 'STREAMS', events, from);
+    const reply = await this.#redis.xreadgroup(
+      'GROUP',
+      ALERT_GROUP,
+      this.#reader,
+      'COUNT',
+      BATCH,
+      'STREAMS',
+      events,
+      from,
+    );
     const stream: unknown = Array.isArray(reply) ? reply[0] : undefined;
     const entries = ((Array.isArray(stream) ? stream[1] : undefined) ?? []) as [string, string[] | null][];
     // Those that have been trimmed away meanwhile come without fields, again and again.
     const gone = entries.flatMap(([id, fields]) => (fields === null ? [id] : []));
-    if (gone.length > 0) await this.#redis.xack(events, GROUP, ...gone);
+    if (gone.length > 0) await this.#redis.xack(events, ALERT_GROUP, ...gone);
     return entries.flatMap(([id, fields]) => (fields === null ? [] : [readEvent(id, fields)]));
   }
 
   /** The event has been dealt with. */
   async done(event: MeshEvent): Promise<void> {
-    await this.#redis.xack(this.#keys.events, GROUP, event.id);
+    await this.#redis.xack(this.#keys.events, ALERT_GROUP, event.id);
   }
 
   /** How often this has happened to that node lately. */

@@ -2,11 +2,20 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import { type GateState, NODE_WISHES, type Node, type NodeRecord, type NodeWish } from '../domain/node.ts';
+import {
+  type GateState,
+  NODE_WISHES,
+  type Node,
+  type NodeRecord,
+  type NodeWish,
+  type SeenNode,
+} from '../domain/node.ts';
+import { wellFormedJson } from '../domain/text.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { ServerInfo } from '../redis/server-info.ts';
 import { redisTime } from '../redis/time.ts';
+import { type ActiveClaim, readActiveClaims } from './active-claims.ts';
 import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
@@ -36,6 +45,8 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   leaseMs: z.number(),
 });
 
+/** For how long a death's tasks are kept, ms of Redis time; before its beginning the clock went back, and it is over. */
+const storedHold = z.object({ heldFrom: z.number(), heldUntil: z.number() });
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
 const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])], z.unknown());
 const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
@@ -66,20 +77,23 @@ export class NodeRegistry {
 
   /**
    * Starts a new life of the node; its former one is fenced from here on. Its tasks can be put back by anybody at once, or
-   * after `holdMs`, for a node that is about to take them up again. `redisTime` is in ms.
+   * after `holdMs`, for a node that is about to take them up again. `redisTime` is in ms. With `former`, only if that is the
+   * node's incarnation, 0 for none. @throws ClawmeshError `fenced` where it is another one.
    */
   async register(
     nodeId: string,
     pools: readonly string[],
     leaseMs: number,
     holdMs = 0,
+    former?: number,
   ): Promise<{ incarnation: number; redisTime: number }> {
     const reply = await scripts.registerNode.run(
       this.#redis,
-      [...this.#memberKeys(), this.#keys.pools],
-      [nodeId, leaseMs, holdMs, ...pools],
+      [...this.#memberKeys(), this.#keys.pools, this.#keys.serves],
+      [nodeId, leaseMs, holdMs, former ?? '', ...pools],
     );
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);
+    if (incarnation === 0) throw new ClawmeshError('fenced', `another daemon of node ${nodeId} has just started`);
     return { incarnation, redisTime };
   }
 
@@ -93,11 +107,10 @@ export class NodeRegistry {
     options: SweepOptions,
   ): Promise<{ redisTime: number; wish: NodeWish | undefined; swept: Swept }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
-    const { nodes, control } = this.#keys;
     const reply = await scripts.beatNode.run(
       this.#redis,
-      [...this.#sweepKeys(), nodes, control, ...this.#poolKeys(options.pools)],
-      [...this.#sweepArguments(options), owner.incarnation, leaseMs, JSON.stringify(record)],
+      [...this.#sweepKeys(), this.#keys.control, ...this.#poolKeys(options.pools)],
+      [...this.#sweepArguments(options), owner.incarnation, leaseMs, wellFormedJson(record)],
     );
     const [alive, redisTime, wish, ...swept] = beatReply.parse(reply);
     if (alive === 1) return { redisTime, wish: wish || undefined, swept: readSwept(swept) };
@@ -118,9 +131,11 @@ export class NodeRegistry {
   /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
   async unsettledDeaths(): Promise<string[]> {
     const deaths = await this.#redis.hgetall(this.#keys.deaths);
-    const held = (text: string) => z.object({ heldUntil: z.number() }).safeParse(parseJson(text)).data?.heldUntil ?? 0;
     const now = await this.redisTime();
-    return Object.entries(deaths).flatMap(([owner, text]) => (held(text) > now ? [] : [owner]));
+    return Object.keys(deaths).filter((owner) => {
+      const hold = storedHold.safeParse(parseJson(deaths[owner] ?? '')).data;
+      return !hold || now < hold.heldFrom || now >= hold.heldUntil;
+    });
   }
 
   /** To be called once the tasks of these dead incarnations have been put back. */
@@ -195,7 +210,8 @@ export class NodeRegistry {
   }
 
   #sweepKeys(): string[] {
-    return [...this.#memberKeys(), this.#keys.sweep, this.#keys.held, this.#keys.pools];
+    const { sweep, held, pools, nodes } = this.#keys;
+    return [...this.#memberKeys(), sweep, held, pools, nodes];
   }
 
   #poolKeys(pools: readonly string[]): string[] {
@@ -236,19 +252,35 @@ export class NodeRegistry {
     return redisTime(this.#redis);
   }
 
-  /** One node; undefined where it never was there. */
-  async find(nodeId: string): Promise<Node | undefined> {
+  /** What is wanted of the node; undefined for nothing. */
+  async wanted(nodeId: string): Promise<NodeWish | undefined> {
+    const wish = await this.#redis.hget(this.#keys.control, nodeId);
+    return NODE_WISHES.find((one) => one === wish);
+  }
+
+  /** One node, as it was seen last; undefined where it never was there. */
+  async find(nodeId: string): Promise<SeenNode | undefined> {
     const [text, leaseEnds, now] = await Promise.all([
       this.#redis.hget(this.#keys.nodes, nodeId),
       this.#redis.zscore(this.#keys.leases, nodeId),
       this.redisTime(),
     ]);
     const record = text ? parseRecord(text) : undefined;
-    return record && nodeView(nodeId, record, leaseEnds === null ? undefined : Number(leaseEnds), now);
+    return record && seenNode(nodeId, record, leaseEnds === null ? undefined : Number(leaseEnds), now);
+  }
+
+  /**
+   * All nodes that were ever there and what they run, by id. Locks are read after the heartbeats: what a node had let go of
+   * when it said that it drains, it has let go of here.
+   */
+  async list(): Promise<Node[]> {
+    const nodes = await this.seen();
+    const claims = Map.groupBy(await readActiveClaims(this.#redis, this.#keys), ({ owner }) => owner?.nodeId);
+    return nodes.map((node) => withClaims(node, claims.get(node.id) ?? []));
   }
 
   /** All nodes that were ever there, by id. Records that can't be read (a newer clawmesh's) are left out. */
-  async list(): Promise<Node[]> {
+  async seen(): Promise<SeenNode[]> {
     const [records, leases, now] = await Promise.all([
       this.#redis.hgetall(this.#keys.nodes),
       this.#redis.zrange(this.#keys.leases, 0, '-1', 'WITHSCORES'),
@@ -259,7 +291,7 @@ export class NodeRegistry {
     return Object.entries(records)
       .flatMap(([id, text]) => {
         const record = parseRecord(text);
-        return record ? [nodeView(id, record, expiry.get(id), now)] : [];
+        return record ? [seenNode(id, record, expiry.get(id), now)] : [];
       })
       .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
   }
@@ -277,14 +309,31 @@ function parseJson(text: string): unknown {
   }
 }
 
-function nodeView(id: string, record: NodeRecord, leaseEnds: number | undefined, now: number): Node {
-  const { leaseMs, ...rest } = record;
+function seenNode(id: string, record: NodeRecord, leaseEnds: number | undefined, now: number): SeenNode {
+  const { leaseMs, running: _, pools, ...rest } = record;
   const stopped = record.state === 'stopped';
   const dead = !stopped && (leaseEnds === undefined || leaseEnds <= now);
   return {
     id,
     ...rest,
+    pools: Object.fromEntries(Object.entries(pools).map(([pool, { concurrency }]) => [pool, { concurrency }])),
     state: dead ? 'dead' : record.state,
     heartbeatAgeMs: stopped || leaseEnds === undefined ? null : Math.max(0, now - (leaseEnds - leaseMs)),
+  };
+}
+
+function withClaims(node: SeenNode, claims: readonly ActiveClaim[]): Node {
+  const isGone = node.state === 'dead' || node.state === 'stopped';
+  const runs = ({ holds }: ActiveClaim) => holds && !isGone;
+  const ids = (some: readonly ActiveClaim[]) => some.map(({ taskId }) => taskId).sort();
+  const pools = Object.entries(node.pools).map(([pool, { concurrency }]) => {
+    const running = claims.filter((claim) => claim.pool === pool && runs(claim)).length;
+    return [pool, { concurrency, running }] as const;
+  });
+  return {
+    ...node,
+    pools: Object.fromEntries(pools),
+    running: ids(claims.filter(runs)),
+    orphaned: ids(claims.filter((claim) => !runs(claim))),
   };
 }

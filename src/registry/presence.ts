@@ -14,6 +14,10 @@ export class Presence {
   constructor(subscriber: Redis, onNudge: (message: string) => void) {
     this.#subscriber = subscriber;
     this.#onNudge = onNudge;
+    // Where this fails the node counts as gone, and begins a new life once it's told so.
+    subscriber.on('ready', () => {
+      if (this.#channels.length > 0) void subscriber.subscribe(...this.#channels).catch(() => {});
+    });
     subscriber.on('message', (channel, message) => {
       if (this.#channels.includes(channel)) this.#onNudge(message);
     });

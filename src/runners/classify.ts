@@ -1,57 +1,72 @@
 import { type ErrorKind, type TaskError, taskError } from '../domain/task.ts';
+import { ACCOUNT_TEXTS, ERROR_TEXTS, type ErrorMeaning, type ErrorText, VERDICTS } from './openclaw-errors.ts';
+import { waitAsked } from './reset-time.ts';
 
-/**
- * What OpenClaw's error texts mean. OpenClaw has no code for most failures of a run, but the provider's HTTP status stands
- * in the text where there was one (FACTS.md, "Errors"), and says more than the words around it.
- */
-const STATUS = /HTTP (\d{3})\b/;
+/** Longest error message that is looked at and kept, in characters. */
+const MAX_MESSAGE = 2_000;
+/** A provider that asks for more is asked again all the same, ms. */
+const MAX_RETRY_AFTER_MS = 60 * 60_000;
+/** The same where the account's quota is used up: those are given by the day. */
+const MAX_ACCOUNT_WAIT_MS = 24 * 60 * 60_000;
+/** Wait for an account whose quota or credit is used up, and that names no time, ms: somebody has to do something. */
+const ACCOUNT_WAIT_MS = 5 * 60_000;
+
+/** What OpenClaw has found the failure to be: `(rate limited, HTTP 429)`. */
+const VERDICT = new RegExp(`\\((${Object.keys(VERDICTS).join('|')})(?:, HTTP (\\d{3}))?\\)`);
+/** A status of HTTP, in the forms that OpenClaw takes for one (its src/agents/failover/message-patterns.ts). */
+const STATUS =
+  /\bHTTP(?:\/\d(?:\.\d)?)?(?:[ _]status)?(?:[ _]code)?[ :=(]{1,3}(\d{3})\b|\bstatus(?:[ _-]?code)?["']?[ :=(]{1,3}(\d{3})\b|["']code["'] ?: ?(\d{3})\b|^(?:\W{0,3}\s?)?(?:error(?: code)?:? )?([45]\d\d)\b(?=[ :,]|$)/i;
+/** The provider says that it serves nobody: 503, and what some send for an overload. */
+const OUTAGE_STATUS: ReadonlySet<number> = new Set([503, 529]);
+/** A request that was refused for credit comes with any of these. */
+const ACCOUNT_STATUS: ReadonlySet<number> = new Set([401, 402, 403, 429]);
+/** Anthropic refuses for credit with a 400. */
+const CREDIT_400 = /credit balance is too low/i;
+/** Words count where a text begins, in characters; further down it tells what else there was. */
+const HEAD = 400;
+/** What may be the user's words: quoted text; the error objects of providers are not quotations. */
+const QUOTED = /"[^"]*"|`[^`]*`|“[^”]*”/g;
+
+/** The error behind a failure text of OpenClaw. `now`: this machine's clock, ms, for texts that name a time of day. */
+export function classifyError(text: string, now = Date.now()): TaskError {
+  const message =
+    text
+      .slice(0, MAX_MESSAGE * 2)
+      .trim()
+      .slice(0, MAX_MESSAGE) || 'OpenClaw gave no reason';
+  const { kind, scope } = meaningOf(message);
+  const most = scope === 'account' ? MAX_ACCOUNT_WAIT_MS : MAX_RETRY_AFTER_MS;
+  const asked = waitAsked(message, now) ?? (scope === 'account' ? ACCOUNT_WAIT_MS : undefined);
+  return {
+    ...taskError(kind, message),
+    ...(scope === 'outage' && { outage: true }),
+    ...(asked !== undefined && { retryAfterMs: Math.min(asked, most) }),
+  };
+}
+
+function meaningOf(message: string): ErrorMeaning {
+  const [, verdict, verdictStatus] = VERDICT.exec(message) ?? [];
+  const found = verdict === undefined ? undefined : VERDICTS[verdict];
+  if (found) return found.kind === 'provider' && !found.scope ? ofServerError(Number(verdictStatus)) : found;
+  const status = Number(STATUS.exec(message)?.slice(1).find(Boolean));
+  const said = (message.includes('{"') ? message : message.replace(QUOTED, '""')).slice(0, HEAD);
+  const rowOf = (rows: readonly ErrorText[]) => rows.find(({ matches }) => matches.test(said));
+  if (status === 402) return { kind: 'rate_limit', scope: 'account' };
+  const account =
+    ACCOUNT_STATUS.has(status) || (status === 400 && CREDIT_400.test(said)) ? rowOf(ACCOUNT_TEXTS) : undefined;
+  if (account) return account;
+  if (status >= 500) return ofServerError(status);
+  const kind = kindOfStatus(status);
+  return kind ? { kind } : (rowOf(ERROR_TEXTS) ?? { kind: 'unknown' });
+}
+
+function ofServerError(status: number): ErrorMeaning {
+  return { kind: 'provider', ...(OUTAGE_STATUS.has(status) && { scope: 'outage' as const }) };
+}
 
 function kindOfStatus(status: number): ErrorKind | undefined {
   if (status === 429) return 'rate_limit';
   if (status === 401 || status === 403) return 'auth';
   if (status === 408) return 'timeout';
-  if (status >= 500) return 'provider';
   return status >= 400 ? 'invalid' : undefined;
-}
-
-/** Words, where there is no status; first match wins. */
-const WORDS: readonly { readonly kind: ErrorKind; readonly matches: RegExp }[] = [
-  { kind: 'rate_limit', matches: /rate.?limit|too many requests|quota exceeded/i },
-  { kind: 'auth', matches: /authentication failed|auth\/billing failure|invalid.api.key|not logged in|no api key/i },
-  {
-    kind: 'invalid',
-    matches:
-      /unknown (?:model|agent)|invalid (?:agent params|thinking level|request)|thinking level .* not supported|context (?:length|window) exceeded|provider rejected the request/i,
-  },
-  {
-    kind: 'provider',
-    matches:
-      /overloaded|provider (?:internal )?error|service unavailable|ECONNREFUSED|ECONNRESET|fetch failed|network (?:connection )?error/i,
-  },
-  { kind: 'timeout', matches: /timed? ?out|deadline/i },
-];
-
-/** A provider that asks for more is asked again all the same, ms. */
-const MAX_RETRY_AFTER_MS = 60 * 60_000;
-/** Longest error message that is kept, in characters. */
-const MAX_MESSAGE = 2_000;
-
-/** `Retry-After: 30`, `retry after 30s`, `try again in 1.5 minutes`; seconds where no unit is named. */
-const RETRY_AFTER = /(?:retry[- ]after|try again in)[:=\s]*(\d+(?:\.\d+)?)\s*(ms|milliseconds?|m|min(?:ute)?s?)?/i;
-
-/** How long the provider asks to be left alone, ms. */
-function retryAfter(message: string): number | undefined {
-  const [, amount, unit = ''] = RETRY_AFTER.exec(message) ?? [];
-  if (amount === undefined) return undefined;
-  const factor = /^(ms|milli)/i.test(unit) ? 1 : /^m/i.test(unit) ? 60_000 : 1_000;
-  return Math.min(Math.round(Number(amount) * factor), MAX_RETRY_AFTER_MS);
-}
-
-/** The error behind a failure text of OpenClaw. */
-export function classifyError(text: string): TaskError {
-  const message = text.trim().slice(0, MAX_MESSAGE) || 'OpenClaw gave no reason';
-  const status = STATUS.exec(message)?.[1];
-  const kind = (status && kindOfStatus(Number(status))) || WORDS.find(({ matches }) => matches.test(message))?.kind;
-  const retryAfterMs = retryAfter(message);
-  return { ...taskError(kind ?? 'unknown', message), ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }

@@ -1,74 +1,135 @@
 import { z } from 'zod';
-import { type Outcome, taskError } from '../domain/task.ts';
+import { keptResult, MAX_RESULT_BYTES, type Outcome, taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
+import { type FoundObject, JsonObjects } from './json-objects.ts';
 import { reportedUsage, usageOf } from './reported-usage.ts';
 
+/** Longest envelope that is kept, bytes; one with a 1 MiB text fits several times. */
+const MAX_ENVELOPE_BYTES = 8 * 1024 * 1024;
+/** As much of other output is kept, to be quoted where there is no envelope, bytes. */
+const QUOTED_BYTES = 1_000;
+const QUOTED_LENGTH = 200;
+/** Longest error message that is kept, in characters. */
+const MAX_MESSAGE = 2_000;
+
 /** What `openclaw agent exec --json` prints; fields that are absent or new do no harm. */
-const envelope = z.object({
+const envelopeSchema = z.object({
   ok: z.boolean(),
-  status: z.string().optional(),
-  final: z.string().nullish(),
-  payloads: z.array(z.object({ text: z.string().nullish() })).nullish(),
+  status: z.string().optional().catch(undefined),
+  final: z.string().nullish().catch(undefined),
+  payloads: z
+    .array(z.object({ text: z.string().nullish().catch(undefined) }))
+    .nullish()
+    .catch(undefined),
   usage: reportedUsage,
-  model: z.string().nullish(),
-  provider: z.string().nullish(),
-  sessionId: z.string().nullish(),
-  error: z.object({ message: z.string(), kind: z.string().optional() }).nullish(),
+  model: z.string().nullish().catch(undefined),
+  provider: z.string().nullish().catch(undefined),
+  sessionId: z.string().nullish().catch(undefined),
+  error: z.object({ message: z.string() }).nullish().catch(undefined),
 });
+type EnvelopeFields = z.infer<typeof envelopeSchema>;
+
+interface Envelope {
+  readonly fields: EnvelopeFields;
+  readonly leftOut: FoundObject['leftOut'];
+}
 
 /** How the process ended. */
 export interface ExecEnd {
-  readonly stdout: string;
-  readonly exitCode: number | undefined;
-  readonly signal: string | undefined;
+  readonly stdout: ExecStdout;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
   readonly durationMs: number;
+}
+
+/**
+ * What an `agent exec` process prints, as it arrives. The last whole envelope counts, wherever it stands: plugins print
+ * lines before and behind it.
+ */
+export class ExecStdout {
+  readonly #objects = new JsonObjects({ stringBytes: MAX_RESULT_BYTES, objectBytes: MAX_ENVELOPE_BYTES }, (found) =>
+    this.#take(found),
+  );
+  #head = Buffer.alloc(0);
+  #envelope: Envelope | undefined;
+  /** An object that says no more than that something is ok or not: it counts where nothing better comes. */
+  #bare: Envelope | undefined;
+  #count = 0;
+
+  push(chunk: Buffer): void {
+    if (this.#head.length < QUOTED_BYTES) {
+      this.#head = Buffer.concat([this.#head, chunk.subarray(0, QUOTED_BYTES - this.#head.length)]);
+    }
+    this.#objects.push(chunk);
+  }
+
+  /** To be called once nothing more comes. */
+  end(): void {
+    this.#objects.end();
+  }
+
+  /** How many whole envelopes have arrived. */
+  get envelopes(): number {
+    return this.#count;
+  }
+
+  get envelope(): Envelope | undefined {
+    return this.#envelope ?? this.#bare;
+  }
+
+  /** The beginning of all that was printed. */
+  get head(): string {
+    return this.#head.toString('utf8').trim().slice(0, QUOTED_LENGTH);
+  }
+
+  #take({ json, leftOut }: FoundObject): void {
+    if (!json.includes('"ok"')) return;
+    const parsed = envelopeSchema.safeParse(parseJson(json));
+    if (!parsed.success) return;
+    const fields = parsed.data;
+    const envelope = { fields, leftOut };
+    if (typeof fields.final === 'string' || fields.payloads || fields.error || (!fields.ok && fields.status)) {
+      this.#envelope = envelope;
+      this.#count++;
+    } else {
+      this.#bare = envelope;
+    }
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The outcome of an `agent exec` process, from its envelope where there is one, else from how it ended. */
 export function execOutcome(end: ExecEnd): Outcome {
-  const parsed = envelope.safeParse(lastJsonObject(end.stdout));
-  if (!parsed.success) return { ok: false, error: withoutEnvelope(end) };
-  const { data } = parsed;
-  if (!data.ok) {
-    if (data.status === 'timeout') {
-      return { ok: false, error: taskError('timeout', data.error?.message ?? 'OpenClaw gave up at its deadline') };
+  const { envelope } = end.stdout;
+  if (!envelope) return { ok: false, error: withoutEnvelope(end) };
+  const { fields, leftOut } = envelope;
+  if (!fields.ok) {
+    if (fields.status === 'timeout') {
+      const message = fields.error?.message.slice(0, MAX_MESSAGE) ?? 'OpenClaw gave up at its deadline';
+      return { ok: false, error: taskError('timeout', message) };
     }
-    return { ok: false, error: classifyError(data.error?.message ?? data.status ?? '') };
+    return { ok: false, error: classifyError(fields.error?.message ?? fields.status ?? '') };
   }
-  const texts = (data.payloads ?? []).flatMap(({ text }) => (text ? [text] : []));
-  return {
-    ok: true,
-    result: {
-      text: data.final || texts.join('\n\n'),
-      usage: usageOf(data.usage),
-      model: data.model ? [data.provider, data.model].filter(Boolean).join('/') : null,
-      runId: data.sessionId ?? null,
-      durationMs: end.durationMs,
-    },
+  const texts = (fields.payloads ?? []).flatMap(({ text }) => (text ? [text] : []));
+  const result = {
+    text: fields.final || texts.join('\n\n'),
+    usage: usageOf(fields.usage),
+    model: fields.model ? [fields.provider, fields.model].filter(Boolean).join('/') : null,
+    runId: fields.sessionId ?? null,
+    durationMs: end.durationMs,
   };
+  return { ok: true, result: keptResult(result, leftOut.get(fields.final ? 'final' : 'payloads')) };
 }
 
-function withoutEnvelope(end: ExecEnd) {
-  const how = end.signal ? `was ended by ${end.signal}` : `ended with exit code ${end.exitCode}`;
-  const printed = end.stdout.trim().slice(0, 200);
-  const what = printed ? `and printed no result envelope but: ${printed}` : 'and printed nothing';
+function withoutEnvelope({ stdout, exitCode, signal }: ExecEnd) {
+  const how = signal ? `was ended by ${signal}` : `ended with exit code ${exitCode}`;
+  const what = stdout.head ? `and printed no result envelope but: ${stdout.head}` : 'and printed nothing';
   return taskError('crash', `openclaw ${how} ${what}`);
-}
-
-/** The envelope is one JSON object; plugins have been seen to print lines before it. */
-function lastJsonObject(stdout: string): unknown {
-  const text = stdout.trim();
-  for (let start = text.indexOf('{'); start >= 0; start = nextLineObject(text, start)) {
-    try {
-      return JSON.parse(text.slice(start));
-    } catch {
-      // Not the beginning of the envelope.
-    }
-  }
-  return undefined;
-}
-
-function nextLineObject(text: string, after: number): number {
-  const next = text.indexOf('\n{', after);
-  return next < 0 ? -1 : next + 1;
 }

@@ -1,23 +1,38 @@
+import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
+import { z } from 'zod';
 import { type Outcome, taskError } from '../domain/task.ts';
+import { withoutEscapes } from '../domain/terminal-text.ts';
+import { askProgram } from '../platform/ask-program.ts';
 import { findProgram } from '../platform/find-program.ts';
-import { signalGroup } from '../platform/process.ts';
+import { processIdentity, runsStill } from '../platform/process.ts';
+import { endProcesses, type RunningProcess, runningProcesses } from '../platform/process-table.ts';
 import { execOutcome } from './exec-envelope.ts';
-import type { RunEvent, Runner, RunnerHealth, RunRequest } from './runner.ts';
+import { execRun } from './exec-run.ts';
+import { openclawTimeoutS, type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
 
-/** Time between SIGTERM and SIGKILL to the run's process group, ms. */
-const KILL_AFTER_MS = 5_000;
-/** Longest output that is kept, in characters; an envelope with a 1 MiB text fits several times. */
-const MAX_OUTPUT = 8 * 1024 * 1024;
 const VERSION_TIMEOUT_MS = 15_000;
+/** `openclaw models status` takes some 4 s of CPU, ms. */
+const LOGIN_TIMEOUT_MS = 60_000;
+/** Longest answer of it that is read, in characters. */
+const MAX_STATUS = 1_048_576;
+/** Time between SIGTERM and SIGKILL for what runs of a daemon that is gone have left, ms. */
+const LEFTOVER_GRACE_MS = 2_000;
 
-type Child = ReturnType<typeof spawnRun>;
+/** What `openclaw models status --json` prints (2026.9.6), as far as it tells of logins. */
+const modelsStatus = z.object({
+  resolvedDefault: z.string().max(200),
+  auth: z.object({ missingProvidersInUse: z.array(z.string().max(200)) }),
+});
 
 /** Runs each task as an `openclaw agent exec` process of its own, in a process group of its own. */
 export class ExecRunner implements Runner {
   readonly mode = 'exec';
   readonly #bin: string;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #daemon = processIdentity(process.pid) ?? `${process.pid}@`;
+  /** Marks of the runs under way. */
+  readonly #marks = new Set<string>();
 
   /** `env` is what runs inherit, clawmesh's own secrets already taken out. */
   constructor(options: { bin: string; env: NodeJS.ProcessEnv }) {
@@ -41,44 +56,73 @@ export class ExecRunner implements Runner {
     }
     if (signal.aborted) return { ok: false, error: taskError('cancelled', 'stopped') };
     const startedAt = performance.now();
-    const child = spawnRun(program, request, this.#runEnv(request));
-    const stop = stopOnAbort(child, signal);
-    const logged = logLines(child, onEvent);
-    const result = await child;
-    stop();
-    await logged;
-    if (signal.aborted) return { ok: false, error: taskError('cancelled', 'stopped') };
-    if (result.exitCode === undefined && result.signal === undefined) {
-      return { ok: false, error: taskError('crash', `${program} could not be started: ${result.shortMessage ?? ''}`) };
+    // No two runs are alike: a late leftover of one must never be taken for the next.
+    const mark = `${this.#daemon}:${request.nodeId}:${runKey(request)}:${randomUUID().slice(0, 8)}`;
+    this.#marks.add(mark);
+    const end = await execRun(
+      { program, args: execArguments(request), input: spec.message, env: this.#runEnv(request), mark },
+      signal,
+      onEvent,
+    ).finally(() => this.#marks.delete(mark));
+    if (end.left.length > 0) {
+      const pids = end.left.map(({ pid }) => pid).join(', ');
+      onEvent({ type: 'log', text: `clawmesh may not end what this run has started: process ${pids}` });
     }
-    return execOutcome({
-      stdout: result.stdout ?? '',
-      exitCode: result.exitCode,
-      signal: result.signal,
-      durationMs: Math.round(performance.now() - startedAt),
-    });
+    if (end.failure !== undefined) {
+      return { ok: false, error: taskError('crash', `${program} could not be started: ${end.failure}`) };
+    }
+    const outcome = execOutcome({ ...end, durationMs: Math.round(performance.now() - startedAt) });
+    // An answer that is there has been paid for, whatever came in between.
+    return signal.aborted && !outcome.ok ? { ok: false, error: taskError('cancelled', 'stopped') } : outcome;
   }
 
-  /** Nothing of ours outlives the daemon in this mode. */
-  settle(): void {}
+  /**
+   * Ends what runs have left whose daemon was killed together with their watch, before this one claims anything. A process
+   * that took the mark out of its environment is not found, nor on a Mac one of the system's own programs outside the
+   * run's group.
+   */
+  async settle(): Promise<void> {
+    const find = async () => (await runningProcesses()).filter((one) => this.#isLeftover(one));
+    await endProcesses(find, LEFTOVER_GRACE_MS).catch(() => {});
+  }
 
   async health(): Promise<RunnerHealth> {
     const program = findProgram([this.#bin], this.#env);
     if (!program) return { version: null, healthy: false, reason: `${this.#bin} is not on PATH` };
-    const result = await execa(program, ['--version'], {
-      reject: false,
-      timeout: VERSION_TIMEOUT_MS,
-      stdin: 'ignore',
-      extendEnv: false,
-      env: this.#env,
-    });
-    const version = parseVersion(result.stdout);
+    const version = parseVersion(
+      await askProgram(program, ['--version'], { timeoutMs: VERSION_TIMEOUT_MS, env: this.#env }),
+    );
     return version
       ? { version, healthy: true, reason: null }
       : { version: null, healthy: false, reason: `${program} --version gave no version` };
   }
 
+  async loginTrouble(): Promise<string | null | undefined> {
+    const program = findProgram([this.#bin], this.#env);
+    if (!program) return undefined;
+    const result = await execa(program, ['models', 'status', '--check', '--json'], {
+      reject: false,
+      timeout: LOGIN_TIMEOUT_MS,
+      maxBuffer: MAX_STATUS,
+      stdin: 'ignore',
+      stderr: 'ignore',
+      extendEnv: false,
+      env: this.#env,
+    });
+    const parsed = modelsStatus.safeParse(parseJson(result.stdout));
+    if (!parsed.success) return undefined;
+    const { resolvedDefault, auth } = parsed.data;
+    const [missing] = auth.missingProvidersInUse;
+    return missing === undefined ? null : `no login for ${missing}, which ${resolvedDefault} needs`;
+  }
+
   async close(): Promise<void> {}
+
+  #isLeftover({ pid, mark }: RunningProcess): boolean {
+    if (mark === undefined || pid === process.pid || this.#marks.has(mark)) return false;
+    const daemon = mark.slice(0, Math.max(0, mark.indexOf(':')));
+    return daemon === this.#daemon || (/^\d+@/.test(daemon) && !runsStill(daemon));
+  }
 
   #runEnv(request: RunRequest): NodeJS.ProcessEnv {
     return {
@@ -91,39 +135,22 @@ export class ExecRunner implements Runner {
   }
 }
 
-/** The version in `OpenClaw 2026.9.6 (eb377ac)`. */
-export function parseVersion(text: string): string | undefined {
-  return /\b(\d+\.\d+\.\d+(?:-[\w.]+)?)\b/.exec(text)?.[1];
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
-/**
- * Runs the program as leader of its process group, beside a watch that ends the group once the daemon (`$PPID`) is gone.
- * Without it a run would outlive `kill -9` of its daemon, and go on beside its successor on another node. Half a second is
- * less than the crash grace, so it's gone before its task is put back. Nothing is put into this text; program and
- * arguments come as `$@`.
- */
-const WATCHED_RUN = `
-(
-  trap '' TERM INT HUP
-  while kill -0 $$ && kill -0 "$PPID"; do sleep 0.5; done
-  if kill -0 $$; then kill -s TERM -- -$$; sleep 2; kill -s KILL -- -$$; fi
-) </dev/null >/dev/null 2>&1 &
-exec "$@"
-`;
+const VERSION = String.raw`v?(\d{1,9}\.\d{1,9}\.\d{1,9}(?:[-+][\w.+-]{1,64})?)`;
+/** OpenClaw's own line, alone: `OpenClaw 2026.9.6 (eb377ac)`, or only the number. */
+const VERSION_LINE = new RegExp(`^(?:OpenClaw )?${VERSION}(?: \\([\\w.-]{1,64}\\))?$`, 'i');
 
-/** The run leads a process group of its own, so that everything it starts can be ended with it. */
-function spawnRun(program: string, request: RunRequest, env: NodeJS.ProcessEnv) {
-  return execa('/bin/sh', ['-c', WATCHED_RUN, 'clawmesh-run', program, ...execArguments(request)], {
-    input: request.spec.message,
-    detached: true,
-    cleanup: false,
-    reject: false,
-    stripFinalNewline: false,
-    buffer: { stdout: true, stderr: false },
-    maxBuffer: MAX_OUTPUT,
-    extendEnv: false,
-    env,
-  });
+/** The version in what `openclaw --version` prints; other lines (warnings, news of an update) have numbers of their own. */
+export function parseVersion(text: string): string | undefined {
+  const lines = withoutEscapes(text).split('\n');
+  return lines.map((line) => VERSION_LINE.exec(line.trim())?.[1]).find((version) => version !== undefined);
 }
 
 function execArguments({ spec, timeoutMs }: RunRequest): string[] {
@@ -136,37 +163,6 @@ function execArguments({ spec, timeoutMs }: RunRequest): string[] {
     ...(spec.model === undefined ? [] : ['--model', spec.model]),
     ...(spec.thinking === undefined ? [] : ['--thinking', spec.thinking]),
     '--timeout',
-    String(Math.max(1, Math.ceil(timeoutMs / 1000))),
+    String(openclawTimeoutS(timeoutMs)),
   ];
-}
-
-/** SIGTERM to the whole group when the signal aborts, SIGKILL if it's still there later. Returns the undoing. */
-function stopOnAbort(child: Child, signal: AbortSignal): () => void {
-  let killTimer: NodeJS.Timeout | undefined;
-  const stop = () => {
-    if (child.pid === undefined) return;
-    const { pid } = child;
-    signalGroup(pid, 'SIGTERM');
-    killTimer = setTimeout(() => signalGroup(pid, 'SIGKILL'), KILL_AFTER_MS);
-  };
-  signal.addEventListener('abort', stop, { once: true });
-  return () => {
-    signal.removeEventListener('abort', stop);
-    clearTimeout(killTimer);
-    // Grandchildren may outlive the process that was waited for, e.g. a shell command the agent left running.
-    if (signal.aborted && child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-  };
-}
-
-const ANSI = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*[A-Za-z]`, 'g');
-
-async function logLines(child: Child, onEvent: (event: RunEvent) => void): Promise<void> {
-  try {
-    for await (const line of child.iterable({ from: 'stderr' })) {
-      const text = String(line).replace(ANSI, '').trimEnd();
-      if (text) onEvent({ type: 'log', text });
-    }
-  } catch {
-    // The stream breaks off when the process is killed; the outcome tells of that.
-  }
 }

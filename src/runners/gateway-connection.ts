@@ -12,15 +12,14 @@ export type AgentEvent = z.infer<typeof agentEvent>;
 
 const hello = z.object({
   server: z.object({ version: z.string(), bootId: z.string().default('') }),
-  snapshot: z.object({ uptimeMs: z.number().default(0) }).default({ uptimeMs: 0 }),
 });
 
 /** What the gateway said of itself when it accepted the connection. `bootId` changes with each start of the gateway. */
 export interface GatewayHello {
   readonly version: string;
   readonly bootId: string;
-  /** How long the gateway had been up when it greeted, ms. */
-  readonly uptimeMs: number;
+  /** Monotonic time of the greeting, ms. */
+  readonly greetedAt: number;
 }
 
 /**
@@ -31,12 +30,11 @@ export class GatewayConnection {
   readonly client: GatewayClient;
   readonly #listeners = new Map<string, (event: AgentEvent) => void>();
   readonly #waiting = new Set<() => void>();
-  readonly #onConnected: () => void;
   #hello: GatewayHello | undefined;
   #lastError: string | undefined;
+  #stopped = false;
 
-  constructor(options: { url: string; token: string | undefined; displayName: string; onConnected: () => void }) {
-    this.#onConnected = options.onConnected;
+  constructor(options: { url: string; token: string | undefined; displayName: string }) {
     this.client = new GatewayClient({
       url: options.url,
       ...(options.token !== undefined && { token: options.token }),
@@ -62,7 +60,10 @@ export class GatewayConnection {
     this.client.start();
   }
 
+  /** Nobody waits for it any longer. */
   async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const done of this.#waiting) done();
     await this.client.stopAndWait({ timeoutMs: 1_000 }).catch(() => {});
   }
 
@@ -78,7 +79,7 @@ export class GatewayConnection {
 
   /** Resolves with the greeting as soon as there is a connection; with undefined after `timeoutMs` or on abort. */
   async ready(timeoutMs: number, signal?: AbortSignal): Promise<GatewayHello | undefined> {
-    if (this.#hello || signal?.aborted) return this.#hello;
+    if (this.#hello || this.#stopped || signal?.aborted) return this.#hello;
     await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(timer);
@@ -101,10 +102,9 @@ export class GatewayConnection {
 
   #connected(message: unknown): void {
     const parsed = hello.safeParse(message);
-    this.#hello = parsed.success ? { ...parsed.data.server, uptimeMs: parsed.data.snapshot.uptimeMs } : undefined;
+    this.#hello = parsed.success ? { ...parsed.data.server, greetedAt: performance.now() } : undefined;
     this.#lastError = parsed.success ? undefined : 'the gateway answered with a greeting that clawmesh does not know';
     for (const done of this.#waiting) done();
-    if (this.#hello) this.#onConnected();
   }
 
   #dispatch(event: string, payload: unknown): void {

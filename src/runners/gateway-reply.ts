@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
 import { taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
 import type { AgentEvent } from './gateway-connection.ts';
-import { reportedUsage, usageOf } from './reported-usage.ts';
+import { reportedUsage, tokenCount, usageOf } from './reported-usage.ts';
 import type { RunEvent } from './runner.ts';
 
 /** The final answer to `agent`: a snapshot of the run with what it said and used. */
@@ -70,12 +71,30 @@ export function gatewayOutcome(reply: unknown, runId: string, durationMs: number
   };
 }
 
+/** An error answer of the gateway, as its client gives it. */
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly responsePayload?: unknown;
+}
+
+/** The outcome in an error answer to `agent`: the run failed, or the gateway refused it. */
+export function refusal(error: Refusal): Outcome {
+  if (error.code === 'INVALID_REQUEST') return { ok: false, error: taskError('invalid', messageOf(error)) };
+  return { ok: false, error: classifyError(messageOf(error)) };
+}
+
+/** Whether the gateway took no runs just then, as while it starts or is about to stop. One that failed comes with a payload. */
+export function wasTurnedAway(error: Refusal): boolean {
+  return error.responsePayload === undefined && (error.retryable || error.code === 'UNAVAILABLE');
+}
+
 /** What a gateway event means to somebody who watches the task; nothing for many of them. */
 export function describeEvent({ stream, data }: AgentEvent): RunEvent[] {
   const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
-  if (stream === 'usage' && typeof data.outputTokens === 'number') {
-    return [{ type: 'progress', note: 'answering', tokens: data.outputTokens }];
-  }
+  const { data: tokens } = tokenCount.safeParse(data.outputTokens);
+  if (stream === 'usage' && tokens !== undefined) return [{ type: 'progress', note: 'answering', tokens }];
   if (stream === 'assistant' && text('delta')) return [{ type: 'text', delta: text('delta') ?? '' }];
   if (stream === 'tool') {
     const name = text('name') ?? text('toolName') ?? 'tool';

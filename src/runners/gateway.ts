@@ -1,135 +1,239 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
-import { messageOf } from '../domain/errors.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
-import { classifyError } from './classify.ts';
 import { GatewayConnection } from './gateway-connection.ts';
-import { abortSession, SESSION_PREFIX, stopLeftovers } from './gateway-leftovers.ts';
-import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait } from './gateway-reply.ts';
-import { type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
+import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
+import { RunStopper, type Session } from './run-stopper.ts';
+import {
+  type NotBegun,
+  openclawTimeoutS,
+  type RunEvent,
+  type Runner,
+  type RunnerHealth,
+  type RunRequest,
+  type RunResult,
+  runKey,
+} from './runner.ts';
+import type { Submissions } from './submissions.ts';
 
-/** How long a run waits for a gateway that is away before it fails as a crash, ms; a restart takes 8 to 12 s (FACTS.md). */
+/** How long a run waits for a gateway that is away or takes no runs, ms; a restart takes 8 to 12 s (FACTS.md). */
 const AWAY_LIMIT_MS = 60_000;
 /** One `agent.wait`, ms; its end only ends the wait. */
 const WAIT_MS = 30_000;
+/** What an answer may take beyond that, ms; then the run is submitted again, which only asks for it. */
+const WAIT_GRACE_MS = 5_000;
 /** After the end of a run the gateway still says "in flight" for some 100 ms. */
 const SETTLE_MS = 100;
-/** An abort is answered at once by a healthy gateway, ms. */
-const ABORT_TIMEOUT_MS = 5_000;
-/** After a restart the gateway resumes an interrupted turn within this time, ms; seen 4 to 10 s. */
-const RESUME_WAIT_MS = 15_000;
-const RESUME_POLL_MS = 500;
+/** Wait before a gateway that took no run is asked again, where it doesn't say when, and at most, ms. */
+const TURNED_AWAY_MS = { first: 1_000, max: 10_000 };
+/** How long the slot of a run that is stopped waits for the gateway to confirm it, ms. The stop itself is never given up. */
+const STOP_WAIT_MS = 5_000;
 /** OpenClaw's own deadline comes after ours, s, so that ours is the one that is reported. */
 const GRACE_S = 60;
+
+/** A run of a task, as the gateway knows it. */
+interface GatewayRun {
+  readonly runId: string;
+  readonly session: Session;
+  readonly request: RunRequest;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: RunEvent) => void;
+}
 
 /** Runs tasks through the node's OpenClaw gateway; 25 times cheaper than a process each (FACTS.md). */
 export class GatewayRunner implements Runner {
   readonly mode = 'gateway';
   readonly #connection: GatewayConnection;
-  /** Sessions of the runs under way. */
-  readonly #held = new Set<string>();
+  readonly #submissions: Submissions;
+  readonly #stopper: RunStopper;
+  /** Runs under way, by name. */
+  readonly #underWay = new Set<string>();
+  /** Runs of a former life that are this one's, and have not gone on yet. */
+  readonly #takenUp = new Set<string>();
   #settled = false;
-  /** Boot of the gateway in which no run of ours is left but those under way. */
-  #cleanBoot: string | undefined;
-  #cleaning = false;
+  #closed = false;
 
-  constructor(options: { url: string; token: string | undefined; nodeId: string }) {
+  constructor(options: { url: string; token: string | undefined; nodeId: string; submissions: Submissions }) {
     this.#connection = new GatewayConnection({
       url: options.url,
       token: options.token,
       displayName: `clawmesh ${options.nodeId}`,
-      onConnected: () => void this.#stopLeftovers(),
     });
+    this.#submissions = options.submissions;
+    this.#stopper = new RunStopper(this.#connection, options.submissions);
     this.#connection.start();
   }
 
-  async run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome> {
+  async run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const runId = runKey(request);
-    const sessionKey = request.spec.session ?? `${SESSION_PREFIX}${runId}`;
-    this.#held.add(sessionKey);
+    const session = { sessionKey: request.spec.session ?? `clawmesh:${runId}`, agent: request.spec.agent };
+    this.#underWay.add(runId);
+    this.#takenUp.delete(runId);
     const unlisten = this.#connection.listen(runId, (event) => {
       const described = describeEvent(event);
       for (const told of described) onEvent(told);
       if (described.length === 0) onEvent({ type: 'alive' });
     });
-    const aborted = new Promise<Outcome>((resolve) => {
-      const stop = () => void this.#abort(sessionKey, runId).finally(() => resolve(stopped()));
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop, { once: true });
-    });
     try {
-      return await Promise.race([this.#follow(request, runId, sessionKey, signal, onEvent), aborted]);
+      const run = { runId, session, request, signal, onEvent };
+      this.#recall(run);
+      const result = await Promise.race([this.#follow(run), aborted(signal)]);
+      if (result) return result;
+      await withinTime(this.#stopper.stop(runId), STOP_WAIT_MS);
+      return { ok: false, error: taskError('cancelled', 'stopped') };
     } finally {
       unlisten();
-      this.#held.delete(sessionKey);
+      this.#underWay.delete(runId);
     }
   }
 
-  settle(): void {
+  async settle(takenUp: readonly string[]): Promise<void> {
+    for (const runId of takenUp) if (!this.#underWay.has(runId)) this.#takenUp.add(runId);
     this.#settled = true;
-    void this.#stopLeftovers();
+    this.#stopLeftovers();
   }
 
   async health(): Promise<RunnerHealth> {
+    if (this.#submissions.trouble !== null) await this.#submissions.mend();
+    if (this.#settled) this.#stopLeftovers();
     const greeting = await this.#connection.ready(1_000);
-    if (greeting && this.#cleanBoot === greeting.bootId)
-      return { version: greeting.version, healthy: true, reason: null };
-    if (greeting)
-      return { version: greeting.version, healthy: false, reason: 'looking for runs left over in the gateway' };
-    return { version: null, healthy: false, reason: this.#connection.lastError ?? 'the gateway does not answer' };
+    const reason = greeting ? this.#trouble() : (this.#connection.lastError ?? 'the gateway does not answer');
+    return { version: greeting?.version ?? null, healthy: reason === null, reason };
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopper.close();
     await this.#connection.stop();
+  }
+
+  /** Why nothing new is to be run, though the gateway answers. */
+  #trouble(): string | null {
+    const left = this.#leftovers().length;
+    if (left === 0) return this.#submissions.trouble;
+    const why = this.#stopper.lastError;
+    return `${left} run${left === 1 ? '' : 's'} left over in the gateway ${left === 1 ? 'is' : 'are'} being stopped${why === undefined ? '' : `: ${why}`}`;
+  }
+
+  /** Runs that the gateway was given, that nobody here goes on with, and whose end is not known. */
+  #leftovers(): string[] {
+    return this.#submissions
+      .all()
+      .map(({ runId }) => runId)
+      .filter((runId) => !this.#underWay.has(runId) && !this.#takenUp.has(runId));
+  }
+
+  #stopLeftovers(): void {
+    for (const runId of this.#leftovers()) void this.#stopper.stop(runId);
+  }
+
+  /** What is known of the run if a former life of the node began it. */
+  #recall(run: GatewayRun): void {
+    const { runId, request } = run;
+    const noted = this.#submissions.get(runId);
+    // The former life wanted to stop it, but it's this node's again.
+    if (noted?.state === 'abort' && !this.#stopper.pending.includes(runId)) {
+      void this.#submissions.put({ ...noted, state: 'running' });
+    }
+    if (!noted && request.resumes) void this.#note(run, request.resumes, true);
   }
 
   /**
    * Submits the run and follows it to its end. Each time the connection drops it's submitted again with the same key:
    * the gateway then answers that it's in flight, or with the result, and never runs it twice.
+   *
+   * @returns undefined where it was told to stop.
    */
-  async #follow(
-    request: RunRequest,
-    runId: string,
-    sessionKey: string,
-    signal: AbortSignal,
-    onEvent: (event: RunEvent) => void,
-  ): Promise<Outcome> {
+  async #follow(run: GatewayRun): Promise<RunResult | undefined> {
+    const { runId, signal } = run;
     const startedAt = performance.now();
-    let submittedTo = request.resumes;
+    let turnedAwayAt: number | undefined;
     while (!signal.aborted) {
       const greeting = await this.#connection.ready(AWAY_LIMIT_MS, signal);
-      if (!greeting) {
-        const why = this.#connection.lastError ?? 'no answer';
-        return { ok: false, error: taskError('crash', `the OpenClaw gateway is away: ${why}`) };
+      if (signal.aborted) break;
+      // The daemon ends; its next start finds the run again.
+      if (this.#closed) return new Promise(() => {});
+      if (!greeting) return this.#away(runId);
+      const former = this.#submissions.get(runId);
+      if (former && (former.state === 'abort' || former.boot !== greeting.bootId)) {
+        // The gateway forgot its keys and may resume the turn by itself; only one run of a task may go on.
+        const stopped = await this.#stopper.stop(runId);
+        if (former.accepted || stopped === 'aborted') return crashed('the OpenClaw gateway restarted during the run');
+        // It never got as far as the gateway.
+        continue;
       }
-      const boot = greeting.bootId;
-      if (submittedTo !== undefined && submittedTo !== boot) return this.#afterGatewayRestart(sessionKey, runId);
-      if (submittedTo === undefined) onEvent({ type: 'submitted', to: boot });
-      submittedTo = boot;
+      if (!former) {
+        const hindrance = await this.#prepare(run, greeting.bootId);
+        if (hindrance) return hindrance;
+        // Written for a gateway that is another one by now, or for a run that must not begin any more.
+        if (signal.aborted || this.#connection.hello !== greeting) {
+          await this.#submissions.remove(runId);
+          continue;
+        }
+      }
+      let sent = former !== undefined;
       try {
-        const reply = await this.#submit(request, runId, sessionKey);
-        if (!isInFlight(reply)) return gatewayOutcome(reply, runId, Math.round(performance.now() - startedAt));
+        const reply = await this.#submit(run, () => {
+          sent = true;
+        });
+        if (!isInFlight(reply)) {
+          return await this.#over(runId, gatewayOutcome(reply, runId, Math.round(performance.now() - startedAt)));
+        }
+        this.#accepted(run);
         await this.#waitForEnd(runId);
       } catch (error) {
-        if (isGatewayProtocolResponseError(error)) return refusal(error);
-        // The connection dropped. What became of the run is asked on the next one.
-        await sleep(SETTLE_MS);
+        if (isGatewayProtocolResponseError(error)) {
+          turnedAwayAt ??= performance.now();
+          if (!wasTurnedAway(error) || performance.now() - turnedAwayAt > AWAY_LIMIT_MS) {
+            return await this.#over(runId, refusal(error));
+          }
+          await sleep(Math.min(error.retryAfterMs ?? TURNED_AWAY_MS.first, TURNED_AWAY_MS.max));
+        } else {
+          if (!sent) await this.#submissions.remove(runId);
+          // The connection dropped. What became of the run is asked on the next one.
+          await sleep(SETTLE_MS);
+        }
       }
     }
-    return stopped();
+    return undefined;
   }
 
-  #submit({ spec, timeoutMs }: RunRequest, runId: string, sessionKey: string): Promise<unknown> {
+  /** Notes that the run is about to be submitted to this boot of the gateway; answers what is in the way of that. */
+  async #prepare(run: GatewayRun, boot: string): Promise<NotBegun | undefined> {
+    // Not behind a run that must not go on: whatever stops that one could hit this one.
+    const clear = await withinTime(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
+    if (!clear)
+      return run.signal.aborted ? undefined : notBegun('a former run in the same session could not be stopped');
+    await this.#note(run, boot, false);
+    return undefined;
+  }
+
+  #submit(run: GatewayRun, onSent: () => void): Promise<unknown> {
+    const { spec, timeoutMs } = run.request;
     const params = {
       message: spec.message,
-      idempotencyKey: runId,
-      sessionKey,
-      timeout: Math.ceil(timeoutMs / 1000) + GRACE_S,
+      idempotencyKey: run.runId,
+      sessionKey: run.session.sessionKey,
+      timeout: openclawTimeoutS(timeoutMs, GRACE_S),
       ...(spec.agent !== undefined && { agentId: spec.agent }),
       ...(spec.model !== undefined && { model: spec.model }),
       ...(spec.thinking !== undefined && { thinking: spec.thinking }),
     };
-    return this.#connection.client.request('agent', params, { expectFinal: true, timeoutMs: null });
+    const onAccepted = () => this.#accepted(run);
+    return this.#connection.client.request('agent', params, { expectFinal: true, timeoutMs: null, onSent, onAccepted });
+  }
+
+  async #note({ runId, session, request }: GatewayRun, boot: string, accepted: boolean): Promise<void> {
+    const endsBy = Date.now() + request.timeoutMs + GRACE_S * 1_000;
+    await this.#submissions.put({ runId, ...session, boot, accepted, endsBy, state: 'running' });
+  }
+
+  /** The gateway says that it has the run, which outlives this daemon from here on. */
+  #accepted({ runId, onEvent }: GatewayRun): void {
+    const noted = this.#submissions.get(runId);
+    if (!noted || noted.accepted) return;
+    void this.#submissions.put({ ...noted, accepted: true });
+    onEvent({ type: 'submitted', to: noted.boot });
   }
 
   async #waitForEnd(runId: string): Promise<void> {
@@ -137,58 +241,47 @@ export class GatewayRunner implements Runner {
       const reply = await this.#connection.client.request(
         'agent.wait',
         { runId, timeoutMs: WAIT_MS },
-        { timeoutMs: WAIT_MS + ABORT_TIMEOUT_MS },
+        { timeoutMs: WAIT_MS + WAIT_GRACE_MS },
       );
       if (isTerminalWait(reply)) break;
     }
     await sleep(SETTLE_MS);
   }
 
-  /** The gateway forgot its keys and may resume the interrupted turn by itself; only one run of a task may go on. */
-  async #afterGatewayRestart(sessionKey: string, runId: string): Promise<Outcome> {
-    // The resumed turn has another run id, so its session is what is stopped.
-    this.#held.delete(sessionKey);
-    const deadline = performance.now() + RESUME_WAIT_MS;
-    let stopped = false;
-    while (!stopped && performance.now() < deadline) {
-      stopped = await abortSession(this.#connection, sessionKey).catch(() => false);
-      if (!stopped) await sleep(RESUME_POLL_MS);
-    }
-    await this.#abort(sessionKey, runId);
-    return { ok: false, error: taskError('crash', 'the OpenClaw gateway restarted during the run') };
+  async #over(runId: string, outcome: Outcome): Promise<Outcome> {
+    await this.#submissions.remove(runId);
+    return outcome;
   }
 
-  /** One at a time; each connection to a gateway that has been started anew begins it again. */
-  async #stopLeftovers(): Promise<void> {
-    if (!this.#settled || this.#cleaning) return;
-    this.#cleaning = true;
-    try {
-      for (let greeting = this.#connection.hello; greeting && greeting.bootId !== this.#cleanBoot; ) {
-        await stopLeftovers(this.#connection, this.#held);
-        if (this.#connection.hello === greeting) this.#cleanBoot = greeting.bootId;
-        else greeting = this.#connection.hello;
-      }
-    } catch {
-      // The connection dropped; the next one begins again.
-    } finally {
-      this.#cleaning = false;
-    }
-  }
-
-  async #abort(sessionKey: string, runId: string): Promise<void> {
-    if (!(await this.#connection.ready(ABORT_TIMEOUT_MS))) return;
-    await this.#connection.client
-      .request('sessions.abort', { key: sessionKey, runId }, { timeoutMs: ABORT_TIMEOUT_MS })
-      .catch(() => {});
+  /** The gateway has been away for too long. What it may still do for this run is stopped once it's back. */
+  #away(runId: string): RunResult {
+    const why = `the OpenClaw gateway is away: ${this.#connection.lastError ?? 'no answer'}`;
+    const accepted = this.#submissions.get(runId)?.accepted === true;
+    void this.#stopper.stop(runId);
+    return accepted ? crashed(why) : notBegun(why);
   }
 }
 
-function stopped(): Outcome {
-  return { ok: false, error: taskError('cancelled', 'stopped') };
+function crashed(why: string): Outcome {
+  return { ok: false, error: taskError('crash', why) };
 }
 
-/** A run that failed comes as an error response too; a refused request has an error code of its own. */
-function refusal(error: { code: string; message: string }): Outcome {
-  if (error.code === 'INVALID_REQUEST') return { ok: false, error: taskError('invalid', messageOf(error)) };
-  return { ok: false, error: classifyError(messageOf(error)) };
+function notBegun(why: string): NotBegun {
+  return { ok: false, begun: false, error: taskError('crash', why) };
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}
+
+/** Whether the work was done within `ms` and before the signal aborted; it goes on in any case. */
+async function withinTime(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
+  const timer = new AbortController();
+  const late = sleep(ms, false, { signal: timer.signal }).catch(() => false);
+  const done = await Promise.race([work.then(() => true), late, ...(signal ? [aborted(signal)] : [])]);
+  timer.abort();
+  return done === true;
 }

@@ -1,13 +1,19 @@
 import { z } from 'zod';
-import type { Usage } from '../domain/task.ts';
+import { MAX_COST, MAX_TOKENS, type Usage } from '../domain/task.ts';
+
+/** A number of tokens as OpenClaw says it: some providers guess, and then it need not be whole. */
+export const tokenCount = z.number().nonnegative().max(MAX_TOKENS).transform(Math.round);
 
 /** What OpenClaw says a run has used; the same shape in exec envelopes and gateway replies. A wrong one counts as none. */
 export const reportedUsage = z
   .object({
-    input: z.number(),
-    output: z.number(),
-    total: z.number().optional(),
-    cost: z.object({ total: z.number() }).optional().catch(undefined),
+    input: tokenCount,
+    output: tokenCount,
+    total: tokenCount.optional().catch(undefined),
+    cost: z
+      .object({ total: z.number().nonnegative().max(MAX_COST) })
+      .optional()
+      .catch(undefined),
   })
   .nullish()
   .catch(null);

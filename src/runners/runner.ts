@@ -1,5 +1,6 @@
+import type { Claim } from '../domain/claim.ts';
 import type { OpenClawMode } from '../domain/node.ts';
-import type { Outcome, TaskSpec } from '../domain/task.ts';
+import type { Outcome, TaskError, TaskSpec } from '../domain/task.ts';
 
 /** One attempt to be run. */
 export interface RunRequest {
@@ -13,8 +14,9 @@ export interface RunRequest {
   /** The attempt's deadline, ms from now. The caller enforces it through the signal; it's passed on to OpenClaw. */
   readonly timeoutMs: number;
   /**
-   * Set where a former life of this node began the run: what the runner said of it when it was `submitted`, or '' if it
-   * never got to say so. The run is gone on with, if it can be, and never begun a second time beside itself.
+   * Set where a former life of this node claimed the task: what the runner said of the run when it was `submitted`, or ''
+   * if it never got to say so. A run that was begun is gone on with, if it can be, and never begun a second time beside
+   * itself; one that never was begins now.
    */
   readonly resumes?: string | undefined;
 }
@@ -31,6 +33,15 @@ export type RunEvent =
   /** `tokens`: used so far, where known. */
   | { readonly type: 'progress'; readonly note: string; readonly tokens: number | null };
 
+/** The run never began: OpenClaw was not given it. That says nothing about the task, which another node may run. */
+export interface NotBegun {
+  readonly ok: false;
+  readonly begun: false;
+  readonly error: TaskError;
+}
+
+export type RunResult = Outcome | NotBegun;
+
 /** What is known of the OpenClaw behind a runner. */
 export interface RunnerHealth {
   readonly version: string | null;
@@ -44,22 +55,36 @@ export interface Runner {
   readonly mode: OpenClawMode;
   /**
    * Runs the task to its end and tells how it ended; never throws. When `signal` aborts, the run is stopped for real
-   * (gateway abort, process group killed) before the promise settles, and the outcome counts for nothing.
+   * (gateway abort, processes ended) before the promise settles; only a success that had come before still counts.
    */
-  run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome>;
+  run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<RunResult>;
   /**
-   * Called once a new life of the node has taken up its former runs: whatever else of ours still goes on in OpenClaw is
-   * stopped, now and each time OpenClaw comes back. Until that is done the runner is not healthy.
+   * Called once a new life of the node has taken up its former runs, those with these names: whatever else a former life
+   * has left in OpenClaw is stopped. Until that is done the runner is not healthy. The promise is not about that: it
+   * resolves when the node may claim.
    */
-  settle(): void;
+  settle(takenUp: readonly string[]): Promise<void>;
   /** Looks at OpenClaw; may take seconds. */
   health(): Promise<RunnerHealth>;
+  /**
+   * Why OpenClaw has no login for the model that it runs tasks with by default; null if it has one, undefined if that is not
+   * known. Takes seconds, costs no tokens, never throws.
+   */
+  loginTrouble?(): Promise<string | null | undefined>;
   close(): Promise<void>;
 }
 
+/** The longest deadline that OpenClaw takes as it is, s (its own timers end at 2,147,000,000 ms). */
+const MAX_OPENCLAW_TIMEOUT_S = 2_147_000;
+
+/** The deadline that OpenClaw is told, in whole seconds, `graceS` after ours. */
+export function openclawTimeoutS(timeoutMs: number, graceS = 0): number {
+  return Math.min(Math.max(1, Math.ceil(timeoutMs / 1_000)) + graceS, MAX_OPENCLAW_TIMEOUT_S);
+}
+
 /** Name of a run, another one for each time the task is begun, and always the same however often that is submitted. */
-export function runKey(request: RunRequest): string {
-  const { taskId, attempt, handovers, holds } = request;
+export function runKey(run: Pick<Claim, 'taskId' | 'attempt' | 'handovers' | 'holds'>): string {
+  const { taskId, attempt, handovers, holds } = run;
   const again = `${handovers > 0 ? `-h${handovers}` : ''}${holds > 0 ? `-w${holds}` : ''}`;
   return `clawmesh-${taskId.replaceAll(':', '-')}-${attempt}${again}`;
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ERROR_KINDS, type ErrorKind, type Outcome, taskError } from '../domain/task.ts';
 import { parseDuration } from '../domain/units.ts';
+import { longSleep } from '../platform/long-timer.ts';
 import { type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
 
 const ECHO_MS = 50;
@@ -17,18 +17,15 @@ export class SimulateRunner implements Runner {
 
     const pause = parseDuration(/^sleep (.+)$/.exec(message)?.[1] ?? '');
     onEvent({ type: 'progress', note: 'simulated run', tokens: null });
-    try {
-      await sleep(pause ?? ECHO_MS, undefined, { signal });
-    } catch {
-      return { ok: false, error: taskError('cancelled', 'stopped') };
-    }
+    await longSleep(pause ?? ECHO_MS, signal);
+    if (signal.aborted) return { ok: false, error: taskError('cancelled', 'stopped') };
     const durationMs = Math.round(performance.now() - startedAt);
     const text = request.spec.message;
     return { ok: true, result: { text, usage: null, model: 'simulate', runId: runKey(request), durationMs } };
   }
 
   /** Nothing of ours outlives the daemon in this mode. */
-  settle(): void {}
+  async settle(): Promise<void> {}
 
   async health(): Promise<RunnerHealth> {
     return { version: null, healthy: true, reason: null };

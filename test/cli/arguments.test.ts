@@ -40,6 +40,7 @@ const NASTY = [
   'a=b=c',
   ':',
   '\u202e',
+  '\u2028',
 ];
 
 interface Leaf {

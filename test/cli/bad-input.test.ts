@@ -1,8 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refusalOf, runCli, writeConfig } from '../support/cli.ts';
+import { cleanEnv, entry, refusalOf, runCli, writeConfig } from '../support/cli.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { reservePort } from '../support/ports.ts';
 import { SpawnedRedis } from '../support/redis.ts';
@@ -50,14 +51,26 @@ describe('bad input', () => {
     ['too many words', ['enqueue', 'a', 'b'], /too many arguments/],
     ['priority −1', ['enqueue', 'x', '--priority', '-1'], /--priority.*whole number from 0/],
     ['a priority that is no number', ['enqueue', 'x', '--priority', 'high'], /--priority.*whole number/],
+    ['a timeout of 4000 days', ['enqueue', 'x', '--timeout', '4000d'], /timeout: expected a duration .* at most 3650d/],
     ['delay 5 parsecs', ['enqueue', 'x', '--delay', '5 parsecs'], /delay: expected a duration such as 500ms/],
     ['a timeout below a second', ['enqueue', 'x', '--timeout', '5ms'], /timeout: expected at least 1s/],
     ['a pool with spaces', ['enqueue', 'x', '--pool', 'my pool'], /pool: expected a pool name/],
     ['a model with spaces', ['enqueue', 'x', '--model', 'a b'], /model: expected a model/],
     ['a tag without a value', ['enqueue', 'x', '--tag', 'novalue'], /--tag.*name=value/],
+    ['an empty cron line', ['schedule', 'add', 'x', '--cron', '', 'm'], /--cron: "" is no cron line: it is empty/],
+    ['a cron line of four fields', ['schedule', 'add', 'x', '--cron', '0 7 * *', 'm'], /--cron.*4 fields instead of 5/],
+    ['a cron line with H', ['schedule', 'add', 'x', '--cron', 'H 7 * * *', 'm'], /--cron.*minute "H"/],
+    ['a cron line of two lines', ['schedule', 'add', 'x', '--cron', '0 7 * * *\n0 8 * * *', 'm'], /--cron.*fields/],
+    ['a day that never comes', ['schedule', 'add', 'x', '--cron', '0 7 31 4 *', 'm'], /--cron.*no day of the next ten/],
+    ['an empty time zone', ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', '', 'm'], /--tz: no time zone ""/],
+    ['an empty interval', ['schedule', 'add', 'x', '--every', '', 'm'], /--every/],
+    ['an interval of 4000 days', ['schedule', 'add', 'x', '--every', '4000d', 'm'], /--every/],
+    ['a schedule without a message', ['schedule', 'add', 'x', '--every', '1h', ' '], /message: must not be empty/],
     ['zero attempts', ['enqueue', 'x', '--attempts', '0'], /--attempts.*from 1 to 100/],
     ['an idempotency key with spaces', ['enqueue', 'x', '--key', 'a b'], /key: expected an idempotency key/],
     ['a file that is not there', ['enqueue', '--from', '/nope.jsonl'], /nope.jsonl can't be read/],
+    ['a pool in other case', ['enqueue', 'x', '--pool', 'Default'], /pool: expected a pool name: lower-case/],
+    ['a pool in other case, to list', ['task', 'list', '--pool', 'Default'], /--pool.*a pool name: lower-case/],
     ['a state that does not exist', ['task', 'list', '--state', 'lost'], /--state.*waiting/],
     ['a timeout of nonsense', ['task', 'wait', 'x', '--timeout', 'soon'], /--timeout.*duration/],
   ])('%s is a usage error', async (_, args, pattern) => {
@@ -68,6 +81,30 @@ describe('bad input', () => {
     const file = join(emptyFolder(), 'big.txt');
     writeFileSync(file, 'x'.repeat(2 * 1024 * 1024));
     await expectRefusal(['--config', config, 'enqueue', '--message-file', file], 2, /message: is longer than 1 MiB/);
+  });
+
+  const latin1 = Buffer.from('caf\xe9', 'latin1');
+  const utf16 = Buffer.from('\ufeff{"message":"x"}', 'utf16le');
+  const half = String.raw`{"message":"cut \ud83d"}`;
+  it.each([
+    ['a message in Latin-1', '--message-file', latin1, /line 1 is not UTF-8 text/],
+    ['a message in UTF-16', '--message-file', utf16, /is UTF-16 text, expected UTF-8/],
+    ['tasks in Latin-1', '--from', Buffer.concat([Buffer.from('\n'), latin1]), /:2: is not UTF-8 text/],
+    ['tasks in UTF-16', '--from', utf16, /:1: is UTF-16 text, expected UTF-8/],
+    ['half a character', '--from', Buffer.from(half), /:1: message: has half of a character/],
+  ])('%s is refused with a word about the encoding', async (_, option, bytes, pattern) => {
+    const file = join(emptyFolder(), 'input');
+    writeFileSync(file, bytes);
+    await expectRefusal(['--config', config, 'enqueue', option, file], 2, pattern);
+  });
+
+  it('an argument that is no UTF-8 is refused', async () => {
+    const script = `exec ${process.execPath} ${entry} --config ${config} enqueue "$(printf 'caf\\351')"`;
+    const told = await new Promise<string>((resolve) => {
+      execFile('sh', ['-c', script], { env: cleanEnv() }, (error, _, stderr) => resolve(`${error?.code} ${stderr}`));
+    });
+    expect(told).toMatch(/^2 clawmesh: the argument "caf.*is not UTF-8 text.*\n$/);
+    expect(await redis.dbsize()).toBe(0);
   });
 
   it('one bad line of many queues none of them, and is named', async () => {
@@ -155,6 +192,25 @@ describe('a Redis that can not be used', () => {
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(
       /maxmemory-policy is allkeys-lru.*noeviction/,
     );
+  });
+
+  it('has no database of that number, and is left alone', async () => {
+    const { port, url } = await start();
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}/99"}`)).toMatch(/has no database of this number/);
+    const config = writeConfig(`mesh: m\nredis: {url: "redis://127.0.0.1:${port}/99"}\n`);
+    expect((await runCli(['--config', config, 'enqueue', 'x'])).code).toBe(3);
+    const redis = new Redis(url);
+    expect(await redis.dbsize()).toBe(0);
+    redis.disconnect();
+  });
+
+  it('has the tasks in the database that the URL names', async () => {
+    const { port, url } = await start();
+    const config = writeConfig(`mesh: m\nredis: {url: "redis://127.0.0.1:${port}/3"}\n`);
+    expect((await runCli(['--config', config, 'enqueue', 'x'])).code).toBe(0);
+    const redis = new Redis(`${url}/3`);
+    expect(await redis.llen('{clawmesh:m}:default:wait')).toBe(1);
+    redis.disconnect();
   });
 
   it('is a replica', async () => {

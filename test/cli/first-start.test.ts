@@ -63,6 +63,16 @@ describe('the first start of clawmesh up', () => {
   });
 });
 
+it('clawmesh up with a gated node says so, and repeats the config file in its hints', async () => {
+  const config = writeConfig(`${await ownPorts()}gates: {minFreeDisk: 100000000GB}\n`);
+  const output = await outputOfUp(['--config', config], { ...freshMachine() });
+  expect(output).toMatch(/mesh "first" runs no tasks yet: 2 nodes, none of which claims any/);
+  expect(output).toMatch(/node-1 claims no tasks: free-disk: /);
+  expect(output).not.toMatch(/mesh "first" is up/);
+  const suggested = output.split('\n').filter((line) => /clawmesh (enqueue|status|doctor|up|dashboard)/.test(line));
+  expect(suggested.filter((line) => !line.includes(`--config ${config}`))).toEqual([]);
+});
+
 describe('the greeting of clawmesh up', () => {
   const config: Config = configSchema.parse({});
   const greet = (more: Partial<Parameters<typeof upGreeting>[0]> = {}) =>
@@ -71,6 +81,7 @@ describe('the greeting of clawmesh up', () => {
       file: undefined,
       namedFile: undefined,
       modes: ['simulate', 'simulate'],
+      idle: [],
       redis: '/r.sock',
       dashboardUrl: undefined,
       env: {},
@@ -92,6 +103,22 @@ describe('the greeting of clawmesh up', () => {
     const text = greet({ config: simulated });
     expect(text).toContain('openclaw.mode is simulate: tasks are only simulated, nothing real runs');
     expect(text).not.toContain('npm install');
+  });
+
+  it('says what to set if simulation is configured', () => {
+    const simulated = configSchema.parse({ openclaw: { mode: 'simulate' } });
+    const text = greet({ config: simulated, file: '/etc/clawmesh/clawmesh.yaml' });
+    expect(text).toContain('set it to gateway or exec in /etc/clawmesh/clawmesh.yaml and start again');
+  });
+
+  it('does not say that a mesh is up whose nodes claim nothing, and says why with the config in its hint', () => {
+    const idle = [{ id: 'node-1', reason: 'openclaw-version: want 2026.9.6, has 2026.9.5' }];
+    const text = greet({ modes: ['exec', 'exec'], idle, namedFile: 'x.yaml' });
+    expect(text).toContain('mesh "local" is partly up: 1 of 2 nodes (exec) on Redis at /r.sock\n');
+    expect(text).toContain('  node-1 claims no tasks: openclaw-version: want 2026.9.6, has 2026.9.5\n');
+    expect(text).toContain('clawmesh doctor --config x.yaml\n');
+    expect(greet({ modes: ['exec'], idle })).toContain('runs no tasks yet: 1 node, none of which claims any');
+    expect(greet({ modes: ['exec'], idle })).not.toContain('is up');
   });
 
   it('says nothing about simulation if OpenClaw runs the tasks', () => {

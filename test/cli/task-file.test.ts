@@ -33,6 +33,11 @@ describe('a file of tasks', () => {
     return (error as ClawmeshError).message;
   };
 
+  it('is refused, and not read on, where a line never ends', async () => {
+    const line = JSON.stringify({ message: 'x'.repeat(9 * 1024 * 1024) });
+    expect(await refusal(`{"message":"first"}\n${line}\n`)).toMatch(/tasks\.jsonl:2: the line is longer than 8388608 /);
+  });
+
   const message = fc.string({ minLength: 1, maxLength: 40, unit: 'grapheme' }).filter((text) => text.trim() !== '');
   const good = fc.record(
     {

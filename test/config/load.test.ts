@@ -7,6 +7,7 @@ import { EnvText } from '../../src/config/env-text.ts';
 import { nodeIdentity } from '../../src/config/identity.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { nodeConfig } from '../../src/config/node-settings.ts';
+import { secretValues } from '../../src/config/secret-values.ts';
 import { configYaml, shownConfig } from '../../src/config/show.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import { emptyFolder } from '../support/folders.ts';
@@ -85,7 +86,11 @@ describe('a bad config', () => {
       'queue:\n  visibilityTimout: 3m\n',
       'mesh.yaml:2:3: queue.visibilityTimout: unknown key; did you mean "visibilityTimeout"?',
     ],
-    ['mesh: 5\n', 'mesh.yaml:1:1: mesh: expected string, got 5'],
+    ['mesh: [5]\n', 'mesh.yaml:1:1: mesh: expected string'],
+    [
+      'node: {drainTimeout: 3651d}',
+      'mesh.yaml:1:8: node.drainTimeout: expected a duration such as 500ms, 30s, 10m, 2h or 7d, at most 3650d',
+    ],
     ['health: {heartbeatInterval: 5 parsecs}', 'mesh.yaml:1:10: health.heartbeatInterval: expected a duration such as'],
     ['nodes:\n  mac~1: {}\n', 'mesh.yaml:2:3: nodes.mac~1: expected a node id'],
     ['redis: {url: "http://x"}', 'mesh.yaml:1:9: redis.url: expected redis://'],
@@ -109,7 +114,7 @@ describe('a bad config', () => {
   });
 
   it('tells all problems, a line each', () => {
-    expect(problemOf('mesh: 5\nqueue: {attempts: 0}\nfoo: 1\n').split('\n')).toHaveLength(3);
+    expect(problemOf('mesh: M\nqueue: {attempts: 0}\nfoo: 1\n').split('\n')).toHaveLength(3);
   });
 
   it('never makes the loader throw anything but a config error', () => {
@@ -162,7 +167,7 @@ describe('environment references', () => {
 
   it('are filled in, with their default where the variable is unset or empty', () => {
     const text = new EnvText('${A}-${B:-b}-${C}');
-    expect(text.expand(text.text, { A: '1', B: '' })).toEqual({ value: '1-b-', missing: ['C'] });
+    expect(text.expand(text.text, { A: '1', B: '' })).toEqual({ value: '1-b-', missing: ['C'], garbled: [] });
   });
 });
 
@@ -176,6 +181,21 @@ describe('config show', () => {
     expect(shownConfig(parse(CONTRACT, ENV))).toMatchObject({
       redis: { url: 'redis://user:********@10.0.0.1:6379/0' },
     });
+  });
+});
+
+describe('a password in any URL', () => {
+  const { config } = parse(
+    'redis: {url: "redis://:first-pw@r"}\nopenclaw: {gateway: {url: "ws://u:second-pw@127.0.0.1:1"}}\ntelemetry: {endpoint: "https://u:third-pw@otel"}\n',
+    {},
+  );
+
+  it('is not shown, and is known as a secret', () => {
+    const shown = JSON.stringify(shownConfig({ config, file: 'f', origins: new Map(), ownSecretEnv: [] }));
+    expect(shown).not.toMatch(/-pw/);
+    expect(shown).toContain('https://u:********@otel/');
+    expect(secretValues(config)).toEqual(expect.arrayContaining(['first-pw', 'second-pw', 'third-pw']));
+    expect(shownConfig(parse('mesh: m\n', {}))).toMatchObject({ telemetry: { endpoint: '' } });
   });
 });
 

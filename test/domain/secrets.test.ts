@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fillResults, wantedResults } from '../../src/domain/placeholders.ts';
-import { secretMasker } from '../../src/domain/secrets.ts';
+import { maskedLine, secretMasker } from '../../src/domain/secrets.ts';
 
 describe('masking secrets', () => {
   const mask = secretMasker(['hunter2!', 'abc', 'hunter2!longer']);
@@ -19,6 +19,9 @@ describe('masking secrets', () => {
     ['PASSWORD=letmein123', 'PASSWORD=********'],
     ['redis://user:secretpw@host:6379', 'redis://user:********@host:6379'],
     ['-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----', '********'],
+    ['x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl, y', 'x ********, y'],
+    ['a-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl.more', 'a-********.more'],
+    ['eyJ is no token, eyJhbGciOiJIUzI1NiJ9.short.x neither', 'eyJ is no token, eyJhbGciOiJIUzI1NiJ9.short.x neither'],
     ['2,048 tokens used, see https://example.com/a?b=c', '2,048 tokens used, see https://example.com/a?b=c'],
   ])('of %j', (text, masked) => expect(mask(text)).toBe(masked));
 
@@ -30,6 +33,27 @@ describe('masking secrets', () => {
       }),
       { examples: [['', 'aaaaaaaa', 'a']] },
     );
+  });
+});
+
+describe('a log line', () => {
+  const secret = 'hunter2!'.repeat(8);
+  const mask = secretMasker([secret]);
+
+  it('is masked, and cut only where it is longer', () => {
+    expect(maskedLine(mask, `the password is ${secret}`, 40)).toBe('the password is ********');
+    expect(maskedLine(mask, 'x'.repeat(40), 40)).toBe('x'.repeat(40));
+    expect(maskedLine(mask, 'x'.repeat(41), 40)).toBe(`${'x'.repeat(40)}…`);
+  });
+
+  it('shows no part of a secret, wherever it is cut', () => {
+    for (let before = 0; before < 1_300; before++) {
+      // Secrets before the cut get shorter when they are masked, which moves the cut.
+      for (const lead of ['', `${secret} `.repeat(Math.floor(before / 70))]) {
+        const line = `${lead}${'x'.repeat(Math.max(0, before - lead.length))} ${secret}${' and more'.repeat(300)}`;
+        expect(maskedLine(mask, line, 100)).not.toContain('hunter2');
+      }
+    }
   });
 });
 

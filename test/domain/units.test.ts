@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatDuration, formatSize, humanDuration, parseDuration, parseSize } from '../../src/domain/units.ts';
+import {
+  DURATION_HINT,
+  formatDuration,
+  formatSize,
+  humanDuration,
+  MAX_DURATION_MS,
+  parseDuration,
+  parseSize,
+} from '../../src/domain/units.ts';
 
 describe('durations', () => {
   it.each([
@@ -11,15 +19,22 @@ describe('durations', () => {
     ['2h', 7_200_000],
     ['7d', 604_800_000],
     ['0', 0],
+    ['3650d', 315_360_000_000],
   ])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(['5 parsecs', '', '10', '-5s', '1h30m', 's', 'Infinitys', '1e3s', '99999999999999999d'])(
+  it.each(['5 parsecs', '', '10', '-5s', '1h30m', 's', 'Infinitys', '1e3s', '3651d', '99999999999999999d'])(
     '%j is none',
     (text) => expect(parseDuration(text)).toBeUndefined(),
   );
 
+  it('have a maximum, which the hint in every refusal names', () => {
+    expect(DURATION_HINT).toContain(`at most ${formatDuration(MAX_DURATION_MS)}`);
+  });
+
   it('reads back whatever it writes', () => {
-    fc.assert(fc.property(fc.nat(), (ms) => parseDuration(formatDuration(ms)) === ms));
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: MAX_DURATION_MS }), (ms) => parseDuration(formatDuration(ms)) === ms),
+    );
   });
 
   it('never throws and never gives a negative or fractional number', () => {

@@ -120,6 +120,41 @@ describe('failover', () => {
     for (const id of ids) expect(await mesh.task(id)).toMatchObject({ state: 'completed', handovers: 0 });
   });
 
+  it('goes on with its runs when Redis’ clock jumps past the visibility timeout', async () => {
+    await mesh.startNodes('mac-1', 'mac-2');
+    const ids = await mesh.queueMany(2, 'hold');
+    await mesh.starts(2);
+    await mesh.presenceSeen('mac-1', 'mac-2');
+    const { redis, keys } = await mesh.client();
+    const locks = () => redis.exists(...ids.map((id) => `${keys.task('default', id)}:lock`));
+    await mesh.passTime(6 * TEN_MINUTES);
+    // Each look through all claims is five seconds after the one before.
+    for (let looks = 0; looks < 2; looks++) {
+      const before = await redis.hget(keys.sweep, 'passAt');
+      await expect.poll(() => redis.hget(keys.sweep, 'passAt')).not.toBe(before);
+    }
+    expect(await mesh.handovers()).toEqual([]);
+    mesh.ledger.release();
+    await mesh.allEnded();
+    expect(await locks()).toBe(0);
+    for (const id of ids) expect(await mesh.task(id)).toMatchObject({ state: 'completed', handovers: 0 });
+    expect(mesh.ledger.starts()).toHaveLength(2);
+  });
+
+  it('renews its claims at once when it is connected again, so that none lapses on a Redis whose clock is ahead', async () => {
+    await mesh.startNode('mac-1');
+    const id = await mesh.queueOne('hold');
+    await mesh.starts(1);
+    const lock = `${(await mesh.client()).keys.task('default', id)}:lock`;
+    await mesh.server.down();
+    await mesh.server.whileDown((client) => client.del(lock));
+    await mesh.server.up();
+    await expect.poll(async () => (await mesh.client()).redis.exists(lock)).toBe(1);
+    mesh.ledger.release();
+    await mesh.allEnded();
+    expect(await mesh.task(id)).toMatchObject({ state: 'completed', handovers: 0 });
+  });
+
   it('requeues the tasks of a node when its daemon is started again, without waiting for its lease', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.queueOne('hold');
@@ -172,7 +207,7 @@ describe('failover', () => {
     // Or a sweep of theirs may be faster than the command with putting the task back.
     for (const id of ['mac-1', 'mac-2']) mesh.freeze(id);
     const evicted = await mesh.cli('node', 'evict', 'mac-1');
-    expect(evicted.stderr).toMatch(/declared dead; 1 tasks were put back/);
+    expect(evicted.stderr).toMatch(/declared dead; 1 task was put back/);
     for (const id of ['mac-1', 'mac-2']) mesh.thaw(id);
     await node.waitFor(/fenced/);
     await mesh.starts(2);

@@ -122,3 +122,72 @@ describe('a login that only one Mac has lost', () => {
     expect(new Set(task.history.flatMap((entry) => entry.node ?? []))).toEqual(new Set(['mac-1', 'mac-2']));
   });
 });
+
+/** What each Mac's openclaw makes of a task is written into a script of its own; `$message` is the task's. */
+describe('failures that are not the provider’s', () => {
+  let mesh: ProcessMesh;
+
+  beforeEach(async () => {
+    mesh = await ProcessMesh.start({
+      openclaw: 'mode: exec, exec: {bin: "${OPENCLAW_OF_THIS_MAC:-openclaw}"}',
+      config: 'node: {pools: {default: 1}}\nqueue: {attempts: 3, backoff: {delay: 100ms, max: 500ms}}\n',
+    });
+  });
+  afterEach(() => mesh.stop());
+
+  const start = (id: string, script: string) => {
+    const bin = join(emptyFolder(), 'openclaw');
+    writeFileSync(
+      bin,
+      `#!/bin/sh\n[ "$1" = --version ] && echo "OpenClaw 2026.9.6" && exit\nmessage=$(cat)\n${script}\n`,
+    );
+    chmodSync(bin, 0o755);
+    return mesh.startNode(id, { env: { OPENCLAW_OF_THIS_MAC: bin } });
+  };
+  const FINE = `echo '{"ok":true,"final":"done"}'`;
+  const failing = (message: string) => `echo '{"ok":false,"error":{"message":"${message}"}}'`;
+  const starts = (task: Task) => task.history.filter(({ event }) => event === 'claimed');
+
+  it('have one poison task tried as often as it has attempts, and leave all others alone', async () => {
+    const script = `case "$message" in *poison*) ${failing('request failed (provider internal error, HTTP 500)')};; *) sleep 0.1; ${FINE};; esac`;
+    for (const id of ['mac-1', 'mac-2']) await start(id, script);
+    const id = await mesh.enqueue('poison');
+    await mesh.enqueueLines(Array.from({ length: 12 }, () => ({ message: 'x' })));
+    await mesh.taskState(id, 'failed');
+    await expect.poll(async () => (await mesh.snapshot()).pools.default?.completed).toBe(12);
+    const task = await mesh.task(id);
+    expect(task).toMatchObject({ error: { kind: 'provider' }, attempts: { made: 3, max: 3 } });
+    expect(starts(task)).toHaveLength(3);
+    const { events } = await mesh.json('events', '--limit', '1000');
+    expect(events.filter(({ event }: { event: string }) => event === 'circuit-opened')).toEqual([]);
+  });
+
+  it('take one sick Mac out of the mesh before it has eaten the queue', async () => {
+    await start('mac-1', failing('the moon is in the wrong house'));
+    await start('mac-2', `sleep 0.2; ${FINE}`);
+    await start('mac-3', `sleep 0.2; ${FINE}`);
+    await mesh.enqueueLines(Array.from({ length: 40 }, () => ({ message: 'x' })));
+    await mesh.nodeState('mac-1', 'gated');
+    const { gates } = await mesh.nodeRecord('mac-1');
+    expect(gates.find(({ name }) => name === 'openclaw-health')?.reason).toMatch(/tasks in a row .* wrong house/);
+    await expect.poll(async () => (await mesh.snapshot()).pools.default?.completed).toBe(40);
+    const onSick = (await mesh.tasks()).flatMap(starts).filter(({ node }) => node === 'mac-1');
+    // Five, perhaps one that was under way, and one each time that it tries again: after 30 s, 60 s, 120 s.
+    expect(onSick.length).toBeGreaterThanOrEqual(5);
+    expect(onSick.length).toBeLessThanOrEqual(10);
+  });
+
+  it('fail no more than the first task of a lone Mac that was never logged in', async () => {
+    const node = await start('mac-1', failing('No route-compatible authentication source is configured for openai.'));
+    const ids: string[] = [];
+    for (const message of ['a', 'b', 'c', 'd']) ids.push(await mesh.enqueue(message));
+    await node.waitFor(/"gate":"auth"/);
+    await mesh.nodeState('mac-1', 'gated');
+    const states = (await mesh.tasks()).map(({ state, error }) => `${state} ${error?.kind}`).sort();
+    expect(states).toEqual(['failed auth', ...Array(3).fill('waiting undefined')]);
+    const { problems } = await mesh.json('status');
+    expect(problems).toContainEqual(
+      expect.objectContaining({ severity: 'error', what: expect.stringMatching(/mac-1 takes no tasks.*log in/) }),
+    );
+  });
+});

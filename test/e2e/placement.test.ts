@@ -102,6 +102,28 @@ describe('a node that should not work', () => {
     const unknown = await mesh.cli('pool', 'pause', 'xcodes');
     expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('did you mean xcode?') });
   });
+
+  it('rests while all its pools are paused, and is up all the same: that, and nothing else, is what status tells', async () => {
+    mesh.config = mesh.configWith('node: {pools: {default: 2}}\n');
+    await mesh.startNode('mac-1');
+    await mesh.cli('pool', 'pause', 'default');
+    const gate = async () => (await mesh.nodeRecord('mac-1')).gates.find(({ name }) => name === 'paused')?.reason;
+    await expect.poll(gate).toBe('paused: default');
+    const id = await mesh.enqueue('hello');
+    expect(await mesh.json('status')).toMatchObject({
+      nodes: { up: 1, gated: 0 },
+      problems: [{ severity: 'warning', what: 'pool default is paused' }],
+    });
+    const { stdout } = await mesh.cli('status');
+    expect(stdout).toMatch(/nodes: 1 up ·/);
+    expect(stdout).not.toMatch(/gated|no node/);
+    expect((await mesh.json('pool', 'list')).pools).toMatchObject([
+      { name: 'default', paused: true, nodes: ['mac-1'] },
+    ]);
+    expect((await mesh.task(id)).state).toBe('waiting');
+    await mesh.cli('pool', 'resume', 'default');
+    expect((await mesh.cli('task', 'wait', id)).code).toBe(0);
+  });
 });
 
 describe('a task for one node', () => {

@@ -12,6 +12,7 @@ const healthy: GateFacts = {
   openclawTrouble: null,
   versionMismatch: 'close',
   loginTrouble: undefined,
+  journalTrouble: undefined,
   draining: undefined,
   freeDisk: 50e9,
   minFreeDisk: 5e9,
@@ -24,7 +25,6 @@ const healthy: GateFacts = {
   clockSkew: 'close',
   otherDigest: undefined,
   configDrift: 'close',
-  pools: ['default', 'xcode'],
   pausedPools: [],
   redisPolicy: 'noeviction',
 };
@@ -46,6 +46,7 @@ describe('gates', () => {
     ['openclaw-version', { openclaw: { ...healthy.openclaw, version: '2026.9.7' } }, 'the mesh wants 2026.9.6'],
     ['auth', { loginTrouble: 'the provider refuses the login' }, 'refuses the login'],
     ['free-disk', { freeDisk: 4.2e9 }, '4.2 GB of disk are free, 5GB are wanted'],
+    ['journal', { journalTrouble: '/x: ENOSPC: no space left' }, "can't be kept on disk: /x: ENOSPC"],
     ['memory', { freeMemory: 0.5e9 }, '0.5 GB of memory are free, 1GB are wanted'],
     ['power', { battery: 0.19 }, 'on battery at 19 %, 20 % are wanted'],
     ['clock', { clockSkewMs: 600_000 }, 'is 10m fast'],

@@ -20,6 +20,7 @@ describe('what people are told of', () => {
     [{ event: 'node-dead', node: 'mac-1', reason: 'crash' }, 1, ['node-dead firing mac-1']],
     [{ event: 'node-dead', node: 'mac-1' }, 3, ['node-dead firing mac-1', 'repeated-failover firing mac-1']],
     [{ event: 'node-up', node: 'mac-1' }, 0, ['node-dead resolved mac-1']],
+    [{ event: 'node-forgotten', node: 'mac-1' }, 0, ['node-dead resolved mac-1']],
     [{ event: 'circuit-opened', circuit: 'p/m', reason: 'HTTP 500' }, 0, ['circuit-open firing p/m']],
     [{ event: 'circuit-closed', circuit: 'p/m' }, 0, ['circuit-open resolved p/m']],
     [{ event: 'dead-letter', task: 't', pool: 'xcode', node: 'mac-1' }, 0, ['dead-letter firing xcode']],

@@ -1,31 +1,34 @@
-import { readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { ReplyError } from 'ioredis';
 import { pino } from 'pino';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
+import type { Offer } from '../../src/domain/dispatch.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import type { Outcome } from '../../src/domain/task.ts';
-import { AttemptRun } from '../../src/node/attempt-run.ts';
+import { AttemptRun, type AttemptRunOptions } from '../../src/node/attempt-run.ts';
 import { Journal } from '../../src/node/journal.ts';
-import { NO_OBSERVER } from '../../src/node/observer.ts';
+import { guarded, NO_OBSERVER } from '../../src/node/observer.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
+import { idleOffer } from '../support/pool.ts';
+
+const DAY_MS = 86_400_000;
 
 /** A queue that answers reports as it is told to, one after the other, and remembers them. */
 class ScriptedQueue implements Partial<PoolQueue> {
   readonly pool = 'default';
   readonly reports: Outcome[] = [];
   readonly handedBack: string[] = [];
-  readonly #answers: (Error | 'ok')[];
+  readonly #answer: (outcome: Outcome, offer: Offer | undefined) => Error | 'ok';
 
-  constructor(answers: (Error | 'ok')[]) {
-    this.#answers = answers;
+  constructor(answers: (Error | 'ok')[] | ((outcome: Outcome, offer: Offer | undefined) => Error | 'ok')) {
+    this.#answer = typeof answers === 'function' ? answers : () => answers.shift() ?? 'ok';
   }
 
-  async report(_claim: Claim, outcome: Outcome) {
+  async report(_claim: Claim, outcome: Outcome, offer?: Offer) {
     this.reports.push(outcome);
-    const answer = this.#answers.shift() ?? 'ok';
+    const answer = this.#answer(outcome, offer);
     if (answer !== 'ok') throw answer;
     return { settled: outcome.ok ? ('completed' as const) : ('failed' as const), next: undefined };
   }
@@ -43,20 +46,23 @@ class ScriptedQueue implements Partial<PoolQueue> {
 }
 
 describe('an attempt', () => {
-  let folder: string;
   let journal: Journal;
 
-  beforeEach(() => {
-    folder = emptyFolder();
-    journal = new Journal(folder);
+  beforeEach(async () => {
+    journal = await Journal.open(emptyFolder(), pino({ level: 'silent' }));
   });
+  afterEach(() => journal.close());
 
-  const attempt = (queue: ScriptedQueue, message: string, more: { onFenced?: () => void; timeoutMs?: number } = {}) => {
+  const attempt = (
+    queue: ScriptedQueue,
+    message: string,
+    more: Partial<AttemptRunOptions> & { timeoutMs?: number; idleTimeoutMs?: number } = {},
+  ) => {
     const claim: Claim = {
       taskId: 't1',
       pool: 'default',
       token: 'n~1:1',
-      spec: { message, tags: {}, timeoutMs: more.timeoutMs },
+      spec: { message, tags: {}, timeoutMs: more.timeoutMs, idleTimeoutMs: more.idleTimeoutMs },
       attempt: 1,
       maxAttempts: 3,
       handovers: 0,
@@ -73,13 +79,15 @@ describe('an attempt', () => {
       defaultTimeoutMs: 60_000,
       defaultIdleTimeoutMs: 60_000,
       mask: (text) => text,
+      maskAnswer: (text) => text,
       onLoginRefused: async () => false,
       visibilityTimeoutMs: 60_000,
       log: pino({ level: 'silent' }),
       journal,
       observer: NO_OBSERVER,
       nextOffer: () => undefined,
-      onFenced: more.onFenced ?? (() => {}),
+      onFenced: () => {},
+      ...more,
     });
   };
 
@@ -92,6 +100,73 @@ describe('an attempt', () => {
       expect(journal.counts()).toEqual({ pending: 0, discarded: 0 });
     },
   );
+
+  /** As ioredis has it from a script of ours that fails. */
+  const scriptError = () =>
+    new ReplyError('ERR value is not an integer or out of range script: 1f2e, on @user_script:38.');
+
+  it('whose outcome Redis can never store fails after a few tries, and keeps the outcome on disk', async () => {
+    const queue = new ScriptedQueue((outcome) => (outcome.ok ? scriptError() : 'ok'));
+    const run = attempt(queue, 'sleep 1ms');
+    await run.run();
+    expect(queue.reports.filter(({ ok }) => ok).length).toBeLessThan(10);
+    expect(queue.reports.at(-1)).toMatchObject({
+      ok: false,
+      error: { kind: 'unknown', retryable: false, message: expect.stringContaining('value is not an integer') },
+    });
+    expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
+  });
+
+  it('leaves the next task out of a report that Redis has refused: the fault may be in that', async () => {
+    const queue = new ScriptedQueue((_, offer) => (offer ? scriptError() : 'ok'));
+    await attempt(queue, 'sleep 1ms', { nextOffer: () => idleOffer }).run();
+    expect(queue.reports.map(({ ok }) => ok)).toEqual([true, true]);
+  });
+
+  it('gives its slot free even where Redis can not store that it failed, either', async () => {
+    const queue = new ScriptedQueue(() => scriptError());
+    expect(await attempt(queue, 'sleep 1ms').run()).toBeUndefined();
+    expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
+  });
+
+  it('is reported until Redis takes it where that is only away, or full, for long', async () => {
+    const away = ["OOM command not allowed when used memory > 'maxmemory'.", 'LOADING Redis is loading', 'BUSY script'];
+    const answers = Array.from({ length: 9 }, (_, i) => new ReplyError(away[i % 3] ?? ''));
+    const queue = new ScriptedQueue([...answers, 'ok']);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const done = attempt(queue, 'sleep 1ms').run();
+      while (queue.reports.length < 10) await vi.advanceTimersByTimeAsync(1_000);
+      await done;
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(queue.reports.map(({ ok }) => ok)).toEqual(Array(10).fill(true));
+  });
+
+  it('is reported once, and counted once, by whom a count of it makes throw', async () => {
+    const queue = new ScriptedQueue([]);
+    const ends: string[] = [];
+    const observer = {
+      ...NO_OBSERVER,
+      claimed: () => {
+        throw new Error('no such label');
+      },
+      ended: (_: Claim, end: string) => {
+        ends.push(end);
+        throw new Error('It is not possible to decrease a counter');
+      },
+    };
+    await attempt(queue, 'sleep 1ms', { observer: guarded(observer, () => {}) }).run();
+    expect([queue.reports.length, ends]).toEqual([1, ['completed']]);
+  });
+
+  it.each(['fenced', 'claim-lost'] as const)('whose report is refused as %s is counted as void', async (code) => {
+    const queue = new ScriptedQueue([new ClawmeshError(code, 'gone')]);
+    const ends: string[] = [];
+    await attempt(queue, 'sleep 1ms', { observer: { ...NO_OBSERVER, ended: (_, end) => ends.push(end) } }).run();
+    expect(ends).toEqual(['void']);
+  });
 
   it('whose claim is somebody else’s by then keeps its outcome as discarded', async () => {
     const queue = new ScriptedQueue([new ClawmeshError('claim-lost', 'gone')]);
@@ -111,6 +186,21 @@ describe('an attempt', () => {
     const queue = new ScriptedQueue([]);
     await attempt(queue, 'sleep 1h', { timeoutMs: 20 }).run();
     expect(queue.reports).toMatchObject([{ ok: false, error: { kind: 'timeout', retryable: true } }]);
+  });
+
+  it.each([{ timeoutMs: 30 * DAY_MS }, { idleTimeoutMs: 30 * DAY_MS }, { timeoutMs: 3650 * DAY_MS }])(
+    'runs to its end with %o',
+    async (limits) => {
+      const queue = new ScriptedQueue([]);
+      await attempt(queue, 'sleep 200ms', limits).run();
+      expect(queue.reports).toMatchObject([{ ok: true }]);
+    },
+  );
+
+  it('that sleeps for longer than a timer of Node can is stopped by its deadline', async () => {
+    const queue = new ScriptedQueue([]);
+    await attempt(queue, 'sleep 30d', { timeoutMs: 20 }).run();
+    expect(queue.reports).toMatchObject([{ ok: false, error: { kind: 'timeout' } }]);
   });
 
   it('is handed back, reported to nobody, or both to nobody, as it was stopped', async () => {
@@ -136,37 +226,5 @@ describe('an attempt', () => {
     await done;
     run.stop('hand-back');
     expect(queue.reports).toMatchObject([{ ok: true }]);
-  });
-
-  it('is in the journal whole or not at all, and what was broken there is left alone', () => {
-    const claim = {
-      taskId: 't2',
-      pool: 'p',
-      token: '',
-      spec: { message: '', tags: {} },
-      attempt: 2,
-      maxAttempts: 3,
-      handovers: 1,
-      holds: 0,
-      refusedOn: null,
-      readyAt: 0,
-      claimedAt: 0,
-    };
-    const outcome: Outcome = {
-      ok: true,
-      result: { text: 'ü\n', usage: null, model: null, runId: null, durationMs: 3 },
-    };
-    journal.write(claim, outcome);
-    writeFileSync(join(folder, 'broken.json'), '{"taskId":');
-    expect(journal.pending()).toMatchObject([{ taskId: 't2', attempt: 2, handovers: 1, outcome }]);
-    expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([]);
-    journal.remove(claim);
-    expect(journal.pending()).toEqual([]);
-    journal.discard(claim);
-    for (let i = 0; i < 120; i++) {
-      journal.write({ ...claim, taskId: `t${1000 + i}` }, outcome);
-      journal.discard({ ...claim, taskId: `t${1000 + i}` });
-    }
-    expect(journal.counts().discarded).toBe(100);
   });
 });

@@ -26,8 +26,9 @@ const claimOf = (taskId: string, token: string): Claim => ({
   claimedAt: 0,
 });
 
-/** A loop whose queue only has what a reconnect brings to light. */
-function loopOf(found: Claim[][]) {
+/** A loop whose queue only has what a reconnect brings to light, and tasks that are held, by their reasons. */
+async function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
+  const interrupted = Promise.withResolvers<boolean>();
   const runs: string[] = [];
   const reports: { taskId: string; outcome: Outcome }[] = [];
   const queue = {
@@ -39,6 +40,13 @@ function loopOf(found: Claim[][]) {
     },
     log: async () => {},
     fillIn: async ({ spec }: Claim) => spec.message,
+    claim: async () => undefined,
+    claimHeld: async (why: string) => {
+      const taskId = held.get(why)?.shift();
+      return taskId === undefined ? undefined : claimOf(taskId, `n~1:${taskId}`);
+    },
+    waitForWork: () => interrupted.promise,
+    interrupt: async () => interrupted.resolve(false),
   } as unknown as PoolQueue;
   const simulate = new SimulateRunner();
   const runner = {
@@ -48,7 +56,7 @@ function loopOf(found: Claim[][]) {
     },
   } as unknown as Runner;
   const log = pino({ level: 'silent' });
-  const journal = new Journal(emptyFolder());
+  const journal = await Journal.open(emptyFolder(), log);
   const loop = new ClaimLoop({
     queue,
     concurrency: 2,
@@ -72,6 +80,7 @@ function loopOf(found: Claim[][]) {
         defaultIdleTimeoutMs: 60_000,
         visibilityTimeoutMs: 60_000,
         mask: (text) => text,
+        maskAnswer: (text) => text,
         nextOffer,
         onLoginRefused: async () => false,
         onFenced: () => {},
@@ -82,7 +91,7 @@ function loopOf(found: Claim[][]) {
 
 describe('after a reconnect, a claim loop', () => {
   it('begins the run of a claim that it never heard of', async () => {
-    const { loop, runs, reports } = loopOf([[claimOf('t1', 'n~1:1')]]);
+    const { loop, runs, reports } = await loopOf([[claimOf('t1', 'n~1:1')]]);
     await loop.recover();
     await loop.idle();
     expect(runs).toEqual(['t1']);
@@ -91,7 +100,7 @@ describe('after a reconnect, a claim loop', () => {
 
   it('reports once more, and runs nothing again, what Redis took and then forgot', async () => {
     const claim = claimOf('t1', 'n~1:1');
-    const { loop, runs, reports } = loopOf([[claim]]);
+    const { loop, runs, reports } = await loopOf([[claim]]);
     loop.take(claim, undefined);
     await loop.idle();
     await loop.recover();
@@ -102,11 +111,37 @@ describe('after a reconnect, a claim loop', () => {
   });
 
   it('runs a later claim of the same task all the same', async () => {
-    const { loop, runs } = loopOf([[claimOf('t1', 'n~1:2')]]);
+    const { loop, runs } = await loopOf([[claimOf('t1', 'n~1:2')]]);
     loop.take(claimOf('t1', 'n~1:1'), undefined);
     await loop.idle();
     await loop.recover();
     await loop.idle();
     expect(runs).toEqual(['t1', 't1']);
+  });
+
+  it('gives no task the outcome of another one that had a token of the same text', async () => {
+    const { loop, runs, reports } = await loopOf([[claimOf('t2', 'n~1:1')]]);
+    loop.take(claimOf('t1', 'n~1:1'), undefined);
+    await loop.idle();
+    await loop.recover();
+    await loop.idle();
+    expect(runs).toEqual(['t1', 't2']);
+    expect(reports.map(({ taskId }) => taskId)).toEqual(['t1', 't2']);
+  });
+});
+
+describe('a claim loop with tasks that are held for its node', () => {
+  it('takes them in turns of their reasons, so that none waits for the end of another', async () => {
+    const held = new Map([
+      ['node:n', ['n1', 'n2', 'n3']],
+      ['require:gpu=yes', ['g1', 'g2']],
+    ]);
+    const { loop, runs, reports } = await loopOf([], held);
+    await loop.takeHeld([...held.keys()]);
+    await loop.takeHeld([...held.keys()]);
+    loop.start();
+    await expect.poll(() => reports.length).toBe(5);
+    await loop.stopClaiming();
+    expect(runs).toEqual(['n1', 'g1', 'n2', 'g2', 'n3']);
   });
 });

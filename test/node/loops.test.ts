@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { taskError } from '../../src/domain/task.ts';
+import { OnDemand } from '../../src/node/on-demand.ts';
 import { Periodic } from '../../src/node/periodic.ts';
 import { Signal } from '../../src/node/signal.ts';
 import { SleepWatch } from '../../src/node/sleep-watch.ts';
@@ -46,6 +47,55 @@ describe('a periodic loop', () => {
 
   it('can be stopped before it was started', async () => {
     await expect(loop(async () => {}).stop()).resolves.toBeUndefined();
+  });
+});
+
+describe('a loop on demand', () => {
+  /** A loop whose rounds end when the test says so. */
+  const gated = (rest = 0) => {
+    const rounds: PromiseWithResolvers<void>[] = [];
+    const errors: unknown[] = [];
+    const loop = new OnDemand({
+      work: () => {
+        const round = Promise.withResolvers<void>();
+        rounds.push(round);
+        return round.promise;
+      },
+      onError: (error) => errors.push(error),
+      rest,
+    });
+    return { loop, rounds, errors };
+  };
+
+  it('makes one more round of all requests that come during a round, and never two at a time', async () => {
+    const { loop, rounds, errors } = gated(1);
+    loop.start();
+    loop.ask();
+    for (let i = 0; i < 3; i++) loop.ask();
+    expect(rounds).toHaveLength(1);
+    rounds[0]?.reject(new Error('once'));
+    await expect.poll(() => rounds.length).toBe(2);
+    expect(errors).toMatchObject([{ message: 'once' }]);
+    rounds[1]?.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(rounds, 'nobody has asked since').toHaveLength(2);
+    loop.ask();
+    await expect.poll(() => rounds.length).toBe(3);
+  });
+
+  it('does nothing before its start and after its stop', async () => {
+    const { loop, rounds } = gated();
+    loop.ask();
+    loop.start();
+    expect(rounds).toHaveLength(0);
+    loop.ask();
+    loop.ask();
+    loop.stop();
+    loop.stop();
+    rounds[0]?.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    loop.ask();
+    expect(rounds).toHaveLength(1);
   });
 });
 

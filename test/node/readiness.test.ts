@@ -1,7 +1,20 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Readiness } from '../../src/node/readiness.ts';
 
 describe('whether a node may claim', () => {
+  it('drains with a patience that no timer of Node can wait for, and without calling it over at once', async () => {
+    const readiness = new Readiness(() => {
+      throw new Error('no gate is looked at');
+    });
+    const over = vi.fn();
+    readiness.drain(30 * 86_400_000, over);
+    readiness.drain(3_650 * 86_400_000, over);
+    // Node would call a timer that is too long after one millisecond.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(over).not.toHaveBeenCalled();
+    readiness.stop();
+  });
+
   it('is told with each gate that closes or opens, once', () => {
     let trouble: string | null = null;
     let freeDisk = 10;
@@ -10,6 +23,7 @@ describe('whether a node may claim', () => {
       openclawTrouble: trouble,
       versionMismatch: 'close',
       loginTrouble: undefined,
+      journalTrouble: undefined,
       freeDisk,
       minFreeDisk: 5,
       freeMemory: undefined,
@@ -21,7 +35,6 @@ describe('whether a node may claim', () => {
       clockSkew: 'warn',
       otherDigest: undefined,
       configDrift: 'warn',
-      pools: ['default'],
       pausedPools: [],
       redisPolicy: 'noeviction',
     }));

@@ -29,6 +29,33 @@ describe('a login', () => {
   });
 });
 
+describe('the code of a link', () => {
+  const login = new Login('secret', 'm');
+  const codeOf = (link: string) => link.slice(link.indexOf('#') + 1);
+
+  it('logs in once, until ten minutes have passed, and at no server that has started since', () => {
+    const now = Date.now();
+    const link = login.linkTo('http://127.0.0.1:1/', now);
+    expect(link).toMatch(/^http:\/\/127\.0\.0\.1:1\/login#[\w.-]+$/);
+    expect(link).not.toContain('secret');
+    expect(login.takeCode(codeOf(link), now + 599_999)).toBe(true);
+    expect(login.takeCode(codeOf(link), now + 599_999)).toBe(false);
+    expect(login.takeCode(codeOf(login.linkTo('', now)), now + 600_000)).toBe(false);
+    expect(login.takeCode(codeOf(login.linkTo('', now - 60_000)), now)).toBe(false);
+    expect(login.takeCode(codeOf(login.linkTo('', now + 60_000)), now)).toBe(false);
+  });
+
+  it('is worth nothing with another token or mesh, as a session, or as a token; nor is a session as a code', () => {
+    const code = codeOf(login.linkTo(''));
+    expect(new Login('other', 'm').takeCode(code)).toBe(false);
+    expect(new Login('secret', 'other').takeCode(code)).toBe(false);
+    expect(new Login('', 'm').takeCode(codeOf(new Login('', 'm').linkTo('')))).toBe(false);
+    expect(login.isSession(code)).toBe(false);
+    expect(login.isToken(code)).toBe(false);
+    expect(login.takeCode(login.newSession())).toBe(false);
+  });
+});
+
 describe('without a token', () => {
   const open = new Login('', 'm');
   const access = (method: string, headers: Record<string, string>) =>

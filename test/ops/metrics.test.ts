@@ -19,7 +19,16 @@ const claim: Claim = {
   readyAt: 1_000,
   claimedAt: 4_000,
 };
-const counts = { waiting: 2, active: 1, delayed: 0, failed: 3, completed: 4, cancelled: 0, paused: true };
+const counts = {
+  waiting: 2,
+  active: 1,
+  delayed: 0,
+  failed: 3,
+  acknowledged: 1,
+  completed: 4,
+  cancelled: 0,
+  paused: true,
+};
 const snapshot: Snapshot = {
   mesh: 'm',
   redis: { ok: true, latencyMs: 2 },
@@ -27,6 +36,7 @@ const snapshot: Snapshot = {
   pools: { default: counts },
   oldestWaiting: { id: 't', pool: 'default', waitingMs: 90_000 },
   running: [],
+  moreRunning: 0,
   handovers: [],
   usageToday: { day: '2026-11-25', tasks: 1, input: 5, output: 6, total: 11, cost: 0.5 },
   circuits: [

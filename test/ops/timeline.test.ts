@@ -97,6 +97,11 @@ describe('dead times', () => {
     expect(deadPeriods([event(10, 'node-dead', 2_000)], [], 20_000)).toMatchObject([{ from: 8_000, to: null }]);
   });
 
+  it('end when the node is forgotten', () => {
+    const events = [event(10, 'node-dead', 2_000), event(15, 'node-forgotten')];
+    expect(deadPeriods(events, [], 20_000)).toMatchObject([{ from: 8_000, to: 15_000 }]);
+  });
+
   it('are known of nodes whose death the log has forgotten', () => {
     const node = { id: 'b', state: 'dead', heartbeatAgeMs: 5_000 } as Node;
     expect(deadPeriods([], [node], 20_000)).toMatchObject([{ node: 'b', from: 15_000, to: null }]);

@@ -2,6 +2,7 @@ import { Queue } from 'bullmq';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { newTaskId } from '../../src/domain/ids.ts';
+import { MAX_DURATION_MS } from '../../src/domain/units.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('many tasks at once', () => {
@@ -36,6 +37,15 @@ describe('many tasks at once', () => {
       ]),
     };
   };
+
+  it('keeps the time of the longest delay exact', async () => {
+    const before = await mesh.registry.redisTime();
+    const [task] = await mesh.producer.enqueue([newTask({ delayMs: MAX_DURATION_MS })]);
+    const after = await mesh.registry.redisTime();
+    const until = Date.parse((await mesh.reader.get(task?.id ?? ''))?.delayedUntil ?? '');
+    expect(until).toBeGreaterThanOrEqual(before + MAX_DURATION_MS);
+    expect(until).toBeLessThanOrEqual(after + MAX_DURATION_MS);
+  });
 
   it('stand in Redis as BullMQ itself would have put them there', async () => {
     const queue = new Queue('bull', { connection: mesh.redis as never, prefix: mesh.keys.bullPrefix });

@@ -46,6 +46,47 @@ describe('a task that comes after others', () => {
     expect(await read(second.id)).toMatchObject({ state: 'delayed', heldBy: null });
   });
 
+  it('waits for them, too, when it is queued again before they have completed', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first] });
+    await mesh.control.cancel(second, 'by hand');
+    expect(await mesh.control.retry(await read(second.id))).toBe('waiting');
+    expect(await read(second.id)).toMatchObject({ state: 'waiting', heldBy: 'after' });
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(claim.taskId).toBe(first.id);
+    expect(await release()).toEqual({ released: 0, failed: 0 });
+    expect(await node.claim()).toBeUndefined();
+    await node.report(claim, success);
+    expect(await release()).toEqual({ released: 1, failed: 0 });
+    expect((await claimNext(node)).taskId).toBe(second.id);
+  });
+
+  it('does not wait for them again once it has run', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first] });
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), success);
+    await release();
+    await node.report(await claimNext(node), { ok: false, error: taskError('invalid', 'x') });
+    await mesh.control.remove(await read(first.id));
+    await mesh.control.retry(await read(second.id));
+    expect((await claimNext(node)).taskId).toBe(second.id);
+  });
+
+  it('quotes no more than can be put together: a short message may name a long answer a thousand times', async () => {
+    const first = await enqueue();
+    await enqueue({ message: `{{result:${first.id}}} `.repeat(25_000), after: [first] });
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), { ok: true, result: { ...success.result, text: 'x'.repeat(1_000_000) } });
+    await release();
+    const claim = await claimNext(node);
+    await expect(node.fillIn(claim)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('quotes'),
+    });
+  });
+
   it('gets what they answered put into its message', async () => {
     const first = await enqueue();
     const quoting = await enqueue({ message: `sum up: {{result:${first.id}}}`, after: [first] });

@@ -1,10 +1,22 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
-import { type Outcome, taskError } from '../../src/domain/task.ts';
+import { type ErrorKind, type Outcome, type Task, type TaskError, taskError } from '../../src/domain/task.ts';
+import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { listCircuits } from '../../src/queue/circuits.ts';
 import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { claimNext, idleOffer, makeProbesDue, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import {
+  claimNext,
+  idleOffer,
+  makeDue,
+  makeProbesDue,
+  makeTimesDue,
+  meshPerTest,
+  newTask,
+  success,
+  type TestMesh,
+} from '../support/pool.ts';
+import { seeded } from '../support/seeded.ts';
 
 /** Three failures in a row open a circuit; probes come after 100 ms at least. */
 describe('a provider in trouble', () => {
@@ -14,9 +26,9 @@ describe('a provider in trouble', () => {
     mesh = current();
   });
 
-  const failure = (kind: 'provider' | 'rate_limit' | 'crash', retryAfterMs?: number): Outcome => ({
+  const failure = (kind: ErrorKind, fields: Partial<TaskError> = {}): Outcome => ({
     ok: false,
-    error: { ...taskError(kind, 'HTTP 500'), retryAfterMs },
+    error: { ...taskError(kind, 'HTTP 500'), ...fields },
   });
   const enqueue = async (n: number, fields: Parameters<typeof newTask>[0] = {}) =>
     (await mesh.producer.enqueue(Array.from({ length: n }, () => newTask(fields)))).map(({ id }) => id);
@@ -95,6 +107,21 @@ describe('a provider in trouble', () => {
     expect((await claimAll(one)).length).toBe(4);
   });
 
+  it('closes for a probe that succeeds although Redis’ clock has gone back', async () => {
+    await enqueue(4);
+    const node = await mesh.node('mac-1');
+    await open(node);
+    await claimAll(node);
+    await releaseDue();
+    const probe = await claimNext(node);
+    const [[name, text] = ['', '']] = Object.entries(await mesh.redis.hgetall(mesh.keys.circuits));
+    const circuit = JSON.parse(text);
+    const openedAt = circuit.openedAt + 3_600_000;
+    await mesh.redis.hset(mesh.keys.circuits, name, JSON.stringify({ ...circuit, openedAt }));
+    await node.report(probe, success);
+    expect(await circuits()).toEqual([]);
+  });
+
   it('is left alone again when the probe fails, which costs the task no attempt', async () => {
     const [id] = await enqueue(4);
     const node = await mesh.node('mac-1');
@@ -115,7 +142,7 @@ describe('a provider in trouble', () => {
   it('opens at once for a rate limit, for as long as the provider asks', async () => {
     await enqueue(2);
     const node = await mesh.node('mac-1');
-    const report = await node.report(await claimNext(node), failure('rate_limit', 60_000));
+    const report = await node.report(await claimNext(node), failure('rate_limit', { retryAfterMs: 60_000 }));
     expect(report.settled).toBe('held');
     const [circuit] = await circuits();
     const wait = Date.parse(circuit?.nextProbeAt ?? '') - Date.parse(circuit?.openedAt ?? '');
@@ -161,6 +188,190 @@ describe('a provider in trouble', () => {
     expect(next).toBeUndefined();
     expect(await claimAll(one)).toEqual([]);
   });
+
+  /** A circuit that is open, and whose probe waits in pool `other`, though all its other tasks are in `default`. */
+  const openWithProbeElsewhere = async () => {
+    const [node, elsewhere] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
+    await enqueue(4);
+    const [id] = await enqueue(1, { pool: 'other' });
+    await open(node);
+    await claimAll(node);
+    await makeProbesDue(mesh);
+    const claim = await claimNext(elsewhere);
+    expect(claim.taskId).toBe(id);
+    return { node, elsewhere, claim, task: (await mesh.reader.get(claim.taskId)) as Task };
+  };
+
+  it('names its probe by pool and id, and lets no other one try while that runs, whatever pool they are in', async () => {
+    const { elsewhere, claim } = await openWithProbeElsewhere();
+    expect(await circuits()).toMatchObject([{ probe: `other:${claim.taskId}` }]);
+    expect(await releaseDue()).toEqual({ released: 0, failed: 0 });
+    await elsewhere.report(claim, success);
+    expect(await circuits()).toEqual([]);
+    expect((await release()).released).toBe(2);
+  });
+
+  it.each([
+    ['cancelled while its node is away', async (task: Task) => mesh.control.cancel(task, 'by hand')],
+    [
+      'removed',
+      async (task: Task) => {
+        await mesh.registry.evict('mac-2', 15_000);
+        await mesh.putBack();
+        expect(await mesh.control.remove(task)).toBe('removed');
+      },
+    ],
+    [
+      'ended without a word to the circuit',
+      async (task: Task) => {
+        await mesh.registry.evict('mac-2', 15_000);
+        await mesh.putBack();
+        expect(await mesh.control.cancel(task, 'by hand')).toBe('cancelled');
+      },
+    ],
+  ])('lets the next task try when the probe, in another pool, is %s', async (_, end) => {
+    const { node, task } = await openWithProbeElsewhere();
+    await end(task);
+    expect(await releaseDue()).toEqual({ released: 1, failed: 0 });
+    await node.report(await claimNext(node), success);
+    expect(await circuits()).toEqual([]);
+  });
+
+  it('lets the next task try when a new one is claimed while the probe is gone', async () => {
+    const { node, task } = await openWithProbeElsewhere();
+    await mesh.control.cancel(task, 'by hand');
+    const [id] = await enqueue(1);
+    await makeProbesDue(mesh);
+    expect((await claimNext(node)).taskId).toBe(id);
+  });
+
+  it('lets the next task try when the probe has not ended within its time', async () => {
+    const { node, task } = await openWithProbeElsewhere();
+    const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
+    expect(circuit.probe).toBe(`other:${task.id}`);
+    expect(circuit.probeUntil).toBeGreaterThan(circuit.openedAt);
+    const late = { ...circuit, dueAt: 1, probeUntil: 1 };
+    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify(late));
+    expect(await release()).toEqual({ released: 1, failed: 0 });
+    await claimNext(node);
+  });
+
+  it('takes no probe from a paused pool, nor again from one where no node has claimed it in time', async () => {
+    const [node, elsewhere] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
+    await enqueue(4);
+    await enqueue(2, { pool: 'other' });
+    await open(node);
+    await claimAll(node);
+    for (let i = 0; i < 2; i++) await elsewhere.claim();
+    await setPoolPaused(mesh.redis, mesh.keys, 'default', true);
+    expect((await releaseDue()).released).toBe(1);
+    const [{ probe } = { probe: null }] = await circuits();
+    expect(probe).toMatch(/^other:/);
+    await setPoolPaused(mesh.redis, mesh.keys, 'default', false);
+    const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
+    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify({ ...circuit, dueAt: 1, probeUntil: 1 }));
+    expect((await releaseDue()).released).toBe(1);
+    const [again] = await circuits();
+    expect(again?.probe).toMatch(/^default:/);
+  });
+
+  it('is not opened by one task alone, however often that fails, and counts a report that is sent again once', async () => {
+    const [id] = await enqueue(1, { attempts: 5 });
+    const node = await mesh.node('mac-1');
+    for (let i = 0; i < 4; i++) {
+      const claim = await claimNext(node);
+      expect((await node.report(claim, failure('provider'))).settled).toBe('retry');
+      await expect(node.report(claim, failure('provider'))).rejects.toThrow('gone');
+      await makeDue(mesh);
+    }
+    expect(await circuits()).toMatchObject([{ openedAt: null, failures: 4, tasks: [`default:${id}`] }]);
+    expect((await fail(node)).settled).toBe('failed');
+    await enqueue(1, { attempts: 2 });
+    expect((await fail(node)).settled).toBe('held');
+    expect(await circuits()).toMatchObject([{ openedAt: expect.any(String), failures: 6 }]);
+  });
+
+  it('is opened by one task where the provider says that it serves nobody', async () => {
+    await enqueue(1);
+    const node = await mesh.node('mac-1');
+    const report = await node.report(await claimNext(node), failure('provider', { outage: true }));
+    expect(report.settled).toBe('held');
+    expect(await circuits()).toMatchObject([{ openedAt: expect.any(String), kind: 'provider' }]);
+  });
+
+  it('is asked by tasks first that have not been in vain yet, and costs the others an attempt each', async () => {
+    const [id] = await enqueue(1, { attempts: 2 });
+    const node = await mesh.node('mac-1');
+    expect(await node.report(await claimNext(node), failure('rate_limit'))).toMatchObject({ settled: 'held' });
+    const [fresh] = await enqueue(1, { attempts: 2 });
+    await claimAll(node);
+    expect((await releaseDue()).released).toBe(1);
+    const first = await claimNext(node);
+    expect(first.taskId).toBe(fresh);
+    expect((await node.report(first, failure('rate_limit'))).settled).toBe('held');
+    await releaseDue();
+    const second = await claimNext(node);
+    expect(second).toMatchObject({ taskId: id, attempt: 1 });
+    expect((await node.report(second, failure('rate_limit'))).settled).toBe('held');
+    expect(await mesh.reader.get(second.taskId)).toMatchObject({ attempts: { made: 1 }, heldBy: 'circuit default' });
+    await releaseDue();
+    await node.report(await claimNext(node), failure('rate_limit'));
+    await releaseDue();
+    const last = await claimNext(node);
+    expect(last).toMatchObject({ attempt: 2 });
+    expect((await node.report(last, failure('rate_limit'))).settled).toBe('failed');
+    expect(await mesh.reader.get(last.taskId)).toMatchObject({ attempts: { made: 2 }, error: { kind: 'rate_limit' } });
+  });
+
+  it('is told of by a run that a former life of the node began', async () => {
+    const { elsewhere, claim } = await openWithProbeElsewhere();
+    const next = await mesh.node('mac-2', { pool: 'other' });
+    const [adopted] = await next.adopt('all');
+    expect(adopted?.taskId).toBe(claim.taskId);
+    await next.report(adopted as Claim, success);
+    expect(await circuits()).toEqual([]);
+    await expect(elsewhere.report(claim, success)).rejects.toThrow();
+  });
+
+  it.each([1, 2, 3, 4, 5, 6])(
+    'never has a task started more often than its attempts, its handovers and once more (seed %i)',
+    async (seed) => {
+      const random = seeded(seed);
+      const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
+      const ids = await enqueue(5, { attempts: 3 });
+      const poison = ids[0] as string;
+      let nodes = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+      for (let step = 0; step < 400; step++) {
+        await makeProbesDue(mesh);
+        await release();
+        const { waiting = 0, delayed = 0, active = 0 } = (await counts()) ?? {};
+        if (waiting + delayed + active === 0) break;
+        await makeTimesDue(mesh);
+        const node = pick(nodes);
+        const claim = await node.claim();
+        if (!claim) continue;
+        const kind =
+          claim.taskId === poison
+            ? 'provider'
+            : pick(['provider', 'rate_limit', 'crash', 'auth', 'drain', 'death'] as const);
+        if (kind === 'auth') {
+          if (!(await node.passOn(claim, 'auth'))) await node.report(claim, failure('auth'));
+        } else if (kind === 'drain') await node.handBack(claim, 'drain');
+        else if (kind === 'death') {
+          await mesh.registry.evict(pick(['mac-1', 'mac-2']), 15_000);
+          await mesh.putBack();
+          nodes = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+          await mesh.putBack();
+        } else await node.report(claim, failure(kind));
+      }
+      for (const id of ids) {
+        const task = await mesh.reader.get(id);
+        expect(task?.state, id).toBe('failed');
+        const starts = task?.history.filter(({ event }) => event === 'claimed').length ?? 0;
+        expect(starts, id).toBeLessThanOrEqual(3 + (task?.handovers ?? 0) + 1);
+      }
+    },
+  );
 
   it('that refuses one node’s login has its task run by another, at no cost', async () => {
     const [id] = await enqueue(1);

@@ -3,15 +3,16 @@ import { describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { wrappedText as enqueueText } from '../../src/queue/bullmq/enqueue-script.ts';
 import { wrappedText } from '../../src/queue/bullmq/fenced-scripts.ts';
+import { wrappedText as scheduleText } from '../../src/queue/bullmq/schedule-script.ts';
 
 describe('the BullMQ scripts that clawmesh wraps', () => {
   it('are those of the pinned version; when this fails, read what has changed in them before changing the hash', () => {
     expect(packageJson.dependencies.bullmq).toBe('6.7.0');
     expect(
       createHash('sha256')
-        .update(wrappedText + enqueueText)
+        .update(wrappedText + enqueueText + scheduleText)
         .digest('hex')
         .slice(0, 16),
-    ).toBe('d3b6a05a2ae4f0b6');
+    ).toBe('48a6105bbb30cf02');
   });
 });

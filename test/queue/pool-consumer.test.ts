@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { tokenOwner } from '../../src/domain/claim.ts';
+import { type Claim, tokenOwner } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { claimNext, idleOffer, makeDue, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
+import { shiftTimes } from '../support/process-mesh.ts';
 import { SpawnedRedis } from '../support/redis.ts';
+import { sweepHow } from '../support/sweep-how.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
 describe('a pool', () => {
@@ -139,6 +141,31 @@ describe('a pool', () => {
     expect(await node.handBack(claim, 'drain')).toBe(false);
   });
 
+  it('refuses log lines for a claim that is gone, from an incarnation that is not fenced', async () => {
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    await mesh.redis.del(`${mesh.keys.task('default', claim.taskId)}:lock`);
+    expect(await mesh.putBack()).toEqual([claim.taskId]);
+    await expect(node.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
+  });
+
+  it.each(['drain', 'evicted', 'crash', 'heartbeat'] as const)(
+    'puts a task that is handed back because of %j back as often as it is, and never fails it for that',
+    async (reason) => {
+      const { id } = await enqueueOne();
+      const node = await mesh.node('mac-1');
+      for (let handovers = 0; handovers < 5; handovers++) {
+        const claim = await claimNext(node);
+        expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers });
+        expect(await node.handBack(claim, reason)).toBe(true);
+        expect(await mesh.reader.get(id)).toMatchObject({ state: 'waiting' });
+      }
+      const handovers = await mesh.redis.xrange(mesh.keys.handovers, '-', '+');
+      expect(handovers.map(([, fields]) => fields.includes(reason))).toEqual(Array(5).fill(true));
+    },
+  );
+
   it('keeps the priority of a task that is handed back', async () => {
     const urgent = await enqueueOne({ priority: 1 });
     await enqueueOne({ priority: 2 });
@@ -155,6 +182,34 @@ describe('a pool', () => {
     expect([(await claimNext(node)).taskId, (await claimNext(node)).taskId]).toEqual([one.id, two.id]);
   });
 
+  it('serves tasks with a priority before those without, claimed either way, and again when they come back', async () => {
+    const plain = [];
+    for (let n = 0; n < 8; n++) plain.push((await enqueueOne()).id);
+    const three = await enqueueOne({ priority: 3 });
+    const one = await enqueueOne({ priority: 1 });
+    const node = await mesh.node('mac-1');
+    const first = await claimNext(node);
+    expect(first.taskId).toBe(one.id);
+    await node.handBack(first, 'drain');
+    let claim = await claimNext(node);
+    const order = [claim.taskId];
+    while (order.length < 5) {
+      const { next } = await node.report(claim, success, idleOffer);
+      claim = next as typeof claim;
+      order.push(claim.taskId);
+    }
+    expect(order).toEqual([one.id, three.id, ...plain.slice(0, 3)]);
+  });
+
+  it('serves those with a priority first of the tasks that are held for a node, too', async () => {
+    const node = await mesh.node('mac-1');
+    const held: string[] = [];
+    for (const priority of [0, 0, 5, 0, 1, 5]) held.push((await enqueueOne({ priority, node: 'mac-1' })).id);
+    const order = [];
+    for (const _ of held) order.push((await node.claimHeld('node:mac-1'))?.taskId);
+    expect(order).toEqual([4, 2, 5, 0, 1, 3].map((n) => held[n]));
+  });
+
   it('refuses every change by a fenced incarnation', async () => {
     await enqueueOne();
     await enqueueOne();
@@ -166,7 +221,8 @@ describe('a pool', () => {
     await expect(old.report(claim, success)).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.report(claim, failure)).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.renew([claim])).rejects.toMatchObject({ code: 'fenced' });
-    await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
+    await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.handBack(claim, 'drain')).rejects.toMatchObject({ code: 'fenced' });
     expect(await mesh.reader.get(claim.taskId)).toMatchObject({ state: 'active' });
   });
 
@@ -185,6 +241,45 @@ describe('a pool', () => {
       event: 'handover',
       reason: 'visibility-timeout',
     });
+  });
+
+  it('waits for a renewal before a claim is void that has lapsed because Redis’ clock jumped', async () => {
+    const sweep = () => mesh.registry.sweep(sweepHow('sweeper', { stallMs: 1_000 }));
+    const lively = await enqueueOne();
+    const silent = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const claims = [await claimNext(node), await claimNext(node)];
+    await sweep();
+    await shiftTimes(mesh.redis, mesh.keys, -3_600_000);
+    // Seen by no sweep so far, then by one.
+    expect(await mesh.putBack()).toEqual([]);
+    await sweep();
+    expect(await mesh.putBack({ visibilityTimeoutMs: 600_000 })).toEqual([]);
+    expect(await node.renew(claims.slice(0, 1))).toEqual([]);
+    await mesh.redis.hset(mesh.keys.sweep, 'resumedAt', (await mesh.registry.redisTime()) - 600_000);
+    expect(await mesh.putBack({ visibilityTimeoutMs: 600_000 })).toEqual([silent.id]);
+    expect(await node.renew(claims)).toEqual(claims.slice(1));
+    expect(await node.report(claims[0] as Claim, success)).toMatchObject({ settled: 'completed' });
+    expect(await mesh.reader.get(lively.id)).toMatchObject({ state: 'completed', handovers: 0 });
+  });
+
+  it('takes the report, the log and the hand-back of a lapsed claim as long as nobody has taken the task', async () => {
+    await enqueueOne();
+    await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const [reported, handedBack] = [await claimNext(node), await claimNext(node)];
+    await shiftTimes(mesh.redis, mesh.keys, -3_600_000);
+    await node.log(reported, ['a line'], undefined);
+    expect(await mesh.redis.llen(`${mesh.keys.task('default', reported.taskId)}:logs`)).toBe(1);
+    await mesh.redis.del(`${mesh.keys.task('default', reported.taskId)}:lock`);
+    expect(await node.report(reported, success)).toMatchObject({ settled: 'completed' });
+    expect(await node.handBack(handedBack, 'drain')).toBe(true);
+    expect(await node.renew([reported, handedBack])).toEqual([reported, handedBack]);
+    expect(
+      await mesh.redis.exists(
+        ...[reported, handedBack].map(({ taskId }) => `${mesh.keys.task('default', taskId)}:lock`),
+      ),
+    ).toBe(0);
   });
 
   it('finds every lapsed claim among many active tasks', async () => {

@@ -33,6 +33,27 @@ describe('a task that only one node may run', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
+  it('waits for its time first where it is delayed', async () => {
+    const id = await enqueue({ delayMs: 600_000 });
+    expect(await read(id)).toMatchObject({ state: 'delayed', heldBy: null, target: 'node:mac-2' });
+    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
+    const two = await mesh.node('mac-2');
+    expect((await releaseHeld(mesh.redis, mesh.keys)).heldFor).toEqual([]);
+    expect(await two.claimHeld('node:mac-2')).toBeUndefined();
+    expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 0, delayed: 1 });
+  });
+
+  it.each(['cancelled', 'removed'] as const)('is held by nothing, and counted nowhere, once it is %s', async (how) => {
+    const ids = [await enqueue(), await enqueue({ node: 'mac-9' })];
+    const task = await read(ids[1] as string);
+    if (!task) throw new Error('no task');
+    if (how === 'cancelled') await mesh.control.cancel(task, 'by hand');
+    else await mesh.control.remove(task);
+    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual(['default node:mac-2']);
+    expect(await mesh.reader.held()).toMatchObject([{ why: 'node:mac-2', count: 1 }]);
+    expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 1, delayed: 0 });
+  });
+
   it('waits for a newer clawmesh where it is of a format that this one can not read, and blocks nobody', async () => {
     const id = await enqueue({ node: undefined });
     const behind = await enqueue({ node: undefined });

@@ -39,6 +39,41 @@ describe('an import of a file of tasks', () => {
     expect(new Set(answers.map(({ id }) => id)).size).toBe(50);
   });
 
+  it('is shared by two at the same moment: each task is queued once, and both say so', async () => {
+    const [one, other] = [await begin(), await begin()];
+    const ids: string[][] = [];
+    for (const batch of batches) {
+      for (const running of [one, other]) ids.push((await running.queue(batch, enqueue)).map(({ id }) => id));
+    }
+    await one.end();
+    await other.end();
+    expect([one.shared, other.shared]).toEqual([true, true]);
+    expect(await waiting()).toHaveLength(50);
+    expect(ids.filter((_, index) => index % 2 === 0)).toEqual(ids.filter((_, index) => index % 2 === 1));
+    // Neither has left a note by which the next would think that it was interrupted.
+    expect((await begin()).resumedAt).toBe(0);
+  });
+
+  it('is shared with one that begins before its end, and with one that ends before it', async () => {
+    const one = await begin();
+    for (const batch of batches) await one.queue(batch, enqueue);
+    const other = await begin();
+    await one.end();
+    for (const batch of batches) await other.queue(batch, enqueue);
+    await other.end();
+    expect([one.shared, other.shared]).toEqual([true, true]);
+    expect(await waiting()).toHaveLength(50);
+    expect((await begin()).resumedAt).toBe(0);
+  });
+
+  it('is shared with nobody if it goes on where another was interrupted', async () => {
+    await (await begin()).queue(batches[0] ?? [], enqueue);
+    const second = await begin();
+    for (const batch of batches) await second.queue(batch, enqueue);
+    await second.end();
+    expect([second.resumedAt, second.shared]).toEqual([20, false]);
+  });
+
   it('is a new one once it has gone through; only the keys are known then', async () => {
     for (let round = 0; round < 2; round++) {
       const whole = await begin();

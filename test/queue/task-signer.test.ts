@@ -4,11 +4,12 @@ import { type StoredSpec, storedSpec } from '../../src/queue/task-fields.ts';
 import { TaskSigner } from '../../src/queue/task-signer.ts';
 
 const KEY = 'a key of thirty-two characters!!';
+const MESH = '{clawmesh:studio}';
 const spec: StoredSpec = { v: 1, message: 'do it', tags: { b: '2', a: '1' }, attempts: 3, agent: 'main' };
 const stored = (value: StoredSpec) => storedSpec.parse(JSON.parse(JSON.stringify(value)));
 
 describe('a signed task', () => {
-  const signer = new TaskSigner([KEY]);
+  const signer = new TaskSigner([KEY], MESH);
 
   it('is taken as it was queued, whatever was in it', () => {
     const some = fc.record(
@@ -49,8 +50,18 @@ describe('a signed task', () => {
     const signed = stored(signer.signed(spec, 'p', { id: 't1' }));
     expect(signer.problem(signed, 'p', 't2')).toMatch(/wrong/);
     expect(signer.problem(signed, 'q', 't1')).toMatch(/wrong/);
-    expect(new TaskSigner(['another key of that length......']).problem(signed, 'p', 't1')).toMatch(/wrong/);
+    expect(new TaskSigner(['another key of that length......'], MESH).problem(signed, 'p', 't1')).toMatch(/wrong/);
     expect(signer.problem(spec, 'p', 't1')).toMatch(/not signed/);
+  });
+
+  it('is worth nothing in another mesh with the same key, be it that of a task or of a schedule', () => {
+    for (const other of ['{clawmesh:staging}', '{other:studio}', '']) {
+      const elsewhere = new TaskSigner([KEY], other);
+      const task = stored(signer.signed(spec, 'p', { id: 't1' }));
+      expect(elsewhere.problem(task, 'p', 't1')).toMatch(/wrong/);
+      const due = stored(signer.signed(spec, 'p', { schedule: 'nightly' }));
+      expect(elsewhere.problem(due, 'p', 'repeat:nightly:1790000000000')).toMatch(/wrong/);
+    }
   });
 
   it('of a schedule is taken each time that it is due, and of no other schedule', () => {
@@ -64,12 +75,12 @@ describe('a signed task', () => {
   it('is taken under the old key while that is changed, and not after', () => {
     const signed = stored(signer.signed(spec, 'p', { id: 't1' }));
     const fresh = 'a key of thirty-two characters??';
-    expect(new TaskSigner([fresh, KEY]).problem(signed, 'p', 't1')).toBeUndefined();
-    expect(new TaskSigner([fresh, '']).problem(signed, 'p', 't1')).toMatch(/wrong/);
+    expect(new TaskSigner([fresh, KEY], MESH).problem(signed, 'p', 't1')).toBeUndefined();
+    expect(new TaskSigner([fresh, ''], MESH).problem(signed, 'p', 't1')).toMatch(/wrong/);
   });
 
   it('is not asked for where there is no key', () => {
-    expect(new TaskSigner(['', '']).problem(spec, 'p', 't1')).toBeUndefined();
-    expect(new TaskSigner([]).signed(spec, 'p', { id: 't1' })).toEqual(spec);
+    expect(new TaskSigner(['', ''], MESH).problem(spec, 'p', 't1')).toBeUndefined();
+    expect(new TaskSigner([], MESH).signed(spec, 'p', { id: 't1' })).toEqual(spec);
   });
 });

@@ -4,6 +4,7 @@ import { EventLog } from '../../src/registry/event-log.ts';
 import type { SweepOptions } from '../../src/registry/sweeping.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import { shiftTimes } from '../support/process-mesh.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 
 /** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
@@ -29,6 +30,22 @@ describe('a sweep', () => {
     return client;
   };
   const incarnationOf = async (nodeId: string) => Number(await mesh.redis.hget(mesh.keys.incarnations, nodeId));
+
+  it('has the tasks of all pools put back though those of one can not be', async () => {
+    for (const pool of ['b', 'c', 'd']) {
+      await mesh.producer.enqueue([newTask({ pool })]);
+      await claimNext(await mesh.node('mac-1', { pool }));
+    }
+    await mesh.registry.evict('mac-1', 15_000);
+    const [first = '', ...others] = await mesh.redis.smembers(mesh.keys.pools);
+    await mesh.redis.set(mesh.keys.pool(first, 'active'), 'mangled');
+    await expect(mesh.putBack()).rejects.toThrow('WRONGTYPE');
+    const counts = await mesh.reader.counts(others);
+    expect([...counts.values()].map(({ waiting, active }) => [waiting, active])).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
+  });
 
   it('declares a node dead once its lease has ended, whoever and however many sweep', async () => {
     await mesh.node('mac-1');
@@ -71,6 +88,24 @@ describe('a sweep', () => {
     expect((await sweep()).deaths).toHaveLength(1);
   });
 
+  it('takes a heartbeat for a sign that Redis was not frozen, unless it was before', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
+    await settled();
+    const beatSoonAfter = () =>
+      mesh.registry.beat(
+        { nodeId: 'mac-1', incarnation },
+        aNodeRecord({ incarnation }),
+        sweepHow('mac-1', { intervalMs: 3_600_000, stallMs: 7_200_000, idleStallMs: 7_200_000 }),
+      );
+    const stallAt = async () => Number(await mesh.redis.hget(mesh.keys.sweep, 'stallAt'));
+    const before = await stallAt();
+    await beatSoonAfter();
+    expect(await stallAt()).toBeGreaterThan(before + 3_600_000);
+    await mesh.redis.hset(mesh.keys.sweep, 'stallAt', 1);
+    await beatSoonAfter();
+    expect(await stallAt()).toBe(1);
+  });
+
   it('takes a presence that is gone for a crash, after the grace', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
     const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));
@@ -102,6 +137,56 @@ describe('a sweep', () => {
     await mesh.redis.hset(mesh.keys.presence, 'mac-1', '1@another-run');
     await sweep({ graceMs: 0 });
     expect(await sweep({ graceMs: 0 })).toMatchObject({ deaths: [], dueMs: 0 });
+  });
+
+  it('finds a dead node within its lease although Redis’ clock has gone back', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await shiftTimes(mesh.redis, mesh.keys, 3_600_000);
+    await sweep({ leaseMs: 50 });
+    const leaseEnds = Number(await mesh.redis.zscore(mesh.keys.leases, 'mac-1'));
+    expect(leaseEnds).toBeLessThanOrEqual((await mesh.registry.redisTime()) + 50);
+    await expect
+      .poll(async () => (await sweep({ leaseMs: 50 })).deaths)
+      .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'heartbeat' })]);
+  });
+
+  it('leaves a node its own lease where that is longer than the sweeper’s, also after the clock has gone back', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 600_000);
+    const record = aNodeRecord({ incarnation, leaseMs: 600_000 });
+    await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1', { leaseMs: 600_000 }));
+    const leaseEnds = () => mesh.redis.zscore(mesh.keys.leases, 'mac-1').then(Number);
+    const before = await leaseEnds();
+    await sweep({ leaseMs: 50 });
+    expect(await leaseEnds()).toBe(before);
+    await shiftTimes(mesh.redis, mesh.keys, 3_600_000);
+    await sweep({ leaseMs: 50 });
+    expect((await leaseEnds()) - (await mesh.registry.redisTime())).toBeGreaterThan(500_000);
+    expect((await leaseEnds()) - (await mesh.registry.redisTime())).toBeLessThanOrEqual(600_000);
+  });
+
+  it('judges a node that is gone within the grace although Redis’ clock has gone back', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
+    await mesh.redis.hset(mesh.keys.nodes, 'mac-1', JSON.stringify(aNodeRecord({ incarnation, leaseMs: 60_000 })));
+    const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));
+    await settled();
+    await sweep();
+    client.disconnect();
+    await expect.poll(async () => (await sweep({ graceMs: 60_000 })).dueMs).toBeGreaterThan(0);
+    await shiftTimes(mesh.redis, mesh.keys, 3_600_000);
+    await expect
+      .poll(async () => (await sweep()).deaths, { interval: 10 })
+      .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'crash' })]);
+  });
+
+  it('does not put judgement off for ever where its own notes are nonsense', async () => {
+    await mesh.node('mac-1');
+    await settled();
+    await endLease('mac-1');
+    const far = 2 ** 53;
+    await mesh.redis.hset(mesh.keys.sweep, { leasesFrom: far, presenceFrom: far, resumedAt: far, passAt: 'x' });
+    await expect.poll(async () => (await sweep({ leaseMs: 50 })).deaths).toHaveLength(1);
+    expect(Number(await mesh.redis.hget(mesh.keys.sweep, 'resumedAt'))).toBeLessThan(far);
   });
 
   it('answers early to whoever comes soon after another', async () => {

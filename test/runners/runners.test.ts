@@ -1,65 +1,23 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classifyError } from '../../src/runners/classify.ts';
 import { ExecRunner, parseVersion } from '../../src/runners/exec.ts';
-import { execOutcome } from '../../src/runners/exec-envelope.ts';
+import { ExecStdout, execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
-import { type RunEvent, type RunRequest, runKey } from '../../src/runners/runner.ts';
+import { runKey } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
+import { never, request, runWith, standIn } from '../support/openclaw-stand-in.ts';
 import { isRunning } from '../support/processes.ts';
 
-const request = (message: string, fields: Partial<RunRequest> = {}): RunRequest => ({
-  taskId: 't1',
-  attempt: 2,
-  handovers: 1,
-  holds: 0,
-  nodeId: 'mac-1',
-  spec: { message, tags: {} },
-  timeoutMs: 60_000,
-  ...fields,
-});
-const never = new AbortController().signal;
-
-describe('OpenClaw’s error texts', () => {
-  // The texts are those the real OpenClaw 2026.9.6 gave.
-  it.each([
-    [
-      '⚠️ fake/echo request failed (authentication failed, HTTP 401). Re-authenticate the provider and try again.',
-      'auth',
-    ],
-    ['Inline API key for provider "fake" is temporarily disabled after a provider auth/billing failure.', 'auth'],
-    ['fake/echo request failed (provider internal error, HTTP 500).', 'provider'],
-    ['request failed (rate limited, HTTP 429)', 'rate_limit'],
-    ['request timed out after retries (provider internal error, HTTP 503)', 'provider'],
-    ['request timed out (HTTP 408)', 'timeout'],
-    ['Unknown model: nope/none. Run `openclaw models list`', 'invalid'],
-    ['Thinking level "low" is not supported for fake/echo. Use one of: off.', 'invalid'],
-    ['LLM request failed: provider rejected the request schema or tool payload', 'invalid'],
-    ['LLM request timed out.', 'timeout'],
-    ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
-    ['something else', 'unknown'],
-    ['', 'unknown'],
-  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
-
-  it.each([
-    ['rate limited, HTTP 429, Retry-After: 30', 30_000],
-    ['HTTP 429: please try again in 1.5 minutes', 90_000],
-    ['HTTP 429 retry after 250ms', 250],
-    ['HTTP 429 retry-after=99999', 3_600_000],
-    ['HTTP 429', undefined],
-  ])('%j asks for %s ms', (text, ms) => expect(classifyError(text).retryAfterMs).toBe(ms));
-
-  it('are retryable by their kind', () => {
-    expect(classifyError('HTTP 401').retryable).toBe(false);
-    expect(classifyError('HTTP 503').retryable).toBe(true);
-  });
-});
-
 describe('the exec envelope', () => {
-  const end = (stdout: string, exitCode = 0) => execOutcome({ stdout, exitCode, signal: undefined, durationMs: 7 });
+  const end = (printed: string, exitCode = 0) => {
+    const stdout = new ExecStdout();
+    stdout.push(Buffer.from(printed));
+    stdout.end();
+    return execOutcome({ stdout, exitCode, signal: null, durationMs: 7 });
+  };
 
   it('gives text, usage, model and run id', () => {
     const stdout =
@@ -116,29 +74,15 @@ describe('gateway replies', () => {
 });
 
 describe('exec mode', () => {
-  /** A stand-in for openclaw, to make it misbehave; the real one is tested in test/e2e/openclaw.test.ts. */
-  function standIn(body: string): { bin: string; folder: string } {
-    const folder = emptyFolder();
-    const bin = join(folder, 'openclaw');
-    writeFileSync(bin, `#!/bin/sh\n${body}\n`);
-    chmodSync(bin, 0o755);
-    return { bin, folder };
-  }
-  const runWith = async (body: string, fields: Partial<RunRequest> = {}, signal = never) => {
-    const { bin, folder } = standIn(body);
-    const events: RunEvent[] = [];
-    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' } });
-    const outcome = await runner.run(request('the message\nin two lines', fields), signal, (event) =>
-      events.push(event),
-    );
-    return { outcome, events, folder };
-  };
+  it('tells OpenClaw a deadline that its timers can wait for', async () => {
+    const { folder } = await runWith('echo "$@" > "$HERE/args"', { fields: { timeoutMs: 3_650 * 86_400_000 } });
+    expect(readFileSync(join(folder, 'args'), 'utf8').trim()).toMatch(/--timeout 2147000$/);
+  });
 
   it('gives the message on standard input, flags, and the task in the environment', async () => {
-    const { folder } = await runWith(
-      'cat > "$(dirname "$0")/stdin"; echo "$@" > "$(dirname "$0")/args"; env > "$(dirname "$0")/env"',
-      { spec: { message: 'two\nlines', tags: {}, model: 'fake/echo', thinking: 'low' } },
-    );
+    const { folder } = await runWith('cat > "$HERE/stdin"; echo "$@" > "$HERE/args"; env > "$HERE/env"', {
+      fields: { spec: { message: 'two\nlines', tags: {}, model: 'fake/echo', thinking: 'low' } },
+    });
     const read = (name: string) => readFileSync(join(folder, name), 'utf8');
     expect(read('stdin')).toBe('two\nlines');
     expect(read('args').trim()).toBe(
@@ -186,13 +130,19 @@ describe('exec mode', () => {
   });
 
   it('refuses what agent exec can not do', async () => {
-    const { outcome } = await runWith('echo no', { spec: { message: 'x', tags: {}, session: 's' } });
+    const { outcome } = await runWith('echo no', { fields: { spec: { message: 'x', tags: {}, session: 's' } } });
     expect(outcome).toMatchObject({ ok: false, error: { kind: 'invalid' } });
   });
 
   it('reads the version', () => {
     expect(parseVersion('OpenClaw 2026.9.6 (eb377ac)')).toBe('2026.9.6');
     expect(parseVersion('zsh: command not found')).toBeUndefined();
+    expect(parseVersion('2026.9.6\n')).toBe('2026.9.6');
+    expect(parseVersion('\u001b[1mopenclaw v2026.9.6-beta.1\u001b[0m\r\n')).toBe('2026.9.6-beta.1');
+    const noise =
+      '(node:1) Warning: Node.js 24.1.0 is old\nUpdate available: 2026.9.5 → 2026.9.7\nOpenClaw 2026.9.9 is out\n';
+    expect(parseVersion(`${noise}OpenClaw 2026.9.6 (eb377ac)\nsee 1.2.3.4\n`)).toBe('2026.9.6');
+    expect(parseVersion(noise)).toBeUndefined();
   });
 });
 

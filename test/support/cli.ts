@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { shellWord } from '../../src/domain/shell.ts';
 import { type PrintedLine, PrintedLines, remember, type Witness } from './evidence.ts';
 import { emptyFolder } from './folders.ts';
 import { spawnOwned } from './processes.ts';
@@ -46,6 +47,20 @@ export function runCli(
     // A command that fails early does not read what it's given.
     child.stdin?.on('error', () => {});
     child.stdin?.end(options.input ?? '');
+  });
+}
+
+/** Runs the built CLI to its end in a pseudo-terminal (util-linux' `script`), and answers what that would show. */
+export function onTerminal(args: readonly string[]): Promise<string> {
+  const quoted = [process.execPath, entry, ...args].map(shellWord).join(' ');
+  return new Promise((resolve) => {
+    execFile(
+      'script',
+      ['--quiet', '--return', '--command', quoted, '/dev/null'],
+      { env: cleanEnv({ TERM: 'xterm' }), timeout: HANG_MS },
+      // The terminal ends lines in two characters.
+      (_, stdout) => resolve(stdout.replace(/\r+\n/g, '\n')),
+    );
   });
 }
 

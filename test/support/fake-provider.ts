@@ -15,7 +15,7 @@ export interface ProviderCall {
  * An OpenAI-compatible model server on 127.0.0.1 that the real OpenClaw talks to in tests.
  *
  * The prompt steers it: `PROVIDER 401` or `PROVIDER 500` answers with that status, `PROVIDER HANG` never answers,
- * `PROVIDER HOLD` answers once {@link FakeProvider.release} was called, `PROVIDER SLEEP 3000` after that many milliseconds,
+ * `PROVIDER HOLD` answers once {@link FakeProvider.release} was called for it, `PROVIDER SLEEP 3000` after that many milliseconds,
  * anything else is answered at once with `echo: <prompt>`.
  */
 export class FakeProvider {
@@ -23,7 +23,8 @@ export class FakeProvider {
   /** Answers every prompt with this HTTP status, or with a broken connection. */
   trouble: number | 'reset' | undefined;
   readonly #server: Server;
-  readonly #released = Promise.withResolvers<void>();
+  readonly #released: string[] = [];
+  #release = Promise.withResolvers<void>();
 
   private constructor(server: Server) {
     this.#server = server;
@@ -52,9 +53,11 @@ export class FakeProvider {
     return this.calls.filter((call) => call.prompt.includes(marker));
   }
 
-  /** Answers all calls of `PROVIDER HOLD`, those to come included. */
-  release(): void {
-    this.#released.resolve();
+  /** Answers all calls of `PROVIDER HOLD` whose prompt contains `marker`, those to come included. */
+  release(marker = ''): void {
+    this.#released.push(marker);
+    this.#release.resolve();
+    this.#release = Promise.withResolvers<void>();
   }
 
   async stop(): Promise<void> {
@@ -88,7 +91,8 @@ export class FakeProvider {
       return;
     }
     if (prompt.includes('PROVIDER HANG')) return;
-    if (prompt.includes('PROVIDER HOLD')) await this.#released.promise;
+    const held = () => prompt.includes('PROVIDER HOLD') && !this.#released.some((marker) => prompt.includes(marker));
+    while (held()) await this.#release.promise;
     const sleepMs = Number(/PROVIDER SLEEP (\d+)/.exec(prompt)?.[1] ?? 0);
     if (sleepMs > 0) await new Promise((resolve) => setTimeout(resolve, sleepMs));
     streamReply(res, `echo: ${prompt.slice(0, 200)}`);

@@ -62,8 +62,8 @@ export class Gateway {
     return `ws://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it (again) on the same state, and waits until it takes runs; that takes about ten seconds. */
-  async up(timeoutMs = 90_000): Promise<void> {
+  /** Starts it (again) on the same state, and waits until it takes runs; that takes about ten seconds on an idle machine. */
+  async up(timeoutMs = 600_000): Promise<void> {
     this.#child = spawn(process.execPath, [openclawEntry, 'gateway', 'run'], {
       env: cleanEnv(this.#env),
       stdio: 'ignore',

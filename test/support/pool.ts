@@ -8,6 +8,7 @@ import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../../src/queue/bullmq/schedules.ts';
 import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
 import { Circuits } from '../../src/queue/circuits.ts';
+import { HELD_SCORE } from '../../src/queue/held-tasks.ts';
 import { requeueVoidClaims } from '../../src/queue/requeue.ts';
 import { TaskControl } from '../../src/queue/task-control.ts';
 import { TaskReader } from '../../src/queue/task-reader.ts';
@@ -38,7 +39,7 @@ export async function openTestMesh(url: string, mesh: string) {
     control: new TaskControl(redis, keys),
     target,
     /** Puts back every void claim; answers ids. */
-    putBack: async (options: { maxHandovers?: number } = {}) =>
+    putBack: async (options: { maxHandovers?: number; visibilityTimeoutMs?: number } = {}) =>
       (await requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 1_000, maxHandovers: 5, ...options })).map(
         ({ taskId }) => taskId,
       ),
@@ -53,6 +54,7 @@ export async function openTestMesh(url: string, mesh: string) {
         labels?: Record<string, string>;
         allow?: Allowed;
         strategy?: DispatchStrategy;
+        patienceMs?: number;
       } = {},
     ) {
       const pool = options.pool ?? 'default';
@@ -66,6 +68,7 @@ export async function openTestMesh(url: string, mesh: string) {
         allow: options.allow,
         keys,
         strategy: () => options.strategy ?? 'pull',
+        patienceMs: options.patienceMs,
         redis,
         blocking,
         visibilityTimeoutMs: options.visibilityTimeoutMs ?? 600_000,
@@ -73,12 +76,13 @@ export async function openTestMesh(url: string, mesh: string) {
           completedMs: options.completedMs ?? 600_000,
           failedMs: 600_000,
           count: options.keepCount ?? 1_000,
+          usageMs: 90 * 86_400_000,
         },
         sessionExchanges: 2,
         backoff: { delay: 60_000, max: 60_000, jitter: 0 },
         schedules,
         circuits: new Circuits(redis, keys, { failures: 3, minProbe: 60_000, maxProbe: 60_000 }),
-        signer: new TaskSigner([]),
+        signer: new TaskSigner([], keys.bullPrefix),
         clockOffset: () => 0,
       });
       consumers.push(consumer);
@@ -103,6 +107,13 @@ export function newTask(fields: Partial<NewTask> = {}): NewTask {
 export async function makeDue({ redis, keys }: TestMesh, pool = 'default'): Promise<void> {
   const delayed = keys.pool(pool, 'delayed');
   for (const id of await redis.zrange(delayed, 0, '-1')) await redis.zadd(delayed, 'XX', 1, id);
+  await redis.zadd(keys.pool(pool, 'marker'), 0, '0');
+}
+
+/** As {@link makeDue}, but for what waits for a time: tasks that are held back stay so. */
+export async function makeTimesDue({ redis, keys }: TestMesh, pool = 'default'): Promise<void> {
+  const delayed = keys.pool(pool, 'delayed');
+  for (const id of await redis.zrangebyscore(delayed, '-inf', `(${HELD_SCORE}`)) await redis.zadd(delayed, 'XX', 1, id);
   await redis.zadd(keys.pool(pool, 'marker'), 0, '0');
 }
 

@@ -263,13 +263,17 @@ export class ProcessMesh {
   }
 }
 
-/** Adds `ms` to all times that sweeps judge by. */
+/** Adds `ms` to all times that sweeps judge by, and to the lives of all keys: as when Redis' clock jumps by `-ms`. */
 export async function shiftTimes(redis: Redis, keys: MeshKeys, ms: number): Promise<void> {
   const script = `
     for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZINCRBY', KEYS[1], ARGV[1], node) end
-    for _, field in ipairs({'lastAt', 'stallAt', 'leasesFrom', 'presenceFrom', 'passAt'}) do
+    for _, field in ipairs({'lastAt', 'stallAt', 'leasesFrom', 'presenceFrom', 'passAt', 'resumedAt'}) do
       if redis.call('HEXISTS', KEYS[2], field) == 1 then redis.call('HINCRBY', KEYS[2], field, ARGV[1]) end
     end
     for _, node in ipairs(redis.call('HKEYS', KEYS[3])) do redis.call('HINCRBY', KEYS[3], node, ARGV[1]) end`;
   await redis.eval(script, 3, keys.leases, keys.sweep, keys.gone, ms);
+  for (const key of (await redis.keys('*')).filter((name) => name.startsWith(keys.bullPrefix))) {
+    const life = await redis.pttl(key);
+    if (life > 0) await redis.pexpire(key, life + ms);
+  }
 }

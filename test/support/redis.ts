@@ -56,16 +56,16 @@ export class SpawnedRedis implements Witness {
     return !this.#stopped;
   }
 
-  /** Starts the server (again), on the same port and data. @throws Error if it ends instead of serving. */
-  async up(): Promise<void> {
-    await this.#launch(this.port);
+  /** Starts the server (again), on the same port and data, now also with `more` settings. @throws Error if it ends instead. */
+  async up(more: readonly string[] = []): Promise<void> {
+    await this.#launch(this.port, more);
   }
 
-  async #launch(port: number): Promise<void> {
+  async #launch(port: number, more: readonly string[] = []): Promise<void> {
     const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', this.folder];
     const own = ['--unixsocket', this.#socket, '--logfile', join(this.folder, 'redis.log')];
     const persistence = ['--appendonly', 'yes', '--save', ''];
-    const child = spawnOwned(redisProgram(), [...settings, ...own, ...persistence, ...this.#extra], {
+    const child = spawnOwned(redisProgram(), [...settings, ...own, ...persistence, ...this.#extra, ...more], {
       stdio: 'ignore',
     });
     this.#child = child;

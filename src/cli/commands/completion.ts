@@ -1,12 +1,19 @@
 import { Argument, Command } from 'commander';
-import { completionScript, SHELLS, type Shell } from '../completion-script.ts';
+import { completionScript, SHELLS, type Shell } from '../completion/script.ts';
 import { example } from '../help.ts';
 
 export function completionCommand(tree: () => Command): Command {
   return new Command('completion')
-    .description('completion script for a shell')
+    .description('completion script for a shell: commands, options, and the ids and names of the mesh')
     .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
-    .addHelpText('after', example('clawmesh completion zsh > "${fpath[1]}/_clawmesh"'))
+    .addHelpText(
+      'after',
+      example(
+        'clawmesh completion zsh > "${fpath[1]}/_clawmesh"',
+        'source <(clawmesh completion bash)          # bash 3.2, as of macOS: eval "$(clawmesh completion bash)"',
+        'clawmesh completion fish > ~/.config/fish/completions/clawmesh.fish',
+      ),
+    )
     .action((shell: Shell) => {
       process.stdout.write(completionScript(tree(), shell));
     });

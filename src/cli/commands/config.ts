@@ -37,7 +37,7 @@ async function show(_options: object, command: Command): Promise<void> {
   const loaded = await loadedConfig(command);
   const { configYaml, shownConfig } = await import('../../config/show.ts');
   if (out.json) out.document(shownConfig(loaded));
-  else process.stdout.write(configYaml(loaded));
+  else out.foreign(configYaml(loaded).trimEnd());
 }
 
 async function digest(_options: object, command: Command): Promise<void> {

@@ -12,6 +12,7 @@ interface DashboardFlags {
   host?: string;
   port?: number;
   readOnly?: boolean;
+  link?: boolean;
 }
 
 export function dashboardCommand(): Command {
@@ -22,14 +23,29 @@ export function dashboardCommand(): Command {
       'where to listen (default: dashboard.host); beyond this machine it takes dashboard.token',
     )
     .option('--port <n>', 'port (default: dashboard.port); 0 for any free one', numberOption(0, 65_535))
+    .option(
+      '--link',
+      'only print a link that logs in, once within 10 minutes, at the dashboard that runs on this machine',
+    )
     .option('--read-only', 'only show, steer nothing (default: dashboard.readOnly)')
-    .addHelpText('after', example('clawmesh dashboard', 'clawmesh dashboard --port 8080 --read-only'))
+    .addHelpText(
+      'after',
+      example('clawmesh dashboard', 'clawmesh dashboard --port 8080 --read-only', 'clawmesh dashboard --link'),
+    )
     .action(dashboard);
 }
 
 async function dashboard(flags: DashboardFlags, command: Command): Promise<void> {
   const out = outputOf(command);
   const { config } = await loadedConfig(command);
+  const { link, ...settings } = flags;
+  if (link) {
+    const { loginLink } = await import('../open-dashboard.ts');
+    const found = loginLink({ mesh: config.mesh, dashboard: { ...config.dashboard, ...settings } }, process.env);
+    if (out.json) out.document(found);
+    else out.line(found.loginUrl);
+    return;
+  }
   const [{ Mesh }, { redisTarget }, { openDashboard }, { createLogger }] = await Promise.all([
     import('../../client/mesh.ts'),
     import('../../redis/target.ts'),
@@ -37,21 +53,27 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     import('../../log/logger.ts'),
   ]);
   const target = redisTarget(config, process.env);
-  const log = createLogger(config.log);
+  // Whoever starts it by hand reads its log there.
+  const log = createLogger({ ...config.log, ...(process.stderr.isTTY && { format: 'pretty' as const }) });
   const mesh = await Mesh.connect(config, target, { role: 'service' });
-  // It sees what no node can tell: that there are none any more.
-  const alerter = await watchForTrouble(mesh, log);
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
+  let alerter: Alerter | undefined;
   try {
-    const server = await openDashboard(mesh, { ...config.dashboard, ...flags }, log);
-    if (out.json) out.document({ url: server.url });
-    else out.line(`dashboard of mesh "${config.mesh}": ${server.url}`);
+    // It sees what no node can tell: that there are none any more.
+    alerter = await watchForTrouble(mesh, log);
+    const server = await openDashboard(mesh, { ...config.dashboard, ...settings }, log);
+    const loginUrl = server.loginUrl();
+    if (out.json) out.document({ url: server.url, loginUrl });
+    else {
+      out.line(`dashboard of mesh "${config.mesh}": ${server.url}`);
+      out.line(`logs in once, within 10 minutes: ${loginUrl}`);
+    }
     await stopped.promise;
     await server.close();
   } finally {
     undo();
-    await alerter.stop();
+    await alerter?.stop();
     await mesh.close();
   }
 }
@@ -63,7 +85,7 @@ async function watchForTrouble({ config, redis, keys, registry, reader }: Mesh, 
   ]);
   const feed = new AlertFeed(redis, keys, `dashboard on ${hostname()}`);
   const tooLongMs = config.alerts.oldestWaiting;
-  const standing = async () => ({ nodes: await registry.list(), waitedMs: await reader.waitedMs(), tooLongMs });
+  const standing = async () => ({ nodes: await registry.seen(), waitedMs: await reader.waitedMs(), tooLongMs });
   const alerter = new Alerter({ config, feed, standing, log });
   await alerter.start();
   return alerter;

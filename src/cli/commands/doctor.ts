@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Mesh as MeshClient } from '../../client/mesh.ts';
 import type { Config } from '../../config/schema.ts';
+import { ClawmeshError } from '../../domain/errors.ts';
 import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
 import { ask } from '../ask.ts';
 import { type GlobalOptions, outputOf } from '../context.ts';
@@ -24,6 +25,9 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(options: DoctorOptions, command: Command): Promise<void> {
+  if (options.yes && !options.fix) {
+    throw new ClawmeshError('usage', '--yes is for --fix', { remedy: 'give --fix too; without it nothing is asked' });
+  }
   const out = outputOf(command);
   const [{ diagnose }, { Mesh }, { redisTarget }, { loadConfig }, { nodeIdentity }] = await Promise.all([
     import('../../ops/doctor/doctor.ts'),
@@ -56,10 +60,10 @@ async function doctor(options: DoctorOptions, command: Command): Promise<void> {
 async function openclawHealth(config: Config) {
   const { chooseMode, createRunner } = await import('../../node/runner-choice.ts');
   const mode = await chooseMode(config, process.env);
-  const runner = createRunner(mode, config, 'doctor', process.env);
+  const runner = createRunner(mode, { config, nodeId: 'doctor', env: process.env, submissions: undefined });
   try {
     const { version, reason } = await runner.health();
-    return { mode, version, reason };
+    return { mode, version, reason, login: reason === null ? await runner.loginTrouble?.() : undefined };
   } finally {
     await runner.close();
   }
@@ -73,7 +77,8 @@ function print(out: Output, found: readonly Diagnosis[]): void {
     if (fix !== null) out.line(`  ${' '.repeat(width)}  ${out.style('dim', `→ ${fix}`)}`);
   }
   const count = (state: Diagnosis['state']) => found.filter((diagnosis) => diagnosis.state === state).length;
-  out.line(`\n${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
+  out.line();
+  out.line(`${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
 }
 
 /** Does what the person agrees to; answers what is left. */

@@ -5,7 +5,7 @@ import { ClawmeshError } from '../../domain/errors.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
 import { ask } from '../ask.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 import type { Output } from '../output.ts';
@@ -34,10 +34,16 @@ export function drillCommand(): Command {
 async function failover(options: { node?: string; kill: DrillKind; yes?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const { drillFailover } = await import('../../ops/drill.ts');
-  await withMesh(command, async (mesh) => {
+  const outages = tellOfOutages(out, 'the drill goes on');
+  const rehearse = async (mesh: Mesh) => {
     if (!options.yes) await confirm(mesh);
     const report = await drillFailover(
-      { producer: await mesh.producer(), reader: mesh.reader, registry: mesh.registry },
+      {
+        producer: await mesh.producer(),
+        reader: mesh.reader,
+        registry: mesh.registry,
+        throughOutages: (ask) => mesh.throughOutages(ask, outages),
+      },
       {
         kind: options.kill,
         nodeId: options.node,
@@ -49,7 +55,8 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
     if (out.json) out.document(report);
     else print(out, report);
     if (!report.ok) process.exitCode = 1;
-  });
+  };
+  await withMesh(command, rehearse, { waits: true });
 }
 
 /** A drill on an idle mesh harms nobody; one on a busy mesh cuts real runs off. */

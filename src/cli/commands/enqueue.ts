@@ -7,17 +7,11 @@ import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { tagOption } from '../options.ts';
 import { type Output, printable } from '../output.ts';
-import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
+import { addTaskOptions, type PlacedTaskOptions, taskFields, taskInput } from '../task-options.ts';
 
-interface EnqueueOptions extends TaskOptions {
+interface EnqueueOptions extends PlacedTaskOptions {
   messageFile?: string;
   from?: string;
-  delay?: string;
-  node?: string;
-  nodeFallback?: boolean;
-  require?: Record<string, string>;
-  after?: string[];
-  key?: string;
   wait?: boolean;
 }
 
@@ -26,7 +20,10 @@ export function enqueueCommand(): Command {
     .description('queue one task and print its id, or many with --from')
     .argument('[message]', 'what the agent shall do')
     .option('--message-file <file>', 'read the message from a file, - for standard input')
-    .option('--from <file>', 'queue one task per line of JSON, - for standard input; all are checked first');
+    .option(
+      '--from <file>',
+      'queue one task per line of JSON, - for standard input; all are checked first. The other options are defaults for each line',
+    );
   return addTaskOptions(command)
     .option('--node <id>', 'only this node may run it; while it is away, the task waits')
     .option('--node-fallback', 'with --node: any node may run it, should that one be gone')
@@ -43,7 +40,7 @@ export function enqueueCommand(): Command {
       example(
         'clawmesh enqueue "run the tests of repo x and fix what fails" --timeout 1h --tag repo=x',
         'clawmesh enqueue "what is 2+2?" --wait',
-        'clawmesh enqueue --from tasks.jsonl',
+        'clawmesh enqueue --from tasks.jsonl --pool xcode --tag batch=7',
       ),
     )
     .action(enqueue);
@@ -63,18 +60,25 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   }
   const { config } = await loadedConfig(command);
   const defaults = { attempts: config.queue.attempts };
-  if (options.from !== undefined) {
+  const { messageFile: _file, from, wait, ...fields } = options;
+  if (from !== undefined) {
     const { enqueueFile } = await import('../enqueue-file.ts');
-    const ids = await enqueueFile(command, options.from, { defaults, print: !options.wait });
-    if (options.wait) await withMesh(command, (mesh) => waitAndPrint(mesh, out, ids));
+    const lines = { ...defaults, fields: taskFields(fields) };
+    const ids = await enqueueFile(command, from, { defaults: lines, print: !wait });
+    if (wait) await withMesh(command, (mesh) => waitAndPrint(mesh, command, ids), { waits: true });
     return;
   }
   const task = await readTask(message, options, defaults);
-  await withMesh(command, async (mesh) => {
+  const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.enqueueParsed([task]);
-    if (options.wait) await waitAndPrint(mesh, out, enqueued);
-    else printEnqueued(out, enqueued);
-  });
+    if (options.wait) return waitAndPrint(mesh, command, enqueued);
+    printEnqueued(out, enqueued);
+    const { QueuedPlaces } = await import('../waiting-reasons.ts');
+    const places = new QueuedPlaces();
+    places.add([task]);
+    await places.tell(mesh, out);
+  };
+  await withMesh(command, queue, { waits: options.wait });
 }
 
 async function readTask(
@@ -99,15 +103,21 @@ function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
     return;
   }
   for (const { id } of enqueued) out.line(id);
-  const duplicates = enqueued.filter((task) => task.duplicate).length;
-  if (duplicates > 0) out.note(`${duplicates === 1 ? 'this key has' : `${duplicates} keys have`} a task already`);
+  for (const { state } of enqueued.filter((task) => task.duplicate)) {
+    out.note(
+      state === 'gone'
+        ? 'this key had a task, which is not kept any more; nothing was queued'
+        : `this key has a task already, which is ${state}; nothing was queued`,
+    );
+  }
 }
 
-async function waitAndPrint(mesh: Mesh, out: Output, enqueued: readonly Enqueued[]): Promise<void> {
+async function waitAndPrint(mesh: Mesh, command: Command, enqueued: readonly Enqueued[]): Promise<void> {
+  const out = outputOf(command);
   const { waitVisibly } = await import('../wait.ts');
   for (const { id, pool } of enqueued.slice(0, 10)) out.note(out.style('dim', `queued ${id} in pool ${pool}`));
   const ids = [...new Set(enqueued.map(({ id }) => id))];
-  const tasks = await waitVisibly(mesh, ids, { live: !out.json });
+  const tasks = await waitVisibly(mesh, command, ids);
   if (out.json) {
     const byId = new Map(tasks.map((task) => [task.id, task]));
     out.document({ tasks: enqueued.map((entry) => ({ ...entry, ...waited(byId.get(entry.id)) })) });
@@ -125,8 +135,7 @@ function printAnswer(out: Output, task: Task): void {
   if (task.result) out.foreign(task.result.text);
   if (task.error) {
     const attempts = task.attempts.made > 1 ? ` after ${task.attempts.made} attempts` : '';
-    process.stderr.write(
-      `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${printable(task.error.message)}\n`,
-    );
+    const what = `clawmesh: task ${task.id} ${task.state}${attempts}: ${task.error.kind}: ${task.error.message}\n`;
+    process.stderr.write(printable(what));
   }
 }

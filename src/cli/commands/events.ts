@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
 import type { MeshEvent } from '../../registry/event-log.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption, numberOption } from '../options.ts';
 import { oneLine } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 
 const FOLLOW_POLL_MS = 500;
 
@@ -17,7 +19,7 @@ interface EventOptions {
 export function eventsCommand(): Command {
   return new Command('events')
     .description(
-      'what happened in the mesh: nodes up and dead, gates and circuits closed and opened, dead letters; the oldest first',
+      'what happened in the mesh: nodes up, dead and forgotten, gates and circuits closed and opened, dead letters; the oldest first',
     )
     .option('--since <duration>', 'not older than this', durationOption)
     .option('--limit <n>', 'at most so many, the newest', numberOption(1, 10_000), 50)
@@ -28,22 +30,32 @@ export function eventsCommand(): Command {
 
 async function events({ since, limit, follow }: EventOptions, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ events: log }) => {
-    const list = await log.newest({ sinceMs: since, limit });
-    const print = (event: MeshEvent) => out.line(out.json ? JSON.stringify(event) : row(event).join('  '));
+  const outages = tellOfOutages(out);
+  if (follow) endWithReader();
+  const show = async (mesh: Mesh) => {
+    const { events: log } = mesh;
+    const list = await mesh.throughOutages(
+      () => log.newest({ sinceMs: since, limit }),
+      follow ? outages : { until: 0 },
+    );
+    const print = (event: MeshEvent) => (out.json ? out.jsonLine(event) : out.line(row(event).join('  ')));
     if (!follow) {
       if (out.json) out.document({ events: list });
       else if (list.length === 0) out.note('nothing has happened');
-      else out.table(['AT', 'EVENT', 'WHERE', 'REASON'], list.map(row));
+      else {
+        out.table(['AT', 'EVENT', 'WHERE', 'REASON'], list.map(row));
+        if (list.length === limit) out.note('there may be older ones; see --limit');
+      }
       return;
     }
     list.forEach(print);
     for (let last = list.at(-1)?.id ?? '0'; ; await sleep(FOLLOW_POLL_MS)) {
-      const fresh = await log.after(last);
+      const fresh = await mesh.throughOutages(() => log.after(last), outages);
       fresh.forEach(print);
       last = fresh.at(-1)?.id ?? last;
     }
-  });
+  };
+  await withMesh(command, show, { waits: follow });
 }
 
 function row({ at, event, node, gate, task, circuit, reason }: MeshEvent): string[] {

@@ -1,10 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
 import type { Handover } from '../../domain/handover.ts';
+import { noSuch } from '../../domain/not-found.ts';
 import { humanDuration } from '../../domain/units.ts';
-import { outputOf, withMesh } from '../context.ts';
+import type { HandoverFilter } from '../../queue/handover-log.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption, numberOption } from '../options.ts';
+import type { Output } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 
 const FOLLOW_POLL_MS = 500;
 
@@ -31,25 +36,37 @@ export function handoversCommand(): Command {
 async function handovers(options: HandoverOptions, command: Command): Promise<void> {
   const out = outputOf(command);
   const filter = { taskId: options.task, nodeId: options.node, sinceMs: options.since, limit: options.limit };
+  if (options.follow) {
+    endWithReader();
+    await withMesh(command, (mesh) => follow(mesh, out, filter), { waits: true });
+    return;
+  }
   await withMesh(command, async (mesh) => {
     const list = await mesh.handovers(filter);
-    if (options.follow) {
-      const print = (handover: Handover) => out.line(out.json ? JSON.stringify(handover) : row(handover).join('  '));
-      const printed = new Set<string>();
-      for (let fresh = list; ; fresh = await mesh.handovers(filter)) {
-        // A handover is told once it's complete; until then the next look may know more.
-        const complete = fresh.filter((entry) => entry.to !== null && !printed.has(entry.at + entry.taskId));
-        for (const entry of complete.reverse()) {
-          printed.add(entry.at + entry.taskId);
-          print(entry);
-        }
-        await sleep(FOLLOW_POLL_MS);
-      }
-    }
     if (out.json) out.document({ handovers: list });
-    else if (list.length === 0) out.note('no handovers');
-    else out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
+    else if (list.length === 0) {
+      const nodes = (await mesh.nodes()).map(({ id }) => id);
+      out.note(['no handovers', noSuch('node', options.node, nodes)].filter(Boolean).join('; '));
+    } else {
+      out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
+      if (list.length === options.limit) out.note('there may be older ones; see --limit');
+    }
   });
+}
+
+async function follow(mesh: Mesh, out: Output, filter: Partial<HandoverFilter>): Promise<never> {
+  const print = (handover: Handover) => (out.json ? out.jsonLine(handover) : out.line(row(handover).join('  ')));
+  const printed = new Set<string>();
+  for (;;) {
+    const fresh = await mesh.throughOutages(() => mesh.handovers(filter), tellOfOutages(out));
+    // A handover is told once it's complete; until then the next look may know more.
+    const complete = fresh.filter((entry) => entry.to !== null && !printed.has(entry.at + entry.taskId));
+    for (const entry of complete.reverse()) {
+      printed.add(entry.at + entry.taskId);
+      print(entry);
+    }
+    await sleep(FOLLOW_POLL_MS);
+  }
 }
 
 function row(handover: Handover): string[] {

@@ -80,7 +80,7 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
   if (out.json) out.document({ service, file, dryRun: options.dryRun === true, steps });
   else if (!options.dryRun) out.note(steps.length > 0 ? `${service} ${DONE[action]}` : `${service}: nothing to do`);
   else {
-    for (const step of steps) out.line(step.do === 'write' ? `${stepText(step)}\n\n${step.text}` : stepText(step));
+    for (const step of steps) out.foreign(step.do === 'write' ? `${stepText(step)}\n\n${step.text}` : stepText(step));
   }
 }
 
@@ -89,10 +89,11 @@ async function definitionOf(
   { system = false, user }: ServiceOptions,
   command: Command,
 ): Promise<ServiceDefinition> {
-  const [{ serviceDefinition }, { nodeIdentity }, { nodeConfig }] = await Promise.all([
+  const [{ serviceDefinition }, { nodeIdentity }, { nodeConfig }, { sharedFile }] = await Promise.all([
     import('../../ops/service/definition.ts'),
     import('../../config/identity.ts'),
     import('../../config/node-settings.ts'),
+    import('../../config/load.ts'),
   ]);
   if (user !== undefined && !system) {
     throw new ClawmeshError('usage', '--user is for --system', { remedy: 'without it the node runs as you' });
@@ -107,7 +108,7 @@ async function definitionOf(
   return serviceDefinition({
     nodeId,
     entry: ENTRY,
-    configFile: resolve(file),
+    configFile: resolve(sharedFile(file)),
     drainTimeoutMs: nodeConfig(config, nodeId).drainTimeout,
     openclawBin: config.openclaw.exec.bin,
     system,

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import { messageOf } from '../../domain/errors.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
+import { reportError } from '../exit.ts';
 import { example } from '../help.ts';
 import { loadBar } from '../load-bar.ts';
 import { choiceOption } from '../options.ts';
@@ -9,6 +11,7 @@ import { type Output, styledState } from '../output.ts';
 import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
 import { nodeServiceCommands } from './node-service.ts';
+import { addNodeSteeringCommands } from './node-steering.ts';
 
 export function nodeCommand(): Command {
   const node = new Command('node').description('run and look at nodes');
@@ -33,24 +36,7 @@ export function nodeCommand(): Command {
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node show mac-1'))
     .action(show);
-  node
-    .command('drain')
-    .description('let a node take no more tasks; what runs longer than drainTimeout is handed back')
-    .argument('<id>', 'node id')
-    .addHelpText('after', example('clawmesh node drain mac-1'))
-    .action((id: string, _options: object, command: Command) => wish(id, 'drain', command));
-  node
-    .command('resume')
-    .description('let a drained node go on')
-    .argument('<id>', 'node id')
-    .addHelpText('after', example('clawmesh node resume mac-1'))
-    .action((id: string, _options: object, command: Command) => wish(id, 'resume', command));
-  node
-    .command('evict')
-    .description('declare a node dead now: its tasks go to others, and it stops them')
-    .argument('<id>', 'node id')
-    .addHelpText('after', example('clawmesh node evict mac-1'))
-    .action(evict);
+  addNodeSteeringCommands(node);
   for (const command of nodeServiceCommands()) node.addCommand(command);
   return node;
 }
@@ -89,6 +75,10 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     { endpoint: config.telemetry.endpoint, mesh: config.mesh, nodeId, warn },
     process.env,
   );
+  // A crash is told in the log, too, with where it was; the process ends by it (cli/main.ts).
+  process.on('uncaughtExceptionMonitor', (error) =>
+    log.fatal({ nodeId, error: messageOf(error), stack: error.stack }, 'crashed'),
+  );
   const stop = new AbortController();
   const daemon = new Daemon({
     nodeId,
@@ -101,20 +91,24 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     env: process.env,
     signal: stop.signal,
   });
-  const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()));
-  // A terminal that is closed says the same; there it has to end the daemon.
-  const undoReload = process.stdin.isTTY ? () => {} : onReloadSignal(() => daemon.reload());
+  const hangUp = process.stdin.isTTY === true;
+  const undo = onStopSignals((count) => (count === 1 ? stop.abort() : daemon.hurry()), { hangUp });
+  const undoReload = hangUp ? () => {} : onReloadSignal(() => daemon.reload());
   const opened = web.open(daemon);
+  const code = await daemon.run().then(
+    () => 0,
+    (error: unknown) => reportError(error, command.optsWithGlobals().verbose === true),
+  );
   try {
-    await daemon.run();
-  } finally {
     await opened.then(() => web.close());
     await tracing?.close();
+  } finally {
+    undo();
+    undoReload();
+    // Whatever is still open must not keep a process that is no daemon any more: nothing would start it again. Outcomes that
+    // a Redis which is away never took are in the journal.
+    process.exit(code);
   }
-  undo();
-  undoReload();
-  // Reports that a Redis which is away never took would keep the process; their outcomes are in the journal.
-  process.exit(0);
 }
 
 async function list(_options: object, command: Command): Promise<void> {
@@ -133,37 +127,6 @@ async function show(id: string, _options: object, command: Command): Promise<voi
     const node = await mesh.existingNode(id);
     if (out.json) out.document(node);
     else printNode(out, node);
-  });
-}
-
-async function wish(id: string, wanted: 'drain' | 'resume', command: Command): Promise<void> {
-  const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
-    const node = await mesh.existingNode(id);
-    await mesh.registry.wish(id, wanted);
-    if (out.json) out.document({ id, wanted, running: node.running });
-    else out.note(wanted === 'drain' ? `${id} takes no more tasks; ${node.running.length} still run` : `${id} goes on`);
-  });
-}
-
-async function evict(id: string, _options: object, command: Command): Promise<void> {
-  const out = outputOf(command);
-  const [{ requeueVoidClaims }, { leaseMs }] = await Promise.all([
-    import('../../queue/requeue.ts'),
-    import('../../config/lease.ts'),
-  ]);
-  await withMesh(command, async (mesh) => {
-    const { registry, redis, keys, config } = mesh;
-    await mesh.existingNode(id);
-    const { queue } = config;
-    await registry.evict(id, leaseMs(config));
-    const requeued = await requeueVoidClaims(redis, keys, {
-      visibilityTimeoutMs: queue.visibilityTimeout,
-      maxHandovers: queue.maxHandovers,
-    });
-    const tasks = requeued.filter(({ from }) => from === id).map(({ taskId }) => taskId);
-    if (out.json) out.document({ id, requeued: tasks });
-    else out.note(`${id} is declared dead; ${tasks.length} tasks were put back`);
   });
 }
 
@@ -211,4 +174,5 @@ function printNode(out: Output, node: Node): void {
   if (node.journal.discarded > 0)
     field('discarded', `${node.journal.discarded} outcomes came too late; see its journal`);
   for (const id of node.running) field('running', id);
+  for (const id of node.orphaned) field('held', `${id}, until another node takes it`);
 }

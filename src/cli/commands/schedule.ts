@@ -13,10 +13,15 @@ export function scheduleCommand(): Command {
   const schedule = new Command('schedule').description('tasks that are queued again and again');
   const add = schedule
     .command('add')
-    .description('add a schedule; a run that was missed while the mesh was down is made up for once')
+    .description(
+      'add a schedule; a run that was missed while the mesh was down is made up for once. Nothing is stored if a part is wrong',
+    )
     .argument('<name>', 'its name: lower-case letters, digits, - and _')
     .argument('<message>', 'what the agent shall do each time')
-    .option('--cron <line>', 'when: minute hour day month weekday')
+    .option(
+      '--cron <line>',
+      'when: minute hour day month weekday, as crontab(5); L is the last day, fri#2 the second Friday',
+    )
     .option('--tz <zone>', 'time zone of --cron (default: UTC)')
     .option('--every <duration>', 'again after this time; the first run is due at once', durationOption);
   addTaskOptions(add)
@@ -40,9 +45,13 @@ export function scheduleCommand(): Command {
       .argument('<name>', 'name of the schedule')
       .addHelpText('after', example(`clawmesh schedule ${name} nightly`))
       .action((schedule: string, _options: object, command: Command) => run(schedule, command));
-  steer('remove', 'remove a schedule; tasks that run go on', remove);
-  steer('pause', 'let a schedule rest', (name, command) => setPaused(name, true, command));
-  steer('resume', 'let a paused schedule go on', (name, command) => setPaused(name, false, command));
+  steer('remove', 'remove a schedule, and its tasks that have not begun; those that have go on', remove);
+  steer('pause', 'let a schedule rest: no task of it starts any more; those that have begun go on', (name, command) =>
+    setPaused(name, true, command),
+  );
+  steer('resume', 'let a paused schedule go on; its times while it was paused are left out', (name, command) =>
+    setPaused(name, false, command),
+  );
   return schedule;
 }
 
@@ -74,6 +83,10 @@ async function addSchedule(name: string, message: string, options: AddOptions, c
     const schedule = await (await mesh.schedules()).add(name, times, task);
     if (out.json) out.document(schedule);
     else out.note(`${name} is due ${schedule.nextRunAt}`);
+    const { QueuedPlaces } = await import('../waiting-reasons.ts');
+    const places = new QueuedPlaces();
+    places.add([task]);
+    await places.tell(mesh, out);
   });
 }
 

@@ -1,14 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
+import type { Node } from '../../domain/node.ts';
+import { TASK_STATES } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
+import { MARKS } from '../../ops/problems.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, suggestion, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 import { printNodes } from './node.ts';
 
 const WATCH_MS = 2_000;
+const PROBLEM_STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as const;
 const CLEAR = '\u001b[2J\u001b[H';
 
 export function statusCommand(): Command {
@@ -21,20 +26,30 @@ export function statusCommand(): Command {
 
 async function status({ watch }: { watch?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
+  const { takeSnapshot } = await import('../../ops/snapshot.ts');
+  if (!watch) {
+    await withMesh(command, async (mesh) => show(await takeSnapshot(mesh), out, false, command));
+    return;
+  }
+  endWithReader();
+  const outages = tellOfOutages(out);
+  const again = async (mesh: Mesh) => {
     for (;;) {
-      await show(mesh, out, watch === true);
-      if (!watch) return;
+      show(await mesh.throughOutages(() => takeSnapshot(mesh), outages), out, true, command);
       await sleep(WATCH_MS);
     }
-  });
+  };
+  await withMesh(command, again, { waits: true });
 }
 
-async function show(mesh: Mesh, out: Output, watch: boolean): Promise<void> {
-  const { takeSnapshot } = await import('../../ops/snapshot.ts');
-  const { snapshot, nodes } = await takeSnapshot(mesh);
+function show(
+  { snapshot, nodes }: { snapshot: Snapshot; nodes: readonly Node[] },
+  out: Output,
+  watch: boolean,
+  command: Command,
+): void {
   if (out.json) {
-    if (watch) out.line(JSON.stringify(snapshot));
+    if (watch) out.jsonLine(snapshot);
     else out.document(snapshot);
     return;
   }
@@ -50,12 +65,14 @@ async function show(mesh: Mesh, out: Output, watch: boolean): Promise<void> {
     printNodes(out, nodes);
   }
   printPools(out, snapshot);
+  printFirstSteps(out, snapshot, command);
   printRunning(out, snapshot);
   printHandovers(out, snapshot);
   const { tasks, total, cost } = snapshot.usageToday;
   if (tasks > 0) {
     const money = cost === null ? '' : `, cost ${cost.toFixed(2)}`;
-    out.line(`\ntoday ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
+    out.line();
+    out.line(`today ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
   }
 }
 
@@ -63,8 +80,8 @@ function printProblems(out: Output, { problems }: Snapshot): void {
   if (problems.length === 0) return;
   out.line();
   for (const { severity, what, fix } of problems) {
-    const mark = severity === 'error' ? out.style('red', '✗') : out.style('yellow', '!');
-    out.line(`${mark} ${what}\n  ${out.style('dim', `→ ${fix}`)}`);
+    out.line(`${out.style(PROBLEM_STYLES[severity], MARKS[severity])} ${what}`);
+    out.line(`  ${out.style('dim', `→ ${fix}`)}`);
   }
 }
 
@@ -73,10 +90,7 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
     counts.paused ? `${pool} (paused)` : pool,
     ...[counts.waiting, counts.active, counts.delayed, counts.completed, counts.failed, counts.cancelled].map(String),
   ]);
-  if (rows.length === 0) {
-    out.note('\nnothing was ever queued; try: clawmesh enqueue "hello" --wait');
-    return;
-  }
+  if (rows.length === 0) return;
   out.line();
   out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED', 'CANCELLED'], rows);
   if (oldestWaiting) {
@@ -85,7 +99,17 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
   }
 }
 
-function printRunning(out: Output, { running }: Snapshot): void {
+/** What to do in a mesh that does nothing yet; nothing that would wait for a node that is not there. */
+function printFirstSteps(out: Output, { pools, nodes }: Snapshot, command: Command): void {
+  const isUnused = Object.values(pools).every((counts) => TASK_STATES.every((state) => counts[state] === 0));
+  if (!isUnused) return;
+  const start = nodes.up + nodes.gated + nodes.draining === 0;
+  if (start) out.note(`\nno node is up; start one on each Mac: ${suggestion(command, 'node run')}`);
+  const enqueue = suggestion(command, 'enqueue "hello" --wait');
+  out.note(start ? `then, in another shell: ${enqueue}` : `\nnothing was ever queued; try: ${enqueue}`);
+}
+
+function printRunning(out: Output, { running, moreRunning }: Snapshot): void {
   if (running.length === 0) return;
   out.line();
   out.table(
@@ -100,6 +124,16 @@ function printRunning(out: Output, { running }: Snapshot): void {
       oneLine(message, 40),
     ]),
   );
+  if (moreRunning > 0) {
+    out.line(
+      `${moreRunning} more; see clawmesh task list --state active --limit ${atMost(moreRunning + running.length)}`,
+    );
+  }
+}
+
+/** What `--limit` takes at most. */
+function atMost(count: number): number {
+  return Math.min(count, 10_000);
 }
 
 function printHandovers(out: Output, { handovers }: Snapshot): void {

@@ -1,18 +1,21 @@
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { Cancelled, Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
-import { ERROR_KINDS, type ErrorKind, type Task } from '../../domain/task.ts';
+import { notFound } from '../../domain/not-found.ts';
+import { ERROR_KINDS, type ErrorKind } from '../../domain/task.ts';
+import type { TaskFilter } from '../../queue/task-reader.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption } from '../options.ts';
+import type { Output } from '../output.ts';
 
 /** Runs are stopped side by side, so that fifty are gone as soon as one. */
 const AT_ONCE = 50;
 /** Failed tasks that `--all-failed` takes in one go. */
 const ALL_LIMIT = 100_000;
 
-/** `task cancel | retry | remove`. */
+/** `task cancel | retry | ack | remove`. */
 export function addSteeringCommands(task: Command): void {
   task
     .command('cancel')
@@ -20,13 +23,8 @@ export function addSteeringCommands(task: Command): void {
     .argument('<id...>', 'task ids')
     .addHelpText('after', example('clawmesh task cancel 01kbv2m6s3v5w8q0r4t7y9z1x2'))
     .action(cancel);
-  task
-    .command('retry')
+  forFailed(task.command('retry'))
     .description('queue failed or cancelled tasks again, with as many attempts as at first')
-    .argument('[id...]', 'task ids')
-    .option('--all-failed', 'all failed tasks')
-    .option('--kind <kind>', 'with --all-failed: only those that failed so', choiceOption(ERROR_KINDS))
-    .option('--since <duration>', 'with --all-failed: only those that failed within this time', durationOption)
     .addHelpText(
       'after',
       example(
@@ -35,12 +33,37 @@ export function addSteeringCommands(task: Command): void {
       ),
     )
     .action(retry);
-  task
-    .command('remove')
+  forFailed(task.command('ack'))
+    .description('acknowledge failed tasks: status no longer tells of them, and they are kept as they are')
+    .addHelpText(
+      'after',
+      example('clawmesh task ack 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task ack --all-failed --pool xcode'),
+    )
+    .action(acknowledge);
+  forFailed(task.command('remove'))
     .description('remove tasks that do not run, with all there is of them')
-    .argument('<id...>', 'task ids')
-    .addHelpText('after', example('clawmesh task remove 01kbv2m6s3v5w8q0r4t7y9z1x2'))
+    .addHelpText(
+      'after',
+      example('clawmesh task remove 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task remove --all-failed --since 12h'),
+    )
     .action(remove);
+}
+
+/** Which failed tasks a command is for that takes ids, or all of them. */
+interface FailedOptions {
+  allFailed?: boolean;
+  kind?: ErrorKind;
+  since?: number;
+  pool?: string;
+}
+
+function forFailed(command: Command): Command {
+  return command
+    .argument('[id...]', 'task ids')
+    .option('--all-failed', 'all failed tasks')
+    .option('--kind <kind>', 'with --all-failed: only those that failed so', choiceOption(ERROR_KINDS))
+    .option('--since <duration>', 'with --all-failed: only those that failed within this time', durationOption)
+    .option('--pool <pool>', 'with --all-failed: only those of this pool');
 }
 
 const CANCELLED: Readonly<Record<Cancelled, string>> = {
@@ -50,7 +73,8 @@ const CANCELLED: Readonly<Record<Cancelled, string>> = {
 };
 
 async function cancel(ids: string[], _options: object, command: Command): Promise<void> {
-  const reason = `cancelled by ${userInfo().username} on ${hostname()}`;
+  const { userName } = await import('../../config/identity.ts');
+  const reason = `cancelled by ${userName()} on ${hostname()}`;
   await steer(command, ids, async (mesh, id) => {
     const answer = await mesh.cancel(id, reason);
     if (answer !== 'ended') return CANCELLED[answer];
@@ -58,50 +82,69 @@ async function cancel(ids: string[], _options: object, command: Command): Promis
   });
 }
 
-interface RetryOptions {
-  allFailed?: boolean;
-  kind?: ErrorKind;
-  since?: number;
+async function retry(ids: string[], options: FailedOptions, command: Command): Promise<void> {
+  await steerFailed(command, 'retry', { ids, options }, async (mesh, id) => {
+    await mesh.retry(id);
+    return 'queued again';
+  });
 }
 
-async function retry(ids: string[], options: RetryOptions, command: Command): Promise<void> {
+async function acknowledge(ids: string[], options: FailedOptions, command: Command): Promise<void> {
+  const filter = { unacknowledged: true };
+  await steerFailed(command, 'acknowledge', { ids, options, filter }, async (mesh, id) => {
+    await mesh.acknowledge(id);
+    return 'acknowledged';
+  });
+}
+
+async function remove(ids: string[], options: FailedOptions, command: Command): Promise<void> {
+  await steerFailed(command, 'remove', { ids, options }, async (mesh, id) => {
+    // Of all failed ones, one that is queued again meanwhile is none any more.
+    await mesh.remove(id, { onlyFailed: options.allFailed === true });
+    return 'removed';
+  });
+}
+
+/** Does it to the tasks of these ids, or to all failed ones that are meant. `filter`: those of them that it makes sense for. */
+async function steerFailed(
+  command: Command,
+  verb: string,
+  wanted: { ids: readonly string[]; options: FailedOptions; filter?: Pick<TaskFilter, 'unacknowledged'> },
+  act: (mesh: Mesh, id: string) => Promise<string>,
+): Promise<void> {
+  const { ids, options, filter } = wanted;
   if (ids.length > 0 === (options.allFailed === true)) {
-    throw new ClawmeshError('usage', ids.length > 0 ? 'ids and --all-failed exclude each other' : 'nothing to retry', {
-      remedy: 'give task ids, or --all-failed',
-    });
+    const what = ids.length > 0 ? 'ids and --all-failed exclude each other' : `nothing to ${verb}`;
+    throw new ClawmeshError('usage', what, { remedy: 'give task ids, or --all-failed' });
   }
-  if (!options.allFailed && (options.kind || options.since !== undefined)) {
-    throw new ClawmeshError('usage', '--kind and --since choose among --all-failed', {
+  if (!options.allFailed && (options.kind || options.since !== undefined || options.pool !== undefined)) {
+    throw new ClawmeshError('usage', '--kind, --since and --pool choose among --all-failed', {
       remedy: 'give --all-failed too',
     });
   }
-  const again = async (mesh: Mesh, id: string) => {
-    await mesh.retry(id);
-    return 'queued again';
-  };
-  if (!options.allFailed) return steer(command, ids, again);
+  if (!options.allFailed) return steer(command, ids, act);
   await withMesh(command, async (mesh) => {
-    const failed = await mesh.list({ state: 'failed', limit: ALL_LIMIT });
-    const since = options.since === undefined ? 0 : (await mesh.registry.redisTime()) - options.since;
-    const wanted = failed.filter(
-      (task: Task) =>
-        (!options.kind || task.error?.kind === options.kind) && Date.parse(task.finishedAt ?? '') >= since,
-    );
-    if (wanted.length === 0) outputOf(command).note('no such failed tasks');
-    await steerAll(
-      mesh,
-      command,
-      wanted.map(({ id }) => id),
-      again,
-    );
+    const out = outputOf(command);
+    const failed = await failedTasks(mesh, out, options, filter);
+    if (failed.length === 0) out.note('no such failed tasks');
+    await steerAll(mesh, command, failed, act);
   });
 }
 
-async function remove(ids: string[], _options: object, command: Command): Promise<void> {
-  await steer(command, ids, async (mesh, id) => {
-    await mesh.remove(id);
-    return 'removed';
-  });
+async function failedTasks(
+  mesh: Mesh,
+  out: Output,
+  { kind, since, pool }: FailedOptions,
+  filter: Pick<TaskFilter, 'unacknowledged'> = {},
+): Promise<string[]> {
+  const pools = pool === undefined ? [] : await mesh.reader.pools();
+  if (pool !== undefined && !pools.includes(pool)) throw notFound('pool', pool, pools);
+  const failed = await mesh.list({ ...filter, state: 'failed', pool, limit: ALL_LIMIT });
+  if (failed.length === ALL_LIMIT) out.note(`looked at the newest ${ALL_LIMIT} only; do it again for the rest`);
+  const from = since === undefined ? 0 : (await mesh.registry.redisTime()) - since;
+  return failed
+    .filter((task) => (!kind || task.error?.kind === kind) && Date.parse(task.finishedAt ?? '') >= from)
+    .map(({ id }) => id);
 }
 
 async function steer(

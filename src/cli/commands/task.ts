@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { noSuch } from '../../domain/not-found.ts';
 import { isEnded, TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
 import { humanDuration } from '../../domain/units.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { choiceOption, durationOption, numberOption, tagOption } from '../options.ts';
-import { ago, type Output, oneLine, printable, styledState } from '../output.ts';
+import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
+import { ago, type Output, oneLine, styledState } from '../output.ts';
+import { endWithReader } from '../streams.ts';
 import { addSteeringCommands } from './task-steering.ts';
 import { printUsage } from './usage.ts';
 
@@ -15,13 +19,22 @@ export function taskCommand(): Command {
   const task = new Command('task').description('look at tasks, and steer them');
   task
     .command('list')
-    .description('list tasks, newest first')
+    .description('list tasks, those queued last first')
     .option('--state <state>', `only ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
-    .option('--pool <pool>', 'only of this pool')
+    .option('--pool <pool>', 'only of this pool', poolOption)
     .option('--node <id>', 'only those this node has or had last')
     .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
+    .option('--unacknowledged', 'only failed tasks that nobody has acknowledged (task ack)')
     .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
-    .option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model')
+    .addOption(
+      new Option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model').conflicts([
+        'state',
+        'pool',
+        'node',
+        'tag',
+        'limit',
+      ]),
+    )
     .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
     .action(list);
   task
@@ -53,12 +66,18 @@ interface ListOptions {
   pool?: string;
   node?: string;
   tag?: Record<string, string>;
+  unacknowledged?: boolean;
   limit: number;
   usage?: boolean;
 }
 
 async function list(options: ListOptions, command: Command): Promise<void> {
   const out = outputOf(command);
+  if (options.unacknowledged && options.state !== undefined && options.state !== 'failed') {
+    throw new ClawmeshError('usage', `--unacknowledged are failed tasks, and --state is ${options.state}`, {
+      remedy: 'give one of them',
+    });
+  }
   await withMesh(command, async (mesh) => {
     if (options.usage) return printUsage(out, await mesh.usage());
     const tasks = await mesh.list({
@@ -66,10 +85,12 @@ async function list(options: ListOptions, command: Command): Promise<void> {
       pool: options.pool,
       node: options.node,
       tags: options.tag,
+      unacknowledged: options.unacknowledged,
       limit: options.limit,
     });
-    if (out.json) return out.document({ tasks });
-    if (tasks.length === 0) return out.note('no tasks');
+    const more = await countMore(mesh, options, tasks);
+    if (out.json) return out.document({ tasks, more });
+    if (tasks.length === 0) return out.note(['no tasks', ...(await unknownNames(mesh, options))].join('; '));
     out.table(
       ['ID', 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', 'MESSAGE'],
       tasks.map((task) => [
@@ -82,7 +103,45 @@ async function list(options: ListOptions, command: Command): Promise<void> {
         oneLine(task.message, 60),
       ]),
     );
+    if (more !== null && more > 0) out.note(await moreText(mesh, options, tasks, more));
+    else if (more === null && tasks.length === options.limit) out.note('there may be more; see --limit');
   });
+}
+
+/** Names in the filter that nothing has: mostly a typo. */
+async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<string[]> {
+  const [pools, nodes] = [await mesh.reader.pools(), await mesh.nodes()];
+  return [
+    noSuch('pool', pool, pools),
+    noSuch(
+      'node',
+      node,
+      nodes.map(({ id }) => id),
+    ),
+  ].filter((text) => text !== undefined);
+}
+
+/** How many tasks match beside those that are listed; null where only reading them all would tell. */
+async function countMore(mesh: Mesh, options: ListOptions, listed: readonly Task[]): Promise<number | null> {
+  if (listed.length < options.limit) return 0;
+  if (options.node !== undefined || options.tag) return null;
+  const total = await countTasks(mesh, options, options.state === undefined ? TASK_STATES : [options.state]);
+  return Math.max(0, total - listed.length);
+}
+
+async function countTasks(mesh: Mesh, { pool }: ListOptions, states: readonly TaskState[]): Promise<number> {
+  const counts = await mesh.reader.counts(pool === undefined ? await mesh.reader.pools() : [pool]);
+  return [...counts.values()].flatMap((count) => states.map((state) => count[state])).reduce((sum, n) => sum + n, 0);
+}
+
+async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[], more: number): Promise<string> {
+  const shown = `${more} more; see --limit`;
+  if (options.state !== undefined) return shown;
+  const running =
+    (await countTasks(mesh, options, ['active'])) - listed.filter(({ state }) => state === 'active').length;
+  if (running <= 0) return shown;
+  const pool = options.pool === undefined ? '' : ` --pool ${options.pool}`;
+  return `${shown}. ${running} of them ${running === 1 ? 'runs' : 'run'}: clawmesh task list --state active${pool}`;
 }
 
 async function show(id: string, _options: object, command: Command): Promise<void> {
@@ -96,35 +155,46 @@ async function show(id: string, _options: object, command: Command): Promise<voi
 
 async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
-    const { reader } = mesh;
-    let task = await mesh.existing(id);
+  const outages = tellOfOutages(out, 'the task goes on');
+  if (options.follow) endWithReader();
+  const print = async (mesh: Mesh) => {
     let printed = 0;
     const lines: string[] = [];
+    const { WaitingReasons } = await import('../waiting-reasons.ts');
+    const reasons = new WaitingReasons(mesh, (text) => out.note(text));
+    const startedAt = performance.now();
     for (;;) {
-      const fresh = await reader.logs(task, printed);
+      const look = async () => {
+        const task = await mesh.existing(id);
+        return { task, fresh: await mesh.reader.logs(task, printed) };
+      };
+      const { task, fresh } = options.follow ? await mesh.throughOutages(look, outages) : await look();
       printed += fresh.length;
       if (out.json) lines.push(...fresh);
-      else for (const line of fresh) out.foreign(line);
-      if (!options.follow || isEnded(task.state)) break;
-      await sleep(FOLLOW_POLL_MS);
-      task = await mesh.existing(id);
+      else for (const line of fresh) out.line(line);
+      if (options.follow && !isEnded(task.state)) {
+        reasons.of([task], performance.now() - startedAt);
+        await sleep(FOLLOW_POLL_MS);
+        continue;
+      }
+      if (out.json) out.document({ lines });
+      else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
+      return;
     }
-    if (out.json) out.document({ lines });
-    else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
-  });
+  };
+  await withMesh(command, print, { waits: options.follow });
 }
 
 async function wait(ids: string[], options: { timeout?: number }, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async (mesh) => {
-    for (const id of ids) await mesh.existing(id);
+  const untilAllHaveEnded = async (mesh: Mesh) => {
     const { waitVisibly } = await import('../wait.ts');
-    const tasks = await waitVisibly(mesh, ids, { timeoutMs: options.timeout, live: !out.json });
+    const tasks = await waitVisibly(mesh, command, ids, { timeoutMs: options.timeout });
     if (out.json) out.document({ tasks });
     else for (const task of tasks) out.line(`${task.id}  ${styledState(out, task.state)}${reasonOf(task)}`);
     if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
-  });
+  };
+  await withMesh(command, untilAllHaveEnded, { waits: true });
 }
 
 function reasonOf(task: Task): string {
@@ -137,6 +207,7 @@ function printTask(out: Output, task: Task): void {
   };
   field('task', task.id);
   field('state', styledState(out, task.state) + (task.delayedUntil ? ` (until ${task.delayedUntil})` : ''));
+  field('seen', task.acknowledgedAt && `acknowledged ${ago(task.acknowledgedAt)}`);
   field('held by', task.heldBy);
   field('only on', task.target);
   field('pool', task.pool);
@@ -166,11 +237,15 @@ function printTask(out: Output, task: Task): void {
     ]),
   );
   if (task.result) printResult(out, task.result);
-  if (task.error) out.line(`\n${out.style('red', `${task.error.kind}: ${printable(task.error.message)}`)}`);
+  if (!task.error) return;
+  out.line();
+  out.foreign(out.style('red', `${task.error.kind}: ${task.error.message}`));
 }
 
 function printResult(out: Output, result: NonNullable<Task['result']>): void {
   const tokens = result.usage ? `${result.usage.total} tokens` : undefined;
   const facts = [humanDuration(result.durationMs), result.model, tokens].filter(Boolean).join(' · ');
-  out.line(`\n${out.style('dim', facts)}\n${printable(result.text)}`);
+  out.line();
+  out.line(out.style('dim', facts));
+  out.foreign(result.text);
 }

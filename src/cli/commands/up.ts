@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import type { LoadedConfig } from '../../config/load.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { Dashboard } from '../../ops/dashboard/server.ts';
 import type { RedisTarget } from '../../redis/connection.ts';
 import type { PrivateServer } from '../../redis/private-server.ts';
-import { type GlobalOptions, loadedConfig, outputOf } from '../context.ts';
+import { loadedConfig, namedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
 import type { Output } from '../output.ts';
@@ -23,30 +24,40 @@ export function upCommand(): Command {
 async function up(options: { nodes: number; dashboard: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const loaded = await loadedConfig(command);
-  const { NodeProcess } = await import('../node-process.ts');
+  const [{ NodeProcess }, { sharedFile }] = await Promise.all([
+    import('../node-process.ts'),
+    import('../../config/load.ts'),
+  ]);
+  const configFile = loaded.file && sharedFile(loaded.file);
   const stopped = Promise.withResolvers<void>();
   let nodes: InstanceType<typeof NodeProcess>[] = [];
   // From the first moment, so that Ctrl-C during start-up stops things in order too.
+  let stopping = false;
   const undo = onStopSignals((count) => {
+    stopping = true;
     if (count === 1) out.note('\nstopping: nodes finish what runs (Ctrl-C again hands it back at once)');
     for (const node of nodes) node.stop();
     stopped.resolve();
   });
-  const { server, target } = await openServer(loaded);
-  let dashboard: { url: string; close(): Promise<void> } | undefined;
+  let server: PrivateServer | undefined;
+  let dashboard: Dashboard | undefined;
   try {
+    const opened = await openServer(loaded);
+    server = opened.server;
+    if (stopping) return;
     nodes = Array.from(
       { length: options.nodes },
-      (_, index) => new NodeProcess(`node-${index + 1}`, loaded.file, index),
+      (_, index) => new NodeProcess(`node-${index + 1}`, configFile, index),
     );
     for (const node of nodes) node.start();
-    if (options.dashboard) dashboard = await openPage(out, loaded, target);
-    const ids = nodes.map((node) => node.id);
-    await greet(command, loaded, target, ids, dashboard?.url, stopped.promise);
+    if (options.dashboard) dashboard = await openPage(out, loaded, opened.target);
+    await greet(command, loaded, opened.target, nodes, dashboard, stopped.promise);
     await stopped.promise;
-    await Promise.all(nodes.map((node) => node.ended));
   } finally {
-    await dashboard?.close();
+    // Also where something has thrown: nodes that nobody stops would be started again for ever, without their Redis.
+    if (!stopping) for (const node of nodes) node.stop();
+    await Promise.all(nodes.map((node) => node.ended));
+    await dashboard?.close().catch((error: unknown) => out.note(`the dashboard did not close: ${messageOf(error)}`));
     await server?.stop();
     undo();
   }
@@ -78,8 +89,8 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
   try {
     // This is a terminal, as for the nodes: their log lines are readable whatever log.format is.
     const log = createLogger({ ...config.log, format: 'pretty' }).child({ name: 'dashboard' });
-    const { url, close } = await openDashboard(mesh, config.dashboard, log);
-    return { url, close: () => close().finally(() => mesh.close()) };
+    const opened = await openDashboard(mesh, config.dashboard, log);
+    return { ...opened, close: () => opened.close().finally(() => mesh.close()) };
   } catch (error) {
     await mesh.close();
     out.note(`no dashboard: ${messageOf(error)}`);
@@ -92,8 +103,8 @@ async function greet(
   command: Command,
   loaded: LoadedConfig,
   target: RedisTarget,
-  ids: readonly string[],
-  dashboardUrl: string | undefined,
+  started: readonly { readonly id: string }[],
+  dashboard: Dashboard | undefined,
   stopped: Promise<void>,
 ): Promise<void> {
   const [{ describeTarget }, { waitForNodes }, { upGreeting }] = await Promise.all([
@@ -101,15 +112,29 @@ async function greet(
     import('../wait-for-nodes.ts'),
     import('../up-greeting.ts'),
   ]);
+  const ids = started.map(({ id }) => id);
+  let isStopped = false;
+  void stopped.then(() => {
+    isStopped = true;
+  });
   const nodes = await waitForNodes(loaded, target, ids, stopped);
-  if (nodes.length === 0) return;
+  if (isStopped) return;
+  const idle = ids.flatMap((id) => {
+    const node = nodes.find((other) => other.id === id);
+    if (!node) return [{ id, reason: 'it is not up yet; its own lines say why' }];
+    const closed = node.gates.filter((gate) => !gate.open);
+    return closed.length === 0
+      ? []
+      : [{ id, reason: closed.map(({ name, reason }) => `${name}: ${reason}`).join('; ') }];
+  });
   const text = upGreeting({
     config: loaded.config,
     file: loaded.file,
-    namedFile: command.optsWithGlobals<GlobalOptions>().config ?? process.env.CLAWMESH_CONFIG,
-    modes: nodes.map((node) => node.openclaw.mode),
+    namedFile: namedConfig(command),
+    modes: ids.map((id) => nodes.find((node) => node.id === id)?.openclaw.mode ?? loaded.config.openclaw.mode),
+    idle,
     redis: describeTarget(target),
-    dashboardUrl,
+    dashboardUrl: dashboard?.loginUrl(),
     env: process.env,
   });
   outputOf(command).note(text);

@@ -1,7 +1,8 @@
-import { Box, Text, useInput, useWindowSize } from 'ink';
+import { Box, useInput, useWindowSize } from 'ink';
 import { useState } from 'react';
 import type { Mesh } from '../../client/mesh.ts';
 import { oneLine } from '../output.ts';
+import { SafeText } from './safe-text.tsx';
 import { useTaskLog } from './top-state.ts';
 
 /** One task over the whole screen: what is known of it, its history, its log. */
@@ -22,16 +23,14 @@ export function LogScreen({ mesh, id, onClose }: { mesh: Mesh; id: string; onClo
   });
   return (
     <Box flexDirection="column" width={columns} height={rows}>
-      <Text bold wrap="truncate">{`task ${id}`}</Text>
+      <SafeText bold>{`task ${id}`}</SafeText>
       <Box flexDirection="column" height={height}>
         {lines.slice(Math.max(0, end - height), end).map((line, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other name
-          <Text key={index} wrap="truncate">
-            {oneLine(line, columns) || ' '}
-          </Text>
+          <SafeText key={index}>{oneLine(line, columns) || ' '}</SafeText>
         ))}
       </Box>
-      <Text dimColor>Esc back · ↑↓ scroll</Text>
+      <SafeText dimColor>Esc back · ↑↓ scroll</SafeText>
     </Box>
   );
 }

@@ -13,7 +13,7 @@ const MOST_TASKS = 200;
 export interface View {
   readonly snapshot: Snapshot;
   readonly nodes: readonly Node[];
-  /** Those that run first, then the newest. */
+  /** Those that run first, the longest at the top; then the newest. */
   readonly tasks: readonly Task[];
 }
 
@@ -50,7 +50,7 @@ async function readView(mesh: Mesh, filter: string): Promise<View> {
   const state = (TASK_STATES as readonly string[]).includes(filter) ? (filter as TaskState) : undefined;
   const [{ snapshot, nodes }, active, newest] = await Promise.all([
     takeSnapshot(mesh),
-    state === undefined ? mesh.list({ state: 'active', limit: MOST_TASKS }) : [],
+    state === undefined ? mesh.reader.longestRunning(MOST_TASKS) : [],
     mesh.list({ state, limit: MOST_TASKS }),
   ]);
   const isActive = new Set(active.map(({ id }) => id));

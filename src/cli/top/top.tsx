@@ -1,10 +1,12 @@
-import { Box, type Key, render, Text, useApp, useInput, useWindowSize } from 'ink';
+import { Box, type Key, render, useApp, useInput, useWindowSize } from 'ink';
 import { useReducer, useRef } from 'react';
 import type { Mesh } from '../../client/mesh.ts';
 import { messageOf } from '../../domain/errors.ts';
+import { MARKS } from '../../ops/problems.ts';
 import { oneLine, stateStyle } from '../output.ts';
 import { row, share, visible } from './columns.ts';
 import { LogScreen } from './log-screen.tsx';
+import { SafeText } from './safe-text.tsx';
 import {
   COLUMNS,
   type Item,
@@ -21,6 +23,7 @@ import {
 import { useView, type View } from './top-state.ts';
 
 const MOST_PROBLEMS = 3;
+const PROBLEM_COLORS = { error: 'red', warning: 'yellow', notice: 'gray' } as const;
 
 /** Runs the live view until the person leaves it. */
 export async function runTop(mesh: Mesh, color: boolean): Promise<void> {
@@ -136,47 +139,46 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
   const style = (state: string) => (color ? stateStyle(state) : undefined);
   return (
     <Box flexDirection="column" width={columns} height={rows}>
-      <Text bold wrap="truncate">
-        {headline(view)}
-      </Text>
+      <SafeText bold>{headline(view)}</SafeText>
       {shownProblems.map(({ severity, what, fix }, place) => (
-        <Text key={what} wrap="truncate" {...(color && { color: severity === 'error' ? 'red' : 'yellow' })}>
-          {severity === 'error' ? '✗' : '!'} {what} → {fix}
-          {place === MOST_PROBLEMS - 1 && problems.length > MOST_PROBLEMS
-            ? ` (+${problems.length - MOST_PROBLEMS})`
-            : ''}
-        </Text>
+        <SafeText key={what} {...(color && { color: PROBLEM_COLORS[severity] })}>
+          {`${MARKS[severity]} ${what} → ${fix}${
+            place === MOST_PROBLEMS - 1 && problems.length > MOST_PROBLEMS
+              ? ` (+${problems.length - MOST_PROBLEMS})`
+              : ''
+          }`}
+        </SafeText>
       ))}
       {SECTIONS.map((name, place) => {
         const cursor = place === focus ? index : -1;
         const { items, from } = visible<Item>(lists[name], Math.max(0, cursor), heights[place] ?? 1);
         return (
           <Box key={name} flexDirection="column" height={(heights[place] ?? 1) + 1}>
-            <Text dimColor bold={place === focus} wrap="truncate">
+            <SafeText dimColor bold={place === focus}>
               {`${place === focus ? '▸ ' : '  '}${row(
                 COLUMNS[name],
                 COLUMNS[name].map(([title]) => title),
                 columns - 2,
               )}`}
-            </Text>
-            {items.length === 0 && <Text dimColor>{'  none'}</Text>}
+            </SafeText>
+            {items.length === 0 && <SafeText dimColor>{'  none'}</SafeText>}
             {items.map((item, offset) => {
               const { cells, state } = lineOf(name, item);
               const color = style(state);
               const isHere = from + offset === cursor;
               return (
-                <Text key={keyOf(item)} wrap="truncate" inverse={isHere} {...(color && { color })}>
+                <SafeText key={keyOf(item)} inverse={isHere} {...(color && { color })}>
                   {`${isHere ? '› ' : '  '}${row(COLUMNS[name], cells, columns - 2)}`}
-                </Text>
+                </SafeText>
               );
             })}
           </Box>
         );
       })}
       <Box flexGrow={1} />
-      <Text wrap="truncate" dimColor={!question && !typing && !trouble}>
+      <SafeText dimColor={!question && !typing && !trouble}>
         {footer({ question, typing, filter, note, trouble, section })}
-      </Text>
+      </SafeText>
     </Box>
   );
 }

@@ -9,6 +9,7 @@ import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastif
 import { ZodError, z } from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
+import { utf8Problem } from '../../domain/text.ts';
 import type { Logger } from '../../log/logger.ts';
 import { RawQueues } from '../../queue/bullmq/raw-queues.ts';
 import { SESSION_COOKIE } from '../http/access.ts';
@@ -23,8 +24,10 @@ export interface DashboardOptions {
   readonly mesh: Mesh;
   readonly host: string;
   readonly port: number;
-  /** Empty for none, which only this machine may be without. */
+  /** What people log in with; there is no dashboard without, since it steers. */
   readonly token: string;
+  /** It answers only to names of this machine. */
+  readonly ownNamesOnly: boolean;
   readonly readOnly: boolean;
   readonly log: Logger;
   /** What `/metrics` answers. */
@@ -71,32 +74,45 @@ const PAGE_FILES = {
   'icon.svg': 'image/svg+xml',
 } as const;
 
+export interface Dashboard {
+  readonly url: string;
+  /** A fresh link that logs in once, within ten minutes. */
+  loginUrl(): string;
+  close(): Promise<void>;
+}
+
 /**
  * Serves the dashboard until it is closed.
  *
  * @throws ClawmeshError as {@link listen}.
  */
-export async function serveDashboard(options: DashboardOptions): Promise<{ url: string; close(): Promise<void> }> {
+export async function serveDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { mesh } = options;
   const live = new LiveMesh(mesh, (error) => messageOf(mesh.explain(error)));
   const queues = new RawQueues(mesh.redis, mesh.keys);
-  const app = await createApp(options, live, queues);
+  const login = new Login(options.token, mesh.config.mesh);
+  const app = await createApp(options, login, live, queues);
   const close = async () => {
     live.close();
     await app.close();
     await queues.close();
   };
   try {
-    return { url: await listen(app, { ...options, setting: 'dashboard.host' }), close };
+    const url = await listen(app, { ...options, setting: 'dashboard.host' });
+    return { url, loginUrl: () => login.linkTo(url), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function createApp(options: DashboardOptions, live: LiveMesh, queues: RawQueues): Promise<FastifyInstance> {
+async function createApp(
+  options: DashboardOptions,
+  login: Login,
+  live: LiveMesh,
+  queues: RawQueues,
+): Promise<FastifyInstance> {
   const { mesh, log, readOnly, metrics } = options;
-  const login = new Login(options.token, mesh.config.mesh);
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -109,17 +125,18 @@ async function createApp(options: DashboardOptions, live: LiveMesh, queues: RawQ
     strictTransportSecurity: false,
   });
   await app.register(cookie);
+  parseJsonAsWritten(app);
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
   app.setErrorHandler((error, _request, reply) => sendError(mesh, log, error, reply));
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'there is nothing here' }));
-  guard(app, login, options.host);
+  guard(app, login, options.ownNamesOnly ? options.host : undefined);
   addPage(app, login);
   addHealth(app, mesh);
   app.get('/metrics', async (_request, reply) => {
     const { contentType, text } = await metrics();
     return reply.type(contentType).send(text);
   });
-  app.get('/api/session', async () => ({ mesh: mesh.config.mesh, readOnly, canLogOut: login.required }));
+  app.get('/api/session', async () => ({ mesh: mesh.config.mesh, readOnly }));
   addLiveRoute(app, live);
   addReadRoutes(app, mesh);
   await app.register(async (steering) => {
@@ -134,6 +151,17 @@ async function createApp(options: DashboardOptions, live: LiveMesh, queues: RawQ
   return app;
 }
 
+/** Fastify's own parser of JSON, for bodies that are UTF-8: by itself it puts a replacement character for what is not. */
+function parseJsonAsWritten(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const problem = utf8Problem(body);
+    if (problem === undefined) return parse(request, body.toString('utf8'), done);
+    done(new ClawmeshError('usage', `the request ${problem}`), undefined);
+  });
+}
+
 function addPage(app: FastifyInstance, login: Login): void {
   const folder = new URL('./page/', import.meta.url);
   const files = new Map(Object.keys(PAGE_FILES).map((name) => [name, readFileSync(new URL(name, folder))]));
@@ -144,12 +172,20 @@ function addPage(app: FastifyInstance, login: Login): void {
   for (const name of ['app.js', 'app.css', 'icon.svg'] as const) {
     app.get(`/assets/${name}`, { config: { public: true } }, (_request, reply) => send(reply, name));
   }
-  const credentials = z.object({ token: z.string().max(1_024) });
+  const credentials = z.union([z.object({ token: z.string().max(1_024) }), z.object({ code: z.string().max(256) })], {
+    error: 'expected the token, or the code of a link',
+  });
   const guesses = { max: MOST_LOGINS, timeWindow: '1 minute' };
   const cookieOptions = { path: '/', httpOnly: true, sameSite: 'strict' } as const;
   app.post('/login', { config: { public: true, rateLimit: guesses } }, async (request, reply) => {
-    const { token } = credentials.parse(request.body);
-    if (!login.isToken(token)) return reply.code(401).send({ error: 'that is not the token' });
+    const given = credentials.parse(request.body);
+    if ('code' in given && !login.takeCode(given.code)) {
+      const error = 'that link was used, or is too old; clawmesh dashboard --link prints another';
+      return reply.code(401).send({ error });
+    }
+    if ('token' in given && !login.isToken(given.token)) {
+      return reply.code(401).send({ error: 'that is not the token' });
+    }
     return reply.setCookie(SESSION_COOKIE, login.newSession(), cookieOptions).send({ ok: true });
   });
   app.post('/logout', async (request, reply) => {

@@ -11,7 +11,7 @@ export interface Bar {
   /** Null while it runs. */
   readonly to: number | null;
   /** How it ended; `claimed` while it runs. */
-  readonly end: Exclude<HistoryEvent, 'enqueued'>;
+  readonly end: Exclude<HistoryEvent, 'enqueued' | 'cut'>;
 }
 
 /** A task left one node for another. */
@@ -59,6 +59,10 @@ export function runsOf(task: Task): TaskRuns {
       continue;
     }
     if (event === 'enqueued') continue;
+    if (event === 'cut') {
+      claim = undefined;
+      continue;
+    }
     if (claim) bars.push({ node: claim.node, attempt: claim.attempt, from: claim.at, to: at, end: event });
     if (event === 'handover') {
       const from = claim?.node ?? node ?? '?';
@@ -79,7 +83,7 @@ export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[]
     const time = Date.parse(at);
     if (event === 'node-dead') {
       open.set(node, { node, from: time - (silentMs ?? 0), to: null, reason: reason ?? 'dead' });
-    } else if (event === 'node-up') {
+    } else if (event === 'node-up' || event === 'node-forgotten') {
       const period = open.get(node);
       if (period) periods.push({ ...period, to: time });
       open.delete(node);

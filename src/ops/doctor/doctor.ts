@@ -1,13 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Redis } from 'ioredis';
 import { openToOthers } from '../../config/env-file.ts';
+import { stateFolder, unusableState } from '../../config/home.ts';
 import type { Config } from '../../config/schema.ts';
 import { secretValues } from '../../config/secret-values.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { requeueVoidClaims } from '../../queue/requeue.ts';
-import { findVoidClaims } from '../../queue/void-claims.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { ServerInfo } from '../../redis/server-info.ts';
+import { findVoidClaims } from '../../registry/void-claims.ts';
 import { takeSnapshot } from '../snapshot.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
@@ -45,7 +47,11 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
   } catch (error) {
     return [fromError('config', error)];
   }
-  const machine = checkMachine({ config, nodeId, openclaw: () => patient.openclaw(config) });
+  // Awaited at the end; a check that throws must not hide what the others find.
+  const machine = checkMachine({ config, nodeId, openclaw: () => patient.openclaw(config) }).catch((error: unknown) => [
+    fromError('machine', error),
+  ]);
+  found.push(checkState(config.mesh));
   try {
     const mesh = await patient.reach(config);
     found.push(...(await checkReached(mesh, nodeId)));
@@ -53,6 +59,24 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
     found.push(fromError('redis', error));
   }
   return [...found, ...(await machine)];
+}
+
+/** Whether this user can keep anything: outcomes that Redis does not take, the dashboard's token, a private Redis. */
+function checkState(mesh: string): Diagnosis {
+  try {
+    const folder = stateFolder(mesh, process.env);
+    let there = folder;
+    while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+    try {
+      accessSync(there, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      throw unusableState(folder, error);
+    }
+    if (!statSync(there).isDirectory()) throw unusableState(folder, new Error(`${there} is a file`));
+    return ok('state', `${folder} can be written`);
+  } catch (error) {
+    return fromError('state', error);
+  }
 }
 
 /** Secrets that stand in a config which others may read. */

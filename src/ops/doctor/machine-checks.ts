@@ -16,6 +16,8 @@ export interface OpenClawHealth {
   readonly version: string | null;
   /** Why it is not healthy; null if it is. */
   readonly reason: string | null;
+  /** Why it has no login for its model; see `Runner.loginTrouble`. */
+  readonly login?: string | null | undefined;
 }
 
 /** This machine as a node: its id, OpenClaw, disk and sleep. */
@@ -70,7 +72,7 @@ function checkInventory(config: Config, nodeId: string): Diagnosis {
 }
 
 function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly Diagnosis[] {
-  const { mode, version, reason } = health;
+  const { mode, version, reason, login } = health;
   if (mode === 'simulate') {
     if (openclaw.mode === 'simulate') return [ok('openclaw', 'tasks are simulated, as configured')];
     return [
@@ -88,11 +90,21 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
         : 'see that openclaw --version works for this user, and openclaw.exec.bin';
     return [failed('openclaw', `${mode}: ${reason}`, fix)];
   }
-  const here = ok('openclaw', `${mode}, version ${version ?? 'unknown'}`);
-  if (openclaw.version === undefined || openclaw.version === version) return [here];
+  const here = [ok('openclaw', `${mode}, version ${version ?? 'unknown'}`), ...checkLogin(login)];
+  if (openclaw.version === undefined || openclaw.version === version) return here;
   const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh wants ${openclaw.version}`;
   const level = gates.versionMismatch === 'close' ? failed : warning;
-  return [here, level('openclaw-version', pinned, `npm i -g openclaw@${openclaw.version}, or change openclaw.version`)];
+  return [
+    ...here,
+    level('openclaw-version', pinned, `npm i -g openclaw@${openclaw.version}, or change openclaw.version`),
+  ];
+}
+
+function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
+  if (login === undefined) return [];
+  if (login === null) return [ok('openclaw-login', 'OpenClaw has a login for its default model')];
+  const fix = 'as the daemon’s user: openclaw onboard, or openclaw models auth login';
+  return [failed('openclaw-login', `every task would fail here: ${login}`, fix)];
 }
 
 /** A gateway that runs fewer agents at once than the node claims tasks lets the rest wait, though other nodes have room. */

@@ -4,7 +4,7 @@ import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
-import type { VoidClaim } from '../../queue/void-claims.ts';
+import type { VoidClaim } from '../../registry/void-claims.ts';
 import type { Problem } from '../problems.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 
@@ -29,8 +29,15 @@ export interface MeshFacts {
 export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]> {
   const nodes = (await facts.nodes()).filter(({ state }) => state !== 'dead' && state !== 'stopped');
   const problems = await facts.problems();
+  const wrong = problems.filter(({ severity }) => severity !== 'notice');
+  const notices = problems.filter(({ severity }) => severity === 'notice');
+  const nobody = nodes.length === 0 ? [warning('mesh', 'no node is up', 'clawmesh node run on each Mac')] : [];
   return [
-    ...(problems.length === 0 ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)] : problems.map(fromProblem)),
+    ...nobody,
+    ...(wrong.length + nobody.length === 0
+      ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)]
+      : wrong.map(fromProblem)),
+    ...notices.map(({ what }) => ok('mesh', what)),
     checkDigest(facts.config, nodes),
     ...checkFailover(facts.config, nodes),
     await checkClaims(facts, nodes.length > 0),

@@ -41,7 +41,13 @@ export async function checkService(config: Config, { mode }: OpenClawHealth): Pr
 /** The one that has a service of ours, of this user before that of the machine. */
 function installedManager(): ServiceManager | undefined {
   if (process.platform !== 'darwin' && process.platform !== 'linux') return undefined;
-  return [false, true]
-    .map((system) => serviceManager({ system, manager: undefined, env: process.env }))
-    .find((manager) => manager.installed() !== undefined);
+  for (const system of [false, true]) {
+    try {
+      const manager = serviceManager({ system, manager: undefined, env: process.env });
+      if (manager.installed() !== undefined) return manager;
+    } catch {
+      // A user without a home folder has no service of its own.
+    }
+  }
+  return undefined;
 }

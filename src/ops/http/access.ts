@@ -18,15 +18,15 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /**
  * The rules of who may do what.
  *
- * - Without a token the dashboard is for this machine only, and a page elsewhere may still send a browser here: under a
- *   name of its own that it lets point to 127.0.0.1. So the name in the request has to be one of this machine.
+ * - Without a configured token a server is for this machine only, and a page elsewhere may still send a browser here: under
+ *   a name of its own that it lets point to 127.0.0.1. So the name in the request has to be one of `ownNames`.
  * - What changes anything has to come from the dashboard's own page, or bring the token; the cookie alone is not enough.
  */
-export function accessOf(request: AccessRequest, login: Login, ownNames: readonly string[]): Access {
+export function accessOf(request: AccessRequest, login: Login, ownNames: readonly string[] | undefined): Access {
   const { method, headers, session } = request;
   const host = headers.host ?? '';
-  if (!login.required && !ownNames.includes(nameOf(host))) {
-    return { refused: `the dashboard has no token, so it answers only to ${ownNames.join(', ')}` };
+  if (ownNames && !ownNames.includes(nameOf(host))) {
+    return { refused: `there is no dashboard.token, so this answers only to ${ownNames.join(', ')}` };
   }
   const hasToken = login.isToken(bearer(headers.authorization));
   const hasSession = session !== undefined && login.isSession(session);

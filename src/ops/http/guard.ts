@@ -9,9 +9,12 @@ declare module 'fastify' {
   }
 }
 
-/** Makes every route need a login unless it says otherwise, so that none can be forgotten. */
-export function guard(app: FastifyInstance, login: Login, host: string): void {
-  const ownNames = [...new Set(['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host])];
+/**
+ * Makes every route need a login unless it says otherwise, so that none can be forgotten. `onlyAs`: it answers only to
+ * requests for this host, or other names of this machine.
+ */
+export function guard(app: FastifyInstance, login: Login, onlyAs: string | undefined): void {
+  const ownNames = onlyAs === undefined ? undefined : namesOf(onlyAs);
   app.addHook('onRequest', async (request, reply) => {
     const { method, headers } = request;
     const access = accessOf({ method, headers, session: sessionOf(request) }, login, ownNames);
@@ -25,6 +28,10 @@ export function guard(app: FastifyInstance, login: Login, host: string): void {
   app.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
+}
+
+function namesOf(host: string): string[] {
+  return [...new Set(['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host])];
 }
 
 /** The session that the browser says it has; a server without logins has none. */

@@ -38,7 +38,7 @@ export async function serveNode(options: NodeServerOptions): Promise<{ url: stri
     forceCloseConnections: true,
   });
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
-  guard(app, new Login(token, mesh), host);
+  guard(app, new Login(token, mesh), token === '' ? host : undefined);
   // A daemon that lost Redis waits for it; to restart it would not help. So this says only that it can still answer.
   app.get('/healthz', { config: { public: true } }, async () => ({
     alive: true,

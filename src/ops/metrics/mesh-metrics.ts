@@ -1,5 +1,6 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Node } from '../../domain/node.ts';
+import { SEVERITIES } from '../problems.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
@@ -17,8 +18,10 @@ export async function meshMetrics(
   gauge('redis_latency_seconds', 'A round trip to Redis.').set(snapshot.redis.latencyMs / 1_000);
   const tasks = gauge('tasks', 'Tasks by pool and state; failed ones are dead letters.', ['pool', 'state']);
   const paused = gauge('pool_paused', 'Whether somebody has paused the pool.', ['pool']);
-  for (const [pool, { paused: isPaused, ...counts }] of Object.entries(snapshot.pools)) {
+  const acknowledged = gauge('tasks_acknowledged', 'Failed tasks that an operator has acknowledged.', ['pool']);
+  for (const [pool, { paused: isPaused, acknowledged: seen, ...counts }] of Object.entries(snapshot.pools)) {
     for (const [state, count] of Object.entries(counts)) tasks.set({ pool, state }, count);
+    acknowledged.set({ pool }, seen);
     paused.set({ pool }, isPaused ? 1 : 0);
   }
   const oldest = (snapshot.oldestWaiting?.waitingMs ?? 0) / 1_000;
@@ -45,7 +48,7 @@ export async function meshMetrics(
   const circuits = gauge('circuit_open', 'Providers in trouble, whose tasks are held back.', ['circuit']);
   for (const { name } of snapshot.circuits) circuits.set({ circuit: name }, 1);
   const problems = gauge('problems', 'What clawmesh status lists.', ['severity']);
-  for (const severity of ['error', 'warning'] as const) {
+  for (const severity of SEVERITIES) {
     problems.set({ severity }, snapshot.problems.filter((problem) => problem.severity === severity).length);
   }
   gauge('tokens_today', 'Tokens that completed tasks have used since midnight UTC.').set(snapshot.usageToday.total);

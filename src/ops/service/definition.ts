@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { homeFolder } from '../../config/home.ts';
 import { findProgram } from '../../platform/find-program.ts';
 import type { ServiceManager } from './manager.ts';
 
@@ -36,7 +36,7 @@ export function serviceDefinition(of: {
   readonly env: NodeJS.ProcessEnv;
 }): ServiceDefinition {
   const { nodeId, env } = of;
-  const logFolder = of.system ? '/Library/Logs/clawmesh' : join(env.HOME || homedir(), 'Library/Logs/clawmesh');
+  const logFolder = of.system ? '/Library/Logs/clawmesh' : join(homeFolder(env), 'Library/Logs/clawmesh');
   const node = stableProgram('node', process.execPath, env);
   // The journal of systemd keeps what a service prints; launchd only appends it to a file that nobody rotates.
   const logFile = of.manager === 'launchd' ? ['--log-file', join(logFolder, 'node.log')] : [];
@@ -50,11 +50,18 @@ export function serviceDefinition(of: {
       CLAWMESH_NODE_ID: nodeId,
       ...(env.CLAWMESH_ENV_FILE && { CLAWMESH_ENV_FILE: env.CLAWMESH_ENV_FILE }),
       ...(env.CLAWMESH_HOME && { CLAWMESH_HOME: env.CLAWMESH_HOME }),
+      ...proxies(env),
     },
     logFolder,
     stopTimeoutS: Math.ceil((of.drainTimeoutMs + GOODBYE_MS) / 1_000),
     user: of.user,
   };
+}
+
+/** What names a proxy, for alerts and for agent runs; one with a password in it is not for a file that anybody may read. */
+function proxies(env: NodeJS.ProcessEnv): Record<string, string> {
+  const set = Object.entries(env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
+  return Object.fromEntries(set.flatMap(([name, value]) => (value && !/@/.test(value) ? [[name, value]] : [])));
 }
 
 /** The path on PATH that leads to this program now: Homebrew's own changes with each version, its link stays. */

@@ -1,7 +1,7 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as plist from 'plist';
 import { z } from 'zod';
+import { homeFolder } from '../../config/home.ts';
 import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
 import {
@@ -37,7 +37,7 @@ export class Launchd implements ServiceManager {
 
   constructor(options: { system: boolean; env: NodeJS.ProcessEnv }) {
     this.#system = options.system;
-    const folder = options.system ? '/Library' : join(options.env.HOME || homedir(), 'Library');
+    const folder = options.system ? '/Library' : join(homeFolder(options.env), 'Library');
     this.file = join(folder, options.system ? 'LaunchDaemons' : 'LaunchAgents', `${LAUNCHD_LABEL}.plist`);
     this.#domain = options.system ? 'system' : `gui/${process.getuid?.() ?? ''}`;
   }
@@ -187,7 +187,7 @@ function newsyslog({ logFolder, user }: ServiceDefinition): Step {
   return {
     do: 'write',
     file: NEWSYSLOG,
-    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t640\t7\t10240\t$W0\tN\n`,
+    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t600\t7\t10240\t$W0\tN\n`,
   };
 }
 

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { shellWord } from '../../domain/shell.ts';
+import { makeFolderSync } from '../../platform/make-folder.ts';
 import { ask, refusal } from './ask.ts';
 import { Launchd } from './launchd.ts';
 import type { ServiceManager, Step } from './manager.ts';
@@ -11,6 +12,8 @@ import { Systemd } from './systemd.ts';
 /** A stop takes as long as the node drains; launchd and systemd end it by force after that. */
 const STEP_TIMEOUT_MS = 3_600_000;
 const LOOK_EVERY_MS = 200;
+/** Of folders that the system's programs use, too. */
+const SHARED_FOLDER = 0o777;
 const MANAGERS: Partial<Record<NodeJS.Platform, ServiceManager['name']>> = { darwin: 'launchd', linux: 'systemd' };
 
 /** The service manager of this machine. @throws ClawmeshError `usage` where there is none that we know. */
@@ -48,7 +51,7 @@ async function carryOutOne(manager: ServiceManager, step: Step): Promise<void> {
     case 'remove':
       return rmSync(step.file, { force: true });
     case 'make-folder':
-      mkdirSync(step.folder, { recursive: true });
+      makeFolderSync(step.folder, SHARED_FOLDER);
       return;
     case 'wait-until-unloaded':
       while ((await manager.state()).loaded) await sleep(LOOK_EVERY_MS);
@@ -60,7 +63,7 @@ async function carryOutOne(manager: ServiceManager, step: Step): Promise<void> {
 
 /** Never half of it; launchd refuses definitions that others may write. */
 function writeWhole(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolderSync(dirname(file), SHARED_FOLDER);
   const fresh = `${file}.new`;
   writeFileSync(fresh, text, { mode: 0o644 });
   chmodSync(fresh, 0o644);

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeFolder } from '../../config/home.ts';
 import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
 import {
@@ -26,9 +26,8 @@ export class Systemd implements ServiceManager {
 
   constructor(options: { system: boolean; env: NodeJS.ProcessEnv }) {
     this.#system = options.system;
-    const { HOME, XDG_CONFIG_HOME } = options.env;
-    const own = join(XDG_CONFIG_HOME || join(HOME || homedir(), '.config'), 'systemd/user');
-    this.file = join(options.system ? '/etc/systemd/system' : own, SYSTEMD_UNIT);
+    const own = () => join(options.env.XDG_CONFIG_HOME || join(homeFolder(options.env), '.config'), 'systemd/user');
+    this.file = join(options.system ? '/etc/systemd/system' : own(), SYSTEMD_UNIT);
   }
 
   textOf({ nodeId, command, env, stopTimeoutS, user }: ServiceDefinition): string {

@@ -10,6 +10,7 @@ import { pairsToMap } from '../../redis/pairs.ts';
 import { Asking, type AskingOptions } from '../asking.ts';
 import type { Circuits } from '../circuits.ts';
 import { CIRCUITS_CHANGED, CLAIM_GONE, FOR_ANOTHER_NODE, throwIfRefused } from '../claim-codes.ts';
+import type { Retention } from '../retention.ts';
 import { readField } from '../task-fields.ts';
 import { fencedScripts, retryKeyCount } from './fenced-scripts.ts';
 
@@ -35,6 +36,13 @@ const packer = new Packr({ useRecords: false });
 
 type JobArguments = (string | number | boolean | Buffer)[];
 
+export interface PoolBackendOptions extends AskingOptions {
+  readonly visibilityTimeoutMs: number;
+  readonly retention: Pick<Retention, 'usageMs'>;
+  readonly redis: Redis;
+  readonly blocking: Redis;
+}
+
 /**
  * One pool's queue in Redis as a node sees it: BullMQ's backend with its claim, completion and retry scripts replaced by
  * the fenced ones. Each method is one round trip and one atomic step.
@@ -47,8 +55,9 @@ export class PoolBackend extends RedisQueueBackend {
   readonly #owner: Incarnation;
   readonly #circuits: Circuits;
   readonly #visibilityTimeoutMs: number;
+  readonly #usageMs: number;
 
-  constructor(options: AskingOptions & { visibilityTimeoutMs: number; redis: Redis; blocking: Redis }) {
+  constructor(options: PoolBackendOptions) {
     const { pool, keys } = options;
     const connection = new RedisConnection(options.redis, { shared: true, blocking: false });
     const blocking = new RedisConnection(options.blocking, { shared: true, blocking: true });
@@ -68,6 +77,7 @@ export class PoolBackend extends RedisQueueBackend {
     this.#owner = options.owner;
     this.#circuits = options.circuits;
     this.#visibilityTimeoutMs = options.visibilityTimeoutMs;
+    this.#usageMs = options.retention.usageMs;
   }
 
   /** Takes the next task, locked with `token`, if there is one for this node. @throws ClawmeshError `fenced`. */
@@ -103,7 +113,7 @@ export class PoolBackend extends RedisQueueBackend {
       completed ? detail : end.reason,
       completed ? '' : packer.pack(['cm:error', detail]),
       claim.maxAttempts,
-      completed ? usageOf(claim, end.detail as TaskResult) : '',
+      completed ? usageOf(claim, end.detail as TaskResult, this.#usageMs) : '',
       next?.token ?? '',
       this.#visibilityTimeoutMs,
       ...this.#asking.arguments(next?.offer),
@@ -152,6 +162,8 @@ function splitArguments(bull: JobArguments, keyCount: number): [string[], (strin
 }
 
 /** What the run has used, for the sums; '' where that is not known. */
-function usageOf({ spec }: Claim, { usage, model }: TaskResult): string {
-  return usage ? JSON.stringify({ agent: spec.agent ?? '', model: model ?? spec.model ?? '', ...usage }) : '';
+function usageOf({ spec }: Claim, { usage, model }: TaskResult, keepMs: number): Buffer | '' {
+  if (!usage) return '';
+  const names = [spec.agent ?? '', model ?? spec.model ?? ''].map((name) => name.toWellFormed());
+  return packer.pack([...names, usage.input, usage.output, usage.total, usage.cost ?? '', keepMs]);
 }

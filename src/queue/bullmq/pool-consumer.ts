@@ -2,16 +2,19 @@ import type { Redis } from 'ioredis';
 import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
-import { ClawmeshError, hasCode } from '../../domain/errors.ts';
+import { hasCode } from '../../domain/errors.ts';
+import type { HandoverReason } from '../../domain/handover.ts';
+import { TASK_ID } from '../../domain/ids.ts';
+import { POOL_NAME } from '../../domain/names.ts';
 import { forOthers } from '../../domain/target.ts';
-import { type Outcome, type TaskProgress, taskError } from '../../domain/task.ts';
-import { scripts } from '../../redis/scripts.ts';
+import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
 import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
 import { fillIn } from '../fill-in.ts';
 import { HeldClaims } from '../held-claims.ts';
+import { LiveClaims } from '../live-claims.ts';
 import { type HeldTask, OwnClaims } from '../own-claims.ts';
-import { requeueKeys } from '../requeue.ts';
+import { type Retention, removeExpired } from '../retention.ts';
 import { sessionContext } from '../session-context.ts';
 import { storedClaim } from '../stored-claim.ts';
 import { readField, storedProgress } from '../task-fields.ts';
@@ -20,21 +23,6 @@ import type { TaskSigner } from '../task-signer.ts';
 import { type FetchReply, PoolBackend } from './pool-backend.ts';
 import type { Schedules } from './schedules.ts';
 import { WorkWait } from './work-wait.ts';
-
-/** Log lines kept per task; the oldest go first. */
-const LOG_LINES = 1_000;
-
-/** Expired tasks removed per script: a few ms of Redis time. */
-const REMOVE_BATCH = 200;
-/** A task that was held back so often counts its failures again: it may be what the provider stumbles over. */
-const MAX_HOLDS = 50;
-
-export interface Retention {
-  readonly completedMs: number;
-  readonly failedMs: number;
-  /** How many ended tasks of a state are kept at most. */
-  readonly count: number;
-}
 
 export interface PoolConsumerOptions extends AskingOptions {
   /** For commands; shared by all pools of the node. */
@@ -62,6 +50,7 @@ export class PoolConsumer implements PoolQueue {
   readonly #wait: WorkWait;
   readonly #ownClaims: OwnClaims;
   readonly #heldClaims: HeldClaims;
+  readonly #liveClaims: LiveClaims;
   #claims = 0;
   /** Requests that may bring a task, while they are under way. */
   readonly #asking = new Set<Promise<unknown>>();
@@ -75,6 +64,7 @@ export class PoolConsumer implements PoolQueue {
     this.#wait = new WorkWait({ ...options, nodeId: options.owner.nodeId, backend: this.#backend });
     this.#ownClaims = new OwnClaims(options);
     this.#heldClaims = new HeldClaims(options);
+    this.#liveClaims = new LiveClaims(options);
     // Connection trouble shows up in each command; an emitter without a listener would end the process.
     this.#backend.on('error', () => {});
   }
@@ -108,10 +98,10 @@ export class PoolConsumer implements PoolQueue {
     const holds = await this.#options.circuits.observe(claim, outcome);
     if (!outcome.ok) {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
-      if (holds && claim.holds < MAX_HOLDS) {
+      if (holds) {
         const circuit = circuitOf(claim.spec);
-        await this.#ending(claim, () => this.#heldClaims.hold(claim, { circuit, failed: why }));
-        return { settled: 'held', next: undefined };
+        const held = await this.#ending(claim, () => this.#heldClaims.hold(claim, { circuit, failed: why }));
+        if (held) return { settled: 'held', next: undefined };
       }
       if (outcome.error.retryable && claim.attempt < claim.maxAttempts) {
         const { backoff } = this.#options;
@@ -137,47 +127,26 @@ export class PoolConsumer implements PoolQueue {
   async fillIn(claim: Claim): Promise<string> {
     const { redis, keys, sessionExchanges } = this.#options;
     const before = await sessionContext(redis, keys, claim, sessionExchanges);
-    return before + (await fillIn(redis, keys, claim.spec));
+    // What it quotes may have been cut inside a character, and providers refuse half of one.
+    return (before + (await fillIn(redis, keys, claim.spec))).toWellFormed();
   }
 
-  async passOn(claim: Claim, reason: string): Promise<void> {
-    await this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
+  async passOn(claim: Claim, reason: string): Promise<boolean> {
+    return this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
   }
 
-  async handBack(claim: Claim, reason: string): Promise<boolean> {
-    const { keys, redis, owner } = this.#options;
-    const done = await this.#ending(claim, () =>
-      scripts.handBack.run(
-        redis,
-        [...requeueKeys(keys, this.pool), keys.task(this.pool, claim.taskId)],
-        [claim.taskId, claim.token, this.pool, owner.nodeId, reason],
-      ),
-    );
-    return done === 1;
+  async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
+    const done = await this.#ending(claim, () => this.#liveClaims.handBack(claim, reason));
+    this.#held.delete(claim.taskId);
+    return done;
   }
 
   async log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void> {
-    const { keys, redis, owner } = this.#options;
-    const code = await scripts.appendLog.run(
-      redis,
-      [keys.incarnations, keys.task(this.pool, claim.taskId)],
-      [owner.nodeId, owner.incarnation, claim.token, LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines],
-    );
-    if (code !== 0) throw new ClawmeshError('claim-lost', `the claim on task ${claim.taskId} is gone (code ${code})`);
+    await this.#liveClaims.log(claim, lines, progress);
   }
 
   async renew(claims: readonly Claim[]): Promise<Claim[]> {
-    if (claims.length === 0) return [];
-    const { keys, redis, owner, visibilityTimeoutMs } = this.#options;
-    const reply = await scripts.renewClaims.run(
-      redis,
-      [keys.incarnations, ...claims.map((claim) => keys.task(this.pool, claim.taskId))],
-      [owner.nodeId, owner.incarnation, visibilityTimeoutMs, ...claims.map((claim) => claim.token)],
-    );
-    if (!Array.isArray(reply)) {
-      throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} is fenced`);
-    }
-    return claims.filter((_, index) => reply[index] !== 1);
+    return this.#liveClaims.renew(claims);
   }
 
   async adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]> {
@@ -208,17 +177,7 @@ export class PoolConsumer implements PoolQueue {
 
   async removeExpired(): Promise<number> {
     const { keys, redis, retention } = this.#options;
-    let removed = 0;
-    for (const state of ['completed', 'failed', 'cancelled']) {
-      const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
-      const reply = await scripts.removeExpired.run(
-        redis,
-        [keys.pool(this.pool, state)],
-        [keys.task(this.pool, ''), keepMs, retention.count, REMOVE_BATCH, keys.idempotencyPrefix],
-      );
-      removed += Number(reply);
-    }
-    return removed;
+    return removeExpired(redis, keys, this.pool, retention);
   }
 
   async close(): Promise<void> {
@@ -261,11 +220,30 @@ export class PoolConsumer implements PoolQueue {
     return held;
   }
 
-  /** Does what ends a claim; it is ours until Redis has answered that, or that it is gone. */
+  /**
+   * The claim, unless the task is held back. What clawmesh queues has fields that name its session and what it comes after,
+   * which the scripts look at; for tasks of schedules and of other programs, which have none, the node does it here.
+   */
+  async #admitted(claim: Claim, fields: HeldTask['fields']): Promise<Claim | undefined> {
+    const { after } = claim.spec;
+    let admitted: Claim | undefined = claim;
+    if (after && after.length > 0 && !fields.has('cm:after')) {
+      await this.#heldClaims.hold(claim, { after });
+      admitted = undefined;
+    } else if (claim.spec.session !== undefined && !fields.has('cm:session')) {
+      const movedFrom = await this.#heldClaims.admit(claim);
+      admitted = movedFrom === undefined ? undefined : { ...claim, movedFrom: movedFrom || claim.movedFrom };
+    }
+    if (admitted) return (await this.#isHeld(admitted)) ? undefined : admitted;
+    this.#held.delete(claim.taskId);
+    return undefined;
+  }
+
+  /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
-      const answer = await request();
-      this.#held.delete(claim.taskId);
+      const answer = await this.#liveClaims.asHolder(claim, request);
+      if (answer !== false) this.#held.delete(claim.taskId);
       return answer;
     } catch (error) {
       if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);
@@ -278,17 +256,27 @@ export class PoolConsumer implements PoolQueue {
     this.#held.add(id);
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
-    if (schedule !== undefined) void this.#options.schedules.advance(schedule, id).catch(() => {});
+    if (schedule !== undefined) void this.#options.schedules.advance(this.pool, schedule, id).catch(() => {});
     const { claim, spec, newer } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
     if (newer !== undefined && cancelled === undefined && (await this.#isHeld(claim, `format:${newer}`)))
       return undefined;
     // Something that is no task of ours must not block the pool.
-    const problem = spec ? this.#options.signer.problem(spec, this.pool, id) : 'the stored task can not be read';
+    const problem = !spec
+      ? 'the stored task can not be read'
+      : fields.has('parentKey')
+        ? 'it is a child in a BullMQ flow, which would never hear of its end; use --after'
+        : (this.#options.signer.problem(spec, this.pool, id) ?? problemOfAfter(spec));
     const error =
       cancelled === undefined ? problem && taskError('invalid', problem) : taskError('cancelled', cancelled);
-    if (!error) return !runs && (await this.#isHeld(claim)) ? undefined : claim;
+    if (!error) return runs ? claim : this.#admitted(claim, fields);
     await this.report(claim, { ok: false, error });
     return undefined;
   }
+}
+
+/** Names of tasks stand between spaces where scripts look at them. Ours fit; those of other programs may not. */
+function problemOfAfter({ after = [] }: TaskSpec): string | undefined {
+  const fit = after.every(({ id, pool }) => TASK_ID.test(id) && POOL_NAME.test(pool));
+  return fit ? undefined : 'after: names something that can be no task';
 }

@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis';
+import { z } from 'zod';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
-import { targetOf } from '../../domain/target.ts';
-import type { NewTask } from '../../domain/task.ts';
+import { needsOf, sessionOf, targetOf } from '../../domain/target.ts';
+import type { NewTask, TaskState } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { AFTER, HELD_UNTIL_MS } from '../held-tasks.ts';
+import { AFTER, HELD_UNTIL_MS, namesOf } from '../held-tasks.ts';
 import type { StoredSpec } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { enqueueScript } from './enqueue-script.ts';
@@ -14,7 +15,8 @@ import type { Tracing } from './tracing.ts';
 export interface Enqueued {
   readonly id: string;
   readonly pool: string;
-  readonly state: 'waiting' | 'delayed';
+  /** Of a duplicate how it stands now; `gone` if it's not kept any more. */
+  readonly state: TaskState | 'gone';
   /** There was a task with this idempotency key already; `id` is that one's. */
   readonly duplicate: boolean;
 }
@@ -33,8 +35,6 @@ export interface ProducerOptions {
 interface Placed {
   readonly task: NewTask;
   enqueued: Enqueued;
-  /** The task has ended and is kept no longer; only its key is remembered. */
-  gone: boolean;
 }
 
 /** Tasks under way at once: 22,500/s against 4,500/s one by one (FACTS.md), and a bound on memory. */
@@ -78,7 +78,7 @@ export class TaskProducer {
     let placed: Placed[];
     try {
       await before;
-      placed = await this.#place(tasks);
+      placed = tasks.map(place);
       sending = this.#send(placed);
     } finally {
       sent.resolve();
@@ -91,12 +91,7 @@ export class TaskProducer {
   /** Sends all of it before it waits, so that the next batch comes behind it. */
   async #send(placed: readonly Placed[]): Promise<void> {
     const { tracing } = this.#options;
-    // A keyed task whose first enqueuer died before this step is added here, under the id it had been given; one that
-    // exists already is left as it is.
-    const groups = Map.groupBy(
-      placed.filter(({ gone }) => !gone),
-      ({ enqueued }) => enqueued.pool,
-    );
+    const groups = Map.groupBy(placed, ({ enqueued }) => enqueued.pool);
     const sending = [...groups].map(([pool, group]) =>
       tracing
         ? tracing.queueing(pool, group.length, (trace) => this.#add(pool, group, trace))
@@ -108,22 +103,47 @@ export class TaskProducer {
   async #add(pool: string, group: readonly Placed[], trace: string): Promise<void> {
     const keys = [this.#keys.pool(pool, 'wait')];
     const steps: Promise<unknown>[] = [];
-    let step: (string | number)[][] = [];
+    let step: Placed[] = [];
+    let args: (string | number)[] = [];
     let characters = 0;
     const send = () => {
-      if (step.length > 0) steps.push(enqueueScript.run(this.#redis, keys, [HELD_UNTIL_MS, trace, ...step.flat()]));
-      [step, characters] = [[], 0];
+      if (step.length > 0) steps.push(this.#run(keys, step, [HELD_UNTIL_MS, trace, ...args]));
+      [step, args, characters] = [[], [], 0];
     };
-    for (const { task, enqueued } of group) {
-      const { attempts, priority, delayMs } = task;
+    for (const entry of group) {
+      const { task, enqueued } = entry;
+      const { attempts, priority, delayMs, key = '' } = task;
       const spec = storedTask(task);
       const data = JSON.stringify(this.#options.signer?.signed(spec, pool, { id: enqueued.id }) ?? spec);
-      step.push([enqueued.id, data, attempts, priority, delayMs > 0 ? delayMs : '', heldFor(task) ?? '']);
+      const delay = delayMs > 0 ? delayMs : '';
+      step.push(entry);
+      args.push(
+        enqueued.id,
+        data,
+        attempts,
+        priority,
+        delay,
+        heldFor(task) ?? '',
+        namesOf(task.after ?? []),
+        key,
+        sessionOf(task) ?? '',
+        needsOf(task),
+      );
       characters += data.length;
       if (step.length >= STEP_TASKS || characters >= STEP_CHARACTERS) send();
     }
     send();
     await Promise.all(steps);
+  }
+
+  /** Queues some tasks in one step. One whose idempotency key is another one's becomes that one. */
+  async #run(keys: string[], step: readonly Placed[], args: (string | number)[]): Promise<void> {
+    const owners = z.array(z.string()).parse(await enqueueScript.run(this.#redis, keys, args));
+    const keyed = step.filter(({ task }) => task.key !== undefined);
+    for (const [index, entry] of keyed.entries()) {
+      const [pool, id] = owners[index]?.split(' ') ?? [];
+      if (pool && id) entry.enqueued = { ...entry.enqueued, id, pool, duplicate: id !== entry.enqueued.id };
+    }
   }
 
   /** @throws ClawmeshError `redis` where no replica has what this connection has written. */
@@ -137,43 +157,17 @@ export class TaskProducer {
         'a failover of Redis may lose it: see that a replica is up (clawmesh doctor); redis.durability: memory does without',
     });
   }
-
-  /** The id and pool each task gets: its own, or those of the first one with its idempotency key. */
-  async #place(tasks: readonly NewTask[]): Promise<Placed[]> {
-    const placed = tasks.map((task): Placed => {
-      const { id = newTaskId(), pool, delayMs } = task;
-      return {
-        task,
-        enqueued: { id, pool, state: delayMs > 0 ? 'delayed' : 'waiting', duplicate: false },
-        gone: false,
-      };
-    });
-    const keyed = placed.filter(({ task }) => task.key !== undefined);
-    if (keyed.length === 0) return placed;
-    const steps = this.#redis.multi();
-    for (const { task, enqueued } of keyed) {
-      const key = this.#keys.idempotency(task.key ?? '');
-      // Two commands: `SET … NX GET` came with Redis 7.0 only.
-      steps.set(key, `${enqueued.pool} ${enqueued.id}`, 'NX').get(key);
-    }
-    const replies = (await steps.exec()) ?? [];
-    for (const [index, entry] of keyed.entries()) {
-      const [error, reply] = replies[index * 2 + 1] ?? [];
-      if (error) throw error;
-      const [pool, id, ended] = typeof reply === 'string' ? reply.split(' ') : [];
-      if (!pool || !id) continue;
-      // An interrupted run of the same import gave it the same id.
-      entry.enqueued = { ...entry.enqueued, id, pool, duplicate: id !== entry.enqueued.id };
-      entry.gone = ended !== undefined;
-    }
-    return placed;
-  }
 }
 
-/** Why the task is held from the start; undefined where it just waits. */
+function place(task: NewTask): Placed {
+  const { id = newTaskId(), pool, delayMs } = task;
+  return { task, enqueued: { id, pool, state: delayMs > 0 ? 'delayed' : 'waiting', duplicate: false } };
+}
+
+/** Why the task is held from the start; undefined where it just waits, or waits for its time first. */
 function heldFor(task: NewTask): string | undefined {
   if ((task.after ?? []).length > 0) return AFTER;
-  return targetOf(task);
+  return task.delayMs > 0 ? undefined : targetOf(task);
 }
 
 /** The task as it stands in the job's data. */

@@ -38,6 +38,7 @@ export class Tracing {
   /** False in a program that has a provider of its own. */
   readonly #registered: boolean;
   readonly #warn: (problem: string) => void;
+  /** By task and lock token: each pool of a node counts its tokens by itself. */
   readonly #runs = new Map<string, Span>();
 
   constructor({ endpoint, mesh, nodeId, warn = () => {} }: TracingOptions) {
@@ -112,14 +113,14 @@ export class Tracing {
       const { reason, lostAt } = claim.takenOver;
       span.addEvent('handover', { reason, takeover_ms: claim.claimedAt - lostAt });
     }
-    this.#runs.set(claim.token, span);
+    this.#runs.set(runOf(claim), span);
   }
 
   /** A run ended after `ranMs`, in whatever way `end` says. */
   ended(claim: Claim, end: string, _ranMs: number, result: TaskResult | undefined): void {
-    const span = this.#runs.get(claim.token);
+    const span = this.#runs.get(runOf(claim));
     if (!span) return;
-    this.#runs.delete(claim.token);
+    this.#runs.delete(runOf(claim));
     span.setAttribute('clawmesh.outcome', end);
     if (result?.model) span.setAttribute('gen_ai.response.model', result.model);
     if (result?.usage) {
@@ -142,4 +143,8 @@ export class Tracing {
     trace.disable();
     propagation.disable();
   }
+}
+
+function runOf({ taskId, token }: Claim): string {
+  return `${taskId} ${token}`;
 }

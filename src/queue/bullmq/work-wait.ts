@@ -92,15 +92,16 @@ export class WorkWait {
   async interrupt(): Promise<void> {
     const connected = this.#options.blocking.status === 'ready';
     // Before the wait ends: the loop may make its next offer at once, and that is to stay.
-    if (connected) await this.#withdrawOffer();
+    // An offer that can't be withdrawn must not keep the loop from ending.
+    if (connected) await this.#withdrawOffer().catch(() => {});
     this.#interruptions++;
     this.ask();
     this.#endWait();
     // Without a connection nothing is blocked in Redis, and nothing can be written there.
     if (!connected) return;
-    await this.#reconnect();
+    await this.#reconnect().catch(() => {});
     // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
-    await this.#wakeAny();
+    await this.#wakeAny().catch(() => {});
   }
 
   /** Wakes another node instead of this one, which offers no slot any more. */

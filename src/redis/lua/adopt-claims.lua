@@ -6,8 +6,8 @@
   ARGV[5] number of the first lock token to give out   ARGV[6...] the tasks to take over; all where none is named
 
   Result: -20 if fenced, else {{id, lock token, task hash as a flat list}...}
-  Invariant: only locks that name this node, in a life before this one, are taken over; all in one step, so that no
-  sweeper comes between.
+  Invariant: only locks that name this node are taken over; all in one step, so that no sweeper comes between. A life adopts
+  before it claims, so a lock that names it already is of a first request whose answer was lost: it is taken over again.
 ]]
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return -20
@@ -22,7 +22,7 @@ for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
   local taskKey = ARGV[4] .. id
   local token = redis.call('GET', taskKey .. ':lock')
   local node = token and string.match(token, '^([^~:]+)~%d+:')
-  if node == ARGV[1] and (#ARGV == 5 or wanted[id]) and string.match(token, '~(%d+):') ~= ARGV[2] then
+  if node == ARGV[1] and (#ARGV == 5 or wanted[id]) then
     local own = ARGV[1] .. '~' .. ARGV[2] .. ':' .. n
     n = n + 1
     redis.call('SET', taskKey .. ':lock', own, 'PX', ARGV[3])

@@ -2,7 +2,7 @@
   One heartbeat: renews the node's lease and stores its record, unless the incarnation has been replaced or declared dead.
   Then it looks for dead nodes, in case those whose turn it is are among them.
 
-  KEYS[1] to KEYS[9]: see includes/sweep.lua   KEYS[10] nodes (hash)   KEYS[11] control (hash)
+  KEYS[1] to KEYS[10]: see includes/sweep.lua   KEYS[11] control (hash)
   KEYS[12...] the caller's pools
   ARGV[1] to ARGV[9]: see includes/sweep.lua   ARGV[10] incarnation   ARGV[11] lease (ms; 0 gives the lease up)
   ARGV[12] record (JSON)

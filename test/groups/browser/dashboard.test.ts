@@ -164,6 +164,25 @@ describe('the dashboard in a browser', () => {
     await page.close();
   });
 
+  it('is one click away: a link logs in, once, and leaves nothing of itself in the address', async () => {
+    const link = (await mesh.cli('dashboard', '--link')).stdout.trim();
+    const { page, faults } = await watchedPage(browser, url);
+    await page.goto(link);
+    await page.waitForSelector('.card');
+    expect(page.url()).toBe(url);
+    expect(faults).toEqual([]);
+    await page.click('text=Log out');
+    await page.waitForURL(`${url}login`);
+    await page.close();
+
+    const second = await watchedPage(browser, url);
+    await second.page.goto(link);
+    await second.page.waitForSelector('.error');
+    expect(await second.page.textContent('.error')).toMatch(/that link was used.*clawmesh dashboard --link/);
+    expect(second.page.url()).toBe(`${url}login`);
+    await second.page.close();
+  });
+
   it('has the raw queues beside it, only for looking at', async () => {
     const { page, faults } = await loggedIn();
     await page.click('text=Raw queues');

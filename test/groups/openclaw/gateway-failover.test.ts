@@ -48,7 +48,7 @@ describe('failover with the real gateway', () => {
   const wait = async (id: string): Promise<Task> =>
     JSON.parse((await cli('task', 'wait', id, '--json')).stdout).tasks[0];
   const called = (marker: string, times: number) =>
-    expect.poll(() => provider.callsWith(marker).length, { interval: 50 }).toBe(times);
+    expect.poll(() => provider.callsWith(marker).length, { interval: 50, timeout: 600_000 }).toBe(times);
 
   /** Resolves once it is on record in which gateway the task runs, so that another life of the node can find it. */
   const submitted = (pool: string, id: string) =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../../src/domain/task.ts';
 import { GatewayRunner } from '../../../src/runners/gateway.ts';
+import { Submissions } from '../../../src/runners/submissions.ts';
 import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
 import { FakeProvider } from '../../support/fake-provider.ts';
 import { GATEWAY_TOKEN, Gateway, openclawHome } from '../../support/openclaw.ts';
@@ -144,7 +145,12 @@ describe('with the real OpenClaw', () => {
       await expect.poll(() => provider.callsWith('reattach').length).toBe(1);
       await node.kill();
 
-      const runner = new GatewayRunner({ url: gateways[0]?.url ?? '', token: GATEWAY_TOKEN, nodeId: 'mac-4' });
+      const runner = new GatewayRunner({
+        url: gateways[0]?.url ?? '',
+        token: GATEWAY_TOKEN,
+        nodeId: 'mac-4',
+        submissions: new Submissions(undefined),
+      });
       const request = {
         taskId: id,
         attempt: 1,

@@ -1,6 +1,9 @@
+import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
 import { reservePort } from '../../support/ports.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
 
@@ -11,7 +14,7 @@ interface Try {
   readonly method?: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly expected: number;
 }
 
@@ -209,6 +212,25 @@ describe('who gets in', () => {
     ).toHaveLength(1);
   });
 
+  it.each([
+    ['Latin-1', Buffer.from('{"message":"caf\xe9"}', 'latin1'), /the request is not UTF-8 text/],
+    ['half a character', String.raw`{"message":"cut \ud83d"}`, /message: has half of a character/],
+    ['half a character in a key', String.raw`{"message":"x","key":"\udc00"}`, /key: has half of a character/],
+  ])('queues nothing for a request with %s', async (_, body, problem) => {
+    const cookie = session.split(';')[0] ?? '';
+    const headers = { ...json, cookie, origin: `http://127.0.0.1:${port}` };
+    const { status, text } = await send(port, {
+      what: '',
+      method: 'POST',
+      path: '/api/tasks',
+      headers,
+      body,
+      expected: 400,
+    });
+    expect(status).toBe(400);
+    expect(JSON.parse(text).error).toMatch(problem);
+  });
+
   it('gives a session that only this site sends, and no script reads, until it is logged out of', async () => {
     expect(session).toMatch(/; HttpOnly/);
     expect(session).toMatch(/; SameSite=Strict/);
@@ -255,30 +277,108 @@ describe('who gets in', () => {
     expect(taken.stderr).toMatch(/can't listen on 127.0.0.1:\d+.*EADDRINUSE/);
   });
 
-  it('answers without a token only under names of this machine, and in read-only mode changes nothing', async () => {
-    const openPort = await reservePort();
-    const open = new CliProcess(['--config', configWith(`port: ${openPort}, readOnly: true`), 'dashboard']);
-    await open.waitFor(/dashboard of mesh/);
-    try {
-      const rebound = { what: '', path: '/api/tasks', headers: { host: 'evil.example' }, expected: 403 };
-      expect((await send(openPort, rebound)).status).toBe(403);
-      expect((await send(openPort, { what: '', path: '/api/tasks', expected: 200 })).status).toBe(200);
-      const body = JSON.stringify({ message: 'x' });
+  describe('without a token in the config', () => {
+    let open: CliProcess;
+    let openPort: number;
+    const home = emptyFolder();
+    const file = join(home, 'm/dashboard.token');
+    const start = async (settings = '') => {
+      openPort = await reservePort();
+      const config = configWith(`port: ${openPort}${settings}`);
+      open = new CliProcess(['--config', config, 'dashboard'], { CLAWMESH_HOME: home });
+      await open.waitFor(/logs in once, within 10 minutes: \S+\n/);
+      return config;
+    };
+    const post = (path: string, body: object, headers: Record<string, string> = {}) =>
+      send(openPort, {
+        what: '',
+        method: 'POST',
+        path,
+        headers: { ...json, ...headers },
+        body: JSON.stringify(body),
+        expected: 0,
+      });
+    const codeOf = (text: string) => /\/login#(\S+)/.exec(text)?.[1] ?? '';
+    afterEach(() => open.kill());
+
+    it('lets nobody read or steer who only is on this machine', async () => {
+      await start();
+      for (const path of ['/api/tasks', '/api/live', '/metrics', '/queues/api/queues']) {
+        expect((await send(openPort, { what: '', path, expected: 401 })).status, path).toBe(401);
+      }
       for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {
-        const { status, text } = await send(openPort, {
-          what: '',
-          method: 'POST',
-          path,
-          headers: json,
-          body,
-          expected: 403,
-        });
+        expect((await post(path, { message: 'from somebody’s shell' })).status, path).toBe(401);
+        const own = { origin: `http://127.0.0.1:${openPort}`, 'sec-fetch-site': 'same-origin' };
+        expect((await post(path, { message: 'from somebody’s shell' }, own)).status, path).toBe(401);
+      }
+      const tasks = await runCli(['--config', configWith(`port: ${openPort}`), 'task', 'list', '--json']);
+      expect(tasks.stdout).not.toContain('somebody’s shell');
+    });
+
+    it('makes one that only its user can read, and never prints it', async () => {
+      const config = await start();
+      const made = readFileSync(file, 'utf8').trim();
+      expect(made).toMatch(/^[\w-]{43}$/);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(statSync(join(home, 'm')).mode & 0o077).toBe(0);
+      const bearer = { authorization: `Bearer ${made}` };
+      expect((await post('/api/tasks', { message: 'x' }, bearer)).status).toBe(201);
+      expect(open.output).not.toContain(made);
+      await open.kill();
+      const restarted = new CliProcess(['--config', config, 'dashboard'], { CLAWMESH_HOME: home });
+      open = restarted;
+      await restarted.waitFor(/dashboard of mesh/);
+      expect(readFileSync(file, 'utf8').trim()).toBe(made);
+    });
+
+    it('prints a link that logs in once, and another on demand', async () => {
+      const config = await start();
+      const first = codeOf(open.output);
+      const other = await runCli(['--config', config, 'dashboard', '--link'], { env: { CLAWMESH_HOME: home } });
+      expect(other.stdout).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${openPort}/login#\\S+\\n$`));
+      for (const code of [first, codeOf(other.stdout)]) {
+        const login = await post('/login', { code });
+        expect(login.status).toBe(200);
+        const cookie = String(login.headers['set-cookie']);
+        expect(cookie).toMatch(/; HttpOnly; SameSite=Strict/);
+        const headers = { cookie: cookie.split(';')[0] ?? '' };
+        expect((await send(openPort, { what: '', path: '/api/tasks', headers, expected: 200 })).status).toBe(200);
+        expect((await post('/login', { code })).status, 'a second time').toBe(401);
+      }
+      for (const code of ['', '.', first.replace(/^\d/, '9'), String(first.split('.')[0])]) {
+        expect((await post('/login', { code })).status, code).toBe(401);
+      }
+      const unknown = await runCli(['--config', config, 'dashboard', '--link'], {
+        env: { CLAWMESH_HOME: emptyFolder() },
+      });
+      expect((await post('/login', { code: codeOf(unknown.stdout) })).status).toBe(401);
+    });
+
+    it('refuses a made token that others may read', async () => {
+      await start();
+      await open.kill();
+      chmodSync(file, 0o644);
+      const refused = await runCli(['--config', configWith(`port: ${openPort}`), 'dashboard'], {
+        env: { CLAWMESH_HOME: home },
+      });
+      expect(refused).toMatchObject({ code: 2, stdout: '' });
+      expect(refused.stderr).toMatch(/dashboard\.token: holds the token of the dashboard, and others may read.*\(rm /);
+      chmodSync(file, 0o600);
+    });
+
+    it('answers only under names of this machine, and in read-only mode changes nothing', async () => {
+      await start(', readOnly: true');
+      const bearer = { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` };
+      const rebound = { what: '', path: '/api/tasks', headers: { ...bearer, host: 'evil.example' }, expected: 403 };
+      expect((await send(openPort, rebound)).status).toBe(403);
+      const seen = await send(openPort, { what: '', path: '/api/tasks', headers: bearer, expected: 200 });
+      expect(seen.status).toBe(200);
+      for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {
+        const { status, text } = await post(path, { message: 'x' }, bearer);
         expect([status, text]).toEqual([403, expect.stringMatching(/read-only/)]);
       }
       open.signal('SIGTERM');
       expect(await open.exited).toBe(0);
-    } finally {
-      await open.kill();
-    }
+    });
   });
 });

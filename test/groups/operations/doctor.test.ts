@@ -101,11 +101,14 @@ describe('the doctor', () => {
     return node;
   };
   const cli = (config: string, ...args: string[]) => runCli(['--config', config, ...args]);
+  /** A node that says it is up has told the others of it a moment later. */
+  const allUp = (config: string, nodes: number) =>
+    expect.poll(async () => JSON.parse((await cli(config, 'status', '--json')).stdout).nodes.up).toBe(nodes);
 
   it('finds nothing to say of a healthy mesh', async () => {
     const config = configOf('nodes: {mac-1: {}, mac-2: {}}\n');
     for (const id of ['mac-1', 'mac-2']) await start(id, config);
-    await expect.poll(async () => JSON.parse((await cli(config, 'status', '--json')).stdout).nodes.up).toBe(2);
+    await allUp(config, 2);
     expect(await diagnose(config)).toEqual({ code: 0, stderr: '', wrong: [] });
     const { stdout } = await runCli(['doctor', '--config', config], { env: { [HERE]: 'mac-1' } });
     expect(stdout).toMatch(/✓ redis +reachable from here/);
@@ -246,7 +249,7 @@ describe('the doctor', () => {
     await cli(config, 'pool', 'pause', 'xcode');
     const { wrong } = await diagnose(config);
     expectFound('a Mac that never came', wrong, 'mesh', /mac-7 was never seen/);
-    expectFound('a dead letter', wrong, 'mesh', /1 failed tasks in pool default/);
+    expectFound('a dead letter', wrong, 'mesh', /1 failed task in pool default/);
     expectFound('a pool that nobody serves', wrong, 'mesh', /wait in pool xcode, which no node/);
     expectFound('a paused pool', wrong, 'mesh', /pool xcode is paused/);
     expectFound('nobody to take over', wrong, 'failover', /only mac-1 serves pool default/);
@@ -282,6 +285,7 @@ describe('the doctor', () => {
   it('sees a node that takes nothing though tasks wait', async () => {
     const config = configOf();
     const node = await start('mac-1', config);
+    await allUp(config, 1);
     node.signal('SIGSTOP');
     await cli(config, 'enqueue', 'hello');
     const { wrong } = await diagnose(config);

@@ -122,7 +122,8 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
   it('an operator can steer what is there', async () => {
     const cli = cliAs('operator');
     await walk('operator', async () => {
-      for (const action of ['drain', 'resume', 'evict']) await cli('node', action, 'mac-1');
+      await cli('task', 'ack', '--all-failed');
+      for (const action of ['drain', 'resume', 'evict', 'forget']) await cli('node', action, 'mac-1');
       await cli('schedule', 'remove', 'often');
       waiting = await cli('enqueue', '0.1', '--delay', '1h');
       await cli('enqueue', '0.1'); // first in line, with nobody there
@@ -133,6 +134,10 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     const cli = cliAs('viewer');
     const config = configAs('viewer');
     let failed = '';
+    // The locks of what runs are read, too.
+    const active = '{clawmesh:acl}:default:active';
+    await admin.select(1);
+    await admin.lpush(active, waiting);
     await walk('viewer', async () => {
       const { tasks } = JSON.parse(await cli('task', 'list', '--state', 'failed', '--json')) as {
         tasks: { id: string }[];
@@ -141,7 +146,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       for (const args of [
         ['status'],
         ['node', 'list'],
-        ['node', 'show', 'mac-1'],
+        ['node', 'show', 'mac-2'],
         ['task', 'show', failed],
         ['task', 'logs', failed],
         ['task', 'list', '--usage'],
@@ -155,10 +160,11 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       }
       await runCli(['--config', config, 'doctor']);
       const follower = new CliProcess(['--config', config, 'events', '-f']);
-      await follower.waitFor(/mac-1/);
+      await follower.waitFor(/mac-2/);
       await expect.poll(async () => /cmdstat_xrange:/.test(await admin.info('commandstats'))).toBe(true);
       await follower.kill();
     });
+    await admin.del(active);
     for (const args of [
       ['enqueue', 'x'],
       ['task', 'cancel', waiting],
@@ -166,6 +172,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
       ['task', 'remove', failed],
       ['node', 'drain', 'mac-2'],
       ['node', 'evict', 'mac-2'],
+      ['node', 'forget', 'mac-2'],
       ['pool', 'pause', 'default'],
       ['schedule', 'add', 's', '--every', '1h', '--', 'x'],
     ]) {

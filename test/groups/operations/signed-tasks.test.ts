@@ -1,6 +1,8 @@
 import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newTaskId } from '../../../src/domain/ids.ts';
+import { runCli, writeConfig } from '../../support/cli.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
 /** Somebody can write to Redis, knows how clawmesh and BullMQ store tasks, and has not the key. */
@@ -56,6 +58,23 @@ describe('a mesh with a signing key', () => {
     expect(mesh.ledger.starts().map((line) => line.taskId)).toEqual([good]);
     const { events } = await mesh.json('events');
     expect(events.filter((event: { event: string }) => event.event === 'dead-letter')).toHaveLength(4);
+  });
+
+  it('refuses a task that was copied out of another mesh of the same Redis, with its id and pool, under the same key', async () => {
+    const elsewhere = writeConfig(
+      `mesh: staging\nredis: {url: "${mesh.server.url}"}\nsecurity: {signingKey: "${KEY}"}\n`,
+    );
+    const id = (await runCli(['--config', elsewhere, 'enqueue', '0.1'])).stdout.trim();
+    const redis = new Redis(mesh.server.url);
+    const theirs = await redis.hgetall(`{clawmesh:staging}:default:${id}`);
+    redis.disconnect();
+    expect(JSON.parse(theirs.data ?? '{}')).toMatchObject({ message: '0.1', sig: expect.any(String) });
+    await queue.add('task', JSON.parse(theirs.data ?? '{}'), { jobId: id });
+
+    await mesh.startNode('mac-1');
+    await mesh.allEnded();
+    expect(await mesh.task(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid', retryable: false } });
+    expect(mesh.ledger.starts()).toEqual([]);
   });
 
   it('changes its key with no task lost, and keeps it to itself', async () => {

@@ -11,7 +11,6 @@ import { Timeline } from './timeline-view.tsx';
 interface Session {
   readonly mesh: string;
   readonly readOnly: boolean;
-  readonly canLogOut: boolean;
 }
 
 const THEME = 'clawmesh-theme';
@@ -32,7 +31,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
   const steer = !session.readOnly;
   const [, taskId] = /^\/task\/(.+)$/.exec(route) ?? [];
   useEffect(() => {
-    const problems = mesh?.snapshot.problems.length ?? 0;
+    const problems = mesh?.snapshot.problems.filter(({ severity }) => severity !== 'notice').length ?? 0;
     document.title = `${problems > 0 ? `(${problems}) ` : ''}${session.mesh} · clawmesh`;
   }, [mesh, session]);
   const nodes = mesh?.nodes.filter(({ state }) => state !== 'stopped') ?? [];
@@ -63,11 +62,9 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
         <button type="button" aria-label="Light or dark" onClick={switchTheme}>
           ◐
         </button>
-        {session.canLogOut && (
-          <button type="button" onClick={() => void request('/logout', {}).then(() => location.assign('/login'))}>
-            Log out
-          </button>
-        )}
+        <button type="button" onClick={() => void request('/logout', {}).then(() => location.assign('/login'))}>
+          Log out
+        </button>
       </header>
       <main>
         {trouble && (
@@ -80,7 +77,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
             <Problems problems={mesh.snapshot.problems} />
             <Timeline nodes={nodes.map(({ id }) => id)} runs={runs} dead={mesh.dead} clockOffset={clockOffset} />
             <Nodes nodes={mesh.nodes} now={now} steer={steer} />
-            <Running running={mesh.snapshot.running} now={now} />
+            <Running running={mesh.snapshot.running} moreRunning={mesh.snapshot.moreRunning} now={now} />
             <Pools pools={mesh.snapshot.pools} oldestWaiting={mesh.snapshot.oldestWaiting} steer={steer} />
             <Handovers signal={signal} now={now} />
             <Tasks signal={signal} pools={pools} nodes={mesh.nodes.map(({ id }) => id)} now={now} />
@@ -93,17 +90,31 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
   );
 }
 
+async function logIn(
+  credentials: { token: string } | { code: string },
+  onError: (message: string) => void,
+): Promise<void> {
+  try {
+    await request('/login', credentials);
+    location.replace('/');
+  } catch (thrown) {
+    onError((thrown as Error).message);
+  }
+}
+
 function LoginForm() {
   const [error, setError] = useState('');
+  // A link that was printed has a code that logs in once. It stays in no history.
+  useEffect(() => {
+    const code = location.hash.slice(1);
+    if (code === '') return;
+    history.replaceState(null, '', location.pathname);
+    void logIn({ code }, setError);
+  }, []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const token = new FormData(event.currentTarget as HTMLFormElement).get('token');
-    try {
-      await request('/login', { token });
-      location.assign('/');
-    } catch (thrown) {
-      setError((thrown as Error).message);
-    }
+    await logIn({ token: String(token) }, setError);
   };
   return (
     <main class="login">
@@ -111,7 +122,7 @@ function LoginForm() {
         <img src="/assets/icon.svg" alt="" width="40" height="40" />
         <h1>clawmesh</h1>
         <label>
-          Token (dashboard.token)
+          Token (dashboard.token; without one: clawmesh dashboard --link)
           <input name="token" type="password" autocomplete="current-password" required />
         </label>
         {error && (

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Handover } from '../../../domain/handover.ts';
 import { TASK_STATES, type Task } from '../../../domain/task.ts';
+import { MARKS } from '../../problems.ts';
 import type { Snapshot } from '../../snapshot.ts';
 import { request } from './requests.ts';
 import { ActionButton } from './steering.tsx';
@@ -14,7 +15,7 @@ export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
       <ul>
         {problems.map(({ severity, what, fix }) => (
           <li key={what} class={severity}>
-            <b>{severity === 'error' ? '✗' : '!'}</b>
+            <b>{MARKS[severity]}</b>
             <span>
               {what}
               <small>→ {fix}</small>
@@ -26,12 +27,13 @@ export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
   );
 }
 
-export function Running({ running, now }: Pick<Snapshot, 'running'> & { now: number }) {
+export function Running({ running, moreRunning, now }: Pick<Snapshot, 'running' | 'moreRunning'> & { now: number }) {
   if (running.length === 0) return null;
   return (
     <section class="panel" aria-labelledby="running-title">
       <header>
         <h2 id="running-title">Running</h2>
+        {moreRunning > 0 && <p class="dim">the longest; {moreRunning} more</p>}
       </header>
       <Table head={['Task', 'Node', 'Pool', 'For', 'Attempt', 'Tokens', 'Message']} empty="">
         {running.map(({ id, node, pool, startedAt, attempt, tokens, message }) => (

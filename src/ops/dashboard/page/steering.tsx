@@ -132,7 +132,7 @@ export function EnqueueDialog({ pools, onClose }: { pools: readonly string[]; on
           </label>
         ))}
         <label>
-          Priority (1 first)
+          Priority (1 first, 0 = none, last)
           <input name="priority" type="number" min={0} max={2_097_151} placeholder="0" />
         </label>
         <datalist id="pools">

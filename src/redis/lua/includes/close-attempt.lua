@@ -1,3 +1,5 @@
+--- @include add-history
+
 -- Ends the run that a task's hash shows as going on, without ending the task: writes the run and why it ended into the
 -- task's own history (JSON lines in field `cm:history`) and takes its start and owner out of the hash.
 -- The newest run needs no entry: BullMQ's own fields (processedOn, pb, finishedOn) tell it.
@@ -8,13 +10,11 @@ local function closeAttempt(jobKey, event, reason, now, silentMs)
   local startedAt = tonumber(fields[1] or nil)
   local node = fields[2] or nil
   local attempt = (tonumber(fields[3] or '0') or 0) + 1
-  local history = fields[4] or ''
+  local entries = {{at = now, event = event, node = node, attempt = attempt, reason = reason, silentMs = silentMs}}
   if startedAt then
-    history = history .. cjson.encode({at = startedAt, event = 'claimed', node = node, attempt = attempt}) .. '\n'
+    table.insert(entries, 1, {at = startedAt, event = 'claimed', node = node, attempt = attempt})
   end
-  history = history .. cjson.encode({at = now, event = event, node = node, attempt = attempt, reason = reason,
-    silentMs = silentMs}) .. '\n'
-  redis.call('HSET', jobKey, 'cm:history', history)
+  redis.call('HSET', jobKey, 'cm:history', addHistory(fields[4] or '', entries))
   redis.call('HDEL', jobKey, 'processedOn', 'pb', 'progress')
   return node, startedAt
 end

@@ -12,5 +12,5 @@ local function declareDead(keys, node, incarnation, reason, now, lastSignAt, hel
   redis.call('HDEL', keys[4], node)
   redis.call('HDEL', keys[5], node)
   redis.call('HSET', keys[3], node .. '~' .. incarnation,
-    cjson.encode({reason = reason, lastSignAt = lastSignAt, heldUntil = heldUntil}))
+    cjson.encode({reason = reason, lastSignAt = lastSignAt, heldFrom = heldUntil and now, heldUntil = heldUntil}))
 end

@@ -2,10 +2,6 @@
 -- as the claim. It may take one if it would get one of those that wait, were they dealt out one after the other; otherwise
 -- the nodes are called that would.
 
--- A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died or
--- was cut off. 50 times what a call takes, and still nothing that people notice.
-local PATIENCE_MS = 100
-
 -- How many tasks of a pool wait: those in line, and delayed ones that are due. BullMQ's score of those has the time in its
 -- upper bits, 12 bits of counter below.
 -- keys: {wait, prioritized, delayed, meta}
@@ -21,9 +17,10 @@ end
 -- pool: {wait, prioritized, delayed, meta}   names: {free (hash: node → '<incarnation> <free slots> <called at>'),
 --   turns (hash: node → its turn, '' → the last turn), loads (hash: node → '<running> <slots> <pressure>', all pools
 --   together), calls (prefix)}
--- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure>', as right before it takes one
+-- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure> <patience>', as right before it takes one; a node
+-- that was called and has not asked after the patience (ms) is passed over until it asks by itself
 local function mayTake(pool, incarnationsKey, names, me, incarnation, offer, now)
-  local strategy, free, running, slots, pressure = string.match(offer, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  local strategy, free, running, slots, pressure, patience = string.match(offer, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   free, running, slots, pressure = tonumber(free), tonumber(running), tonumber(slots), tonumber(pressure)
   local waiting = tasksWaiting(pool, now)
   local nodes, entries = {me}, {}
@@ -57,7 +54,7 @@ local function mayTake(pool, incarnationsKey, names, me, incarnation, offer, now
       local other = entries[i]
       if incarnations[i] ~= other.incarnation then
         redis.call('HDEL', names.free, nodes[i])
-      elseif loads[i] and (other.calledAt == 0 or now - other.calledAt <= PATIENCE_MS) then
+      elseif loads[i] and (other.calledAt == 0 or now - other.calledAt <= tonumber(patience)) then
         local theirRunning, theirSlots, theirPressure = string.match(loads[i], '^(%S+) (%S+) (%S+)$')
         local taken = 0
         while taken < other.free and before < waiting do

@@ -1,3 +1,5 @@
+--- @include free-deduplication
+
 -- Ends a task that no node runs: failed or cancelled, with its error (a table of kind and message).
 -- keys: {failed or cancelled, events}
 local function endTask(keys, taskId, jobKey, err, now, from)
@@ -7,4 +9,5 @@ local function endTask(keys, taskId, jobKey, err, now, from)
   redis.call('ZADD', keys[1], now, taskId)
   redis.call('XADD', keys[2], 'MAXLEN', '~', 10000, '*', 'event', 'failed', 'jobId', taskId, 'failedReason',
     err.message, 'prev', from)
+  freeDeduplication(taskId, jobKey, now)
 end

@@ -21,11 +21,14 @@ end
   A node is dead when its lease has ended (heartbeats missed), or when its presence, a subscription to a channel of its
   own, has been gone for the grace although it was there on this very run of the Redis server: a crash closes the
   connection at once. After a restart or failover of Redis everybody's is gone, which therefore means nothing.
-  When the last sweep is long ago, Redis was frozen or everybody slept: then all get one more lease before they are judged.
+  When the last sweep is long ago, or still to come, Redis was frozen, everybody slept, or Redis' clock jumped: then all get
+  one more lease before they are judged, and lapsed claims one more renewal (requeue-claims.lua). No lease lasts longer than
+  its own length from now, whatever a clock that went back has made of it. An early answer, to a sweep or a heartbeat, shows
+  as well that Redis was not frozen.
 
   KEYS[1] incarnations (hash)  KEYS[2] leases (sorted set)  KEYS[3] deaths (hash)  KEYS[4] presence (hash)
   KEYS[5] gone (hash)  KEYS[6] events (stream)  KEYS[7] sweep (hash)  KEYS[8] set of what is held back
-  KEYS[9] set of pools  KEYS[firstPool...] wait, prioritized, meta and marker of each pool that the caller serves
+  KEYS[9] set of pools  KEYS[10] nodes (hash)  KEYS[firstPool...] wait, prioritized, meta and marker of each pool that the caller serves
   ARGV[1] node id of the caller   ARGV[2] least time between sweeps (ms)
   ARGV[3] and ARGV[4] longest time between sweeps of a healthy mesh that works, and that idles (ms)
   ARGV[5] lease (ms)   ARGV[6] grace (ms)   ARGV[7] time between two looks through all claims (ms)
@@ -48,12 +51,16 @@ local function sweep(now, firstPool)
     end
   end
 
-  local state = redis.call('HMGET', KEYS[7], 'lastAt', 'stallAt', 'leasesFrom', 'presenceFrom', 'passAt', 'busy')
+  local state = redis.call('HMGET', KEYS[7], 'lastAt', 'stallAt', 'leasesFrom', 'presenceFrom', 'passAt', 'busy',
+    'resumedAt')
   local lastAt = tonumber(state[1] or nil)
   local deaths = redis.call('HLEN', KEYS[3])
   local held = redis.call('SCARD', KEYS[8])
   if lastAt and now - lastAt < tonumber(ARGV[2]) and now >= lastAt then
     if state[6] ~= '0' and busy == 0 then busy = 1 end
+    if now <= tonumber(state[2] or '0') then
+      redis.call('HSET', KEYS[7], 'stallAt', string.format('%.0f', now + tonumber(ARGV[busy > 0 and 3 or 4])))
+    end
     return {redis.call('ZCARD', KEYS[2]), -1, deaths, 0, held, busy, 0}
   end
 
@@ -64,19 +71,27 @@ local function sweep(now, firstPool)
   if busy == 0 and (active > 0 or held > 0 or deaths > 0) then busy = 1 end
   local lease = tonumber(ARGV[5])
   local grace = tonumber(ARGV[6])
-  local leasesFrom, presenceFrom = tonumber(state[3] or '0'), tonumber(state[4] or '0')
-  if not lastAt or now > tonumber(state[2] or '0') or now < lastAt then
+  local function number(text)
+    return tonumber(text or '0') or 0
+  end
+  -- Numbers that no clock of ours has written must not put judgement off for ever.
+  local leasesFrom, presenceFrom = math.min(number(state[3]), now + lease), math.min(number(state[4]), now + grace)
+  local resumedAt = math.min(number(state[7]), now)
+  local wentBack = lastAt and now < lastAt
+  if not lastAt or now > number(state[2]) or wentBack then
     leasesFrom, presenceFrom = now + lease, now + grace
+    if lastAt then resumedAt = now end
     redis.call('DEL', KEYS[5])
   end
-  local passAt = tonumber(state[5] or '0')
+  local passAt = number(state[5])
   local pass = active > 0 and (now - passAt >= tonumber(ARGV[7]) or now < passAt)
   if pass then passAt = now end
   local function ms(time)
     return string.format('%.0f', time)
   end
   redis.call('HSET', KEYS[7], 'lastAt', ms(now), 'stallAt', ms(now + tonumber(ARGV[busy > 0 and 3 or 4])),
-    'leasesFrom', ms(leasesFrom), 'presenceFrom', ms(presenceFrom), 'passAt', ms(passAt), 'busy', busy)
+    'leasesFrom', ms(leasesFrom), 'presenceFrom', ms(presenceFrom), 'passAt', ms(passAt), 'busy', busy,
+    'resumedAt', ms(resumedAt))
 
   local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
   local result = {#members / 2, 0, 0, 0, held, busy, pass and 1 or 0}
@@ -98,9 +113,19 @@ local function sweep(now, firstPool)
     end
     local counts = askOfAll('PUBSUB', 'NUMSUB', channels)
     local keys = {unpack(KEYS, 1, 6)}
+    -- A lease that ends later than it can was written before the clock went back. A node may have a longer one than the
+    -- caller's: its record tells, which comes with its first heartbeat.
+    local function cut(node, leaseEnds)
+      if leaseEnds <= now + lease then return leaseEnds end
+      local own = tonumber(string.match(redis.call('HGET', KEYS[10], node) or '', '"leaseMs":(%d+)') or nil)
+      own = own or (wentBack and lease or nil)
+      if not own or leaseEnds <= now + own then return leaseEnds end
+      redis.call('ZADD', KEYS[2], ms(now + own), node)
+      return now + own
+    end
     for i, node in ipairs(nodes) do
       local incarnation = incarnations[i] or '0'
-      local leaseEnds = tonumber(members[i * 2])
+      local leaseEnds = cut(node, tonumber(members[i * 2]))
       local here = incarnation .. '@' .. runId
       local reason, lastSignAt
       if counts[i * 2] > 0 then
@@ -108,7 +133,7 @@ local function sweep(now, firstPool)
         if gone[i] then redis.call('HDEL', KEYS[5], node) end
       elseif seen[i] == here then
         local goneAt = tonumber(gone[i] or nil)
-        if not goneAt then
+        if not goneAt or goneAt > now then
           redis.call('HSET', KEYS[5], node, ms(now))
           dueIn(math.max(1, grace))
         elseif now >= presenceFrom and now - goneAt >= grace then

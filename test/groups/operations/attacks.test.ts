@@ -2,9 +2,9 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { CliProcess, onTerminal, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
 
 /** What the table in docs/explanation/threat-model.md says of hostile input. */
 describe('somebody who wants to get out of the box', () => {
@@ -34,7 +34,7 @@ describe('somebody who wants to get out of the box', () => {
     ['commands for a shell', `$(touch ${trap}) \`touch ${trap}\`; touch ${trap} | touch ${trap}`],
     ['what looks like options', '--config=/etc/passwd --agent root'],
     ['what looks like a task of ours', '{"v":1,"message":"other","agent":"root"}'],
-    ['half a character and one that turns the line around', 'a\ud800b \u202ereversed'],
+    ['a replacement character and one that turns the line around', 'a\ufffdb \u202ereversed'],
   ])('a message with %s is text, from end to end', async (_, message) => {
     const queued = await runCli(['--config', config, 'enqueue', '--from', '-', '--json'], {
       input: `${JSON.stringify({ message })}\n`,
@@ -49,6 +49,78 @@ describe('somebody who wants to get out of the box', () => {
       expect(stdout + stderr, args.join(' ')).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
     }
     expect(existsSync(trap)).toBe(false);
+  });
+
+  describe('text that others have put into Redis', () => {
+    /** Would clear the screen, hide text, rename the window, draw with a C1 code, turn the line around, forge a line. */
+    const hostile = '\u001b[2J\u001b[8m\u001b]0;owned\u0007\u009b31m\u202eevil\u2066\r\nFORGED';
+    /** Our own styles on a terminal, and a live line that is wiped away; nothing else may be left of escape sequences. */
+    const own = new RegExp(`\\r?${String.fromCharCode(27)}\\[(?:[1-7]m|2[2-9]m|3[0-79]m|90m|2K)`, 'g');
+    const steering = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/u;
+    let id: string;
+
+    beforeAll(async () => {
+      const queued = await runCli(['--config', config, 'enqueue', '--from', '-', '--json'], {
+        input: `${JSON.stringify({ message: hostile, tags: { note: `\u001b[2J\u009b31m\u202e` } })}\n`,
+      });
+      id = JSON.parse(queued.stdout).tasks[0].id;
+      expect((await cli('task', 'wait', id)).code).toBe(0);
+      const record = JSON.parse((await redis.hget('{clawmesh:m}/nodes', 'mac-1')) ?? '');
+      Object.assign(record, { host: hostile, version: hostile, state: 'gated' });
+      record.openclaw = { ...record.openclaw, version: hostile };
+      record.gates = [{ name: 'auth', open: false, reason: hostile, fix: hostile }];
+      await redis.hset('{clawmesh:m}/nodes', 'mac-evil', JSON.stringify(record));
+      await redis.zadd('{clawmesh:m}/leases', Date.now() + 3_600_000, 'mac-evil');
+      await redis.xadd('{clawmesh:m}/events', '*', 'at', '1', 'event', hostile, 'node', hostile, 'reason', hostile);
+      const handover = ['taskId', id, 'at', '1', 'from', hostile, 'reason', hostile, 'ranMs', '1', 'silentMs', '1'];
+      await redis.xadd('{clawmesh:m}/handovers', '*', ...handover);
+      await redis.rpush(`{clawmesh:m}:default:${id}:logs`, `2026 ${hostile}`);
+      await redis.hset(`{clawmesh:m}:default:${id}`, 'progress', JSON.stringify({ at: '', note: hostile, tokens: 1 }));
+    });
+    afterAll(async () => {
+      await redis.hdel('{clawmesh:m}/nodes', 'mac-evil');
+      await redis.zrem('{clawmesh:m}/leases', 'mac-evil');
+    });
+
+    const commands = () => [
+      ['status'],
+      ['node', 'list'],
+      ['node', 'show', 'mac-evil'],
+      ['task', 'list'],
+      ['task', 'show', id],
+      ['task', 'logs', id],
+      ['task', 'wait', id],
+      ['handovers'],
+      ['events'],
+      ['doctor'],
+      ['pool', 'list'],
+    ];
+
+    it('steers nothing where it is printed into a pipe, which may lead to a terminal', async () => {
+      for (const args of commands()) {
+        const { stdout, stderr } = await cli(...args);
+        expect(stdout + stderr, args.join(' ')).not.toMatch(steering);
+      }
+    });
+
+    it('steers no terminal, on which only our own styles are left, and forges no line of a table', async () => {
+      for (const args of commands()) {
+        const shown = await onTerminal(['--config', config, ...args]);
+        expect(shown.replace(own, ''), args.join(' ')).not.toMatch(steering);
+        if (args[0] === 'task') continue; // answers and logs have lines of their own
+        expect(shown, args.join(' ')).not.toMatch(/^FORGED/m);
+      }
+    });
+
+    it('is whole in JSON, written so that it steers nothing either', async () => {
+      for (const args of commands()) {
+        const { stdout } = await cli(...args, '--json');
+        expect(stdout, args.join(' ')).not.toMatch(steering);
+      }
+      const { gates } = JSON.parse((await cli('node', 'show', 'mac-evil', '--json')).stdout);
+      expect(gates[0].reason).toBe(hostile);
+      expect(JSON.parse((await cli('task', 'show', id, '--json')).stdout).result.text).toBe(hostile);
+    });
   });
 
   it('a message of more than 1 MiB is refused', async () => {

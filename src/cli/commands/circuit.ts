@@ -1,0 +1,58 @@
+import { Command } from 'commander';
+import type { CircuitView } from '../../client/circuits.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { ago, type Output, oneLine } from '../output.ts';
+
+export function circuitCommand(): Command {
+  const circuit = new Command('circuit').description('providers in trouble, whose tasks are held back');
+  circuit
+    .command('list')
+    .description('list circuits that are open, or have counted failures')
+    .addHelpText('after', example('clawmesh circuit list'))
+    .action(list);
+  circuit
+    .command('close')
+    .description('take a provider to be well again: its held tasks are released at once')
+    .argument('<name>', 'name of the circuit: a model, agent:<id>, or default')
+    .addHelpText('after', example('clawmesh circuit close default'))
+    .action(close);
+  return circuit;
+}
+
+async function list(_options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { viewCircuits } = await import('../../client/circuits.ts');
+  await withMesh(command, async (mesh) => {
+    const circuits = await viewCircuits(mesh);
+    if (out.json) out.document({ circuits });
+    else if (circuits.length === 0) out.note('no circuit is open, and none has counted failures');
+    else printCircuits(out, circuits);
+  });
+}
+
+function printCircuits(out: Output, circuits: readonly CircuitView[]): void {
+  out.table(
+    ['NAME', 'STATE', 'SINCE', 'HELD', 'FAILURES', 'NEXT PROBE', 'PROBE', 'LAST ERROR'],
+    circuits.map((circuit) => [
+      circuit.name,
+      circuit.openedAt === null ? 'closed' : out.style('red', 'open'),
+      ago(circuit.openedAt),
+      String(circuit.held),
+      String(circuit.failures),
+      circuit.probe === null ? ago(circuit.nextProbeAt) : 'now',
+      circuit.probe ?? '-',
+      oneLine(`${circuit.kind}: ${circuit.message}`, 60),
+    ]),
+  );
+}
+
+async function close(name: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const { closeCircuit } = await import('../../client/circuits.ts');
+  await withMesh(command, async (mesh) => {
+    const { closed, released } = await closeCircuit(mesh, name);
+    if (out.json) out.document({ name, closed, released });
+    else out.note(closed ? `${name} is closed; ${released} held tasks were released` : `${name} was not open`);
+  });
+}

@@ -1,0 +1,66 @@
+import { Argument, Command } from 'commander';
+import type { Mesh } from '../../client/mesh.ts';
+import type { Task } from '../../domain/task.ts';
+import { LIVE_VALUES, type LiveValues } from '../completion/values.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { oneLine } from '../output.ts';
+
+/** More than fit on a screen; a prefix finds the rest. */
+const MOST = 200;
+/** Tasks that are looked through for those with the prefix. */
+const MOST_READ = 1_000;
+
+type Candidate = readonly [value: string, description?: string];
+
+/** What completion scripts call for values that only the mesh knows; not for people. */
+export function completeCommand(): Command {
+  return new Command('__complete')
+    .description('values for a completion script')
+    .addArgument(new Argument('<kind>', 'what of').choices(LIVE_VALUES))
+    .argument('[prefix]', 'what they begin with', '')
+    .action(complete);
+}
+
+async function complete(kind: LiveValues, prefix: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    const found = (await candidates(mesh, kind)).filter(([value]) => value.startsWith(prefix)).slice(0, MOST);
+    if (out.json) return out.document({ values: found.map(([value]) => value) });
+    for (const [value, description] of found) out.line(description ? `${value}\t${description}` : value);
+  });
+}
+
+async function candidates(mesh: Mesh, kind: LiveValues): Promise<Candidate[]> {
+  switch (kind) {
+    case 'tasks':
+      return tasks(await mesh.list({ limit: MOST_READ }));
+    case 'open-tasks': {
+      const states = ['active', 'waiting', 'delayed'] as const;
+      const lists = await Promise.all(states.map((state) => mesh.list({ state, limit: MOST_READ })));
+      return tasks(lists.flat());
+    }
+    case 'failed-tasks': {
+      const states = ['failed', 'cancelled'] as const;
+      const lists = await Promise.all(states.map((state) => mesh.list({ state, limit: MOST_READ })));
+      return tasks(lists.flat());
+    }
+    case 'nodes':
+      return (await mesh.nodes()).map(({ id, state }) => [id, state]);
+    case 'pools': {
+      const served = (await mesh.nodes()).flatMap((node) => Object.keys(node.pools));
+      return [...new Set([...served, ...(await mesh.reader.pools())])].sort().map((pool) => [pool]);
+    }
+    case 'labels': {
+      const labels = (await mesh.nodes()).flatMap((node) => Object.entries(node.labels));
+      return [...new Set(labels.map(([name, value]) => `${name}=${value}`))].sort().map((label) => [label]);
+    }
+    case 'circuits':
+      return (await mesh.circuits()).map(({ name, openedAt }) => [name, openedAt === null ? 'closed' : 'open']);
+    case 'schedules':
+      return (await (await mesh.schedules()).list()).map(({ name, task }) => [name, oneLine(task.message, 40)]);
+  }
+}
+
+function tasks(list: readonly Task[]): Candidate[] {
+  return list.map(({ id, state, message }) => [id, `${state}  ${oneLine(message, 40)}`]);
+}

@@ -1,0 +1,129 @@
+import type { Command } from 'commander';
+import { counted } from '../../domain/counted.ts';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { type Node, orphanedWords } from '../../domain/node.ts';
+import { outputOf, withMesh } from '../context.ts';
+import { example } from '../help.ts';
+import { durationOption } from '../options.ts';
+import type { Output } from '../output.ts';
+
+/** `node drain | resume | evict | forget`: what steers a node from any machine, through Redis. */
+export function addNodeSteeringCommands(node: Command): void {
+  node
+    .command('drain')
+    .description('let a node take no more tasks; what runs longer than drainTimeout is handed back')
+    .argument('<id>', 'node id')
+    .option('--wait', 'wait until nothing runs there; exit 1 if it is resumed or dies with a task')
+    .option('--timeout <duration>', 'with --wait: give up after this long, with exit code 5', durationOption)
+    .addHelpText('after', example('clawmesh node drain mac-1', 'clawmesh node drain mac-1 --wait --timeout 10m'))
+    .action(drain);
+  node
+    .command('resume')
+    .description('let a drained node go on')
+    .argument('<id>', 'node id')
+    .addHelpText('after', example('clawmesh node resume mac-1'))
+    .action(resume);
+  node
+    .command('evict')
+    .description('declare a node dead now: its tasks go to others, and it stops them')
+    .argument('<id>', 'node id')
+    .addHelpText('after', example('clawmesh node evict mac-1'))
+    .action(evict);
+  node
+    .command('forget')
+    .description('forget a node that is dead or has stopped for good, so that status no longer misses it')
+    .argument('<id>', 'node id')
+    .addHelpText(
+      'after',
+      `${example('clawmesh node forget mac-1')}\n\nRefuses while the node is up or holds tasks. One that comes back is a new node.`,
+    )
+    .action(forget);
+}
+
+async function drain(id: string, options: { wait?: boolean; timeout?: number }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  if (options.timeout !== undefined && !options.wait) {
+    throw new ClawmeshError('usage', '--timeout is how long to --wait', { remedy: 'give --wait too' });
+  }
+  await withMesh(command, async (mesh) => {
+    await mesh.existingNode(id);
+    await mesh.registry.wish(id, 'drain');
+    // Only from here on: what it claims before it hears of the drain it runs, too.
+    let node = await mesh.existingNode(id);
+    if (!out.json) out.note(drainWords(node));
+    if (options.wait) {
+      const { waitUntilDrained } = await import('../../client/drain.ts');
+      node = await waitUntilDrained(mesh, node, options.timeout);
+      if (!out.json && node.state === 'draining') out.note(`${id} is drained: nothing runs there`);
+    }
+    if (out.json) printSteered(out, node, 'drain');
+  });
+}
+
+function drainWords({ id, state, running, orphaned }: Node): string {
+  if (state !== 'dead' && state !== 'stopped') {
+    return `${id} takes no more tasks; ${running.length} still ${running.length === 1 ? 'runs' : 'run'}`;
+  }
+  const rest = orphaned.length > 0 ? `; ${orphanedWords(orphaned.length)}` : '';
+  return (
+    `${id} ${state === 'dead' ? 'is dead' : 'has stopped'} and runs nothing; when it is back it takes no tasks until ` +
+    `clawmesh node resume ${id}${rest}`
+  );
+}
+
+async function resume(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    const node = await mesh.existingNode(id);
+    await mesh.registry.wish(id, 'resume');
+    if (out.json) printSteered(out, node, 'resume');
+    else if (node.state === 'dead') out.note(`${id} is dead; it takes tasks when it is back`);
+    else if (node.state === 'stopped') out.note(`${id} has stopped; it takes tasks when it is back`);
+    else out.note(`${id} goes on`);
+  });
+}
+
+function printSteered(out: Output, { id, state, running, orphaned }: Node, wanted: 'drain' | 'resume'): void {
+  out.document({ id, wanted, state, running, orphaned });
+}
+
+async function evict(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const [{ requeueVoidClaims }, { leaseMs }] = await Promise.all([
+    import('../../queue/requeue.ts'),
+    import('../../config/lease.ts'),
+  ]);
+  await withMesh(command, async (mesh) => {
+    const { registry, redis, keys, config } = mesh;
+    await mesh.existingNode(id);
+    const { queue } = config;
+    await registry.evict(id, leaseMs(config));
+    const requeued = await requeueVoidClaims(redis, keys, {
+      visibilityTimeoutMs: queue.visibilityTimeout,
+      maxHandovers: queue.maxHandovers,
+    });
+    const tasks = requeued.filter(({ from }) => from === id).map(({ taskId }) => taskId);
+    if (out.json) out.document({ id, requeued: tasks });
+    else
+      out.note(
+        `${id} is declared dead; ${counted(tasks.length, 'task')} ${tasks.length === 1 ? 'was' : 'were'} put back`,
+      );
+  });
+}
+
+async function forget(id: string, _options: object, command: Command): Promise<void> {
+  const out = outputOf(command);
+  await withMesh(command, async (mesh) => {
+    await mesh.forgetNode(id);
+    const inInventory = Object.keys(mesh.config.nodes).includes(id);
+    // Tasks that another node may run, too, if this one is gone do not wait for it.
+    const held = (await mesh.reader.held()).filter(({ why }) => why.split('&').includes(`node:${id}`));
+    const waiting = held.reduce((sum, { count }) => sum + count, 0);
+    if (out.json) return out.document({ id, forgotten: true, inInventory, waiting });
+    out.note(`${id} is forgotten`);
+    if (inInventory) out.note(`take it out of nodes: in the config of all nodes, too, or status goes on to miss it`);
+    if (waiting === 0) return;
+    const what = `${counted(waiting, 'task')} ${waiting === 1 ? 'waits' : 'wait'} for ${id}`;
+    out.note(`${what}, which no other node may run; see clawmesh task list --state waiting, and cancel them`);
+  });
+}

@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+
+/**
+ * A private temporary file that is written once, and then read. It has no name any more once it's open: it is gone with the
+ * process, however that ends.
+ */
+export class Spool {
+  readonly #file: FileHandle;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** @throws ClawmeshError `failed` where there is no folder for it. */
+  static async open(): Promise<Spool> {
+    return noted(async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'clawmesh-'));
+      try {
+        return new Spool(await open(join(folder, 'spool'), 'wx+', 0o600));
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+  }
+
+  /** Adds to its end. @throws ClawmeshError `failed` where the disk is full. */
+  async write(bytes: Buffer): Promise<void> {
+    await noted(() => this.#file.appendFile(bytes));
+  }
+
+  /** All of it, from the beginning. */
+  read(): Readable {
+    return this.#file.createReadStream({ start: 0, autoClose: false });
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+async function noted<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new ClawmeshError('failed', `no temporary file can be written in ${tmpdir()}: ${messageOf(error)}`, {
+      remedy: 'nothing was queued; see that there is room, or set TMPDIR to another folder',
+      cause: error,
+    });
+  }
+}

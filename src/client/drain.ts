@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { counted, listed } from '../domain/counted.ts';
+import { ClawmeshError } from '../domain/errors.ts';
+import { type Node, orphanedWords } from '../domain/node.ts';
+import { humanDuration } from '../domain/units.ts';
+import type { Mesh } from './mesh.ts';
+
+/** Runs take seconds to an hour; a quarter second more is not noticed, ms. */
+const POLL_MS = 250;
+
+/**
+ * Waits until a node that is being drained has confirmed it and no lock names it any more, so that it can be stopped without
+ * stopping a task.
+ *
+ * @param asked how the node was once the drain was asked for
+ *
+ * @throws ClawmeshError `failed` where it is resumed, or is gone with tasks; `not-found` where it is forgotten meanwhile;
+ * `timeout` after `timeoutMs`, while it goes on.
+ */
+export async function waitUntilDrained(
+  mesh: Pick<Mesh, 'existingNode' | 'registry'>,
+  asked: Node,
+  timeoutMs = Number.POSITIVE_INFINITY,
+): Promise<Node> {
+  const startedAt = performance.now();
+  let held = 0;
+  for (let node = asked; ; node = await mesh.existingNode(node.id)) {
+    const { id, state, running, orphaned } = node;
+    const isGone = state === 'dead' || state === 'stopped';
+    // What it ran when it was seen last has not ended there if it has died since.
+    const lost = state === 'dead' ? Math.max(held, orphaned.length) : orphaned.length;
+    if (isGone && lost > 0) throw goneWithTasks(node, lost);
+    if ((isGone || state === 'draining') && running.length + orphaned.length === 0) return node;
+    if ((await mesh.registry.wanted(id)) !== 'drain') {
+      throw new ClawmeshError('failed', `${id} was resumed before it was drained`, {
+        remedy: `again: clawmesh node drain ${id} --wait`,
+      });
+    }
+    const elapsedMs = performance.now() - startedAt;
+    if (elapsedMs >= timeoutMs) throw stillDraining(node, timeoutMs);
+    held = running.length;
+    await sleep(Math.min(POLL_MS, timeoutMs - elapsedMs));
+  }
+}
+
+function goneWithTasks({ id, state, orphaned }: Node, lost: number): ClawmeshError {
+  const what =
+    orphaned.length > 0 ? orphanedWords(orphaned.length) : `${counted(lost, 'task')} that it held went to other nodes`;
+  return new ClawmeshError('failed', `${id} ${state === 'dead' ? 'is dead' : 'has stopped'}; ${what}`, {
+    remedy: `see clawmesh handovers --node ${id}`,
+  });
+}
+
+function stillDraining({ id, running, orphaned }: Node, timeoutMs: number): ClawmeshError {
+  const tasks = [...running, ...orphaned];
+  const after = `after ${humanDuration(timeoutMs)}`;
+  const what =
+    tasks.length > 0
+      ? `still runs ${counted(tasks.length, 'task')} ${after}: ${listed(tasks)}`
+      : `has not confirmed the drain ${after}`;
+  return new ClawmeshError('timeout', `${id} ${what}`, {
+    remedy: `the drain goes on; see clawmesh node show ${id}`,
+  });
+}

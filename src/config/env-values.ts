@@ -1,0 +1,51 @@
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** What a shell takes for one character between double quotes; it keeps the backslash before any other. */
+const ESCAPED = /\\(["\\$`])/g;
+
+/**
+ * The values of an env file, a `NAME=value` on each line. A value is what is written, with spaces around it taken off; between
+ * single quotes all of it, between double quotes with `\"`, `\\`, `\$` and `` \` `` as in a shell. What programs read in
+ * different ways, such as a `#` behind a space, is refused rather than guessed at: it's a secret that would be another one.
+ *
+ * @throws Error with the number of the line and what is wrong there, and never with what is written in it.
+ */
+export function envValues(text: string): Record<string, string> {
+  const values = new Map<string, string>();
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (/^\s*(#|$)/.test(line)) continue;
+    const fail = (problem: string) => new Error(`line ${index + 1}: ${problem}`);
+    const at = line.indexOf('=');
+    const name = line
+      .slice(0, Math.max(0, at))
+      .trim()
+      .replace(/^export\s+/, '');
+    if (!NAME.test(name)) throw fail('expected NAME=value, or # before a comment');
+    if (values.has(name)) throw fail(`${name} was set above already`);
+    const read = readValue(line.slice(at + 1).trim());
+    if ('problem' in read) throw fail(`${name}: ${read.problem}`);
+    values.set(name, read.value);
+  }
+  return Object.fromEntries(values);
+}
+
+function readValue(written: string): { value: string } | { problem: string } {
+  const [quote = ''] = written;
+  if (quote === '`') return { problem: 'expected a value in \'…\' or "…"' };
+  if (quote !== "'" && quote !== '"') {
+    const unclear = /(^|\s)#/.test(written);
+    return unclear
+      ? { problem: "# may begin a comment or be part of the value; write the value in '…'" }
+      : { value: written };
+  }
+  const inside = quote === "'" ? /^'([^']*)'/ : /^"((?:[^"\\]|\\.)*)"/;
+  const [whole, value] = inside.exec(written) ?? [];
+  if (whole === undefined || value === undefined) return { problem: `its ${quote} is not closed on this line` };
+  if (!/^(\s+#.*)?$/.test(written.slice(whole.length))) {
+    return { problem: `something stands behind the closing ${quote}; write the whole value in one kind of quotes` };
+  }
+  if (quote === "'") return { value };
+  if (value.replace(ESCAPED, '').includes('\\')) {
+    return { problem: "programs read this backslash in different ways; write the value in '…', or \\\\ for each" };
+  }
+  return { value: value.replace(ESCAPED, '$1') };
+}

@@ -1,0 +1,42 @@
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { ClawmeshError, messageOf } from '../domain/errors.ts';
+
+/**
+ * This user's home folder.
+ *
+ * @throws ClawmeshError `config` for a user without one: no `$HOME`, and no entry among the system's users.
+ */
+export function homeFolder(env: NodeJS.ProcessEnv): string {
+  const found = env.HOME || homeOfSystem();
+  if (found) return found;
+  throw new ClawmeshError('config', 'this user has no home folder, and HOME is not set', {
+    remedy: 'set HOME, or CLAWMESH_HOME for what clawmesh keeps',
+  });
+}
+
+function homeOfSystem(): string | undefined {
+  try {
+    return homedir() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Where this machine's part of a mesh is kept: `$CLAWMESH_HOME` or `~/.clawmesh`, and there a folder named after the mesh.
+ *
+ * @throws ClawmeshError `config` as {@link homeFolder}.
+ */
+export function stateFolder(mesh: string, env: NodeJS.ProcessEnv): string {
+  const folder = env.CLAWMESH_HOME || join(homeFolder(env), '.clawmesh');
+  return join(isAbsolute(folder) ? folder : resolve(folder), mesh);
+}
+
+/** That a folder or file of {@link stateFolder} can't be used. */
+export function unusableState(path: string, error: unknown): ClawmeshError {
+  return new ClawmeshError('config', `${path} can't be used: ${messageOf(error)}`, {
+    remedy: 'let this user write there and see that the disk has room, or set CLAWMESH_HOME to another folder',
+    cause: error,
+  });
+}

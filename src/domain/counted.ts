@@ -1,0 +1,13 @@
+/** Names told in one line. */
+const MOST_NAMED = 3;
+
+/** `1 task`, `2 tasks`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** The first of many names, and how many more there are. */
+export function listed(names: readonly string[]): string {
+  const more = names.length > MOST_NAMED ? `, ${names.length - MOST_NAMED} more` : '';
+  return names.slice(0, MOST_NAMED).join(', ') + more;
+}

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClawmeshError } from '../domain/errors.ts';
+import { isAlive } from '../platform/process.ts';
+import { type NodeHolder, onOneMachine, readHolder, thisHolder } from '../registry/node-holder.ts';
+import type { MeshLink } from './mesh-link.ts';
+
+/** A daemon that lives answers within this time, ms; a frozen one, or a dead Mac's half-open connection, does not. */
+const ANSWER_MS = 2_000;
+/** It is asked so often, ms: one that is starting listens a moment after it has registered. */
+const ASK_AGAIN_MS = 200;
+
+type Link = Pick<MeshLink, 'registry' | 'holders' | 'openPresence'>;
+
+/**
+ * Two daemons of one node id would fence each other for ever: a cloned Mac, or a second start by hand. Asks the one before
+ * this whether it lives.
+ *
+ * @returns the incarnation that is surely gone, to be replaced by the next; 0 where there was none.
+ * @throws ClawmeshError `failed` where it lives.
+ */
+export async function goneIncarnation(link: Link, nodeId: string): Promise<number> {
+  const { registry, holders } = link;
+  const { incarnation, connections } = await holders.present(nodeId);
+  if (incarnation === 0) return 0;
+  const owner = { nodeId, incarnation };
+  const mayLive = connections > 0 || (await holders.isStarting(owner));
+  const holder = mayLive ? await askHolder(link, owner) : undefined;
+  if (holder) throw inUse(nodeId, holder);
+  const node = await registry.find(nodeId);
+  const { state, host = '', pid = 0 } = node ?? {};
+  // A process of this machine may be frozen. What another machine holds is its own until its lease ends.
+  const leased = state !== undefined && state !== 'dead' && state !== 'stopped' && node?.incarnation === incarnation;
+  const here = host === hostname();
+  if (leased && here && mayLive && pid !== process.pid && isAlive(pid)) throw inUse(nodeId, { ...thisHolder(), pid });
+  if (leased && !here) throw inUse(nodeId, { host, pid, addresses: [] });
+  return incarnation;
+}
+
+/** What the daemon says that is there; undefined where none answers. */
+async function askHolder(
+  { holders, openPresence }: Link,
+  owner: { nodeId: string; incarnation: number },
+): Promise<NodeHolder | undefined> {
+  const answer = Promise.withResolvers<NodeHolder>();
+  const answers = await openPresence((message) => {
+    const holder = readHolder(message);
+    if (holder) answer.resolve(holder);
+  });
+  try {
+    const question = randomUUID();
+    await answers.show([holders.answerChannel(question)]);
+    const giveUpAt = performance.now() + ANSWER_MS;
+    while (performance.now() < giveUpAt) {
+      await holders.ask(owner, question);
+      const holder = await Promise.race([answer.promise, sleep(ASK_AGAIN_MS)]);
+      if (holder) return holder;
+    }
+    return undefined;
+  } finally {
+    answers.hide();
+  }
+}
+
+function inUse(nodeId: string, holder: NodeHolder): ClawmeshError {
+  const me = thisHolder();
+  if (onOneMachine(holder, me) && isAlive(holder.pid)) {
+    return new ClawmeshError('failed', `node ${nodeId} is already up as process ${holder.pid}`, {
+      remedy: 'stop that one first',
+    });
+  }
+  const [address] = holder.addresses;
+  const twin = holder.host === me.host ? ', another machine of this name' : '';
+  return new ClawmeshError(
+    'failed',
+    `node ${nodeId} is already up on ${holder.host}${address === undefined ? '' : ` (${address})`}${twin}`,
+    { remedy: 'give this Mac an id of its own: CLAWMESH_NODE_ID' },
+  );
+}

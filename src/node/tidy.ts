@@ -1,0 +1,121 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { type Retention, removeExpired } from '../queue/retention.ts';
+import { readField } from '../queue/task-fields.ts';
+import type { MeshKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+import { forgetNodes } from '../registry/forget-nodes.ts';
+import { NodeRegistry } from '../registry/node-registry.ts';
+
+const DAY_MS = 86_400_000;
+/** How long what nobody uses is remembered, ms. */
+export const FORGET_AFTER_MS = {
+  /** A node that is away; `status` tells of it for as long. */
+  node: 30 * DAY_MS,
+  /** A pool without a task in any state, which no node serves. */
+  pool: 30 * DAY_MS,
+  /** A provider that nobody has asked, with some failures or in trouble. */
+  circuit: { closed: DAY_MS, open: 30 * DAY_MS },
+};
+/** One node at a time looks after what is nobody's own, and another one after this time, ms. */
+const TURN_MS = 15_000;
+/** Expired tasks removed from a pool per turn. */
+const MAX_REMOVED = 5_000;
+/** Held tasks looked at per script: well below a millisecond of Redis time. */
+const WINDOW = 200;
+
+/** All that BullMQ and the strategies keep of a pool beside its tasks. */
+const BULL_REST = [
+  'id',
+  'events',
+  'marker',
+  'pc',
+  'stalled',
+  'stalled-check',
+  'limiter',
+  'paused',
+  'de',
+  'acknowledged',
+];
+
+export interface TidyOptions {
+  readonly nodeId: string;
+  /** Those that this node serves, and looks after anyway. */
+  readonly ownPools: readonly string[];
+  readonly retention: Retention;
+  readonly forgetAfterMs?: typeof FORGET_AFTER_MS;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Keeps in bounds what belongs to no node: ended tasks of pools that nobody serves, nodes, pools and circuits that were not
+ * seen for long, and tasks that are said to be held back though they have ended. One of the nodes does it at a time; each
+ * part for itself.
+ *
+ * @returns how many tasks were removed.
+ */
+export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOptions): Promise<number> {
+  const { nodeId, ownPools, retention, onError, forgetAfterMs = FORGET_AFTER_MS } = options;
+  if ((await redis.set(keys.tidying, nodeId, 'PX', TURN_MS, 'NX')) !== 'OK') return 0;
+  let removed = 0;
+  const each = async (work: () => Promise<unknown>) => {
+    await work().catch(onError);
+  };
+  for (const pool of await redis.smembers(keys.pools)) {
+    if (ownPools.includes(pool)) continue;
+    await each(async () => {
+      for (let last = 1, all = 0; last > 0 && all < MAX_REMOVED; all += last) {
+        last = await removeExpired(redis, keys, pool, retention);
+        removed += last;
+      }
+    });
+  }
+  for (const member of await redis.smembers(keys.held)) await each(() => pruneHeld(redis, keys, member));
+  await each(() => forgetNodes(redis, keys, forgetAfterMs.node));
+  await each(() => forgetPools(redis, keys, forgetAfterMs.pool, each));
+  const { closed, open } = forgetAfterMs.circuit;
+  await each(() => scripts.forgetCircuits.run(redis, [keys.circuits, keys.circuitsVersion, keys.held], [closed, open]));
+  return removed;
+}
+
+async function pruneHeld(redis: Redis, keys: MeshKeys, member: string): Promise<void> {
+  const [pool = '', why = ''] = member.split(' ');
+  let first = 0;
+  do {
+    const reply = await scripts.pruneHeld.run(
+      redis,
+      [keys.heldTasks(pool, why), keys.held, keys.pool(pool, 'delayed')],
+      [member, first, WINDOW],
+    );
+    first = Number(reply);
+  } while (first > 0);
+}
+
+async function forgetPools(
+  redis: Redis,
+  keys: MeshKeys,
+  keepMs: number,
+  each: (work: () => Promise<unknown>) => Promise<void>,
+): Promise<void> {
+  const used = new Set<string>();
+  for (const text of Object.values(await redis.hgetall(keys.schedules))) {
+    const stored = readField(z.object({ pool: z.string() }), text);
+    // One that can't be read may be for any pool.
+    if (!stored) return;
+    used.add(stored.pool);
+  }
+  for (const { state, pools } of await new NodeRegistry(redis, keys).seen()) {
+    if (state !== 'dead' && state !== 'stopped') for (const pool of Object.keys(pools)) used.add(pool);
+  }
+  const states = ['wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'repeat'];
+  for (const pool of await redis.smembers(keys.pools)) {
+    const rest = [...states, 'waiting-children', 'meta', ...BULL_REST].map((what) => keys.pool(pool, what));
+    await each(() =>
+      scripts.forgetPool.run(
+        redis,
+        [keys.pools, keys.absent, keys.lastTokens, keys.incarnations, ...rest, keys.freeSlots(pool), keys.turns(pool)],
+        [pool, used.has(pool) ? 1 : 0, keepMs],
+      ),
+    );
+  }
+}

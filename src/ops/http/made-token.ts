@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { openToOthers } from '../../config/env-file.ts';
+import { stateFolder } from '../../config/home.ts';
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { makeFolderSync } from '../../platform/make-folder.ts';
+
+/** As much as nobody guesses. */
+const TOKEN_BYTES = 32;
+/** 32 bytes in base64url. */
+const TOKEN = /^[\w-]{43}$/;
+
+/** Where the dashboard's token is that we have made: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/dashboard.token`. */
+export function madeTokenFile(mesh: string, env: NodeJS.ProcessEnv): string {
+  return join(stateFolder(mesh, env), 'dashboard.token');
+}
+
+/**
+ * The token of a dashboard for which none is configured: made once for this user, this machine and this mesh, so that others
+ * on the machine can't steer the mesh and sessions outlive a restart.
+ *
+ * @throws ClawmeshError `config` where others may read it, or it can't be read or made.
+ */
+export function madeToken(mesh: string, env: NodeJS.ProcessEnv): string {
+  const file = madeTokenFile(mesh, env);
+  try {
+    return readToken(file) ?? makeToken(file);
+  } catch (error) {
+    if (error instanceof ClawmeshError) throw error;
+    throw new ClawmeshError('config', `${file}: ${messageOf(error)}`, {
+      remedy: 'let this user write there, or set dashboard.token, best as ${CLAWMESH_DASHBOARD_TOKEN}',
+      cause: error,
+    });
+  }
+}
+
+function readToken(file: string): string | undefined {
+  let token: string;
+  try {
+    token = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const why = openToOthers(file)
+    ? 'others may read or write it'
+    : TOKEN.test(token)
+      ? undefined
+      : 'it is not as it was made';
+  if (why === undefined) return token;
+  throw new ClawmeshError('config', `${file}: holds the token of the dashboard, and ${why}`, {
+    remedy: `rm ${file}; the next start makes another`,
+  });
+}
+
+/** Another process may do the same just now: the first one's counts, and nobody reads half of it. */
+function makeToken(file: string): string {
+  makeFolderSync(dirname(file));
+  const mine = `${file}.${process.pid}`;
+  rmSync(mine, { force: true });
+  writeFileSync(mine, `${randomBytes(TOKEN_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+  try {
+    linkSync(mine, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(mine, { force: true });
+  }
+  const token = readToken(file);
+  if (token === undefined) throw new Error('was taken away while it was made');
+  return token;
+}

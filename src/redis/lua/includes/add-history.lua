@@ -1,0 +1,36 @@
+-- What a task's history holds at most, lines: one that is drained or retried again and again keeps how it began and what
+-- happened last, and one line in between that says how much was cut.
+local HISTORY_LINES, HISTORY_FIRST, HISTORY_LAST = 100, 10, 80
+-- Of why something happened, bytes: an error message may quote a whole page.
+local HISTORY_REASON = 2000
+
+-- The task's history (JSON lines in field `cm:history`) with these entries behind it.
+local function addHistory(history, entries)
+  for _, entry in ipairs(entries) do
+    if entry.reason and #entry.reason > HISTORY_REASON then
+      entry.reason = string.sub(entry.reason, 1, HISTORY_REASON)
+    end
+    history = history .. cjson.encode(entry) .. '\n'
+  end
+  local lines = {}
+  for line in string.gmatch(history, '[^\n]+') do
+    lines[#lines + 1] = line
+  end
+  if #lines <= HISTORY_LINES then
+    return history
+  end
+  local cut, at, kept = 0, nil, {}
+  for i, line in ipairs(lines) do
+    if i <= HISTORY_FIRST or i > #lines - HISTORY_LAST then
+      kept[#kept + 1] = line
+    else
+      local before = tonumber(string.match(line, '"event":"cut"') and string.match(line, '"count":(%d+)'))
+      cut = cut + (before or 1)
+      at = at or string.match(line, '"at":(%d+)')
+      if i == #lines - HISTORY_LAST then
+        kept[#kept + 1] = string.format('{"at":%s,"event":"cut","attempt":0,"count":%d}', at or '0', cut)
+      end
+    end
+  end
+  return table.concat(kept, '\n') .. '\n'
+end

@@ -1,0 +1,60 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { MeshKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+import { ALERT_GROUP } from './alert-feed.ts';
+
+/** Nodes looked at per script. */
+const STEP = 20;
+
+/**
+ * Forgets nodes that have been away for `keepMs`, so that machines which come and go under ever new names leave nothing
+ * behind. One that comes back is a new node. Any node may do this.
+ *
+ * @returns the ids of the forgotten.
+ */
+export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number): Promise<string[]> {
+  const { incarnations, leases, nodes, control, loads, absent, serves } = keys;
+  const ids = new Set<string>();
+  for (const key of [incarnations, nodes, control, loads, absent, serves]) {
+    for (const id of Object.keys(await redis.hgetall(key))) ids.add(id);
+  }
+  // What stands there of forgotten nodes together, and of pools.
+  for (const id of ids) if (id === '' || id.startsWith('pool ')) ids.delete(id);
+  const all = [...ids];
+  const forgotten: string[] = [];
+  for (let start = 0; start < all.length; start += STEP) {
+    const reply = await scripts.forgetNodes.run(
+      redis,
+      [incarnations, leases, absent],
+      [keys.bullPrefix, keepMs, ...all.slice(start, start + STEP)],
+    );
+    forgotten.push(...z.array(z.string()).parse(reply));
+  }
+  for (const id of forgotten) {
+    // There is no such group where nobody is told of anything.
+    await redis.xgroup('DELCONSUMER', keys.events, ALERT_GROUP, id).catch((error: Error) => {
+      if (!/NOGROUP|requires the key to exist/.test(error.message)) throw error;
+    });
+  }
+  return forgotten;
+}
+
+/** Why a node was not forgotten, or that it was; `tasks`: those whose locks name it. */
+export type Forgotten =
+  | { readonly outcome: 'forgotten' | 'unknown' | 'up' }
+  | { readonly outcome: 'holds'; readonly tasks: readonly string[] };
+
+const forgetReply = z.tuple([z.enum(['forgotten', 'unknown', 'up', 'holds'])], z.string());
+
+/** Forgets a node now, unless its lease runs or tasks are locked by it; nothing else is changed. */
+export async function forgetNode(redis: Redis, keys: MeshKeys, nodeId: string): Promise<Forgotten> {
+  const { incarnations, leases, nodes, pools, absent, events } = keys;
+  const reply = await scripts.forgetNode.run(
+    redis,
+    [incarnations, leases, nodes, pools, absent, events],
+    [keys.bullPrefix, nodeId],
+  );
+  const [outcome, ...tasks] = forgetReply.parse(reply);
+  return outcome === 'holds' ? { outcome, tasks } : { outcome };
+}

@@ -1,0 +1,19 @@
+import type { Redis } from 'ioredis';
+import type { MeshKeys } from '../redis/keys.ts';
+import { readActiveClaims } from './active-claims.ts';
+
+/** A task that is active though its claim is void. */
+export interface VoidClaim {
+  readonly taskId: string;
+  readonly pool: string;
+  /** The node whose claim it was; null where it has lapsed. */
+  readonly owner: string | null;
+}
+
+/** Active tasks whose lock is gone, or names an incarnation that is not its node's current one. Changes nothing. */
+export async function findVoidClaims(redis: Redis, keys: MeshKeys): Promise<VoidClaim[]> {
+  const claims = await readActiveClaims(redis, keys);
+  return claims
+    .filter(({ holds }) => !holds)
+    .map(({ taskId, pool, owner }) => ({ taskId, pool, owner: owner?.nodeId ?? null }));
+}

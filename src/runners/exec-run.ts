@@ -1,0 +1,268 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../domain/errors.ts';
+import { withoutEscapes } from '../domain/terminal-text.ts';
+import { trySignal } from '../platform/process.ts';
+import { endProcesses, RUN_MARK, type RunningProcess, runningProcesses } from '../platform/process-table.ts';
+import { BoundedLines } from './bounded-lines.ts';
+import { ExecStdout } from './exec-envelope.ts';
+import type { RunEvent } from './runner.ts';
+
+/** Time between SIGTERM and SIGKILL for a run that is stopped, ms. */
+const STOPPED_GRACE_MS = 5_000;
+/** The same for what a run leaves behind at its end, ms. */
+const LEFTOVER_GRACE_MS = 2_000;
+/** Between the death of a process and Node's word of it, ms. */
+const EXIT_MS = 2_000;
+/** A process that has printed its envelope has nothing more to do: it's ended after so long without a sign of life, ms. */
+const ANSWERED_SILENCE_MS = 2_000;
+/** The same for one that goes on to print other things, counted from the envelope, ms. */
+const ANSWERED_MS = 15_000;
+/** What was printed before the end has long arrived; only what can't be found or ended still holds the pipe then, ms. */
+const DRAIN_MS = 1_000;
+/** Longest line of stderr, bytes: more than is kept of it in any alphabet. */
+const MAX_LINE_BYTES = 16 * 1024;
+
+/**
+ * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone: the group, and
+ * what left the group but carries the run's mark (`setsid`). Without it a run would outlive `kill -9` of its daemon, and go
+ * on beside its successor on another node; everything is dead before the crash grace (1 s) is over.
+ *
+ * The watch reads a pipe that only the daemon holds: a line says that the run has ended in order, its end that the daemon is
+ * gone. Nothing is put into this text; program and arguments come as `$@`.
+ */
+const WATCHED_RUN = `
+marked() {
+  if [ -e /proc/self/environ ]; then
+    grep -lzxF "${RUN_MARK}=$${RUN_MARK}" /proc/[0-9]*/environ | sed 's/[^0-9]//g'
+  else
+    ps -A -E -ww -o pid=,command= | grep -F " ${RUN_MARK}=$${RUN_MARK}" | sed 's/^ *\\([0-9]*\\).*/\\1/'
+  fi
+}
+signal_run() {
+  for pid in $(marked); do [ "$pid" = "$self" ] || kill -s "$1" "$pid"; done
+  kill -s "$1" -- -$$
+}
+(
+  trap '' TERM INT HUP
+  read -r _ <&3 && exit
+  self=$(exec sh -c 'echo "$PPID"')
+  kill -s TERM -- -$$
+  signal_run TERM
+  sleep 0.3
+  signal_run KILL
+) </dev/null >/dev/null 2>&1 &
+echo $! >&3
+exec "$@" 3>&-
+`;
+
+export interface ExecRunOptions {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly input: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Names this run among all that ever run on this machine; its processes carry it in their environment. */
+  readonly mark: string;
+}
+
+/** How a run has ended. */
+export interface ExecRunEnd {
+  readonly stdout: ExecStdout;
+  /** Null for one that a signal ended, or that was not waited for. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Why it could not be started. */
+  readonly failure: string | undefined;
+  /** Processes of the run that could not be ended. */
+  readonly left: readonly RunningProcess[];
+}
+
+/**
+ * Runs one process to its end, and ends all that it has started. Never rejects.
+ *
+ * The end is the exit of the process, or its silence after it has printed a whole envelope, or `signal`. What still runs
+ * then (a background child, the process itself) is ended before the promise resolves. Output is read as it comes, in bounded
+ * memory; any byte of it is a sign of life.
+ */
+export async function execRun(
+  options: ExecRunOptions,
+  signal: AbortSignal,
+  onEvent: (event: RunEvent) => void,
+): Promise<ExecRunEnd> {
+  const stdout = new ExecStdout();
+  let child: ChildProcess;
+  try {
+    child = spawn('/bin/sh', ['-c', WATCHED_RUN, 'clawmesh-run', options.program, ...options.args], {
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      env: { ...options.env, [RUN_MARK]: options.mark },
+    });
+  } catch (error) {
+    return { stdout, exitCode: null, signal: null, failure: messageOf(error), left: [] };
+  }
+  const exited = new Promise<{ failure?: string }>((resolve) => {
+    child.once('exit', () => resolve({}));
+    child.once('error', (error) => resolve({ failure: messageOf(error) }));
+  });
+  // A process that ends early does not read what it's given.
+  for (const stream of child.stdio) stream?.on('error', () => {});
+  child.stdin?.end(options.input);
+  const watch = new Watch(child.stdio[3] as (Readable & Writable) | null | undefined);
+  const output = new Output(child, stdout, onEvent);
+  const stopped = new AbortController();
+  const { failure } = await Promise.race([exited, output.answered, aborted(signal, stopped.signal)]);
+  stopped.abort();
+  const left = child.pid === undefined ? [] : await endRun(child, exited, options.mark, watch);
+  watch.release();
+  await output.end();
+  return { stdout, exitCode: child.exitCode, signal: child.signalCode, failure, left };
+}
+
+function aborted(signal: AbortSignal, until: AbortSignal): Promise<{ failure?: string }> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve({});
+    signal.addEventListener('abort', () => resolve({}), { once: true, signal: until });
+  });
+}
+
+/** Ends whatever of the run is there: its process, its group, and what carries its mark. Answers what can't be ended. */
+async function endRun(
+  child: ChildProcess,
+  exited: Promise<unknown>,
+  mark: string,
+  watch: Watch,
+): Promise<RunningProcess[]> {
+  const group = child.pid as number;
+  const runs = () => child.exitCode === null && child.signalCode === null;
+  let graceMs = LEFTOVER_GRACE_MS;
+  // The group as a whole first: mostly that is all there is, and it costs nothing. The watch lets it pass.
+  if (runs() && trySignal(-group, 'SIGTERM')) {
+    await within(exited, STOPPED_GRACE_MS);
+    if (runs()) graceMs = 0;
+  }
+  const find = async () =>
+    (await runningProcesses()).filter((one) => (one.group === group || one.mark === mark) && one.pid !== watch.pid);
+  try {
+    const left = await endProcesses(find, graceMs);
+    // Node hears of the exit a little later than the system.
+    if (left.length === 0) await within(exited, EXIT_MS);
+    return left;
+  } catch {
+    // Without a list of processes there is only the group.
+    if (!trySignal(-group, 'SIGKILL')) child.kill('SIGKILL');
+    await within(exited, EXIT_MS);
+    return [];
+  }
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([promise, sleep(ms, undefined, { signal: late.signal }).catch(() => {})]);
+  late.abort();
+}
+
+/** The watch beside a run. */
+class Watch {
+  readonly #pipe: (Readable & Writable) | null | undefined;
+  #said = '';
+
+  constructor(pipe: (Readable & Writable) | null | undefined) {
+    this.#pipe = pipe;
+    // Bounded: the program has no such pipe, but what it does is not ours to know.
+    pipe?.on('data', (chunk: Buffer) => {
+      if (this.#said.length < 20) this.#said += chunk.toString('latin1');
+    });
+  }
+
+  /** Its process; undefined before it runs. */
+  get pid(): number | undefined {
+    return /^(\d+)\n/.test(this.#said) ? Number.parseInt(this.#said, 10) : undefined;
+  }
+
+  /** The run has ended and nothing of it is left. */
+  release(): void {
+    this.#pipe?.end('end\n');
+    this.#pipe?.resume();
+  }
+}
+
+/** What a run prints. */
+class Output {
+  /** Resolves when the process has printed its envelope and then nothing more for a while. */
+  readonly answered: Promise<{ failure?: string }>;
+  readonly #streams: readonly Readable[];
+  readonly #closed: Promise<unknown>;
+  readonly #stdout: ExecStdout;
+  readonly #lines: BoundedLines;
+  readonly #resolveAnswered: () => void;
+  #chunks = 0;
+  #answeredAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ stdout, stderr }: ChildProcess, parsed: ExecStdout, onEvent: (event: RunEvent) => void) {
+    this.#stdout = parsed;
+    let told = false;
+    this.#lines = new BoundedLines(MAX_LINE_BYTES, (line) => {
+      const text = withoutEscapes(line).trimEnd();
+      if (text === '') return;
+      told = true;
+      onEvent({ type: 'log', text });
+    });
+    const { promise, resolve } = Promise.withResolvers<{ failure?: string }>();
+    this.answered = promise;
+    this.#resolveAnswered = () => resolve({});
+    stdout?.on('data', (chunk: Buffer) => {
+      const before = parsed.envelopes;
+      parsed.push(chunk);
+      if (parsed.envelopes > before) this.#answeredAt = performance.now();
+      else onEvent({ type: 'alive' });
+      this.#heard();
+    });
+    stderr?.on('data', (chunk: Buffer) => {
+      told = false;
+      this.#lines.push(chunk);
+      if (!told) onEvent({ type: 'alive' });
+      this.#heard();
+    });
+    this.#streams = [stdout, stderr].filter((stream) => stream !== null && stream !== undefined);
+    this.#closed = Promise.all(
+      this.#streams.map((stream) => new Promise((done) => stream.closed || stream.once('close', done))),
+    );
+  }
+
+  /** Waits for what is on its way, and stops listening. */
+  async end(): Promise<void> {
+    clearTimeout(this.#timer);
+    const late = new AbortController();
+    const silence = async () => {
+      const until = performance.now() + DRAIN_MS;
+      for (let before = -1; before !== this.#chunks && performance.now() < until; ) {
+        before = this.#chunks;
+        await sleep(DRAIN_MS / 5, undefined, { signal: late.signal });
+        // Timers come before input in a round of the event loop.
+        await new Promise(setImmediate);
+      }
+    };
+    await Promise.race([this.#closed, silence().catch(() => {})]);
+    late.abort();
+    for (const stream of this.#streams) stream.destroy();
+    this.#lines.end();
+    this.#stdout.end();
+    clearTimeout(this.#timer);
+  }
+
+  /** Something has arrived. */
+  #heard(): void {
+    this.#chunks++;
+    if (this.#stdout.envelopes === 0) return;
+    clearTimeout(this.#timer);
+    const leftMs = this.#answeredAt + ANSWERED_MS - performance.now();
+    const heard = this.#chunks;
+    this.#timer = setTimeout(
+      // What came while the event loop was busy is only read after its timers.
+      () => setImmediate(() => (heard === this.#chunks || leftMs <= 0) && this.#resolveAnswered()),
+      Math.max(0, Math.min(ANSWERED_SILENCE_MS, leftMs)),
+    );
+  }
+}

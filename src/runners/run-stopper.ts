@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
+import { z } from 'zod';
+import { messageOf } from '../domain/errors.ts';
+import type { GatewayConnection, GatewayHello } from './gateway-connection.ts';
+import type { Submission, Submissions } from './submissions.ts';
+
+/**
+ * A gateway that was killed resumes its interrupted turns by itself, one session after the other, and says "running" of
+ * those whose turn is still to come. One with nothing to abort for so long after the greeting will not be resumed, ms.
+ */
+const RECOVERY_MS = 600_000;
+const RECOVERY_POLL_MS = 500;
+/** An abort waits for OpenClaw's write of the session, ms. One that is given up is sent again. */
+const REQUEST_TIMEOUT_MS = 15_000;
+/** Wait before an abort that failed is sent again: doubles from the first to the second, ms. */
+const RETRY_MS = { first: 250, max: 10_000 };
+/** How often it's looked whether to go on waiting for a gateway that is away, ms. */
+const AWAY_POLL_MS = 30_000;
+
+const abortReply = z.object({ status: z.enum(['aborted', 'no-active-run']) });
+const describeReply = z.object({ session: z.object({ status: z.string().nullish() }).nullable() });
+
+/** What came of a stop: whether anything was still going on. */
+export type Stopped = 'aborted' | 'nothing-ran';
+
+/** A session in the gateway. */
+export type Session = Pick<Submission, 'sessionKey' | 'agent'>;
+
+/**
+ * Stops runs in the gateway for real: each is asked to be aborted until the gateway has confirmed that it does not go on,
+ * across connections, starts of the gateway and, since it's noted on disk, of this daemon.
+ */
+export class RunStopper {
+  readonly #connection: GatewayConnection;
+  readonly #submissions: Submissions;
+  readonly #stops = new Map<string, Promise<Stopped>>();
+  readonly #closing = new AbortController();
+  #lastError: string | undefined;
+
+  constructor(connection: GatewayConnection, submissions: Submissions) {
+    this.#connection = connection;
+    this.#submissions = submissions;
+  }
+
+  /** Runs that may still go on though they must not. */
+  get pending(): string[] {
+    return [...this.#stops.keys()];
+  }
+
+  /** Why the last abort failed, for people. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** Resolves once the gateway has confirmed that the run does not go on; may take as long as it's away. */
+  stop(runId: string): Promise<Stopped> {
+    const under = this.#stops.get(runId);
+    if (under) return under;
+    const submission = this.#submissions.get(runId);
+    if (!submission) return Promise.resolve('nothing-ran');
+    // Not waited for: the abort is worth more than its note. They are written in this order.
+    void this.#submissions.put({ ...submission, state: 'abort' });
+    const stop = this.#untilConfirmed(submission).finally(() => this.#stops.delete(runId));
+    this.#stops.set(runId, stop);
+    return stop;
+  }
+
+  /**
+   * Resolves once no run that is being stopped may still go on in this session: OpenClaw would queue the next one behind it,
+   * and an abort of the session would hit both.
+   */
+  async cleared(session: Session): Promise<void> {
+    for (;;) {
+      const before = this.pending.filter((runId) => isIn(session, this.#submissions.get(runId)));
+      if (before.length === 0) return;
+      await Promise.all(before.map((runId) => this.#stops.get(runId)));
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #untilConfirmed(submission: Submission): Promise<Stopped> {
+    const { signal } = this.#closing;
+    let result: Stopped = 'nothing-ran';
+    let wait = RETRY_MS.first;
+    while (!signal.aborted) {
+      const greeting = await this.#connection.ready(AWAY_POLL_MS, signal);
+      if (!greeting) continue;
+      try {
+        const found = await this.#abort(submission, greeting);
+        if (found === 'aborted') result = found;
+        if (await this.#isOver(submission, greeting, found)) {
+          await this.#submissions.remove(submission.runId);
+          return result;
+        }
+        wait = RECOVERY_POLL_MS;
+      } catch (error) {
+        this.#lastError = messageOf(error);
+        if (isHopeless(error, submission)) {
+          await this.#submissions.remove(submission.runId);
+          return result;
+        }
+      }
+      await sleep(wait, undefined, { signal }).catch(() => {});
+      wait = Math.min(wait * 2, RETRY_MS.max);
+    }
+    // Never confirmed here; the daemon's next start goes on with it.
+    return new Promise(() => {});
+  }
+
+  async #abort({ runId, sessionKey, agent, boot }: Submission, greeting: GatewayHello): Promise<Stopped> {
+    const params = {
+      key: sessionKey,
+      ...(agent !== undefined && { agentId: agent }),
+      // A turn that was resumed by another boot has a run id that nobody knows.
+      ...(boot === greeting.bootId && { runId }),
+    };
+    const reply = await this.#connection.client.request('sessions.abort', params, { timeoutMs: REQUEST_TIMEOUT_MS });
+    return abortReply.parse(reply).status === 'aborted' ? 'aborted' : 'nothing-ran';
+  }
+
+  /** Whether the abort is the last word: a gateway that was started anew may yet resume the run. */
+  async #isOver({ sessionKey, agent, boot }: Submission, greeting: GatewayHello, found: Stopped): Promise<boolean> {
+    if (boot === greeting.bootId) return true;
+    const key = agent === undefined || sessionKey.startsWith('agent:') ? sessionKey : `agent:${agent}:${sessionKey}`;
+    const reply = await this.#connection.client.request(
+      'sessions.describe',
+      { key },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
+    if (describeReply.parse(reply).session?.status !== 'running') return true;
+    return found === 'nothing-ran' && performance.now() - greeting.greetedAt > RECOVERY_MS;
+  }
+}
+
+/** Whether the gateway has refused the abort, and asking again is of no use. */
+function isHopeless(error: unknown, { endsBy }: Submission): boolean {
+  if (!isGatewayProtocolResponseError(error) || error.code !== 'INVALID_REQUEST') return false;
+  // An agent that is gone has no runs; and nothing outlives OpenClaw's own deadline.
+  return /\bagent .* not found/.test(messageOf(error).slice(0, 1_000)) || Date.now() > endsBy;
+}
+
+/** No agent means the default one, which may be the other's. */
+function isIn(session: Session, other: Session | undefined): boolean {
+  if (other?.sessionKey !== session.sessionKey) return false;
+  return session.agent === undefined || other.agent === undefined || session.agent === other.agent;
+}

@@ -1,0 +1,188 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { configEnvironment } from '../../src/config/env-file.ts';
+import { envValues } from '../../src/config/env-values.ts';
+import { loadConfig, parseConfig } from '../../src/config/load.ts';
+import { nodeConfig } from '../../src/config/node-settings.ts';
+import { ClawmeshError } from '../../src/domain/errors.ts';
+import { emptyFolder } from '../support/folders.ts';
+
+const parse = (text: string, env: NodeJS.ProcessEnv = {}) => parseConfig(text, 'mesh.yaml', env).config;
+const refusal = (read: () => unknown): string => {
+  try {
+    read();
+  } catch (error) {
+    if (error instanceof ClawmeshError && error.code === 'config') return error.message;
+    throw error;
+  }
+  return 'taken';
+};
+
+describe('a text in a config that YAML would make a number of', () => {
+  it.each([
+    '26.0',
+    '1.10',
+    '007',
+    '1e10',
+    '123e4567',
+    '0x1f',
+    '0o17',
+    '9007199254740993',
+    'True',
+    'false',
+    '2026-11-27',
+  ])('is read as it is written: %s', (text) => {
+    const config = parse(
+      `openclaw: {version: ${text}}\nnodes: {m: {labels: {a: ${text}}, allow: {models: [${text}]}}}`,
+    );
+    expect(config.openclaw.version).toBe(text);
+    expect(nodeConfig(config, 'm')).toMatchObject({ labels: { a: text }, allow: { models: [text] } });
+  });
+
+  it.each(['007', '1.10', '1e5', 'true'])('is read as it is written where it is a name: %s', (text) => {
+    const config = parse(`nodes:\n  ${text}: {labels: {${text}: x}}\nredis: {url: "redis://h:1", password: ${text}}`);
+    expect(config.nodes).toEqual({ [text]: { labels: { [text]: 'x' } } });
+    expect(config.redis?.password).toBe(text);
+  });
+
+  it.each([
+    ['nothing', 'nodes: {m: {labels: {a: null}}}', /mesh.yaml:1:\d+: nodes.m.labels.a: expected labels/],
+    ['an empty label', 'nodes: {m: {labels: {a: }}}', /nodes.m.labels.a: expected labels/],
+    ['a list', 'nodes: {m: {labels: {a: [x]}}}', /nodes.m.labels.a: expected labels/],
+    [
+      'an octal number',
+      'queue:\n  attempts: 010',
+      /mesh.yaml:2:\d+: queue.attempts: 010 is another number in YAML 1.1/,
+    ],
+    ['a tag', 'redis:\n  url: redis://h:1\n  password: !vault abc', /mesh.yaml:3:\d+: not valid YAML: .*!vault/],
+    ['YAML 1.1', '%YAML 1.1\n---\nmesh: a', /not YAML 1.2/],
+    ['a character of ours', 'mesh: a # \ue000', /mesh.yaml:1:\d+: a character from U\+E000/],
+  ])('is refused with its line where it is %s', (_, text, problem) => {
+    expect(refusal(() => parse(text))).toMatch(problem);
+  });
+
+  it('is refused where the environment holds no UTF-8', () => {
+    expect(refusal(() => parse('mesh: x\ndashboard: {token: "${T}"}', { T: 'caf\ufffd' }))).toMatch(
+      /mesh.yaml:2:\d+: environment variable T is not UTF-8 text/,
+    );
+  });
+
+  it('is no other name of a node in other case', () => {
+    const config = parse('nodes: {mac-1: {pools: {default: 9}}}');
+    expect(refusal(() => nodeConfig(config, 'Mac-1'))).toMatch(/this is node Mac-1, and nodes has mac-1/);
+    expect(nodeConfig(config, 'mac-1').pools).toEqual({ default: 9 });
+    expect(nodeConfig(config, 'mac-2').pools).toEqual({ default: 2 });
+  });
+
+  it.each(['node: {pools: {GPU: 1}}', 'dispatch: {weights: {Default: 2}}', 'nodes: {m: {pools: {Default: 1}}}'])(
+    'is no pool in other case: %s',
+    (text) => expect(refusal(() => parse(text))).toMatch(/mesh.yaml:1:\d+: .*expected a pool name: lower-case/),
+  );
+});
+
+describe('the URL of Redis', () => {
+  const url = (text: string) => refusal(() => parse(`redis: {url: ${JSON.stringify(text)}}`));
+
+  it.each([
+    'redis://h',
+    'redis://h:6379',
+    'redis://h:6379/',
+    'redis://h/0',
+    'rediss://u:p@[::1]:6379/15',
+    'redis://:a%23b@h/3',
+  ])('is taken as %s', (text) => expect(url(text)).toBe('taken'));
+
+  it.each([
+    ['redis://h:6379/abc', /number of a database/],
+    ['redis://h:6379/-1', /number of a database/],
+    ['redis://h:6379/3x', /number of a database/],
+    ['redis://h:6379/03', /number of a database/],
+    ['redis://h:6379/1/2', /number of a database/],
+    ['redis://u:12/4@h:6379', /number of a database/],
+    ['redis://h:6379?db=3', /nothing may follow a \?/],
+    ['redis://h:6379/3?', /nothing may follow a \?/],
+    ['redis://u:12#4@h:6379/0', /nothing may follow a #/],
+    ['redis://:p%zz@h:6379/0', /a % is no escape/],
+    ['redis://:%e9@h:6379/0', /a % is no escape/],
+    ['redis:///3', /expected a host/],
+    ['redis://h:0/3', /expected a host and a port/],
+  ])('is refused as %s, and its password is not told', (text, problem) => {
+    const told = url(text);
+    expect(told).toMatch(problem);
+    expect(told).toMatch(/^mesh.yaml:1:\d+: redis.url: /);
+    expect(told).not.toMatch(/12|zz/);
+  });
+});
+
+describe('the file of secrets', () => {
+  it.each([
+    ['A=abc#def', 'abc#def'],
+    ["A='abc #def'", 'abc #def'],
+    ['A="abc #def" # comment', 'abc #def'],
+    ["A='a\"b`c\\d$e'", 'a"b`c\\d$e'],
+    ['A="a\\"b\\\\c\\$d\\`"', 'a"b\\c$d`'],
+    ['A=a"b\'c', 'a"b\'c'],
+    ['A=a\\nb', 'a\\nb'],
+    ['A=a=b==', 'a=b=='],
+    ['export A = x y ', 'x y'],
+    ['A=', ''],
+    ["A=''", ''],
+    ['A=${B}$C', '${B}$C'],
+    ['A=é😀', 'é😀'],
+    ['\r\n# A=1\r\n  # B\r\nA=x\r\n', 'x'],
+  ])('has with %j the value %j', (text, value) => expect(envValues(text)).toEqual({ A: value }));
+
+  it.each([
+    ['A=hunter2 # x', /^line 1: A: # may begin a comment/],
+    ['A=#hunter2', /^line 1: A: # may begin a comment/],
+    ['\nA="hunter2', /^line 2: A: its " is not closed/],
+    ["A='hunter2\nhunter2'", /^line 1: A: its ' is not closed/],
+    ["A='it'hunter2'", /^line 1: A: something stands behind/],
+    ['A="hunter2"x', /^line 1: A: something stands behind/],
+    ['A="hunter2\\n"', /^line 1: A: programs read this backslash/],
+    ['A=`hunter2`', /^line 1: A: expected a value in/],
+    ['hunter2', /^line 1: expected NAME=value/],
+    ['A-B=hunter2', /^line 1: expected NAME=value/],
+    ['A=1\nA=hunter2', /^line 2: A was set above already/],
+  ])('is refused with its line, and not its value, for %j', (text, problem) => {
+    expect(() => envValues(text)).toThrow(problem);
+    expect(() => envValues(text)).not.toThrow(/hunter2/);
+  });
+
+  it('gives back any value that was written between single quotes, and any between double ones', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme' }).map((text) => text.replace(/[\r\n]/g, '')),
+        (value) => {
+          if (!value.includes("'")) expect(envValues(`A='${value}'`)).toEqual({ A: value });
+          expect(envValues(`A="${value.replace(/[\\"$`]/g, '\\$&')}"`)).toEqual({ A: value });
+        },
+      ),
+    );
+  });
+
+  const files = (env: Buffer | string, config: Buffer | string = 'mesh: m\n') => {
+    const folder = emptyFolder();
+    const file = join(folder, 'clawmesh.yaml');
+    writeFileSync(file, config);
+    writeFileSync(join(folder, 'clawmesh.env'), env);
+    chmodSync(join(folder, 'clawmesh.env'), 0o600);
+    return file;
+  };
+
+  it('may begin with a byte order mark, as may a config', () => {
+    const file = files('\ufeffA=x\n', '\ufeffmesh: m\n');
+    expect(configEnvironment(file, {})).toEqual({ A: 'x' });
+    expect(loadConfig({ file, env: {} }).config.mesh).toBe('m');
+  });
+
+  it.each([
+    ['Latin-1', Buffer.from('# a\nA=caf\xe9', 'latin1'), /line 2 is not UTF-8 text/],
+    ['UTF-16', Buffer.from('\ufeffA=x', 'utf16le'), /is UTF-16 text, expected UTF-8/],
+  ])('is refused in another encoding, as is a config: %s', (_, bytes, problem) => {
+    expect(refusal(() => configEnvironment(files(bytes), {}))).toMatch(problem);
+    expect(refusal(() => loadConfig({ file: files('', bytes), env: {} }))).toMatch(problem);
+  });
+});

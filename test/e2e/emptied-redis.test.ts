@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CliProcess } from '../support/cli.ts';
+import { ProcessMesh } from '../support/process-mesh.ts';
+
+describe('a node whose Redis was emptied, or mangled', () => {
+  let mesh: ProcessMesh;
+  let node: CliProcess;
+  beforeEach(async () => {
+    mesh = await ProcessMesh.start({ openclaw: 'mode: simulate' });
+    node = await mesh.startNode('mac-1');
+  });
+  afterEach(() => mesh.stop());
+
+  const pool = (what: string) => async () => (await mesh.client()).keys.pool('default', what);
+  const runsATask = async () => {
+    const { registry } = await mesh.client();
+    await expect.poll(async () => (await registry.list()).map(({ state }) => state)).toEqual(['up']);
+    const id = await mesh.queueOne('hello');
+    await mesh.taskState(id, 'completed');
+    expect(node.child.exitCode).toBeNull();
+  };
+
+  it.each([
+    ['the marker of its pool', pool('marker')],
+    ['the offers of its pool', async () => (await mesh.client()).keys.freeSlots('default')],
+    ['the active list of its pool', pool('active')],
+    ['the events of its pool', pool('events')],
+  ])('comes back when it is fenced while something else stands where %s belongs', async (_, keyOf) => {
+    const { redis, keys, registry } = await mesh.client();
+    const key = await keyOf();
+    await redis.multi().del(key).set(key, 'x').exec();
+    await registry.evict('mac-1', 1_000);
+    await node.waitFor(/node is down/);
+    await redis.del(key);
+    await expect.poll(async () => Number(await redis.hget(keys.incarnations, 'mac-1'))).toBeGreaterThan(2);
+    await runsATask();
+  });
+
+  it('comes back when Redis is emptied again and again, while it registers too, with its connections cut', async () => {
+    const { redis } = await mesh.client();
+    for (let round = 0; round < 10; round++) {
+      await redis.flushall();
+      if (round % 3 === 0) await redis.client('KILL', 'TYPE', 'PUBSUB');
+      if (round % 3 === 1) await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      if (round % 3 === 2) await redis.script('FLUSH');
+      // Each life is emptied away at another moment of its beginning.
+      await expect.poll(() => redis.dbsize(), { interval: 5 }).toBeGreaterThan(0);
+    }
+    await redis.flushall();
+    await runsATask();
+  });
+});

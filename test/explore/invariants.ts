@@ -1,0 +1,153 @@
+import type { Claim } from '../../src/domain/claim.ts';
+import { forOthers } from '../../src/domain/target.ts';
+import type { NewTask } from '../../src/domain/task.ts';
+import type { MeshKeys } from '../../src/redis/keys.ts';
+import { isHeld, type Picture, type TaskPicture } from './picture.ts';
+
+/** A promise that did not hold. */
+export class BrokenPromise extends Error {}
+
+/** What is known of a task from outside. */
+export interface Entry {
+  readonly task: NewTask;
+  /** Its key was another one's, so that it became that one. */
+  readonly duplicate: boolean;
+  removed: boolean;
+  /** Runs begun since it was queued, or queued again. */
+  starts: number;
+  /** Runs that ended without an attempt being used up: given to another node, or held for its provider. */
+  excused: number;
+  /** Handovers before it was queued again. */
+  retries?: number;
+  /** The answers that were given for it. */
+  readonly answers: Set<string>;
+}
+export type Ledger = Map<string, Entry>;
+
+const short = (id: string) => `task ${Number(id)}`;
+
+/** What must hold of all that stands in Redis, at any time. @throws BrokenPromise. */
+export function checkPicture(picture: Picture, keys: MeshKeys, ledger: Ledger, pools: readonly string[]): void {
+  for (const [id, { removed, answers, task }] of ledger) {
+    const stands = picture.tasks.get(id);
+    if (removed) {
+      if (stands && !ledger.get(id)?.duplicate)
+        throw new BrokenPromise(`${short(id)} was removed, and is in ${stands.places.join('+')}`);
+      continue;
+    }
+    if (!stands) throw new BrokenPromise(`${short(id)} is gone`);
+    checkTask(id, stands, picture, keys);
+    const made = Number(stands.fields.get('atm') ?? '0');
+    const most = Number(stands.fields.get('cm:max') ?? task.attempts);
+    if (made > most) throw new BrokenPromise(`${short(id)} has used ${made} of ${most} attempts`);
+    if (stands.places[0] === 'completed') {
+      const { text } = JSON.parse(stands.fields.get('returnvalue') ?? '{}') as { text?: string };
+      if (!answers.has(text ?? ''))
+        throw new BrokenPromise(`${short(id)} has an answer that was not given for it: ${text}`);
+    }
+  }
+  for (const id of picture.tasks.keys()) {
+    if (!ledger.has(id)) throw new BrokenPromise(`a task that nobody has queued: ${id}`);
+  }
+  checkSessions(picture, ledger);
+  checkSums(picture, keys, ledger);
+  checkHandovers(picture, keys);
+  for (const pool of pools) checkList(picture, keys, pool);
+}
+
+function checkTask(id: string, task: TaskPicture, picture: Picture, keys: MeshKeys): void {
+  const { places, lock, fields, heldFor, pool } = task;
+  if (places.length !== 1) throw new BrokenPromise(`${short(id)} is in ${places.join(' and ') || 'no place'}`);
+  if (lock !== undefined && places[0] !== 'active') throw new BrokenPromise(`${short(id)} is locked and ${places[0]}`);
+  const ended = ['completed', 'failed', 'cancelled'].includes(places[0] ?? '');
+  if (ended !== fields.has('finishedOn'))
+    throw new BrokenPromise(`${short(id)} is ${places[0]}, finished on ${fields.get('finishedOn')}`);
+  if (heldFor.length > 0 && !isHeld(task))
+    throw new BrokenPromise(`${short(id)} is ${places[0]}, and on the list of what is held for ${heldFor[0]}`);
+  if (isHeld(task)) {
+    if (heldFor.length !== 1) throw new BrokenPromise(`${short(id)} is held for ${heldFor.join(' and ') || 'nothing'}`);
+    const held = picture.values.get(keys.held) ?? [];
+    if (!held.includes(`${pool} ${heldFor[0]}`))
+      throw new BrokenPromise(`nobody looks after what is held for ${heldFor[0]}`);
+    if (fields.get('cm:held') !== heldFor[0])
+      throw new BrokenPromise(`${short(id)} is held for ${heldFor[0]}, and says ${fields.get('cm:held')}`);
+  } else if (fields.has('cm:held')) {
+    throw new BrokenPromise(`${short(id)} is ${places[0]}, and says that it is held for ${fields.get('cm:held')}`);
+  }
+}
+
+function checkList(picture: Picture, keys: MeshKeys, pool: string): void {
+  for (const place of ['wait', 'active'] as const) {
+    const list = (picture.values.get(keys.pool(pool, place)) ?? []) as readonly string[];
+    if (new Set(list).size < list.length)
+      throw new BrokenPromise(`${place} of ${pool} names a task twice: ${list.join(' ')}`);
+  }
+}
+
+/** Of a session, one task at most has a claim. */
+function checkSessions(picture: Picture, ledger: Ledger): void {
+  const busy = new Map<string, string>();
+  for (const [id, { lock }] of picture.tasks) {
+    const { session, agent } = ledger.get(id)?.task ?? {};
+    if (session === undefined || lock === undefined) continue;
+    const name = `${agent ?? ''}|${session}`;
+    const other = busy.get(name);
+    if (other !== undefined) throw new BrokenPromise(`${short(other)} and ${short(id)} of one session run at once`);
+    busy.set(name, id);
+  }
+}
+
+/** What is summed up agrees with what has ended; a task that was removed counts on. */
+function checkSums(picture: Picture, keys: MeshKeys, ledger: Ledger): void {
+  let summed = 0;
+  for (const [key, value] of picture.values) {
+    if (!key.startsWith(`${keys.bullPrefix}/usage:`)) continue;
+    for (let i = 0; i + 1 < value.length; i += 2) if (value[i]?.endsWith('|tasks')) summed += Number(value[i + 1]);
+  }
+  const completed = [...picture.tasks.values()].filter(({ places }) => places[0] === 'completed').length;
+  const removed = [...ledger.values()].filter(({ removed, answers }) => removed && answers.size > 0).length;
+  if (summed < completed || summed > completed + removed)
+    throw new BrokenPromise(
+      `usage of ${summed} tasks is summed up, and ${completed} have completed (${removed} removed)`,
+    );
+}
+
+/** Each handover of a task that is there is on record once. */
+function checkHandovers(picture: Picture, keys: MeshKeys): void {
+  const counts = new Map<string, number>();
+  for (const entry of picture.streams.get(keys.handovers) ?? []) {
+    const id = entry[entry.indexOf('taskId') + 1] ?? '';
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  for (const [id, { fields }] of picture.tasks) {
+    const said = Number(fields.get('cm:handovers') ?? '0');
+    const logged = counts.get(id) ?? 0;
+    if (said !== logged) throw new BrokenPromise(`${short(id)} has ${said} handovers, and ${logged} on record`);
+  }
+}
+
+/** What must hold of a run that a node is about to begin. @throws BrokenPromise. */
+export function checkStart(
+  { taskId, spec, handovers }: Claim,
+  node: { id: string; labels?: Readonly<Record<string, string>> },
+  ledger: Ledger,
+  picture: Picture,
+): void {
+  const entry = ledger.get(taskId);
+  if (!entry) throw new BrokenPromise(`${node.id} has claimed a task that nobody has queued`);
+  const { task, starts, excused, retries = 0 } = entry;
+  if (picture.tasks.get(taskId)?.fields.has('cm:cancel'))
+    throw new BrokenPromise(`${short(taskId)} begins though it was cancelled`);
+  const other = forOthers(spec, { id: node.id, labels: node.labels ?? {} }, true);
+  if (other !== undefined) throw new BrokenPromise(`${short(taskId)} is for ${other}, and runs on ${node.id}`);
+  for (const { id } of task.after ?? []) {
+    const before = picture.tasks.get(id);
+    if (before && before.places[0] !== 'completed')
+      throw new BrokenPromise(
+        `${short(taskId)} begins before ${short(id)} has completed, which is ${before.places[0]}`,
+      );
+  }
+  const most = task.attempts + excused + handovers - retries;
+  if (starts > most)
+    throw new BrokenPromise(`${short(taskId)} begins for the ${starts}. time, and ${most} are allowed`);
+}

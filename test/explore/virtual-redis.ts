@@ -1,0 +1,77 @@
+import type { Redis } from 'ioredis';
+
+/** The list that holds the virtual time, as Redis' own command TIME answers it: seconds, microseconds. */
+const CLOCK = 'virtual-clock';
+/** The one line of the shipped scripts that differs here (`redis/lua/includes/now.lua`). */
+export const REAL_LINE = "local time = redis.call('TIME')";
+export const VIRTUAL_LINE = `local time = redis.call('LRANGE', '${CLOCK}', 0, 1)`;
+
+/** A client's answer was lost with the connection, after Redis had done what it was asked. */
+export class ReplyLost extends Error {
+  constructor() {
+    super('Connection is closed.');
+  }
+}
+
+/** What the connection does with the next script: loses its answer, or sends it a second time, as ioredis does. */
+export type Fault = 'lost' | 'twice';
+
+/** A client whose scripts read a clock that stands still until it is set, and whose answers can get lost. */
+export interface VirtualRedis {
+  readonly redis: Redis;
+  /** The fault hits the next script; undefined takes it back. */
+  fault: Fault | undefined;
+}
+
+/** Sets the virtual time of a server, ms. */
+export async function setClock(redis: Redis, ms: number): Promise<void> {
+  await redis
+    .multi()
+    .del(CLOCK)
+    .rpush(CLOCK, Math.floor(ms / 1_000), (ms % 1_000) * 1_000)
+    .exec();
+}
+
+/** @param redis any number of virtual clients may stand on it. */
+export function virtualRedis(redis: Redis): VirtualRedis {
+  const made = new Map<string, unknown>();
+  const virtual: VirtualRedis = {
+    fault: undefined,
+    redis: new Proxy(redis, {
+      get(target, name) {
+        if (typeof name !== 'string') return Reflect.get(target, name, target);
+        let known = made.get(name);
+        if (known === undefined) {
+          known = property(target, name);
+          made.set(name, known);
+        }
+        return known;
+      },
+    }),
+  };
+  function property(target: Redis, name: string): unknown {
+    if (name === 'time') {
+      return async () => (await target.lrange(CLOCK, 0, 1)).map(Number);
+    }
+    if (name === 'defineCommand') {
+      return (script: string, definition: { lua: string; numberOfKeys?: number }) => {
+        target.defineCommand(script, { ...definition, lua: definition.lua.replace(REAL_LINE, VIRTUAL_LINE) });
+      };
+    }
+    // Listeners of clients that are thrown away by the thousand.
+    if (name === 'on' || name === 'once' || name === 'off' || name === 'removeListener') return () => virtual.redis;
+    // Others go on with the connection.
+    if (name === 'disconnect' || name === 'quit') return () => undefined;
+    const value: unknown = Reflect.get(target, name, target);
+    if (typeof value !== 'function') return value;
+    if (!name.startsWith('clawmesh:')) return value.bind(target);
+    return async (...args: unknown[]) => {
+      const { fault } = virtual;
+      virtual.fault = undefined;
+      const reply: unknown = await value.apply(target, args);
+      if (fault === 'lost') throw new ReplyLost();
+      return fault === 'twice' ? value.apply(target, args) : reply;
+    };
+  }
+  return virtual;
+}

@@ -1,0 +1,20 @@
+/** A way that has once led to a broken promise, as short as it could be made. */
+export interface Way {
+  readonly world: string;
+  readonly was: string;
+  readonly steps: readonly string[];
+}
+
+/** Gone again in each run of the tests, for ever. */
+export const WAYS: readonly Way[] = [
+  {
+    world: 'plain',
+    was: 'a task that was queued again said that it is held for those before it, of which it has none',
+    steps: ['enqueue 1', 'cancel 1', 'retry 1'],
+  },
+  {
+    world: 'session',
+    was: 'the next task of a session did not say for which session it is held, so that it stayed on its list once cancelled',
+    steps: ['enqueue 1', 'enqueue 2', 'mac-1 claim default', 'mac-2 claim default', 'cancel 2'],
+  },
+];

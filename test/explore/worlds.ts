@@ -1,0 +1,51 @@
+import type { NodeSpec, WorldSpec } from './world.ts';
+
+const one: NodeSpec = { id: 'mac-1', pools: ['default'], labels: { gpu: 'yes' } };
+const two: NodeSpec = { id: 'mac-2', pools: ['default'] };
+const nodes = [one, two];
+const plain = { attempts: 2 };
+
+/** Two nodes and two tasks, for each feature. */
+export const WORLDS: readonly WorldSpec[] = [
+  { name: 'plain', nodes, tasks: [plain, plain] },
+  {
+    name: 'session',
+    nodes,
+    tasks: [
+      { ...plain, session: 's' },
+      { ...plain, session: 's' },
+    ],
+  },
+  { name: 'after', nodes, tasks: [plain, { ...plain, after: [1] }] },
+  { name: 'node', nodes, tasks: [{ ...plain, node: 'mac-1' }, plain] },
+  { name: 'node-fallback', nodes, tasks: [{ ...plain, node: 'mac-1', nodeFallback: true }, plain] },
+  { name: 'require', nodes, tasks: [{ ...plain, require: { gpu: 'yes' } }, plain] },
+  {
+    name: 'circuit',
+    nodes,
+    tasks: [
+      { ...plain, model: 'p/m' },
+      { ...plain, model: 'p/m' },
+    ],
+    failures: ['provider', 'rate_limit', 'invalid'],
+  },
+  {
+    name: 'key',
+    nodes,
+    tasks: [
+      { ...plain, key: 'k' },
+      { ...plain, key: 'k' },
+    ],
+  },
+  { name: 'delayed', nodes, tasks: [{ ...plain, delayMs: 60_000 }, plain] },
+  { name: 'priority', nodes, tasks: [{ ...plain, priority: 1 }, plain] },
+  { name: 'login', nodes, tasks: [plain, plain], failures: ['auth'], passesOn: true },
+  {
+    name: 'pools',
+    nodes: [one, { id: 'mac-2', pools: ['default', 'other'] }],
+    tasks: [
+      { ...plain, session: 's' },
+      { ...plain, session: 's', pool: 'other' },
+    ],
+  },
+];

@@ -1,0 +1,156 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Queue } from 'bullmq';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Claim } from '../../src/domain/claim.ts';
+import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { aNodeRecord } from '../support/node-record.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import { sweepHow } from '../support/sweep-how.ts';
+
+/** Half of an emoji: valid in JSON for JavaScript, and refused by the parser of Redis' Lua. */
+const HALF = 'cut \ud83d';
+/** Valid for both, but not as clawmesh writes it. */
+const spaced = (value: object) => JSON.stringify(value).replace(/":/g, '" : ').replace('session', '\\u0073ession');
+/** So deep that only JavaScript reads it. */
+const deep = (value: object) =>
+  `${JSON.stringify(value).slice(0, -1)},"other":${'['.repeat(1_100)}${']'.repeat(1_100)}}`;
+
+describe('a task that another program than clawmesh has put into the queue', () => {
+  let mesh: TestMesh;
+  let count = 0;
+  const current = meshPerTest('one');
+  beforeEach(() => {
+    mesh = current();
+    count = 0;
+  });
+
+  const writings: Record<string, (value: object) => string> = { halved: JSON.stringify, spaced, deep };
+  const add = async (fields: object, write: (value: object) => string = JSON.stringify): Promise<string> => {
+    const id = `01jd000000000000000000000${count++}`;
+    const data = { v: 1, message: HALF, tags: {}, attempts: 3, ...fields };
+    const queue = new Queue('default', { connection: mesh.redis, prefix: mesh.keys.bullPrefix });
+    await queue.add('task', data, { jobId: id, attempts: 3 });
+    await queue.close();
+    await mesh.redis.hset(mesh.keys.task('default', id), 'data', write(data));
+    await mesh.redis.sadd(mesh.keys.pools, 'default');
+    return id;
+  };
+  const read = async (id: string) => mesh.reader.get(id);
+
+  it.each(Object.keys(writings))(
+    'waits for the one before it in its session, however its JSON is written (%s)',
+    async (how) => {
+      const ids = [await add({ session: 'chat' }, writings[how]), await add({ session: 'chat' }, writings[how])];
+      const node = await mesh.node('mac-1');
+      const claim = await claimNext(node);
+      expect(claim.taskId).toBe(ids[0]);
+      expect(await node.claim()).toBeUndefined();
+      expect(await read(ids[1] ?? '')).toMatchObject({
+        state: 'waiting',
+        heldBy: 'session chat',
+        attempts: { made: 0 },
+      });
+      await node.report(claim, success);
+      expect((await node.claimHeld('session:|chat'))?.taskId).toBe(ids[1]);
+    },
+  );
+
+  it('stays with the node that has its session, and knows when it had to move', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await add({ session: 'chat' });
+    await one.report(await claimNext(one), success);
+    const id = await add({ session: 'chat' });
+    expect(await two.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ heldBy: 'session chat' });
+    expect((await one.claimHeld('session:|chat')) as Claim).toMatchObject({ taskId: id, movedFrom: undefined });
+    await mesh.registry.evict('mac-1', 15_000);
+    await mesh.putBack();
+    expect(await claimNext(two)).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
+  });
+
+  it('does not run before those that it comes after', async () => {
+    const [first] = await mesh.producer.enqueue([newTask({ delayMs: 60_000 })]);
+    const id = await add({ after: [{ id: first?.id, pool: 'default' }] });
+    const node = await mesh.node('mac-1');
+    await node.waitForWork();
+    expect(await node.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'after', attempts: { made: 0 } });
+    expect(await releaseHeld(mesh.redis, mesh.keys)).toMatchObject({ released: 0, failed: 0 });
+    const before = await read(first?.id ?? '');
+    if (!before) throw new Error('no task');
+    await mesh.control.cancel(before, 'by hand');
+    expect(await releaseHeld(mesh.redis, mesh.keys)).toMatchObject({ released: 0, failed: 1 });
+    expect(await read(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid' } });
+  });
+
+  it('is refused where it comes after something that can be no task', async () => {
+    const id = await add({ after: [{ id: 'x y', pool: 'default' }] });
+    const node = await mesh.node('mac-1');
+    await node.waitForWork();
+    expect(await node.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid' } });
+  });
+
+  it('that would rather run on a node goes to another once that one may not run it', async () => {
+    const id = await add({ node: 'mac-1', nodeFallback: true, agent: 'a' });
+    const node = await mesh.node('mac-1', { allow: { agents: ['b'] } });
+    await node.waitForWork();
+    expect(await node.claim()).toBeUndefined();
+    expect(await mesh.redis.hget(mesh.keys.task('default', id), 'cm:fellBack')).toBe('1');
+  });
+
+  it('gets as many attempts as it had at first when it is queued again', async () => {
+    const id = await add({});
+    await mesh.redis.hset(mesh.keys.task('default', id), 'opts', JSON.stringify({ attempts: 3, x: HALF }));
+    const task = await read(id);
+    if (!task) throw new Error('no task');
+    await mesh.control.cancel(task, 'by hand');
+    expect(await mesh.control.retry(task)).toBe('waiting');
+    expect(await read(id)).toMatchObject({ attempts: { made: 0, max: 3 } });
+  });
+});
+
+describe('what a node writes and a script reads', () => {
+  let mesh: TestMesh;
+  const current = meshPerTest('two');
+  beforeEach(() => {
+    mesh = current();
+  });
+
+  it('ends a task whose model has half a character in its name, and counts its tokens', async () => {
+    await mesh.producer.enqueue([newTask()]);
+    const node = await mesh.node('mac-1');
+    const usage = { input: 1, output: 2, total: 3 };
+    await node.report(await claimNext(node), { ok: true, result: { ...success.result, usage, model: HALF } });
+    const [sums] = await mesh.redis.keys(`${mesh.keys.bullPrefix}/usage:*`);
+    expect(Object.values(await mesh.redis.hgetall(sums ?? '')).sort()).toEqual(['1', '1', '2', '3']);
+  });
+
+  it('is a heartbeat that scripts can read, whatever a gate says', async () => {
+    const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
+    const gates = [{ name: 'openclaw', open: false, reason: HALF, fix: null }];
+    const owner = { nodeId: 'mac-1', incarnation };
+    await mesh.registry.beat(owner, aNodeRecord({ incarnation, gates }), sweepHow('mac-1'));
+    const lua = "return cjson.decode(redis.call('HGET', KEYS[1], ARGV[1])).host";
+    expect(await mesh.redis.eval(lua, 1, mesh.keys.nodes, 'mac-1')).toBe('h');
+  });
+});
+
+describe('our scripts', () => {
+  it('parse only what we have written ourselves: no task, and no options of one', () => {
+    const folder = join(import.meta.dirname, '../../src/redis/lua');
+    const parsing = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      (file) => file.endsWith('.lua') && readFileSync(join(folder, file), 'utf8').includes('cjson.decode'),
+    );
+    expect(parsing.sort()).toEqual([
+      'close-circuit.lua', // circuits are written by Lua alone
+      'forget-circuits.lua',
+      'includes/all-names.lua', // names of pools, nodes and labels
+      'includes/free-deduplication.lua', // the priority of another program's job; 0 where that can't be read
+      'includes/probe.lua',
+      'includes/someone-there.lua', // heartbeats
+      'requeue-claims.lua', // deaths: numbers, and a reason of ours
+    ]);
+  });
+});

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { takeSnapshot } from '../../src/ops/snapshot.ts';
+import { claimNext, makeTimesDue, meshPerTest, newTask, success } from '../support/pool.ts';
+
+describe('lists of tasks', () => {
+  const mesh = meshPerTest('lists');
+  /** What is queued after this has a later time than what was queued before. */
+  const laterThanNow = async () => {
+    const now = await mesh().registry.redisTime();
+    await expect.poll(() => mesh().registry.redisTime(), { interval: 2 }).toBeGreaterThan(now + 1);
+  };
+
+  it('have the newest first by when they were queued, whatever their ids look like', async () => {
+    const node = await mesh().node('mac-1');
+    await mesh().schedules.add('often', { everyMs: 3_600_000 }, newTask({ message: 'scheduled' }));
+    await makeTimesDue(mesh());
+    const run = await claimNext(node);
+    expect(run.taskId).toMatch(/^repeat:often:/);
+    await node.report(run, success);
+    await laterThanNow();
+    const [running] = await mesh().producer.enqueue([newTask({ message: 'running' })]);
+    const claim = await claimNext(node);
+    expect(claim.taskId).toBe(running?.id);
+    const [waiting] = await mesh().producer.enqueue([newTask({ message: 'waiting' })]);
+    const listed = await mesh().reader.list({ limit: 10 });
+    const times = listed.map(({ enqueuedAt }) => enqueuedAt);
+    expect(times).toEqual([...times].sort().reverse());
+    expect(listed[0]?.id).toBe(waiting?.id);
+    expect((await mesh().reader.list({ limit: 2 })).map(({ id }) => id)).toEqual([waiting?.id, running?.id]);
+  });
+
+  it('have the newest of those with a priority or a delay, too, however urgent or far away they are', async () => {
+    const old = (fields: object) => Array.from({ length: 30 }, () => newTask({ message: 'old', ...fields }));
+    await mesh().producer.enqueue([...old({ priority: 9 }), ...old({ delayMs: 7_200_000 })]);
+    for (let i = 0; i < 10; i++) {
+      await mesh().schedules.add(`s${i}`, { cron: '0 0 1 1 *', timezone: 'UTC' }, newTask({ message: 'scheduled' }));
+    }
+    await laterThanNow();
+    await mesh().producer.enqueue([
+      newTask({ message: 'urgent', priority: 1 }),
+      newTask({ message: 'soon', delayMs: 600_000 }),
+    ]);
+    const newest = await mesh().reader.list({ limit: 2 });
+    expect(newest.map(({ message }) => message)).toEqual(['soon', 'urgent']);
+    const [delayed] = await mesh().reader.list({ state: 'delayed', limit: 1 });
+    expect(delayed?.message).toBe('soon');
+    const [waiting] = await mesh().reader.list({ state: 'waiting', limit: 1 });
+    expect(waiting?.message).toBe('urgent');
+  });
+
+  it('show those that run longest in the state of the mesh, over all pools, and how many more there are', async () => {
+    const [node, other] = [await mesh().node('mac-1'), await mesh().node('mac-2', { pool: 'xcode' })];
+    const [first] = await mesh().producer.enqueue([newTask({ pool: 'xcode' })]);
+    await claimNext(other);
+    await mesh().producer.enqueue(Array.from({ length: 99 }, () => newTask()));
+    const claimed: string[] = [];
+    for (let i = 0; i < 99; i++) claimed.push((await claimNext(node)).taskId);
+    const { snapshot } = await takeSnapshot({
+      ...mesh(),
+      config: configSchema.parse({ mesh: 'm' }),
+      circuits: async () => [],
+      usage: async () => [],
+      handovers: async () => [],
+    });
+    expect(snapshot.running).toHaveLength(20);
+    const ids = snapshot.running.map(({ id }) => id);
+    expect(ids).toContain(first?.id);
+    const starts = snapshot.running.map(({ startedAt }) => startedAt);
+    expect(starts).toEqual([...starts].sort());
+    // Many are claimed in one millisecond; but none of the second half is among them.
+    expect(ids.filter((id) => claimed.indexOf(id) > 50)).toEqual([]);
+    expect(snapshot.moreRunning).toBe(80);
+  });
+});

@@ -1,0 +1,234 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Mesh } from '../../src/client/mesh.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { taskError } from '../../src/domain/task.ts';
+import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
+import { takeSnapshot } from '../../src/ops/snapshot.ts';
+import { HandoverLog } from '../../src/queue/handover-log.ts';
+import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { forgetNodes } from '../../src/registry/forget-nodes.ts';
+import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+
+let mesh: TestMesh;
+const current = meshPerTest('t');
+beforeEach(() => {
+  mesh = current();
+});
+const MIB = 1_024 * 1_024;
+
+describe('the removal of long messages', () => {
+  it('takes some of them at a time, and all in the end', async () => {
+    const message = 'x'.repeat(MIB - 100);
+    const node = await mesh.node('mac-1', { completedMs: 1 });
+    for (let n = 0; n < 12; n++) {
+      await mesh.producer.enqueue([newTask({ message, key: `k${n}` })]);
+      await node.report(await claimNext(node), success);
+    }
+    const steps: number[] = [];
+    await expect
+      .poll(async () => {
+        steps.push(await node.removeExpired());
+        return steps.reduce((sum, step) => sum + step, 0);
+      })
+      .toBe(12);
+    expect(Math.max(...steps)).toBeLessThanOrEqual(2);
+    expect(await mesh.redis.keys(`${mesh.keys.idempotencyPrefix}*`)).toEqual([]);
+  });
+
+  it('reads none of them: a key is freed though what is stored of its task can not be read', async () => {
+    const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
+    await mesh.redis.hset(mesh.keys.task('default', id), 'data', 'x'.repeat(MIB));
+    await mesh.control.remove({ id, pool: 'default' });
+    expect(await mesh.redis.keys(`*${id}*`)).toEqual([]);
+    expect(await mesh.redis.exists(mesh.keys.idempotency('k'))).toBe(0);
+  });
+
+  it('goes for tasks that come after others, too: they are let go unread', async () => {
+    const [first] = await mesh.producer.enqueue([newTask()]);
+    const [then] = await mesh.producer.enqueue([newTask({ after: [{ id: first?.id ?? '', pool: 'default' }] })]);
+    const id = then?.id ?? '';
+    expect(await mesh.reader.get(id)).toMatchObject({ state: 'waiting', heldBy: 'after' });
+    await mesh.redis.hset(mesh.keys.task('default', id), 'data', 'not JSON');
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), success);
+    expect(await releaseHeld(mesh.redis, mesh.keys)).toMatchObject({ released: 1, failed: 0 });
+  });
+});
+
+describe('an idempotency key', () => {
+  it('is not there without its task, though the enqueuer failed', async () => {
+    await mesh.redis.set(mesh.keys.pool('default', 'wait'), 'mangled');
+    await expect(mesh.producer.enqueue([newTask({ key: 'k' })])).rejects.toThrow('WRONGTYPE');
+    expect(await mesh.redis.exists(mesh.keys.idempotency('k'))).toBe(0);
+  });
+
+  it('is given away again where its task has vanished', async () => {
+    const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
+    await mesh.redis.del(mesh.keys.task('default', id));
+    await mesh.redis.lrem(mesh.keys.pool('default', 'wait'), 0, id);
+    const [again] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
+    expect(again).toMatchObject({ duplicate: false });
+    expect(await mesh.redis.get(mesh.keys.idempotency('k'))).toBe(`default ${again?.id}`);
+  });
+
+  it('is one in the whole mesh, also in a single batch for several pools', async () => {
+    const batch = ['a', 'b', 'a'].map((pool) => newTask({ pool, key: 'k' }));
+    const enqueued = await mesh.producer.enqueue([...batch, newTask({ pool: 'b' })]);
+    expect(new Set(enqueued.slice(0, 3).map(({ id }) => id)).size).toBe(1);
+    expect(enqueued.map(({ duplicate }) => duplicate).sort()).toEqual([false, false, true, true]);
+    const [owner] = enqueued;
+    expect(await mesh.reader.get(owner?.id ?? '')).toMatchObject({ pool: owner?.pool, key: 'k' });
+  });
+});
+
+describe('the history of a task', () => {
+  it('keeps how it began and what came last, and says how much was cut between', async () => {
+    const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ attempts: 1 })]);
+    const node = await mesh.node('mac-1');
+    const failure = { ok: false, error: taskError('invalid', 'é'.repeat(5_000)) } as const;
+    for (let n = 0; n < 100; n++) {
+      await node.report(await claimNext(node), failure);
+      const task = await mesh.reader.get(id);
+      expect(await mesh.control.retry(task as NonNullable<typeof task>)).toBe('waiting');
+    }
+    const history = (await mesh.reader.get(id))?.history ?? [];
+    const cut = history.findIndex(({ event }) => event === 'cut');
+    expect(history.slice(0, 4).map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'failed', 'retry']);
+    expect(cut).toBe(11);
+    expect(history.at(-1)).toMatchObject({ event: 'retry', attempt: 101 });
+    // Three entries a round, and the enqueuing, which is no line.
+    expect(Number(history[cut]?.reason?.split(' ')[0]) + history.length - 2).toBe(300);
+    expect(history.every(({ reason }) => (reason ?? '').length <= 2_000)).toBe(true);
+    expect(await claimNext(node)).toMatchObject({ taskId: id, attempt: 101, maxAttempts: 101 });
+  });
+});
+
+describe('the handover log', () => {
+  const calls = async () => {
+    const stats = await mesh.redis.info('commandstats');
+    const count = (name: string) => Number(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
+    return { xrevrange: count('xrevrange'), hmget: count('hmget'), hgetall: count('hgetall') };
+  };
+  const log = () => new HandoverLog(mesh.redis, mesh.keys, mesh.reader);
+
+  it('is read page by page, and of its tasks only what tells who took them', async () => {
+    const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ message: 'x'.repeat(10_000) })]);
+    const node = await mesh.node('mac-1');
+    await node.handBack(await claimNext(node), 'drain');
+    await claimNext(await mesh.node('mac-2'));
+    const fill = `for i = 1, 9999 do
+      redis.call('XADD', KEYS[1], '*', 'at', i, 'taskId', ARGV[1], 'pool', 'default', 'from', 'mac-3', 'reason', 'crash',
+        'ranMs', 1, 'silentMs', 0) end`;
+    await mesh.redis.eval(fill, 1, mesh.keys.handovers, id);
+    const before = await calls();
+    const found = await log().list({ nodeId: 'mac-2', limit: 20 });
+    const after = await calls();
+    expect(found).toMatchObject([{ taskId: id, from: 'mac-1', to: 'mac-2', reason: 'drain' }]);
+    expect(found[0]).not.toHaveProperty('pool');
+    expect(after.xrevrange - before.xrevrange).toBeLessThanOrEqual(21);
+    expect(after.hmget - before.hmget).toBeLessThanOrEqual(21);
+    expect(after.hgetall).toBe(before.hgetall);
+    expect(await log().list({ limit: 5 })).toHaveLength(5);
+    expect(await log().list({ nodeId: 'mac-3', limit: 700 })).toHaveLength(700);
+  });
+
+  it('is told though one entry of it can not be read', async () => {
+    await mesh.redis.xadd(mesh.keys.handovers, '*', 'mangled', 'x');
+    expect(await log().list({ limit: 5 })).toHaveLength(1);
+  });
+});
+
+describe('a node that tidies up', () => {
+  const options = (onError: (error: unknown) => void = () => {}) => ({
+    nodeId: 'mac-1',
+    ownPools: ['own'],
+    retention: { completedMs: 0, failedMs: 0, count: 10, usageMs: 1 },
+    onError,
+  });
+  const completeOne = async (pool: string) => {
+    await mesh.producer.enqueue([newTask({ pool })]);
+    const node = await mesh.node('mac-9', { pool });
+    await node.report(await claimNext(node), success);
+  };
+  const completed = (pool: string) => mesh.redis.zcard(mesh.keys.pool(pool, 'completed'));
+
+  it('removes ended tasks of pools that it does not serve, whatever else goes wrong', async () => {
+    for (const pool of ['own', 'a', 'b']) await completeOne(pool);
+    await mesh.redis.set(mesh.keys.pool('a', 'failed'), 'mangled');
+    await mesh.redis.set(mesh.keys.circuits, 'mangled');
+    await mesh.redis.sadd(mesh.keys.held, 'b after');
+    await mesh.redis.set(mesh.keys.heldTasks('b', 'after'), 'mangled');
+    const errors: unknown[] = [];
+    await tidyMesh(
+      mesh.redis,
+      mesh.keys,
+      options((error) => errors.push(error)),
+    );
+    expect(await completed('b')).toBe(0);
+    expect(await completed('own')).toBe(1);
+    expect(errors.length).toBeGreaterThanOrEqual(3);
+    expect(await mesh.redis.hlen(mesh.keys.absent)).toBeGreaterThanOrEqual(1);
+  });
+
+  it('is one at a time', async () => {
+    await completeOne('a');
+    await tidyMesh(mesh.redis, mesh.keys, options());
+    await completeOne('a');
+    expect(await tidyMesh(mesh.redis, mesh.keys, { ...options(), nodeId: 'mac-2' })).toBe(0);
+    expect(await completed('a')).toBe(1);
+    await mesh.redis.del(mesh.keys.tidying);
+    expect(await tidyMesh(mesh.redis, mesh.keys, { ...options(), nodeId: 'mac-2' })).toBe(1);
+  });
+
+  it('forgets a node only when it was away for the whole time, and never gives it an incarnation twice', async () => {
+    const forget = (ms: number) => forgetNodes(mesh.redis, mesh.keys, ms);
+    const start = async (node: string) => (await mesh.registry.register(node, ['default'], 15_000)).incarnation;
+    for (let n = 0; n < 5; n++) await start('mac-1');
+    expect([await forget(0), await forget(0)]).toEqual([[], []]);
+    await mesh.registry.evict('mac-1', 15_000);
+    expect([await forget(60_000), await forget(60_000)]).toEqual([[], []]);
+    await start('mac-1');
+    await mesh.registry.evict('mac-1', 15_000);
+    // It was there meanwhile, so that the time begins anew.
+    expect(await forget(0)).toEqual([]);
+    const last = Number(await mesh.redis.hget(mesh.keys.incarnations, 'mac-1'));
+    expect(await forget(0)).toEqual(['mac-1']);
+    expect(await mesh.registry.find('mac-1')).toBeUndefined();
+    expect(await start('mac-1')).toBeGreaterThan(last);
+    expect(await start('mac-2')).toBeGreaterThan(last);
+  });
+
+  it('remembers nodes, pools and circuits for a month by default', () => {
+    const month = 30 * 86_400_000;
+    expect(FORGET_AFTER_MS).toEqual({ node: month, pool: month, circuit: { closed: 86_400_000, open: month } });
+  });
+});
+
+describe('status', () => {
+  it('tells of a schedule that queues nothing, and reads the usage of today only', async () => {
+    const config = configSchema.parse({
+      mesh: mesh.keys.bullPrefix.split(':')[1]?.slice(0, -1),
+      redis: { url: 'redis://x' },
+    });
+    const client = await Mesh.connect(config, mesh.target);
+    await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, newTask());
+    await mesh.redis.hset(mesh.keys.schedules, 'daily', '{"v":2}');
+    await mesh.schedules.mend();
+    const days: number[] = [];
+    const { snapshot } = await takeSnapshot(
+      Object.assign(client, {
+        usage: async (count: number) => {
+          days.push(count);
+          return [];
+        },
+      }),
+    );
+    expect(snapshot.problems).toContainEqual({
+      severity: 'error',
+      what: expect.stringMatching(/^schedule daily queues nothing: .*can not be read/),
+      fix: expect.stringContaining('clawmesh schedule remove daily'),
+    });
+    expect(days).toEqual([1]);
+    await client.close();
+  });
+});

@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { classifyError } from '../../src/runners/classify.ts';
+import { ACCOUNT_TEXTS, ERROR_TEXTS, VERDICTS } from '../../src/runners/openclaw-errors.ts';
+import { waitAsked } from '../../src/runners/reset-time.ts';
+
+const NOW = Date.parse('2026-11-27T12:00:30Z');
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+describe('OpenClaw’s error texts', () => {
+  // The texts are those the real OpenClaw 2026.9.6 gave.
+  it.each([
+    [
+      '⚠️ fake/echo request failed (authentication failed, HTTP 401). Re-authenticate the provider and try again.',
+      'auth',
+    ],
+    ['Inline API key for provider "fake" is temporarily disabled after a provider auth/billing failure.', 'auth'],
+    ['No route-compatible authentication source is configured for openai.', 'auth'],
+    ['fake/echo request failed (provider internal error, HTTP 500).', 'provider'],
+    ['request failed (rate limited, HTTP 429)', 'rate_limit'],
+    ['request timed out after retries (provider internal error, HTTP 503)', 'provider'],
+    ['request timed out (HTTP 408)', 'timeout'],
+    ['Unknown model: nope/none. Run `openclaw models list`', 'invalid'],
+    ['Thinking level "low" is not supported for fake/echo. Use one of: off.', 'invalid'],
+    ['LLM request failed: provider rejected the request schema or tool payload', 'invalid'],
+    ['LLM request timed out.', 'timeout'],
+    ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
+    ['something else', 'unknown'],
+    ['', 'unknown'],
+  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+
+  it.each(ERROR_TEXTS.map((row) => [row.example, row] as const))(
+    '%j is taken by its own row of the table',
+    (text, row) => {
+      expect(ERROR_TEXTS.find(({ matches }) => matches.test(text.replace(/"[^"]*"|`[^`]*`/g, '""')))).toBe(row);
+      const error = classifyError(text, NOW);
+      expect(error.kind).toBe(row.kind);
+      expect(error.outage ?? false).toBe(row.scope === 'outage');
+      if (row.scope === 'account') expect(error.retryAfterMs).toBeGreaterThan(0);
+    },
+  );
+
+  it.each(Object.entries(VERDICTS))(
+    'a request that failed with (%s) is what OpenClaw says it is',
+    (verdict, { kind, scope }) => {
+      for (const text of [`⚠️ p/m request failed (${verdict}).`, `⚠️ LLM request failed (${verdict}, HTTP 418).`]) {
+        const error = classifyError(text);
+        expect(error.kind).toBe(kind);
+        expect(error.outage ?? false).toBe(scope === 'outage');
+      }
+    },
+  );
+
+  it.each([402, 403, 429, 401])('quota and billing are the account’s with HTTP %i', (status) => {
+    for (const { example } of ACCOUNT_TEXTS) {
+      for (const text of [
+        `HTTP ${status}: ${example}`,
+        `${status} ${example}`,
+        `request failed, status code: ${status}, ${example}`,
+      ]) {
+        const error = classifyError(text, NOW);
+        expect(error, text).toMatchObject({ kind: 'rate_limit', retryable: true });
+        expect(error.retryAfterMs, text).toBeGreaterThanOrEqual(5 * MINUTE);
+      }
+    }
+  });
+
+  it.each([
+    ['HTTP 402', 'rate_limit'],
+    ['HTTP 403', 'auth'],
+    ['HTTP 403: your organisation may not use this model', 'auth'],
+    ['HTTP/1.1 402 Payment Required', 'rate_limit'],
+    ['{"error":{"code":402,"message":"This request requires more credits"}}', 'rate_limit'],
+    ['HTTP 400: Your credit balance is too low to access the Anthropic API', 'rate_limit'],
+    ['429 {"error":{"message":"You exceeded your current quota","type":"insufficient_quota"}}', 'rate_limit'],
+    ['429 {"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}', 'rate_limit'],
+    [
+      '⚠️ anthropic/opus request failed (provider billing issue, HTTP 400). Check anthropic billing and try again.',
+      'rate_limit',
+    ],
+    ['503 Service Unavailable', 'provider'],
+    ['529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', 'provider'],
+  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+
+  it.each([
+    ['HTTP 503', true],
+    ['HTTP 529', true],
+    ['request failed (provider internal error, HTTP 503)', true],
+    ['request failed (provider overloaded)', true],
+    ['HTTP 500', undefined],
+    ['HTTP 502: overloaded', undefined],
+    ['connect ECONNREFUSED 127.0.0.1:1', undefined],
+  ])('of %j, that the provider serves nobody is %s', (text, outage) => expect(classifyError(text).outage).toBe(outage));
+
+  it.each([
+    ['HTTP 400: unknown parameter; your message was: my quota exceeded the daily limit', 'invalid'],
+    ['HTTP 404: no model "rate limit"', 'invalid'],
+    ['Unknown model: quota-exceeded/credits', 'invalid'],
+    ['HTTP 500: insufficient credits were mentioned', 'provider'],
+    ['the agent broke off while it worked on "tell me why HTTP billing error and rate limit happen"', 'unknown'],
+    ['the agent broke off at `too many requests`', 'unknown'],
+    ['Command failed: curl said rate limit', 'unknown'],
+    [`the session file is broken: ${'x'.repeat(600)} rate limit`, 'unknown'],
+    ['the child ended with exit code 137', 'unknown'],
+  ])('%j is %s, whatever words of the user’s are in it', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+
+  it.each([
+    ['rate limited, HTTP 429, Retry-After: 30', 30_000],
+    ['HTTP 429: please try again in 1.5 minutes', 90_000],
+    ['HTTP 429 retry after 250ms', 250],
+    ['HTTP 429 retry-after=99999', HOUR],
+    ['HTTP 429', undefined],
+    ['HTTP 402', 5 * MINUTE],
+    ['HTTP 403: daily limit reached, resets at 2026-11-28T00:00:00Z', 11 * HOUR + 59 * MINUTE + 30_000],
+    ['HTTP 402: out of credits, resets in 9 days', 24 * HOUR],
+    ['HTTP 402: out of credits, resets at 2026-11-27T11:00:00Z', 5 * MINUTE],
+  ])('%j asks for %s ms', (text, ms) => expect(classifyError(text, NOW).retryAfterMs).toBe(ms));
+
+  it.each([
+    ['Retry after about 12 minutes, or switch', 12 * MINUTE],
+    ['Please try again in 6m0s.', 6 * MINUTE],
+    ['try again in 1h30m', 90 * MINUTE],
+    ['Try again in 3 hours 5 minutes.', 3 * HOUR + 5 * MINUTE],
+    ['available again in 2 days and 1 hour', 49 * HOUR],
+    ['{"retryDelay": "34s"}', 34_000],
+    ['{"resets_in_seconds":120}', 120_000],
+    [`{"resets_at":${NOW / 1000 + 60}}`, MINUTE],
+    [`resets_at=${NOW + MINUTE}`, MINUTE],
+    ['Rate-limited — ready in ~40s. Please wait a moment.', 40_000],
+    ['retry-after: Fri, 27 Nov 2026 12:01:00 GMT', 30_000],
+    ['resets at 2026-11-27 13:00 UTC', HOUR - 30_000],
+    ['resets at 2026-11-27T14:00:00+01:00', HOUR - 30_000],
+    ['limit reached · resets 3pm (Europe/Berlin)', 2 * HOUR - 30_000],
+    ['resets 1:15 pm (UTC)', 75 * MINUTE - 30_000],
+    ['resets at 11:00 UTC', 23 * HOUR - 30_000],
+    ['resets at midnight UTC', 12 * HOUR - 30_000],
+    ['try again in a moment', undefined],
+    ['the reset failed', undefined],
+    ['retry 3 of 5', undefined],
+    ['resets at 2026-11-27T11:00:00Z', undefined],
+    ['resets at 99:99 UTC', undefined],
+    ['resets 3pm (Nowhere/Land)', expect.any(Number)],
+  ])('%j asks to wait %s ms', (text, ms) => expect(waitAsked(text, NOW)).toEqual(ms));
+
+  it('gives the date of a text in this machine’s zone', () => {
+    const at = new Date(2026, 11, 3, 15, 0);
+    expect(waitAsked('try again at Dec 3rd, 2026 3:00 PM.', at.getTime() - HOUR)).toBe(HOUR);
+  });
+
+  it('are retryable by their kind', () => {
+    expect(classifyError('HTTP 401').retryable).toBe(false);
+    expect(classifyError('HTTP 503').retryable).toBe(true);
+  });
+
+  it('never make it throw, nor give a wait that is none, and are cut before they are looked at', () => {
+    const words = fc.array(
+      fc.constantFrom(
+        'resets at ',
+        'try again in ',
+        '9',
+        '99:99',
+        '2026-99-99T99:99',
+        'Nov 99 ',
+        'midnight',
+        'HTTP ',
+        '1e9',
+        ' d',
+        '"',
+        '(',
+        ' ',
+      ),
+    );
+    const texts = fc.oneof(
+      fc.string(),
+      words.map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        const { retryAfterMs } = classifyError(text);
+        expect(retryAfterMs === undefined || (retryAfterMs >= 0 && retryAfterMs <= 24 * HOUR)).toBe(true);
+      }),
+    );
+    for (const piece of [
+      '"',
+      '`',
+      'a.',
+      'resets at ',
+      'insufficient x ',
+      '(',
+      ' ',
+      '9',
+      'HTTP ',
+      'sign in to ',
+      'auth profile ',
+    ]) {
+      expect(classifyError(piece.repeat(1_048_576 / piece.length)).message.length).toBeLessThanOrEqual(2_000);
+    }
+  });
+});

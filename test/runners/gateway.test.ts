@@ -1,0 +1,269 @@
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GatewayRunner } from '../../src/runners/gateway.ts';
+import type { RunEvent, RunRequest } from '../../src/runners/runner.ts';
+import { Submissions } from '../../src/runners/submissions.ts';
+import { emptyFolder } from '../support/folders.ts';
+import { StandInGateway } from '../support/stand-in-gateway.ts';
+
+const noted = (folder: string) => readdirSync(folder).filter((name) => name.endsWith('.json')).length;
+
+/** The runner with a gateway that does what the test says; the real one is in test/groups/openclaw. */
+describe('runs in a gateway', () => {
+  let gateway: StandInGateway;
+  let folder: string;
+  const runners: GatewayRunner[] = [];
+
+  beforeEach(async () => {
+    gateway = await StandInGateway.start();
+    folder = join(emptyFolder(), 'submissions');
+  });
+  afterEach(async () => {
+    for (const runner of runners.splice(0)) await runner.close();
+    await gateway.stop();
+  });
+
+  const life = (takenUp: readonly string[] | undefined = []) => {
+    const options = { url: gateway.url, token: 't', nodeId: 'mac-1', submissions: new Submissions(folder) };
+    const runner = new GatewayRunner(options);
+    runners.push(runner);
+    if (takenUp) runner.settle(takenUp);
+    return runner;
+  };
+  const request = (taskId: string, more: Partial<RunRequest> = {}, session?: string, agent?: string): RunRequest => ({
+    taskId,
+    attempt: 1,
+    handovers: 0,
+    holds: 0,
+    nodeId: 'mac-1',
+    spec: { message: 'hello', tags: {}, session, agent },
+    timeoutMs: 600_000,
+    ...more,
+  });
+  const begin = (runner: GatewayRunner, asked: RunRequest) => {
+    const stop = new AbortController();
+    const events: RunEvent[] = [];
+    const result = runner.run(asked, stop.signal, (event) => events.push(event));
+    return { result, events, stop: () => stop.abort() };
+  };
+  const healthy = (runner: GatewayRunner) => expect.poll(async () => (await runner.health()).reason).toBe(null);
+
+  it('notes a run on disk before it is submitted, and forgets it once its end is known', async () => {
+    const { result } = begin(life(), request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toEqual(['clawmesh-t1-1']);
+    expect(new Submissions(folder).get('clawmesh-t1-1')).toMatchObject({
+      sessionKey: 'chat',
+      boot: gateway.boot,
+      state: 'running',
+    });
+    gateway.finish('clawmesh-t1-1');
+    expect(await result).toMatchObject({ ok: true, result: { text: 'done' } });
+    expect(noted(folder)).toBe(0);
+  });
+
+  it('stops what a former life left, under whatever session and agent, and is not healthy before that', async () => {
+    const former = life();
+    for (const [id, session, agent] of [
+      ['t1', 'chat'],
+      ['t2', undefined],
+      ['t3', 'chat', 'helper'],
+    ] as const)
+      void begin(former, request(id, {}, session, agent));
+    await expect.poll(() => gateway.running).toHaveLength(3);
+    await former.close();
+    gateway.aborts = 'silent';
+    const next = life();
+    await expect.poll(async () => (await next.health()).reason).toMatch(/^3 runs left over in the gateway/);
+    await expect.poll(() => gateway.asked('sessions.abort')).toHaveLength(3);
+    expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat', agentId: 'helper', runId: 'clawmesh-t3-1' });
+    gateway.aborts = 'answered';
+    await healthy(next);
+    expect(gateway.running).toEqual([]);
+    await expect.poll(() => noted(folder)).toBe(0);
+  });
+
+  it('leaves runs alone that it takes up again, also before they go on, and those of other nodes', async () => {
+    void begin(life(), request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    const other = new GatewayRunner({
+      url: gateway.url,
+      token: 't',
+      nodeId: 'mac-2',
+      submissions: new Submissions(join(emptyFolder(), 'submissions')),
+    });
+    runners.push(other);
+    other.settle([]);
+    await healthy(other);
+    const next = life(['clawmesh-t1-1']);
+    await healthy(next);
+    expect(gateway.asked('sessions.abort')).toEqual([]);
+    const { result } = begin(next, request('t1', { resumes: gateway.boot }, 'chat'));
+    await expect.poll(() => gateway.asked('agent.wait').length).toBeGreaterThan(0);
+    gateway.finish('clawmesh-t1-1');
+    expect(await result).toMatchObject({ ok: true });
+  });
+
+  it('asks again for an abort that was not answered or failed, until it is confirmed', async () => {
+    const runner = life();
+    const { result, stop } = begin(runner, request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    gateway.aborts = { code: 'UNAVAILABLE', message: 'not now' };
+    stop();
+    expect(await result).toMatchObject({ ok: false });
+    expect((await runner.health()).reason).toMatch(/^1 run left over in the gateway is being stopped: not now/);
+    gateway.aborts = 'answered';
+    await expect.poll(() => gateway.running).toEqual([]);
+    await healthy(runner);
+    await expect.poll(() => noted(folder)).toBe(0);
+  });
+
+  it('stops a run that was given up while the connection was down, once it is up again', async () => {
+    const runner = life();
+    const { result, stop } = begin(runner, request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    gateway.shut();
+    stop();
+    await result;
+    expect(gateway.running).toHaveLength(1);
+    expect(new Submissions(folder).get('clawmesh-t1-1')?.state).toBe('abort');
+    gateway.open();
+    await expect.poll(() => gateway.running).toEqual([]);
+    await expect.poll(() => noted(folder)).toBe(0);
+  });
+
+  it('does not submit a session’s next run before its stopped one is confirmed to be over', async () => {
+    const runner = life();
+    const first = begin(runner, request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    gateway.aborts = { code: 'UNAVAILABLE', message: 'not now' };
+    first.stop();
+    await first.result;
+    const second = begin(runner, request('t2', {}, 'chat'));
+    const elsewhere = begin(runner, request('t3', {}, 'another'));
+    await expect.poll(() => gateway.running).toContain('clawmesh-t3-1');
+    expect(gateway.running).not.toContain('clawmesh-t2-1');
+    gateway.aborts = 'answered';
+    await expect.poll(() => gateway.running.toSorted()).toEqual(['clawmesh-t2-1', 'clawmesh-t3-1']);
+    for (const id of gateway.running) gateway.finish(id);
+    expect(await second.result).toMatchObject({ ok: true });
+    expect(await elsewhere.result).toMatchObject({ ok: true });
+  });
+
+  it('stops a turn that a gateway resumes after its own restart, also where another life had begun it', async () => {
+    void begin(life(), request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    const [former] = runners.splice(0);
+    await former?.close();
+    gateway.restart();
+    gateway.resume('chat');
+    const next = life();
+    await expect.poll(() => gateway.running).toEqual([]);
+    await healthy(next);
+    expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat' });
+  });
+
+  it('is not done with an interrupted turn before the gateway has resumed it or given it up, however late', async () => {
+    void begin(life(), request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    const [former] = runners.splice(0);
+    await former?.close();
+    gateway.restart();
+    gateway.interrupted.add('chat');
+    const next = life();
+    await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
+    expect((await next.health()).reason).toMatch(/^1 run left over/);
+    gateway.resume('chat');
+    await healthy(next);
+    expect(gateway.running).toEqual([]);
+  });
+
+  it('begins a run that a former life had claimed and never submitted', async () => {
+    const { result, events } = begin(life(['clawmesh-t1-1']), request('t1', { resumes: '' }));
+    await expect.poll(() => gateway.running).toEqual(['clawmesh-t1-1']);
+    await expect.poll(() => events).toContainEqual({ type: 'submitted', to: gateway.boot });
+    gateway.finish('clawmesh-t1-1');
+    expect(await result).toMatchObject({ ok: true });
+  });
+
+  it.each([
+    ['begins one that the former gateway never took', false, [], { ok: true }],
+    ['fails one that the former gateway had taken', true, [], { error: { kind: 'crash' } }],
+    ['fails one that turns out to have begun', false, ['chat'], { error: { kind: 'crash' } }],
+  ])('with another gateway since a run was noted, %s', async (_, accepted, resumes, expected) => {
+    const runId = 'clawmesh-t1-1';
+    const note = { runId, sessionKey: 'chat', boot: 'former', accepted, endsBy: 0, state: 'running' as const };
+    await new Submissions(folder).put(note);
+    gateway.restart();
+    for (const session of resumes) gateway.resume(session);
+    const { result } = begin(life([runId]), request('t1', { resumes: '' }, 'chat'));
+    if (!('error' in expected)) {
+      await expect.poll(() => gateway.running).toEqual([runId]);
+      gateway.finish(runId);
+    }
+    expect(await result).toMatchObject(expected);
+    expect(gateway.running).toEqual([]);
+    await expect.poll(() => noted(folder)).toBe(0);
+  });
+
+  it('submits again what the gateway takes no runs for, while it starts or is about to stop', async () => {
+    gateway.turnAway = 3;
+    const { result } = begin(life(), request('t1'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    expect(gateway.asked('agent')).toHaveLength(4);
+    gateway.finish('clawmesh-t1-1');
+    expect(await result).toMatchObject({ ok: true });
+  });
+
+  it('forgets an abort that the gateway refuses for good only where the run can not go on', async () => {
+    const note = { runId: 'r1', sessionKey: 'chat', agent: 'helper', boot: gateway.boot, accepted: true };
+    const submissions = new Submissions(folder);
+    await submissions.put({ ...note, endsBy: Date.now() + 3_600_000, state: 'abort' });
+    gateway.aborts = { code: 'INVALID_REQUEST', message: 'unauthorized' };
+    const runner = life();
+    await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
+    expect((await runner.health()).reason).toMatch(/unauthorized/);
+    gateway.aborts = { code: 'INVALID_REQUEST', message: 'agent "helper" not found' };
+    await healthy(runner);
+    await expect.poll(() => noted(folder)).toBe(0);
+  });
+
+  it('is not healthy while runs can’t be noted, goes on with what it has, and notes it as soon as it can', async () => {
+    const runner = life();
+    await healthy(runner);
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, 'in the way');
+    const { result } = begin(runner, request('t1'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    expect((await runner.health()).reason).toMatch(/^runs can not be noted in /);
+    rmSync(folder);
+    await healthy(runner);
+    expect(noted(folder)).toBe(1);
+    gateway.finish('clawmesh-t1-1');
+    expect(await result).toMatchObject({ ok: true });
+  });
+
+  it('finds what a former life left also where that can’t be read at first', async () => {
+    const former = life();
+    void begin(former, request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    await former.close();
+    renameSync(folder, `${folder}.away`);
+    writeFileSync(folder, 'in the way');
+    const next = life();
+    await expect.poll(async () => (await next.health()).reason).toMatch(/^runs can not be noted in /);
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+    await healthy(next);
+    expect(gateway.running).toEqual([]);
+  });
+
+  it('leaves files alone that are no notes of its own', async () => {
+    const submissions = new Submissions(folder);
+    await submissions.put({ runId: 'r1', sessionKey: 's', boot: 'b', accepted: false, endsBy: 0, state: 'running' });
+    writeFileSync(join(folder, 'other.json'), '{"runId": "r2"}');
+    writeFileSync(join(folder, 'huge.json'), ' '.repeat(1_000_000));
+    expect(new Submissions(folder).all().map(({ runId }) => runId)).toEqual(['r1']);
+    expect(readdirSync(folder)).toHaveLength(3);
+  });
+});
