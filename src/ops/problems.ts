@@ -52,7 +52,7 @@ export function findProblems(seen: {
   for (const [pool, counts] of pools) {
     const trouble = counts.waiting > 0 ? poolTrouble(pool, seen) : undefined;
     if (!trouble) continue;
-    const wait = counts.waiting === 1 ? '1 task waits' : `${counts.waiting} tasks wait`;
+    const wait = counts.waiting === 1 ? '1 task has to wait' : `${counts.waiting} tasks wait`;
     problems.push({
       severity: 'error',
       what: `${wait} in pool ${pool}, which no node that is up serves: ${trouble.text}`,
