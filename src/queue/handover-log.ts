@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Handover, HandoverReason } from '../domain/handover.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { pairsToMap } from '../redis/pairs.ts';
+import { idBefore } from '../redis/stream-id.ts';
 import { redisTime } from '../redis/time.ts';
 import type { TaskReader, TaskRunHistory } from './task-reader.ts';
 
@@ -57,7 +58,7 @@ export class HandoverLog {
         if (found.length === filter.limit) return found;
       }
       if (page.length < size) return found;
-      end = `(${page.at(-1)?.[0]}`;
+      end = idBefore(page.at(-1)?.[0] ?? '');
     }
   }
 }

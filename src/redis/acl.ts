@@ -26,7 +26,7 @@ const WRITE = [
   'lpush rpush rpoplpush lrem ltrim zadd zrem zremrangebyrank zremrangebyscore zpopmin xadd xtrim',
 ];
 const WORK = [
-  'bzpopmin sscan zrandmember subscribe pubsub|numsub xgroup|create xgroup|delconsumer xreadgroup xack xautoclaim',
+  'bzpopmin sscan zrandmember subscribe pubsub|numsub xgroup|create xgroup|delconsumer xreadgroup xack xpending xclaim',
 ];
 
 const COMMANDS: Readonly<Record<AclRole, readonly string[]>> = {

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { z } from 'zod';
 import type { MeshKeys } from '../redis/keys.ts';
 import { EventLog, type MeshEvent, readEvent } from './event-log.ts';
 
@@ -7,6 +8,8 @@ export const ALERT_GROUP = 'alerts';
 /** An event whose reader has not dealt with it after this time goes to another one, ms. */
 const TAKEN_OVER_MS = 15_000;
 const BATCH = 20;
+/** Id, reader, time since it was given to that (ms), how often it was given out. */
+const pendingEntries = z.array(z.tuple([z.string(), z.string(), z.number(), z.number()]));
 
 /**
  * The events of the mesh, each for one of the nodes that watch them: a consumer group of the stream. An event that is not
@@ -35,7 +38,7 @@ export class AlertFeed {
   /** Events that are for this reader now: those it has not dealt with, with what others left lying, then new ones. */
   async take(): Promise<MeshEvent[]> {
     try {
-      await this.#redis.xautoclaim(this.#keys.events, ALERT_GROUP, this.#reader, TAKEN_OVER_MS, '0', 'COUNT', BATCH);
+      await this.#takeOver();
       return [...(await this.#read('0')), ...(await this.#read('>'))];
     } catch (error) {
       // Somebody has emptied this Redis.
@@ -43,6 +46,17 @@ export class AlertFeed {
       await this.open();
       return [];
     }
+  }
+
+  /** What others were given and have not dealt with for long. XAUTOCLAIM does this in one step; Redis 6.0 has none. */
+  async #takeOver(): Promise<void> {
+    const { events } = this.#keys;
+    const reply = await this.#redis.xpending(events, ALERT_GROUP, '-', '+', BATCH);
+    const lying = pendingEntries
+      .parse(reply)
+      .filter(([, reader, idleMs]) => reader !== this.#reader && idleMs >= TAKEN_OVER_MS);
+    if (lying.length === 0) return;
+    await this.#redis.xclaim(events, ALERT_GROUP, this.#reader, TAKEN_OVER_MS, ...lying.map(([id]) => id));
   }
 
   async #read(from: '0' | '>'): Promise<MeshEvent[]> {

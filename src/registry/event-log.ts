@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
 import { pairsToMap } from '../redis/pairs.ts';
+import { idAfter } from '../redis/stream-id.ts';
 import { redisTime } from '../redis/time.ts';
 
 /** Something that happened in the mesh, as `events --json` prints it; what else there is depends on the event. */
@@ -38,7 +39,7 @@ export class EventLog {
 
   /** What came after that entry, oldest first. */
   async after(id: string): Promise<MeshEvent[]> {
-    const entries = await this.#redis.xrange(this.#keys.events, `(${id}`, '+', 'COUNT', 1_000);
+    const entries = await this.#redis.xrange(this.#keys.events, idAfter(id), '+', 'COUNT', 1_000);
     return entries.map(([entryId, fields]) => readEvent(entryId, fields));
   }
 }

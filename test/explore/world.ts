@@ -520,9 +520,10 @@ export class World {
     await this.#registry.releaseHold({ nodeId: id, incarnation: incarnation - 1 });
   }
 
-  async #beat({ node: { id, pools }, incarnation }: Life): Promise<void> {
+  async #beat({ node: { id, pools, labels = {} }, incarnation }: Life): Promise<void> {
     const record = aNodeRecord({
       incarnation,
+      labels,
       leaseMs: LEASE_MS,
       pools: Object.fromEntries(pools.map((pool) => [pool, { concurrency: 2, running: 0 }])),
     });

@@ -531,6 +531,8 @@ export class World {
     const { id, pools } = node.profile;
     const record = aNodeRecord({
       incarnation: node.incarnation,
+      labels: node.profile.labels,
+      ...(node.profile.allow && { allow: node.profile.allow }),
       leaseMs: LONG_MS,
       pools: Object.fromEntries(pools.map((pool) => [pool, { concurrency: SLOTS, running: 0 }])),
     });
@@ -594,8 +596,14 @@ export class World {
 
   async #checkSession({ taskId, spec }: Claim): Promise<void> {
     const active = await this.#reader.list({ state: 'active', limit: 1_000 });
+    // One that its node must not run, and lets go of again, is no run; the answer to its claim may be lost.
+    const mayBegin = ({ node, target }: Task) => {
+      const holder = PROFILES.find(({ id }) => id === node);
+      return !holder || target === null || mayRun(target, holder);
+    };
     const others = active.filter(
-      (task) => task.session === spec.session && task.agent === (spec.agent ?? null) && task.id !== taskId,
+      (task) =>
+        task.session === spec.session && task.agent === (spec.agent ?? null) && task.id !== taskId && mayBegin(task),
     );
     if (others[0]) this.#broken(`${taskId} runs in session ${spec.session} beside ${this.#describe(others[0])}`);
   }
