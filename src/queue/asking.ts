@@ -9,7 +9,7 @@ import { HELD_SCORE } from './held-tasks.ts';
  * A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died or was
  * cut off. 50 times what a call takes, and still nothing that people notice.
  */
-const PATIENCE_MS = 100;
+export const PATIENCE_MS = 100;
 
 export interface AskingOptions {
   readonly pool: string;

@@ -89,10 +89,10 @@ export class TaskReader {
   async get(id: string): Promise<Task | undefined> {
     // Other programs that queue with BullMQ give tasks other ids than we do.
     if (id === '' || id.length > MAX_ID_LENGTH) return undefined;
-    for (const pool of await this.pools()) {
-      if (await this.#isTask(this.#keys.task(pool, id))) return this.#read(id, pool);
-    }
-    return undefined;
+    const pools = await this.pools();
+    const there = await Promise.all(pools.map((pool) => this.#isTask(this.#keys.task(pool, id))));
+    const pool = pools[there.indexOf(true)];
+    return pool === undefined ? undefined : this.#read(id, pool);
   }
 
   /** How these tasks stand, undefined for those that are gone. Cheap: neither messages nor long lists are read. */

@@ -1,17 +1,11 @@
 import type { Redis } from 'ioredis';
+import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
 
 /** The list that holds the virtual time, as Redis' own command TIME answers it: seconds, microseconds. */
 const CLOCK = 'virtual-clock';
 /** The one line of the shipped scripts that differs here (`redis/lua/includes/now.lua`). */
 export const REAL_LINE = "local time = redis.call('TIME')";
 export const VIRTUAL_LINE = `local time = redis.call('LRANGE', '${CLOCK}', 0, 1)`;
-
-/** A client's answer was lost with the connection, after Redis had done what it was asked. */
-export class ReplyLost extends Error {
-  constructor() {
-    super('Connection is closed.');
-  }
-}
 
 /** What the connection does with the next script: loses its answer, or sends it a second time, as ioredis does. */
 export type Fault = 'lost' | 'twice';

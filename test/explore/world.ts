@@ -15,12 +15,13 @@ import { TaskReader } from '../../src/queue/task-reader.ts';
 import { TaskSigner } from '../../src/queue/task-signer.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
+import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { newTask } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 import { BrokenPromise, checkPicture, checkStart, type Ledger } from './invariants.ts';
 import { normalForm, type Picture, takePicture } from './picture.ts';
-import { type Fault, ReplyLost, setClock, type VirtualRedis, virtualRedis } from './virtual-redis.ts';
+import { type Fault, setClock, type VirtualRedis, virtualRedis } from './virtual-redis.ts';
 
 /** Where the virtual clock begins, ms. */
 const BEGINNING = 1_800_000_000_000;
@@ -53,7 +54,6 @@ export interface WorldSpec {
 interface Run {
   readonly claim: Claim;
   readonly queue: PoolConsumer;
-  readonly life: string;
 }
 
 interface Life {
@@ -238,7 +238,7 @@ export class World {
   }
 
   async #act(life: Life, what: string, pool: string, fault: Fault | undefined): Promise<boolean> {
-    const queue = life.queues.get(second(what, pool));
+    const queue = life.queues.get(pool);
     switch (what) {
       case 'claim': {
         const claim = await this.#with(life, fault, () => queue?.claim());
@@ -292,19 +292,10 @@ export class World {
       if (settled === 'held') entry.excused++;
       return settled;
     };
-    const forget = () => {
-      life.runs = life.runs.filter((other) => other !== run);
-    };
-    try {
-      await this.#with(life, fault, request, true);
-      forget();
-    } catch (error) {
-      if (error instanceof ReplyLost) {
-        // The daemon says it again.
-        await this.#guarded(life, request);
-        forget();
-      } else throw error;
-    }
+    await this.#with(life, fault, request);
+    // The daemon says it again.
+    if (fault === 'lost') await this.#guarded(life, request);
+    life.runs = life.runs.filter((other) => other !== run);
     if (fenced && before) {
       const after = await this.#reader.get(claim.taskId);
       const state = before.places.join();
@@ -322,7 +313,7 @@ export class World {
     return { ok: true, result: { text, usage, model: null, runId: null, durationMs: 5 } };
   }
 
-  /** What the daemon does where Redis tells it that it is fenced, or that a claim is gone. */
+  /** What the daemon does where Redis tells it that it is fenced, or that a claim is gone, or the answer is lost. */
   async #guarded<T>(life: Life, request: () => Promise<T> | undefined): Promise<T | undefined> {
     try {
       return await request();
@@ -336,25 +327,11 @@ export class World {
     }
   }
 
-  async #with<T>(
-    life: Life,
-    fault: Fault | undefined,
-    request: () => Promise<T> | undefined,
-    tells = false,
-  ): Promise<T | undefined> {
+  /** What the connection does to the next script of this request. */
+  async #with<T>(life: Life, fault: Fault | undefined, request: () => Promise<T> | undefined): Promise<T | undefined> {
     life.line.fault = fault;
     try {
-      return await this.#guarded(life, async () => {
-        try {
-          return await request();
-        } catch (error) {
-          if (tells && error instanceof ReplyLost) throw new LostToTell();
-          throw error;
-        }
-      });
-    } catch (error) {
-      if (error instanceof LostToTell) throw new ReplyLost();
-      throw error;
+      return await this.#guarded(life, request);
     } finally {
       life.line.fault = undefined;
     }
@@ -398,7 +375,7 @@ export class World {
     checkStart(claim, life.node, this.#ledger, this.picture);
     const queue = life.queues.get(claim.pool);
     if (!queue) throw new BrokenPromise(`${life.node.id} does not serve pool ${claim.pool}`);
-    life.runs.push({ claim, queue, life: `${life.node.id}~${life.incarnation}` });
+    life.runs.push({ claim, queue });
   }
 
   async #takeHeld(life: Life): Promise<boolean> {
@@ -515,7 +492,7 @@ export class World {
     await this.#beat(life);
     if (!adopts) return;
     for (const queue of life.queues.values()) {
-      for (const claim of await queue.adopt('all')) life.runs.push({ claim, queue, life: `${id}~${incarnation}` });
+      for (const claim of await queue.adopt('all')) life.runs.push({ claim, queue });
     }
     await this.#registry.releaseHold({ nodeId: id, incarnation: incarnation - 1 });
   }
@@ -541,7 +518,7 @@ export class World {
     for (const pool of this.#paused) await setPoolPaused(this.#line.redis, this.#keys, pool, false);
     for (const node of this.spec.nodes) if (!this.#current.some((life) => life.node === node)) await this.#start(node);
     for (let round = 0; round < 12; round++) {
-      for (const { node, incarnation } of this.#current) await this.take(`${node.id} recovers`).then(() => incarnation);
+      for (const { node } of this.#current) await this.take(`${node.id} recovers`);
       for (const node of this.spec.nodes)
         if (!this.#current.some((life) => life.node === node)) await this.#start(node);
       for (const life of this.#current) {
@@ -607,10 +584,4 @@ export class World {
   #numberOf(id: string): number {
     return Number(id);
   }
-}
-
-class LostToTell extends Error {}
-
-function second(what: string, pool: string): string {
-  return what === 'claim' ? pool : '';
 }

@@ -7,7 +7,7 @@ import type { Offer } from '../../domain/dispatch.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { pairsToMap } from '../../redis/pairs.ts';
-import { Asking, type AskingOptions } from '../asking.ts';
+import { Asking, type AskingOptions, PATIENCE_MS } from '../asking.ts';
 import type { Circuits } from '../circuits.ts';
 import { CIRCUITS_CHANGED, CLAIM_GONE, FOR_ANOTHER_NODE, throwIfRefused } from '../claim-codes.ts';
 import type { Retention } from '../retention.ts';
@@ -28,8 +28,8 @@ export interface FetchReply {
 
 const NOTHING: FetchReply = { task: undefined, again: false, limitedForMs: 0, nextDueAt: 0 };
 
-/** A node that the strategy has passed over asks again after this time, ms: as long as `includes/dispatch.lua` waits for others. */
-const PASSED_OVER_MS = 101;
+/** A node that the strategy has passed over asks again after this time, ms: once others are waited for no longer. */
+const PASSED_OVER_MS = PATIENCE_MS + 1;
 
 // BullMQ's scripts unpack MessagePack maps, not msgpackr's own records.
 const packer = new Packr({ useRecords: false });
