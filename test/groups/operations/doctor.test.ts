@@ -250,7 +250,7 @@ describe('the doctor', () => {
     const { wrong } = await diagnose(config);
     expectFound('a Mac that never came', wrong, 'mesh', /mac-7 was never seen/);
     expectFound('a dead letter', wrong, 'mesh', /1 failed task in pool default/);
-    expectFound('a pool that nobody serves', wrong, 'mesh', /1 task waits in pool xcode, which no node/);
+    expectFound('a pool that nobody serves', wrong, 'mesh', /1 task has to wait in pool xcode, which no node/);
     expectFound('a paused pool', wrong, 'mesh', /pool xcode is paused/);
     expectFound('nobody to take over', wrong, 'failover', /only mac-1 serves pool default/);
 
