@@ -1,6 +1,6 @@
 import { Argument, Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
-import type { Task } from '../../domain/task.ts';
+import type { Task, TaskState } from '../../domain/task.ts';
 import { LIVE_VALUES, type LiveValues } from '../completion/values.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { oneLine } from '../output.ts';
@@ -34,16 +34,10 @@ async function candidates(mesh: Mesh, kind: LiveValues): Promise<Candidate[]> {
   switch (kind) {
     case 'tasks':
       return tasks(await mesh.list({ limit: MOST_READ }));
-    case 'open-tasks': {
-      const states = ['active', 'waiting', 'delayed'] as const;
-      const lists = await Promise.all(states.map((state) => mesh.list({ state, limit: MOST_READ })));
-      return tasks(lists.flat());
-    }
-    case 'failed-tasks': {
-      const states = ['failed', 'cancelled'] as const;
-      const lists = await Promise.all(states.map((state) => mesh.list({ state, limit: MOST_READ })));
-      return tasks(lists.flat());
-    }
+    case 'open-tasks':
+      return tasksIn(mesh, ['active', 'waiting', 'delayed']);
+    case 'failed-tasks':
+      return tasksIn(mesh, ['failed', 'cancelled']);
     case 'nodes':
       return (await mesh.nodes()).map(({ id, state }) => [id, state]);
     case 'pools': {
@@ -59,6 +53,11 @@ async function candidates(mesh: Mesh, kind: LiveValues): Promise<Candidate[]> {
     case 'schedules':
       return (await (await mesh.schedules()).list()).map(({ name, task }) => [name, oneLine(task.message, 40)]);
   }
+}
+
+async function tasksIn(mesh: Mesh, states: readonly TaskState[]): Promise<Candidate[]> {
+  const lists = await Promise.all(states.map((state) => mesh.list({ state, limit: MOST_READ })));
+  return tasks(lists.flat());
 }
 
 function tasks(list: readonly Task[]): Candidate[] {
