@@ -38,11 +38,16 @@ export default defineConfig({
         },
       },
       {
+        // The group of `npm run test:all` that is as undemanding.
+        test: { ...shared, name: 'faults', include: ['test/groups/faults/**/*.test.ts'], maxWorkers: 4 },
+      },
+      {
         // `npm run test:all`: one folder a group. Whole machines are installed in some.
         test: {
           ...shared,
           name: 'groups',
           include: ['test/groups/**/*.test.ts'],
+          exclude: ['test/groups/faults/**'],
           fileParallelism: false,
           testTimeout: 1_500_000,
           hookTimeout: 600_000,

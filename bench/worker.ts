@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Worker } from 'bullmq';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DISPATCH_STRATEGIES } from '../src/domain/dispatch.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import { beginBenchNode } from './node.ts';

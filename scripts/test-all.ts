@@ -29,7 +29,12 @@ const own = (name: string) => (tally: Tally) => tally.vitest(name, ['--project',
 const ON_EVERY_SERVER = ['test/queue', 'test/registry', 'test/e2e/failover.test.ts', 'test/e2e/mesh.test.ts'];
 
 const GROUPS: readonly Group[] = [
-  { name: 'operations', about: 'doctor, alerts, rights in Redis, dashboard, traces', run: own('operations') },
+  {
+    name: 'faults',
+    about: 'full disks, cloned Macs, hostile input, an emptied Redis, a provider in trouble',
+    run: (tally) => tally.vitest('faults', ['--project', 'faults']),
+  },
+  { name: 'operations', about: 'doctor, drains, alerts, rights in Redis, dashboard, traces', run: own('operations') },
   { name: 'network', about: 'a pulled cable, in network namespaces', impossible: linuxRoot, run: own('network') },
   { name: 'sentinel', about: 'Redis behind Sentinels and TLS', run: own('sentinel') },
   { name: 'services', about: 'launchd, systemd, and the installed package', impossible: linux, run: own('services') },

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/units.ts';
 
 /** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */

@@ -1,7 +1,7 @@
 import { accessSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { nearest } from '../domain/names.ts';
 import { utf8Text } from '../domain/text.ts';

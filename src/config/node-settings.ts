@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ClawmeshError } from '../domain/errors.ts';
 import {
   LABEL_HINT,

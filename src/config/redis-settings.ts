@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, secret, settingMeta } from './fields.ts';
 
 const port = integer(1, 65_535);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { settingMeta } from './fields.ts';
 
 /** What the schema says about one setting, wrappers (default, optional, nullable, transform) taken off. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Claim } from '../domain/claim.ts';
 import { ERROR_KINDS, MAX_COST, MAX_TOKENS, type Outcome } from '../domain/task.ts';
 

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Retention, removeExpired } from '../queue/retention.ts';
 import { readField } from '../queue/task-fields.ts';
 import type { MeshKeys } from '../redis/keys.ts';

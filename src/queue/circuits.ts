@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Circuit, circuitOf } from '../domain/circuit.ts';
 import type { Claim } from '../domain/claim.ts';
 import { ERROR_KINDS, type Outcome } from '../domain/task.ts';

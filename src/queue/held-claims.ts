@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Claim, Incarnation } from '../domain/claim.ts';
 import { needsOf, sessionOf } from '../domain/target.ts';
 import type { TaskRef } from '../domain/task.ts';

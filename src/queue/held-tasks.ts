@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { TASK_ID } from '../domain/ids.ts';
 import {
   LABEL_HINT,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Claim } from '../domain/claim.ts';
 import type { HandoverReason } from '../domain/handover.ts';
 import { TASK_FORMAT } from '../domain/target.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { storedSpec } from './task-fields.ts';
 
 /** What is stored of a schedule; BullMQ's scheduler is made from it, and made again if it gets lost. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { explainRedisError, hungUp, isLasting } from './explain.ts';

@@ -3,7 +3,7 @@ import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import { stateFolder, unusableState } from '../config/home.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { findProgram } from '../platform/find-program.ts';

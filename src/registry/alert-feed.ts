@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MeshKeys } from '../redis/keys.ts';
 import { EventLog, type MeshEvent, readEvent } from './event-log.ts';
 

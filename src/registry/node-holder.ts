@@ -1,5 +1,5 @@
 import { hostname, networkInterfaces } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const MAX_TEXT = 255;
 const MAX_ADDRESSES = 100;

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import {

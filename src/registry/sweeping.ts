@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Why a node was declared dead. */
 export type DeathReason = 'crash' | 'heartbeat' | 'evicted';

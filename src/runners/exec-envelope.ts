@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { keptResult, MAX_RESULT_BYTES, type Outcome, taskError } from '../domain/task.ts';
 import { classifyError } from './classify.ts';
 import { type FoundObject, JsonObjects } from './json-objects.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import { askProgram } from '../platform/ask-program.ts';

@@ -1,6 +1,6 @@
 import { GatewayClient } from '@openclaw/gateway-client';
 import { PROTOCOL_VERSION } from '@openclaw/gateway-protocol/version';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../domain/errors.ts';
 
 const agentEvent = z.object({

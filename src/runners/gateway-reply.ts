@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
 import { taskError } from '../domain/task.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_COST, MAX_TOKENS, type Usage } from '../domain/task.ts';
 
 /** A number of tokens as OpenClaw says it: some providers guess, and then it need not be whole. */

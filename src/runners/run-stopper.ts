@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayConnection, GatewayHello } from './gateway-connection.ts';
 import type { Submission, Submissions } from './submissions.ts';

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const value = z.union([
   z.object({ stringValue: z.string() }).transform((v) => v.stringValue),

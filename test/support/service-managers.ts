@@ -4,7 +4,7 @@ import { chmodSync, existsSync, openSync, readFileSync, statSync, writeFileSync 
 import { createServer, type Server } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import * as plist from 'plist';
-import { z } from 'zod';
+import * as z from 'zod';
 import { emptyFolder } from './folders.ts';
 
 interface Reply {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { leaseMs } from '../../config/lease.ts';
 import { TASK_STATES } from '../../domain/task.ts';

@@ -6,7 +6,7 @@ import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify, LogController } from 'fastify';
-import { ZodError, z } from 'zod';
+import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
 import { utf8Problem } from '../../domain/text.ts';
@@ -239,7 +239,7 @@ function sendError(mesh: Mesh, log: Logger, thrown: unknown, reply: FastifyReply
     const status = STATUS[error.code] ?? 500;
     return reply.code(status).send({ error: error.message, fix: error.remedy ?? null });
   }
-  if (error instanceof ZodError) {
+  if (error instanceof z.ZodError) {
     const what = error.issues.map(({ path, message }) => `${path.join('.') || 'request'}: ${message}`).join('; ');
     return reply.code(400).send({ error: what });
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as plist from 'plist';
-import { z } from 'zod';
+import * as z from 'zod';
 import { homeFolder } from '../../config/home.ts';
 import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';

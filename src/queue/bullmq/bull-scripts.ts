@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const require = createRequire(import.meta.url);
 const scriptModule = z.record(z.string(), z.object({ content: z.string(), keys: z.number() }));

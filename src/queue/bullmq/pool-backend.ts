@@ -1,7 +1,7 @@
 import { RedisConnection, RedisQueueBackend, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Packr } from 'msgpackr';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
 import { needsOf, sessionOf, targetOf } from '../../domain/target.ts';

@@ -36,6 +36,14 @@ describe('the package', () => {
     const bin = join(prefix, 'bin/clawmesh');
     const run = (...args: string[]) => execFileSync(bin, args, { cwd: folder, env, encoding: 'utf8' });
     expect(run('--version')).toBe(`${packageVersion()}\n`);
+    const program =
+      "import { ClawmeshError, Mesh } from 'clawmesh'; console.log(typeof Mesh, new ClawmeshError('usage', 'x').code)";
+    const asLibrary = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+      cwd: join(prefix, 'lib'),
+      env,
+      encoding: 'utf8',
+    });
+    expect(asLibrary).toBe('function usage\n');
 
     const config = writeConfig('mesh: packed\nopenclaw: {mode: simulate}\n');
     const up = new CliProcess(['--config', config, 'up', '--no-dashboard'], env, folder, [bin]);

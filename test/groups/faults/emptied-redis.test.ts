@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CliProcess } from '../support/cli.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
+import type { CliProcess } from '../../support/cli.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 describe('a node whose Redis was emptied, or mangled', () => {
   let mesh: ProcessMesh;

@@ -1,11 +1,11 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Task } from '../../src/domain/task.ts';
-import { runCli } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
-import { MoodyProvider } from '../support/provider-client.ts';
+import type { Task } from '../../../src/domain/task.ts';
+import { runCli } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
+import { MoodyProvider } from '../../support/provider-client.ts';
 
 /** 500 tasks with CLAWMESH_OUTAGE=full. */
 const TASKS = process.env.CLAWMESH_OUTAGE === 'full' ? 500 : 40;

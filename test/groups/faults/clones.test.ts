@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CliProcess } from '../support/cli.ts';
-import { aNodeRecord } from '../support/node-record.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
-import { sweepHow } from '../support/sweep-how.ts';
+import { CliProcess } from '../../support/cli.ts';
+import { aNodeRecord } from '../../support/node-record.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
+import { sweepHow } from '../../support/sweep-how.ts';
 
-const PRELOAD = fileURLToPath(new URL('../support/preload/another-machine.mjs', import.meta.url));
+const PRELOAD = fileURLToPath(new URL('../../support/preload/another-machine.mjs', import.meta.url));
 const ANOTHER_MACHINE = { NODE_OPTIONS: `--import ${PRELOAD}` };
 
 describe('several Macs with one node id', () => {

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeFolder, makeFolderSync } from '../../src/platform/make-folder.ts';
-import { privateRedisFolder } from '../../src/redis/private-server.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { reservePort } from '../support/ports.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { makeFolder, makeFolderSync } from '../../../src/platform/make-folder.ts';
+import { privateRedisFolder } from '../../../src/redis/private-server.ts';
+import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { reservePort } from '../../support/ports.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
 
 /** Where nothing can be kept: a file in the way, a disk that refuses, one that says that a parent which is there is not. */
 const HOMES = [

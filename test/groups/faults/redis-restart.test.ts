@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Mesh } from '../../src/client/mesh.ts';
-import { CliProcess, cleanEnv, runCli } from '../support/cli.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
+import { Mesh } from '../../../src/client/mesh.ts';
+import { CliProcess, cleanEnv, runCli } from '../../support/cli.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 /** A command that waits, or follows, meets a Redis that is away for a while; it must neither end nor say anything untrue. */
 describe('a restart of Redis while a command waits', () => {

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { privateRedisFolder } from '../../src/redis/private-server.ts';
-import { BUILT, CliProcess, cleanEnv, entry, runCli, writeConfig } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { reservePort } from '../support/ports.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
-import { isRunning, spawnOwned } from '../support/processes.ts';
+import { privateRedisFolder } from '../../../src/redis/private-server.ts';
+import { BUILT, CliProcess, cleanEnv, entry, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { reservePort } from '../../support/ports.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
+import { isRunning, spawnOwned } from '../../support/processes.ts';
 
 /** A config for `up`, on ports of the test's own. */
 async function upConfig(): Promise<string> {

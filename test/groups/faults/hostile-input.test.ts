@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { PARSERS } from '../support/hostile-parsers.ts';
+import { PARSERS } from '../../support/hostile-parsers.ts';
 
 /**
  * A parser whose work grows with the square of the text needs many minutes for the megabyte that it's given; one whose work
@@ -10,7 +10,7 @@ const HANG_MS = 60_000;
 
 describe('a megabyte of text that somebody has made up', () => {
   it.each(Object.keys(PARSERS))('does not hang %s', async (parser) => {
-    const worker = new Worker(new URL('../support/hostile-parsers.ts', import.meta.url), { workerData: { parser } });
+    const worker = new Worker(new URL('../../support/hostile-parsers.ts', import.meta.url), { workerData: { parser } });
     const ended = Promise.withResolvers<string>();
     let guard: NodeJS.Timeout | undefined;
     worker.on('message', (text: string) => {

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { NodeRecord } from '../../src/domain/node.ts';
-import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { CliProcess, runCli, writeConfig } from '../support/cli.ts';
-import { aNodeRecord } from '../support/node-record.ts';
-import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
-import { sweepHow } from '../support/sweep-how.ts';
-import { startRedis, type TestRedis } from '../support/test-redis.ts';
+import type { NodeRecord } from '../../../src/domain/node.ts';
+import type { PoolConsumer } from '../../../src/queue/bullmq/pool-consumer.ts';
+import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
+import { aNodeRecord } from '../../support/node-record.ts';
+import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../../support/pool.ts';
+import { sweepHow } from '../../support/sweep-how.ts';
+import { startRedis, type TestRedis } from '../../support/test-redis.ts';
 
 describe('a node steered from the command line', () => {
   let server: TestRedis;

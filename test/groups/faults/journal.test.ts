@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { emptyFolder } from '../support/folders.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 describe('a node whose journal can not be written', () => {
   let mesh: ProcessMesh;
