@@ -46,8 +46,12 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 
   { state: 'cancelled', type: 'zset' },
 ];
 
-/** Ids read per state and round trip while looking for tasks that match a filter. */
+type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
+
+/** Tasks read per state and round trip, at most. */
 const PAGE = 200;
+/** Ids looked at first where a filter has to read the tasks themselves. */
+const FIRST_LOOK = 1_000;
 /** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
 const SCAN_LIMIT = 20_000;
 
@@ -125,12 +129,14 @@ export class TaskReader {
     const pools = filter.pool ? [filter.pool] : await this.pools();
     const only = filter.unacknowledged ? 'failed' : filter.state;
     const wanted = STATE_KEYS.filter(({ state }) => !only || bullStatesOf(only).includes(state));
-    // One that moves on while the states are read may be met twice; where it was met last is where it is.
+    const sources = pools.flatMap((pool) => wanted.map((source) => ({ pool, ...source })));
+    // In one step: a task that moves on while one state is read after the other would be found in none of them.
+    const first = await this.#atOnce(sources.map((source) => this.#idsOf(source, 0, firstLook(source, filter))));
+    // Further away, one that moves on may be met twice; where it was met last is where it is.
     const found = new Map<string, Task>();
-    for (const pool of pools) {
-      for (const source of wanted) {
-        for (const task of await this.#scan(pool, source, filter)) found.set(`${pool} ${task.id}`, task);
-      }
+    for (const [index, source] of sources.entries()) {
+      for (const task of await this.#scan(source, first[index] as string[], filter))
+        found.set(`${source.pool} ${task.id}`, task);
     }
     return [...found.values()].sort(byNewest).slice(0, filter.limit);
   }
@@ -180,7 +186,7 @@ export class TaskReader {
   }
 
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
-    const replies = await this.#all(
+    const replies = await this.#atOnce(
       pools.flatMap((pool) => [
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
         ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
@@ -272,25 +278,31 @@ export class TaskReader {
     return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
   }
 
-  async #scan(pool: string, source: (typeof STATE_KEYS)[number], filter: TaskFilter): Promise<Task[]> {
+  /** Goes on from the ids that were seen first, until enough of their tasks match. */
+  async #scan(source: Source, first: readonly string[], filter: TaskFilter): Promise<Task[]> {
+    const { pool, state, decides } = source;
     const found: Task[] = [];
-    const key = this.#keys.pool(pool, source.state);
-    // Without a filter that reads the tasks themselves, what is read first is what is wanted.
-    const page = filter.node || filter.tags || filter.unacknowledged ? PAGE : Math.min(PAGE, filter.limit);
+    const look = firstLook(source, filter);
+    const seen = decides ? await this.#newestFirst(pool, first) : first;
+    const page = pageOf(filter);
     const most = Math.max(SCAN_LIMIT, filter.limit);
-    const sorted = source.decides && (await this.#newestFirst(pool, await this.#redis.zrevrange(key, 0, most - 1)));
     for (let start = 0; start < most && found.length < filter.limit; start += page) {
-      const end = start + page - 1;
-      const ids =
-        sorted?.slice(start, end + 1) ??
-        (source.type === 'list'
-          ? await this.#redis.lrange(key, start, end)
-          : await this.#redis.zrevrange(key, start, end));
-      const tasks = await this.#readListed(pool, source.state, ids);
+      const ids = start < look ? seen.slice(start, start + page) : await this.#page(source, start, page);
+      const tasks = await this.#readListed(pool, state, ids);
       found.push(...tasks.filter((task) => matches(task, filter)));
       if (ids.length < page) break;
     }
     return found;
+  }
+
+  async #page(source: Source, start: number, count: number): Promise<string[]> {
+    const [ids] = await this.#all([this.#idsOf(source, start, count)]);
+    return ids as string[];
+  }
+
+  /** The command that reads so many ids, the newest first where the state is kept by time. */
+  #idsOf({ pool, state, type }: Source, start: number, count: number): (string | number)[] {
+    return [type === 'list' ? 'lrange' : 'zrevrange', this.#keys.pool(pool, state), start, start + count - 1];
   }
 
   /** These ids by when their tasks were queued, which most ids tell. */
@@ -312,16 +324,10 @@ export class TaskReader {
 
   /** One step: a task that moves meanwhile must not be shown as completed without its result, or be found nowhere. */
   async #read(id: string, pool: string): Promise<Task | undefined> {
-    const multi = this.#redis.multi().hgetall(this.#keys.task(pool, id));
-    for (const { state, type } of STATE_KEYS) {
-      const key = this.#keys.pool(pool, state);
-      if (type === 'list') multi.lpos(key, id);
-      else multi.zscore(key, id);
-    }
-    const [hash, ...places] = ((await multi.exec()) ?? []).map(([error, reply]) => {
-      if (error) throw error;
-      return reply;
-    });
+    const [hash, ...places] = await this.#atOnce([
+      ['hgetall', this.#keys.task(pool, id)],
+      ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+    ]);
     if (!hash || Object.keys(hash).length === 0) return undefined;
     const index = places.findIndex((place) => place !== null && place !== undefined);
     return taskView(id, pool, STATE_KEYS[index]?.state ?? 'wait', hash as TaskHash);
@@ -338,14 +344,22 @@ export class TaskReader {
     }
   }
 
+  /** The answers to all of these, sent at once. */
   async #all(commands: (string | number)[][]): Promise<unknown[]> {
-    if (commands.length === 0) return [];
-    const replies = (await this.#redis.pipeline(commands).exec()) ?? [];
-    return replies.map(([error, reply]) => {
-      if (error) throw error;
-      return reply;
-    });
+    return commands.length === 0 ? [] : answersOf(await this.#redis.pipeline(commands).exec());
   }
+
+  /** As {@link #all}, in one step of Redis: nothing happens between two of them. */
+  async #atOnce(commands: (string | number)[][]): Promise<unknown[]> {
+    return commands.length === 0 ? [] : answersOf(await this.#redis.multi(commands).exec());
+  }
+}
+
+function answersOf(replies: readonly [Error | null, unknown][] | null): unknown[] {
+  return (replies ?? []).map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
 }
 
 function byNewest(a: Task, b: Task): number {
@@ -355,6 +369,23 @@ function byNewest(a: Task, b: Task): number {
 /** ms; of what has no time, the latest there is. */
 function timeOf(iso: string | null): number {
   return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
+}
+
+/** How many tasks are read at once. Where no filter has to read them first, what is read first is what is wanted. */
+function pageOf(filter: TaskFilter): number {
+  return readsTasks(filter) ? PAGE : Math.min(PAGE, filter.limit);
+}
+
+/** How many ids of a state are looked at in the same step as those of all others; whole pages. */
+function firstLook({ decides }: Source, filter: TaskFilter): number {
+  // In the order of their priorities or due times, any may be the newest.
+  const least = decides ? SCAN_LIMIT : readsTasks(filter) ? FIRST_LOOK : 0;
+  const page = pageOf(filter);
+  return Math.ceil(Math.max(least, filter.limit) / page) * page;
+}
+
+function readsTasks(filter: TaskFilter): boolean {
+  return Boolean(filter.node || filter.tags || filter.unacknowledged);
 }
 
 /** Those that are held back stand among the delayed ones. */

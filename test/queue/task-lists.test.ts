@@ -30,6 +30,25 @@ describe('lists of tasks', () => {
     expect((await mesh().reader.list({ limit: 2 })).map(({ id }) => id)).toEqual([waiting?.id, running?.id]);
   });
 
+  it('never lack a task that moves from one state to another meanwhile, and count it once', async () => {
+    const node = await mesh().node('mac-1');
+    await mesh().producer.enqueue([newTask()]);
+    let listing = true;
+    const moves = async () => {
+      while (listing) await node.handBack(await claimNext(node), 'drain');
+    };
+    const moving = moves();
+    const seen = new Set<string>();
+    for (let round = 0; round < 300; round++) {
+      const states = (await mesh().reader.list({ limit: 10 })).map(({ state }) => state);
+      const { waiting = 0, active = 0 } = (await mesh().reader.counts(['default'])).get('default') ?? {};
+      seen.add(`${states.length} listed, ${waiting + active} counted`);
+    }
+    listing = false;
+    await moving;
+    expect([...seen]).toEqual(['1 listed, 1 counted']);
+  });
+
   it('have the newest of those with a priority or a delay, too, however urgent or far away they are', async () => {
     const old = (fields: object) => Array.from({ length: 30 }, () => newTask({ message: 'old', ...fields }));
     await mesh().producer.enqueue([...old({ priority: 9 }), ...old({ delayMs: 7_200_000 })]);
