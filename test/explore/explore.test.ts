@@ -1,8 +1,7 @@
 import { readdirSync } from 'node:fs';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readLua } from '../../src/redis/scripts.ts';
-import { startRedis, type TestRedis } from '../support/test-redis.ts';
+import { ExploredRedis } from './explored-redis.ts';
 import { replay, walk } from './explorer.ts';
 import { REAL_LINE } from './virtual-redis.ts';
 import { WAYS } from './ways.ts';
@@ -22,16 +21,16 @@ describe('what is explored', () => {
 });
 
 describe('a small world', () => {
-  let server: TestRedis;
+  let redis: ExploredRedis;
   beforeAll(async () => {
-    server = await startRedis();
+    redis = await ExploredRedis.start();
   });
-  afterAll(() => server.stop());
+  afterAll(() => redis.stop());
 
   it.each(WORLDS)('keeps every promise on random ways, and everything ends ($name)', async (spec) => {
     const seed = Number(process.env.CLAWMESH_EXPLORE_SEED ?? '1');
     const walks = ['session', 'pools', 'circuit'].includes(spec.name) ? 80 : 20;
-    const seen = await walk(spec, { url: server.url, walks, length: 40, seed });
+    const seen = await walk(spec, { redis, walks, length: 40, seed });
     expect(seen.broken).toBeUndefined();
     expect(seen.kinds.size).toBeGreaterThan(20);
   });
@@ -39,11 +38,11 @@ describe('a small world', () => {
   it.each(WAYS)('keeps its promises on a way that once broke one: $was', async ({ world, steps }) => {
     const spec = WORLDS.find(({ name }) => name === world);
     if (!spec) throw new Error(`no world ${world}`);
-    const redis = new Redis(server.url, { maxRetriesPerRequest: null });
+    const line = redis.connect();
     try {
-      expect(await replay(spec, redis, steps)).toBeUndefined();
+      expect(await replay(spec, line, steps)).toBeUndefined();
     } finally {
-      redis.disconnect();
+      line.disconnect();
     }
   });
 });

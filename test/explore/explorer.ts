@@ -1,25 +1,41 @@
-import { Redis } from 'ioredis';
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
 import { seeded } from '../support/seeded.ts';
+import type { ExploredRedis } from './explored-redis.ts';
 import { BrokenPromise } from './invariants.ts';
-import { World, type WorldSpec } from './world.ts';
+import type { WorldSpec } from './spec.ts';
+import { World } from './world.ts';
+
+/** Worlds that are explored at once, each in a database of its own: while one waits for Redis, another goes on. */
+const LANES = 4;
+
+/** A way to a broken promise, as short as it could be made. */
+export interface Broken {
+  readonly steps: readonly string[];
+  readonly promise: string;
+}
 
 /** What an exploration has seen. */
-export interface Seen {
-  readonly transitions: number;
-  readonly states: number;
+export class Seen {
+  /** Steps that were taken, those included with which all is brought to its end. */
+  transitions = 0;
+  readonly states = new Set<string>();
+  /** Steps that were taken in some state, as `<state> <step>`. */
+  readonly pairs = new Set<string>();
+  /** Steps that can be taken in some state that was seen. */
+  readonly possible = new Set<string>();
   /** Kinds of steps that were taken in some state. */
-  readonly kinds: ReadonlySet<string>;
-  /** The way to a broken promise, as short as it could be made. */
-  readonly broken: { readonly steps: readonly string[]; readonly promise: string } | undefined;
+  readonly kinds = new Set<string>();
+  broken: Broken | undefined;
 }
 
 /** The kind of a step: without the numbers of tasks and lives. */
 export function kindOf(step: string): string {
-  return step.replace(/ \d+/g, '').replace(/^mac-\d(~\d+)?/, 'node');
+  return step.replace(/ s?\d+/g, '').replace(/^mac-\d(~\d+)?/, 'node');
 }
 
-export interface ExploreOptions {
-  readonly url: string;
+export interface WalkOptions {
+  readonly redis: ExploredRedis;
   /** Walks through the world, each from the start. */
   readonly walks: number;
   /** Steps of the longest, about. */
@@ -29,113 +45,131 @@ export interface ExploreOptions {
   readonly goOn?: () => boolean;
 }
 
-/** Random ways; after each, everything must end. */
-export async function walk(spec: WorldSpec, { url, walks, length, seed, goOn }: ExploreOptions): Promise<Seen> {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
-  const random = seeded(seed);
-  const states = new Set<string>();
-  const kinds = new Set<string>();
-  let transitions = 0;
-  try {
-    for (let n = 0; n < walks && goOn?.() !== false; n++) {
-      const world = await World.open(spec, redis);
+/** Random ways, that rather take a step that has not been taken in their state; after each, everything must end. */
+export async function walk(spec: WorldSpec, { redis, walks, length, seed, goOn }: WalkOptions): Promise<Seen> {
+  const seen = new Seen();
+  await inLanes(redis, async (line, lane) => {
+    // Each lane for itself, so that a seed leads the same ways whatever the machine does.
+    const random = seeded(seed * LANES + lane);
+    const taken = new Set<string>();
+    for (let n = lane; n < walks && !seen.broken && goOn?.() !== false; n += LANES) {
       const steps: string[] = [];
-      // Where all have ended there is nothing left to find: most ways are short.
-      const most = 4 + Math.floor(random() ** 2 * length);
-      try {
+      const found = await onTheWay(spec, line, steps, seen, async (world) => {
+        // Where all have ended there is nothing left to find: most ways are short.
+        const most = 4 + Math.floor(random() ** 2 * length);
         // Half of them begin with all there is to do.
         const begin = random() < 0.5 ? spec.tasks.map((_, index) => `enqueue ${index + 1}`) : [];
         for (let i = 0; i < most; i++) {
-          const step = begin[i] ?? pick(world, random);
+          const state = idOf(world.state);
+          const step = begin[i] ?? pick(world, random, (each) => taken.has(`${state} ${each}`));
+          taken.add(`${state} ${step}`);
           steps.push(step);
-          transitions++;
           if (!(await world.take(step))) steps.pop();
-          else {
-            kinds.add(kindOf(step));
-            states.add(world.state);
-          }
+          else note(seen, state, step, world);
         }
         await world.drain();
-      } catch (error) {
-        if (!(error instanceof BrokenPromise)) throw withWay(error, steps);
-        return { transitions, states: states.size, kinds, broken: await shrunk(spec, redis, steps) };
-      } finally {
-        await world.close();
-      }
+      });
+      if (found) seen.broken ??= await shrunk(spec, line, steps);
     }
-  } finally {
-    redis.disconnect();
-  }
-  return { transitions, states: states.size, kinds, broken: undefined };
+  });
+  return seen;
 }
 
 /**
- * Every way, the shortest first, but for those that lead to a state that another one has led to. From every `drainEach`-th state
- * all must end.
+ * Every way, the shortest first, but for those that lead to a state that another one has led to. From every `drainEach`-th
+ * state all must end. `depth`: all ways so long were gone; `whole`: there are no others.
  */
 export async function explore(
   spec: WorldSpec,
-  { url, goOn, drainEach }: { url: string; goOn: () => boolean; drainEach: number },
-): Promise<Seen & { depth: number; whole: boolean }> {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
-  const states = new Set<string>();
-  const kinds = new Set<string>();
-  const queue: string[][] = [[]];
-  let transitions = 0;
-  let depth = 0;
-  try {
-    for (let steps = queue.shift(); steps && goOn(); steps = queue.shift()) {
-      depth = steps.length;
-      transitions++;
-      const world = await World.open(spec, redis);
-      try {
-        let done = true;
-        for (const step of steps) done = await world.take(step);
-        if (!done) continue;
-        const { state } = world;
-        if (states.has(state)) continue;
-        states.add(state);
-        const last = steps.at(-1);
-        if (last !== undefined) kinds.add(kindOf(last));
-        for (const step of world.steps()) queue.push([...steps, step]);
-        if (states.size % drainEach === 0) await world.drain();
-      } catch (error) {
-        if (!(error instanceof BrokenPromise)) throw withWay(error, steps);
-        return {
-          transitions,
-          states: states.size,
-          kinds,
-          depth,
-          whole: false,
-          broken: await shrunk(spec, redis, steps),
-        };
-      } finally {
-        await world.close();
+  { redis, goOn, drainEach }: { redis: ExploredRedis; goOn: () => boolean; drainEach: number },
+): Promise<{ seen: Seen; depth: number; whole: boolean }> {
+  const seen = new Seen();
+  let ways: string[][] = [[]];
+  let depth = -1;
+  while (ways.length > 0 && goOn() && !seen.broken) {
+    const next: string[][] = [];
+    await inLanes(redis, async (line) => {
+      for (let steps = ways.pop(); steps && goOn() && !seen.broken; steps = ways.pop()) {
+        const way = steps;
+        const found = await onTheWay(spec, line, way, seen, async (world) => {
+          let before = '';
+          for (const [index, step] of way.entries()) {
+            if (index === way.length - 1) before = idOf(world.state);
+            if (!(await world.take(step))) return;
+          }
+          const state = idOf(world.state);
+          const isNew = !seen.states.has(state);
+          if (before !== '') note(seen, before, way.at(-1) ?? '', world);
+          else seen.states.add(state);
+          if (!isNew) return;
+          next.push(...world.steps().map((step) => [...way, step]));
+          if (seen.states.size % drainEach === 0) await world.drain();
+        });
+        if (found) seen.broken ??= await shrunk(spec, line, way);
       }
-    }
-  } finally {
-    redis.disconnect();
+    });
+    if (ways.length === 0) depth++;
+    ways = next;
   }
-  return { transitions, states: states.size, kinds, depth, whole: queue.length === 0, broken: undefined };
+  return { seen, depth, whole: ways.length === 0 && !seen.broken };
 }
 
 /** Goes a way again. @returns the promise that broke on it, undefined if none did. */
 export async function replay(spec: WorldSpec, redis: Redis, steps: readonly string[]): Promise<string | undefined> {
-  const world = await World.open(spec, redis);
-  try {
+  const found = await onTheWay(spec, redis, steps, new Seen(), async (world) => {
     for (const step of steps) await world.take(step);
     await world.drain();
+  });
+  return found?.message;
+}
+
+/** Opens a world, goes a way through it, and closes it. @returns the promise that broke. */
+async function onTheWay(
+  spec: WorldSpec,
+  redis: Redis,
+  steps: readonly string[],
+  seen: Seen,
+  go: (world: World) => Promise<void>,
+): Promise<BrokenPromise | undefined> {
+  const world = await World.open(spec, redis);
+  try {
+    await go(world);
     return undefined;
   } catch (error) {
-    if (error instanceof BrokenPromise) return error.message;
-    throw withWay(error, steps);
+    if (error instanceof BrokenPromise) return error;
+    const message = `${(error as Error).message} on the way ${JSON.stringify(steps)}`;
+    throw new Error(message, { cause: error });
   } finally {
+    seen.transitions += world.transitions;
     await world.close();
   }
 }
 
+async function inLanes(redis: ExploredRedis, work: (line: Redis, lane: number) => Promise<void>): Promise<void> {
+  const lines = Array.from({ length: LANES }, (_, lane) => redis.connect(lane));
+  try {
+    await Promise.all(lines.map(work));
+  } finally {
+    for (const line of lines) line.disconnect();
+  }
+}
+
+function note(seen: Seen, before: string, step: string, world: World): void {
+  seen.pairs.add(`${before} ${step}`);
+  seen.kinds.add(kindOf(step));
+  const state = idOf(world.state);
+  if (seen.states.has(state)) return;
+  seen.states.add(state);
+  for (const each of world.steps()) seen.possible.add(`${state} ${each}`);
+}
+
+/** Short, since a long exploration keeps millions of them. */
+function idOf(state: string): string {
+  return createHash('sha1').update(state).digest('base64').slice(0, 12);
+}
+
 /** Leaves out steps for as long as a promise still breaks. A step that can't be taken any more is none. */
-async function shrunk(spec: WorldSpec, redis: Redis, found: readonly string[]) {
+async function shrunk(spec: WorldSpec, redis: Redis, found: readonly string[]): Promise<Broken> {
   let steps = found;
   let promise = (await replay(spec, redis, steps)) ?? 'it did not break again';
   for (let size = Math.ceil(steps.length / 2); size >= 1; size = size > 1 ? Math.ceil(size / 2) : 0) {
@@ -149,13 +183,14 @@ async function shrunk(spec: WorldSpec, redis: Redis, found: readonly string[]) {
   return { steps, promise };
 }
 
-/** What moves work on comes more often than faults and what people do, and what can do nothing seldom. */
-function pick(world: World, random: () => number): string {
+/** What moves work on comes more often than faults and what people do, what can do nothing seldom, and what is new more often. */
+function pick(world: World, random: () => number, isOld: (step: string) => boolean): string {
+  // What the world is about.
+  const special = world.spec.failures ? new RegExp(`passes|${world.spec.failures.join('|')}`) : /passes|^clock|^redis/;
   const weighed = world.steps().map((step): [string, number] => {
     const seldom = / lost| twice|^(retry|remove|lapse|pause)|dies/.test(step);
-    // What the world is about.
-    const special = (world.spec.failures ?? []).some((kind) => step.includes(kind)) || /passes/.test(step);
-    return [step, world.isOfUse(step) ? (seldom ? 1 : special ? 9 : 3) : 0.1];
+    const weight = world.isOfUse(step) ? (seldom ? 1 : special.test(step) ? 9 : 3) : 0.1;
+    return [step, isOld(step) ? weight / 4 : weight];
   });
   let left = random() * weighed.reduce((sum, [, weight]) => sum + weight, 0);
   for (const [step, weight] of weighed) {
@@ -163,8 +198,4 @@ function pick(world: World, random: () => number): string {
     if (left < 0) return step;
   }
   return weighed.at(-1)?.[0] ?? '';
-}
-
-function withWay(error: unknown, steps: readonly string[]): Error {
-  return new Error(`${(error as Error).message} on the way ${JSON.stringify(steps)}`, { cause: error });
 }

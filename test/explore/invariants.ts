@@ -2,7 +2,9 @@ import type { Claim } from '../../src/domain/claim.ts';
 import { forOthers } from '../../src/domain/target.ts';
 import type { NewTask } from '../../src/domain/task.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
+import { type Life, type Mind, nameOf } from './mind.ts';
 import { isHeld, type Picture, type TaskPicture } from './picture.ts';
+import { LEASE_MS } from './spec.ts';
 
 /** A promise that did not hold. */
 export class BrokenPromise extends Error {}
@@ -13,10 +15,14 @@ export interface Entry {
   /** Its key was another one's, so that it became that one. */
   readonly duplicate: boolean;
   removed: boolean;
+  /** So many of its name that were removed may have completed. */
+  readonly formerly: number;
   /** Runs begun since it was queued, or queued again. */
   starts: number;
   /** Runs that ended without an attempt being used up: given to another node, or held for its provider. */
   excused: number;
+  /** The life and the token of the last claim. */
+  holder: string;
   /** Handovers before it was queued again. */
   retries?: number;
   /** The answers that were given for it. */
@@ -24,7 +30,7 @@ export interface Entry {
 }
 export type Ledger = Map<string, Entry>;
 
-const short = (id: string) => `task ${Number(id)}`;
+const short = (id: string) => (id.startsWith('repeat:') ? id : `task ${Number(id)}`);
 
 /** What must hold of all that stands in Redis, at any time. @throws BrokenPromise. */
 export function checkPicture(picture: Picture, keys: MeshKeys, ledger: Ledger, pools: readonly string[]): void {
@@ -105,7 +111,8 @@ function checkSums(picture: Picture, keys: MeshKeys, ledger: Ledger): void {
     for (let i = 0; i + 1 < value.length; i += 2) if (value[i]?.endsWith('|tasks')) summed += Number(value[i + 1]);
   }
   const completed = [...picture.tasks.values()].filter(({ places }) => places[0] === 'completed').length;
-  const removed = [...ledger.values()].filter(({ removed, answers }) => removed && answers.size > 0).length;
+  let removed = 0;
+  for (const entry of ledger.values()) removed += entry.formerly + Number(entry.removed && entry.answers.size > 0);
   if (summed < completed || summed > completed + removed)
     throw new BrokenPromise(
       `usage of ${summed} tasks is summed up, and ${completed} have completed (${removed} removed)`,
@@ -124,6 +131,69 @@ function checkHandovers(picture: Picture, keys: MeshKeys): void {
     const logged = counts.get(id) ?? 0;
     if (said !== logged) throw new BrokenPromise(`${short(id)} has ${said} handovers, and ${logged} on record`);
   }
+}
+
+/** After a sweep no lease lasts longer than its own length from now, whatever the clock has done. */
+export function checkLeases(picture: Picture, keys: MeshKeys, now: number): void {
+  const sweep = picture.values.get(keys.sweep) ?? [];
+  if (sweep[sweep.indexOf('lastAt') + 1] !== String(now)) return;
+  const leases = picture.values.get(keys.leases) ?? [];
+  for (let i = 0; i + 1 < leases.length; i += 2) {
+    const left = Number(leases[i + 1]) - now;
+    if (left > LEASE_MS) throw new BrokenPromise(`the lease of ${leases[i]} lasts ${left} ms, and should ${LEASE_MS}`);
+  }
+}
+
+/** A claim that has lapsed is the node's again once it renews it, unless somebody has put the task back. */
+export function checkRenewed(
+  life: Life,
+  own: readonly Claim[],
+  lost: readonly Claim[],
+  before: Picture,
+  ledger: Ledger,
+): void {
+  for (const { taskId, token } of own) {
+    const stands = before.tasks.get(taskId);
+    const lapsed = stands?.places[0] === 'active' && stands.lock === undefined;
+    if (!lapsed || ledger.get(taskId)?.holder !== `${nameOf(life)} ${token}`) continue;
+    if (lost.some((claim) => claim.taskId === taskId))
+      throw new BrokenPromise(`${nameOf(life)} has lost ${short(taskId)}, which nobody has put back`);
+  }
+}
+
+/** When the clock has jumped forward, claims have lapsed though their nodes are there: those may renew them first. */
+export function checkPatience(before: Picture, after: Picture, { current, ledger }: Mind): void {
+  const up = current.map(nameOf);
+  for (const [id, { places, lock }] of before.tasks) {
+    if (places[0] !== 'active' || lock !== undefined) continue;
+    const [holder = ''] = (ledger.get(id)?.holder ?? '').split(' ');
+    if (up.includes(holder) && after.tasks.get(id)?.places[0] !== 'active')
+      throw new BrokenPromise(`${short(id)} was taken from ${holder} right after the clock had jumped`);
+  }
+}
+
+/** A schedule has one task to come at most. */
+export function checkSchedules(picture: Picture, names: Iterable<string>): void {
+  for (const name of names) {
+    const to = toCome(picture, name).filter((id) => picture.tasks.get(id)?.places[0] === 'delayed');
+    if (to.length > 1) throw new BrokenPromise(`schedule ${name} has ${to.length} tasks to come: ${to.join(' ')}`);
+  }
+}
+
+/** Once it is mended, a schedule has a task to come; one that rests has none. */
+export function checkMended(picture: Picture, scheduled: ReadonlyMap<string, { paused: boolean }>): void {
+  for (const [name, { paused }] of scheduled) {
+    if (paused === toCome(picture, name).length > 0)
+      throw new BrokenPromise(`schedule ${name} ${paused ? 'rests, and has a task to come' : 'has no task to come'}`);
+  }
+}
+
+/** Tasks of a schedule that nobody has begun. */
+export function toCome({ tasks }: Picture, name: string): string[] {
+  return [...tasks].flatMap(([id, { fields }]) => {
+    const begun = ['processedOn', 'cm:history', 'finishedOn'].some((field) => fields.has(field));
+    return id.startsWith(`repeat:${name}:`) && !begun ? [id] : [];
+  });
 }
 
 /** What must hold of a run that a node is about to begin. @throws BrokenPromise. */

@@ -78,7 +78,7 @@ export async function takePicture(redis: Redis, keys: MeshKeys, pools: readonly 
     const prefix = keys.task(pool, '');
     for (const [key, value] of values) {
       const id = key.slice(prefix.length);
-      if (!key.startsWith(prefix) || !/^[0-9a-z]{26}$/.test(id)) continue;
+      if (!key.startsWith(prefix) || !/^([0-9a-z]{26}|repeat:\w+:\d+)$/.test(id)) continue;
       if (!places.has(id)) places.set(id, []);
       const flat = value as string[];
       const fields = new Map<string, string>();
@@ -132,7 +132,7 @@ export function normalForm(picture: Picture, now: number, mind: string): string 
   for (const [key, value] of [...picture.values].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (NO_KEY.test(key) || /:lock$/.test(key)) continue;
     let shown = value;
-    const task = /:([0-9a-z]{26})$/.exec(key);
+    const task = /:([0-9a-z]{26}|repeat:\w+:\d+)$/.exec(key);
     if (task) {
       const flat = value as string[];
       const kept: string[] = [];

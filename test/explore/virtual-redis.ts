@@ -26,9 +26,14 @@ export async function setClock(redis: Redis, ms: number): Promise<void> {
     .exec();
 }
 
+/** Scripts by their name, as the connection knows them already: one that is defined anew is sent whole once more. */
+const definedOn = new WeakMap<Redis, Map<string, string>>();
+
 /** @param redis any number of virtual clients may stand on it. */
 export function virtualRedis(redis: Redis): VirtualRedis {
   const made = new Map<string, unknown>();
+  const defined = definedOn.get(redis) ?? new Map<string, string>();
+  definedOn.set(redis, defined);
   const virtual: VirtualRedis = {
     fault: undefined,
     redis: new Proxy(redis, {
@@ -49,6 +54,8 @@ export function virtualRedis(redis: Redis): VirtualRedis {
     }
     if (name === 'defineCommand') {
       return (script: string, definition: { lua: string; numberOfKeys?: number }) => {
+        if (defined.get(script) === definition.lua) return;
+        defined.set(script, definition.lua);
         target.defineCommand(script, { ...definition, lua: definition.lua.replace(REAL_LINE, VIRTUAL_LINE) });
       };
     }

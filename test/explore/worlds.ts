@@ -1,11 +1,12 @@
-import type { NodeSpec, WorldSpec } from './world.ts';
+import { DISPATCH_STRATEGIES } from '../../src/domain/dispatch.ts';
+import type { NodeSpec, WorldSpec } from './spec.ts';
 
 const one: NodeSpec = { id: 'mac-1', pools: ['default'], labels: { gpu: 'yes' } };
 const two: NodeSpec = { id: 'mac-2', pools: ['default'] };
 const nodes = [one, two];
 const plain = { attempts: 2 };
 
-/** Two nodes and two tasks, for each feature. */
+/** Two nodes and two tasks, for each feature and each kind of trouble. */
 export const WORLDS: readonly WorldSpec[] = [
   { name: 'plain', nodes, tasks: [plain, plain] },
   {
@@ -48,4 +49,15 @@ export const WORLDS: readonly WorldSpec[] = [
       { ...plain, session: 's', pool: 'other' },
     ],
   },
+  {
+    name: 'schedule',
+    nodes,
+    tasks: [],
+    schedules: { a: { everyMs: 60_000 }, b: { cron: '0 * * * *', timezone: null } },
+  },
+  { name: 'dispatch', nodes, tasks: [plain, plain, plain], strategies: DISPATCH_STRATEGIES },
+  { name: 'eviction', nodes, tasks: [plain, { ...plain, session: 's' }], evicts: true },
+  { name: 'clock', nodes, tasks: [plain, { ...plain, session: 's' }], troubles: ['clock'] },
+  { name: 'memory', nodes, tasks: [plain, plain], troubles: ['memory'] },
+  { name: 'emptied', nodes, tasks: [plain, { ...plain, session: 's' }], troubles: ['emptied'] },
 ];

@@ -184,8 +184,8 @@ export class Schedules {
   /** Whether the task that was due then is no longer to come: it is gone, has ended or has begun. */
   async #isOver(pool: string, name: string, due: string): Promise<boolean> {
     const task = this.#keys.task(pool, taskIdOf(name, due));
-    const [exists, started, ended] = await this.#redis.hmget(task, 'timestamp', 'processedOn', 'finishedOn');
-    return exists === null || typeof started === 'string' || typeof ended === 'string';
+    const [exists, ...begun] = await this.#redis.hmget(task, 'timestamp', 'processedOn', 'cm:history', 'finishedOn');
+    return exists === null || begun.some((field) => field !== null);
   }
 
   /** Queues the next task. Answers false where the schedule or its next task is not what was seen. */

@@ -1,0 +1,208 @@
+import type { Claim } from '../../src/domain/claim.ts';
+import { hasCode } from '../../src/domain/errors.ts';
+import { mayRun } from '../../src/domain/target.ts';
+import { type ErrorKind, isEnded, type Outcome, taskError } from '../../src/domain/task.ts';
+import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
+import { Circuits } from '../../src/queue/circuits.ts';
+import { requeueVoidClaims } from '../../src/queue/requeue.ts';
+import { TaskSigner } from '../../src/queue/task-signer.ts';
+import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
+import { aNodeRecord } from '../support/node-record.ts';
+import { sweepHow } from '../support/sweep-how.ts';
+import { BrokenPromise, checkLeases, checkPatience, checkRenewed, checkStart } from './invariants.ts';
+import { type Life, type Mind, nameOf, type Run } from './mind.ts';
+import { LEASE_MS, LONG_MS, MAX_HANDOVERS, type NodeSpec, SLOTS } from './spec.ts';
+import { type Fault, virtualRedis } from './virtual-redis.ts';
+
+// What the daemons of a world do, through the ports that the real one uses.
+
+/** A daemon starts; one that `adopts` goes on with the runs of the one before. */
+export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise<void> {
+  const { id, pools, labels = {} } = node;
+  const { incarnation } = await mind.registry.register(id, pools, LEASE_MS, adopts ? LEASE_MS : 0);
+  const line = virtualRedis(mind.redis);
+  const circuits = new Circuits(line.redis, mind.keys, { failures: 2, minProbe: 60_000, maxProbe: 60_000 });
+  const queueOf = (pool: string) =>
+    new PoolConsumer({
+      pool,
+      owner: { nodeId: id, incarnation },
+      labels,
+      keys: mind.keys,
+      strategy: () => mind.strategy,
+      redis: line.redis,
+      blocking: line.redis,
+      visibilityTimeoutMs: LONG_MS,
+      retention: { completedMs: LONG_MS, failedMs: LONG_MS, count: 1_000, usageMs: LONG_MS },
+      sessionExchanges: 0,
+      backoff: { delay: 60_000, max: 60_000, jitter: 0 },
+      schedules: mind.schedules,
+      circuits,
+      signer: new TaskSigner([], mind.keys.bullPrefix),
+      clockOffset: () => 0,
+    });
+  const queues = new Map(pools.map((pool) => [pool, queueOf(pool)]));
+  const life: Life = { node, incarnation, line, queues, over: false, runs: [] };
+  mind.lives.push(life);
+  await beat(mind, life);
+  if (!adopts) return;
+  for (const queue of queues.values()) {
+    for (const claim of await queue.adopt('all')) life.runs.push({ claim, queue });
+  }
+  await mind.registry.releaseHold({ nodeId: id, incarnation: incarnation - 1 });
+}
+
+export async function beats(mind: Mind, life: Life): Promise<void> {
+  await guarded(life, () => beat(mind, life));
+  await mind.look();
+  checkLeases(mind.picture, mind.keys, mind.now);
+}
+
+async function beat(mind: Mind, { node: { id, pools, labels = {} }, incarnation }: Life): Promise<void> {
+  const record = aNodeRecord({
+    incarnation,
+    labels,
+    leaseMs: LEASE_MS,
+    pools: Object.fromEntries(pools.map((pool) => [pool, { concurrency: SLOTS, running: 0 }])),
+  });
+  const how = { pools, leaseMs: LEASE_MS, stallMs: LONG_MS, idleStallMs: LONG_MS, graceMs: LONG_MS };
+  await mind.registry.beat({ nodeId: id, incarnation }, record, sweepHow(id, how));
+}
+
+export async function claims(mind: Mind, life: Life, pool: string, fault: Fault | undefined): Promise<void> {
+  const queue = life.queues.get(pool);
+  const running = life.runs.length;
+  const offer = { free: SLOTS - runsIn(life, pool), running, slots: SLOTS, pressure: 1 };
+  const claim = await faulty(life, fault, () => queue?.claim(mind.spec.strategies ? offer : undefined));
+  if (claim) await begin(mind, life, claim);
+}
+
+export function runsIn(life: Life, pool: string): number {
+  return life.runs.filter(({ claim }) => claim.pool === pool).length;
+}
+
+/** Tasks that are held for this node. */
+export async function takesHeld(mind: Mind, life: Life): Promise<void> {
+  const found = await guarded(life, () => mind.release());
+  for (const { pool, why, node } of found ?? []) {
+    const queue = life.queues.get(pool);
+    const { id, labels = {} } = life.node;
+    if (!queue || !(node === id || mayRun(why, { id, labels })) || runsIn(life, pool) >= SLOTS) continue;
+    const claim = await guarded(life, () => queue.claimHeld(why));
+    if (claim) await begin(mind, life, claim);
+  }
+}
+
+/** Claims whose answer was lost. */
+export async function recovers(mind: Mind, life: Life): Promise<void> {
+  for (const queue of life.queues.values()) {
+    for (const claim of (await guarded(life, () => queue.recover())) ?? []) await begin(mind, life, claim);
+  }
+}
+
+export async function renews(mind: Mind, life: Life): Promise<void> {
+  const { picture, ledger } = mind;
+  for (const [pool, queue] of life.queues) {
+    const own = life.runs.map(({ claim }) => claim).filter((claim) => claim.pool === pool);
+    const lost = (await guarded(life, () => queue.renew(own))) ?? [];
+    if (!life.over) checkRenewed(life, own, lost, picture, ledger);
+    life.runs = life.runs.filter(({ claim }) => !lost.includes(claim));
+  }
+}
+
+/** Puts back what nobody holds any more. */
+export async function putsBack(mind: Mind): Promise<void> {
+  const before = mind.picture;
+  const owners = await mind.registry.unsettledDeaths();
+  await requeueVoidClaims(mind.line.redis, mind.keys, { visibilityTimeoutMs: LONG_MS, maxHandovers: MAX_HANDOVERS });
+  await mind.registry.settleDeaths(owners);
+  await mind.look();
+  if (mind.jumpedAt === mind.now) checkPatience(before, mind.picture, mind);
+}
+
+export async function logs(life: Life, { claim, queue }: Run): Promise<void> {
+  await guarded(life, () => queue.log(claim, ['a line'], undefined));
+}
+
+/** How a run ends: with an outcome, or on another node. */
+export async function ends(mind: Mind, life: Life, run: Run, how: string, fault: Fault | undefined): Promise<void> {
+  const { claim, queue } = run;
+  const entry = mind.entry(claim.taskId);
+  const before = mind.picture.tasks.get(claim.taskId);
+  const fenced = mind.incarnationOf(life.node.id) !== life.incarnation;
+  const request = async (): Promise<unknown> => {
+    if (how === 'hands') return queue.handBack(claim, 'drain');
+    if (how === 'passes') {
+      const passed = await queue.passOn(claim, 'refused');
+      if (passed) entry.excused++;
+      return passed;
+    }
+    const { settled } = await queue.report(claim, outcomeOf(mind, claim, how));
+    if (settled === 'held') entry.excused++;
+    return settled;
+  };
+  await faulty(life, fault, request);
+  // The daemon says it again.
+  if (fault === 'lost') await guarded(life, request);
+  life.runs = life.runs.filter((other) => other !== run);
+  if (!fenced || !before) return;
+  const after = await mind.reader.get(claim.taskId);
+  const state = before.places.join();
+  if (isEnded(after?.state ?? 'waiting') && state !== after?.state)
+    throw new BrokenPromise(`a fenced life has ended task ${mind.nameOfTask(claim.taskId)}, which was ${state}`);
+}
+
+function outcomeOf(mind: Mind, { taskId, token }: Claim, how: string): Outcome {
+  if (how !== 'succeeds') return { ok: false, error: taskError(how as ErrorKind, `simulated ${how}`) };
+  const text = `${taskId} by ${token}`;
+  mind.entry(taskId).answers.add(text);
+  const usage = { input: 1, output: 1, total: 2 };
+  return { ok: true, result: { text, usage, model: null, runId: null, durationMs: 5 } };
+}
+
+async function begin(mind: Mind, life: Life, claim: Claim): Promise<void> {
+  const name = mind.nameOfTask(claim.taskId);
+  await mind.look();
+  mind.noteScheduled();
+  if (life.runs.some((run) => run.claim.taskId === claim.taskId && run.claim.token === claim.token))
+    throw new BrokenPromise(`task ${name} was claimed twice with ${claim.token}`);
+  const token = `${claim.pool} ${claim.token}`;
+  const holder = mind.tokens.get(token) ?? claim.taskId;
+  if (holder !== claim.taskId) throw new BrokenPromise(`one token for tasks ${mind.nameOfTask(holder)} and ${name}`);
+  mind.tokens.set(token, claim.taskId);
+  const entry = mind.entry(claim.taskId);
+  if (entry.removed) throw new BrokenPromise(`task ${name} was removed, and given out`);
+  entry.starts++;
+  entry.holder = `${nameOf(life)} ${claim.token}`;
+  checkStart(claim, life.node, mind.ledger, mind.picture);
+  const queue = life.queues.get(claim.pool);
+  if (!queue) throw new BrokenPromise(`${life.node.id} does not serve pool ${claim.pool}`);
+  life.runs.push({ claim, queue });
+}
+
+/** What the daemon does where Redis tells it that it is fenced, or that a claim is gone, or the answer is lost. */
+async function guarded<T>(life: Life, request: () => Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await request();
+  } catch (error) {
+    if (hasCode(error, 'fenced')) {
+      life.over = true;
+      return undefined;
+    }
+    if (hasCode(error, 'claim-lost') || error instanceof ReplyLost) return undefined;
+    throw error;
+  }
+}
+
+/** What the connection does to the next script of this request. */
+async function faulty<T>(
+  life: Life,
+  fault: Fault | undefined,
+  request: () => Promise<T> | undefined,
+): Promise<T | undefined> {
+  life.line.fault = fault;
+  try {
+    return await guarded(life, request);
+  } finally {
+    life.line.fault = undefined;
+  }
+}
