@@ -129,14 +129,14 @@ function checkHandovers(picture: Picture, keys: MeshKeys): void {
   for (const [id, { fields }] of picture.tasks) {
     const said = Number(fields.get('cm:handovers') ?? '0');
     const logged = counts.get(id) ?? 0;
-    if (said !== logged) throw new BrokenPromise(`${short(id)} has ${said} handovers, and ${logged} on record`);
+    // A schedule that was removed and added again had a run of the same name before.
+    if (id.startsWith('repeat:') ? said > logged : said !== logged)
+      throw new BrokenPromise(`${short(id)} has ${said} handovers, and ${logged} on record`);
   }
 }
 
 /** After a sweep no lease lasts longer than its own length from now, whatever the clock has done. */
 export function checkLeases(picture: Picture, keys: MeshKeys, now: number): void {
-  const sweep = picture.values.get(keys.sweep) ?? [];
-  if (sweep[sweep.indexOf('lastAt') + 1] !== String(now)) return;
   const leases = picture.values.get(keys.leases) ?? [];
   for (let i = 0; i + 1 < leases.length; i += 2) {
     const left = Number(leases[i + 1]) - now;

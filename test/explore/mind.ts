@@ -86,6 +86,8 @@ export class Mind {
   now = BEGINNING;
   /** When Redis' clock jumped forward, as long as no time has passed since. */
   jumpedAt = 0;
+  /** No sweep has come by since the clock jumped; in a mesh there is one each second. */
+  unseenJump = false;
   picture: Picture = { tasks: new Map(), values: new Map(), streams: new Map() };
 
   constructor(spec: WorldSpec, redis: Redis) {

@@ -54,7 +54,14 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
 export async function beats(mind: Mind, life: Life): Promise<void> {
   await guarded(life, () => beat(mind, life));
   await mind.look();
+  if (!wasSwept(mind)) return;
+  mind.unseenJump = false;
   checkLeases(mind.picture, mind.keys, mind.now);
+}
+
+function wasSwept({ picture, keys, now }: Mind): boolean {
+  const sweep = picture.values.get(keys.sweep) ?? [];
+  return sweep[sweep.indexOf('lastAt') + 1] === String(now);
 }
 
 async function beat(mind: Mind, { node: { id, pools, labels = {} }, incarnation }: Life): Promise<void> {

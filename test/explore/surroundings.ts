@@ -14,7 +14,9 @@ export async function passTime(mind: Mind, allBeat = false): Promise<boolean> {
   const { keys, now, current } = mind;
   const beating = allBeat ? current.map(({ node }) => node.id) : [];
   const later = dueTimes(mind, beating).filter((time) => time > now && time < now + 3 * LONG_MS);
-  await tick(mind, later.length > 0 ? Math.min(...later) : now + 3_600_000);
+  const next = later.length > 0 ? Math.min(...later) : now + 3_600_000;
+  // A schedule has hundreds of runs before that.
+  await tick(mind, allBeat ? Math.max(next, patientUntil(mind)) : next);
   for (const id of beating) await mind.redis.zadd(keys.leases, 'XX', mind.now + LEASE_MS, id);
   return true;
 }
@@ -22,7 +24,7 @@ export async function passTime(mind: Mind, allBeat = false): Promise<boolean> {
 function dueTimes({ picture, keys }: Mind, beating: readonly string[]): number[] {
   const times: number[] = [];
   for (const [key, value] of picture.values) {
-    if (!/:delayed$|\/leases$|\/circuits$|\/session:|\/deaths$|\/free:|\/sweep$/.test(key)) continue;
+    if (!/:delayed$|\/leases$|\/circuits$|\/session:|\/deaths$|\/free:/.test(key)) continue;
     const texts = [value].flat();
     for (const [index, text] of texts.entries()) {
       if (key === keys.leases && beating.includes(texts[index - 1] ?? '')) continue;
@@ -31,16 +33,23 @@ function dueTimes({ picture, keys }: Mind, beating: readonly string[]): number[]
         times.push(Number(time));
         if (/session/.test(key)) times.push(Number(time) + STICKY_MS);
         if (/free/.test(key)) times.push(Number(time) + PATIENCE_MS);
-        // After a jump of the clock, lapsed claims wait so long for a renewal.
-        if (texts[index - 1] === 'resumedAt') times.push(Number(time) + LONG_MS / 2);
       }
     }
   }
   return times;
 }
 
+/** After a jump of the clock, and after a time in which nobody swept, lapsed claims wait so long for a renewal. */
+function patientUntil({ picture, keys }: Mind): number {
+  const lapsed = [...picture.tasks.values()].some(({ places, lock }) => places[0] === 'active' && lock === undefined);
+  const sweep = picture.values.get(keys.sweep) ?? [];
+  return lapsed ? Number(sweep[sweep.indexOf('resumedAt') + 1]) + LONG_MS / 2 : 0;
+}
+
 /** Redis' clock is wrong, or was: at a failover, or when it is set. Whatever lives by that clock lapses at once. */
 export async function jump(mind: Mind, forward: boolean): Promise<boolean> {
+  if (mind.unseenJump) return false;
+  mind.unseenJump = true;
   await tick(mind, mind.now + (forward ? JUMP_MS : -JUMP_MS));
   if (!forward) return true;
   mind.jumpedAt = mind.now;

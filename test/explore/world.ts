@@ -49,7 +49,7 @@ export class World {
 
   /** Two worlds with the same state go on alike. */
   get state(): string {
-    const { picture, keys, lives, ledger, paused, now, scheduled, strategy, jumpedAt } = this.#mind;
+    const { picture, keys, lives, ledger, paused, now, scheduled, strategy, jumpedAt, unseenJump } = this.#mind;
     const incarnations = picture.values.get(keys.incarnations) ?? [];
     const current: string[] = [];
     for (let i = 0; i + 1 < incarnations.length; i += 2) current.push(`${incarnations[i]}~${incarnations[i + 1]}`);
@@ -63,7 +63,7 @@ export class World {
       `queued ${[...ledger.keys()].join(' ')}`,
       `paused ${[...paused].sort().join(' ')}`,
       `schedules ${[...scheduled].map(([name, { paused: rests }]) => `${name} ${rests}`).join(' ')}`,
-      `${strategy} ${this.#onDisk.length} ${jumpedAt === now}`,
+      `${strategy} ${this.#onDisk.length} ${jumpedAt === now} ${unseenJump}`,
     ];
     return normalForm(picture, now, known.join('\n'));
   }
@@ -90,7 +90,7 @@ export class World {
       else steps.push(`schedule remove ${name}`, `schedule ${here.paused ? 'resume' : 'pause'} ${name}`);
     }
     if (spec.schedules) steps.push('schedules mended');
-    if (spec.troubles?.includes('clock')) steps.push('clock forward', 'clock back');
+    if (spec.troubles?.includes('clock') && !this.#mind.unseenJump) steps.push('clock forward', 'clock back');
     if (spec.troubles?.includes('memory')) steps.push('redis writes', 'redis forgets');
     if (spec.troubles?.includes('emptied')) steps.push('redis emptied', 'scripts flushed');
     for (const other of spec.strategies ?? []) if (other !== strategy) steps.push(`strategy ${other}`);
