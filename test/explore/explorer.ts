@@ -56,9 +56,9 @@ export async function walk(spec: WorldSpec, { redis, walks, length, seed, goOn }
       const steps: string[] = [];
       const found = await onTheWay(spec, line, steps, seen, async (world) => {
         // Where all have ended there is nothing left to find: most ways are short.
-        const most = 4 + Math.floor(random() ** 2 * length);
-        // Half of them begin with all there is to do.
-        const begin = random() < 0.5 ? spec.tasks.map((_, index) => `enqueue ${index + 1}`) : [];
+        const most = 4 + Math.floor(random() ** 3 * length);
+        // Most begin with all there is to do.
+        const begin = random() < 0.7 ? spec.tasks.map((_, index) => `enqueue ${index + 1}`) : [];
         for (let i = 0; i < most; i++) {
           const state = idOf(world.state);
           const step = begin[i] ?? pick(world, random, (each) => taken.has(`${state} ${each}`));

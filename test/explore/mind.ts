@@ -176,7 +176,12 @@ export class Mind {
 
   /** What somebody does who looks after all that is held. */
   async release(): Promise<readonly HeldFor[]> {
-    return (await releaseHeld(this.line.redis, this.keys, { stickyTimeoutMs: STICKY_MS })).heldFor;
+    const { heldFor } = await releaseHeld(this.line.redis, this.keys, { stickyTimeoutMs: STICKY_MS });
+    for (const { pool, node } of heldFor) {
+      if (node && !this.nodeOf(node).pools.includes(pool))
+        throw new BrokenPromise(`tasks of pool ${pool} wait for ${node}, which does not serve it`);
+    }
+    return heldFor;
   }
 }
 

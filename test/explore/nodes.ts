@@ -53,7 +53,7 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
 
 export async function beats(mind: Mind, life: Life): Promise<void> {
   await guarded(life, () => beat(mind, life));
-  await mind.look();
+  if (mind.spec.troubles?.includes('clock')) await mind.look();
   if (!wasSwept(mind)) return;
   mind.unseenJump = false;
   checkLeases(mind.picture, mind.keys, mind.now);
@@ -122,8 +122,9 @@ export async function putsBack(mind: Mind): Promise<void> {
   const owners = await mind.registry.unsettledDeaths();
   await requeueVoidClaims(mind.line.redis, mind.keys, { visibilityTimeoutMs: LONG_MS, maxHandovers: MAX_HANDOVERS });
   await mind.registry.settleDeaths(owners);
+  if (mind.jumpedAt !== mind.now) return;
   await mind.look();
-  if (mind.jumpedAt === mind.now) checkPatience(before, mind.picture, mind);
+  checkPatience(before, mind.picture, mind);
 }
 
 export async function logs(life: Life, { claim, queue }: Run): Promise<void> {

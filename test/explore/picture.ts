@@ -27,7 +27,7 @@ export interface Picture {
 }
 export type Value = string | readonly string[];
 
-/** Reads every key; hashes and sets in the order of their fields, lists as they stand. */
+/** Reads every key; of the streams, which grow with each step, the handover log. */
 const READ_ALL = `
   local all = {}
   for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -38,11 +38,11 @@ const READ_ALL = `
     elseif kind == 'set' then value = redis.call('SMEMBERS', key)
     elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     elseif kind == 'hash' then value = redis.call('HGETALL', key)
-    else
+    elseif string.find(key, '/handovers$') then
       value = {}
       for i, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do value[i] = entry[2] end
     end
-    all[#all + 1] = {key, kind, value}
+    if value then all[#all + 1] = {key, kind, value} end
   end
   return all`;
 

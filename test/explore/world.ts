@@ -144,7 +144,8 @@ export class World {
       const known = new Set(lives.flatMap(({ runs }) => runs.map(({ claim }) => claim.token)));
       return own.some(({ lock }) => lock?.startsWith(`${who}~`) && !known.has(lock));
     }
-    return !['beats', 'renews', 'logs', 'flushed'].includes(what);
+    if (what === 'renews') return own.some(({ places, lock }) => places[0] === 'active' && lock === undefined);
+    return !['beats', 'logs', 'flushed'].includes(what);
   }
 
   /** Does one step, if it can be done now, and checks what must hold. @throws BrokenPromise. */
