@@ -185,11 +185,9 @@ async function shrunk(spec: WorldSpec, redis: Redis, found: readonly string[]): 
 
 /** What moves work on comes more often than faults and what people do, what can do nothing seldom, and what is new more often. */
 function pick(world: World, random: () => number, isOld: (step: string) => boolean): string {
-  // What the world is about.
-  const special = world.spec.failures ? new RegExp(`passes|${world.spec.failures.join('|')}`) : /passes|^clock|^redis/;
   const weighed = world.steps().map((step): [string, number] => {
     const seldom = / lost| twice|^(retry|remove|lapse|pause)|dies/.test(step);
-    const weight = world.isOfUse(step) ? (seldom ? 1 : special.test(step) ? 9 : 3) : 0.1;
+    const weight = world.isOfUse(step) ? (world.spec.often?.test(step) ? 9 : seldom ? 1 : 3) : 0.1;
     return [step, isOld(step) ? weight / 4 : weight];
   });
   let left = random() * weighed.reduce((sum, [, weight]) => sum + weight, 0);

@@ -42,6 +42,8 @@ export interface WorldSpec {
   readonly failures?: readonly ErrorKind[];
   /** Whether runs are handed to another node since the login was refused. */
   readonly passesOn?: boolean;
+  /** Steps that it is about: random ways take them more often. */
+  readonly often?: RegExp;
   readonly troubles?: readonly Trouble[];
   /** How tasks are spread, one after the other; `pull` where nothing is said. */
   readonly strategies?: readonly DispatchStrategy[];

@@ -23,12 +23,14 @@ export const WORLDS: readonly WorldSpec[] = [
   { name: 'require', nodes, tasks: [{ ...plain, require: { gpu: 'yes' } }, plain] },
   {
     name: 'circuit',
-    nodes,
+    nodes: [one],
     tasks: [
       { ...plain, model: 'p/m' },
       { ...plain, model: 'p/m' },
     ],
     failures: ['provider', 'rate_limit', 'invalid'],
+    // What becomes of a probe.
+    often: /rate_limit|provider|^(time|release|cancel|remove) /,
   },
   {
     name: 'key',
@@ -40,7 +42,7 @@ export const WORLDS: readonly WorldSpec[] = [
   },
   { name: 'delayed', nodes, tasks: [{ ...plain, delayMs: 60_000 }, plain] },
   { name: 'priority', nodes, tasks: [{ ...plain, priority: 1 }, plain] },
-  { name: 'login', nodes, tasks: [plain, plain], failures: ['auth'], passesOn: true },
+  { name: 'login', nodes, tasks: [plain, plain], failures: ['auth'], passesOn: true, often: /auth|passes/ },
   {
     name: 'pools',
     nodes: [one, { id: 'mac-2', pools: ['default', 'other'] }],
@@ -57,7 +59,13 @@ export const WORLDS: readonly WorldSpec[] = [
   },
   { name: 'dispatch', nodes, tasks: [plain, plain, plain], strategies: DISPATCH_STRATEGIES },
   { name: 'eviction', nodes, tasks: [plain, { ...plain, session: 's' }], evicts: true },
-  { name: 'clock', nodes, tasks: [plain, { ...plain, session: 's' }], troubles: ['clock'] },
-  { name: 'memory', nodes, tasks: [plain, plain], troubles: ['memory'] },
-  { name: 'emptied', nodes, tasks: [plain, { ...plain, session: 's' }], troubles: ['emptied'] },
+  {
+    name: 'clock',
+    nodes,
+    tasks: [plain, { ...plain, session: 's' }],
+    troubles: ['clock'],
+    often: /^(clock|lapse)|renews|puts back/,
+  },
+  { name: 'memory', nodes, tasks: [plain, plain], troubles: ['memory'], often: /^redis/ },
+  { name: 'emptied', nodes, tasks: [plain, { ...plain, session: 's' }], troubles: ['emptied'], often: /^redis/ },
 ];
