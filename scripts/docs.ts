@@ -6,12 +6,16 @@ import { visibleCommands } from '../src/cli/completion/values.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
+import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 
 // Writes the reference pages from the code they describe; with --check only says whether they are true.
 const check = process.argv.includes('--check');
+const ARCHITECTURE = 'docs/explanation/architecture.md';
 const pages: Record<string, string> = {
+  [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/config.md': configPage(),
+  'docs/reference/task-states.md': taskStatesPage(),
 };
 let stale = false;
 for (const [file, text] of Object.entries(pages)) {
@@ -31,6 +35,50 @@ function read(file: string): string {
   } catch {
     return '';
   }
+}
+
+/** A page that is written by hand but for the part between two comments that name it. */
+function withPart(file: string, name: string, lines: readonly string[]): string {
+  const [begin, end] = [`<!-- ${name}: made by \`npm run docs\`; do not edit. -->`, `<!-- end of ${name} -->`];
+  const text = read(file);
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`${file} has no part that begins with ${begin} and ends with ${end}`);
+  return `${text.slice(0, from)}${[begin, ...lines, ''].join('\n')}${text.slice(to)}`;
+}
+
+/** The states of a task without removal, which is possible from all but one, and would hide the others. */
+function taskDiagram(): string[] {
+  const rows = TASK_TRANSITIONS.filter(({ to }) => to !== 'none');
+  const arrows = Map.groupBy(rows, ({ from, to }) => `${from === 'none' ? '[*]' : from} --> ${to}`);
+  const labelled = [...arrows].map(
+    ([arrow, all]) => `    ${arrow}: ${[...new Set(all.map((row) => row.event))].join(', ')}`,
+  );
+  return ['```mermaid', 'stateDiagram-v2', ...labelled, '```'];
+}
+
+function taskStatesPage(): string {
+  const lines = [
+    '# States of a task',
+    '',
+    '<!-- Made from src/domain/task-state.ts by `npm run docs`; do not edit. -->',
+    '',
+    '| state | meaning |',
+    '|---|---|',
+    ...Object.entries(QUEUE_STATES).map(([state, means]) => `| ${state} | ${means} |`),
+    '',
+    ...taskDiagram(),
+    '',
+    'The diagram leaves out how tasks are removed and expire. These are all transitions that clawmesh makes. Each is atomic;',
+    'one script may do several at once, such as a promotion and the claim that brings it about.',
+    '',
+    '| from | to | event | caused by | when |',
+    '|---|---|---|---|---|',
+    ...TASK_TRANSITIONS.map(({ from, to, event, by, when }) => `| ${from} | ${to} | ${event} | ${by} | ${when} |`),
+    '',
+    'Caused by: a command of an operator or a program; the node that claims or runs the task; the sweep, which any node does',
+    'for the whole mesh; time.',
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function cliPage(): string {

@@ -10,7 +10,8 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
-import { isEnded, type NewTask, type Task, type TaskRef } from '../domain/task.ts';
+import type { NewTask, Task, TaskRef } from '../domain/task.ts';
+import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { listCircuits } from '../queue/circuits.ts';
@@ -192,7 +193,7 @@ export class Mesh {
   /** The task, which others may come after. @throws ClawmeshError `not-found`; `usage` where they would never run. */
   async precedable(id: string): Promise<Task> {
     const task = await this.existing(id);
-    if (task.state !== 'failed' && task.state !== 'cancelled') return task;
+    if (!allows(task.state, 'retry')) return task;
     throw new ClawmeshError('usage', `task ${id} is ${task.state}; what comes after it would never run`, {
       remedy: `first: clawmesh task retry ${id}`,
     });
@@ -259,7 +260,7 @@ export class Mesh {
     if (answer === 'waiting') return;
     const why = answer === 'gone' ? 'is gone' : answer === 'completed' ? 'has completed' : `is ${task.state}`;
     throw new ClawmeshError('failed', `task ${id} ${why}`, {
-      remedy: 'only failed and cancelled tasks can be queued again',
+      remedy: `only ${statesBefore('retry', 'command').join(' and ')} tasks can be queued again`,
     });
   }
 

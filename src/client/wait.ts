@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
 import { asTyped } from '../domain/not-found.ts';
-import { isEnded, type Task } from '../domain/task.ts';
+import type { Task } from '../domain/task.ts';
+import { isEnded } from '../domain/task-state.ts';
 import { humanDuration } from '../domain/units.ts';
 
 /** Tasks take seconds to an hour; a quarter second more is not noticed, ms. */

@@ -1,3 +1,5 @@
+import type { TaskState } from './task-state.ts';
+
 /** Why a run failed; the names are part of the contract (CLI.md). */
 export const ERROR_KINDS = [
   'auth',
@@ -78,14 +80,6 @@ export function keptResult(result: TaskResult, leftOut = 0): TaskResult {
 export type Outcome =
   | { readonly ok: true; readonly result: TaskResult }
   | { readonly ok: false; readonly error: TaskError };
-
-export const TASK_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const;
-export type TaskState = (typeof TASK_STATES)[number];
-
-/** States that a task never leaves by itself. */
-export function isEnded(state: TaskState): boolean {
-  return state === 'completed' || state === 'failed' || state === 'cancelled';
-}
 
 /** A task, and where it is to be found. */
 export interface TaskRef {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Node } from '../domain/node.ts';
-import { isEnded, type NewTask, type Task } from '../domain/task.ts';
+import type { NewTask, Task } from '../domain/task.ts';
+import { isEnded } from '../domain/task-state.ts';
 import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
 import type { TaskReader } from '../queue/task-reader.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';

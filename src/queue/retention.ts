@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { ENDED_STATES } from '../domain/task-state.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 
@@ -17,7 +18,7 @@ const STEP = { tasks: 200, bytes: 2 * 1_024 * 1_024 };
 /** Removes ended tasks of a pool that were kept long enough, some at a time; answers how many. Any node may do this. */
 export async function removeExpired(redis: Redis, keys: MeshKeys, pool: string, retention: Retention): Promise<number> {
   let removed = 0;
-  for (const state of ['completed', 'failed', 'cancelled']) {
+  for (const state of ENDED_STATES) {
     const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
     const reply = await scripts.removeExpired.run(
       redis,

@@ -2,9 +2,10 @@ import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import type { HandoverReason } from '../domain/handover.ts';
 import type { Outcome, TaskProgress } from '../domain/task.ts';
+import type { EndedState } from '../domain/task-state.ts';
 
 /** What became of a report: the task has ended, waits for another attempt, or is held back until its provider recovers. */
-export type Settlement = 'completed' | 'failed' | 'cancelled' | 'retry' | 'held';
+export type Settlement = EndedState | 'retry' | 'held';
 
 /**
  * The queue as a node's daemon sees it: one pool, in domain verbs. BullMQ stands behind it (`bullmq/pool-consumer.ts`).

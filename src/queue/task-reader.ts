@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { namedAt } from '../domain/ids.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
-import type { Task, TaskRef, TaskState } from '../domain/task.ts';
+import type { Task, TaskRef } from '../domain/task.ts';
+import { ENDED_STATES, type TaskState } from '../domain/task-state.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
 import { HELD_SCORE } from './held-tasks.ts';
@@ -156,7 +157,7 @@ export class TaskReader {
   async endedSince(since: number, limit: number): Promise<Task[]> {
     const found: Task[] = [];
     for (const pool of await this.pools()) {
-      for (const state of ['completed', 'failed', 'cancelled'] as const) {
+      for (const state of ENDED_STATES) {
         const key = this.#keys.pool(pool, state);
         const ids = await this.#redis.zrevrangebyscore(key, '+inf', since, 'LIMIT', 0, limit);
         found.push(...(await this.#readListed(pool, state, ids)));

@@ -1,5 +1,6 @@
 import { targetOf } from '../domain/target.ts';
-import type { HistoryEntry, Task, TaskState } from '../domain/task.ts';
+import type { HistoryEntry, Task } from '../domain/task.ts';
+import { isEnded, shownState, type TaskState } from '../domain/task-state.ts';
 import { readField, storedError, storedHistoryLine, storedProgress, storedResult, storedSpec } from './task-fields.ts';
 
 /** A task's hash as Redis has it. */
@@ -108,10 +109,11 @@ function acknowledgedAt(hash: TaskHash): string | null {
   return at === undefined || at < (numberOf(hash.finishedOn) ?? 0) ? null : isoTime(at);
 }
 
-/** The state that people see; what is held stands among BullMQ's delayed ones. */
+/** The state that people see; what is held stands among BullMQ's delayed ones, or waits for the children of its flow. */
 export function stateOf(bullState: BullState, heldBy: string | null): TaskState {
-  if (bullState === 'wait' || bullState === 'prioritized' || bullState === 'waiting-children') return 'waiting';
-  return bullState === 'delayed' && heldBy !== null ? 'waiting' : bullState;
+  if (bullState === 'wait' || bullState === 'prioritized') return 'waiting';
+  if (bullState === 'waiting-children' || (bullState === 'delayed' && heldBy !== null)) return shownState('held');
+  return bullState;
 }
 
 function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null): HistoryEntry[] {
@@ -139,7 +141,7 @@ function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null
   const node = hash.pb ?? null;
   const attempt = finishedOn === undefined ? made + 1 : made;
   if (processedOn !== undefined) history.push(entry(processedOn, 'claimed', { node, attempt }));
-  if (finishedOn !== undefined && (state === 'completed' || state === 'failed' || state === 'cancelled')) {
+  if (finishedOn !== undefined && isEnded(state)) {
     history.push(entry(finishedOn, state, { node, attempt, reason: errorMessage }));
   }
   return history;

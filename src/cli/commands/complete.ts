@@ -1,6 +1,7 @@
 import { Argument, Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
-import type { Task, TaskState } from '../../domain/task.ts';
+import type { Task } from '../../domain/task.ts';
+import { statesBefore, type TaskState } from '../../domain/task-state.ts';
 import { LIVE_VALUES, type LiveValues } from '../completion/values.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { oneLine } from '../output.ts';
@@ -35,9 +36,10 @@ async function candidates(mesh: Mesh, kind: LiveValues): Promise<Candidate[]> {
     case 'tasks':
       return tasks(await mesh.list({ limit: MOST_READ }));
     case 'open-tasks':
-      return tasksIn(mesh, ['active', 'waiting', 'delayed']);
+      // Those that run come first.
+      return tasksIn(mesh, statesBefore('cancel').toReversed());
     case 'failed-tasks':
-      return tasksIn(mesh, ['failed', 'cancelled']);
+      return tasksIn(mesh, statesBefore('retry', 'command'));
     case 'nodes':
       return (await mesh.nodes()).map(({ id, state }) => [id, state]);
     case 'pools': {

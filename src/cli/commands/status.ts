@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Node } from '../../domain/node.ts';
-import { TASK_STATES } from '../../domain/task.ts';
+import { TASK_STATES } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { MARKS } from '../../ops/problems.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';

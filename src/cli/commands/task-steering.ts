@@ -4,6 +4,7 @@ import type { Cancelled, Mesh } from '../../client/mesh.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
 import { notFound } from '../../domain/not-found.ts';
 import { ERROR_KINDS, type ErrorKind } from '../../domain/task.ts';
+import { statesBefore } from '../../domain/task-state.ts';
 import type { TaskFilter } from '../../queue/task-reader.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
@@ -24,7 +25,9 @@ export function addSteeringCommands(task: Command): void {
     .addHelpText('after', example('clawmesh task cancel 01kbv2m6s3v5w8q0r4t7y9z1x2'))
     .action(cancel);
   forFailed(task.command('retry'))
-    .description('queue failed or cancelled tasks again, with as many attempts as at first')
+    .description(
+      `queue ${statesBefore('retry', 'command').join(' or ')} tasks again, with as many attempts as at first`,
+    )
     .addHelpText(
       'after',
       example(

@@ -1,7 +1,8 @@
 import type { Mesh } from '../../client/mesh.ts';
 import type { Handover } from '../../domain/handover.ts';
 import type { Node } from '../../domain/node.ts';
-import { isEnded, type Task } from '../../domain/task.ts';
+import type { Task } from '../../domain/task.ts';
+import { allows } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { loadBar } from '../load-bar.ts';
 import { ago } from '../output.ts';
@@ -126,9 +127,9 @@ export function questionFor(mesh: Mesh, key: string, section: Section, item: Ite
     return undefined;
   }
   const { id, state } = item as Task;
-  if (key === 'c' && !isEnded(state))
+  if (key === 'c' && allows(state, 'cancel'))
     return { text: `cancel ${shortId(id)}?`, act: async () => `${shortId(id)}: ${await mesh.cancel(id)}` };
-  if (key === 'r' && (state === 'failed' || state === 'cancelled')) {
+  if (key === 'r' && allows(state, 'retry')) {
     return {
       text: `queue ${shortId(id)} again?`,
       act: async () => {

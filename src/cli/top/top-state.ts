@@ -2,7 +2,8 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import type { Mesh } from '../../client/mesh.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Node } from '../../domain/node.ts';
-import { TASK_STATES, type Task, type TaskState } from '../../domain/task.ts';
+import type { Task } from '../../domain/task.ts';
+import { TASK_STATES, type TaskState } from '../../domain/task-state.ts';
 import { type Snapshot, takeSnapshot } from '../../ops/snapshot.ts';
 
 const POLL_MS = 1_000;

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import { leaseMs } from '../../config/lease.ts';
-import { TASK_STATES } from '../../domain/task.ts';
+import { TASK_STATES } from '../../domain/task-state.ts';
 import type { TaskInput } from '../../queue/new-task.ts';
 
 const byId = z.object({ id: z.string().max(128) });

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import type { Claim, Incarnation } from '../../domain/claim.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import type { TaskError, TaskResult } from '../../domain/task.ts';
+import type { EndedState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { pairsToMap } from '../../redis/pairs.ts';
 import { Asking, type AskingOptions, PATIENCE_MS } from '../asking.ts';
@@ -101,7 +102,7 @@ export class PoolBackend extends RedisQueueBackend {
    */
   async finish(
     claim: Claim,
-    end: { status: 'completed' | 'failed' | 'cancelled'; reason: string; detail: TaskResult | TaskError },
+    end: { status: EndedState; reason: string; detail: TaskResult | TaskError },
     next: { readonly token: string; readonly offer: Offer } | undefined,
   ): Promise<FetchReply> {
     const completed = end.status === 'completed';

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Handover } from '../../../domain/handover.ts';
-import { TASK_STATES, type Task } from '../../../domain/task.ts';
+import type { Task } from '../../../domain/task.ts';
+import { TASK_STATES } from '../../../domain/task-state.ts';
 import { MARKS } from '../../problems.ts';
 import type { Snapshot } from '../../snapshot.ts';
 import { request } from './requests.ts';

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { isEnded, type Task } from '../../../domain/task.ts';
+import type { Task } from '../../../domain/task.ts';
+import { allows, isEnded } from '../../../domain/task-state.ts';
 import { request } from './requests.ts';
 import { ActionButton, Dialog } from './steering.tsx';
 import { ago, span } from './words.ts';
@@ -30,17 +31,16 @@ export function TaskDialog({ id, clockOffset, steer }: { id: string; clockOffset
           {task.heldBy && <p class="gate">held back: {task.heldBy}</p>}
           {steer && (
             <div class="buttons">
-              {isEnded(task.state) ? (
-                task.state !== 'completed' && (
-                  <ActionButton
-                    action={{
-                      label: 'Retry',
-                      question: 'Queue this task again, with as many attempts as at first?',
-                      path: `/api/tasks/${id}/retry`,
-                    }}
-                  />
-                )
-              ) : (
+              {allows(task.state, 'retry') && (
+                <ActionButton
+                  action={{
+                    label: 'Retry',
+                    question: 'Queue this task again, with as many attempts as at first?',
+                    path: `/api/tasks/${id}/retry`,
+                  }}
+                />
+              )}
+              {allows(task.state, 'cancel') && (
                 <ActionButton
                   action={{
                     label: 'Cancel',

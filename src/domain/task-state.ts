@@ -1,0 +1,311 @@
+/** The states of a task that people and programs see, in the order in which they are listed. */
+export const TASK_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+/**
+ * The states that the queue tells apart: as people see them, but `held` tasks are shown as `waiting` with a reason
+ * (`heldBy`). `none`: not queued yet, or removed.
+ */
+export type QueueState = TaskState | 'held' | 'none';
+
+/** What each state means, for people. */
+export const QUEUE_STATES: Readonly<Record<QueueState, string>> = {
+  none: 'There is no such task: it is not queued yet, or was removed.',
+  waiting: 'In line in its pool; the next free node claims it.',
+  held: 'Kept out of the line until something else happens. Shown as `waiting` with the reason (`heldBy`).',
+  delayed: 'Kept out of the line until a time comes: its delay, its schedule, or the back-off before another attempt.',
+  active: 'Claimed by a node, which runs it.',
+  completed: 'Ended: a run succeeded, and its result is kept.',
+  failed: 'Ended: no further attempt is allowed, and its error is kept (dead letter).',
+  cancelled: 'Ended: an operator cancelled it.',
+};
+
+/**
+ * Who causes a transition: an operator's or a program's command, the node that claims or runs the task, the sweep that any
+ * node does for the whole mesh, or the time.
+ */
+export const CAUSES = ['command', 'node', 'sweep', 'time'] as const;
+export type Cause = (typeof CAUSES)[number];
+
+interface Row {
+  readonly from: QueueState;
+  readonly to: QueueState;
+  /** In the terms of the field; the same one may be caused by several. */
+  readonly event: string;
+  readonly by: Cause;
+  /** The condition, and what happens: one sentence. */
+  readonly when: string;
+}
+
+/**
+ * All that can happen to the state of a task. What leaves the state as it is has no row: a claim that is renewed or adopted, a
+ * running task that is marked as cancelled, a held task that is held for another reason.
+ *
+ * Tests hold this against the queue (`test/queue/task-states.test.ts`, `test/explore`); docs are made from it.
+ */
+export const TASK_TRANSITIONS = [
+  {
+    from: 'none',
+    to: 'waiting',
+    event: 'enqueue',
+    by: 'command',
+    when: 'A task is enqueued that may run at once on any node.',
+  },
+  {
+    from: 'none',
+    to: 'delayed',
+    event: 'enqueue',
+    by: 'command',
+    when: 'A task is enqueued with a delay, or the first task of a schedule.',
+  },
+  {
+    from: 'none',
+    to: 'held',
+    event: 'enqueue',
+    by: 'command',
+    when: 'A task is enqueued that comes after other tasks, or that only some nodes may run.',
+  },
+  {
+    from: 'none',
+    to: 'delayed',
+    event: 'enqueue',
+    by: 'node',
+    when: 'A node that claims a task of a schedule enqueues the next one.',
+  },
+  {
+    from: 'waiting',
+    to: 'active',
+    event: 'claim',
+    by: 'node',
+    when: 'A node with a free slot claims the first task in line, if its pool is not paused and the strategy allows it.',
+  },
+  {
+    from: 'waiting',
+    to: 'held',
+    event: 'hold',
+    by: 'node',
+    when: 'At a claim, the session of the task is busy, or its node is another one that is there.',
+  },
+  {
+    from: 'waiting',
+    to: 'cancelled',
+    event: 'cancel',
+    by: 'command',
+    when: 'The task is cancelled before it runs.',
+  },
+  {
+    from: 'held',
+    to: 'waiting',
+    event: 'release',
+    by: 'sweep',
+    when: 'What held the task is over: the tasks before it completed, its circuit closed or is due for a probe, its session is free, or its node does not take it in time.',
+  },
+  {
+    from: 'held',
+    to: 'active',
+    event: 'claim',
+    by: 'node',
+    when: 'A node claims a task that is held for nodes like it, or whose session is at home there.',
+  },
+  {
+    from: 'held',
+    to: 'failed',
+    event: 'fail',
+    by: 'sweep',
+    when: 'A task that has to complete before it failed, was cancelled or removed.',
+  },
+  {
+    from: 'held',
+    to: 'cancelled',
+    event: 'cancel',
+    by: 'command',
+    when: 'The task is cancelled before it runs.',
+  },
+  {
+    from: 'delayed',
+    to: 'waiting',
+    event: 'promote',
+    by: 'time',
+    when: 'Its time has come; the next claim in its pool puts it in line.',
+  },
+  {
+    from: 'delayed',
+    to: 'cancelled',
+    event: 'cancel',
+    by: 'command',
+    when: 'The task is cancelled before its time comes.',
+  },
+  {
+    from: 'active',
+    to: 'completed',
+    event: 'complete',
+    by: 'node',
+    when: 'The node reports that the run succeeded.',
+  },
+  {
+    from: 'active',
+    to: 'delayed',
+    event: 'retry',
+    by: 'node',
+    when: 'The run failed with a retryable error and attempts are left; the next one follows after a back-off.',
+  },
+  {
+    from: 'active',
+    to: 'failed',
+    event: 'fail',
+    by: 'node',
+    when: 'The run failed, and no attempts are left or its error is not retryable; or the task can not be run at all.',
+  },
+  {
+    from: 'active',
+    to: 'held',
+    event: 'hold',
+    by: 'node',
+    when: 'The task has to wait: its circuit is open, or it is for other nodes. After a failed run only if another one is left.',
+  },
+  {
+    from: 'active',
+    to: 'waiting',
+    event: 'requeue',
+    by: 'node',
+    when: 'The node hands the task back, since it stops or can not run it now: a handover, to the head of the line.',
+  },
+  {
+    from: 'active',
+    to: 'waiting',
+    event: 'reassign',
+    by: 'node',
+    when: 'The provider refused the login of the node, and the task may have another run: it is for another node.',
+  },
+  {
+    from: 'active',
+    to: 'waiting',
+    event: 'requeue',
+    by: 'sweep',
+    when: 'The claim is void: its node is dead or was replaced, or the claim lapsed. A handover, to the head of the line.',
+  },
+  {
+    from: 'active',
+    to: 'failed',
+    event: 'fail',
+    by: 'sweep',
+    when: 'The claim is void, and the task was lost with its node more often than `queue.maxHandovers`.',
+  },
+  {
+    from: 'active',
+    to: 'cancelled',
+    event: 'cancel',
+    by: 'node',
+    when: 'The task was cancelled, and its node stopped the run, or hands the task back.',
+  },
+  {
+    from: 'active',
+    to: 'cancelled',
+    event: 'cancel',
+    by: 'sweep',
+    when: 'The task was cancelled, and its claim is void.',
+  },
+  {
+    from: 'failed',
+    to: 'waiting',
+    event: 'retry',
+    by: 'command',
+    when: 'An operator retries the task; it has as many attempts as at first.',
+  },
+  {
+    from: 'failed',
+    to: 'held',
+    event: 'retry',
+    by: 'command',
+    when: 'An operator retries a task that comes after others and has never run.',
+  },
+  {
+    from: 'cancelled',
+    to: 'waiting',
+    event: 'retry',
+    by: 'command',
+    when: 'An operator retries the task; it has as many attempts as at first.',
+  },
+  {
+    from: 'cancelled',
+    to: 'held',
+    event: 'retry',
+    by: 'command',
+    when: 'An operator retries a task that comes after others and has never run.',
+  },
+  {
+    from: 'waiting',
+    to: 'none',
+    event: 'remove',
+    by: 'command',
+    when: 'An operator removes the task, or its schedule.',
+  },
+  {
+    from: 'held',
+    to: 'none',
+    event: 'remove',
+    by: 'command',
+    when: 'An operator removes the task, or its schedule.',
+  },
+  {
+    from: 'delayed',
+    to: 'none',
+    event: 'remove',
+    by: 'command',
+    when: 'An operator removes the task, or removes or pauses its schedule.',
+  },
+  { from: 'completed', to: 'none', event: 'remove', by: 'command', when: 'An operator removes the task.' },
+  { from: 'failed', to: 'none', event: 'remove', by: 'command', when: 'An operator removes the task.' },
+  { from: 'cancelled', to: 'none', event: 'remove', by: 'command', when: 'An operator removes the task.' },
+  {
+    from: 'completed',
+    to: 'none',
+    event: 'expire',
+    by: 'sweep',
+    when: 'It was kept for `queue.keep.completed`, or there are more than `queue.keep.count`.',
+  },
+  {
+    from: 'failed',
+    to: 'none',
+    event: 'expire',
+    by: 'sweep',
+    when: 'It was kept for `queue.keep.failed`, or there are more than `queue.keep.count`.',
+  },
+  {
+    from: 'cancelled',
+    to: 'none',
+    event: 'expire',
+    by: 'sweep',
+    when: 'It was kept for `queue.keep.failed`, or there are more than `queue.keep.count`.',
+  },
+] as const satisfies readonly Row[];
+
+export type TaskTransition = (typeof TASK_TRANSITIONS)[number];
+export type TaskEvent = TaskTransition['event'];
+
+/** An ended task is moved on by no node and no time: only by a command, until it expires. */
+export type EndedState = Exclude<TaskState, Extract<TaskTransition, { by: 'node' | 'time' }>['from']>;
+
+/** Whether the task never leaves this state by itself, until it is removed. */
+export function isEnded(state: TaskState): state is EndedState {
+  return !TASK_TRANSITIONS.some(({ from, by }) => from === state && (by === 'node' || by === 'time'));
+}
+
+export const ENDED_STATES: readonly EndedState[] = TASK_STATES.filter(isEnded);
+
+/** As which state people see it. */
+export function shownState(state: Exclude<QueueState, 'none'>): TaskState {
+  return state === 'held' ? 'waiting' : state;
+}
+
+/** The states in which a task may meet this event, as people see them. `by`: only where it is caused so. */
+export function statesBefore(event: TaskEvent, by?: Cause): TaskState[] {
+  const from = TASK_TRANSITIONS.filter((row) => row.event === event && (by === undefined || row.by === by));
+  return TASK_STATES.filter((state) => from.some((row) => row.from !== 'none' && shownState(row.from) === state));
+}
+
+/** Whether an operator can cancel, retry or remove a task in this state. */
+export function allows(state: TaskState, operation: 'cancel' | 'retry' | 'remove'): boolean {
+  // A command only marks a running task; its node ends it.
+  return statesBefore(operation, operation === 'cancel' ? undefined : 'command').includes(state);
+}

@@ -1,0 +1,67 @@
+import type { QueueState, TaskTransition } from '../../src/domain/task-state.ts';
+import { type Happening, pathOf } from '../model/task-paths.ts';
+import { BrokenPromise } from './invariants.ts';
+import { isHeld, type Picture, type TaskPicture } from './picture.ts';
+
+/** What a step may do to the state of tasks. A step that is not listed may do nothing to it. */
+const MAY: readonly (readonly [step: RegExp, may: readonly Happening[]])[] = [
+  [/^enqueue /, ['enqueue by command']],
+  [/^cancel /, ['cancel by command']],
+  [/^retry /, ['retry by command']],
+  [/^remove /, ['remove by command']],
+  [/^expire/, ['expire by sweep']],
+  [/^release held/, ['release by sweep', 'fail by sweep']],
+  // A claim promotes what is due, in the same script. A task that was cancelled while it ran ends once it is claimed again.
+  [/^\S+ claim /, ['promote by time', 'claim by node', 'hold by node', 'cancel by node']],
+  [/^\S+ takes held/, ['release by sweep', 'fail by sweep', 'claim by node', 'hold by node', 'cancel by node']],
+  // A claim that nobody knew of is checked as a new one.
+  [/^\S+ recovers/, ['hold by node', 'cancel by node']],
+  // So does one whose run is taken up again.
+  [/^\S+ starts again/, ['cancel by node']],
+  [/^\S+ puts back/, ['requeue by sweep', 'fail by sweep', 'cancel by sweep']],
+  [/^\S+ succeeds /, ['complete by node']],
+  [/^\S+ crash /, ['retry by node', 'fail by node']],
+  [/^\S+ (provider|rate_limit) /, ['retry by node', 'fail by node', 'hold by node']],
+  [/^\S+ (invalid|auth) /, ['fail by node']],
+  [/^\S+ hands back /, ['requeue by node', 'cancel by node']],
+  [/^\S+ passes on /, ['reassign by node']],
+];
+
+/** Ways through rows that random ones seldom meet. */
+export const RARE_WAYS: readonly { readonly world: string; readonly steps: readonly string[] }[] = [
+  { world: 'after', steps: ['enqueue 1', 'enqueue 2', 'cancel 2', 'retry 2'] },
+  {
+    world: 'plain',
+    steps: [
+      'enqueue 1',
+      ...Array.from({ length: 5 }, () => ['mac-1 claim default', 'lapse 1', 'mac-2 puts back']).flat(),
+    ],
+  },
+];
+
+/**
+ * The rows of the transition table that a step has gone through.
+ *
+ * @throws BrokenPromise if a task has changed its state in a way that the table does not have for this step, or the step is
+ * about another task.
+ */
+export function transitionsOf(step: string, before: Picture, after: Picture): readonly TaskTransition[] {
+  const may = MAY.find(([pattern]) => pattern.test(step))?.[1] ?? [];
+  const [, only] = / (\d+)(?: lost| twice)?$/.exec(step) ?? [];
+  const rows: TaskTransition[] = [];
+  for (const id of new Set([...before.tasks.keys(), ...after.tasks.keys()])) {
+    const from = stateOf(before.tasks.get(id));
+    const to = stateOf(after.tasks.get(id));
+    const path = only === undefined || Number(id) === Number(only) ? pathOf(from, to, may) : pathOf(from, to, []);
+    if (!path) throw new BrokenPromise(`task ${Number(id)} went from ${from} to ${to}, which "${step}" can not cause`);
+    rows.push(...path);
+  }
+  return rows;
+}
+
+function stateOf(task: TaskPicture | undefined): QueueState {
+  const place = task?.places[0];
+  if (!task || !place) return 'none';
+  if (place === 'wait' || place === 'prioritized') return 'waiting';
+  return isHeld(task) ? 'held' : place;
+}
