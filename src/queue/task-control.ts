@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
-import type { Task, TaskRef } from '../domain/task.ts';
+import type { TaskRef } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { AFTER, HELD_SCORE } from './held-tasks.ts';
@@ -22,7 +22,7 @@ export class TaskControl {
    * Cancels a task. One that runs is only marked; the lock token of its claim is answered, so that its node can be told
    * ('' where the claim has lapsed, and the next sweep ends the task).
    */
-  async cancel(task: Task, reason: string): Promise<'gone' | 'ended' | 'cancelled' | { readonly token: string }> {
+  async cancel(task: TaskRef, reason: string): Promise<'gone' | 'ended' | 'cancelled' | { readonly token: string }> {
     const reply = String(
       await scripts.cancelTask.run(
         this.#redis,
@@ -37,7 +37,7 @@ export class TaskControl {
    * Queues a failed or cancelled task again, with as many attempts as it had at first. One that has not run yet waits for
    * those that it comes after.
    */
-  async retry(task: Task): Promise<'gone' | 'open' | 'completed' | 'waiting'> {
+  async retry(task: TaskRef): Promise<'gone' | 'open' | 'completed' | 'waiting'> {
     const states = ['failed', 'cancelled', 'wait', 'prioritized', 'marker', 'meta', 'events', 'pc', 'delayed'];
     const keys = [
       ...this.#keysOf(task, ...states),

@@ -32,6 +32,9 @@ const NOTHING: FetchReply = { task: undefined, again: false, limitedForMs: 0, ne
 /** A node that the strategy has passed over asks again after this time, ms: once others are waited for no longer. */
 const PASSED_OVER_MS = PATIENCE_MS + 1;
 
+/** What stands in the result or error of an ended task: the claim that has ended it, and why it did not complete. */
+const storedEnd = z.object({ by: z.string(), kind: z.string().optional() });
+
 // BullMQ's scripts unpack MessagePack maps, not msgpackr's own records.
 const packer = new Packr({ useRecords: false });
 
@@ -120,7 +123,7 @@ export class PoolBackend extends RedisQueueBackend {
       ...this.#asking.arguments(next?.offer),
     ];
     const reply = await fencedScripts.finish.run(this.#redis, [this.#wait], args);
-    if (typeof reply === 'number' && CLAIM_GONE.has(reply) && (await this.#endedBy(claim))) return NOTHING;
+    if (typeof reply === 'number' && CLAIM_GONE.has(reply) && (await this.#endedBy(claim, end.status))) return NOTHING;
     return this.#fetched(reply, claim);
   }
 
@@ -136,10 +139,11 @@ export class PoolBackend extends RedisQueueBackend {
     this.#fetched(reply, claim);
   }
 
-  /** Whether this very claim has ended the task before: the first answer got lost, and the report was sent again. */
-  async #endedBy(claim: Claim): Promise<boolean> {
-    const fields = await this.#redis.hmget(this.#keys.task(claim.pool, claim.taskId), 'returnvalue', 'cm:error');
-    return fields.some((text) => readField(z.object({ by: z.string() }), text)?.by === claim.token);
+  /** Whether this very claim has ended the task so before: the first answer got lost, and the report was sent again. */
+  async #endedBy(claim: Claim, status: EndedState): Promise<boolean> {
+    const field = status === 'completed' ? 'returnvalue' : 'cm:error';
+    const end = readField(storedEnd, await this.#redis.hget(this.#keys.task(claim.pool, claim.taskId), field));
+    return end?.by === claim.token && (end.kind === 'cancelled') === (status === 'cancelled');
   }
 
   #ownerArguments(): [string, number] {
