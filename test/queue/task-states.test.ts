@@ -238,8 +238,8 @@ const SITUATIONS: Readonly<Record<QueueState, Readonly<Record<string, () => Prom
   },
 };
 
-/** In which state the task is by what the port has answered; `as before`, or nothing if it does not tell. */
-type Said = QueueState | 'as before' | undefined;
+/** In which state the task is by what the port has answered; undefined if that does not tell. */
+type Said = QueueState | 'as before' | 'another' | undefined;
 
 interface Call {
   /** What of the table it stands for; nothing else may happen. */
@@ -318,7 +318,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   'report that it was cancelled': report(['cancel by node'], () => failure('cancelled')),
   'hand back': {
     may: ['requeue by node', 'cancel by node'],
-    act: async (stage) => ((await holderOf(stage).handBack(claimFor(stage), 'drain')) ? undefined : 'as before'),
+    act: async (stage) => ((await holderOf(stage).handBack(claimFor(stage), 'drain')) ? 'another' : 'as before'),
   },
   'pass on': {
     may: ['reassign by node'],
@@ -336,7 +336,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   },
   'put back what is void': {
     may: ['requeue by sweep', 'fail by sweep', 'cancel by sweep'],
-    act: async ({ id }) => ((await sweep()).includes(id) ? undefined : 'as before'),
+    act: async ({ id }) => ((await sweep()).includes(id) ? 'another' : 'as before'),
   },
   'release what is held': {
     may: ['release by sweep', 'fail by sweep'],
@@ -372,7 +372,7 @@ const CALLS: Readonly<Record<string, Call>> = {
     may: ['retry by command'],
     operation: 'retry',
     // It says so also of one that is held for those before it.
-    act: async ({ id }) => ((await scene.mesh.control.retry(ref(id))) === 'waiting' ? undefined : 'as before'),
+    act: async ({ id }) => ((await scene.mesh.control.retry(ref(id))) === 'waiting' ? 'another' : 'as before'),
   },
   remove: {
     may: ['remove by command'],
@@ -411,7 +411,8 @@ async function wrongWith(state: QueueState, situation: () => Promise<Stage>, cal
   if (!path) return `leads to ${to}, which is no row of the table`;
   const [row] = path;
   if (row && path.length === 1) met.add(row);
-  if (said !== undefined && to !== (said === 'as before' ? state : said)) return `leads to ${to}, and answers ${said}`;
+  const agrees = said === 'as before' ? to === state : said === 'another' ? to !== state : to === (said ?? to);
+  if (!agrees) return `leads to ${to}, and answers ${said}`;
   if (!call.operation || state === 'none') return undefined;
   const offered = allows(shownState(state), call.operation);
   return offered === (said !== 'as before')
