@@ -27,15 +27,49 @@ const MAY: readonly (readonly [step: RegExp, may: readonly Happening[]])[] = [
   [/^\S+ passes on /, ['reassign by node']],
 ];
 
+const claim = 'mac-1 claim default';
+const anHour = ['time', 'time', 'time'];
+
 /** Ways through rows that random ones seldom meet. */
-export const RARE_WAYS: readonly { readonly world: string; readonly steps: readonly string[] }[] = [
-  { world: 'after', steps: ['enqueue 1', 'enqueue 2', 'cancel 2', 'retry 2'] },
+export const RARE_WAYS: readonly {
+  readonly world: string;
+  readonly what: string;
+  readonly steps: readonly string[];
+}[] = [
+  {
+    world: 'after',
+    what: 'a task is cancelled and retried before those that it comes after',
+    steps: ['enqueue 1', 'enqueue 2', 'cancel 2', 'retry 2'],
+  },
+  {
+    world: 'after',
+    what: 'a task fails with the one before it, and both are retried',
+    steps: ['enqueue 1', 'enqueue 2', 'cancel 1', 'release held', 'retry 1', 'retry 2'],
+  },
   {
     world: 'plain',
-    steps: [
-      'enqueue 1',
-      ...Array.from({ length: 5 }, () => ['mac-1 claim default', 'lapse 1', 'mac-2 puts back']).flat(),
-    ],
+    what: 'a task is lost with its node too often, and retried',
+    steps: ['enqueue 1', ...Array.from({ length: 5 }, () => [claim, 'lapse 1', 'mac-2 puts back']).flat(), 'retry 1'],
+  },
+  {
+    world: 'plain',
+    what: 'a cancelled task is handed back, and retried',
+    steps: ['enqueue 1', claim, 'cancel 1', 'mac-1~1 hands back 1', 'retry 1'],
+  },
+  {
+    world: 'plain',
+    what: 'a cancelled task is lost with its node',
+    steps: ['enqueue 1', claim, 'cancel 1', 'lapse 1', 'mac-2 puts back'],
+  },
+  {
+    world: 'plain',
+    what: 'what completed or was cancelled expires',
+    steps: ['enqueue 1', 'cancel 1', 'enqueue 2', claim, 'mac-1~1 succeeds 2', ...anHour, 'expire'],
+  },
+  {
+    world: 'plain',
+    what: 'what failed expires',
+    steps: ['enqueue 1', claim, 'mac-1~1 crash 1', 'time', claim, 'mac-1~1 crash 1', ...anHour, 'expire'],
   },
 ];
 
