@@ -6,6 +6,7 @@ import { visibleCommands } from '../src/cli/completion/values.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
+import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 
 // Writes the reference pages from the code they describe; with --check only says whether they are true.
@@ -15,7 +16,7 @@ const pages: Record<string, string> = {
   [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/config.md': configPage(),
-  'docs/reference/task-states.md': taskStatesPage(),
+  'docs/reference/states.md': statesPage(),
 };
 let stale = false;
 for (const [file, text] of Object.entries(pages)) {
@@ -56,29 +57,46 @@ function taskDiagram(): string[] {
   return ['```mermaid', 'stateDiagram-v2', ...labelled, '```'];
 }
 
-function taskStatesPage(): string {
+function statesPage(): string {
   const lines = [
-    '# States of a task',
+    '# States of tasks and nodes',
     '',
-    '<!-- Made from src/domain/task-state.ts by `npm run docs`; do not edit. -->',
+    '<!-- Made from src/domain/task-state.ts and node-state.ts by `npm run docs`; do not edit. -->',
     '',
-    '| state | meaning |',
-    '|---|---|',
-    ...Object.entries(QUEUE_STATES).map(([state, means]) => `| ${state} | ${means} |`),
+    'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
+    'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
+    'script may do several at once, such as a promotion and the claim that brings it about.',
+    '',
+    '## Tasks',
+    '',
+    ...meaningLines(QUEUE_STATES),
     '',
     ...taskDiagram(),
     '',
-    'The diagram leaves out how tasks are removed and expire. These are all transitions that clawmesh makes. Each is atomic;',
-    'one script may do several at once, such as a promotion and the claim that brings it about.',
+    'The diagram leaves out how tasks are removed and expire.',
     '',
-    '| from | to | event | caused by | when |',
-    '|---|---|---|---|---|',
-    ...TASK_TRANSITIONS.map(({ from, to, event, by, when }) => `| ${from} | ${to} | ${event} | ${by} | ${when} |`),
+    ...transitionLines(TASK_TRANSITIONS),
     '',
-    'Caused by: a command of an operator or a program; the node that claims or runs the task; the sweep, which any node does',
-    'for the whole mesh; time.',
+    '## Nodes',
+    '',
+    ...meaningLines(NODE_MEANINGS),
+    '',
+    ...transitionLines(NODE_TRANSITIONS.map((row) => ({ ...row, from: row.from.join(', '), to: row.to.join(', ') }))),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function meaningLines(states: Readonly<Record<string, string>>): string[] {
+  return [
+    '| state | meaning |',
+    '|---|---|',
+    ...Object.entries(states).map(([state, means]) => `| ${state} | ${means} |`),
+  ];
+}
+
+function transitionLines(rows: readonly Record<'from' | 'to' | 'event' | 'by' | 'when', string>[]): string[] {
+  const lines = rows.map(({ from, to, event, by, when }) => `| ${from} | ${to} | ${event} | ${by} | ${when} |`);
+  return ['| from | to | event | caused by | when |', '|---|---|---|---|---|', ...lines];
 }
 
 function cliPage(): string {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { throughOutages } from '../client/outage.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SeenNode } from '../domain/node.ts';
+import { isThere } from '../domain/node-state.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
 import { MeshKeys } from '../redis/keys.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
@@ -40,9 +41,5 @@ export async function waitForNodes(
 }
 
 function isHere(node: SeenNode): boolean {
-  return (
-    node.state !== 'dead' &&
-    node.state !== 'stopped' &&
-    !node.gates.some((gate) => gate.reason?.includes('not answered yet'))
-  );
+  return isThere(node.state) && !node.gates.some((gate) => gate.reason?.includes('not answered yet'));
 }

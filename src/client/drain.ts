@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
+import { isThere } from '../domain/node-state.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Mesh } from './mesh.ts';
 
@@ -26,7 +27,7 @@ export async function waitUntilDrained(
   let held = 0;
   for (let node = asked; ; node = await mesh.existingNode(node.id)) {
     const { id, state, running, orphaned } = node;
-    const isGone = state === 'dead' || state === 'stopped';
+    const isGone = !isThere(state);
     // What it ran when it was seen last has not ended there if it has died since.
     const lost = state === 'dead' ? Math.max(held, orphaned.length) : orphaned.length;
     if (isGone && lost > 0) throw goneWithTasks(node, lost);

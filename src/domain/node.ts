@@ -1,7 +1,6 @@
 import { counted } from './counted.ts';
+import type { NodeState, REPORTED_STATES } from './node-state.ts';
 import type { Allowed } from './target.ts';
-
-export type NodeState = 'up' | 'gated' | 'draining' | 'dead' | 'stopped';
 
 /** A condition that must hold for a node to claim tasks. */
 export interface GateState {
@@ -31,7 +30,7 @@ export interface OpenClawState {
 /** What a heartbeat says: everything about a node that others may want to know. */
 export interface NodeRecord {
   readonly incarnation: number;
-  readonly state: 'up' | 'gated' | 'draining' | 'stopped';
+  readonly state: (typeof REPORTED_STATES)[number];
   readonly host: string;
   readonly pid: number;
   readonly version: string;

@@ -84,7 +84,7 @@ export const TASK_TRANSITIONS = [
     to: 'held',
     event: 'hold',
     by: 'node',
-    when: 'At a claim, the session of the task is busy, or its node is another one that is there.',
+    when: 'At a claim, the session of the task is busy, or at home on another node that is there.',
   },
   {
     from: 'waiting',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClawmeshError } from '../domain/errors.ts';
+import { isThere } from '../domain/node-state.ts';
 import { isAlive } from '../platform/process.ts';
 import { type NodeHolder, onOneMachine, readHolder, thisHolder } from '../registry/node-holder.ts';
 import type { MeshLink } from './mesh-link.ts';
@@ -31,7 +32,7 @@ export async function goneIncarnation(link: Link, nodeId: string): Promise<numbe
   const node = await registry.find(nodeId);
   const { state, host = '', pid = 0 } = node ?? {};
   // A process of this machine may be frozen. What another machine holds is its own until its lease ends.
-  const leased = state !== undefined && state !== 'dead' && state !== 'stopped' && node?.incarnation === incarnation;
+  const leased = state !== undefined && isThere(state) && node?.incarnation === incarnation;
   const here = host === hostname();
   if (leased && here && mayLive && pid !== process.pid && isAlive(pid)) throw inUse(nodeId, { ...thisHolder(), pid });
   if (leased && !here) throw inUse(nodeId, { host, pid, addresses: [] });

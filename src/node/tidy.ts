@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
+import { isThere } from '../domain/node-state.ts';
 import { type Retention, removeExpired } from '../queue/retention.ts';
 import { readField } from '../queue/task-fields.ts';
 import type { MeshKeys } from '../redis/keys.ts';
@@ -105,7 +106,7 @@ async function forgetPools(
     used.add(stored.pool);
   }
   for (const { state, pools } of await new NodeRegistry(redis, keys).seen()) {
-    if (state !== 'dead' && state !== 'stopped') for (const pool of Object.keys(pools)) used.add(pool);
+    if (isThere(state)) for (const pool of Object.keys(pools)) used.add(pool);
   }
   const states = ['wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'repeat'];
   for (const pool of await redis.smembers(keys.pools)) {

@@ -3,6 +3,7 @@ import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
 import { onOneLine } from '../domain/errors.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
+import { isThere } from '../domain/node-state.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import { isTarget, mayRun } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
@@ -120,7 +121,7 @@ export function findProblems(seen: {
 function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Problem[] {
   if (inventory.length === 0) return [];
   const missing = inventory.filter((id) => !nodes.some((node) => node.id === id));
-  const strangers = nodes.filter(({ id, state }) => !inventory.includes(id) && state !== 'dead' && state !== 'stopped');
+  const strangers = nodes.filter(({ id, state }) => !inventory.includes(id) && isThere(state));
   return [
     ...missing.map((id) => ({
       severity: 'warning' as const,

@@ -1,7 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Handover } from '../domain/handover.ts';
-import type { Node, NodeState } from '../domain/node.ts';
+import type { Node } from '../domain/node.ts';
+import type { NodeState } from '../domain/node-state.ts';
 import type { Task } from '../domain/task.ts';
 import type { HandoverFilter } from '../queue/handover-log.ts';
 import type { OldestTask, PoolCounts, TaskReader } from '../queue/task-reader.ts';

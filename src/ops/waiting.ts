@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { type Circuit, circuitOf } from '../domain/circuit.ts';
 import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
+import { isThere } from '../domain/node-state.ts';
 import { mayRun } from '../domain/target.ts';
 import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
@@ -192,7 +193,7 @@ function serves({ pools }: Node, pool: string): boolean {
 }
 
 function isHere({ state }: Pick<Node, 'state'>): boolean {
-  return state !== 'dead' && state !== 'stopped';
+  return isThere(state);
 }
 
 function poolsOf(nodes: readonly Node[]): string[] {

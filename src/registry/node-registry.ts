@@ -10,6 +10,7 @@ import {
   type NodeWish,
   type SeenNode,
 } from '../domain/node.ts';
+import { isThere, REPORTED_STATES } from '../domain/node-state.ts';
 import { wellFormedJson } from '../domain/text.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
@@ -20,7 +21,7 @@ import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
   incarnation: z.number(),
-  state: z.enum(['up', 'gated', 'draining', 'stopped']),
+  state: z.enum(REPORTED_STATES),
   host: z.string(),
   pid: z.number(),
   version: z.string(),
@@ -323,8 +324,7 @@ function seenNode(id: string, record: NodeRecord, leaseEnds: number | undefined,
 }
 
 function withClaims(node: SeenNode, claims: readonly ActiveClaim[]): Node {
-  const isGone = node.state === 'dead' || node.state === 'stopped';
-  const runs = ({ holds }: ActiveClaim) => holds && !isGone;
+  const runs = ({ holds }: ActiveClaim) => holds && isThere(node.state);
   const ids = (some: readonly ActiveClaim[]) => some.map(({ taskId }) => taskId).sort();
   const pools = Object.entries(node.pools).map(([pool, { concurrency }]) => {
     const running = claims.filter((claim) => claim.pool === pool && runs(claim)).length;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { type Node, orphanedWords } from '../../domain/node.ts';
+import { isThere } from '../../domain/node-state.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption } from '../options.ts';
@@ -61,7 +62,7 @@ async function drain(id: string, options: { wait?: boolean; timeout?: number }, 
 }
 
 function drainWords({ id, state, running, orphaned }: Node): string {
-  if (state !== 'dead' && state !== 'stopped') {
+  if (isThere(state)) {
     return `${id} takes no more tasks; ${running.length} still ${running.length === 1 ? 'runs' : 'run'}`;
   }
   const rest = orphaned.length > 0 ? `; ${orphanedWords(orphaned.length)}` : '';

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
+import { isThere } from '../../domain/node-state.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { freeDisk } from '../../platform/room.ts';
@@ -52,7 +53,7 @@ export async function checkClock(config: Config, registry: NodeRegistry): Promis
 /** Whether another machine is up under this one's node id. */
 export async function checkIdentity(nodeId: string, registry: NodeRegistry): Promise<Diagnosis> {
   const node = await registry.find(nodeId);
-  const elsewhere = node && node.state !== 'dead' && node.state !== 'stopped' && node.host !== hostname();
+  const elsewhere = node && isThere(node.state) && node.host !== hostname();
   if (!elsewhere) return ok('node-identity', `${nodeId}: no other machine has this id`);
   return failed(
     'node-identity',

@@ -3,6 +3,7 @@ import { configDigest } from '../../config/digest.ts';
 import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Node } from '../../domain/node.ts';
+import { isThere } from '../../domain/node-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import type { VoidClaim } from '../../registry/void-claims.ts';
 import type { Problem } from '../problems.ts';
@@ -27,7 +28,7 @@ export interface MeshFacts {
 
 /** The mesh as a whole. */
 export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]> {
-  const nodes = (await facts.nodes()).filter(({ state }) => state !== 'dead' && state !== 'stopped');
+  const nodes = (await facts.nodes()).filter(({ state }) => isThere(state));
   const problems = await facts.problems();
   const wrong = problems.filter(({ severity }) => severity !== 'notice');
   const notices = problems.filter(({ severity }) => severity === 'notice');

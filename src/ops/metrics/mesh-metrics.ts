@@ -1,9 +1,8 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Node } from '../../domain/node.ts';
+import { NODE_STATES } from '../../domain/node-state.ts';
 import { SEVERITIES } from '../problems.ts';
 import type { Snapshot } from '../snapshot.ts';
-
-const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
 
 /** What there is to say of the whole mesh at this moment, as Prometheus reads it. Nothing is kept between two scrapes. */
 export async function meshMetrics(

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { slotsOf } from '../../../domain/node.ts';
+import { isThere } from '../../../domain/node-state.ts';
 import type { LiveNode } from '../live.ts';
 import { ActionButton } from './steering.tsx';
 import { ago } from './words.ts';
@@ -40,7 +41,7 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
     maxTasks,
   );
   const closed = gates.filter((gate) => !gate.open);
-  const lives = state !== 'dead' && state !== 'stopped';
+  const lives = isThere(state);
   return (
     <article class={`card ${state}`} data-node={id}>
       <h3>

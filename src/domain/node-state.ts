@@ -1,0 +1,89 @@
+import type { Cause } from './task-state.ts';
+
+/** The states of a node, as people and programs see them. */
+export const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
+export type NodeState = (typeof NODE_STATES)[number];
+
+/** What a node says of itself with a heartbeat; that it is dead, others find. */
+export const REPORTED_STATES = ['up', 'gated', 'draining', 'stopped'] as const satisfies readonly NodeState[];
+
+/** `none`: the mesh does not know the node, or has forgotten it. */
+export type KnownNodeState = NodeState | 'none';
+
+/** What each state means, for people. */
+export const NODE_MEANINGS: Readonly<Record<KnownNodeState, string>> = {
+  none: 'The mesh does not know the node: it has never started, or was forgotten.',
+  up: 'Claims tasks.',
+  gated: 'Claims no tasks until all its gates are open; what runs goes on.',
+  draining: 'Claims no tasks until it is resumed; what runs goes on.',
+  dead: 'Its lease ran out, or it was declared dead; its tasks are requeued.',
+  stopped: 'Its daemon stopped and said so.',
+};
+
+interface Row {
+  readonly from: readonly KnownNodeState[];
+  readonly to: readonly KnownNodeState[];
+  readonly event: string;
+  readonly by: Cause;
+  /** The condition, and what happens: one sentence. */
+  readonly when: string;
+}
+
+const THERE = ['up', 'gated', 'draining'] as const;
+
+/** All that can happen to the state of a node, as heartbeats, leases and records tell it. A test holds the registry to it. */
+export const NODE_TRANSITIONS = [
+  {
+    from: ['none', ...NODE_STATES],
+    to: THERE,
+    event: 'start',
+    by: 'node',
+    when: 'Its daemon starts as a new incarnation, which fences all former ones, and sends its first heartbeat.',
+  },
+  { from: ['up'], to: ['gated'], event: 'gate', by: 'node', when: 'A gate closed.' },
+  { from: ['gated'], to: ['up'], event: 'ungate', by: 'node', when: 'All its gates are open again.' },
+  {
+    from: ['up', 'gated'],
+    to: ['draining'],
+    event: 'drain',
+    by: 'command',
+    when: 'An operator drained the node, or its daemon is about to stop.',
+  },
+  { from: ['draining'], to: ['up', 'gated'], event: 'resume', by: 'command', when: 'An operator resumed the node.' },
+  { from: THERE, to: ['stopped'], event: 'stop', by: 'node', when: 'Its daemon stops, and gives its lease up.' },
+  {
+    from: THERE,
+    to: ['dead'],
+    event: 'expire',
+    by: 'time',
+    when: 'Its lease ran out: no heartbeat came in time. The next sweep fences it.',
+  },
+  {
+    from: THERE,
+    to: ['dead'],
+    event: 'declare-dead',
+    by: 'sweep',
+    when: 'Its connection to Redis is gone for longer than the grace.',
+  },
+  { from: THERE, to: ['dead'], event: 'evict', by: 'command', when: 'An operator declared the node dead.' },
+  {
+    from: ['dead'],
+    to: [...THERE, 'stopped'],
+    event: 'heartbeat',
+    by: 'node',
+    when: 'A heartbeat comes late, but before any sweep fenced the node.',
+  },
+  { from: ['dead', 'stopped'], to: ['none'], event: 'forget', by: 'command', when: 'An operator forgot the node.' },
+  {
+    from: ['dead', 'stopped'],
+    to: ['none'],
+    event: 'forget',
+    by: 'sweep',
+    when: 'The node has been away for 30 days.',
+  },
+] as const satisfies readonly Row[];
+
+/** Whether the node is there, so that it takes an eviction to have it count as dead at once. */
+export function isThere(state: NodeState): boolean {
+  return NODE_TRANSITIONS.some((row) => row.event === 'evict' && row.from.some((from) => from === state));
+}

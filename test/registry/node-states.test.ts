@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasCode } from '../../src/domain/errors.ts';
+import type { NodeRecord } from '../../src/domain/node.ts';
+import { isThere, type KnownNodeState, NODE_STATES, NODE_TRANSITIONS } from '../../src/domain/node-state.ts';
+import { connectRedis, openRedis } from '../../src/redis/connection.ts';
+import { forgetNode, forgetNodes } from '../../src/registry/forget-nodes.ts';
+import { aNodeRecord } from '../support/node-record.ts';
+import { openTestMesh, type TestMesh } from '../support/pool.ts';
+import { sweepHow } from '../support/sweep-how.ts';
+import { startRedis, type TestRedis } from '../support/test-redis.ts';
+
+const LEASE_MS = 600_000;
+const NODE = 'mac-1';
+type Reported = NodeRecord['state'];
+
+let server: TestRedis;
+let mesh: TestMesh;
+beforeAll(async () => {
+  server = await startRedis();
+  mesh = await openTestMesh(server.url, 'nodes');
+});
+afterAll(async () => {
+  await mesh.close();
+  await server.stop();
+});
+
+const beat = (state: Reported, incarnation = 1) =>
+  mesh.registry.beat({ nodeId: NODE, incarnation }, aNodeRecord({ state, incarnation, leaseMs: LEASE_MS }), {
+    ...sweepHow(NODE),
+    intervalMs: LEASE_MS,
+  });
+const start = async (state: Reported) => {
+  const { incarnation } = await mesh.registry.register(NODE, ['default'], LEASE_MS);
+  await beat(state, incarnation);
+};
+const lapse = () => mesh.redis.zadd(mesh.keys.leases, 'XX', 1, NODE);
+const evict = () => mesh.registry.evict(NODE, LEASE_MS);
+/** The daemon subscribes to the channel that shows its presence, and its connection breaks. */
+const breakConnection = async () => {
+  const incarnation = Number((await mesh.redis.hget(mesh.keys.incarnations, NODE)) ?? '0');
+  const channel = mesh.registry.presenceChannel({ nodeId: NODE, incarnation });
+  const client = connectRedis(mesh.target, 'subscriber', 'test');
+  await openRedis(client, mesh.target);
+  await client.subscribe(channel);
+  const sweep = () => mesh.registry.sweep(sweepHow('sweeper', { graceMs: 1, leaseMs: LEASE_MS }));
+  await sweep();
+  client.disconnect();
+  await expect.poll(() => mesh.redis.pubsub('NUMSUB', channel)).toEqual([channel, 0]);
+  await sweep();
+  await expect.poll(async () => (await sweep()).dueMs).toBe(0);
+};
+
+const SITUATIONS: Readonly<Record<KnownNodeState, Readonly<Record<string, () => Promise<unknown>>>>> = {
+  none: {
+    'never started': async () => undefined,
+    forgotten: async () => {
+      await start('up');
+      await evict();
+      await forgetNode(mesh.redis, mesh.keys, NODE);
+    },
+  },
+  up: { started: () => start('up') },
+  gated: { started: () => start('gated') },
+  draining: { started: () => start('draining') },
+  dead: {
+    evicted: async () => {
+      await start('up');
+      await evict();
+    },
+    'without a lease that runs, and not fenced yet': async () => {
+      await start('gated');
+      await lapse();
+    },
+  },
+  stopped: {
+    'by itself': async () => {
+      await start('up');
+      await beat('stopped');
+    },
+  },
+};
+
+type Row = (typeof NODE_TRANSITIONS)[number];
+type Happening = `${Row['event']} by ${Row['by']}`;
+
+interface Call {
+  readonly may: readonly Happening[];
+  readonly act: (state: KnownNodeState) => Promise<unknown>;
+}
+/** A daemon that has said that it stopped beats no more. */
+const beats = (state: Reported, ...may: readonly Happening[]): Call => ({
+  may: [...may, 'heartbeat by node'],
+  act: async (before) => before === 'stopped' || beat(state),
+});
+
+const CALLS: Readonly<Record<string, Call>> = {
+  'start, up': { may: ['start by node'], act: () => start('up') },
+  'start, gated': { may: ['start by node'], act: () => start('gated') },
+  'start, draining': { may: ['start by node'], act: () => start('draining') },
+  'beat, up': beats('up', 'ungate by node', 'resume by command'),
+  'beat, gated': beats('gated', 'gate by node', 'resume by command'),
+  'beat, draining': beats('draining', 'drain by command'),
+  'beat, stopped': beats('stopped', 'stop by node'),
+  'a lease that runs out': { may: ['expire by time'], act: lapse },
+  'a connection that breaks': { may: ['declare-dead by sweep'], act: breakConnection },
+  'a sweep': { may: [], act: () => mesh.registry.sweep(sweepHow('sweeper')) },
+  evict: { may: ['evict by command'], act: evict },
+  'a wish to drain': { may: [], act: () => mesh.registry.wish(NODE, 'drain') },
+  forget: { may: ['forget by command'], act: () => forgetNode(mesh.redis, mesh.keys, NODE) },
+  'forget what is long away': {
+    may: ['forget by sweep'],
+    act: async () => {
+      // The first look notes since when it is away.
+      await mesh.registry.sweep(sweepHow('sweeper', { leaseMs: LEASE_MS }));
+      for (let looks = 0; looks < 2; looks++) await forgetNodes(mesh.redis, mesh.keys, 0);
+    },
+  },
+};
+
+const stateOf = async (): Promise<KnownNodeState> => (await mesh.registry.find(NODE))?.state ?? 'none';
+const has = (list: readonly string[], state: string) => list.includes(state);
+const named = (from: string, to: string, { event, by }: Row) => `${from} to ${to}: ${event} by ${by}`;
+const met = new Set<string>();
+
+describe.each(Object.entries(SITUATIONS))('a node that is %s', (state, situations) => {
+  it.each(Object.keys(situations))('(%s) is led by each call where the table says, or nowhere', async (name) => {
+    const wrong: string[] = [];
+    for (const [what, call] of Object.entries(CALLS)) {
+      await mesh.redis.flushdb();
+      await situations[name]?.();
+      expect(await stateOf()).toBe(state);
+      try {
+        await call.act(state as KnownNodeState);
+      } catch (error) {
+        if (!hasCode(error, 'fenced')) throw error;
+      }
+      const to = await stateOf();
+      if (to === state) continue;
+      const row = NODE_TRANSITIONS.find(
+        (one) => has(one.from, state) && has(one.to, to) && call.may.includes(`${one.event} by ${one.by}` as Happening),
+      );
+      if (row) met.add(named(state, to, row));
+      else wrong.push(`${what}: leads to ${to}, which is no row of the table`);
+    }
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('the transition table of a node', () => {
+  it('has no row that never happens', () => {
+    const all = NODE_TRANSITIONS.flatMap((row) =>
+      row.from.flatMap((from) => row.to.filter((to) => to !== from).map((to) => named(from, to, row))),
+    );
+    expect(all.filter((name) => !met.has(name))).toEqual([]);
+  });
+
+  it('tells who is there', () => {
+    expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'draining']);
+  });
+});
