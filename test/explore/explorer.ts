@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { TaskTransition } from '../../src/domain/task-state.ts';
 import { seeded } from '../support/seeded.ts';
 import type { ExploredRedis } from './explored-redis.ts';
 import { BrokenPromise } from './invariants.ts';
@@ -26,6 +27,8 @@ export class Seen {
   readonly possible = new Set<string>();
   /** Kinds of steps that were taken in some state. */
   readonly kinds = new Set<string>();
+  /** Rows of the transition table that tasks have gone through. */
+  readonly rows = new Set<TaskTransition>();
   broken: Broken | undefined;
 }
 
@@ -115,8 +118,13 @@ export async function explore(
 }
 
 /** Goes a way again. @returns the promise that broke on it, undefined if none did. */
-export async function replay(spec: WorldSpec, redis: Redis, steps: readonly string[]): Promise<string | undefined> {
-  const found = await onTheWay(spec, redis, steps, new Seen(), async (world) => {
+export async function replay(
+  spec: WorldSpec,
+  redis: Redis,
+  steps: readonly string[],
+  seen = new Seen(),
+): Promise<string | undefined> {
+  const found = await onTheWay(spec, redis, steps, seen, async (world) => {
     for (const step of steps) await world.take(step);
     await world.drain();
   });
@@ -141,6 +149,7 @@ async function onTheWay(
     throw new Error(message, { cause: error });
   } finally {
     seen.transitions += world.transitions;
+    for (const row of world.rows) seen.rows.add(row);
     await world.close();
   }
 }

@@ -1,7 +1,8 @@
 import type { Claim } from '../../src/domain/claim.ts';
 import { hasCode } from '../../src/domain/errors.ts';
 import { mayRun } from '../../src/domain/target.ts';
-import { type ErrorKind, isEnded, type Outcome, taskError } from '../../src/domain/task.ts';
+import { type ErrorKind, type Outcome, taskError } from '../../src/domain/task.ts';
+import { isEnded } from '../../src/domain/task-state.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { Circuits } from '../../src/queue/circuits.ts';
 import { requeueVoidClaims } from '../../src/queue/requeue.ts';

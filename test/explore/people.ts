@@ -1,12 +1,13 @@
 import { hasCode } from '../../src/domain/errors.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import { closeCircuit } from '../../src/queue/circuits.ts';
+import { removeExpired } from '../../src/queue/retention.ts';
 import { newTask } from '../support/pool.ts';
 import { BrokenPromise, checkMended } from './invariants.ts';
 import { type Mind, newEntry, scheduledTask } from './mind.ts';
-import { LEASE_MS } from './spec.ts';
+import { KEPT_MS, LEASE_MS, LONG_MS } from './spec.ts';
 
-// What people ask of a mesh, through the ports that commands use. Each answers whether there was anything to do.
+// What people and sweeps ask of a mesh, through the ports that they use. Each answers whether there was anything to do.
 
 export async function enqueue(mind: Mind, number: number): Promise<boolean> {
   if (mind.queued !== number - 1) return false;
@@ -37,6 +38,21 @@ export async function remove(mind: Mind, id: string): Promise<boolean> {
   if (!task || (await mind.control.remove(task)) !== 'removed') return false;
   mind.entry(id).removed = true;
   return true;
+}
+
+/** Ended tasks that were kept long enough are removed. */
+export async function expire(mind: Mind): Promise<boolean> {
+  const kept = { completedMs: KEPT_MS, failedMs: KEPT_MS, count: 1_000, usageMs: LONG_MS };
+  const ids = expired(mind);
+  for (const pool of mind.pools) await removeExpired(mind.line.redis, mind.keys, pool, kept);
+  for (const id of ids) if (!(await mind.reader.get(id))) mind.entry(id).removed = true;
+  return true;
+}
+
+export function expired({ picture, now }: Mind): string[] {
+  return [...picture.tasks].flatMap(([id, { fields }]) =>
+    Number(fields.get('finishedOn')) + KEPT_MS <= now ? [id] : [],
+  );
 }
 
 async function known(mind: Mind, id: string) {

@@ -8,6 +8,8 @@ export const BEGINNING = 1_800_000_000_000;
 export const LEASE_MS = 600_000;
 /** A day, ms: nothing ends by itself in this time. It is the visibility timeout, too. */
 export const LONG_MS = 86_400_000;
+/** How long ended tasks are kept, where somebody looks: as long as time passes at once when nothing is due, ms. */
+export const KEPT_MS = 3_600_000;
 export const STICKY_MS = 1_800_000;
 export const MAX_HANDOVERS = 4;
 /** How far a clock jumps, ms: past everything that is due in a small world. */

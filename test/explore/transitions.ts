@@ -1,7 +1,11 @@
 import type { QueueState, TaskTransition } from '../../src/domain/task-state.ts';
 import { type Happening, pathOf } from '../model/task-paths.ts';
 import { BrokenPromise } from './invariants.ts';
+import { isScheduled } from './mind.ts';
 import { isHeld, type Picture, type TaskPicture } from './picture.ts';
+
+/** After these a task may be anything that it once was. */
+const ANYTHING = /^redis (forgets|emptied)/;
 
 /** What a step may do to the state of tasks. A step that is not listed may do nothing to it. */
 const MAY: readonly (readonly [step: RegExp, may: readonly Happening[]])[] = [
@@ -10,14 +14,19 @@ const MAY: readonly (readonly [step: RegExp, may: readonly Happening[]])[] = [
   [/^retry /, ['retry by command']],
   [/^remove /, ['remove by command']],
   [/^expire/, ['expire by sweep']],
+  [/^schedule /, ['enqueue by command', 'remove by command']],
+  [/^schedules mended/, ['enqueue by node']],
   [/^release held/, ['release by sweep', 'fail by sweep']],
   // A claim promotes what is due, in the same script. A task that was cancelled while it ran ends once it is claimed again.
-  [/^\S+ claim /, ['promote by time', 'claim by node', 'hold by node', 'cancel by node']],
-  [/^\S+ takes held/, ['release by sweep', 'fail by sweep', 'claim by node', 'hold by node', 'cancel by node']],
+  [/^\S+ claim /, ['promote by time', 'claim by node', 'hold by node', 'cancel by node', 'enqueue by node']],
+  [
+    /^\S+ takes held/,
+    ['release by sweep', 'fail by sweep', 'claim by node', 'hold by node', 'cancel by node', 'enqueue by node'],
+  ],
   // A claim that nobody knew of is checked as a new one.
-  [/^\S+ recovers/, ['hold by node', 'cancel by node']],
+  [/^\S+ recovers/, ['hold by node', 'cancel by node', 'enqueue by node']],
   // So does one whose run is taken up again.
-  [/^\S+ starts again/, ['cancel by node']],
+  [/^\S+ starts again/, ['cancel by node', 'enqueue by node']],
   [/^\S+ puts back/, ['requeue by sweep', 'fail by sweep', 'cancel by sweep']],
   [/^\S+ succeeds /, ['complete by node']],
   [/^\S+ crash /, ['retry by node', 'fail by node']],
@@ -81,13 +90,15 @@ export const RARE_WAYS: readonly {
  */
 export function transitionsOf(step: string, before: Picture, after: Picture): readonly TaskTransition[] {
   const may = MAY.find(([pattern]) => pattern.test(step))?.[1] ?? [];
+  if (ANYTHING.test(step)) return [];
   const [, only] = / (\d+)(?: lost| twice)?$/.exec(step) ?? [];
   const rows: TaskTransition[] = [];
   for (const id of new Set([...before.tasks.keys(), ...after.tasks.keys()])) {
     const from = stateOf(before.tasks.get(id));
     const to = stateOf(after.tasks.get(id));
     const path = only === undefined || Number(id) === Number(only) ? pathOf(from, to, may) : pathOf(from, to, []);
-    if (!path) throw new BrokenPromise(`task ${Number(id)} went from ${from} to ${to}, which "${step}" can not cause`);
+    const name = isScheduled(id) ? id : Number(id);
+    if (!path) throw new BrokenPromise(`task ${name} went from ${from} to ${to}, which "${step}" can not cause`);
     rows.push(...path);
   }
   return rows;

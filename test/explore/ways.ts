@@ -17,4 +17,9 @@ export const WAYS: readonly Way[] = [
     was: 'the next task of a session did not say for which session it is held, so that it stayed on its list once cancelled',
     steps: ['enqueue 1', 'enqueue 2', 'mac-1 claim default', 'mac-2 claim default', 'cancel 2'],
   },
+  {
+    world: 'schedule',
+    was: 'a schedule queued no next task while the one before waited for its second attempt, if the node died at the claim',
+    steps: ['schedule add a', 'mac-2 claim default unadvanced', 'mac-2~1 crash s1', 'schedules mended'],
+  },
 ];

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { TaskTransition } from '../../src/domain/task-state.ts';
 import { BrokenPromise, checkPicture, checkSchedules, toCome } from './invariants.ts';
 import { type Life, Mind, nameOf } from './mind.ts';
 import * as nodes from './nodes.ts';
@@ -7,6 +8,7 @@ import { normalForm } from './picture.ts';
 import type { NodeSpec, WorldSpec } from './spec.ts';
 import { BEGINNING, SLOTS } from './spec.ts';
 import * as around from './surroundings.ts';
+import { transitionsOf } from './transitions.ts';
 import { type Fault, setClock } from './virtual-redis.ts';
 
 /** Of rounds in which everything that can be done is done, so many are enough for all to end. */
@@ -19,6 +21,8 @@ export class World {
   readonly #mind: Mind;
   /** Steps that were taken. */
   transitions = 0;
+  /** The rows of the transition table that tasks have gone through. */
+  readonly rows = new Set<TaskTransition>();
   /** The first is an empty one. */
   readonly #onDisk: around.OnDisk[] = [];
 
@@ -82,7 +86,7 @@ export class World {
       if (removed) continue;
       for (const what of ['cancel', 'retry', 'remove', 'lapse']) steps.push(`${what} ${this.#mind.nameOfTask(id)}`);
     }
-    steps.push('release held', 'time');
+    steps.push('release held', 'time', 'expire');
     for (const pool of pools) steps.push(`${paused.has(pool) ? 'resume' : 'pause'} ${pool}`);
     for (const name of Object.keys(spec.schedules ?? {})) {
       const here = scheduled.get(name);
@@ -138,6 +142,7 @@ export class World {
     const own = [...picture.tasks.values()];
     if (what === 'claim') return ['wait', 'prioritized', 'delayed'].some((place) => size(keys.pool(pool, place)) > 0);
     if (what === 'takes' || who === 'release') return held;
+    if (who === 'expire') return people.expired(this.#mind).length > 0;
     if (what === 'puts')
       return size(keys.deaths) > 0 || own.some(({ places, lock }) => places[0] === 'active' && !lock);
     if (what === 'recovers') {
@@ -151,6 +156,7 @@ export class World {
   /** Does one step, if it can be done now, and checks what must hold. @throws BrokenPromise. */
   async take(step: string): Promise<boolean> {
     const mind = this.#mind;
+    const before = mind.picture;
     this.transitions++;
     const done = await this.#do(step);
     await mind.schedules.settle();
@@ -159,6 +165,7 @@ export class World {
     mind.noteScheduled();
     checkPicture(mind.picture, mind.keys, mind.ledger, mind.pools);
     checkSchedules(mind.picture, Object.keys(mind.spec.schedules ?? {}));
+    for (const row of transitionsOf(step, before, mind.picture)) this.rows.add(row);
     return true;
   }
 
@@ -194,6 +201,8 @@ export class World {
         return true;
       case 'lapse':
         return around.lapse(mind, mind.idOf(second));
+      case 'expire':
+        return people.expire(mind);
       case 'time':
         return around.passTime(mind);
       case 'clock':
