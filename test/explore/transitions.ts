@@ -80,6 +80,11 @@ export const RARE_WAYS: readonly {
     what: 'what failed expires',
     steps: ['enqueue 1', claim, 'mac-1~1 crash 1', 'time', claim, 'mac-1~1 crash 1', ...anHour, 'expire'],
   },
+  ...['remove', 'cancel'].map((how) => ({
+    world: 'circuit',
+    what: `the task that tries whether a provider is back is gone (${how}), and another one waits for its circuit`,
+    steps: [...['enqueue 1', 'enqueue 2', claim, 'mac-1~1 rate_limit 1', claim, 'time', 'release held'], `${how} 2`],
+  })),
 ];
 
 /**
