@@ -1,20 +1,31 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { decodeTime } from 'ulid';
+import { Mesh } from '../../src/client/mesh.ts';
 import { DISPATCH_STRATEGIES } from '../../src/domain/dispatch.ts';
 import type { Handover } from '../../src/domain/handover.ts';
+import { newTaskId } from '../../src/domain/ids.ts';
+import { isEnded } from '../../src/domain/task.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
-import { BUILT, CliProcess, writeConfig } from '../support/cli.ts';
-import { brokenPromises, Ledger } from '../support/ledger.ts';
+import { checkHistory, type Verdict } from '../model/check-history.ts';
+import { type HistoryLine, parseHistory, printHistory } from '../model/history.ts';
+import { BUILT, CliProcess, cleanEnv, writeConfig } from '../support/cli.ts';
+import { keepEvidence } from '../support/evidence.ts';
+import { Ledger, type LedgerLine } from '../support/ledger.ts';
 import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { newTask, openTestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 import { seeded } from '../support/seeded.ts';
+import { sharedClock } from '../support/shared-clock.ts';
+import { runLines, seenOf } from '../support/task-history.ts';
 import { drawRun, type Mark, processFigures, type Sample, trends } from './growth.ts';
+import { Person } from './person.ts';
+import { Recorder } from './recorder.ts';
 
-// Random faults over a running mesh of real processes, then the checker: `npm run chaos -- --minutes 10 --seed 7`.
-// Memory, open files and Redis' memory are looked at all the time, and must not grow. The same seed gives the same faults in the same order; what they hit is up to the machine. `--fault <name>` has only that
+// Random faults over a running mesh of real processes, and people who cancel, retry and remove tasks meanwhile; then the
+// checker, which looks for an order of atomic steps that explains what everybody was told and every run did:
+// `npm run chaos -- --minutes 10 --seed 7`. A history that none explains is kept; `--check <file>` checks it again. Memory, open files and Redis' memory are looked at all the time, and must not grow. The same seed gives the same faults in the same order; what they hit is up to the machine. `--fault <name>` has only that
 // one, `--every <ms>` that often.
 const { values } = parseArgs({
   options: {
@@ -27,8 +38,18 @@ const { values } = parseArgs({
     backlog: { type: 'string', default: '30' },
     // A picture of the run.
     svg: { type: 'string' },
+    // Checks the history in this file, and does nothing else.
+    check: { type: 'string' },
+    // Where to write the history, also where it is explained.
+    history: { type: 'string' },
   },
 });
+if (values.check !== undefined) {
+  const verdict = checkHistory(parseHistory(readFileSync(values.check, 'utf8')));
+  console.log(verdictOf(verdict));
+  tell(verdict.unexplained.map(({ text }) => text));
+  process.exit(verdict.unexplained.length === 0 ? 0 : 1);
+}
 const durationMs = Number(values.minutes) * 60_000;
 const random = seeded(Number(values.seed));
 const NODES = ['mac-1', 'mac-2', 'mac-3'];
@@ -37,6 +58,18 @@ const SURVIVOR = 'mac-4';
 const LEASE_MS = 1_500;
 const backlog = Number(values.backlog);
 const SETTLE_MS = 90_000;
+const ATTEMPTS = 3;
+const MAX_HANDOVERS = 1_000;
+/** So much of the handover log is sure to be kept (includes/requeue-task.lua). */
+const LOG_ENTRIES = 10_000;
+/**
+ * Redis, told to fsync every second, may forget up to two seconds of what it has acknowledged when it's killed while an
+ * fsync is slow, and what it does in between is not on our clock: a claim, which is made again then with nothing on record,
+ * or a task that was just queued. That is Redis' limit, not ours; `redis.durability: replica` is for whom it matters.
+ */
+const FORGETS_MS = 3_000;
+/** Of the tasks that people steer most are young, so that something still happens to them. */
+const YOUNG = 60;
 /** The one series that is meant to grow. */
 const LOAD = 'tasks completed';
 
@@ -54,8 +87,14 @@ const samples: Sample[] = [];
 const marks: Mark[] = [];
 const beganAt = performance.now();
 const beganAtWall = Date.now();
-/** When Redis was killed, ms. */
-const redisKills: number[] = [];
+const recorder = new Recorder();
+recorder.lines.push({
+  kind: 'begin',
+  version: 1,
+  note: `chaos, ${values.minutes} min, seed ${values.seed}`,
+  forgetsMs: FORGETS_MS,
+  maxHandovers: MAX_HANDOVERS,
+});
 /** From here on nobody is started again. */
 let over = false;
 
@@ -100,11 +139,13 @@ const faults: Record<string, () => Promise<void>> = {
   },
   'kill -9 of Redis': async () => {
     await sleep(1_100); // what is a second old is on disk
-    process.kill(server.pid, 'SIGSTOP');
-    redisKills.push(Date.now());
-    await server.down('SIGKILL');
-    await sleep(random() * 3_000);
-    await server.up();
+    const { called, answered } = await recorder.timed(async () => {
+      process.kill(server.pid, 'SIGSTOP');
+      await server.down('SIGKILL');
+      await sleep(random() * 3_000);
+      await server.up();
+    });
+    recorder.lines.push({ kind: 'redis-killed', called, answered });
   },
   'freeze of Redis': async () => {
     process.kill(server.pid, 'SIGSTOP');
@@ -117,31 +158,42 @@ for (const id of [...NODES, SURVIVOR]) start(id);
 await Promise.all([...nodes.values()].map((node) => node.waitFor(/node is up/)));
 console.log(`chaos: ${values.minutes} min, seed ${values.seed}`);
 const endsAt = performance.now() + durationMs;
+const people = await Promise.all(['anna', 'ben'].map(openPerson));
 const feeder = feed();
+const steering = people.map(({ person }) => steer(person));
 const sampler = sample();
 while (performance.now() < endsAt) {
   const name = values.fault ?? pick(Object.keys(faults));
   counts.set(name, (counts.get(name) ?? 0) + 1);
   marks.push({ at: (performance.now() - beganAt) / 1_000, what: 'fault' });
-  await faults[name]?.();
+  await recorder.fault(name, async () => faults[name]?.());
   await sleep(values.every === undefined ? 1_000 + random() * 3_000 : Number(values.every));
 }
 await feeder;
 await sampler;
-const settled = await settle();
+await Promise.all(steering);
+const open = await settle();
 const starts = ledger.starts();
-const startsOf = Map.groupBy(starts, ({ taskId }) => taskId);
-const found = [...settled, ...leftOver()];
-const forgotten = found.filter(isForgotten);
-const broken = found.filter((problem) => !isForgotten(problem));
+recorder.lines.push(...(await finalLooks()), ...runLines(ledger, (run) => recorder.incarnationOf(run)), ...leftOver());
 over = true;
 for (const node of nodes.values()) await node.kill();
-const handovers = await new HandoverLog(mesh.redis, mesh.keys, mesh.reader).list({ limit: 100_000 });
+const { result: log, ...logRead } = await recorder.timed(() =>
+  new HandoverLog(mesh.redis, mesh.keys, mesh.reader).list({ limit: 100_000 }),
+);
+for (const { taskId, from, reason } of log.toReversed())
+  recorder.lines.push({ kind: 'handover', taskId, from, reason });
+recorder.lines.push({ kind: 'log-read', ...logRead });
+const verdict = checkHistory(recorder.lines);
+const grown = growth(log);
+const broken = [...open, ...verdict.unexplained.map(({ text }) => text), ...grown];
+if (log.length >= LOG_ENTRIES)
+  broken.push(`${log.length} handovers: more than the log keeps; run it for fewer minutes`);
+await keepHistory();
+for (const { mesh } of people) await mesh.close();
 await mesh.close();
 await server.stop();
 for (const network of networks.values()) network.remove();
-const grown = growth(handovers);
-report(broken, handovers, grown);
+report();
 
 function start(id: string): void {
   // It may have been started again by itself meanwhile.
@@ -153,6 +205,7 @@ function start(id: string): void {
     ...BUILT,
   ]);
   nodes.set(id, node);
+  recorder.follow(id, node);
   // A node that ends by itself (Redis was away when it started) is started again, as launchd would.
   void node.exited.then(async () => {
     await sleep(1_000);
@@ -178,22 +231,55 @@ function configOf(id: string, strategy: string): string {
   return (
     `mesh: chaos\nredis: {url: "redis://${host}:${server.port}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n` +
     'node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n' +
-    'queue: {maxHandovers: 1000, visibilityTimeout: 30s}\n' +
+    `queue: {attempts: ${ATTEMPTS}, maxHandovers: ${MAX_HANDOVERS}, visibilityTimeout: 30s, backoff: {delay: 300ms}}\n` +
     `dispatch: {strategy: ${strategy}}\n`
   );
 }
 
-/** Keeps tasks coming; an id counts once Redis has acknowledged it. */
+/** Keeps tasks coming. */
 async function feed(): Promise<void> {
   while (performance.now() < endsAt) {
     const waiting = (await mesh.reader.counts(['default'])).get('default')?.waiting ?? 0;
     if (waiting < backlog) {
       const tasks = Array.from({ length: 10 }, () =>
-        newTask({ message: (0.05 + random() * 0.6).toFixed(2), priority: random() < 0.2 ? 1 : 0 }),
+        newTask({ id: newTaskId(), message: drawMessage(), priority: random() < 0.2 ? 1 : 0, attempts: ATTEMPTS }),
       );
-      ids.push(...(await mesh.producer.enqueue(tasks)).map((task) => task.id));
+      const { called, answered } = await recorder.timed(() => mesh.producer.enqueue(tasks));
+      for (const { id: taskId = '' } of tasks) {
+        const asked = { kind: 'asked', taskId, by: 'feeder', called, answered } as const;
+        recorder.lines.push({ ...asked, what: 'enqueue', attempts: ATTEMPTS, answer: 'queued' });
+        ids.push(taskId);
+      }
     }
     await sleep(200);
+  }
+}
+
+/** Most runs end well; some fail at first, or up to the last attempt, and some are refused until they are queued again. */
+function drawMessage(): string {
+  const seconds = (0.05 + random() * 0.6).toFixed(2);
+  const chance = random();
+  if (chance < 0.06) return `fail ${1 + Math.floor(random() * ATTEMPTS)} ${seconds}`;
+  return chance < 0.12 ? `refuse 1 ${seconds}` : seconds;
+}
+
+async function openPerson(name: string): Promise<{ person: Person; mesh: Mesh }> {
+  const mesh = await Mesh.open({ config: configs.get(SURVIVOR) ?? '', env: cleanEnv() });
+  return { person: new Person(name, mesh, recorder), mesh };
+}
+
+/** Somebody who steers tasks now and then, also those that somebody else is just steering. */
+async function steer(person: Person): Promise<void> {
+  while (performance.now() < endsAt) {
+    const from = random() < 0.8 ? Math.max(0, ids.length - YOUNG) : 0;
+    const id = ids[from + Math.floor(random() * (ids.length - from))];
+    const chance = random();
+    if (id === undefined) await sleep(100);
+    else if (chance < 0.3) await person.cancel(id);
+    else if (chance < 0.6) await person.retry(id);
+    else if (chance < 0.7) await person.remove(id);
+    else await person.show(id);
+    await sleep(random() * 400);
   }
 }
 
@@ -244,33 +330,52 @@ function growth(log: readonly Handover[]): string[] {
   return found.filter(({ grows }) => grows && durationMs >= 10 * 60_000).map(({ series }) => `${series}: grows`);
 }
 
-/** Waits until everything has ended, and checks every task. */
+/** Waits until everything has ended; answers what has not. */
 async function settle(): Promise<string[]> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
     const tasks = await mesh.reader.list({ limit: ids.length + 100 });
-    const known = new Set(tasks.map((task) => task.id));
-    const lost = ids.filter((id) => !known.has(id)).map((id) => `${id}: lost`);
-    const open = tasks.filter((task) => !task.finishedAt);
-    if (open.length > 0 && performance.now() < deadline) {
-      await sleep(1_000);
-      continue;
-    }
-    return [
-      ...lost,
-      ...open.map((task) => `${task.id}: still ${task.state}`),
-      ...brokenPromises(
-        tasks.filter((task) => task.finishedAt),
-        ledger,
-      ),
-    ];
+    const open = tasks.filter((task) => !isEnded(task.state)).map(({ id, state }) => `task ${id}: still ${state}`);
+    if (open.length === 0 || performance.now() > deadline) return open;
+    await sleep(1_000);
   }
 }
 
-function report(promises: readonly string[], log: readonly Handover[], grew: readonly string[]): void {
+/** How all tasks stand in the end. */
+async function finalLooks(): Promise<HistoryLine[]> {
+  const lines: HistoryLine[] = [];
+  for (let first = 0; first < ids.length; first += 100) {
+    const batch = ids.slice(first, first + 100);
+    const { result, ...moment } = await recorder.timed(() => Promise.all(batch.map((id) => mesh.reader.get(id))));
+    for (const [index, taskId] of batch.entries()) {
+      const task = result[index];
+      const asked = { kind: 'asked', taskId, by: 'chaos', ...moment } as const;
+      lines.push({ ...asked, what: 'show', answer: task ? seenOf(task) : null });
+    }
+  }
+  return lines;
+}
+
+/** Writes the history where that was asked for, or something is wrong; with it goes what all processes printed. */
+async function keepHistory(): Promise<void> {
+  const folder = broken.length > 0 ? await keepEvidence(`chaos seed ${values.seed}`, broken) : undefined;
+  for (const file of [values.history, folder && `${folder}/history.jsonl`]) {
+    if (!file) continue;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, printHistory(recorder.lines));
+    console.log(`the history is in ${file}; npm run chaos -- --check ${file} checks it again\n`);
+  }
+}
+
+function report(): void {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   row('fault', 'times');
   for (const [name, count] of counts) row(name, String(count));
+  console.log();
+  row('asked', 'times', 'no answer');
+  const asked = recorder.lines.filter((line) => line.kind === 'asked');
+  for (const [what, group] of Map.groupBy(asked, ({ what }) => what))
+    row(what, String(group.length), String(group.filter(({ answered }) => answered === null).length));
   console.log();
   row('handovers', 'count', 'takeover p50', 'worst');
   for (const [reason, group] of Map.groupBy(log, (handover) => handover.reason)) {
@@ -283,33 +388,30 @@ function report(promises: readonly string[], log: readonly Handover[], grew: rea
   console.log(`longest time without a start: ${Math.max(0, ...gaps)} ms`);
   console.log(
     `${total} faults, ${ids.length} tasks, ${starts.length} starts, ${log.length} handovers, ` +
-      `${forgotten.length} forgotten by a killed Redis, ${promises.length} broken promises, ${grew.length} things that grow`,
+      `${verdictOf(verdict)}, ${open.length} not ended, ${grown.length} things that grow`,
   );
-  const problems = [...promises, ...grew];
-  for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`);
-  process.exit(problems.length === 0 ? 0 : 1);
+  tell(broken);
+  process.exit(broken.length === 0 ? 0 : 1);
+}
+
+function verdictOf({ tasks, unexplained, forgotten }: Verdict): string {
+  return `${tasks} histories checked, ${unexplained.length} unexplained, ${forgotten.length} forgotten by a killed Redis`;
+}
+
+function tell(problems: readonly string[]): void {
+  for (const problem of problems.slice(0, 20)) console.log(`  ${problem.replaceAll('\n', '\n  ')}`);
+  if (problems.length > 20) console.log(`  and ${problems.length - 20} more`);
 }
 
 function row(name: string, ...cells: readonly string[]): void {
   console.log(`  ${name.padEnd(40)}${cells.map((cell) => cell.padStart(14)).join('')}`);
 }
 
-/**
- * Redis, told to fsync every second, may forget up to two seconds of what it has acknowledged when it's killed while an
- * fsync is slow: a claim, which is made again then with nothing on record, or a task that was just queued. That is Redis'
- * limit, not ours; `redis.durability: replica` is for whom it matters.
- */
-function isForgotten(problem: string): boolean {
-  const [, started, lost] = /^(?:(\w+): \d+ starts for \d+ claims|(\w+): lost)$/.exec(problem) ?? [];
-  const times = lost ? [decodeTime(lost.toUpperCase())] : (startsOf.get(started ?? '') ?? []).map(({ at }) => at);
-  return times.some((at) => redisKills.some((kill) => at < kill && kill - at < 3_000));
-}
-
 /** Runs whose node is gone or fenced must be gone too, once their daemon could know it. */
-function leftOver(): string[] {
-  return starts
-    .filter(({ pid, taskId }) => runsTask(pid, taskId))
-    .map(({ pid, taskId, node }) => `${taskId}: a run of ${node} still goes on as process ${pid}`);
+function leftOver(): HistoryLine[] {
+  const { earliest: called, latest: answered } = sharedClock();
+  const left = starts.filter(({ pid, taskId }: LedgerLine) => runsTask(pid, taskId));
+  return left.map(({ taskId, run }) => ({ kind: 'left', taskId, run, called, answered }));
 }
 
 /** Process ids are used again, so the environment tells whether it is this run. Linux only. */

@@ -34,7 +34,7 @@ export interface TaskHistory {
   readonly lines: readonly TaskLine[];
   /** Its entries in the handover log, oldest first; undefined where the log was not read. */
   readonly handovers: readonly LineOf<'handover'>[] | undefined;
-  /** Ends of claims that somebody has seen on record at any time; undefined where nobody has seen the task. */
+  /** What is on record of it in the end; undefined where it is gone by then, or nobody has looked. */
   readonly onRecord: ReadonlySet<string> | undefined;
   /** Told with a task that can't be explained. */
   readonly faults: readonly LineOf<'fault'>[];
@@ -48,19 +48,20 @@ const UNDER_WAY_MS = 10_000;
 const TOLD_STATES = 20_000;
 
 export function checkHistory(lines: readonly HistoryLine[]): Verdict {
-  const tasks = splitHistory(lines);
   const forgotten: string[] = [];
   const unexplained: Unexplained[] = [];
-  for (const task of tasks) {
+  let tasks = 0;
+  for (const task of splitHistory(lines)) {
+    tasks++;
     const how = explanationOf(task);
     if (how === 'forgotten') forgotten.push(task.taskId);
     if (how === undefined) unexplained.push(blame(task));
   }
-  return { tasks: tasks.length, unexplained, forgotten };
+  return { tasks, unexplained, forgotten };
 }
 
 /** No task knows of another, so that a history is explained where each task's part of it is. */
-export function splitHistory(lines: readonly HistoryLine[]): TaskHistory[] {
+export function* splitHistory(lines: readonly HistoryLine[]): Generator<TaskHistory> {
   const begin = lines.find((line) => line.kind === 'begin');
   if (!begin) throw new Error('a history begins with a line of kind begin');
   const of = <Kind extends HistoryLine['kind']>(...kinds: Kind[]) =>
@@ -71,20 +72,20 @@ export function splitHistory(lines: readonly HistoryLine[]): TaskHistory[] {
   const isLogRead = shared.some(({ kind }) => kind === 'log-read');
   const own = Map.groupBy(of('asked', 'began', 'ended', 'left'), ({ taskId }) => taskId);
   const ids = new Set([...own.keys(), ...handovers.keys()]);
-  return [...ids].map((taskId) => {
+  for (const taskId of ids) {
     const lines = own.get(taskId) ?? [];
-    const seen = lines.flatMap((line) =>
-      line.kind === 'asked' && line.what === 'show' && line.answer ? [line.answer] : [],
-    );
-    return {
+    const shows = lines.filter((line) => line.kind === 'asked' && line.what === 'show');
+    const record = shows.sort((a, b) => a.called - b.called).at(-1)?.answer?.record;
+    const isWhole = record?.every(({ event }) => event !== 'cut');
+    yield {
       taskId,
       begin,
       lines: [...lines, ...shared],
       handovers: isLogRead ? (handovers.get(taskId) ?? []) : undefined,
-      onRecord: seen.length > 0 ? new Set(seen.flatMap(({ record }) => recordOf(record))) : undefined,
+      onRecord: record && isWhole ? new Set(recordOf(record)) : undefined,
       faults,
     };
-  });
+  }
 }
 
 /** How the task's history is explained: without Redis having forgotten anything, or only so; undefined if it is not. */

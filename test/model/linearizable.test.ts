@@ -200,7 +200,7 @@ function simulate(steps: readonly Drawn[]): HistoryLine[] {
   return lines;
 }
 
-const only = (lines: readonly HistoryLine[]) => splitHistory(lines)[0] as TaskHistory;
+const only = (lines: readonly HistoryLine[]) => [...splitHistory(lines)][0] as TaskHistory;
 
 /** The order that was found, put to the specification step by step. */
 function isProven(history: TaskHistory): boolean {

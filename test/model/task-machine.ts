@@ -81,7 +81,7 @@ export interface TaskMachineOptions {
   readonly kills: readonly number[];
   /** What the handover log says of the task in the end; undefined where it was not read. No handover is without an entry. */
   readonly logged: readonly string[] | undefined;
-  /** Ends of claims for which no run has an end are only believed where they are on record; undefined: nobody has looked. */
+  /** Ends of claims for which no run has an end are only believed where they are on record in the end; undefined: that is not known. */
   readonly onRecord: ReadonlySet<string> | undefined;
   /** Nodes that may have claimed it without beginning a run, and how many handovers there may be. */
   readonly nodes: readonly string[];

@@ -1,23 +1,29 @@
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Task } from '../../src/domain/task.ts';
 import { emptyFolder } from './folders.ts';
+import { READ_CLOCK } from './shared-clock.ts';
 
 /** One line of the ledger: a run began or ended, seen by the run itself. */
 export interface LedgerLine {
-  readonly event: 'start' | 'end';
+  /** `end`: with an answer; `fail`: another attempt may end better; `refuse`: none would. */
+  readonly event: 'start' | 'end' | 'fail' | 'refuse';
   readonly taskId: string;
   readonly attempt: number;
   readonly handovers: number;
   readonly node: string;
   readonly pid: number;
-  /** Wall clock, ms; only for the report of `npm run chaos`. */
+  /** On the shared clock, ms; for histories, never for an assertion. */
   readonly at: number;
+  /** Names the run among all that ever are; it is the run id of its answer. */
+  readonly run: string;
+  /** The process of its daemon. */
+  readonly daemon: number;
 }
 
 /**
  * A stand-in for openclaw that keeps a ledger of its runs outside Redis. The message tells how long it takes, in seconds;
- * `hold` runs until {@link Ledger.release}, and `poison` takes its daemon down.
+ * `hold` runs until {@link Ledger.release}, and `poison` takes its daemon down. `fail 2 0.1` fails after 0.1 seconds up to its
+ * second attempt, so that another one is worth it; of `refuse 2 0.1` none is.
  */
 export class Ledger {
   readonly bin: string;
@@ -33,17 +39,30 @@ export class Ledger {
       this.bin,
       `#!/bin/sh
 [ "$1" = --version ] && { echo "OpenClaw 2026.9.6 (test)"; exit 0; }
-note() { echo "$1 $CLAWMESH_TASK_ID $CLAWMESH_ATTEMPT $CLAWMESH_HANDOVERS $CLAWMESH_NODE_ID $$ $(date +%s%3N)" >> '${this.#file}'; }
+note() {
+  ${READ_CLOCK}
+  run=\${run:-$$-$now}
+  echo "$1 $CLAWMESH_TASK_ID $CLAWMESH_ATTEMPT $CLAWMESH_HANDOVERS $CLAWMESH_NODE_ID $$ $now $run \${CLAWMESH_RUN%%@*}" >> '${this.#file}'
+}
 message=$(cat)
 note start
 echo 'a line for the log' >&2
 case "$message" in
   poison) kill -9 $PPID; sleep 60 ;;
   hold) while [ ! -e '${this.#released}' ]; do sleep 0.1; done ;;
+  fail * | refuse *)
+    set -- $message
+    sleep "$3"
+    if [ "$CLAWMESH_ATTEMPT" -le "$2" ]; then
+      note "$1"
+      [ "$1" = fail ] && status=408 || status=400
+      echo '{"ok":false,"error":{"message":"HTTP '$status': as it was told to"}}'
+      exit 1
+    fi ;;
   *) sleep "$message" ;;
 esac
 note end
-echo '{"ok":true,"final":"done"}'
+echo '{"ok":true,"final":"done","sessionId":"'"$run"'"}'
 `,
     );
     chmodSync(this.bin, 0o755);
@@ -71,7 +90,7 @@ echo '{"ok":true,"final":"done"}'
       .split('\n')
       .filter(Boolean)
       .map((line) => {
-        const [event, taskId, attempt, handovers, node, pid, at] = line.split(' ') as string[];
+        const [event, taskId, attempt, handovers, node, pid, at, run, daemon] = line.split(' ') as string[];
         return {
           event: event as LedgerLine['event'],
           taskId: taskId ?? '',
@@ -80,6 +99,8 @@ echo '{"ok":true,"final":"done"}'
           node: node ?? '',
           pid: Number(pid),
           at: Number(at),
+          run: run ?? '',
+          daemon: Number(daemon),
         };
       });
   }
@@ -89,7 +110,7 @@ echo '{"ok":true,"final":"done"}'
     return this.#of('start', taskId);
   }
 
-  /** Runs that came to their own end; one that was stopped has none. */
+  /** Runs that came to an answer; one that was stopped has none. */
   ends(taskId?: string): LedgerLine[] {
     return this.#of('end', taskId);
   }
@@ -97,25 +118,4 @@ echo '{"ok":true,"final":"done"}'
   #of(event: LedgerLine['event'], taskId: string | undefined): LedgerLine[] {
     return this.lines().filter((line) => line.event === event && (!taskId || line.taskId === taskId));
   }
-}
-
-/** What is wrong with these tasks, seen from ledger and history: the promises of DESIGN.md that can be read off them. */
-export function brokenPromises(tasks: readonly Task[], ledger: Ledger): string[] {
-  const broken: string[] = [];
-  const startsOf = Map.groupBy(ledger.starts(), (line) => line.taskId);
-  for (const task of tasks) {
-    const events = task.history.map((entry) => entry.event);
-    const count = (event: string) => events.filter((candidate) => candidate === event).length;
-    const starts = startsOf.get(task.id)?.length ?? 0;
-    // A claim whose node died before the run began is on record, but never started.
-    const claims = count('claimed');
-    if (claims !== 1 + count('handover') + count('retry'))
-      broken.push(`${task.id}: ${claims} claims, history ${events}`);
-    if (starts > claims) broken.push(`${task.id}: ${starts} starts for ${claims} claims`);
-    if (task.handovers !== count('handover')) broken.push(`${task.id}: ${task.handovers} handovers, history ${events}`);
-    if (count('completed') + count('failed') !== 1)
-      broken.push(`${task.id}: ended ${count('completed') + count('failed')} times`);
-    if (task.state === 'completed' && starts === 0) broken.push(`${task.id}: completed without a start`);
-  }
-  return broken;
 }

@@ -10,8 +10,9 @@ import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import type { TaskInput } from '../../src/queue/new-task.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
 import { CliProcess, type CliResult, cleanEnv, entry, HANG_MS, runCli, writeConfig } from './cli.ts';
-import { brokenPromises, Ledger } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import { SpawnedRedis } from './redis.ts';
+import { unexplainedOf } from './task-history.ts';
 
 /**
  * A lease of a minute, which no busy machine uses up: a node is dead when the test kills, freezes or evicts it, and only
@@ -202,11 +203,13 @@ export class ProcessMesh {
     }
   }
 
-  /** Resolves once every task has ended, and checks the promises on all of them. */
+  /** Resolves once every task has ended, and checks that the promises explain what became of them. */
   async allEnded(): Promise<void> {
     const open = async () => (await this.tasks()).filter((task) => !isEnded(task.state)).map(({ id }) => id);
     await expect.poll(open, { interval: 100 }).toEqual([]);
-    expect(brokenPromises(await this.tasks(), this.ledger)).toEqual([]);
+    // A list leaves the answers out.
+    const whole = await Promise.all((await this.tasks()).map(({ id }) => this.task(id)));
+    expect(unexplainedOf(whole, this.ledger)).toEqual([]);
   }
 
   // ── Faults

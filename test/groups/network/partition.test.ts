@@ -2,9 +2,10 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../../src/domain/task.ts';
 import { BUILT, CliProcess, runCli, writeConfig } from '../../support/cli.ts';
-import { brokenPromises, Ledger } from '../../support/ledger.ts';
+import { Ledger } from '../../support/ledger.ts';
 import { Namespace } from '../../support/namespace.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
+import { unexplainedOf } from '../../support/task-history.ts';
 
 /** A node in a network namespace of its own, whose cable is pulled: no connection is closed, there is just nobody there. */
 describe('a node that is cut off from Redis', () => {
@@ -75,7 +76,7 @@ describe('a node that is cut off from Redis', () => {
     const tasks = [await show(kept), await show(lost)];
     expect(tasks[1]).toMatchObject({ node: 'mac-2', handovers: 1 });
     expect(tasks[1]?.history[2]).toMatchObject({ event: 'handover', reason: 'heartbeat' });
-    expect(brokenPromises(tasks, ledger)).toEqual([]);
+    expect(unexplainedOf(tasks, ledger)).toEqual([]);
     expect(ledger.ends(lost).map((line) => line.node)).toEqual(['mac-2']);
   });
 });
