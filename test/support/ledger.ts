@@ -50,7 +50,7 @@ echo 'a line for the log' >&2
 case "$message" in
   poison) kill -9 $PPID; sleep 60 ;;
   hold) while [ ! -e '${this.#released}' ]; do sleep 0.1; done ;;
-  fail * | refuse *)
+  'fail '* | 'refuse '*)
     set -- $message
     sleep "$3"
     if [ "$CLAWMESH_ATTEMPT" -le "$2" ]; then
