@@ -205,11 +205,12 @@ export function taskMachine(options: TaskMachineOptions): Specification<TaskStat
       const next = withStored(state, { claim: null, isVoid: false, ...change, record });
       found.push(how === undefined && isRun ? { ...next, ended: withEnd(state.ended, claim, 'cut') } : next);
     };
+    // It may be stopped between its end and its answer.
+    if (stored.isMarked || state.told.includes(claim)) add('cancelled', { place: 'cancelled', made: made + 1 });
     if (how === 'answered') {
       add('completed', { place: 'completed', made: made + 1, answer: claim });
       return found;
     }
-    if (stored.isMarked || state.told.includes(claim)) add('cancelled', { place: 'cancelled', made: made + 1 });
     const isLast = made + 1 >= stored.most;
     // One that had no end of its own may have failed for any reason.
     if (how === 'refused' || how === undefined || how === 'cut' || isLast)
