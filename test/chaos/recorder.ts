@@ -37,7 +37,7 @@ export class Recorder {
     let called = sharedClock().earliest;
     let current: number | undefined;
     let rest = '';
-    child.stdout?.on('data', (chunk: Buffer) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
       const { latest: answered } = sharedClock();
       const lines = (rest + chunk.toString()).split('\n');
       rest = lines.pop() ?? '';
