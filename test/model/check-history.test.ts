@@ -162,6 +162,10 @@ describe('a history that the promises allow', () => {
       .ended('r2')
       .seen({ ...takenOver, record: 'claimed mac-1 1, handover mac-1 1, claimed mac-1 1, completed mac-1 1' })
       .log('mac-1 crash'),
+    'a node that claims again what nobody had renewed for it': story()
+      .began('r1', 'mac-1', { incarnation: 4 })
+      .began('r2', 'mac-1', { incarnation: 4, handovers: 1 })
+      .log('mac-1 visibility-timeout'),
     'a record whose middle was cut out': story()
       .began('r1')
       .began('r2', 'mac-2', { handovers: 1 })
@@ -283,6 +287,13 @@ describe('a history that breaks a promise', () => {
     'a completion by an incarnation that was replaced': [
       story().up('mac-1', 1).began('r1', 'mac-1', { incarnation: 1 }).up('mac-1', 2).ended('r1').seen(completed).log(),
       /someone saw it completed with the answer of run r1/,
+    ],
+    'a claim by an incarnation that was declared dead': [
+      story()
+        .began('r1', 'mac-1', { incarnation: 4 })
+        .began('r2', 'mac-1', { incarnation: 4, handovers: 1 })
+        .log('mac-1 heartbeat'),
+      /run r2 of mac-1 \(incarnation 4\) began/,
     ],
     'a claim by an incarnation that was replaced': [
       new Story().up('mac-1', 2).enqueue().began('r1', 'mac-1', { incarnation: 1 }),

@@ -192,7 +192,8 @@ function simulate(steps: readonly Drawn[]): HistoryLine[] {
   look(0);
   for (const entry of state.stored.logged) {
     const [from = '', why] = entry.split(' ');
-    lines.push({ kind: 'handover', taskId: TASK, from, reason: why === 'drain' ? 'drain' : 'crash' });
+    const reason = why === 'drain' ? 'drain' : why === 'lapsed' ? 'visibility-timeout' : 'crash';
+    lines.push({ kind: 'handover', taskId: TASK, from, reason });
   }
   lines.push({ kind: 'log-read', called: now + 1_000, answered: now + 1_010 });
   return lines;

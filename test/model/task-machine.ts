@@ -98,9 +98,15 @@ function entryOf(event: string, node: string | null, attempt: number | null): st
   return `${event} ${node ?? '-'} ${attempt ?? '-'}`;
 }
 
-/** A handover of which the node says that it gave the task back, and any other. */
+/**
+ * Why a task left its node, as far as it matters here: `drain`, the node gave it back; `lapsed`, nobody renewed the claim;
+ * `lost`, the node's incarnation was declared dead.
+ */
+type Why = 'drain' | 'lapsed' | 'lost';
+
 export function loggedOf({ from, reason }: Pick<LineOf<'handover'>, 'from' | 'reason'>): string {
-  return `${from} ${reason === 'drain' ? 'drain' : 'lost'}`;
+  const why: Why = reason === 'drain' ? 'drain' : reason === 'visibility-timeout' ? 'lapsed' : 'lost';
+  return `${from} ${why}`;
 }
 
 /** The specification of one task. */
@@ -166,14 +172,19 @@ export function taskMachine(options: TaskMachineOptions): Specification<TaskStat
     const node = nodeOf(claim);
     // A node that gives a task back does not begin it afterwards.
     const mayGiveBack = !runOf.has(claim) || state.begun.includes(claim);
-    return (mayGiveBack ? (['drain', 'lost'] as const) : (['lost'] as const)).map((why) => {
+    const reasons: Why[] = mayGiveBack ? ['drain', 'lapsed', 'lost'] : ['lapsed', 'lost'];
+    const incarnation = runOf.get(claim)?.incarnation ?? null;
+    return reasons.map((why) => {
+      const isDead = why === 'lost' && incarnation !== null;
+      const current = isDead ? { ...stored.current, [node]: incarnation + 1 } : stored.current;
       const back: Stored = {
         ...stored,
         place: 'waiting',
         claim: null,
         isVoid: false,
         handovers: stored.handovers + 1,
-        lost: stored.lost + (why === 'lost' ? 1 : 0),
+        lost: stored.lost + (why === 'drain' ? 0 : 1),
+        current,
         record: [...stored.record, entryOf('handover', node, stored.made + 1)],
         logged: [...stored.logged, `${node} ${why}`],
       };
