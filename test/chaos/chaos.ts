@@ -92,6 +92,7 @@ recorder.lines.push({
   kind: 'begin',
   version: 1,
   note: `chaos, ${values.minutes} min, seed ${values.seed}`,
+  at: sharedClock().earliest,
   forgetsMs: FORGETS_MS,
   maxHandovers: MAX_HANDOVERS,
 });
@@ -255,9 +256,12 @@ async function feed(): Promise<void> {
   }
 }
 
-/** Most runs end well; some fail at first, or up to the last attempt, and some are refused until they are queued again. */
+/**
+ * Most runs end well; some fail at first, or up to the last attempt, and some are refused until they are queued again. Some
+ * take so long that a node that was away comes back while another one runs its task.
+ */
 function drawMessage(): string {
-  const seconds = (0.05 + random() * 0.6).toFixed(2);
+  const seconds = (random() < 0.15 ? 2 + random() * 4 : 0.05 + random() * 0.6).toFixed(2);
   const chance = random();
   if (chance < 0.06) return `fail ${1 + Math.floor(random() * ATTEMPTS)} ${seconds}`;
   return chance < 0.12 ? `refuse 1 ${seconds}` : seconds;

@@ -24,7 +24,7 @@ describe('somebody who steers tasks of a real mesh', () => {
     await server?.stop();
   });
 
-  const begin: HistoryLine = { kind: 'begin', version: 1, note: 'a test', forgetsMs: 0, maxHandovers: 5 };
+  const begin: HistoryLine = { kind: 'begin', version: 1, note: 'a test', at: 0, forgetsMs: 0, maxHandovers: 5 };
 
   async function enqueue(recorder: Recorder): Promise<string> {
     const { result, ...moment } = await recorder.timed(() => mesh.enqueue({ message: 'hello', attempts: 3 }));

@@ -217,7 +217,7 @@ export function blame(history: TaskHistory): Unexplained {
     // Too many to tell them all.
   }
   const by = places.size === 0 ? '' : `; by then it could only be ${[...places].sort().join(' or ')}`;
-  const at = `${seconds(step.called)} s`;
+  const at = `${seconds(step.called, history)} s`;
   const first = `task ${history.taskId}: nothing explains that ${inWords(step, history)}, at ${at}${by}`;
   return { taskId: history.taskId, step, text: [first, ...told(history, step, states)].join('\n') };
 }
@@ -254,8 +254,8 @@ function told(history: TaskHistory, step: TaskLine, states: readonly TaskState[]
   const lines = [...own, ...around]
     .sort((a, b) => a.called - b.called)
     .map((line) => {
-      const to = line.answered === null ? 'no answer' : `${seconds(line.answered)} s`;
-      return `  ${line === step ? '→' : ' '} ${seconds(line.called).padStart(9)} s … ${to.padEnd(11)} ${inWords(line, history)}`;
+      const to = line.answered === null ? 'no answer' : `${seconds(line.answered, history)} s`;
+      return `  ${line === step ? '→' : ' '} ${seconds(line.called, history).padStart(9)} s … ${to.padEnd(11)} ${inWords(line, history)}`;
     });
   const could = new Set(
     states.map(
@@ -305,6 +305,6 @@ function seenInWords(seen: Extract<LineOf<'asked'>, { what: 'show' }>['answer'])
   return `${state}${by}, ${counted(made, 'attempt')}, ${counted(handovers, 'handover')}; ${recordOf(record).join(', ')}`;
 }
 
-function seconds(ms: number): string {
-  return (ms / 1_000).toFixed(3);
+function seconds(ms: number, { begin }: TaskHistory): string {
+  return ((ms - begin.at) / 1_000).toFixed(3);
 }

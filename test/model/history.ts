@@ -45,6 +45,8 @@ const lineSchema = z.discriminatedUnion('kind', [
     kind: z.literal('begin'),
     version: z.literal(1),
     note: z.string(),
+    /** When it began; times are told from then on. */
+    at: z.number(),
     /** A Redis that is killed may forget what it has acknowledged in the last so many ms. */
     forgetsMs: z.number(),
     /** After so many losses a task is given up. */

@@ -79,7 +79,7 @@ interface Drawn {
  */
 function simulate(steps: readonly Drawn[]): HistoryLine[] {
   const lines: HistoryLine[] = [
-    { kind: 'begin', version: 1, note: 'simulated', forgetsMs: FORGETS_MS, maxHandovers: 2 },
+    { kind: 'begin', version: 1, note: 'simulated', at: 0, forgetsMs: FORGETS_MS, maxHandovers: 2 },
   ];
   const runs: LineOf<'began'>[] = [];
   const machine = () =>

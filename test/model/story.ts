@@ -7,7 +7,9 @@ type AnswerOf<What extends Asked['what']> = Extract<Asked, { what: What }>['answ
 
 /** Writes a history of one task, a second between two entries unless they are told when. */
 export class Story {
-  readonly lines: HistoryLine[] = [{ kind: 'begin', version: 1, note: 'a test', forgetsMs: 3_000, maxHandovers: 5 }];
+  readonly lines: HistoryLine[] = [
+    { kind: 'begin', version: 1, note: 'a test', at: 0, forgetsMs: 3_000, maxHandovers: 5 },
+  ];
   #now = 0;
 
   /** The next entries happen so much later, ms. */

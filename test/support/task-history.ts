@@ -41,7 +41,14 @@ export function unexplainedOf(tasks: readonly Task[], ledger: Ledger): string[] 
   const now = sharedClock();
   const known = new Set(tasks.map(({ id }) => id));
   const lines: HistoryLine[] = [
-    { kind: 'begin', version: 1, note: 'a test', forgetsMs: 0, maxHandovers: MAX_HANDOVERS },
+    {
+      kind: 'begin',
+      version: 1,
+      note: 'a test',
+      at: ledger.lines()[0]?.at ?? 0,
+      forgetsMs: 0,
+      maxHandovers: MAX_HANDOVERS,
+    },
   ];
   for (const task of tasks) {
     const asked = { kind: 'asked' as const, taskId: task.id, by: 'someone', called: 0, answered: now.latest };
