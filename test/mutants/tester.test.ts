@@ -1,0 +1,30 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { luaMutants } from './lua-mutants.ts';
+import { luaFiles } from './lua-tree.ts';
+import { Tester } from './tester.ts';
+
+const unit = {
+  file: 'test/explore/explore.test.ts',
+  test: 'a small world > keeps every promise on random ways, and everything ends (plain)',
+};
+const GUARD_MS = 170_000;
+
+describe('a tester', () => {
+  const tester = new Tester();
+  afterAll(() => tester.stop());
+
+  it('tells which test has killed a mutant, and kills none that is not there', async () => {
+    const file = 'register-node.lua';
+    const mutant = luaMutants(file, luaFiles().get(file) ?? '').find(({ change }) =>
+      change.startsWith('return {tonumber'),
+    );
+    const killed = await tester.run({ overlay: { [file]: mutant?.text ?? '' }, units: [unit] }, GUARD_MS);
+    expect(killed).toMatchObject({ failed: { unit, test: unit.test } });
+    expect(await tester.run({ overlay: {}, units: [unit] }, GUARD_MS)).not.toHaveProperty('failed');
+  });
+
+  it('gives up one that takes too long, and goes on with the next', async () => {
+    expect(await tester.run({ overlay: {}, units: [unit] }, 1)).toBe('hangs');
+    expect(await tester.run({ overlay: {}, units: [unit] }, GUARD_MS)).not.toHaveProperty('failed');
+  });
+});

@@ -1,0 +1,68 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Order, Unit } from './units.ts';
+
+/** A worker to try mutants on, one at a time. It lives long; one that hangs is killed with the servers it has started. */
+export class Tester {
+  #worker: ChildProcess | undefined;
+
+  /** The units that there are. */
+  async units(): Promise<Unit[]> {
+    return (await this.#ask('units')) as Unit[];
+  }
+
+  /** Runs the units in their order, to the first that fails. @returns 'hangs' if that takes longer than this, ms. */
+  async run(order: Order, guardMs: number): Promise<Answer | 'hangs'> {
+    let timer: NodeJS.Timeout | undefined;
+    const hangs = new Promise<'hangs'>((resolve) => {
+      timer = setTimeout(() => resolve('hangs'), guardMs);
+    });
+    try {
+      const answer = await Promise.race([this.#ask(order) as Promise<Answer>, hangs]);
+      if (answer === 'hangs') this.stop();
+      return answer;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends the worker and all that it has started. */
+  stop(): void {
+    const pid = this.#worker?.pid;
+    this.#worker?.removeAllListeners();
+    this.#worker = undefined;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
+  async #ask(question: Order | 'units'): Promise<unknown> {
+    const worker = this.#worker ?? (await this.#start());
+    const answered = once(worker, 'message');
+    const ended = once(worker, 'exit').then(() => {
+      throw new Error('the worker has ended');
+    });
+    ended.catch(() => {});
+    worker.send(question);
+    const [answer] = await Promise.race([answered, ended]);
+    return answer;
+  }
+
+  async #start(): Promise<ChildProcess> {
+    // A process group of its own: the servers of its tests end with it.
+    const worker = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#worker = worker;
+    worker.once('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    await once(worker, 'message');
+    return worker;
+  }
+}
