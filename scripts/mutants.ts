@@ -4,6 +4,7 @@
  * Results go to test/mutants/results; with --resume what is settled there is not tried again, so that days can share the work.
  * Ends with 1 where fewer were killed than there should be.
  */
+import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -41,6 +42,8 @@ const seed = wholeNumber('seed', values.seed, 0);
 const sample = values.sample === undefined ? Number.POSITIVE_INFINITY : wholeNumber('sample', values.sample, 1);
 const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : wholeNumber('minutes', values.minutes, 0);
 if (values.lua && values.ts) throw new Error('either --lua or --ts');
+// A few of the tests also run the program.
+if (minutes > 0) execFileSync(process.execPath, ['scripts/build.ts', '--if-changed'], { stdio: 'inherit' });
 if (values.ts) {
   const { resume } = values;
   process.exitCode = await stryker({ results, files, sample, minutes, resume, workers, random: seeded(seed) });

@@ -6,6 +6,7 @@ import { equivalentIds, readEquivalents } from './equivalents.ts';
 import { luaMutants } from './lua-mutants.ts';
 import { luaFiles } from './lua-tree.ts';
 import { appendRecord, isSettled, type Record, readRecords, textHash } from './records.ts';
+import { strykerTable } from './stryker-table.ts';
 import { killRate, table } from './table.ts';
 
 const mutants = luaMutants('x.lua', "if a < 2 then\n  return 'b'\nend\nreturn c()");
@@ -51,6 +52,29 @@ describe('the results', () => {
     expect(text).toContain(`unreached ${record(2).id}: `);
     expect(text).not.toContain(`survived ${record(1).id}`);
     expect(text).toContain(`not equivalent, as test/mutants/equivalent.json says: ${record(3).id}`);
+  });
+});
+
+describe('what Stryker reports', () => {
+  it('is counted by file without what runs only once, and survivors are listed with what they change', () => {
+    const mutant = (status: string, column: number) => ({
+      mutatorName: 'EqualityOperator',
+      replacement: 'a >= b',
+      status,
+      location: { start: { line: 2, column }, end: { line: 2, column: column + 5 } },
+    });
+    const mutants = ['Killed', 'Timeout', 'Survived', 'NoCoverage', 'Ignored', 'Pending'].map((status) =>
+      mutant(status, 4),
+    );
+    const source = 'x\nif a > b then';
+    const text = strykerTable(JSON.stringify({ files: { 'src/a.ts': { source, mutants, language: 'ts' } } }));
+    const [, row, all, , ...left] = text.split('\n');
+    expect(row?.split(/ +/)).toEqual(['src/a.ts', '6', '2', '50.0', '1', '1', '1', '1']);
+    expect(all?.split(/ +/).slice(1)).toEqual(row?.split(/ +/).slice(1));
+    expect(left).toEqual([
+      'survived src/a.ts:2:4 EqualityOperator: a > b → a >= b',
+      'unreached src/a.ts:2:4 EqualityOperator: a > b → a >= b',
+    ]);
   });
 });
 

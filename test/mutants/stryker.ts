@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { strykerTable } from './stryker-table.ts';
 
 /** Where mistakes cost tasks. */
 const FOLDERS = ['src/domain', 'src/queue', 'src/registry', 'src/node'];
@@ -25,7 +26,8 @@ export interface StrykerOptions {
 
 /**
  * Has StrykerJS change the TypeScript, on the unit tests of `test/mutants/vitest.config.ts`. It remembers each mutant until its
- * file, or a test that reaches it, changes. @returns its exit code; 0 where the time was over first.
+ * file, or a test that reaches it, changes. What it knows by then is printed as a table. @returns its exit code; 0 where the
+ * time was over first.
  */
 export async function stryker(options: StrykerOptions): Promise<number> {
   const { results, resume, workers, minutes } = options;
@@ -42,6 +44,7 @@ export async function stryker(options: StrykerOptions): Promise<number> {
   const timer = Number.isFinite(minutes) ? setTimeout(() => child.kill('SIGINT'), minutes * 60_000) : undefined;
   const [code] = await once(child, 'exit');
   clearTimeout(timer);
+  if (existsSync(remembered)) console.log(strykerTable(readFileSync(remembered, 'utf8')));
   return typeof code === 'number' ? code : 0;
 }
 

@@ -43,11 +43,9 @@ export function table(
     ),
   );
   const lines = [head, ...rows.filter(([, , tried]) => tried !== '0'), row('all', mutants, records, equal)];
-  const widths = head.map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)));
-  const text = lines.map((cells) => cells.map((cell, i) => pad(cell, widths[i] ?? 0, i === 0)).join('  '));
   const wrong = mutants.filter(({ id }) => equal.has(id) && isKilled(records.get(id)));
   const notEqual = wrong.map(({ id }) => `not equivalent, as test/mutants/equivalent.json says: ${id}`);
-  return [...text, '', ...survivors(mutants, records, equal), ...notEqual].join('\n');
+  return [columns(lines), '', ...survivors(mutants, records, equal), ...notEqual].join('\n');
 }
 
 function row(name: string, of: readonly LuaMutant[], records: ReadonlyMap<string, Record>, equal: ReadonlySet<string>) {
@@ -91,6 +89,9 @@ function isEqual(id: string, records: ReadonlyMap<string, Record>, equal: Readon
   return equal.has(id) && !isKilled(records.get(id));
 }
 
-function pad(cell: string, width: number, left: boolean): string {
-  return left ? cell.padEnd(width) : cell.padStart(width);
+/** Cells below each other: the first to the left, numbers to the right. */
+export function columns(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] ?? []).map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)));
+  const padded = (cell: string, i: number) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0));
+  return lines.map((cells) => cells.map(padded).join('  ')).join('\n');
 }
