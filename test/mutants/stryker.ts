@@ -39,7 +39,7 @@ export async function stryker(options: StrykerOptions): Promise<number> {
     .resolve('@stryker-mutator/core/package.json')
     .replace(/package\.json$/, 'bin/stryker.js');
   const args = ['run', 'test/mutants/stryker.json', '--mutate', files.join(','), '--concurrency', String(workers)];
-  const own = ['--incrementalFile', remembered, '--tempDirName', `${results}sandbox`];
+  const own = ['--incrementalFile', remembered];
   const child = spawn(process.execPath, [bin, ...args, ...own], { cwd: root, stdio: 'inherit' });
   const timer = Number.isFinite(minutes) ? setTimeout(() => child.kill('SIGINT'), minutes * 60_000) : undefined;
   const [code] = await once(child, 'exit');
