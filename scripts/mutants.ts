@@ -80,12 +80,16 @@ async function lua(): Promise<void> {
     await Promise.all(
       testers.map(async (tester) => {
         for (let mutant = todo.shift(); mutant && performance.now() < deadline; mutant = todo.shift()) {
-          const record = await run.try(mutant, tester);
+          const id = mutant.id;
+          const record = await run
+            .try(mutant, tester)
+            .catch((error: Error) => console.log(`no answer: ${id}: ${error.message}`));
+          if (!record) continue;
           appendRecord(file, record);
-          records.set(mutant.id, record);
+          records.set(id, record);
           done++;
           const { end, test = '', ms } = record;
-          console.log(`${done} ${end} in ${(ms / 1_000).toFixed(1)} s: ${mutant.id}  ${mutant.change}  ${test}`);
+          console.log(`${done} ${end} in ${(ms / 1_000).toFixed(1)} s: ${id}  ${mutant.change}  ${test}`);
         }
       }),
     );

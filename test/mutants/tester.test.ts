@@ -23,6 +23,16 @@ describe('a tester', () => {
     expect(await tester.run({ overlay: {}, units: [unit] }, GUARD_MS)).not.toHaveProperty('failed');
   });
 
+  it('runs several tests of one file, and each of them counts', async () => {
+    const session = unit.test.replace('plain', 'session');
+    const file = 'includes/enter-session.lua';
+    const broken = luaFiles()
+      .get(file)
+      ?.replace('local key = names.sessions', "error('no sessions') local key = names.sessions");
+    const order = { overlay: { [file]: broken ?? '' }, units: [unit, { ...unit, test: session }] };
+    expect(await tester.run(order, GUARD_MS)).toMatchObject({ failed: { unit: { test: session } } });
+  });
+
   it('gives up one that takes too long, and goes on with the next', async () => {
     expect(await tester.run({ overlay: {}, units: [unit] }, 1)).toBe('hangs');
     expect(await tester.run({ overlay: {}, units: [unit] }, GUARD_MS)).not.toHaveProperty('failed');

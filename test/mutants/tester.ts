@@ -42,20 +42,28 @@ export class Tester {
 
   async #ask(question: Order | 'units'): Promise<unknown> {
     const worker = this.#worker ?? (await this.#start());
-    const answered = once(worker, 'message');
-    const ended = once(worker, 'exit').then(() => {
+    const settled = new AbortController();
+    const { signal } = settled;
+    const ended = once(worker, 'exit', { signal }).then(() => {
       throw new Error('the worker has ended');
     });
-    ended.catch(() => {});
-    worker.send(question);
-    const [answer] = await Promise.race([answered, ended]);
-    return answer;
+    try {
+      const answered = once(worker, 'message', { signal });
+      worker.send(question);
+      const [answer] = await Promise.race([answered, ended]);
+      return answer;
+    } finally {
+      // Whichever is still waited for says so, to nobody.
+      ended.catch(() => {});
+      settled.abort();
+    }
   }
 
   async #start(): Promise<ChildProcess> {
     // A process group of its own: the servers of its tests end with it.
     const worker = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), {
       detached: true,
+      env: { ...process.env, NODE_NO_WARNINGS: '1' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#worker = worker;

@@ -27,7 +27,13 @@ const project = vitest.getRootProject();
 
 // Asked for the units that there are, or to run some.
 process.on('message', (order: Order | 'units') => {
-  void (order === 'units' ? units() : run(order)).then((answer) => process.send?.(answer));
+  (order === 'units' ? units() : run(order)).then(
+    (answer) => process.send?.(answer),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
 });
 process.send?.('ready');
 
@@ -47,20 +53,37 @@ async function units(): Promise<Unit[]> {
 
 async function run({ overlay, units, marks = false }: Order): Promise<Answer> {
   writeFileSync(overlayFile, JSON.stringify(overlay));
-  vitest.state.filesMap.clear();
   const begun = performance.now();
-  const specifications = units.map(({ file, test }, i) => {
-    const only = test === undefined ? {} : { testNames: [test] };
-    return project.createSpecification(join(vitest.config.root, file), only, undefined, `unit-${i}`);
-  });
-  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
+  let failed: Answer['failed'];
+  for (const round of rounds(units)) failed ??= await firstFailure(round);
   const ms = Math.round(performance.now() - begun);
-  const failed = firstFailed(testModules, unhandledErrors, units);
   const found = marks ? readMarks() : [];
   for (const name of readdirSync(folder)) {
     if (name.startsWith('t-')) rmSync(join(folder, name), { recursive: true, force: true });
   }
   return { failed, ms, marks: found };
+}
+
+/** Vitest runs a file once at a time: of each first what stands first, then the others together. */
+function rounds(units: readonly Unit[]): Unit[][] {
+  const firsts = units.filter((unit, i) => units.findIndex(({ file }) => file === unit.file) === i);
+  return [firsts, units.filter((unit) => !firsts.includes(unit))].filter((round) => round.length > 0);
+}
+
+async function firstFailure(units: readonly Unit[]): Promise<Answer['failed']> {
+  vitest.state.filesMap.clear();
+  const files = [...new Set(units.map(({ file }) => file))];
+  const specifications = files.map((file) => {
+    const names = units.filter((unit) => unit.file === file).flatMap(({ test }) => test ?? []);
+    return project.createSpecification(join(vitest.config.root, file), names.length > 0 ? { testNames: names } : {});
+  });
+  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
+  const failed = firstFailed(testModules, unhandledErrors, units);
+  // Else a mutant would pass for survived whose tests have not run.
+  const passed = testModules.filter((module) => [...module.children.allTests('passed')].length > 0);
+  if (!failed && passed.length < files.length)
+    throw new Error(`only ${passed.length} of ${files.length} files have run`);
+  return failed;
 }
 
 function firstFailed(
