@@ -90,6 +90,8 @@ describe('a person who looks after the queue', () => {
       finishedAt: null,
       attempts: { made: 1, max: 3 },
     });
+    // Why it failed is told by its history alone from here on.
+    expect((await read(id)).history.find(({ event }) => event === 'failed')).toMatchObject({ reason: 'no such model' });
     const claim = await claimNext(node);
     expect(claim).toMatchObject({ taskId: id, attempt: 2, maxAttempts: 3 });
     await node.report(claim, success);
@@ -120,5 +122,17 @@ describe('a person who looks after the queue', () => {
     await node.report(claim, success);
     expect(await mesh.control.remove(await read(again.id))).toBe('removed');
     expect(await mesh.redis.keys(`${mesh.keys.task('default', again.id)}*`)).toEqual([]);
+  });
+
+  it('removes nothing but what has failed where that is asked for', async () => {
+    const task = await enqueue();
+    const remove = async () => mesh.control.remove(await read(task.id), { onlyFailed: true });
+    expect(await remove()).toBe('other');
+    const node = await mesh.node('mac-1');
+    const claim = await claimNext(node);
+    expect(await remove()).toBe('other');
+    await node.report(claim, invalid);
+    expect(await remove()).toBe('removed');
+    expect(await mesh.reader.get(task.id)).toBeUndefined();
   });
 });
