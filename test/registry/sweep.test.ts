@@ -216,6 +216,15 @@ describe('a sweep', () => {
     expect(await sweep({}, 'mac-1')).toMatchObject({ busy: false });
   });
 
+  it('has all claims looked through again after the time for that, however long the grace is', async () => {
+    await mesh.producer.enqueue([newTask()]);
+    await claimNext(await mesh.node('mac-1'));
+    expect(await sweep({ graceMs: 1, passMs: 60_000 })).toMatchObject({ pass: true });
+    await new Promise((resolve) => setTimeout(resolve, 5)); // Redis' clock has to move on
+    expect(await sweep({ graceMs: 1, passMs: 60_000 })).toMatchObject({ pass: false });
+    expect(await sweep({ graceMs: 60_000, passMs: 1 })).toMatchObject({ pass: true });
+  });
+
   it('comes with a heartbeat, but not with that of a fenced node', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
     await mesh.node('mac-2');
