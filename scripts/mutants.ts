@@ -66,7 +66,6 @@ async function lua(): Promise<void> {
     const known = records.get(id);
     return !equal.has(id) && (!known || !isSettled(known, tests));
   });
-  const deadline = performance.now() + minutes * 60_000;
   if (todo.length > 0 && minutes > 0) {
     const testers = Array.from({ length: workers }, () => new Tester());
     const stop = () => {
@@ -76,6 +75,7 @@ async function lua(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
     const run = new LuaRun(await whatIsReached(testers, `${results}reached.json`));
     const begun = performance.now();
+    const deadline = begun + minutes * 60_000;
     let done = 0;
     await Promise.all(
       testers.map(async (tester) => {

@@ -1,11 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Order, Unit } from './units.ts';
 
 /** A worker to try mutants on, one at a time. It lives long; one that hangs is killed with the servers it has started. */
 export class Tester {
   #worker: ChildProcess | undefined;
+  /** What its tests put on disk; short, see `emptyFolder`. */
+  #folder: string | undefined;
 
   /** The units that there are. */
   async units(): Promise<Unit[]> {
@@ -32,12 +37,13 @@ export class Tester {
     const pid = this.#worker?.pid;
     this.#worker?.removeAllListeners();
     this.#worker = undefined;
-    if (pid === undefined) return;
     try {
-      process.kill(-pid, 'SIGKILL');
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
     } catch {
       // It has ended by itself.
     }
+    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    this.#folder = undefined;
   }
 
   async #ask(question: Order | 'units'): Promise<unknown> {
@@ -61,9 +67,10 @@ export class Tester {
 
   async #start(): Promise<ChildProcess> {
     // A process group of its own: the servers of its tests end with it.
+    this.#folder ??= mkdtempSync(join(tmpdir(), 'cm-'));
     const worker = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), {
       detached: true,
-      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+      env: { ...process.env, NODE_NO_WARNINGS: '1', CLAWMESH_TEST_FOLDER: this.#folder },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#worker = worker;

@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { BaseSequencer, createVitest, type TestModule, type TestSpecification } from 'vitest/node';
 import { marksOf } from './lua-marks.ts';
@@ -12,12 +11,11 @@ class AsGiven extends BaseSequencer {
   }
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'cm-'));
+const folder = process.env.CLAWMESH_TEST_FOLDER ?? '';
 const overlayFile = join(folder, 'overlay.json');
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-process.once('disconnect', () => process.exit());
 process.env.CLAWMESH_LUA_OVERLAY = overlayFile;
-process.env.CLAWMESH_TEST_FOLDER = folder;
+// Whoever has started it was killed: it goes with all that it has started itself, whose group it leads.
+process.once('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
 
 const vitest = await createVitest('test', {
   config: new URL('vitest.config.ts', import.meta.url).pathname,
