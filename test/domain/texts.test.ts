@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nearest } from '../../src/domain/names.ts';
+import { shellWord } from '../../src/domain/shell.ts';
+import { utf8Problem, utf8Text } from '../../src/domain/text.ts';
+
+describe('a word of a shell command', () => {
+  it('is what the shell makes of it again, whatever stands in it', () => {
+    const words = ['', 'a b', "it's", '$HOME', '`x`', 'a\nb', '-n', 'a"b', '\\', "'", '*', '# x', 'ü'];
+    const text = execFileSync('sh', ['-c', `printf '%s|' ${words.map(shellWord).join(' ')}`], { encoding: 'utf8' });
+    expect(text).toBe(words.map((word) => `${word}|`).join(''));
+  });
+
+  it('has quotes only where it requires them', () => {
+    expect(shellWord('mac-1:/a_b/c.d=e@f')).toBe('mac-1:/a_b/c.d=e@f');
+    for (const word of [' a', 'a ', 'a;', ';a', '']) expect(shellWord(word)).toBe(`'${word}'`);
+  });
+});
+
+describe('bytes', () => {
+  it('are UTF-16 where one of its two marks stands in front, whole', () => {
+    const isUtf16 = (...bytes: number[]) => utf8Problem(Buffer.from(bytes))?.startsWith('is UTF-16') ?? false;
+    expect([isUtf16(0xff, 0xfe, 0x61), isUtf16(0xfe, 0xff, 0x61)]).toEqual([true, true]);
+    expect([isUtf16(0xff, 0xff), isUtf16(0xfe, 0xfe), isUtf16(0xff, 0x61), isUtf16(0x61, 0xfe)]).not.toContain(true);
+    expect([isUtf16(0xfe, 0x61), isUtf16(0x61, 0xff)]).not.toContain(true);
+  });
+
+  it('that are no text are told with their line', () => {
+    expect(() => utf8Text(Buffer.from([0x61, 0x0a, 0xe9, 0x0a]))).toThrow('line 2 is not UTF-8 text');
+    expect(() => utf8Text(Buffer.from('a\nb\n\0'))).toThrow('line 3 has NUL bytes');
+    expect(utf8Text(Buffer.from('\ufeffa\nü'))).toBe('a\nü');
+  });
+});
+
+describe('the nearest name', () => {
+  it('is at most a third of the letters away, at least one', () => {
+    expect(nearest('ab', ['ax'])).toBe('ax');
+    expect(nearest('ab', ['xy'])).toBeUndefined();
+    expect(nearest('abcdef', ['abcdxy'])).toBe('abcdxy');
+    expect(nearest('abcdef', ['abcxyz'])).toBeUndefined();
+    expect(nearest('abcdef', ['abcdefgh'])).toBe('abcdefgh');
+    expect(nearest('abcdef', ['abcd'])).toBe('abcd');
+    expect(nearest('abcdef', ['abc'])).toBeUndefined();
+  });
+
+  it('is the closest, the first of several, and has no eye for capitals', () => {
+    expect(nearest('abcdef', ['abcdxy', 'abcdex', 'abcdey'])).toBe('abcdex');
+    expect(nearest('POOL', ['pool'])).toBe('pool');
+  });
+
+  it('of a word with one letter added, changed or left out anywhere is that word', () => {
+    const word = fc.stringMatching(/^[a-z]{4,12}$/);
+    fc.assert(
+      fc.property(word, fc.nat(), fc.stringMatching(/^[A-Z]$/), (text, n, letter) => {
+        const at = n % text.length;
+        const [before, behind] = [text.slice(0, at), text.slice(at)];
+        for (const slip of [before + letter + behind, before + letter + behind.slice(1), before + behind.slice(1)]) {
+          expect(nearest(slip, [text])).toBe(text);
+        }
+      }),
+    );
+  });
+});
