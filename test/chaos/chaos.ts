@@ -6,7 +6,7 @@ import { Mesh } from '../../src/client/mesh.ts';
 import { DISPATCH_STRATEGIES } from '../../src/domain/dispatch.ts';
 import type { Handover } from '../../src/domain/handover.ts';
 import { newTaskId } from '../../src/domain/ids.ts';
-import { isEnded } from '../../src/domain/task.ts';
+import { isEnded } from '../../src/domain/task-state.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { checkHistory, type Verdict } from '../model/check-history.ts';
 import { type HistoryLine, parseHistory, printHistory } from '../model/history.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { TASK_STATES } from '../../src/domain/task.ts';
+import { TASK_STATES } from '../../src/domain/task-state.ts';
 
 /**
  * A history of real processes, one JSON object a line: who asked what and was answered what, what each run did, and what

@@ -1,4 +1,5 @@
-import { isEnded, type Task } from '../../src/domain/task.ts';
+import type { Task } from '../../src/domain/task.ts';
+import { isEnded } from '../../src/domain/task-state.ts';
 import { checkHistory } from '../model/check-history.ts';
 import type { HistoryLine, TaskSeen } from '../model/history.ts';
 import type { Ledger } from './ledger.ts';
