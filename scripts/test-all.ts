@@ -31,7 +31,7 @@ const ON_EVERY_SERVER = ['test/queue', 'test/registry', 'test/e2e/failover.test.
 const GROUPS: readonly Group[] = [
   {
     name: 'faults',
-    about: 'full disks, cloned Macs, hostile input, an emptied Redis, a provider in trouble',
+    about: 'full disks, cloned Macs, bad and hostile input, an emptied Redis, a provider in trouble',
     run: (tally) => tally.vitest('faults', ['--project', 'faults']),
   },
   { name: 'operations', about: 'doctor, drains, alerts, rights in Redis, dashboard, traces', run: own('operations') },
@@ -53,6 +53,7 @@ const GROUPS: readonly Group[] = [
     about: "random operations on the queue's ports, 20 seeds of 4,000 steps",
     run: own('interleavings'),
   },
+  { name: 'mutants', about: 'the program that looks for faults that no test notices', run: own('mutants') },
   {
     name: 'servers',
     about: 'queue and core on Redis 6.0, 7.0, 8.0 and Valkey 8.1',

@@ -7,6 +7,7 @@ import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
 import { HELD_SCORE } from './held-tasks.ts';
 import { findStrangers, type Strangers } from './strangers.ts';
+import { firstLook, matches, pageOf, SCAN_LIMIT, type TaskFilter } from './task-filter.ts';
 import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
 
 /** How many tasks of a pool are in each state. */
@@ -20,16 +21,6 @@ export interface PoolCounts {
   readonly completed: number;
   readonly cancelled: number;
   readonly paused: boolean;
-}
-
-export interface TaskFilter {
-  readonly state?: TaskState | undefined;
-  readonly pool?: string | undefined;
-  readonly node?: string | undefined;
-  readonly tags?: Readonly<Record<string, string>> | undefined;
-  /** Failed tasks that nobody has acknowledged. */
-  readonly unacknowledged?: boolean | undefined;
-  readonly limit: number;
 }
 
 /**
@@ -48,13 +39,6 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 
 ];
 
 type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
-
-/** Tasks read per state and round trip, at most. */
-const PAGE = 200;
-/** Ids looked at first where a filter has to read the tasks themselves. */
-const FIRST_LOOK = 1_000;
-/** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
-const SCAN_LIMIT = 20_000;
 
 /** Longer ids are none, characters. */
 const MAX_ID_LENGTH = 1_000;
@@ -132,7 +116,9 @@ export class TaskReader {
     const wanted = STATE_KEYS.filter(({ state }) => !only || bullStatesOf(only).includes(state));
     const sources = pools.flatMap((pool) => wanted.map((source) => ({ pool, ...source })));
     // In one step: a task that moves on while one state is read after the other would be found in none of them.
-    const first = await this.#atOnce(sources.map((source) => this.#idsOf(source, 0, firstLook(source, filter))));
+    const first = await this.#atOnce(
+      sources.map((source) => this.#idsOf(source, 0, firstLook(Boolean(source.decides), filter))),
+    );
     // Further away, one that moves on may be met twice; where it was met last is where it is.
     const found = new Map<string, Task>();
     for (const [index, source] of sources.entries()) {
@@ -283,7 +269,7 @@ export class TaskReader {
   async #scan(source: Source, first: readonly string[], filter: TaskFilter): Promise<Task[]> {
     const { pool, state, decides } = source;
     const found: Task[] = [];
-    const look = firstLook(source, filter);
+    const look = firstLook(Boolean(decides), filter);
     const seen = decides ? await this.#newestFirst(pool, first) : first;
     const page = pageOf(filter);
     const most = Math.max(SCAN_LIMIT, filter.limit);
@@ -372,23 +358,6 @@ function timeOf(iso: string | null): number {
   return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
 }
 
-/** How many tasks are read at once. Where no filter has to read them first, what is read first is what is wanted. */
-function pageOf(filter: TaskFilter): number {
-  return readsTasks(filter) ? PAGE : Math.min(PAGE, filter.limit);
-}
-
-/** How many ids of a state are looked at in the same step as those of all others; whole pages. */
-function firstLook({ decides }: Source, filter: TaskFilter): number {
-  // In the order of their priorities or due times, any may be the newest.
-  const least = decides ? SCAN_LIMIT : readsTasks(filter) ? FIRST_LOOK : 0;
-  const page = pageOf(filter);
-  return Math.ceil(Math.max(least, filter.limit) / page) * page;
-}
-
-function readsTasks(filter: TaskFilter): boolean {
-  return Boolean(filter.node || filter.tags || filter.unacknowledged);
-}
-
 /** Those that are held back stand among the delayed ones. */
 function bullStatesOf(state: TaskState): BullState[] {
   return state === 'waiting' ? ['wait', 'prioritized', 'delayed', 'waiting-children'] : [state];
@@ -397,11 +366,4 @@ function bullStatesOf(state: TaskState): BullState[] {
 function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
   if (row[0] === null) return undefined;
   return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
-}
-
-function matches(task: Task, filter: TaskFilter): boolean {
-  if (filter.state && task.state !== filter.state) return false;
-  if (filter.unacknowledged && (task.state !== 'failed' || task.acknowledgedAt !== null)) return false;
-  if (filter.node && task.node !== filter.node) return false;
-  return Object.entries(filter.tags ?? {}).every(([name, value]) => task.tags[name] === value);
 }

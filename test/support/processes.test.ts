@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { endMarked, isRunning } from './processes.ts';
 
@@ -13,7 +14,11 @@ it.runIf(process.platform === 'linux')(
       env: { ...process.env, MARK_OF_THIS_TEST: value },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    await once(starter, 'exit');
+    const [pid] = (await once(starter.stdout, 'data')) as [Buffer];
+    if (starter.exitCode === null) await once(starter, 'exit');
+    // Before that it is still `setsid`, which becomes it.
+    const command = () => readFileSync(`/proc/${String(pid).trim()}/cmdline`, 'latin1');
+    await expect.poll(command).toMatch(/^sleep/);
     const left = await endMarked({ name: 'MARK_OF_THIS_TEST', value }, 0);
     expect(left).toEqual([expect.stringMatching(/^\d+ sleep 600$/)]);
     await expect.poll(() => isRunning(Number.parseInt(left[0] ?? '', 10))).toBe(false);

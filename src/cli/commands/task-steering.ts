@@ -5,7 +5,7 @@ import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
 import { notFound } from '../../domain/not-found.ts';
 import { ERROR_KINDS, type ErrorKind } from '../../domain/task.ts';
 import { statesBefore } from '../../domain/task-state.ts';
-import type { TaskFilter } from '../../queue/task-reader.ts';
+import type { TaskFilter } from '../../queue/task-filter.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption } from '../options.ts';

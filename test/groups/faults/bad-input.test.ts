@@ -3,10 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanEnv, entry, refusalOf, runCli, writeConfig } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { reservePort } from '../support/ports.ts';
-import { SpawnedRedis } from '../support/redis.ts';
+import { cleanEnv, entry, refusalOf, runCli, writeConfig } from '../../support/cli.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { reservePort } from '../../support/ports.ts';
+import { SpawnedRedis } from '../../support/redis.ts';
 
 /** One line of what is wrong and what to do, the right exit code, nothing on stdout, nothing queued. */
 describe('bad input', () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runCli } from '../support/cli.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
+import { runCli } from '../../support/cli.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 let mesh: ProcessMesh;
 beforeEach(async () => {

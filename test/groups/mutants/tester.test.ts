@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { luaMutants } from './lua-mutants.ts';
-import { luaFiles } from './lua-tree.ts';
-import { Tester } from './tester.ts';
+import { luaMutants } from '../../mutants/lua-mutants.ts';
+import { luaFiles } from '../../mutants/lua-tree.ts';
+import { Tester } from '../../mutants/tester.ts';
 
 const unit = {
   file: 'test/explore/explore.test.ts',
