@@ -9,7 +9,7 @@ import { build, type Metafile, type Plugin } from 'esbuild';
 const STAMP = 'dist/.inputs';
 
 /**
- * Packages that every command loads: in the bundle they come without the parts that nobody uses and without a search
+ * Packages that every command loads: in the bundle they come without the parts that are not used and without a search
  * for each of their files. All others stay what npm installs, so that there is one copy of each in a process.
  */
 const BUNDLED = ['commander', 'execa', 'yaml', 'zod'];

@@ -14,8 +14,8 @@ export type KnownNodeState = NodeState | 'none';
 export const NODE_MEANINGS: Readonly<Record<KnownNodeState, string>> = {
   none: 'The mesh does not know the node: it has never started, or was forgotten.',
   up: 'Claims tasks.',
-  gated: 'Claims no tasks until all its gates are open; what runs goes on.',
-  draining: 'Claims no tasks until it is resumed; what runs goes on.',
+  gated: 'Claims no tasks until all its gates are open; its running tasks continue.',
+  draining: 'Claims no tasks until it is resumed; its running tasks continue.',
   dead: 'Its lease ran out, or it was declared dead; its tasks are requeued.',
   stopped: 'Its daemon stopped and said so.',
 };

@@ -6,7 +6,7 @@ export interface TaskFilter {
   readonly pool?: string | undefined;
   readonly node?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
-  /** Failed tasks that nobody has acknowledged. */
+  /** Only failed tasks without an acknowledgement. */
   readonly unacknowledged?: boolean | undefined;
   readonly limit: number;
 }
@@ -15,7 +15,7 @@ export interface TaskFilter {
 const PAGE = 200;
 /** Ids looked at first where a filter has to read the tasks themselves. */
 const FIRST_LOOK = 1_000;
-/** A filter gives up after so many tasks per state, or as many as are wanted, so that a rare tag does not read a million hashes. */
+/** Maximum number of tasks per state that a filter reads, unless more are wanted, so that a rare tag does not read a million hashes. */
 export const SCAN_LIMIT = 20_000;
 
 /** How many tasks are read at once. Where no filter has to read them first, what is read first is what is wanted. */

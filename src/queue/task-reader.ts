@@ -287,7 +287,7 @@ export class TaskReader {
     return ids as string[];
   }
 
-  /** The command that reads so many ids, the newest first where the state is kept by time. */
+  /** The command that reads `count` ids, the newest first where the state is kept by time. */
   #idsOf({ pool, state, type }: Source, start: number, count: number): (string | number)[] {
     return [type === 'list' ? 'lrange' : 'zrevrange', this.#keys.pool(pool, state), start, start + count - 1];
   }

@@ -7,7 +7,7 @@ import { BrokenPromise } from './invariants.ts';
 import type { WorldSpec } from './spec.ts';
 import { World } from './world.ts';
 
-/** Worlds that are explored at once, each in a database of its own: while one waits for Redis, another goes on. */
+/** Worlds that are explored at once, each in a database of its own: while one waits for Redis, another one runs. */
 const LANES = 4;
 
 /** A way to a broken promise, as short as it could be made. */

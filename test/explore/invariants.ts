@@ -144,7 +144,7 @@ export function checkLeases(picture: Picture, keys: MeshKeys, now: number): void
   }
 }
 
-/** A claim that has lapsed is the node's again once it renews it, unless somebody has put the task back. */
+/** A claim that has lapsed is the node's again once it renews it, unless a sweep has requeued the task. */
 export function checkRenewed(
   life: Life,
   own: readonly Claim[],
@@ -157,7 +157,7 @@ export function checkRenewed(
     const lapsed = stands?.places[0] === 'active' && stands.lock === undefined;
     if (!lapsed || ledger.get(taskId)?.holder !== `${nameOf(life)} ${token}`) continue;
     if (lost.some((claim) => claim.taskId === taskId))
-      throw new BrokenPromise(`${nameOf(life)} has lost ${short(taskId)}, which nobody has put back`);
+      throw new BrokenPromise(`${nameOf(life)} has lost ${short(taskId)}, which no sweep has requeued`);
   }
 }
 
@@ -188,7 +188,7 @@ export function checkMended(picture: Picture, scheduled: ReadonlyMap<string, { p
   }
 }
 
-/** Tasks of a schedule that nobody has begun. */
+/** Tasks of a schedule that no node has begun. */
 export function toCome({ tasks }: Picture, name: string): string[] {
   return [...tasks].flatMap(([id, { fields }]) => {
     const begun = ['processedOn', 'cm:history', 'finishedOn'].some((field) => fields.has(field));

@@ -120,7 +120,7 @@ export class Mind {
     return node;
   }
 
-  /** Tasks that somebody has queued, and that Redis has not forgotten. */
+  /** Tasks that were queued, and that Redis has not forgotten. */
   get queued(): number {
     return [...this.ledger.keys()].filter((id) => !isScheduled(id)).length;
   }
@@ -137,7 +137,7 @@ export class Mind {
 
   entry(id: string): Entry {
     const entry = this.ledger.get(id) ?? this.forgotten.get(id);
-    if (!entry) throw new BrokenPromise(`a task that nobody has queued was given out: ${id}`);
+    if (!entry) throw new BrokenPromise(`a task that was never queued was given out: ${id}`);
     return entry;
   }
 
@@ -158,7 +158,7 @@ export class Mind {
     this.picture = await takePicture(this.redis, this.keys, this.pools);
   }
 
-  /** What schedules have queued, and taken back: nobody has asked for those tasks one by one. */
+  /** What schedules have queued, and taken back: no person asked for those tasks one by one. */
   noteScheduled(): void {
     for (const id of this.picture.tasks.keys()) {
       if (!isScheduled(id)) continue;
@@ -174,7 +174,7 @@ export class Mind {
     }
   }
 
-  /** What somebody does who looks after all that is held. */
+  /** What a sweep does for held tasks. */
   async release(): Promise<readonly HeldFor[]> {
     const { heldFor } = await releaseHeld(this.line.redis, this.keys, { stickyTimeoutMs: STICKY_MS });
     for (const { pool, node } of heldFor) {

@@ -17,7 +17,7 @@ import { type Fault, virtualRedis } from './virtual-redis.ts';
 
 // What the daemons of a world do, through the ports that the real one uses.
 
-/** A daemon starts; one that `adopts` goes on with the runs of the one before. */
+/** A daemon starts; one that `adopts` resumes the runs of the one before. */
 export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise<void> {
   const { id, pools, labels = {} } = node;
   const { incarnation } = await mind.registry.register(id, pools, LEASE_MS, adopts ? LEASE_MS : 0);
@@ -117,7 +117,7 @@ export async function renews(mind: Mind, life: Life): Promise<void> {
   }
 }
 
-/** Puts back what nobody holds any more. */
+/** Requeues tasks whose claim is void. */
 export async function putsBack(mind: Mind): Promise<void> {
   const before = mind.picture;
   const owners = await mind.registry.unsettledDeaths();

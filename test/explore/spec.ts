@@ -8,7 +8,7 @@ export const BEGINNING = 1_800_000_000_000;
 export const LEASE_MS = 600_000;
 /** A day, ms: nothing ends by itself in this time. It is the visibility timeout, too. */
 export const LONG_MS = 86_400_000;
-/** How long ended tasks are kept, where somebody looks: as long as time passes at once when nothing is due, ms. */
+/** How long ended tasks are kept before they expire: as long as time passes at once when nothing is due, ms. */
 export const KEPT_MS = 3_600_000;
 export const STICKY_MS = 1_800_000;
 export const MAX_HANDOVERS = 4;
@@ -32,7 +32,7 @@ export type Trouble =
   /** Redis' clock jumps. */
   | 'clock';
 
-/** What there is to explore: nodes, tasks that somebody queues at some time, and what may happen to them. */
+/** What there is to explore: nodes, tasks that are queued at some time, and what may happen to them. */
 export interface WorldSpec {
   readonly name: string;
   readonly nodes: readonly NodeSpec[];
@@ -49,6 +49,6 @@ export interface WorldSpec {
   readonly troubles?: readonly Trouble[];
   /** How tasks are spread, one after the other; `pull` where nothing is said. */
   readonly strategies?: readonly DispatchStrategy[];
-  /** Whether somebody declares nodes dead that are alive. */
+  /** Whether an operator evicts nodes that are alive. */
   readonly evicts?: boolean;
 }

@@ -39,7 +39,7 @@ function dueTimes({ picture, keys }: Mind, beating: readonly string[]): number[]
   return times;
 }
 
-/** After a jump of the clock, and after a time in which nobody swept, lapsed claims wait so long for a renewal. */
+/** After a jump of the clock, and after a time without a sweep, lapsed claims wait this long for a renewal. */
 function patientUntil({ picture, keys }: Mind): number {
   const lapsed = [...picture.tasks.values()].some(({ places, lock }) => places[0] === 'active' && lock === undefined);
   const sweep = picture.values.get(keys.sweep) ?? [];

@@ -11,7 +11,7 @@ import * as around from './surroundings.ts';
 import { transitionsOf } from './transitions.ts';
 import { type Fault, setClock } from './virtual-redis.ts';
 
-/** Of rounds in which everything that can be done is done, so many are enough for all to end. */
+/** Rounds in which everything that can be done is done; no more are required for all tasks to end. */
 const MOST_ROUNDS = 16;
 /** Ways of a run to end that are part of every world. */
 const ENDS = ['succeeds', 'crash'];
