@@ -18,7 +18,7 @@ import { appendRecord, isSettled, readRecords } from '../test/mutants/records.ts
 import { stryker } from '../test/mutants/stryker.ts';
 import { killRate, table } from '../test/mutants/table.ts';
 import { Tester } from '../test/mutants/tester.ts';
-import { seeded } from '../test/support/seeded.ts';
+import { seeded, shuffled } from '../test/support/seeded.ts';
 
 /** Of a hundred mutants of the scripts, those that must be killed. */
 const LUA_GOAL = 95;
@@ -104,11 +104,6 @@ async function lua(): Promise<void> {
     `\n${rate.toFixed(1)} % killed of those that were tried and are not equivalent; there should be ${LUA_GOAL} %`,
   );
   process.exitCode = rate < LUA_GOAL ? 1 : 0;
-}
-
-function shuffled<T>(list: readonly T[], random: () => number): T[] {
-  const keyed = list.map((item): [number, T] => [random(), item]);
-  return keyed.sort(([a], [b]) => a - b).map(([, item]) => item);
 }
 
 function wholeNumber(name: string, text: string, least: number): number {

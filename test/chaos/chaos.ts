@@ -16,7 +16,7 @@ import { Ledger, type LedgerLine } from '../support/ledger.ts';
 import { Namespace, namespacesPossible } from '../support/namespace.ts';
 import { newTask, openTestMesh } from '../support/pool.ts';
 import { SpawnedRedis } from '../support/redis.ts';
-import { seeded } from '../support/seeded.ts';
+import { seeded, shuffled } from '../support/seeded.ts';
 import { sharedClock } from '../support/shared-clock.ts';
 import { runLines, seenOf } from '../support/task-history.ts';
 import { drawRun, type Mark, processFigures, type Sample, trends } from './growth.ts';
@@ -107,7 +107,7 @@ const faults: Record<string, () => Promise<void>> = {
     start(id);
   },
   'kill -9 of two nodes': async () => {
-    const [first, second] = shuffled(NODES) as [string, string];
+    const [first, second] = shuffled(NODES, random) as [string, string];
     await Promise.all([nodes.get(first)?.kill(), nodes.get(second)?.kill()]);
     await sleep(random() * 3_000);
     start(first);
@@ -429,11 +429,4 @@ function runsTask(pid: number, taskId: string): boolean {
 
 function pick<T>(values: readonly T[]): T {
   return values[Math.floor(random() * values.length)] as T;
-}
-
-function shuffled<T>(values: readonly T[]): T[] {
-  return values
-    .map((value) => [random(), value] as const)
-    .sort(([a], [b]) => a - b)
-    .map(([, value]) => value);
 }

@@ -2,8 +2,8 @@ import type { Claim } from '../../src/domain/claim.ts';
 import { forOthers } from '../../src/domain/target.ts';
 import type { NewTask } from '../../src/domain/task.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
-import { type Life, type Mind, nameOf } from './mind.ts';
-import { isHeld, type Picture, type TaskPicture } from './picture.ts';
+import { isScheduled, type Life, type Mind, nameOf } from './mind.ts';
+import { hasEnded, isHeld, isLapsed, type Picture, type TaskPicture } from './picture.ts';
 import { LEASE_MS } from './spec.ts';
 
 /** A promise that did not hold. */
@@ -30,7 +30,7 @@ export interface Entry {
 }
 export type Ledger = Map<string, Entry>;
 
-const short = (id: string) => (id.startsWith('repeat:') ? id : `task ${Number(id)}`);
+const short = (id: string) => (isScheduled(id) ? id : `task ${Number(id)}`);
 
 /** What must hold of all that stands in Redis, at any time. @throws BrokenPromise. */
 export function checkPicture(picture: Picture, keys: MeshKeys, ledger: Ledger, pools: readonly string[]): void {
@@ -65,7 +65,7 @@ function checkTask(id: string, task: TaskPicture, picture: Picture, keys: MeshKe
   const { places, lock, fields, heldFor, pool } = task;
   if (places.length !== 1) throw new BrokenPromise(`${short(id)} is in ${places.join(' and ') || 'no place'}`);
   if (lock !== undefined && places[0] !== 'active') throw new BrokenPromise(`${short(id)} is locked and ${places[0]}`);
-  const ended = ['completed', 'failed', 'cancelled'].includes(places[0] ?? '');
+  const ended = hasEnded(task);
   if (ended !== fields.has('finishedOn'))
     throw new BrokenPromise(`${short(id)} is ${places[0]}, finished on ${fields.get('finishedOn')}`);
   if (heldFor.length > 0 && !isHeld(task))
@@ -130,7 +130,7 @@ function checkHandovers(picture: Picture, keys: MeshKeys): void {
     const said = Number(fields.get('cm:handovers') ?? '0');
     const logged = counts.get(id) ?? 0;
     // A schedule that was removed and added again had a run of the same name before.
-    if (id.startsWith('repeat:') ? said > logged : said !== logged)
+    if (isScheduled(id) ? said > logged : said !== logged)
       throw new BrokenPromise(`${short(id)} has ${said} handovers, and ${logged} on record`);
   }
 }
@@ -154,8 +154,7 @@ export function checkRenewed(
 ): void {
   for (const { taskId, token } of own) {
     const stands = before.tasks.get(taskId);
-    const lapsed = stands?.places[0] === 'active' && stands.lock === undefined;
-    if (!lapsed || ledger.get(taskId)?.holder !== `${nameOf(life)} ${token}`) continue;
+    if (!stands || !isLapsed(stands) || ledger.get(taskId)?.holder !== `${nameOf(life)} ${token}`) continue;
     if (lost.some((claim) => claim.taskId === taskId))
       throw new BrokenPromise(`${nameOf(life)} has lost ${short(taskId)}, which no sweep has requeued`);
   }
@@ -164,8 +163,8 @@ export function checkRenewed(
 /** When the clock has jumped forward, claims have lapsed though their nodes are there: those may renew them first. */
 export function checkPatience(before: Picture, after: Picture, { current, ledger }: Mind): void {
   const up = current.map(nameOf);
-  for (const [id, { places, lock }] of before.tasks) {
-    if (places[0] !== 'active' || lock !== undefined) continue;
+  for (const [id, task] of before.tasks) {
+    if (!isLapsed(task)) continue;
     const [holder = ''] = (ledger.get(id)?.holder ?? '').split(' ');
     if (up.includes(holder) && after.tasks.get(id)?.places[0] !== 'active')
       throw new BrokenPromise(`${short(id)} was taken from ${holder} right after the clock had jumped`);

@@ -12,7 +12,7 @@ import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
 import { newTask } from '../support/pool.ts';
 import { BrokenPromise, type Entry, type Ledger } from './invariants.ts';
-import { type Picture, takePicture } from './picture.ts';
+import { fieldOf, hasEnded, type Picture, takePicture } from './picture.ts';
 import { BEGINNING, type NodeSpec, STICKY_MS, type WorldSpec } from './spec.ts';
 import { type VirtualRedis, virtualRedis } from './virtual-redis.ts';
 
@@ -143,15 +143,12 @@ export class Mind {
 
   /** What Redis says is the node's current incarnation. */
   incarnationOf(nodeId: string): number {
-    const all = this.picture.values.get(this.keys.incarnations) ?? [];
-    return Number(all[all.indexOf(nodeId) + 1]);
+    return Number(fieldOf(this.picture, this.keys.incarnations, nodeId));
   }
 
   /** Tasks that have not ended. */
   open(): string[] {
-    return [...this.picture.tasks].flatMap(([id, { places }]) =>
-      places.some((place) => place === 'completed' || place === 'failed' || place === 'cancelled') ? [] : [id],
-    );
+    return [...this.picture.tasks].flatMap(([id, task]) => (hasEnded(task) ? [] : [id]));
   }
 
   async look(): Promise<void> {

@@ -12,6 +12,7 @@ import { aNodeRecord } from '../support/node-record.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 import { BrokenPromise, checkLeases, checkPatience, checkRenewed, checkStart } from './invariants.ts';
 import { type Life, type Mind, nameOf, type Run } from './mind.ts';
+import { fieldOf } from './picture.ts';
 import { LEASE_MS, LONG_MS, MAX_HANDOVERS, type NodeSpec, SLOTS } from './spec.ts';
 import { type Fault, virtualRedis } from './virtual-redis.ts';
 
@@ -61,8 +62,7 @@ export async function beats(mind: Mind, life: Life): Promise<void> {
 }
 
 function wasSwept({ picture, keys, now }: Mind): boolean {
-  const sweep = picture.values.get(keys.sweep) ?? [];
-  return sweep[sweep.indexOf('lastAt') + 1] === String(now);
+  return fieldOf(picture, keys.sweep, 'lastAt') === String(now);
 }
 
 async function beat(mind: Mind, { node: { id, pools, labels = {} }, incarnation }: Life): Promise<void> {

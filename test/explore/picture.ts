@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { ENDED_STATES } from '../../src/domain/task-state.ts';
 import { HELD_SCORE } from '../../src/queue/held-tasks.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
 
@@ -111,6 +112,23 @@ export async function takePicture(redis: Redis, keys: MeshKeys, pools: readonly 
     }
   }
   return { tasks, values, streams };
+}
+
+const ENDED: ReadonlySet<string | undefined> = new Set(ENDED_STATES);
+export function hasEnded({ places }: TaskPicture): boolean {
+  return ENDED.has(places[0]);
+}
+
+/** Its claim has lapsed: it has no lock any more. */
+export function isLapsed({ places, lock }: TaskPicture): boolean {
+  return places[0] === 'active' && lock === undefined;
+}
+
+/** A field of a hash; undefined where there is none. */
+export function fieldOf({ values }: Picture, key: string, field: string): string | undefined {
+  const flat = values.get(key) ?? [];
+  for (let i = 0; i + 1 < flat.length; i += 2) if (flat[i] === field) return flat[i + 1];
+  return undefined;
 }
 
 export function isHeld({ delayedTo }: TaskPicture): boolean {

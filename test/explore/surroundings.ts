@@ -1,5 +1,6 @@
 import { BrokenPromise, type Ledger } from './invariants.ts';
 import type { Mind } from './mind.ts';
+import { fieldOf, isLapsed } from './picture.ts';
 import { restore, type Snapshot, save } from './snapshot.ts';
 import { JUMP_MS, LEASE_MS, LONG_MS, STICKY_MS } from './spec.ts';
 import { setClock } from './virtual-redis.ts';
@@ -41,9 +42,8 @@ function dueTimes({ picture, keys }: Mind, beating: readonly string[]): number[]
 
 /** After a jump of the clock, and after a time without a sweep, lapsed claims wait this long for a renewal. */
 function patientUntil({ picture, keys }: Mind): number {
-  const lapsed = [...picture.tasks.values()].some(({ places, lock }) => places[0] === 'active' && lock === undefined);
-  const sweep = picture.values.get(keys.sweep) ?? [];
-  return lapsed ? Number(sweep[sweep.indexOf('resumedAt') + 1]) + LONG_MS / 2 : 0;
+  const lapsed = [...picture.tasks.values()].some(isLapsed);
+  return lapsed ? Number(fieldOf(picture, keys.sweep, 'resumedAt') ?? 0) + LONG_MS / 2 : 0;
 }
 
 /** Redis' clock is wrong, or was: at a failover, or when it is set. Whatever lives by that clock lapses at once. */

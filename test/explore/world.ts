@@ -4,7 +4,7 @@ import { BrokenPromise, checkPicture, checkSchedules, toCome } from './invariant
 import { type Life, Mind, nameOf } from './mind.ts';
 import * as nodes from './nodes.ts';
 import * as people from './people.ts';
-import { normalForm } from './picture.ts';
+import { isLapsed, normalForm } from './picture.ts';
 import type { NodeSpec, WorldSpec } from './spec.ts';
 import { BEGINNING, SLOTS } from './spec.ts';
 import * as around from './surroundings.ts';
@@ -143,13 +143,12 @@ export class World {
     if (what === 'claim') return ['wait', 'prioritized', 'delayed'].some((place) => size(keys.pool(pool, place)) > 0);
     if (what === 'takes' || who === 'release') return held;
     if (who === 'expire') return people.expired(this.#mind).length > 0;
-    if (what === 'puts')
-      return size(keys.deaths) > 0 || own.some(({ places, lock }) => places[0] === 'active' && !lock);
+    if (what === 'puts') return size(keys.deaths) > 0 || own.some(isLapsed);
     if (what === 'recovers') {
       const known = new Set(lives.flatMap(({ runs }) => runs.map(({ claim }) => claim.token)));
       return own.some(({ lock }) => lock?.startsWith(`${who}~`) && !known.has(lock));
     }
-    if (what === 'renews') return own.some(({ places, lock }) => places[0] === 'active' && lock === undefined);
+    if (what === 'renews') return own.some(isLapsed);
     return !['beats', 'logs', 'flushed'].includes(what);
   }
 
@@ -256,11 +255,12 @@ export class World {
   }
 
   async #redis(what: string): Promise<boolean> {
-    const mind = this.#mind;
-    if (what === 'writes') this.#onDisk.push(await around.writeToDisk(mind));
+    if (what === 'writes') {
+      this.#onDisk.push(await around.writeToDisk(this.#mind));
+      return true;
+    }
     const last = what === 'emptied' ? this.#onDisk[0] : this.#onDisk.at(-1);
-    if (what === 'writes') return true;
-    return last !== undefined && around.forget(mind, last);
+    return last !== undefined && around.forget(this.#mind, last);
   }
 
   /**

@@ -1,3 +1,9 @@
+/** The same values in a random order. */
+export function shuffled<T>(values: readonly T[], random: () => number): T[] {
+  const keyed = values.map((value): [number, T] => [random(), value]);
+  return keyed.sort(([a], [b]) => a - b).map(([, value]) => value);
+}
+
 /** Random numbers from 0 to 1, the same for the same seed everywhere (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
