@@ -4,6 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What hangs, hangs: on a busy machine everything takes several times as long, and no test is about that. */
 const HANG_MS = 180_000;
 
+const PARALLEL = ['faults', 'placement'].map((group) => `test/groups/${group}/**/*.test.ts`);
+
 const shared = {
   environment: 'node' as const,
   setupFiles: ['test/support/setup-file.ts'],
@@ -38,8 +40,8 @@ export default defineConfig({
         },
       },
       {
-        // The group of `npm run test:all` that is as undemanding.
-        test: { ...shared, name: 'faults', include: ['test/groups/faults/**/*.test.ts'], maxWorkers: 4 },
+        // The groups of `npm run test:all` that are as undemanding.
+        test: { ...shared, name: 'parallel', include: PARALLEL, maxWorkers: 4 },
       },
       {
         // `npm run test:all`: one folder a group. Whole machines are installed in some.
@@ -47,7 +49,7 @@ export default defineConfig({
           ...shared,
           name: 'groups',
           include: ['test/groups/**/*.test.ts'],
-          exclude: ['test/groups/faults/**'],
+          exclude: PARALLEL,
           fileParallelism: false,
           testTimeout: 1_500_000,
           hookTimeout: 600_000,

@@ -100,10 +100,12 @@ async function lua(): Promise<void> {
   const shown: LuaMutant[] = Number.isFinite(sample) ? mutants : chosen;
   console.log(table(shown, records, equal));
   const rate = killRate(shown, records, equal);
-  console.log(
-    `\n${rate.toFixed(1)} % killed of those that were tried and are not equivalent; there should be ${LUA_GOAL} %`,
-  );
-  process.exitCode = rate < LUA_GOAL ? 1 : 0;
+  const result =
+    rate === undefined
+      ? 'None was tried'
+      : `${rate.toFixed(1)} % killed of those that were tried and are not equivalent`;
+  console.log(`\n${result}; there should be ${LUA_GOAL} %`);
+  process.exitCode = rate === undefined || rate < LUA_GOAL ? 1 : 0;
 }
 
 function wholeNumber(name: string, text: string, least: number): number {

@@ -25,6 +25,10 @@ const debian = () => (has('apt-get') ? undefined : 'it requires the packages of 
 /** The tests of a group's own folder. */
 const own = (name: string) => (tally: Tally) => tally.vitest(name, ['--project', 'groups', `test/groups/${name}/`]);
 
+/** As {@link own}, for tests that run beside each other. */
+const parallel = (name: string) => (tally: Tally) =>
+  tally.vitest(name, ['--project', 'parallel', `test/groups/${name}/`]);
+
 /** What must hold on every server: the queue's scripts, the registry's, and the core of the end-to-end tests. */
 const ON_EVERY_SERVER = ['test/queue', 'test/registry', 'test/e2e/failover.test.ts', 'test/e2e/mesh.test.ts'];
 
@@ -32,8 +36,9 @@ const GROUPS: readonly Group[] = [
   {
     name: 'faults',
     about: 'full disks, cloned Macs, bad and hostile input, an emptied Redis, a provider in trouble',
-    run: (tally) => tally.vitest('faults', ['--project', 'faults']),
+    run: parallel('faults'),
   },
+  { name: 'placement', about: 'which Mac gets a task: targets, labels, strategies', run: parallel('placement') },
   { name: 'operations', about: 'doctor, drains, alerts, rights in Redis, dashboard, traces', run: own('operations') },
   { name: 'network', about: 'a pulled cable, in network namespaces', impossible: linuxRoot, run: own('network') },
   { name: 'sentinel', about: 'Redis behind Sentinels and TLS', run: own('sentinel') },

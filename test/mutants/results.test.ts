@@ -44,6 +44,7 @@ describe('the results', () => {
       [record(2).id, record(2, { end: 'unreached' })],
       [record(3).id, record(3, { end: 'hangs' })],
     ]);
+    expect(killRate(mutants, new Map(), new Set())).toBeUndefined();
     expect(killRate(mutants, records, new Set())).toBe(50);
     expect(killRate(mutants, records, new Set([record(1).id]))).toBeCloseTo(66.7, 1);
     const text = table(mutants, records, new Set([record(1).id, record(3).id]));

@@ -3,7 +3,7 @@ import type { Record } from './records.ts';
 
 const KILLED = ['killed', 'hangs'];
 
-/** How many of those that were tried and are not equivalent were killed, in percent; 100 of none. */
+/** How many of those that were tried and are not equivalent were killed, in percent; undefined when none was tried. */
 export function killRate(
   mutants: readonly LuaMutant[],
   records: ReadonlyMap<string, Record>,
@@ -11,7 +11,7 @@ export function killRate(
 ) {
   const tried = mutants.filter(({ id }) => records.has(id) && !isEqual(id, records, equal));
   const killed = tried.filter(({ id }) => isKilled(records.get(id)));
-  return tried.length === 0 ? 100 : (killed.length / tried.length) * 100;
+  return tried.length === 0 ? undefined : (killed.length / tried.length) * 100;
 }
 
 /** A table by file, and the list of survivors. */
@@ -56,7 +56,7 @@ function row(name: string, of: readonly LuaMutant[], records: ReadonlyMap<string
     String(of.length),
     String(tried.length),
     count(isKilled),
-    killRate(of, records, equal).toFixed(1),
+    killRate(of, records, equal)?.toFixed(1) ?? '-',
     count(({ end, by }) => end === 'killed' && by === 'model'),
     count(({ end, by }) => end === 'killed' && by === 'unit'),
     count(({ end }) => end === 'hangs'),

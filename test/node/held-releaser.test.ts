@@ -39,9 +39,6 @@ describe('a node in a mesh with many held sessions', () => {
   const holdSessions = async (count: number) => {
     await mesh.node('mac-1');
     const two = await mesh.node('mac-2');
-    // Nobody beats here; they are to live for as long as the test takes.
-    const later = (await mesh.registry.redisTime()) + 1_800_000;
-    await mesh.redis.zadd(mesh.keys.leases, 'XX', later, 'mac-1', later, 'mac-2');
     const homes = mesh.redis.pipeline();
     for (let i = 0; i < count; i++) homes.hset(`${mesh.keys.sessionPrefix}|s${i}`, 'node', 'mac-1');
     await homes.exec();

@@ -18,6 +18,9 @@ import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
 import { startRedis, type TestRedis } from './test-redis.ts';
 
+/** Nobody beats here: what a node of a test is known to be lasts for as long as the test. */
+const LEASE_MS = 1_800_000;
+
 /** A mesh in one process, for tests of the queue: what the CLI and the daemon are made of, without either. */
 export async function openTestMesh(url: string, mesh: string) {
   const config: Config = configSchema.parse({ mesh, redis: { url } });
@@ -58,7 +61,7 @@ export async function openTestMesh(url: string, mesh: string) {
       } = {},
     ) {
       const pool = options.pool ?? 'default';
-      const { incarnation } = await registry.register(nodeId, [pool], 15_000);
+      const { incarnation } = await registry.register(nodeId, [pool], LEASE_MS);
       const blocking = connectRedis(target, 'blocking', 'test:wait');
       await openRedis(blocking, target);
       const consumer = new PoolConsumer({

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Handover } from '../../src/domain/handover.ts';
-import type { Task } from '../../src/domain/task.ts';
-import { CliProcess } from '../support/cli.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
+import type { Handover } from '../../../src/domain/handover.ts';
+import type { Task } from '../../../src/domain/task.ts';
+import { CliProcess } from '../../support/cli.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
 const full = process.env.CLAWMESH_SESSIONS === 'full';
 const NODES = ['mac-1', 'mac-2', 'mac-3'];

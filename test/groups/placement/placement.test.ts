@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Node } from '../../src/domain/node.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
+import type { Node } from '../../../src/domain/node.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
 
-const WRONG_CLOCK = fileURLToPath(new URL('../support/preload/wrong-clock.mjs', import.meta.url));
+const WRONG_CLOCK = fileURLToPath(new URL('../../support/preload/wrong-clock.mjs', import.meta.url));
 
 /** Each gate is closed by making its condition true. */
 describe('a node that should not work', () => {
