@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { configSchema } from '../src/config/schema.ts';
-import { requeueVoidClaims } from '../src/queue/requeue.ts';
+import { requeueVoidClaims } from '../src/queue/bullmq/requeue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import { NodeRegistry } from '../src/registry/node-registry.ts';

@@ -19,7 +19,7 @@ if (!process.argv.includes('--if-changed') || !existsSync(STAMP) || readFileSync
   rmSync('dist', { recursive: true, force: true });
   execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
   await buildCode();
-  cpSync('src/redis/lua', 'dist/redis/lua', { recursive: true });
+  for (const file of globSync('**/*.lua', { cwd: 'src' })) cpSync(`src/${file}`, `dist/${file}`);
   await buildPage();
   chmodSync('dist/cli/main.js', 0o755);
   writeFileSync(STAMP, inputs);

@@ -12,12 +12,12 @@ import { parseArgs } from 'node:util';
 import { equivalentIds, readEquivalents } from '../test/mutants/equivalents.ts';
 import { type LuaMutant, luaMutants } from '../test/mutants/lua-mutants.ts';
 import { LuaRun } from '../test/mutants/lua-run.ts';
-import { luaFiles } from '../test/mutants/lua-tree.ts';
 import { testsHash, whatIsReached } from '../test/mutants/reach.ts';
 import { appendRecord, isSettled, readRecords } from '../test/mutants/records.ts';
 import { stryker } from '../test/mutants/stryker.ts';
 import { killRate, table } from '../test/mutants/table.ts';
 import { Tester } from '../test/mutants/tester.ts';
+import { luaFiles } from '../test/support/lua-files.ts';
 import { seeded, shuffled } from '../test/support/seeded.ts';
 
 /** Of a hundred mutants of the scripts, those that must be killed. */

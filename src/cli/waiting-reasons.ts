@@ -84,7 +84,16 @@ export class QueuedPlaces {
       if (this.#places.size >= MOST_TASKS) return;
       const { pool, agent = null, model = null } = task;
       const target = targetOf(task) ?? null;
-      const place = { pool, agent, model, target, state: 'waiting', heldBy: null, delayedUntil: null } as const;
+      const place: WaitingTask = {
+        pool,
+        agent,
+        session: null,
+        model,
+        target,
+        state: 'waiting',
+        heldBy: null,
+        delayedUntil: null,
+      };
       this.#places.set(JSON.stringify(place), place);
     }
   }

@@ -1,7 +1,7 @@
 import type { Circuit } from '../domain/circuit.ts';
 import { notFound } from '../domain/not-found.ts';
-import { closeCircuit as close } from '../queue/circuits.ts';
-import { releaseHeld } from '../queue/held-tasks.ts';
+import { closeCircuit as close } from '../queue/bullmq/circuits.ts';
+import { releaseHeld } from '../queue/bullmq/held-tasks.ts';
 import type { Mesh } from './mesh.ts';
 
 /** A circuit, and how many tasks it holds back. */
@@ -16,7 +16,9 @@ const MAX_EVENTS = 10_000;
 export async function viewCircuits(mesh: Mesh): Promise<CircuitView[]> {
   const [circuits, held] = await Promise.all([mesh.circuits(), mesh.reader.held()]);
   const heldBy = (name: string) =>
-    held.filter(({ why }) => why === `circuit:${name}`).reduce((sum, { count }) => sum + count, 0);
+    held
+      .filter(({ reason }) => reason?.kind === 'circuit' && reason.circuit === name)
+      .reduce((sum, { count }) => sum + count, 0);
   return circuits
     .map((circuit) => ({ ...circuit, held: heldBy(circuit.name) }))
     .sort((a, b) => Number(a.openedAt === null) - Number(b.openedAt === null) || a.name.localeCompare(b.name));

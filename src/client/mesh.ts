@@ -12,15 +12,16 @@ import type { Node } from '../domain/node.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
 import type { NewTask, Task, TaskRef } from '../domain/task.ts';
 import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
+import { listCircuits } from '../queue/bullmq/circuits.ts';
+import { setPoolPaused } from '../queue/bullmq/pause-pool.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
+import { TaskControl } from '../queue/bullmq/task-control.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
-import { listCircuits } from '../queue/circuits.ts';
+import { TaskReader } from '../queue/bullmq/task-reader.ts';
 import { type HandoverFilter, HandoverLog } from '../queue/handover-log.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
-import { TaskControl } from '../queue/task-control.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
 import { TaskImport } from '../queue/task-import.ts';
-import { TaskReader } from '../queue/task-reader.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
 import { readUsage, type UsageSum } from '../queue/usage.ts';
 import { connectForCommand, type RedisTarget } from '../redis/connection.ts';
@@ -298,7 +299,7 @@ export class Mesh {
   async setPoolPaused(pool: string, paused: boolean): Promise<void> {
     const pools = await this.reader.pools();
     if (!pools.includes(pool)) throw notFound('pool', pool, pools);
-    await (await import('../queue/bullmq/pause-pool.ts')).setPoolPaused(this.redis, this.keys, pool, paused);
+    await setPoolPaused(this.redis, this.keys, pool, paused);
     await this.registry.tellPaused();
   }
 

@@ -22,77 +22,164 @@ export interface TargetNode {
   readonly allow?: Allowed | undefined;
 }
 
-/**
- * Why a task is held for some nodes: `node:<id>` where only that one may run it, `prefer:<id>` where another may if that one
- * is gone, `require:<label>=<value>,…` where it takes a node with these labels, `format:<n>` where it takes a newer
- * clawmesh. Undefined where any node may run it. Nodes also let go of what they are not allowed, for one that is:
- * `allow:<agent>|<model>`, where the task has a target as well behind that and `&`.
- */
-export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): string | undefined {
-  if (spec.node !== undefined) return `${spec.nodeFallback ? 'prefer' : 'node'}:${spec.node}`;
-  const labels = Object.entries(spec.require ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  return labels.length > 0 ? `require:${labels.map(([name, value]) => `${name}=${value}`).join(',')}` : undefined;
+/** The agent of a task, and its model if it names one: what a node must be allowed to run it. */
+export interface Allowance {
+  readonly agent: string;
+  readonly model: string | undefined;
 }
 
 /**
- * For whom a node has to let go of a task: for the nodes that it is for, or for those that are allowed its agent (`main`
- * where it names none) and its model (any where it names none). Undefined where this node may run it.
+ * For which nodes a task is held. Redis has it as a text, which scripts read as well (`may-run.lua`, `release-held.lua`):
+ *
+ * - `node:<id>`: only that node may run it.
+ * - `prefer:<id>`: that node should run it; any other may once that one is gone.
+ * - `require:<label>=<value>,…`: a node with all these labels may run it.
+ * - `format:<n>`: a node with a newer clawmesh may run it, one that reads this format of stored tasks.
+ * - `allow:<agent>|<model>`: a node that is allowed this agent and model may run it; the model is empty for none.
+ *
+ * Each of the first three may be followed by `&allow:<agent>|<model>`; the node then has to meet both.
+ */
+export type Target =
+  | { readonly kind: 'node' | 'prefer'; readonly id: string; readonly allow?: Allowance }
+  | { readonly kind: 'require'; readonly labels: readonly Label[]; readonly allow?: Allowance }
+  | { readonly kind: 'format'; readonly format: number; readonly allow?: undefined }
+  | { readonly kind: 'allow'; readonly allow: Allowance };
+
+/** A label that a node must have, and its value. */
+type Label = readonly [name: string, value: string];
+
+/** A target that names nodes or labels, as people choose it for a task. */
+type Place = Extract<Target, { kind: 'node' | 'prefer' | 'require' }>;
+
+/** The target that this text stands for; undefined if it is none. Its work grows with the length of the text. */
+export function parseTarget(text: string): Target | undefined {
+  const [first = '', second, ...more] = text.split('&', 3);
+  const target = parseSingle(first);
+  if (target === undefined || second === undefined) return target;
+  const other = parseSingle(second);
+  const combine = target.kind !== 'allow' && target.kind !== 'format' && other?.kind === 'allow' && more.length === 0;
+  return combine ? { ...target, allow: other.allow } : undefined;
+}
+
+function parseSingle(text: string): Target | undefined {
+  const [, kind, what = ''] = /^(node|prefer|require|format|allow):(.+)$/s.exec(text) ?? [];
+  switch (kind) {
+    case 'node':
+    case 'prefer':
+      return { kind, id: what };
+    case 'require': {
+      const labels = what.split(',').map(parseLabel);
+      return labels.every((label) => label !== undefined) ? { kind, labels } : undefined;
+    }
+    case 'format': {
+      const format = Number(what);
+      return Number.isSafeInteger(format) && format > 0 && String(format) === what ? { kind, format } : undefined;
+    }
+    case 'allow': {
+      const [, agent, model] = /^([^|]*)\|(.*)$/s.exec(what) ?? [];
+      return agent === undefined ? undefined : { kind, allow: { agent, model: model || undefined } };
+    }
+  }
+  return undefined;
+}
+
+function parseLabel(text: string): Label | undefined {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  return name === undefined || value === undefined ? undefined : [name, value];
+}
+
+/** The text that {@link parseTarget} reads. */
+export function formatTarget(target: Target): string {
+  const { allow } = target;
+  const allowed = allow && `allow:${allow.agent}|${allow.model ?? ''}`;
+  return [formatPlace(target), allowed].filter((part) => part !== undefined).join('&');
+}
+
+function formatPlace(target: Target): string | undefined {
+  switch (target.kind) {
+    case 'node':
+    case 'prefer':
+      return `${target.kind}:${target.id}`;
+    case 'require':
+      return `require:${target.labels.map((label) => label.join('=')).join(',')}`;
+    case 'format':
+      return `format:${target.format}`;
+    case 'allow':
+      return undefined;
+  }
+}
+
+/** Whether tasks with this target may run on that node. */
+export function mayRun(target: Target, node: TargetNode): boolean {
+  if (target.allow && !isAllowed(target.allow, node)) return false;
+  switch (target.kind) {
+    case 'node':
+    case 'prefer':
+      return target.id === node.id;
+    case 'require':
+      return target.labels.every(([name, value]) => Object.hasOwn(node.labels, name) && node.labels[name] === value);
+    case 'format':
+      return target.format <= TASK_FORMAT;
+    case 'allow':
+      return true;
+  }
+}
+
+function isAllowed({ agent, model }: Allowance, { allow = {} }: TargetNode): boolean {
+  const { agents, models } = allow;
+  return (!agents || agents.includes(agent)) && (!models || model === undefined || models.includes(model));
+}
+
+/** The target that people have chosen for a task, as Redis has it; undefined if any node may run it. */
+export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): string | undefined {
+  const place = placeOf(spec);
+  return place && formatTarget(place);
+}
+
+function placeOf({
+  node,
+  nodeFallback,
+  require = {},
+}: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): Place | undefined {
+  if (node !== undefined) return { kind: nodeFallback ? 'prefer' : 'node', id: node };
+  const labels = Object.entries(require).sort(([a], [b]) => (a < b ? -1 : 1));
+  return labels.length > 0 ? { kind: 'require', labels } : undefined;
+}
+
+/**
+ * For which other nodes a node has to release a task: those of its target, or those that are allowed its
+ * agent (`main` if it names none) and its model (any if it names none). Undefined if this node may run it.
  */
 export function forOthers(
   spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require' | 'agent' | 'model'>,
   node: TargetNode,
   fellBack = false,
-): string | undefined {
-  const target = fellBack && spec.nodeFallback ? undefined : targetOf(spec);
-  if (target !== undefined && !mayRun(target, node)) return target;
-  const needed = allowance(spec);
-  if (mayRun(needed, node)) return undefined;
-  return target === undefined || spec.nodeFallback ? needed : `${target}&${needed}`;
+): Target | undefined {
+  const place = fellBack && spec.nodeFallback ? undefined : placeOf(spec);
+  if (place && !fits(place, node)) return place;
+  const needed: Target = { kind: 'allow', allow: allowanceOf(spec) };
+  if (fits(needed, node)) return undefined;
+  return place && !spec.nodeFallback ? { ...place, allow: needed.allow } : needed;
 }
 
-/** All that a task needs of a node, as scripts read it: its target, if it has one, then `&` and what a node must be allowed. */
+/**
+ * Whether the node may run such tasks, as all nodes read the target from Redis. Other programs may queue names that contain
+ * separators. If this node compared those as they are, it could release a task that every node reads as meant for it.
+ */
+function fits(target: Target, node: TargetNode): boolean {
+  const read = parseTarget(formatTarget(target));
+  return read !== undefined && mayRun(read, node);
+}
+
+/** All that a task needs of a node, as scripts read it: its target, if it has one, and what the node must be allowed. */
 export function needsOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require' | 'agent' | 'model'>): string {
-  const target = targetOf(spec);
-  return target === undefined ? allowance(spec) : `${target}&${allowance(spec)}`;
+  const place = placeOf(spec);
+  const allow = allowanceOf(spec);
+  return formatTarget(place ? { ...place, allow } : { kind: 'allow', allow });
 }
 
-function allowance({ agent = 'main', model = '' }: Pick<TaskSpec, 'agent' | 'model'>): string {
-  return `allow:${agent}|${model}`;
-}
-
-/** Whether tasks with this target may run on that node. */
-export function mayRun(target: string, node: TargetNode): boolean {
-  const [one = '', ...more] = target.split('&');
-  return mayRunOne(one, node) && more.every((other) => mayRunOne(other, node));
-}
-
-function mayRunOne(target: string, node: TargetNode): boolean {
-  const [, kind = '', what = ''] = /^(node|prefer|require|format|allow):(.*)$/.exec(target) ?? [];
-  if (kind === 'allow') {
-    const [agent = '', model = ''] = what.split('|');
-    const { agents, models } = node.allow ?? {};
-    return (!agents || agents.includes(agent)) && (!models || model === '' || models.includes(model));
-  }
-  if (kind === 'format') return Number(what) <= TASK_FORMAT;
-  if (kind === 'node' || kind === 'prefer') return what === node.id;
-  return (
-    kind === 'require' &&
-    what.split(',').every((pair) => {
-      const [name = '', value] = pair.split('=');
-      return Object.hasOwn(node.labels, name) && node.labels[name] === value;
-    })
-  );
-}
-
-/** Whether this is a target at all, and not another reason why tasks are held. */
-export function isTarget(why: string): boolean {
-  return /^(node|prefer|require|format|allow):/.test(why);
-}
-
-/** Why tasks of this one's session are held while it is busy, or at home on another node; undefined for a task without one. */
-export function sessionReason(spec: Pick<TaskSpec, 'agent' | 'session'>): string | undefined {
-  const session = sessionOf(spec);
-  return session === undefined ? undefined : `session:${session}`;
+function allowanceOf({ agent = 'main', model }: Pick<TaskSpec, 'agent' | 'model'>): Allowance {
+  return { agent, model };
 }
 
 /** The task's session as Redis names it, `<agent>|<session>`; undefined for a task without one. */

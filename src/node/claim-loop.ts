@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { sessionReason } from '../domain/target.ts';
+import { formatHoldReason, sessionReason } from '../domain/hold-reason.ts';
 import type { Outcome } from '../domain/task.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
@@ -247,7 +247,7 @@ export class ClaimLoop {
       .finally(() => {
         slots.release();
         const session = sessionReason(claim.spec);
-        if (session !== undefined) void this.takeHeld([session]).catch(() => {});
+        if (session !== undefined) void this.takeHeld([formatHoldReason(session)]).catch(() => {});
         this.#changed.notify();
         this.#options.onRunsChanged();
       });

@@ -1,7 +1,7 @@
 import { leaseMs } from '../config/lease.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Requeued } from '../queue/requeue.ts';
+import type { Requeued } from '../queue/bullmq/requeue.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { SweepOptions, Swept } from '../registry/sweeping.ts';
 import type { NodeObserver } from './observer.ts';

@@ -3,12 +3,12 @@ import type { NodeConfig } from '../config/node-settings.ts';
 import { secretValues } from '../config/secret-values.ts';
 import type { Claim } from '../domain/claim.ts';
 import { messageOf } from '../domain/errors.ts';
+import { isEligible, parseHoldReason } from '../domain/hold-reason.ts';
 import { slotsOf } from '../domain/node.ts';
 import { type Mask, secretMasker } from '../domain/secrets.ts';
-import { mayRun } from '../domain/target.ts';
 import type { Logger } from '../log/logger.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
-import type { HeldFor } from '../queue/held-tasks.ts';
+import type { HeldFor } from '../queue/bullmq/held-tasks.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { Runner } from '../runners/runner.ts';
 import { SimulateRunner } from '../runners/simulate.ts';
@@ -97,11 +97,11 @@ export class Running {
   /** Takes the tasks that this node may run, of those that are held for some nodes. */
   async takeHeld(held: readonly HeldFor[]): Promise<void> {
     const { nodeId, settings } = this.#options;
+    const self = { id: nodeId, labels: settings.labels, allow: settings.allow };
     for (const loop of this.loops) {
       const own = held.filter(
         ({ pool, why, node }) =>
-          pool === loop.queue.pool &&
-          (node === nodeId || mayRun(why, { id: nodeId, labels: settings.labels, allow: settings.allow })),
+          pool === loop.queue.pool && (node === nodeId || isEligible(parseHoldReason(why), self)),
       );
       if (own.length > 0) await loop.takeHeld(own.map(({ why }) => why));
     }

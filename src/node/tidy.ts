@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import { isThere } from '../domain/node-state.ts';
-import { type Retention, removeExpired } from '../queue/retention.ts';
-import { readField } from '../queue/task-fields.ts';
+import { type Retention, removeExpired } from '../queue/bullmq/retention.ts';
+import { scripts } from '../queue/bullmq/scripts.ts';
+import { readField } from '../queue/bullmq/task-fields.ts';
 import type { MeshKeys } from '../redis/keys.ts';
-import { scripts } from '../redis/scripts.ts';
 import { forgetNodes } from '../registry/forget-nodes.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 
@@ -24,20 +24,6 @@ const TURN_MS = 15_000;
 const MAX_REMOVED = 5_000;
 /** Held tasks looked at per script: well below a millisecond of Redis time. */
 const WINDOW = 200;
-
-/** All that BullMQ and the strategies keep of a pool beside its tasks. */
-const BULL_REST = [
-  'id',
-  'events',
-  'marker',
-  'pc',
-  'stalled',
-  'stalled-check',
-  'limiter',
-  'paused',
-  'de',
-  'acknowledged',
-];
 
 export interface TidyOptions {
   readonly nodeId: string;
@@ -75,7 +61,7 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
   await each(() => forgetNodes(redis, keys, forgetAfterMs.node));
   await each(() => forgetPools(redis, keys, forgetAfterMs.pool, each));
   const { closed, open } = forgetAfterMs.circuit;
-  await each(() => scripts.forgetCircuits.run(redis, [keys.circuits, keys.circuitsVersion, keys.held], [closed, open]));
+  await each(() => scripts.forgetCircuits.run(redis, keys, [closed, open]));
   return removed;
 }
 
@@ -83,12 +69,7 @@ async function pruneHeld(redis: Redis, keys: MeshKeys, member: string): Promise<
   const [pool = '', why = ''] = member.split(' ');
   let first = 0;
   do {
-    const reply = await scripts.pruneHeld.run(
-      redis,
-      [keys.heldTasks(pool, why), keys.held, keys.pool(pool, 'delayed')],
-      [member, first, WINDOW],
-    );
-    first = Number(reply);
+    first = Number(await scripts.pruneHeld.run(redis, keys, [pool, why, first, WINDOW]));
   } while (first > 0);
 }
 
@@ -108,15 +89,7 @@ async function forgetPools(
   for (const { state, pools } of await new NodeRegistry(redis, keys).seen()) {
     if (isThere(state)) for (const pool of Object.keys(pools)) used.add(pool);
   }
-  const states = ['wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'cancelled', 'repeat'];
   for (const pool of await redis.smembers(keys.pools)) {
-    const rest = [...states, 'waiting-children', 'meta', ...BULL_REST].map((what) => keys.pool(pool, what));
-    await each(() =>
-      scripts.forgetPool.run(
-        redis,
-        [keys.pools, keys.absent, keys.lastTokens, keys.incarnations, ...rest, keys.freeSlots(pool), keys.turns(pool)],
-        [pool, used.has(pool) ? 1 : 0, keepMs],
-      ),
-    );
+    await each(() => scripts.forgetPool.run(redis, keys, [pool, used.has(pool) ? 1 : 0, keepMs]));
   }
 }

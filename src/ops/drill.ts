@@ -4,7 +4,7 @@ import type { Node } from '../domain/node.ts';
 import type { NewTask, Task } from '../domain/task.ts';
 import { isEnded } from '../domain/task-state.ts';
 import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
-import type { TaskReader } from '../queue/task-reader.ts';
+import type { TaskReader } from '../queue/bullmq/task-reader.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
 export const DRILL_KINDS = ['crash', 'freeze', 'drain'] as const;

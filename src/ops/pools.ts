@@ -1,4 +1,4 @@
-import type { PoolCounts, TaskReader } from '../queue/task-reader.ts';
+import type { PoolCounts, TaskReader } from '../queue/bullmq/task-reader.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
 /** A pool as `pool list --json` prints it. */

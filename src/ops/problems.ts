@@ -2,13 +2,14 @@ import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
 import { onOneLine } from '../domain/errors.ts';
+import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
-import { isTarget, mayRun } from '../domain/target.ts';
+import type { Target } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
-import type { Strangers } from '../queue/strangers.ts';
-import type { HeldTasks, PoolCounts } from '../queue/task-reader.ts';
+import type { Strangers } from '../queue/bullmq/strangers.ts';
+import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
 
 /** Worst first. A notice is worth knowing and no trouble: somebody has wanted it so. */
@@ -138,35 +139,50 @@ function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Pro
 
 /** Tasks that only some nodes may run, none of which can at present. */
 export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]): Problem[] {
-  return held.flatMap(({ pool, why, home, count }) => {
-    const able = nodes.filter((node) => node.id === home || mayRun(why, node));
-    const waits = isTarget(why) || (home !== null && able.length > 0);
-    if (!waits || count === 0 || able.some((node) => node.state === 'up' && pool in node.pools)) return [];
+  return held.flatMap(({ pool, reason, home, count }) => {
+    if (reason === undefined || count === 0) return [];
+    const able = nodes.filter((node) => node.id === home || isEligible(reason, node));
+    const waits = isTarget(reason) || (home !== null && able.length > 0);
+    if (!waits || able.some((node) => node.state === 'up' && pool in node.pools)) return [];
     const states = able.map(
       (node) => `${node.id} ${node.state === 'up' ? `does not serve pool ${pool}` : `is ${node.state}`}`,
     );
-    const who = why
-      .replace(/^(node|prefer):/, '')
-      .replace(/^require:/, 'a node with ')
-      .replace(
-        /&?allow:(.*)\|(.*)/,
-        (_, agent, model) => ` that is allowed agent ${agent}${model && ` with model ${model}`}`,
-      )
-      .replace(/^ /, 'a node')
-      .replace(/^format:.*/, 'a node with a newer clawmesh, which queued them')
-      .replace(/^session:(.*)\|/, 'session ');
     return [
       {
         severity: 'warning' as const,
-        what: `${count} tasks wait for ${who}: ${states.join(', ') || 'there was never one'}`,
-        fix: why.startsWith('format:')
-          ? 'upgrade clawmesh on the nodes, and here'
-          : home === null
-            ? 'see clawmesh node list; or cancel them and queue them without --node or --require'
-            : `see clawmesh node show ${home}; or drain it, and the session starts anew on another node`,
+        what: `${count} tasks wait for ${awaited(reason)}: ${states.join(', ') || 'there was never one'}`,
+        fix:
+          reason.kind === 'format'
+            ? 'upgrade clawmesh on the nodes, and here'
+            : home === null
+              ? 'see clawmesh node list; or cancel them and queue them without --node or --require'
+              : `see clawmesh node show ${home}; or drain it, and the session starts anew on another node`,
       },
     ];
   });
+}
+
+/** Who or what tasks wait for that are held for this reason, as part of a sentence. */
+function awaited(reason: HoldReason): string {
+  if (reason.kind === 'session') return `session ${reason.session}`;
+  if (!isTarget(reason)) return describeHoldReason(reason);
+  const { allow } = reason;
+  const model = allow?.model === undefined ? '' : ` with model ${allow.model}`;
+  return `${nodesOf(reason)}${allow ? ` that is allowed agent ${allow.agent}${model}` : ''}`;
+}
+
+function nodesOf(target: Target): string {
+  switch (target.kind) {
+    case 'node':
+    case 'prefer':
+      return target.id;
+    case 'require':
+      return `a node with ${target.labels.map((label) => label.join('=')).join(',')}`;
+    case 'format':
+      return 'a node with a newer clawmesh, which queued them';
+    case 'allow':
+      return 'a node';
+  }
 }
 
 /** Workers of another program that take tasks of ours, and run them through no OpenClaw. */

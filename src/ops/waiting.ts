@@ -1,12 +1,13 @@
 import type { Config } from '../config/schema.ts';
 import { type Circuit, circuitOf } from '../domain/circuit.ts';
+import { formatHoldReason, holdReasonOf, isTarget, type SessionReason } from '../domain/hold-reason.ts';
 import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
-import { mayRun } from '../domain/target.ts';
+import { mayRun, parseTarget, type Target } from '../domain/target.ts';
 import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
-import type { HeldTasks, PoolCounts, TaskReader } from '../queue/task-reader.ts';
+import type { HeldTasks, PoolCounts, TaskReader } from '../queue/bullmq/task-reader.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
 /** Why a task does not run, and what to do about it. */
@@ -30,7 +31,10 @@ export interface WaitingFacts {
 }
 
 /** What is looked at of a task; of one that is about to be queued as well. */
-export type WaitingTask = Pick<Task, 'pool' | 'state' | 'heldBy' | 'target' | 'agent' | 'model' | 'delayedUntil'>;
+export type WaitingTask = Pick<
+  Task,
+  'pool' | 'state' | 'heldBy' | 'target' | 'agent' | 'session' | 'model' | 'delayedUntil'
+>;
 
 /** Reads what {@link whyWaiting} looks at. */
 export async function waitingFacts(mesh: {
@@ -58,19 +62,21 @@ export function whyWaiting(task: WaitingTask, facts: WaitingFacts): WaitingReaso
     return { text: `not before ${delayedUntil} (in ${humanDuration(ms)})`, fix: null };
   }
   if (state !== 'waiting') return undefined;
-  const [kind, what = ''] = heldBy?.split(/ (.*)/s) ?? [];
-  if (kind === 'after') return { text: 'it comes after tasks that have not completed', fix: null };
+  const reason = holdReasonOf(task);
+  if (reason?.kind === 'after') return { text: 'it comes after tasks that have not completed', fix: null };
   if (facts.pools.get(pool)?.paused) {
     return { text: `pool ${pool} is paused`, fix: `clawmesh pool resume ${pool}` };
   }
   const unserved = poolTrouble(pool, facts);
   if (unserved) return unserved;
-  const circuit = openCircuit(kind === 'circuit' ? what : circuitOf({ ...named(task), message: '', tags: {} }), facts);
+  const itsCircuit = reason?.kind === 'circuit' ? reason.circuit : circuitOf({ ...named(task), message: '', tags: {} });
+  const circuit = openCircuit(itsCircuit, facts);
   if (circuit) return circuit;
-  if (kind === 'session') return sessionTrouble(what, pool, facts);
-  // What it is held by says more than its own target: `node mac-1&allow:…`.
-  const held = kind !== undefined && kind !== 'circuit' ? `${kind}:${what}` : undefined;
-  return targetTrouble(held ?? task.target, pool, facts) ?? allowTrouble(task, facts);
+  if (reason?.kind === 'session') return sessionTrouble(reason, pool, facts);
+  if (heldBy !== null && reason === undefined) return { text: `it is held back by ${heldBy}`, fix: null };
+  // What it is held by says more than its own target: what its node must be allowed, too.
+  const target = reason && isTarget(reason) ? reason : parseTarget(task.target ?? '');
+  return (target && targetTrouble(target, pool, facts)) ?? allowTrouble(task, facts);
 }
 
 /** Why nobody takes tasks of this pool; undefined if a node that is up does. */
@@ -124,9 +130,10 @@ function openCircuit(name: string, { circuits, now }: WaitingFacts): WaitingReas
   return { text: `tasks of ${model} are held back: ${kind}: ${message}${next}`, fix: `clawmesh circuit close ${name}` };
 }
 
-function sessionTrouble(session: string, pool: string, { nodes, held }: WaitingFacts): WaitingReason | undefined {
-  const name = session.replace(/^.*\|/, '');
-  const home = held.find((one) => one.pool === pool && one.why === `session:${session}`)?.home;
+function sessionTrouble(reason: SessionReason, pool: string, { nodes, held }: WaitingFacts): WaitingReason {
+  const name = reason.session;
+  const why = formatHoldReason(reason);
+  const home = held.find((one) => one.pool === pool && one.why === why)?.home;
   const node = nodes.find(({ id }) => id === home);
   if (node && node.state !== 'up') {
     return {
@@ -138,43 +145,45 @@ function sessionTrouble(session: string, pool: string, { nodes, held }: WaitingF
 }
 
 /** Why no node that is up may run tasks with this target. */
-function targetTrouble(target: string | null, pool: string, facts: WaitingFacts): WaitingReason | undefined {
-  if (target === null) return undefined;
+function targetTrouble(target: Target, pool: string, facts: WaitingFacts): WaitingReason | undefined {
   const able = facts.nodes.filter((node) => mayRun(target, node));
   if (able.some((node) => node.state === 'up' && serves(node, pool))) return undefined;
-  const labels = /^require:([^&]*)/.exec(target)?.[1];
-  if (able.length === 0) return nobodyIs(target, labels, facts);
+  if (able.length === 0) return nobodyIs(target, facts);
   const states = able.map((node) => {
     const { id, state } = node;
     if (!isHere(node)) return `${id} is ${state}`;
     if (!serves(node, pool)) return `${id} does not serve pool ${pool}`;
     return state === 'up' ? `${id} is up` : `${id} is ${state}`;
   });
-  const who = labels === undefined ? '' : `of the nodes with ${labels} `;
+  const who = target.kind === 'require' ? `of the nodes with ${pairsOf(target.labels).join(',')} ` : '';
   return { text: `${who}${states.slice(0, 3).join(', ')}`, fix: `see clawmesh node show ${able[0]?.id}` };
 }
 
 /** No node that was ever there is what the target asks for. */
-function nobodyIs(target: string, labels: string | undefined, { nodes, config }: WaitingFacts): WaitingReason {
-  const id = /^(?:node|prefer):([^&]*)/.exec(target)?.[1];
-  if (id !== undefined) return { text: `node ${id} was never up`, fix: `start it: clawmesh node run, on ${id}` };
-  if (labels === undefined) return { text: 'no node may run it', fix: 'see clawmesh node list' };
+function nobodyIs(target: Target, { nodes, config }: WaitingFacts): WaitingReason {
+  if (target.kind === 'node' || target.kind === 'prefer') {
+    return { text: `node ${target.id} was never up`, fix: `start it: clawmesh node run, on ${target.id}` };
+  }
+  if (target.kind !== 'require') return { text: 'no node may run it', fix: 'see clawmesh node list' };
+  const labels = pairsOf(target.labels);
   const there = [...nodes.map((node) => node.labels), ...Object.values(config.nodes).map((node) => node.labels ?? {})];
-  const known = [
-    ...new Set(there.flatMap((of) => Object.entries(of).map(([name, value]) => `${name}=${value}`))),
-  ].sort();
-  const wrong = labels.split(',').filter((pair) => !known.includes(pair));
+  const known = [...new Set(there.flatMap((of) => pairsOf(Object.entries(of))))].sort();
+  const wrong = labels.filter((pair) => !known.includes(pair));
   const likely = wrong[0] && nearest(wrong[0], known);
   const have = known.length > 0 ? `labels are ${known.slice(0, 20).join(', ')}` : 'no node has labels';
   return {
-    text: wrong.length > 0 ? `no node has ${wrong.join(' and ')}; ${have}` : `no one node has ${labels}`,
+    text: wrong.length > 0 ? `no node has ${wrong.join(' and ')}; ${have}` : `no one node has ${labels.join(',')}`,
     fix: likely ? `did you mean ${likely}?` : 'see nodes.<id>.labels in the config',
   };
 }
 
+function pairsOf(labels: readonly (readonly [name: string, value: string])[]): string[] {
+  return labels.map((label) => label.join('='));
+}
+
 /** Why no node that serves the pool may run tasks of this agent and model. */
 function allowTrouble(task: WaitingTask, { nodes }: WaitingFacts): WaitingReason | undefined {
-  const needed = `allow:${task.agent ?? 'main'}|${task.model ?? ''}`;
+  const needed: Target = { kind: 'allow', allow: { agent: task.agent ?? 'main', model: task.model ?? undefined } };
   const serving = nodes.filter((node) => node.state === 'up' && serves(node, task.pool));
   if (serving.some((node) => mayRun(needed, node))) return undefined;
   const what = [`agent ${task.agent ?? 'main'}`, ...(task.model === null ? [] : [`model ${task.model}`])].join(

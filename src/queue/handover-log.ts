@@ -4,7 +4,7 @@ import type { MeshKeys } from '../redis/keys.ts';
 import { pairsToMap } from '../redis/pairs.ts';
 import { idBefore } from '../redis/stream-id.ts';
 import { redisTime } from '../redis/time.ts';
-import type { TaskReader, TaskRunHistory } from './task-reader.ts';
+import type { TaskReader, TaskRunHistory } from './bullmq/task-reader.ts';
 
 export interface HandoverFilter {
   readonly taskId?: string | undefined;

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type StoredSpec, storedSpec } from './task-fields.ts';
+import { type StoredSpec, storedSpec } from './bullmq/task-fields.ts';
 
 /**
  * Signs tasks where they are queued, and tells a node whether to run them: whoever can write to Redis, but has not the key,

@@ -1,8 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
+import type { MeshKeys } from './keys.ts';
 
-type Argument = string | number | Buffer;
+type Argument = string | number;
 type Runner = (keyCount: number, ...args: Argument[]) => Promise<unknown>;
+
+/** What all scripts may include: key names, Redis time, the fence. */
+const SHARED = new URL('./lua/', import.meta.url);
 
 /** A Lua script that runs as one atomic step in Redis. What it takes and answers stands in the header of its file. */
 export class Script {
@@ -15,65 +19,40 @@ export class Script {
     this.#lua = lua;
   }
 
-  /** Runs the script, by its hash where the server knows it. */
-  run(client: Redis, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  /** Runs the script, by its hash where the server knows it. It makes the names of all keys of the mesh's prefix (`layout.lua`). */
+  run(client: Redis, keys: Pick<MeshKeys, 'bullPrefix'>, args: readonly Argument[]): Promise<unknown> {
     if (!this.#known.has(client)) {
       client.defineCommand(this.#name, { lua: this.#lua });
       this.#known.add(client);
     }
     const run = (client as unknown as Record<string, Runner>)[this.#name] as Runner;
-    return run.call(client, keys.length, ...keys, ...args);
+    return run.call(client, 1, keys.bullPrefix, ...args);
   }
 }
 
-/** The text of `lua/<name>.lua` with its `--- @include <name>` lines replaced by the included files, each once. */
-export function readLua(name: string): string {
+/** The script `<folder>/<name>.lua`. */
+export function readScript(folder: URL, name: string): Script {
+  return new Script(name, readLua(folder, name));
+}
+
+/**
+ * The text of a script with its `--- @include <name>` lines replaced, each file once: by `<folder>/includes/<name>.lua`, or
+ * one of those that are for all.
+ */
+export function readLua(folder: URL, name: string): string {
   const included = new Set<string>();
-  const expand = (file: string): string =>
-    readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8').replace(
-      /^--- @include (\S+)$/gm,
-      (_, include: string) => {
-        if (included.has(include)) return '';
-        included.add(include);
-        return expand(`includes/${include}`);
-      },
-    );
-  return expand(name);
+  const expand = (file: URL): string =>
+    readFileSync(file, 'utf8').replace(/^--- @include (\S+)$/gm, (_, include: string) => {
+      if (included.has(include)) return '';
+      included.add(include);
+      const own = new URL(`includes/${include}.lua`, folder);
+      return expand(existsSync(own) ? own : new URL(`${include}.lua`, SHARED));
+    });
+  return withoutUnusedKeys(expand(new URL(`${name}.lua`, folder)));
 }
 
-function script(name: string): Script {
-  return new Script(name, readLua(name));
+/** Leaves out of the layout what the script never asks for: to name all keys takes Redis longer than most scripts. */
+function withoutUnusedKeys(lua: string): string {
+  const used = new Set(Array.from(lua.matchAll(/\b(?:mesh|pool|dispatch)\.(\w+)/g), ([, name]) => name));
+  return lua.replace(/^ {4}(\w+) = (?:prefix|base) \.\. .*\n/gm, (line, name) => (used.has(name) ? line : ''));
 }
-
-export const scripts = {
-  registerNode: script('register-node'),
-  beatNode: script('beat-node'),
-  renewClaims: script('renew-claims'),
-  handBack: script('hand-back'),
-  requeueClaims: script('requeue-claims'),
-  adoptClaims: script('adopt-claims'),
-  ownClaims: script('own-claims'),
-  holdTask: script('hold-task'),
-  claimHeld: script('claim-held'),
-  admitClaim: script('admit-claim'),
-  passOn: script('pass-on'),
-  releaseHeld: script('release-held'),
-  circuitReport: script('circuit-report'),
-  closeCircuit: script('close-circuit'),
-  cancelTask: script('cancel-task'),
-  retryTask: script('retry-task'),
-  removeTask: script('remove-task'),
-  acknowledgeTask: script('acknowledge-task'),
-  removeExpired: script('remove-expired'),
-  sweepNodes: script('sweep-nodes'),
-  lookAround: script('look-around'),
-  evictNode: script('evict-node'),
-  appendLog: script('append-log'),
-  forgetNode: script('forget-node'),
-  forgetNodes: script('forget-nodes'),
-  forgetPool: script('forget-pool'),
-  forgetCircuits: script('forget-circuits'),
-  pruneHeld: script('prune-held'),
-  dropSchedule: script('drop-schedule'),
-  removeUnbegun: script('remove-unbegun'),
-};

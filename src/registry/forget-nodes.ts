@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import type { MeshKeys } from '../redis/keys.ts';
-import { scripts } from '../redis/scripts.ts';
 import { ALERT_GROUP } from './alert-feed.ts';
+import { scripts } from './scripts.ts';
 
 /** Nodes looked at per script. */
 const STEP = 20;
@@ -14,7 +14,7 @@ const STEP = 20;
  * @returns the ids of the forgotten.
  */
 export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number): Promise<string[]> {
-  const { incarnations, leases, nodes, control, loads, absent, serves } = keys;
+  const { incarnations, nodes, control, loads, absent, serves } = keys;
   const ids = new Set<string>();
   for (const key of [incarnations, nodes, control, loads, absent, serves]) {
     for (const id of Object.keys(await redis.hgetall(key))) ids.add(id);
@@ -24,11 +24,7 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
   const all = [...ids];
   const forgotten: string[] = [];
   for (let start = 0; start < all.length; start += STEP) {
-    const reply = await scripts.forgetNodes.run(
-      redis,
-      [incarnations, leases, absent],
-      [keys.bullPrefix, keepMs, ...all.slice(start, start + STEP)],
-    );
+    const reply = await scripts.forgetNodes.run(redis, keys, [keepMs, ...all.slice(start, start + STEP)]);
     forgotten.push(...z.array(z.string()).parse(reply));
   }
   for (const id of forgotten) {
@@ -49,12 +45,6 @@ const forgetReply = z.tuple([z.enum(['forgotten', 'unknown', 'up', 'holds'])], z
 
 /** Forgets a node now, unless its lease runs or tasks are locked by it; nothing else is changed. */
 export async function forgetNode(redis: Redis, keys: MeshKeys, nodeId: string): Promise<Forgotten> {
-  const { incarnations, leases, nodes, pools, absent, events } = keys;
-  const reply = await scripts.forgetNode.run(
-    redis,
-    [incarnations, leases, nodes, pools, absent, events],
-    [keys.bullPrefix, nodeId],
-  );
-  const [outcome, ...tasks] = forgetReply.parse(reply);
+  const [outcome, ...tasks] = forgetReply.parse(await scripts.forgetNode.run(redis, keys, [nodeId]));
   return outcome === 'holds' ? { outcome, tasks } : { outcome };
 }

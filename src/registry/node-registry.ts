@@ -13,10 +13,10 @@ import {
 import { isThere, REPORTED_STATES } from '../domain/node-state.ts';
 import { wellFormedJson } from '../domain/text.ts';
 import type { MeshKeys } from '../redis/keys.ts';
-import { scripts } from '../redis/scripts.ts';
 import { ServerInfo } from '../redis/server-info.ts';
 import { redisTime } from '../redis/time.ts';
 import { type ActiveClaim, readActiveClaims } from './active-claims.ts';
+import { scripts } from './scripts.ts';
 import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
 
 const storedRecord: z.ZodType<NodeRecord> = z.object({
@@ -49,7 +49,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
 /** For how long a death's tasks are kept, ms of Redis time; before its beginning the clock went back, and it is over. */
 const storedHold = z.object({ heldFrom: z.number(), heldUntil: z.number() });
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
-const beatReply = z.tuple([z.number(), z.number(), z.enum(['', ...NODE_WISHES])], z.unknown());
+const beatReply = z.tuple([z.number(), z.enum(['', ...NODE_WISHES])], z.unknown());
 const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
 
 /** What a node sees around it in Redis. */
@@ -88,13 +88,10 @@ export class NodeRegistry {
     holdMs = 0,
     former?: number,
   ): Promise<{ incarnation: number; redisTime: number }> {
-    const reply = await scripts.registerNode.run(
-      this.#redis,
-      [...this.#memberKeys(), this.#keys.pools, this.#keys.serves],
-      [nodeId, leaseMs, holdMs, former ?? '', ...pools],
-    );
+    const args = [nodeId, leaseMs, holdMs, former ?? '', ...pools];
+    const reply = await scripts.registerNode.run(this.#redis, this.#keys, args);
+    if (reply === 'fenced') throw new ClawmeshError('fenced', `another daemon of node ${nodeId} has just started`);
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);
-    if (incarnation === 0) throw new ClawmeshError('fenced', `another daemon of node ${nodeId} has just started`);
     return { incarnation, redisTime };
   }
 
@@ -108,25 +105,20 @@ export class NodeRegistry {
     options: SweepOptions,
   ): Promise<{ redisTime: number; wish: NodeWish | undefined; swept: Swept }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
-    const reply = await scripts.beatNode.run(
-      this.#redis,
-      [...this.#sweepKeys(), this.#keys.control, ...this.#poolKeys(options.pools)],
-      [...this.#sweepArguments(options), owner.incarnation, leaseMs, wellFormedJson(record)],
-    );
-    const [alive, redisTime, wish, ...swept] = beatReply.parse(reply);
-    if (alive === 1) return { redisTime, wish: wish || undefined, swept: readSwept(swept) };
-    throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} was replaced or declared dead`);
+    const { nodeId, incarnation } = owner;
+    const args = [nodeId, incarnation, leaseMs, wellFormedJson(record), ...sweepArguments(options)];
+    const reply = await scripts.beatNode.run(this.#redis, this.#keys, args);
+    if (reply === 'fenced') {
+      throw new ClawmeshError('fenced', `${nodeId} incarnation ${incarnation} was replaced or declared dead`);
+    }
+    const [redisTime, wish, ...swept] = beatReply.parse(reply);
+    return { redisTime, wish: wish || undefined, swept: readSwept(swept) };
   }
 
   /** Declares dead what is dead, and wakes a node for each of the pools that has work; see `includes/sweep.lua`. */
   async sweep(options: SweepOptions): Promise<Swept> {
-    return readSwept(
-      await scripts.sweepNodes.run(
-        this.#redis,
-        [...this.#sweepKeys(), ...this.#poolKeys(options.pools)],
-        this.#sweepArguments(options),
-      ),
-    );
+    const args = [options.nodeId, ...sweepArguments(options)];
+    return readSwept(await scripts.sweepNodes.run(this.#redis, this.#keys, args));
   }
 
   /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
@@ -164,9 +156,11 @@ export class NodeRegistry {
 
   /** Declares a node dead by hand. @returns the incarnation, undefined where there is no such node. */
   async evict(nodeId: string, leaseMs: number): Promise<number | undefined> {
-    const reply = await scripts.evictNode.run(this.#redis, this.#memberKeys(), [nodeId, leaseMs]);
-    await this.#nudge(nodeId, Number(reply));
-    return Number(reply) || undefined;
+    const reply = await scripts.evictNode.run(this.#redis, this.#keys, [nodeId, leaseMs]);
+    if (reply === 'unknown') return undefined;
+    const incarnation = Number(reply);
+    await this.#nudge(nodeId, incarnation);
+    return incarnation;
   }
 
   /** Tells a node what is wanted of it; `resume` takes that back. */
@@ -205,36 +199,12 @@ export class NodeRegistry {
     await this.#redis.publish(this.presenceChannel({ nodeId, incarnation }), 'beat');
   }
 
-  #memberKeys(): string[] {
-    const { incarnations, leases, deaths, presence, gone, events } = this.#keys;
-    return [incarnations, leases, deaths, presence, gone, events];
-  }
-
-  #sweepKeys(): string[] {
-    const { sweep, held, pools, nodes } = this.#keys;
-    return [...this.#memberKeys(), sweep, held, pools, nodes];
-  }
-
-  #poolKeys(pools: readonly string[]): string[] {
-    return pools.flatMap((pool) =>
-      ['wait', 'prioritized', 'meta', 'marker'].map((what) => this.#keys.pool(pool, what)),
-    );
-  }
-
-  #sweepArguments(options: SweepOptions): (string | number)[] {
-    const { nodeId, intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs } = options;
-    const { presenceChannels, bullPrefix } = this.#keys;
-    return [nodeId, intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs, presenceChannels, `${bullPrefix}:`];
-  }
-
   /**
    * Looks around for a node that serves these pools, at `count` other nodes. All of them, looked through by every node, were
    * what a mesh of a thousand was busy with.
    */
   async lookAround(pools: readonly string[], count: number): Promise<Around> {
-    const metas = pools.map((pool) => this.#keys.pool(pool, 'meta'));
-    const { leases, nodes } = this.#keys;
-    const reply = await scripts.lookAround.run(this.#redis, [leases, nodes, ...metas], [count]);
+    const reply = await scripts.lookAround.run(this.#redis, this.#keys, [count, ...pools]);
     const [memory, ...rest] = aroundReply.parse(reply);
     const digests = new Map<string, string>();
     for (let i = pools.length; i + 1 < rest.length; i += 2) {
@@ -296,6 +266,12 @@ export class NodeRegistry {
       })
       .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
   }
+}
+
+/** How to sweep, as `sweepOptions` of `includes/sweep.lua` takes it. */
+function sweepArguments(options: SweepOptions): (string | number)[] {
+  const { intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs, pools } = options;
+  return [intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs, ...pools];
 }
 
 function parseRecord(text: string): NodeRecord | undefined {

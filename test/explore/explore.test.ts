@@ -1,7 +1,6 @@
-import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TASK_TRANSITIONS, type TaskTransition } from '../../src/domain/task-state.ts';
-import { readLua } from '../../src/redis/scripts.ts';
+import { shippedScripts } from '../support/lua-files.ts';
 import { ExploredRedis } from './explored-redis.ts';
 import { replay, Seen, walk } from './explorer.ts';
 import { RARE_WAYS } from './transitions.ts';
@@ -16,11 +15,9 @@ const INTRICATE = ['session', 'pools', 'circuit', 'schedule', 'clock'];
 
 describe('what is explored', () => {
   it('differs from what is shipped by the one line that reads the clock', () => {
-    const folder = new URL('../../src/redis/lua/', import.meta.url);
-    const names = readdirSync(folder).filter((name) => name.endsWith('.lua'));
-    expect(names.length).toBeGreaterThan(25);
-    for (const name of names) {
-      const text = readLua(name.replace('.lua', ''));
+    const all = shippedScripts();
+    expect(all.size).toBeGreaterThan(30);
+    for (const [name, text] of all) {
       const clocks = text.match(/'TIME'/g) ?? [];
       expect(text.split(REAL_LINE).length - 1, name).toBe(clocks.length);
     }

@@ -1,5 +1,5 @@
 import type { Claim } from '../../src/domain/claim.ts';
-import { forOthers } from '../../src/domain/target.ts';
+import { formatTarget, forOthers } from '../../src/domain/target.ts';
 import type { NewTask } from '../../src/domain/task.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
 import { isScheduled, type Life, type Mind, nameOf } from './mind.ts';
@@ -208,7 +208,8 @@ export function checkStart(
   if (picture.tasks.get(taskId)?.fields.has('cm:cancel'))
     throw new BrokenPromise(`${short(taskId)} begins though it was cancelled`);
   const other = forOthers(spec, { id: node.id, labels: node.labels ?? {} }, true);
-  if (other !== undefined) throw new BrokenPromise(`${short(taskId)} is for ${other}, and runs on ${node.id}`);
+  if (other !== undefined)
+    throw new BrokenPromise(`${short(taskId)} is for ${formatTarget(other)}, and runs on ${node.id}`);
   for (const { id } of task.after ?? []) {
     const before = picture.tasks.get(id);
     if (before && before.places[0] !== 'completed')

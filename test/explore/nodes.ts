@@ -1,11 +1,11 @@
 import type { Claim } from '../../src/domain/claim.ts';
 import { hasCode } from '../../src/domain/errors.ts';
-import { mayRun } from '../../src/domain/target.ts';
+import { isEligible, parseHoldReason } from '../../src/domain/hold-reason.ts';
 import { type ErrorKind, type Outcome, taskError } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task-state.ts';
+import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { Circuits } from '../../src/queue/circuits.ts';
-import { requeueVoidClaims } from '../../src/queue/requeue.ts';
+import { requeueVoidClaims } from '../../src/queue/bullmq/requeue.ts';
 import { TaskSigner } from '../../src/queue/task-signer.ts';
 import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
 import { aNodeRecord } from '../support/node-record.ts';
@@ -94,7 +94,8 @@ export async function takesHeld(mind: Mind, life: Life): Promise<void> {
   for (const { pool, why, node } of found ?? []) {
     const queue = life.queues.get(pool);
     const { id, labels = {} } = life.node;
-    if (!queue || !(node === id || mayRun(why, { id, labels })) || runsIn(life, pool) >= SLOTS) continue;
+    const isOwn = node === id || isEligible(parseHoldReason(why), { id, labels });
+    if (!queue || !isOwn || runsIn(life, pool) >= SLOTS) continue;
     const claim = await guarded(life, () => queue.claimHeld(why));
     if (claim) await begin(mind, life, claim);
   }

@@ -1,7 +1,7 @@
 import { hasCode } from '../../src/domain/errors.ts';
+import { closeCircuit } from '../../src/queue/bullmq/circuits.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
-import { closeCircuit } from '../../src/queue/circuits.ts';
-import { removeExpired } from '../../src/queue/retention.ts';
+import { removeExpired } from '../../src/queue/bullmq/retention.ts';
 import { newTask } from '../support/pool.ts';
 import { BrokenPromise, checkMended } from './invariants.ts';
 import { type Mind, newEntry, scheduledTask } from './mind.ts';

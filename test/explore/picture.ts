@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { ENDED_STATES } from '../../src/domain/task-state.ts';
-import { HELD_SCORE } from '../../src/queue/held-tasks.ts';
+import { HELD_SCORE } from '../../src/queue/bullmq/held-tasks.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
 
 /** Where a task stands: a list or sorted set of its pool. */

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
+import { luaFiles } from '../support/lua-files.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 import { LuaMarks, marksOf } from './lua-marks.ts';
-import { isLua, luaFiles } from './lua-tree.ts';
+import { isLua } from './lua-tree.ts';
 
 const SCRIPT = `-- a comment
 local function early(x)

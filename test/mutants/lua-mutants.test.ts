@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { luaFiles } from '../support/lua-files.ts';
 import { luaMutants } from './lua-mutants.ts';
-import { isLua, luaFiles } from './lua-tree.ts';
+import { isLua } from './lua-tree.ts';
 
 /** The texts that a script is changed to, of one kind. */
 function changed(kind: string, text: string): string[] {

@@ -1,6 +1,6 @@
+import { luaFiles } from '../support/lua-files.ts';
 import { LuaMarks } from './lua-marks.ts';
 import type { LuaMutant } from './lua-mutants.ts';
-import { luaFiles } from './lua-tree.ts';
 import { type Reached, testsHash } from './reach.ts';
 import { type Record, textHash } from './records.ts';
 import type { Tester } from './tester.ts';

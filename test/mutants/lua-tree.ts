@@ -1,11 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Language, type Node, Parser } from 'web-tree-sitter';
-
-/** Where the scripts stand. */
-export const LUA_FOLDER = fileURLToPath(new URL('../../src/redis/lua', import.meta.url));
 
 await Parser.init();
 const grammar = createRequire(import.meta.url).resolve('@tree-sitter-grammars/tree-sitter-lua/tree-sitter-lua.wasm');
@@ -35,10 +29,4 @@ export function isLua(text: string): boolean {
 /** The named parts of a node, without comments. */
 export function parts(node: Node): Node[] {
   return node.namedChildren.filter(({ type }) => type !== 'comment');
-}
-
-/** Every file of the scripts, by its name below {@link LUA_FOLDER}, in the order of the names. */
-export function luaFiles(): Map<string, string> {
-  const names = readdirSync(LUA_FOLDER, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.lua'));
-  return new Map(names.sort().map((name) => [name, readFileSync(join(LUA_FOLDER, name), 'utf8')]));
 }

@@ -6,9 +6,9 @@ import { afterAll } from 'vitest';
 import { endOwned } from '../support/processes.ts';
 
 // Stands before every test file of a mutants' run: what `redis/scripts.ts` reads is not the file but the text that the file
-// named by CLAWMESH_LUA_OVERLAY has for it (JSON: name below src/redis/lua → text). What is shipped knows nothing of this.
+// named by CLAWMESH_LUA_OVERLAY has for it (JSON: name below src → text). What is shipped knows nothing of this.
 
-const folder = fileURLToPath(new URL('../../src/redis/lua', import.meta.url));
+const folder = fileURLToPath(new URL('../../src', import.meta.url));
 const overlay = process.env.CLAWMESH_LUA_OVERLAY;
 if (overlay !== undefined) {
   const texts = new Map<string, string>(Object.entries(JSON.parse(readFileSync(overlay, 'utf8'))));

@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
+import { luaFiles } from '../support/lua-files.ts';
 import { LuaMarks } from './lua-marks.ts';
-import { luaFiles } from './lua-tree.ts';
 import type { Tester } from './tester.ts';
 import type { Unit } from './units.ts';
 

@@ -10,7 +10,7 @@ export const BY_TEST = /^test\/(explore\/|queue\/interleavings)/;
 
 /** What the worker is asked to run. */
 export interface Order {
-  /** Texts in place of files, by their names below `src/redis/lua`. */
+  /** Texts in place of files, by their names below `src`. */
   readonly overlay: Readonly<Record<string, string>>;
   readonly units: readonly Unit[];
   /** Whether to look for marks in the logs of the servers. */

@@ -5,7 +5,7 @@ import { createHeldReleaser } from '../../src/node/held-releaser.ts';
 import { MeshSweep } from '../../src/node/mesh-sweep.ts';
 import { NO_OBSERVER } from '../../src/node/observer.ts';
 import type { OnDemand } from '../../src/node/on-demand.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
 import type { SweepOptions } from '../../src/registry/sweeping.ts';

@@ -25,7 +25,6 @@ describe('many tasks at once', () => {
       wait: (await redis.lrange(keys.pool(pool, 'wait'), 0, -1)).map(nth),
       prioritized: await scored('prioritized'),
       delayed: (await scored('delayed')).filter((_, index) => index % 2 === 0),
-      counter: await redis.get(keys.pool(pool, 'id')),
       marked: await redis.zrange(keys.pool(pool, 'marker'), 0, '-1'),
       tasks: tasks.map(({ opts = '', timestamp: _, ...fields }) => {
         const { jobId: _id, timestamp: _time, ...options } = JSON.parse(opts);

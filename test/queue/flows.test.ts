@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a task that comes after others', () => {

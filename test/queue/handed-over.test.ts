@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { requeueVoidClaims } from '../../src/queue/bullmq/requeue.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
-import { requeueVoidClaims } from '../../src/queue/requeue.ts';
 import { EventLog } from '../../src/registry/event-log.ts';
 import { forgetNode } from '../../src/registry/forget-nodes.ts';
 import { aNodeRecord } from '../support/node-record.ts';

@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
+import { luaFiles } from '../support/lua-files.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
@@ -139,14 +138,13 @@ describe('what a node writes and a script reads', () => {
 
 describe('our scripts', () => {
   it('parse only what we have written ourselves: no task, and no options of one', () => {
-    const folder = join(import.meta.dirname, '../../src/redis/lua');
-    const parsing = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      (file) => file.endsWith('.lua') && readFileSync(join(folder, file), 'utf8').includes('cjson.decode'),
-    );
-    expect(parsing.sort()).toEqual([
+    const parsing = [...luaFiles()].flatMap(([file, text]) => (text.includes('cjson.decode') ? [file] : []));
+    expect(parsing.map((file) => file.replace('queue/bullmq/lua/', ''))).toEqual([
+      'arm-schedule.lua', // the options that the caller has made right before
       'close-circuit.lua', // circuits are written by Lua alone
       'forget-circuits.lua',
-      'includes/all-names.lua', // names of pools, nodes and labels
+      'includes/count-usage.lua', // names and numbers that the caller has made right before
+      'includes/enter-session.lua', // the labels of the node that asks, and what it is allowed
       'includes/free-deduplication.lua', // the priority of another program's job; 0 where that can't be read
       'includes/probe.lua',
       'includes/someone-there.lua', // heartbeats

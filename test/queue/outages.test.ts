@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { type ErrorKind, type Outcome, type Task, type TaskError, taskError } from '../../src/domain/task.ts';
+import { listCircuits } from '../../src/queue/bullmq/circuits.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { listCircuits } from '../../src/queue/circuits.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
 import {
   claimNext,
   idleOffer,

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
 import { claimNext, idleOffer, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 const REASON = 'session:|chat';

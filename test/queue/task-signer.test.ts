@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type StoredSpec, storedSpec } from '../../src/queue/task-fields.ts';
+import { type StoredSpec, storedSpec } from '../../src/queue/bullmq/task-fields.ts';
 import { TaskSigner } from '../../src/queue/task-signer.ts';
 
 const KEY = 'a key of thirty-two characters!!';

@@ -10,13 +10,13 @@ import {
   TASK_TRANSITIONS,
   type TaskTransition,
 } from '../../src/domain/task-state.ts';
+import { closeCircuit } from '../../src/queue/bullmq/circuits.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { closeCircuit } from '../../src/queue/circuits.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
-import { removeExpired } from '../../src/queue/retention.ts';
+import { removeExpired } from '../../src/queue/bullmq/retention.ts';
+import { taskIdOf } from '../../src/queue/bullmq/stored-schedule.ts';
 import { timesAfter } from '../../src/queue/schedule-times.ts';
-import { taskIdOf } from '../../src/queue/stored-schedule.ts';
 import { type Happening, happeningOf, pathOf } from '../model/task-paths.ts';
 import { makeTimesDue, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';

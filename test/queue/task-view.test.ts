@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffDelay } from '../../src/queue/backoff.ts';
+import { type BullState, taskView } from '../../src/queue/bullmq/task-view.ts';
 import { parseNewTask } from '../../src/queue/new-task.ts';
-import { type BullState, taskView } from '../../src/queue/task-view.ts';
 
 const data = JSON.stringify({ v: 1, message: 'm', tags: {}, attempts: 3 });
 const states: BullState[] = ['wait', 'prioritized', 'delayed', 'active', 'completed', 'failed'];

@@ -4,8 +4,8 @@ import { configSchema } from '../../src/config/schema.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
 import { forgetNodes } from '../../src/registry/forget-nodes.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 

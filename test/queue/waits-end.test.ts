@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { releaseHeld } from '../../src/queue/held-tasks.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';

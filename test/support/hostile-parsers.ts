@@ -3,9 +3,11 @@ import { oneLine, printable } from '../../src/cli/output.ts';
 import { EnvText } from '../../src/config/env-text.ts';
 import { envValues } from '../../src/config/env-values.ts';
 import { messageOf } from '../../src/domain/errors.ts';
+import { holdReasonOf, parseHoldReason } from '../../src/domain/hold-reason.ts';
 import { nearest } from '../../src/domain/names.ts';
 import { fillResults, wantedResults } from '../../src/domain/placeholders.ts';
 import { maskedLine, secretMasker } from '../../src/domain/secrets.ts';
+import { parseTarget } from '../../src/domain/target.ts';
 import { withoutEscapes } from '../../src/domain/terminal-text.ts';
 import { utf8Text } from '../../src/domain/text.ts';
 import { parseDuration, parseSize } from '../../src/domain/units.ts';
@@ -205,6 +207,13 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   'a new task': (text) => [
     parseNewTask({ message: text, timeout: text, key: text, tags: { [text]: text }, model: text }, { attempts: 1 }),
     parseNewTask({ message: 'x', [text]: 1 }, { attempts: 1 }),
+  ],
+  'reasons why tasks are held': (text) => [
+    parseHoldReason(text),
+    ...['', 'node:', 'require:', 'require:a=', 'format:', 'allow:', 'allow:a|', 'node:a&'].map((before) =>
+      parseTarget(before + text),
+    ),
+    holdReasonOf({ heldBy: text, agent: text, session: text }),
   ],
   'names that are close': (text) => nearest(text, ['message', 'timeout']),
   'messages of errors': (text) => messageOf(new Error(text)),

@@ -91,7 +91,7 @@ function printSteered(out: Output, { id, state, running, orphaned }: Node, wante
 async function evict(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   const [{ requeueVoidClaims }, { leaseMs }] = await Promise.all([
-    import('../../queue/requeue.ts'),
+    import('../../queue/bullmq/requeue.ts'),
     import('../../config/lease.ts'),
   ]);
   await withMesh(command, async (mesh) => {
@@ -118,7 +118,7 @@ async function forget(id: string, _options: object, command: Command): Promise<v
     await mesh.forgetNode(id);
     const inInventory = Object.keys(mesh.config.nodes).includes(id);
     // Tasks that another node may run, too, if this one is gone do not wait for it.
-    const held = (await mesh.reader.held()).filter(({ why }) => why.split('&').includes(`node:${id}`));
+    const held = (await mesh.reader.held()).filter(({ reason }) => reason?.kind === 'node' && reason.id === id);
     const waiting = held.reduce((sum, { count }) => sum + count, 0);
     if (out.json) return out.document({ id, forgotten: true, inInventory, waiting });
     out.note(`${id} is forgotten`);

@@ -1,6 +1,6 @@
 import type { Task } from '../../domain/task.ts';
+import type { TaskReader } from '../../queue/bullmq/task-reader.ts';
 import type { HandoverFilter } from '../../queue/handover-log.ts';
-import type { TaskReader } from '../../queue/task-reader.ts';
 import { runsOf, type TaskRuns } from './timeline.ts';
 
 /** The timeline reaches back so far, ms, … */

@@ -6,7 +6,7 @@ import { stateFolder, unusableState } from '../../config/home.ts';
 import type { Config } from '../../config/schema.ts';
 import { secretValues } from '../../config/secret-values.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
-import { requeueVoidClaims } from '../../queue/requeue.ts';
+import { requeueVoidClaims } from '../../queue/bullmq/requeue.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { ServerInfo } from '../../redis/server-info.ts';
 import { findVoidClaims } from '../../registry/void-claims.ts';

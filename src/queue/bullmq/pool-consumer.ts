@@ -6,30 +6,23 @@ import { hasCode } from '../../domain/errors.ts';
 import type { HandoverReason } from '../../domain/handover.ts';
 import { TASK_ID } from '../../domain/ids.ts';
 import { POOL_NAME } from '../../domain/names.ts';
-import { forOthers } from '../../domain/target.ts';
+import { forOthers, type Target } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
-import type { AskingOptions } from '../asking.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
-import { fillIn } from '../fill-in.ts';
-import { HeldClaims } from '../held-claims.ts';
-import { LiveClaims } from '../live-claims.ts';
-import { type HeldTask, OwnClaims } from '../own-claims.ts';
-import { type Retention, removeExpired } from '../retention.ts';
-import { sessionContext } from '../session-context.ts';
-import { storedClaim } from '../stored-claim.ts';
-import { readField, storedProgress } from '../task-fields.ts';
 import type { PoolQueue, Settlement } from '../task-queue.ts';
 import type { TaskSigner } from '../task-signer.ts';
-import { type FetchReply, PoolBackend } from './pool-backend.ts';
+import { type ClaimedTask, Claims, type ClaimsOptions, type NextTask } from './claims.ts';
+import { fillIn } from './fill-in.ts';
+import { type Retention, removeExpired } from './retention.ts';
 import type { Schedules } from './schedules.ts';
+import { sessionContext } from './session-context.ts';
+import { storedClaim } from './stored-claim.ts';
+import { readField, storedProgress } from './task-fields.ts';
 import { WorkWait } from './work-wait.ts';
 
-export interface PoolConsumerOptions extends AskingOptions {
-  /** For commands; shared by all pools of the node. */
-  readonly redis: Redis;
+export interface PoolConsumerOptions extends ClaimsOptions {
   /** This pool's own connection: one blocking command holds it. */
   readonly blocking: Redis;
-  readonly visibilityTimeoutMs: number;
   readonly retention: Retention;
   readonly backoff: Backoff;
   /** So many of a session's last exchanges go before the message of one that has to start anew. */
@@ -46,12 +39,10 @@ export interface PoolConsumerOptions extends AskingOptions {
 export class PoolConsumer implements PoolQueue {
   readonly pool: string;
   readonly #options: PoolConsumerOptions;
-  readonly #backend: PoolBackend;
+  readonly #claims: Claims;
   readonly #wait: WorkWait;
-  readonly #ownClaims: OwnClaims;
-  readonly #heldClaims: HeldClaims;
-  readonly #liveClaims: LiveClaims;
-  #claims = 0;
+  /** Lock tokens that were given out. */
+  #tokens = 0;
   /** Requests that may bring a task, while they are under way. */
   readonly #asking = new Set<Promise<unknown>>();
   /** Tasks whose claim has been answered and has not ended. */
@@ -60,13 +51,8 @@ export class PoolConsumer implements PoolQueue {
   constructor(options: PoolConsumerOptions) {
     this.pool = options.pool;
     this.#options = options;
-    this.#backend = new PoolBackend(options);
-    this.#wait = new WorkWait({ ...options, nodeId: options.owner.nodeId, backend: this.#backend });
-    this.#ownClaims = new OwnClaims(options);
-    this.#heldClaims = new HeldClaims(options);
-    this.#liveClaims = new LiveClaims(options);
-    // Connection trouble shows up in each command; an emitter without a listener would end the process.
-    this.#backend.on('error', () => {});
+    this.#claims = new Claims(options);
+    this.#wait = new WorkWait({ ...options, nodeId: options.owner.nodeId });
   }
 
   async waitForWork(): Promise<boolean> {
@@ -74,7 +60,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async claim(offer?: Offer): Promise<Claim | undefined> {
-    return this.#fetch((token) => this.#backend.claim(token, offer));
+    return this.#fetch((token) => this.#claims.next(token, offer));
   }
 
   async passWakeUp(): Promise<void> {
@@ -82,7 +68,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async claimHeld(target: string): Promise<Claim | undefined> {
-    return this.#ask((token) => this.#heldClaims.claim(target, token));
+    return this.#ask((token) => this.#claims.nextHeld(token, target));
   }
 
   async interrupt(): Promise<void> {
@@ -100,14 +86,16 @@ export class PoolConsumer implements PoolQueue {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
       if (holds) {
         const circuit = circuitOf(claim.spec);
-        const held = await this.#ending(claim, () => this.#heldClaims.hold(claim, { circuit, failed: why }));
+        const held = await this.#ending(claim, () =>
+          this.#claims.hold(claim, { kind: 'circuit', circuit }, { failed: why }),
+        );
         if (held) return { settled: 'held', next: undefined };
       }
       if (outcome.error.retryable && claim.attempt < claim.maxAttempts) {
         const { backoff } = this.#options;
         const delay = claim.spec.backoffMs ?? backoff.delay;
         const delayMs = backoffDelay({ ...backoff, delay, max: Math.max(delay, backoff.max) }, claim.attempt);
-        await this.#ending(claim, () => this.#backend.retry(claim, delayMs, why));
+        await this.#ending(claim, () => this.#claims.retry(claim, delayMs, why));
         return { settled: 'retry', next: undefined };
       }
     }
@@ -116,7 +104,7 @@ export class PoolConsumer implements PoolQueue {
       ? { reason: '', detail: outcome.result }
       : { reason: outcome.error.message, detail: outcome.error };
     const finish = (next?: { token: string; offer: Offer }) =>
-      this.#ending(claim, () => this.#backend.finish(claim, { status: settled, ...end }, next));
+      this.#ending(claim, () => this.#claims.finish(claim, { status: settled, ...end }, next));
     if (offer) {
       return { settled, next: await this.#fetch((token) => finish({ token, offer })) };
     }
@@ -132,28 +120,27 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async passOn(claim: Claim, reason: string): Promise<boolean> {
-    return this.#ending(claim, () => this.#heldClaims.passOn(claim, reason));
+    return this.#ending(claim, () => this.#claims.passOn(claim, reason));
   }
 
   async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
-    const done = await this.#ending(claim, () => this.#liveClaims.handBack(claim, reason));
+    const done = await this.#ending(claim, () => this.#claims.handBack(claim, reason));
     this.#held.delete(claim.taskId);
     return done;
   }
 
   async log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void> {
-    await this.#liveClaims.log(claim, lines, progress);
+    await this.#claims.log(claim, lines, progress);
   }
 
   async renew(claims: readonly Claim[]): Promise<Claim[]> {
-    return this.#liveClaims.renew(claims);
+    return this.#claims.renew(claims);
   }
 
   async adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]> {
     if (taskIds.length === 0) return [];
-    const { visibilityTimeoutMs } = this.#options;
-    const tasks = await this.#ownClaims.adopt(taskIds, { firstToken: this.#claims + 1, visibilityTimeoutMs });
-    this.#claims += tasks.length;
+    const tasks = await this.#claims.adopt(taskIds, this.#tokens + 1);
+    this.#tokens += tasks.length;
     const claims: Claim[] = [];
     for (const { id, token, fields } of tasks) {
       const claim = await this.#claimOf(id, token, fields, true);
@@ -164,7 +151,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async recover(): Promise<Claim[]> {
-    const tasks = await this.#ownClaims.unknown(this.#held);
+    const tasks = await this.#claims.unknown(this.#held);
     // What was claimed before this was asked is known once those requests have been worked off.
     await Promise.allSettled(this.#asking);
     const claims: Claim[] = [];
@@ -181,13 +168,12 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async close(): Promise<void> {
-    await this.#backend.close();
     this.#options.blocking.disconnect();
   }
 
   /** Asks for a task under a new lock token. */
-  async #ask(request: (token: string) => Promise<HeldTask | undefined>): Promise<Claim | undefined> {
-    const token = claimToken(this.#options.owner, ++this.#claims);
+  async #ask(request: (token: string) => Promise<ClaimedTask | undefined>): Promise<Claim | undefined> {
+    const token = claimToken(this.#options.owner, ++this.#tokens);
     const asking = request(token).then((task) => task && this.#claimOf(task.id, token, task.fields));
     this.#asking.add(asking);
     try {
@@ -197,25 +183,25 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** Asks BullMQ for a task; its answer also tells how long to wait for the next one. */
-  #fetch(request: (token: string) => Promise<FetchReply>): Promise<Claim | undefined> {
+  /** Asks for the next task; the answer also tells how long to wait for the next one. */
+  #fetch(request: (token: string) => Promise<NextTask>): Promise<Claim | undefined> {
     const answered = this.#wait.asking();
     return this.#ask(async (token) => {
       const reply = await request(token);
       answered(reply);
-      return reply.task && { ...reply.task, token };
+      return reply.task;
     });
   }
 
   /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */
-  async #isHeld(claim: Claim, needed?: string): Promise<boolean> {
+  async #isHeld(claim: Claim, needed?: Target): Promise<boolean> {
     const { circuits, owner, labels, allow } = this.#options;
     const circuit = circuitOf(claim.spec);
     const target = needed ?? forOthers(claim.spec, { id: owner.nodeId, labels, allow }, claim.fellBack);
     const held =
       target !== undefined
-        ? await this.#heldClaims.hold(claim, { target })
-        : circuits.isOpen(circuit) && (await this.#heldClaims.hold(claim, { circuit, failed: '' }));
+        ? await this.#claims.hold(claim, target)
+        : circuits.isOpen(circuit) && (await this.#claims.hold(claim, { kind: 'circuit', circuit }));
     if (held) this.#held.delete(claim.taskId);
     return held;
   }
@@ -224,14 +210,14 @@ export class PoolConsumer implements PoolQueue {
    * The claim, unless the task is held back. What clawmesh queues has fields that name its session and what it comes after,
    * which the scripts look at; for tasks of schedules and of other programs, which have none, the node does it here.
    */
-  async #admitted(claim: Claim, fields: HeldTask['fields']): Promise<Claim | undefined> {
+  async #admitted(claim: Claim, fields: ClaimedTask['fields']): Promise<Claim | undefined> {
     const { after } = claim.spec;
     let admitted: Claim | undefined = claim;
     if (after && after.length > 0 && !fields.has('cm:after')) {
-      await this.#heldClaims.hold(claim, { after });
+      await this.#claims.hold(claim, { kind: 'after' }, { after });
       admitted = undefined;
     } else if (claim.spec.session !== undefined && !fields.has('cm:session')) {
-      const movedFrom = await this.#heldClaims.admit(claim);
+      const movedFrom = await this.#claims.admit(claim);
       admitted = movedFrom === undefined ? undefined : { ...claim, movedFrom: movedFrom || claim.movedFrom };
     }
     if (admitted) return (await this.#isHeld(admitted)) ? undefined : admitted;
@@ -242,7 +228,7 @@ export class PoolConsumer implements PoolQueue {
   /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
-      const answer = await this.#liveClaims.asHolder(claim, request);
+      const answer = await request();
       if (answer !== false) this.#held.delete(claim.taskId);
       return answer;
     } catch (error) {
@@ -252,14 +238,18 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /** `runs`: a former life of the node has begun the run, so it's too late to hold the task back. */
-  async #claimOf(id: string, token: string, fields: HeldTask['fields'], runs = false): Promise<Claim | undefined> {
+  async #claimOf(id: string, token: string, fields: ClaimedTask['fields'], runs = false): Promise<Claim | undefined> {
     this.#held.add(id);
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
     if (schedule !== undefined) void this.#options.schedules.advance(this.pool, schedule, id).catch(() => {});
     const { claim, spec, newer } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
-    if (newer !== undefined && cancelled === undefined && (await this.#isHeld(claim, `format:${newer}`)))
+    if (
+      newer !== undefined &&
+      cancelled === undefined &&
+      (await this.#isHeld(claim, { kind: 'format', format: newer }))
+    )
       return undefined;
     // Something that is no task of ours must not block the pool.
     const problem = !spec

@@ -1,26 +1,38 @@
 import type { Redis } from 'ioredis';
+import * as z from 'zod';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { POOL_NAME, POOL_NAME_HINT } from '../../domain/names.ts';
 import type { Schedule, ScheduleFailure, ScheduleTimes } from '../../domain/schedule.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { scripts } from '../../redis/scripts.ts';
 import { redisTime } from '../../redis/time.ts';
 import { checkTimes, timesAfter } from '../schedule-times.ts';
-import { type StoredSchedule, storedSchedule, taskIdOf } from '../stored-schedule.ts';
-import { TaskControl } from '../task-control.ts';
-import { readField } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { ForeignSchedulers } from './foreign-schedulers.ts';
-import { armSchedule, type Seen } from './schedule-script.ts';
+import { scripts } from './scripts.ts';
+import { type StoredSchedule, storedSchedule, taskIdOf } from './stored-schedule.ts';
+import { TaskControl } from './task-control.ts';
+import { readField } from './task-fields.ts';
 import { storedTask } from './task-producer.ts';
 
 /** A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years. */
 const MOST_TAKEN = 1_000;
 /** What is kept of why a schedule can't be mended, characters. */
 const REASON_LENGTH = 500;
+/** So many schedules are enough for a small team, and looked through within a second. */
+export const MOST_SCHEDULES = 1_000;
 /** Task ids read per request while looking for a schedule's, and removed per script. */
 const PAGE = 1_000;
+
+const armed = z.enum(['armed', 'changed', 'other-next', 'too-many', 'foreign', 'taken']);
+
+/** What the caller has seen in Redis, with which the next task of a schedule is queued. */
+interface Seen {
+  /** The schedule as it was read (JSON); '' where there must be none. */
+  readonly text: string;
+  /** When the task was due that was its next one, as Redis has it (ms); '' where there must be none. */
+  readonly due: string;
+}
 
 /** A job scheduler of BullMQ's that has a next task. */
 interface Armed {
@@ -190,8 +202,27 @@ export class Schedules {
 
   /** Queues the next task. Answers false where the schedule or its next task is not what was seen. */
   async #arm(name: string, stored: StoredSchedule, seen: Seen): Promise<boolean> {
-    const next = stored.cron === undefined ? 0 : await this.#freeTime(name, stored.cron, stored, Number(seen.due));
-    return armSchedule(this.#redis, this.#keys, { name, stored, seen, next });
+    const { pool, cron, timezone, everyMs, task, priority } = stored;
+    const next = cron === undefined ? '' : await this.#freeTime(name, cron, stored, Number(seen.due));
+    const options = { attempts: task.attempts, ...(priority > 0 && { priority }) };
+    const reply = await scripts.armSchedule.run(this.#redis, this.#keys, [
+      pool,
+      name,
+      seen.text,
+      JSON.stringify(stored),
+      seen.due,
+      MOST_SCHEDULES,
+      next,
+      cron === undefined ? (everyMs ?? '') : '',
+      cron ?? '',
+      timezone ?? '',
+      JSON.stringify(task),
+      JSON.stringify(options),
+    ]);
+    const answer = armed.parse(reply);
+    if (answer === 'armed') return true;
+    if (answer === 'changed' || answer === 'other-next') return false;
+    throw NOT_ARMED[answer](name, pool);
   }
 
   /**
@@ -232,9 +263,7 @@ export class Schedules {
 
   /** Changes what is stored, and takes the next task away. Answers false where the schedule is not what was read. */
   async #drop(name: string, read: string, store: string, pool = ''): Promise<boolean> {
-    const { schedules, scheduleFailures, pools, bullPrefix } = this.#keys;
-    const args = [name, read, store, bullPrefix, pool];
-    return (await scripts.dropSchedule.run(this.#redis, [schedules, scheduleFailures, pools], args)) === 1;
+    return (await scripts.dropSchedule.run(this.#redis, this.#keys, [name, read, store, pool])) === 1;
   }
 
   /** Tasks that were due, and that no node has begun: those of an outage may be many. */
@@ -258,7 +287,7 @@ export class Schedules {
       const ids = [...found];
       for (let first = 0; first < ids.length; first += PAGE) {
         const some = ids.slice(first, first + PAGE);
-        await scripts.removeUnbegun.run(this.#redis, [this.#keys.pool(pool, 'wait')], some);
+        await scripts.removeUnbegun.run(this.#redis, this.#keys, [pool, ...some]);
       }
     }
   }
@@ -316,3 +345,17 @@ async function readableIds(ids: Promise<string[]>): Promise<string[]> {
 function noSchedule(name: string): ClawmeshError {
   return new ClawmeshError('not-found', `no schedule ${name}`, { remedy: 'see clawmesh schedule list' });
 }
+
+/** Why a schedule can't have its next task. */
+const NOT_ARMED = {
+  'too-many': () =>
+    new ClawmeshError('failed', `there are ${MOST_SCHEDULES} schedules already`, {
+      remedy: 'first: clawmesh schedule remove one that is not needed any more',
+    }),
+  foreign: (name: string, pool: string) =>
+    new ClawmeshError('failed', `another program has a BullMQ job scheduler ${name} in pool ${pool}`, {
+      remedy: 'take another name, or remove it with BullMQ',
+    }),
+  taken: (name: string, pool: string) =>
+    new ClawmeshError('failed', `pool ${pool} has tasks at the next times of schedule ${name}`),
+};

@@ -6,10 +6,10 @@ import { needsOf, sessionOf, targetOf } from '../../domain/target.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { TaskState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import { AFTER, HELD_UNTIL_MS, namesOf } from '../held-tasks.ts';
-import type { StoredSpec } from '../task-fields.ts';
 import type { TaskSigner } from '../task-signer.ts';
-import { enqueueScript } from './enqueue-script.ts';
+import { AFTER, namesOf } from './held-tasks.ts';
+import { scripts } from './scripts.ts';
+import type { StoredSpec } from './task-fields.ts';
 import type { Tracing } from './tracing.ts';
 
 /** What became of one enqueued task. */
@@ -102,13 +102,12 @@ export class TaskProducer {
   }
 
   async #add(pool: string, group: readonly Placed[], trace: string): Promise<void> {
-    const keys = [this.#keys.pool(pool, 'wait')];
     const steps: Promise<unknown>[] = [];
     let step: Placed[] = [];
     let args: (string | number)[] = [];
     let characters = 0;
     const send = () => {
-      if (step.length > 0) steps.push(this.#run(keys, step, [HELD_UNTIL_MS, trace, ...args]));
+      if (step.length > 0) steps.push(this.#run(step, [pool, ...args]));
       [step, args, characters] = [[], [], 0];
     };
     for (const entry of group) {
@@ -116,14 +115,19 @@ export class TaskProducer {
       const { attempts, priority, delayMs, key = '' } = task;
       const spec = storedTask(task);
       const data = JSON.stringify(this.#options.signer?.signed(spec, pool, { id: enqueued.id }) ?? spec);
-      const delay = delayMs > 0 ? delayMs : '';
+      const options = {
+        attempts,
+        ...(trace !== '' && { tm: trace }),
+        ...(delayMs > 0 && { delay: delayMs }),
+        ...(priority > 0 && { priority }),
+      };
       step.push(entry);
       args.push(
         enqueued.id,
         data,
-        attempts,
+        JSON.stringify(options),
         priority,
-        delay,
+        delayMs,
         heldFor(task) ?? '',
         namesOf(task.after ?? []),
         key,
@@ -138,8 +142,8 @@ export class TaskProducer {
   }
 
   /** Queues some tasks in one step. One whose idempotency key is another one's becomes that one. */
-  async #run(keys: string[], step: readonly Placed[], args: (string | number)[]): Promise<void> {
-    const owners = z.array(z.string()).parse(await enqueueScript.run(this.#redis, keys, args));
+  async #run(step: readonly Placed[], args: (string | number)[]): Promise<void> {
+    const owners = z.array(z.string()).parse(await scripts.enqueue.run(this.#redis, this.#keys, args));
     const keyed = step.filter(({ task }) => task.key !== undefined);
     for (const [index, entry] of keyed.entries()) {
       const [pool, id] = owners[index]?.split(' ') ?? [];

@@ -3,18 +3,19 @@ import type { Redis } from 'ioredis';
 import type { DispatchStrategy } from '../../domain/dispatch.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
-import type { FetchReply, PoolBackend } from './pool-backend.ts';
+import type { NextTask } from './claims.ts';
 
 /** How long an idle claim blocks before it looks again (s). Lost wake-ups do not wait for that: each sweep gives them again. */
 const IDLE_BLOCK_S = 10;
 /** A block that Redis does not end this long (ms) after its time was lost with its connection (bullmq#4479). */
 const OVERDUE_MS = 1_000;
+/** Redis before 7.0.8 takes a shorter block (s) for one without an end. */
+const SHORTEST_BLOCK_S = 0.002;
 
 export interface WorkWaitOptions {
   readonly pool: string;
   readonly nodeId: string;
   readonly keys: MeshKeys;
-  readonly backend: PoolBackend;
   readonly redis: Redis;
   readonly blocking: Redis;
   readonly strategy: () => DispatchStrategy;
@@ -50,7 +51,7 @@ export class WorkWait {
    * To be called right before a request for a task. The function that it returns takes the answer, which tells whether, and
    * how long, the next wait is.
    */
-  asking(): (reply: FetchReply) => void {
+  asking(): (reply: NextTask) => void {
     const reasons = this.#reasonsToAsk;
     return (reply) => {
       this.#idle = reasons === this.#reasonsToAsk && reply.task === undefined && !reply.again;
@@ -74,7 +75,7 @@ export class WorkWait {
     const notBefore = this.#limitedUntil - now;
     const dueInS = this.#nextDueAt > 0 ? Math.max((this.#nextDueAt - now) / 1000, 0) : IDLE_BLOCK_S;
     const blockS = Math.min(notBefore > 0 ? notBefore / 1000 : dueInS, IDLE_BLOCK_S);
-    if (blockS < this.#options.backend.minimumBlockTimeout) return true;
+    if (blockS < SHORTEST_BLOCK_S) return true;
     try {
       const woken = await this.#block(blockS);
       // A marker with a time says when the next delayed task is due.
@@ -151,11 +152,14 @@ export class WorkWait {
    * is none: one that is being made again by itself has no end to wait for.
    */
   #reconnect(): Promise<void> {
-    const { backend, blocking } = this.#options;
+    const { blocking } = this.#options;
     if (blocking.status !== 'ready') return this.#reconnecting ?? Promise.resolve();
     this.#reconnecting ??= (async () => {
-      await backend.disconnectBlocking(true);
-      await backend.reconnectBlocking();
+      const { promise: ended, resolve } = Promise.withResolvers<void>();
+      blocking.once('end', resolve);
+      blocking.disconnect();
+      await ended;
+      await blocking.connect();
     })().finally(() => {
       this.#reconnecting = undefined;
     });

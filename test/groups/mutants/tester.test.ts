@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { luaMutants } from '../../mutants/lua-mutants.ts';
-import { luaFiles } from '../../mutants/lua-tree.ts';
 import { Tester } from '../../mutants/tester.ts';
+import { luaFiles } from '../../support/lua-files.ts';
 
 const unit = {
   file: 'test/explore/explore.test.ts',
@@ -14,7 +14,7 @@ describe('a tester', () => {
   afterAll(() => tester.stop());
 
   it('tells which test has killed a mutant, and kills none that is not there', async () => {
-    const file = 'register-node.lua';
+    const file = 'registry/lua/register-node.lua';
     const mutant = luaMutants(file, luaFiles().get(file) ?? '').find(({ change }) =>
       change.startsWith('return {tonumber'),
     );
@@ -25,7 +25,7 @@ describe('a tester', () => {
 
   it('runs several tests of one file, and each of them counts', async () => {
     const session = unit.test.replace('plain', 'session');
-    const file = 'includes/enter-session.lua';
+    const file = 'queue/bullmq/lua/includes/enter-session.lua';
     const broken = luaFiles()
       .get(file)
       ?.replace('local key = names.sessions', "error('no sessions') local key = names.sessions");

@@ -1,18 +1,19 @@
 import { configSchema } from '../../../src/config/schema.ts';
 import type { Claim } from '../../../src/domain/claim.ts';
 import { hasCode } from '../../../src/domain/errors.ts';
-import { type Allowed, mayRun, sessionReason } from '../../../src/domain/target.ts';
+import { formatHoldReason, isEligible, parseHoldReason, sessionReason } from '../../../src/domain/hold-reason.ts';
+import { type Allowed, mayRun } from '../../../src/domain/target.ts';
 import { type NewTask, type Outcome, type Task, taskError } from '../../../src/domain/task.ts';
 import { isEnded } from '../../../src/domain/task-state.ts';
+import { Circuits } from '../../../src/queue/bullmq/circuits.ts';
+import { HELD_SCORE, type HeldFor, releaseHeld } from '../../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../../src/queue/bullmq/pause-pool.ts';
 import { PoolConsumer } from '../../../src/queue/bullmq/pool-consumer.ts';
+import { requeueVoidClaims } from '../../../src/queue/bullmq/requeue.ts';
 import { Schedules } from '../../../src/queue/bullmq/schedules.ts';
+import { TaskControl } from '../../../src/queue/bullmq/task-control.ts';
 import { TaskProducer } from '../../../src/queue/bullmq/task-producer.ts';
-import { Circuits } from '../../../src/queue/circuits.ts';
-import { HELD_SCORE, type HeldFor, releaseHeld } from '../../../src/queue/held-tasks.ts';
-import { requeueVoidClaims } from '../../../src/queue/requeue.ts';
-import { TaskControl } from '../../../src/queue/task-control.ts';
-import { TaskReader } from '../../../src/queue/task-reader.ts';
+import { TaskReader } from '../../../src/queue/bullmq/task-reader.ts';
 import { TaskSigner } from '../../../src/queue/task-signer.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../../../src/redis/connection.ts';
 import { MeshKeys } from '../../../src/redis/keys.ts';
@@ -556,13 +557,11 @@ export class World {
       this.#broken(`${id} has claimed ${taskId} of pool ${claim.pool}, which it does not serve`);
     if (spec.node && !spec.nodeFallback && spec.node !== id)
       this.#broken(`${taskId} is for ${spec.node}, and runs on ${id}`);
-    const needed =
-      spec.require &&
-      `require:${Object.entries(spec.require)
-        .map((pair) => pair.join('='))
-        .join(',')}`;
-    if (needed && !mayRun(needed, { id, labels })) this.#broken(`${taskId} needs ${needed}, and runs on ${id}`);
-    if (!mayRun(`allow:${spec.agent ?? 'main'}|`, { id, labels, allow }))
+    const needed = Object.entries(spec.require ?? {});
+    if (!mayRun({ kind: 'require', labels: needed }, { id, labels }))
+      this.#broken(`${taskId} needs ${needed.join(' ')}, and runs on ${id}`);
+    const allowance = { agent: spec.agent ?? 'main', model: undefined };
+    if (!mayRun({ kind: 'allow', allow: allowance }, { id, labels, allow }))
       this.#broken(`${taskId} is not allowed on ${id}`);
     for (const other of known.task.after ?? []) {
       const before = await this.#reader.get(other.id);
@@ -600,7 +599,7 @@ export class World {
     // One that its node must not run, and lets go of again, is no run; the answer to its claim may be lost.
     const mayBegin = ({ node, target }: Task) => {
       const holder = PROFILES.find(({ id }) => id === node);
-      return !holder || target === null || mayRun(target, holder);
+      return !holder || target === null || isEligible(parseHoldReason(target), holder);
     };
     const others = active.filter(
       (task) =>
@@ -633,7 +632,7 @@ export class World {
       if (next) await this.#begun(node, next);
     });
     const session = sessionReason(claim.spec);
-    if (session !== undefined) node.heldFor.get(claim.pool)?.add(session);
+    if (session !== undefined) node.heldFor.get(claim.pool)?.add(formatHoldReason(session));
   }
 
   /** The run is over whatever Redis says; where the answer was lost, it's said again. */
@@ -673,7 +672,7 @@ export class World {
   /** Which nodes get to hear of held tasks: as `Running.takeHeld` has it. */
   #tell({ pool, why, node: home }: HeldFor): void {
     for (const { profile, heldFor, up } of this.#nodes) {
-      if (!up || !(home === profile.id || mayRun(why, profile))) continue;
+      if (!up || !(home === profile.id || isEligible(parseHoldReason(why), profile))) continue;
       heldFor.get(pool)?.add(why);
     }
   }

@@ -1,0 +1,33 @@
+import type { Redis } from 'ioredis';
+import { ClawmeshError } from '../../domain/errors.ts';
+import { fillResults, quotedLength, wantedResults } from '../../domain/placeholders.ts';
+import type { TaskSpec } from '../../domain/task.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
+import { readField, storedResult } from './task-fields.ts';
+
+/** Longest that all quoted results of a message may be together, in characters; a hundred tasks may be quoted. */
+const MAX_QUOTED = 16 * 1024 * 1024;
+
+/**
+ * The task's message with `{{result:<id>}}` replaced by what that task answered.
+ *
+ * @throws ClawmeshError `not-found` where there is no such answer (any more), `usage` where the whole would be too long.
+ */
+export async function fillIn(redis: Redis, keys: MeshKeys, spec: TaskSpec): Promise<string> {
+  const ids = wantedResults(spec.message);
+  if (ids.length === 0) return spec.message;
+  const results = new Map<string, string>();
+  for (const id of ids) {
+    const task = spec.after?.find((candidate) => candidate.id === id);
+    const text = task && (await redis.hget(keys.task(task.pool, id), 'returnvalue'));
+    const result = readField(storedResult, text);
+    if (!result) throw new ClawmeshError('not-found', `{{result:${id}}}: that task has no result (any more)`);
+    results.set(id, result.text);
+  }
+  // One result may be quoted as often as fits into a message: counted before any of it is put together.
+  const length = quotedLength(spec.message, results);
+  if (length > MAX_QUOTED) {
+    throw new ClawmeshError('usage', `message: the results that it quotes are longer than ${MAX_QUOTED} characters`);
+  }
+  return fillResults(spec.message, results);
+}

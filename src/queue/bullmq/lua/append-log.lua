@@ -1,0 +1,29 @@
+--[[
+  Adds lines to a task's log and stores its latest progress, if the claim is still ours. BullMQ's own log and progress
+  calls are not fenced: a zombie could overwrite its successor's.
+
+  ARGV pool   node id   incarnation   lock token   task id   lines to keep   progress (JSON or '')   then the lines
+
+  Result: 'done'; 'fenced'; 'claim-gone'
+]]
+--- @include layout
+--- @include fence
+
+local poolName, node, incarnation, token, id, keptLines, progress = unpack(ARGV, 1, 7)
+local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+local taskKey = pool.tasks .. id
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+if not owns(taskKey, token) then
+  return 'claim-gone'
+end
+for i = 8, #ARGV do
+  redis.call('RPUSH', taskKey .. ':logs', ARGV[i])
+end
+redis.call('LTRIM', taskKey .. ':logs', -tonumber(keptLines), -1)
+if progress ~= '' then
+  redis.call('HSET', taskKey, 'progress', progress)
+end
+return 'done'

@@ -1,0 +1,94 @@
+--[[
+  Queues the next task of a schedule, and stores the schedule, if that is still what the caller has read, and its next task is
+  the one that the caller has seen. Field `cm` marks our job schedulers among those that other programs have made with BullMQ.
+
+  ARGV pool   name of the schedule   as the caller has read it (JSON), '' if there must be none   as it is to be stored (JSON)
+  when the task before this one was due (ms), '' if there must be none   most schedules   when the task is due (ms; '' for an interval)
+  interval (ms; '' for a cron line)   cron line   time zone ('' for none)   the task (JSON)
+  BullMQ's options of each task (JSON)
+
+  Result: 'armed'; 'changed' (the schedule is not what was read); 'too-many'; 'other-next' (another task is the next one by now);
+  'foreign' (BullMQ has a job scheduler of this name that is not ours); 'taken' (there is a task of that time)
+  Invariant: what is stored has its next task; of a schedule that was removed, paused or changed meanwhile nothing is queued.
+]]
+--- @include layout
+--- @include now
+--- @include new-task
+
+local poolName, name, read, store, seenDue, most, dueAt, everyMs, cron, timezone, data, options = unpack(ARGV)
+local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
+dueAt, everyMs = tonumber(dueAt), tonumber(everyMs)
+local scheduler = pool.schedulers .. ':' .. name
+-- So many of an interval's next times may have a task already, an ended one that is kept.
+local TIMES_TRIED = 32
+
+local function taskIdAt(time)
+  return string.format('repeat:%s:%.0f', name, time)
+end
+
+local function isTaken(time)
+  return redis.call('EXISTS', pool.tasks .. taskIdAt(time)) == 1
+end
+
+-- The next time of an interval, as BullMQ reckons it: at once, then one interval after the other; after a pause at the next
+-- multiple of the interval.
+local function nextOfInterval()
+  local last = tonumber(seenDue)
+  if not last or tonumber(redis.call('HGET', scheduler, 'every') or nil) ~= everyMs then
+    return now
+  end
+  if last + everyMs >= now then
+    return last + everyMs
+  end
+  return (math.floor(now / everyMs) + 1) * everyMs
+end
+
+if (redis.call('HGET', mesh.schedules, name) or '') ~= read then
+  return 'changed'
+end
+if read == '' and redis.call('HLEN', mesh.schedules) >= tonumber(most) then
+  return 'too-many'
+end
+if redis.call('EXISTS', scheduler) == 1 and redis.call('HEXISTS', scheduler, 'cm') == 0 then
+  return 'foreign'
+end
+if (redis.call('ZSCORE', pool.schedulers, name) or '') ~= seenDue then
+  return 'other-next'
+end
+if everyMs then
+  dueAt = nextOfInterval()
+  for _ = 1, TIMES_TRIED do
+    if not isTaken(dueAt) then break end
+    dueAt = dueAt + everyMs
+  end
+end
+if isTaken(dueAt) then
+  return 'taken'
+end
+
+local count = redis.call('HGET', scheduler, 'ic') or 1
+redis.call('DEL', scheduler)
+redis.call('HSET', scheduler, 'name', 'task', 'opts', options, 'data', data, 'ic', count, 'cm', 1)
+local rule = {count = 1}
+if everyMs then
+  rule.every = everyMs
+  redis.call('HSET', scheduler, 'every', everyMs, 'offset', dueAt % everyMs)
+else
+  rule.pattern = cron
+  redis.call('HSET', scheduler, 'pattern', cron, 'offset', 0)
+  if timezone ~= '' then
+    rule.tz = timezone
+    redis.call('HSET', scheduler, 'tz', timezone)
+  end
+end
+redis.call('ZADD', pool.schedulers, dueAt, name)
+redis.call('HSET', mesh.schedules, name, store)
+redis.call('SADD', mesh.pools, poolName)
+
+local id, ofTask = taskIdAt(dueAt), cjson.decode(options)
+local task = {data = data, delayMs = math.max(0, dueAt - now), priority = ofTask.priority or 0}
+ofTask['repeat'], ofTask.jobId, ofTask.delay = rule, id, task.delayMs
+task.options = cjson.encode(ofTask)
+storeTask(pool, id, task, now, {'rjk', name})
+if placeTask(pool, id, task, now) then wakeNode(pool) end
+return 'armed'

@@ -1,0 +1,33 @@
+--[[
+  Somebody cancels a task. One that waits ends at once; one that runs is marked, and ends when its node has stopped it, or
+  when its claim is found void.
+
+  ARGV pool   task id   why, for people
+
+  Result: 'gone', 'ended', 'cancelled', or the lock token of the node that runs it ('' if it has lapsed)
+  Invariant: a task ends once; whoever comes first in Redis, this or a report, wins.
+]]
+--- @include layout
+--- @include now
+--- @include hold
+--- @include end-task
+
+local poolName, id, reason = unpack(ARGV)
+local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+local taskKey = pool.tasks .. id
+
+if redis.call('HEXISTS', taskKey, 'finishedOn') == 1 then
+  return 'ended'
+end
+if redis.call('EXISTS', taskKey) == 0 then
+  return 'gone'
+end
+local waited = redis.call('LREM', pool.wait, 1, id) + redis.call('ZREM', pool.prioritized, id)
+  + redis.call('ZREM', pool.delayed, id) + redis.call('ZREM', pool.waitingChildren, id)
+if waited > 0 then
+  dropHeld(mesh, pool, id)
+  endTask(pool, pool.cancelled, id, {kind = 'cancelled', message = reason}, redisNow(), 'waiting')
+  return 'cancelled'
+end
+redis.call('HSET', taskKey, 'cm:cancel', reason)
+return redis.call('GET', taskKey .. ':lock') or ''

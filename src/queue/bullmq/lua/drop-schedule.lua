@@ -1,0 +1,37 @@
+--[[
+  Removes or pauses a schedule, with its next task: in BullMQ's job schedulers and, if no node has begun it, in the queue.
+
+  ARGV name   the schedule that the caller has read (JSON), '' if there must be none   the schedule to store (JSON), '' to remove it
+  the one pool whose job scheduler is to go, '' for all
+
+  Result: 1 done, 0 the schedule is not what was read (nothing has changed)
+  Invariant: job schedulers that other programs have made with BullMQ stay.
+]]
+--- @include layout
+--- @include remove-unbegun
+
+local name, read, store, onlyPool = unpack(ARGV)
+local mesh = meshKeys(KEYS[1])
+
+if (redis.call('HGET', mesh.schedules, name) or '') ~= read then
+  return 0
+end
+if store == '' then
+  redis.call('HDEL', mesh.schedules, name)
+  redis.call('HDEL', mesh.scheduleFailures, name)
+elseif store ~= read then
+  redis.call('HSET', mesh.schedules, name, store)
+end
+for _, poolName in ipairs(onlyPool ~= '' and {onlyPool} or redis.call('SMEMBERS', mesh.pools)) do
+  local pool = poolKeys(KEYS[1], poolName)
+  local scheduler = pool.schedulers .. ':' .. name
+  -- What stands there may be mangled: then it arms nothing.
+  local due = redis.pcall('ZSCORE', pool.schedulers, name)
+  local foreign = redis.call('EXISTS', scheduler) == 1 and redis.call('HEXISTS', scheduler, 'cm') == 0
+  if type(due) == 'string' and not foreign then
+    removeUnbegun(mesh, pool, 'repeat:' .. name .. ':' .. due)
+    redis.call('ZREM', pool.schedulers, name)
+    redis.call('DEL', scheduler)
+  end
+end
+return 1

@@ -1,0 +1,65 @@
+--[[
+  A node reports how a run has ended that is not followed by another: the task has ended. In the same step its slot gets the
+  next task, if it wants one.
+
+  ARGV pool   node id   incarnation   lock token   task id   'completed', 'failed' or 'cancelled'   the result (JSON), or why it
+  failed   error (JSON; '' for a completed one)   attempts that the task has   usage (JSON, see includes/count-usage.lua; '' if not
+  known)   how long a day's usage is kept (ms)
+  Of the next claim: its lock token ('' to take none), and as of claim.lua: visibility timeout (ms), record, known version of the
+  circuits, offer
+
+  Result: as of claim.lua, of the next claim; 'fenced'; 'claim-gone'. No task where the circuits have changed meanwhile, or the
+  strategy gives it to another node.
+  Invariant: a task ends once, by the claim that its lock names. Nothing is counted for a report that is refused.
+]]
+--- @include layout
+--- @include now
+--- @include fence
+--- @include mesh-event
+--- @include free-deduplication
+--- @include count-usage
+--- @include dispatch
+--- @include take-next
+
+local poolName, node, incarnation, token, id, state, result, failure, attempts, usage, keepUsageMs,
+  nextToken, visibilityMs, record, circuitsVersion, offer = unpack(ARGV)
+local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
+local taskKey, time, completed = pool.tasks .. id, string.format('%.0f', now), state == 'completed'
+-- A result may be a mebibyte, and BullMQ's event stream keeps 10,000 entries: who waits there reads a long one from the task.
+local EVENT_BYTES = 1024
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+local stored = redis.call('HMGET', taskKey, 'timestamp', 'atm', 'deid')
+if not stored[1] or not owns(taskKey, token) or redis.call('LREM', pool.active, '-1', id) == 0 then
+  return 'claim-gone'
+end
+
+redis.call('DEL', taskKey .. ':lock')
+redis.call('ZADD', pool.tasks .. state, time, id)
+local made, deduplicationId = (tonumber(stored[2] or nil) or 0) + 1, stored[3]
+if completed then
+  redis.call('HSET', taskKey, 'returnvalue', result, 'finishedOn', time, 'atm', made)
+  poolEvent(pool, 'completed', id, 'returnvalue', #result > EVENT_BYTES and '""' or result, 'prev', 'active')
+else
+  redis.call('HSET', taskKey, 'failedReason', result, 'cm:error', failure, 'finishedOn', time, 'atm', made)
+  poolEvent(pool, 'failed', id, 'failedReason', result, 'prev', 'active')
+  if made >= tonumber(attempts) then poolEvent(pool, 'retries-exhausted', id, 'attemptsMade', made) end
+end
+if state == 'failed' then
+  meshEvent(mesh, 'dead-letter', now, {'task', id, 'pool', poolName, 'node', node, 'reason', result})
+end
+if deduplicationId then freeDeduplication(pool, id, deduplicationId, now) end
+if usage ~= '' then countUsage(mesh, usage, keepUsageMs, now) end
+
+local wanted = nextToken ~= '' and (redis.call('GET', mesh.circuitsVersion) or '0') == circuitsVersion
+  and (offer == '' or mayTake(mesh, pool, node, incarnation, offer, now))
+local next = {'', {}, 0, 0}
+if wanted then
+  next = takeNext(mesh, pool, {node = node, token = nextToken, visibilityMs = visibilityMs, record = record}, now)
+end
+if next[1] == '' and redis.call('LLEN', pool.active) + redis.call('LLEN', pool.wait) + redis.call('ZCARD', pool.prioritized) == 0 then
+  redis.call('XADD', pool.events, '*', 'event', 'drained')
+end
+return next

@@ -1,0 +1,34 @@
+--[[
+  Forgets circuits of providers that nobody has asked for long: closed ones with a few failures, and open ones that hold
+  nothing back; and what is no circuit at all.
+
+  ARGV how long a closed one is remembered (ms)   how long an open one (ms)
+
+  Result: how many were forgotten
+  Invariant: the version grows whenever a circuit goes, as in circuit-report.lua.
+]]
+--- @include layout
+--- @include now
+
+local closedMs, openMs = tonumber(ARGV[1]), tonumber(ARGV[2])
+local mesh, now = meshKeys(KEYS[1]), redisNow()
+
+local holding = {}
+for _, member in ipairs(redis.call('SMEMBERS', mesh.held)) do
+  local circuit = string.match(member, '^%S+ circuit:(.*)$')
+  if circuit then holding[circuit] = true end
+end
+local forgotten = 0
+local all = redis.call('HGETALL', mesh.circuits)
+for i = 1, #all, 2 do
+  local readable, circuit = pcall(cjson.decode, all[i + 1])
+  local lastAt = readable and type(circuit) == 'table' and tonumber(circuit.lastAt)
+  if not lastAt or (not holding[all[i]] and now - lastAt >= (circuit.openedAt and openMs or closedMs)) then
+    redis.call('HDEL', mesh.circuits, all[i])
+    forgotten = forgotten + 1
+  end
+end
+if forgotten > 0 then
+  redis.call('INCR', mesh.circuitsVersion)
+end
+return forgotten

@@ -1,0 +1,24 @@
+--[[
+  A node gives a task back that it holds: it is stopping, and the run did not end in time.
+
+  ARGV pool   node id   incarnation   lock token   task id   reason
+
+  Result: 'done'; 'claim-gone' (nothing changed); 'fenced'
+  Invariant: the task is in exactly one of active and waiting before and after; it keeps its priority and its attempts, and
+  whatever the reason is, it was not lost with its node.
+]]
+--- @include layout
+--- @include now
+--- @include fence
+--- @include requeue-task
+
+local poolName, node, incarnation, token, id, reason = unpack(ARGV)
+local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+if not owns(pool.tasks .. id, token) or not requeueTask(mesh, pool, id, node, reason, 0, redisNow()) then
+  return 'claim-gone'
+end
+return 'done'

@@ -1,0 +1,79 @@
+--[[
+  A node has claimed a task whose provider's circuit may be open, or has seen its run fail because of that, or a task that
+  is for another node: the task leaves the queue until what it waits for comes. It uses up no handover, and an attempt only
+  after a run that has failed, where its one free run is used up.
+
+  ARGV pool   node id   incarnation   lock token   task id   what holds it   circuit ('' for another reason)
+  why the run failed ('' where it has not begun)   attempts that the task has   its session (`<agent>|<session>`, '' for none)
+  '1' if the task would rather run on this node, else ''
+  the tasks that it comes after ('<pool>:<id> ...'), where its hash does not name them yet, else ''
+
+  Result: 'held'; 'may-run' (the circuit is closed, or this is the probe); 'no-further-run' (its run has failed, and nothing has
+  changed); 'fenced'; 'claim-gone'
+  Invariant: the task is in exactly one of active and delayed before and after.
+]]
+--- @include layout
+--- @include now
+--- @include fence
+--- @include close-attempt
+--- @include hold
+--- @include probe
+--- @include paid-by
+
+local poolName, node, incarnation, token, id, reason, circuitName, failure, attempts, session, preferred, after = unpack(ARGV)
+local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
+local taskKey, hasRun = pool.tasks .. id, failure ~= ''
+
+-- Whether the circuit lets this task run: it is closed, or the task is its probe from now on.
+local function passesCircuit()
+  local circuit = readCircuit(mesh, circuitName)
+  if not circuit or not circuit.openedAt then return true end
+  local isProbe = circuit.probe == poolName .. ':' .. id
+  if not isProbe and (probeLives(mesh, circuit, now) or now < probeDueAt(circuit, taskKey)) then return false end
+  setProbe(circuit, pool, id, now + PROBE_RUN_MS)
+  storeCircuit(mesh, circuitName, circuit)
+  return true
+end
+
+-- It was claimed in vain; nothing has happened to it, nor to its session.
+local function undoStart()
+  redis.call('HDEL', taskKey, 'processedOn', 'pb', 'progress')
+  if session == '' then return end
+  local sessionKey = mesh.sessions .. session
+  local entered = redis.call('HMGET', sessionKey, 'claim', 'homeBefore')
+  if entered[1] ~= token then return end
+  if entered[2] == '' then
+    redis.call('HDEL', sessionKey, 'node')
+  else
+    redis.call('HSET', sessionKey, 'node', entered[2])
+    redis.call('HDEL', taskKey, 'cm:movedFrom')
+  end
+end
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+if not owns(taskKey, token) then
+  return 'claim-gone'
+end
+if hasRun then
+  local payment = paidBy(taskKey, tonumber(attempts))
+  if not payment then return 'no-further-run' end
+  closeAttempt(taskKey, 'retry', failure, now)
+  redis.call('HINCRBY', taskKey, payment, 1)
+else
+  if circuitName ~= '' and passesCircuit() then return 'may-run' end
+  undoStart()
+  if circuitName == '' and preferred == '1' then
+    -- Not even the node that it would rather run on may run it: whoever may does.
+    redis.call('HSET', taskKey, 'cm:fellBack', 1)
+  end
+  if after ~= '' then
+    redis.call('HSET', taskKey, 'cm:after', after)
+  end
+end
+if string.find(reason, '^allow:') or string.find(reason, '&allow:', 1, true) or string.find(reason, '^format:') then
+  redis.call('HSET', taskKey, 'cm:notAllowedOn', node)
+end
+holdClaimed(mesh, pool, id, reason, now)
+return 'held'

@@ -1,0 +1,16 @@
+--- @include pool-event
+
+-- Nodes that wait for work learn from the marker `1` when the next delayed task is due.
+local function markNextDue(pool)
+  local earliest = redis.call('ZRANGE', pool.delayed, '0', '0', 'WITHSCORES')[2]
+  if earliest then redis.call('ZADD', pool.marker, tonumber(earliest) / 0x1000, '1') end
+end
+
+-- A task waits for its time, `dueAt` (ms). BullMQ's score: the time, and 12 bits that keep tasks of one millisecond in order.
+local function delayTask(pool, id, dueAt)
+  local first, last = dueAt * 0x1000, (dueAt + 1) * 0x1000 - 1
+  local newest = redis.call('ZREVRANGEBYSCORE', pool.delayed, last, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  redis.call('ZADD', pool.delayed, newest and math.min(tonumber(newest) + 1, last) or first, id)
+  poolEvent(pool, 'delayed', id, 'delay', string.format('%.0f', dueAt))
+  markNextDue(pool)
+end

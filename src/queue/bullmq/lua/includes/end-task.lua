@@ -1,0 +1,14 @@
+--- @include pool-event
+--- @include free-deduplication
+
+-- Ends a task that no node runs. `ended`: the sorted set of those that ended so; `err`: {kind, message}.
+local function endTask(pool, ended, id, err, now, from)
+  local taskKey = pool.tasks .. id
+  redis.call('HSET', taskKey, 'finishedOn', string.format('%.0f', now), 'failedReason', err.message, 'cm:error',
+    cjson.encode({kind = err.kind, message = err.message, retryable = false}))
+  redis.call('HDEL', taskKey, 'cm:held')
+  redis.call('ZADD', ended, now, id)
+  poolEvent(pool, 'failed', id, 'failedReason', err.message, 'prev', from)
+  local deduplicationId = redis.call('HGET', taskKey, 'deid')
+  if deduplicationId then freeDeduplication(pool, id, deduplicationId, now) end
+end

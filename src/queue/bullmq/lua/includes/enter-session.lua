@@ -1,0 +1,66 @@
+--- @include session
+--- @include hold
+--- @include may-run
+
+-- To be called with a task that was just claimed, and has a session. Whether it may run: its session is free, at home
+-- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it. Second, the node
+-- that was the session's home, if it had another one.
+-- claim: see start-task.lua   session: `<agent>|<session>`
+local function enterSession(mesh, pool, id, session, claim, now)
+  local this, taskKey = pool.name .. ':' .. id, pool.tasks .. id
+  local asked = redis.call('HMGET', taskKey, 'cm:needs', 'cm:fellBack', 'cm:place')
+  local needs, fellBack, place = asked[1] or '', asked[2], tonumber(asked[3] or nil)
+  local preferred = not fellBack and string.match(needs, '^prefer:([^&]*)')
+  -- A task that is for another node is let go by this one afterwards, and has not begun here.
+  if (preferred and preferred ~= claim.node) or not recordMayRun(needs, claim.node, cjson.decode(claim.record)) then
+    return true
+  end
+
+  local sessionKey, reason = mesh.sessions .. session, 'session:' .. session
+  local list = mesh.heldTasks .. pool.name .. ' ' .. reason
+  local state = redis.call('HMGET', sessionKey, 'node', 'task')
+  local home, current = state[1] or nil, state[2] or nil
+  local mustWait = false
+  if current ~= this then
+    if sessionTask(mesh, current) then
+      mustWait = true
+    else
+      local first, firstPlace = firstOfSession(pool, list, current)
+      mustWait = first ~= nil and first ~= id and (not place or firstPlace < place)
+    end
+  end
+  local bound = preferred or string.find(needs, '^node:') or string.find(needs, '^require:')
+  local homeThere = waitsForHome(mesh, pool, taskKey, home, claim.node, bound, now)
+
+  if mustWait or homeThere then
+    if not place then
+      place = redis.call('HINCRBY', sessionKey, 'places', 1)
+      redis.call('HSET', taskKey, 'cm:place', place)
+      redis.call('PEXPIRE', sessionKey, SESSION_MS)
+    end
+    redis.call('HDEL', taskKey, 'processedOn', 'pb', 'progress')
+    -- As it is now: a task that preferred a node may have fallen back since it was held before.
+    if bound then
+      redis.call('HSET', taskKey, 'cm:bound', 1)
+    else
+      redis.call('HDEL', taskKey, 'cm:bound')
+    end
+    holdClaimed(mesh, pool, id, reason, place)
+    if homeThere then
+      local incarnation = redis.call('HGET', mesh.incarnations, home) or '0'
+      redis.call('PUBLISH', mesh.presenceChannels .. home .. '~' .. incarnation, 'held ' .. pool.name .. ' ' .. reason)
+    end
+    return false
+  end
+
+  redis.call('ZREM', list, id)
+  if home and home ~= claim.node then
+    -- The run has to begin without what the session was about; the task says so.
+    redis.call('HSET', taskKey, 'cm:movedFrom', home)
+  end
+  redis.call('HDEL', taskKey, 'cm:waitedFor', 'cm:bound')
+  -- Should this claim be held before its run has begun, the session is at home where it was; see hold-task.lua.
+  redis.call('HSET', sessionKey, 'node', claim.node, 'homeBefore', home or '', 'claim', claim.token)
+  occupy(sessionKey, current, this)
+  return true, home ~= claim.node and home or nil
+end

@@ -1,0 +1,13 @@
+-- Whether tasks of a pool may wait for this node: its lease runs, it serves the pool, and it neither stops nor is drained.
+-- What a node serves is fixed when it registers; its pools change with the next incarnation only.
+local function nodeThere(mesh, node, pool, now)
+  local leaseEnds = tonumber(redis.call('ZSCORE', mesh.leases, node) or nil)
+  if not leaseEnds or leaseEnds <= now or redis.call('HGET', mesh.control, node) == 'drain' then
+    return false
+  end
+  local serves = redis.call('HGET', mesh.serves, node)
+  if serves and not string.find(' ' .. serves .. ' ', ' ' .. pool.name .. ' ', 1, true) then
+    return false
+  end
+  return not string.find(redis.call('HGET', mesh.nodes, node) or '', '"state":"draining"', 1, true)
+end

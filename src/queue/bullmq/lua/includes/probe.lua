@@ -1,0 +1,45 @@
+-- While a circuit is open one task at a time, the probe, tries whether the provider is back. `circuit.probe` names it as
+-- `<pool>:<id>`, so that it is found whatever pool it is in; it counts for no longer than `circuit.probeUntil` (Redis time,
+-- ms), so that nothing that happens to it can keep the circuit open.
+
+-- How long a probe may wait for a node, ms. One that is claimed later is held again, so a short time costs nothing.
+local PROBE_WAIT_MS = 30000
+-- How long its run may take before another task may try as well, ms: recovery waits for a long run no longer than this.
+local PROBE_RUN_MS = 300000
+-- A pool whose probe no node has claimed in time names no other for this long, ms: it is paused, or no node serves it.
+local POOL_REST_MS = 120000
+-- A task that has had its one free run is tried again only after a pause: 10 s, then 30 times as long for each attempt that
+-- it has used, an hour at most. So a task that is alone with the default of 3 attempts outlives an hour of outage.
+local SPENT_PAUSE_MS, SPENT_FACTOR, SPENT_MOST_MS = 10000, 30, 3600000
+
+-- The circuit as it is stored; nil where there is none, or what stands there is none of ours.
+local function readCircuit(mesh, name)
+  local readable, circuit = pcall(cjson.decode, redis.call('HGET', mesh.circuits, name) or '')
+  if not readable or type(circuit) ~= 'table' or (circuit.openedAt and not tonumber(circuit.dueAt)) then return nil end
+  return circuit
+end
+
+local function storeCircuit(mesh, name, circuit)
+  redis.call('HSET', mesh.circuits, name, cjson.encode(circuit))
+end
+
+-- Whether the probe may still tell how the provider is: it has neither ended nor gone, and is not held back itself.
+local function probeLives(mesh, circuit, now)
+  if not circuit.probe or now >= (circuit.probeUntil or 0) then return false end
+  local taskKey = mesh.prefix .. ':' .. circuit.probe
+  local fields = redis.call('HMGET', taskKey, 'timestamp', 'finishedOn', 'cm:held', 'cm:cancel')
+  return fields[1] and not fields[2] and not fields[3] and not fields[4]
+end
+
+-- When the task may be the probe (Redis time, ms).
+local function probeDueAt(circuit, taskKey)
+  local fields = redis.call('HMGET', taskKey, 'cm:holds', 'atm')
+  if (tonumber(fields[1] or '0') or 0) == 0 then return circuit.dueAt end
+  local used = tonumber(fields[2] or '0') or 0
+  return circuit.dueAt + math.min(SPENT_PAUSE_MS * SPENT_FACTOR ^ used, SPENT_MOST_MS)
+end
+
+local function setProbe(circuit, pool, id, untilTime)
+  circuit.probe = pool.name .. ':' .. id
+  circuit.probeUntil = math.floor(untilTime)
+end

@@ -1,0 +1,40 @@
+--- @include release-task
+--- @include end-task
+
+-- Tasks of a pool that come after others: each goes on once those have completed, and fails once one has failed or is gone.
+-- Looks at `most` tasks from `first` on. Returns how many were looked at, released and failed, and where to go on, if there are more.
+local function releaseAfter(mesh, pool, list, first, most, now)
+  local released, failed, gone = 0, 0, 0
+  local members = redis.call('ZRANGE', list, first, first + most - 1)
+  for _, id in ipairs(members) do
+    local task = redis.call('HMGET', pool.tasks .. id, 'timestamp', 'cm:after')
+    local open, broken = false, not task[2] and 'what it comes after is not known any more' or nil
+    for name in string.gmatch(task[2] or '', '%S+') do
+      local state = redis.call('HMGET', mesh.prefix .. ':' .. name, 'finishedOn', 'cm:error', 'timestamp')
+      local other = string.match(name, ':(.*)$')
+      if not state[3] then
+        broken = 'task ' .. other .. ', which it comes after, is gone'
+      elseif not state[1] then
+        open = true
+      elseif state[2] then
+        broken = 'task ' .. other .. ', which it comes after, has failed'
+      end
+    end
+    if not task[1] then
+      -- Somebody has removed it meanwhile.
+      redis.call('ZREM', list, id)
+      gone = gone + 1
+    elseif broken then
+      if redis.call('ZREM', pool.delayed, id) > 0 then
+        endTask(pool, pool.failed, id, {kind = 'invalid', message = broken}, now, 'delayed')
+        failed = failed + 1
+      end
+      redis.call('ZREM', list, id)
+      gone = gone + 1
+    elseif not open then
+      if releaseTask(pool, list, id, false) then released = released + 1 end
+      gone = gone + 1
+    end
+  end
+  return #members, released, failed, #members == most and first + most - gone or nil
+end

@@ -1,0 +1,49 @@
+--- @include release-task
+--- @include probe
+
+-- Tasks of a pool that are held for a circuit: all of them once it has closed, one at a time as its probe while it is open.
+-- Returns how many were looked at, how many were released, and 0 if there are more to release at once.
+local function releaseCircuit(mesh, pool, list, name, most, now)
+  local released = 0
+  local circuit = readCircuit(mesh, name)
+  if not circuit or not circuit.openedAt then
+    -- The newest first, each to the head: the oldest ends up before all.
+    local ids = redis.call('ZREVRANGE', list, 0, most - 1)
+    for _, id in ipairs(ids) do
+      if releaseTask(pool, list, id, true) then released = released + 1 end
+    end
+    return #ids, released, #ids == most and 0 or nil
+  end
+  if probeLives(mesh, circuit, now) then return 1, 0, nil end
+
+  local rests = circuit.rests or {}
+  -- No node has claimed it in time; let another pool name the next one.
+  local waited = circuit.probe and now >= (circuit.probeUntil or 0)
+    and redis.call('EXISTS', mesh.prefix .. ':' .. circuit.probe .. ':lock') == 0
+  if waited then
+    rests[string.match(circuit.probe, '^([^:]*)')] = now + POOL_REST_MS
+    circuit.rests, circuit.probe, circuit.probeUntil = rests, nil, nil
+    storeCircuit(mesh, name, circuit)
+  end
+  local paused = redis.call('HEXISTS', pool.meta, 'paused') == 1
+  if paused or now < circuit.dueAt or now < (rests[pool.name] or 0) then return 1, 0, nil end
+
+  local first, firstDueAt
+  local ids = redis.call('ZRANGE', list, 0, most - 1)
+  for _, id in ipairs(ids) do
+    if redis.call('ZSCORE', pool.delayed, id) then
+      local dueAt = probeDueAt(circuit, pool.tasks .. id)
+      if not first or dueAt < firstDueAt then first, firstDueAt = id, dueAt end
+      -- One that has its free run yet; there is none that is due before it.
+      if firstDueAt == circuit.dueAt then break end
+    else
+      redis.call('ZREM', list, id)
+    end
+  end
+  if first and now >= firstDueAt and releaseTask(pool, list, first, true) then
+    setProbe(circuit, pool, first, now + PROBE_WAIT_MS)
+    storeCircuit(mesh, name, circuit)
+    released = 1
+  end
+  return #ids, released, nil
+end

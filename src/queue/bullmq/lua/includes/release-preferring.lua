@@ -1,0 +1,20 @@
+--- @include release-task
+--- @include node-there
+
+-- Tasks of a pool that would rather run on one node. Returns that node if it may take some now, how many were looked at
+-- and released, and 0 if there are more to release at once.
+local function releasePreferring(mesh, pool, list, node, most, stickyMs, now)
+  local there = nodeThere(mesh, node, pool, now)
+  -- They stand by when they were held. The newest first, each to the head: the oldest ends up before all.
+  local upTo = there and string.format('%.0f', now - stickyMs) or '+inf'
+  local ids = redis.call('ZREVRANGEBYSCORE', list, upTo, '-inf', 'LIMIT', 0, most)
+  local released = 0
+  for _, id in ipairs(ids) do
+    if releaseTask(pool, list, id, true) then
+      redis.call('HSET', pool.tasks .. id, 'cm:fellBack', 1)
+      released = released + 1
+    end
+  end
+  local left = there and firstHeld(pool, list)
+  return left and node or nil, math.max(1, #ids), released, #ids == most and 0 or nil
+end

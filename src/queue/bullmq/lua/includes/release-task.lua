@@ -1,0 +1,22 @@
+--- @include line
+
+-- Puts a held task back in line. Not one that somebody has cancelled or removed meanwhile; that is only dropped.
+-- list: the held tasks that it is one of
+local function releaseTask(pool, list, id, atHead)
+  redis.call('ZREM', list, id)
+  if redis.call('ZREM', pool.delayed, id) == 0 then return false end
+  redis.call('HDEL', pool.tasks .. id, 'cm:held')
+  redis.call('HSET', pool.tasks .. id, 'delay', 0)
+  backInLine(pool, id, atHead, 'delayed')
+  return true
+end
+
+-- The first of these held tasks; before it, some that somebody has cancelled or removed are dropped. `true` if there are more of those.
+local function firstHeld(pool, list)
+  for _ = 1, 100 do
+    local id = redis.call('ZRANGE', list, 0, 0)[1]
+    if not id or redis.call('ZSCORE', pool.delayed, id) then return id end
+    redis.call('ZREM', list, id)
+  end
+  return true
+end

@@ -1,0 +1,60 @@
+--- @include node-there
+
+-- OpenClaw keeps a session's state on the machine where it ran. So a session has a home, the node that ran its last task,
+-- and one task at a time; those that come while it is busy, or on another node than its home, are held in their order.
+
+-- How long a session's home is remembered after its last task, ms: 30 days.
+local SESSION_MS = 2592000000
+-- Ended tasks of a session that are remembered for a node that has to start it anew.
+local RECENT = 10
+
+-- The task that the session is busy with, as `<pool>:<id>`; nil if that has ended or is gone.
+local function sessionTask(mesh, current)
+  local taskKey = current and mesh.prefix .. ':' .. current
+  if taskKey and redis.call('EXISTS', taskKey) == 1 and redis.call('HEXISTS', taskKey, 'finishedOn') == 0 then
+    return current
+  end
+end
+
+-- The held task of a session that comes first in this pool, and its place; those that somebody has cancelled are dropped. The
+-- task that the session is busy with comes first wherever its place is: all others wait for it.
+-- list: the held tasks   current: `<pool>:<id>` or nil
+local function firstOfSession(pool, list, current)
+  local busyWith = current and string.sub(current, 1, #pool.name + 1) == pool.name .. ':' and string.sub(current, #pool.name + 2)
+  if busyWith and redis.call('ZSCORE', pool.delayed, busyWith) then
+    local place = redis.call('ZSCORE', list, busyWith)
+    if place then return busyWith, tonumber(place) end
+  end
+  for _ = 1, 1000 do
+    local first = redis.call('ZRANGE', list, 0, 0, 'WITHSCORES')
+    if not first[1] or redis.call('ZSCORE', pool.delayed, first[1]) then
+      return first[1], tonumber(first[2] or nil)
+    end
+    redis.call('ZREM', list, first[1])
+  end
+end
+
+-- The session is busy with this task from now on, and waits for nobody.
+local function occupy(sessionKey, current, this)
+  if current and current ~= this then
+    redis.call('LREM', sessionKey .. ':recent', 0, current)
+    redis.call('LPUSH', sessionKey .. ':recent', current)
+    redis.call('LTRIM', sessionKey .. ':recent', 0, RECENT - 1)
+    redis.call('PEXPIRE', sessionKey .. ':recent', SESSION_MS)
+  end
+  redis.call('HSET', sessionKey, 'task', this)
+  redis.call('HDEL', sessionKey, 'waitsSince')
+  redis.call('PEXPIRE', sessionKey, SESSION_MS)
+end
+
+-- Whether a task of a session has to wait for the session's home: that is another node, is there for the task's pool, and
+-- has neither refused this task nor been waited for in vain. A task that is for certain nodes (`bound`) takes its session along.
+-- node: who wants to run it; '' for nobody yet
+local function waitsForHome(mesh, pool, taskKey, home, node, bound, now)
+  if not home or home == node or bound then return false end
+  -- The home's provider has refused its login, the home is not allowed it, or does not take it though it is there.
+  for _, left in ipairs(redis.call('HMGET', taskKey, 'cm:refusedOn', 'cm:notAllowedOn', 'cm:waitedFor')) do
+    if left == home then return false end
+  end
+  return nodeThere(mesh, home, pool, now)
+end

@@ -1,0 +1,43 @@
+--- @include line
+--- @include limits
+--- @include start-task
+
+-- Delayed tasks that are due stand in line from now on; a thousand at once.
+local function promoteDue(pool, now)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', pool.delayed, '0', (now + 1) * 0x1000 - 1, 'LIMIT', '0', '1000')) do
+    redis.call('ZREM', pool.delayed, id)
+    redis.call('HSET', pool.tasks .. id, 'delay', 0)
+    backInLine(pool, id, false, 'delayed')
+  end
+end
+
+-- The first task in line becomes active; nil where none waits. BullMQ's own workers serve those with a priority last, so that 1
+-- is later than none; here those without one are the lowest class, as people expect of a priority.
+local function activateFirst(pool)
+  local id = redis.call('ZPOPMIN', pool.prioritized)[1]
+  if id then
+    redis.call('LPUSH', pool.active, id)
+    return id
+  end
+  id = redis.call('RPOPLPUSH', pool.wait, pool.active)
+  if not id then redis.call('DEL', pool.priorityCounter) end
+  return id or nil
+end
+
+-- A claim takes the next task of the pool. Returns {task id ('' for none), its hash as a flat list, how long the pool gives
+-- none (ms, 0: not known), when the next delayed one is due (ms, 0: there is none)}; 'again' where the task was held for its session.
+-- claim: see start-task.lua
+local function takeNext(mesh, pool, claim, now)
+  promoteDue(pool, now)
+  local closed, limitedMs, rateMs = poolLimits(pool)
+  if closed then return {'', {}, limitedMs, 0} end
+  local id = activateFirst(pool)
+  if not id then
+    local nextDue = redis.call('ZRANGE', pool.delayed, '0', '0', 'WITHSCORES')[2]
+    return {'', {}, 0, nextDue and tonumber(nextDue) / 0x1000 or 0}
+  end
+  local fields = startTask(mesh, pool, id, claim, rateMs, now)
+  -- More may wait, for the next node.
+  redis.call('ZADD', pool.marker, '0', '0')
+  return fields and {id, fields, 0, 0} or 'again'
+end

@@ -1,0 +1,29 @@
+--[[
+  Which tasks of a pool does this life of the node hold, as Redis sees it?
+
+  ARGV pool   node id   incarnation   then tasks that need not be told
+
+  Result: {{task id, lock token, task hash as a flat list}...}; 'fenced'. Nothing is changed
+]]
+--- @include layout
+--- @include fence
+
+local poolName, node, incarnation = unpack(ARGV, 1, 3)
+local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+local known = {}
+for i = 4, #ARGV do
+  known[ARGV[i]] = true
+end
+local own = node .. '~' .. incarnation .. ':'
+local found = {}
+for _, id in ipairs(redis.call('LRANGE', pool.active, 0, -1)) do
+  local token = not known[id] and redis.call('GET', pool.tasks .. id .. ':lock')
+  if token and string.sub(token, 1, #own) == own then
+    found[#found + 1] = {id, token, redis.call('HGETALL', pool.tasks .. id)}
+  end
+end
+return found

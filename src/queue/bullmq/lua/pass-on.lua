@@ -1,0 +1,42 @@
+--[[
+  The provider has refused this node's login: the task goes back to the head of its pool for another node. It uses up no
+  handover, and an attempt only where its one free run is used up.
+
+  ARGV pool   node id   incarnation   lock token   task id   why, for people   attempts that the task has
+  '1' if the task would rather run on this node, else ''
+
+  Result: 'done'; 'no-further-run' (nothing has changed); 'fenced'; 'claim-gone'
+]]
+--- @include layout
+--- @include now
+--- @include fence
+--- @include close-attempt
+--- @include line
+--- @include paid-by
+
+local poolName, node, incarnation, token, id, reason, attempts, preferred = unpack(ARGV)
+local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+local taskKey = pool.tasks .. id
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+if not owns(taskKey, token) then
+  return 'claim-gone'
+end
+local payment = paidBy(taskKey, tonumber(attempts))
+if not payment then
+  return 'no-further-run'
+end
+
+closeAttempt(taskKey, 'retry', reason, redisNow())
+redis.call('HINCRBY', taskKey, payment, 1)
+redis.call('HSET', taskKey, 'cm:refusedOn', node)
+if preferred == '1' then
+  -- The node that it would rather run on has had its turn.
+  redis.call('HSET', taskKey, 'cm:fellBack', 1)
+end
+redis.call('LREM', pool.active, '-1', id)
+redis.call('DEL', taskKey .. ':lock')
+backInLine(pool, id, true, 'active')
+return 'done'

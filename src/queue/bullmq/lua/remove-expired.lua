@@ -1,0 +1,41 @@
+--[[
+  Removes ended tasks of one state that were kept long enough, or are too many; the oldest first, some per call.
+
+  ARGV pool   'completed', 'failed' or 'cancelled'   how long to keep them (ms)   how many to keep   at most so many
+  at most so many bytes, unless it is a single task
+
+  Result: how many were removed
+  Invariant: an idempotency key is remembered for the whole time, also where its task is removed for being one too many.
+  The work of a call is bounded: nothing of a task is read or decoded, and memory is given back by the mebibyte.
+]]
+--- @include layout
+--- @include now
+--- @include forget-task
+
+local poolName, state, keepMs, kept, limit, bytesLeft = unpack(ARGV)
+keepMs, kept, limit, bytesLeft = tonumber(keepMs), tonumber(kept), tonumber(limit), tonumber(bytesLeft)
+local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
+local ended = pool.tasks .. state
+-- What a log line counts, bytes; more than most are long.
+local LINE_BYTES = 500
+
+local old = redis.call('ZRANGEBYSCORE', ended, '-inf', now - keepMs, 'WITHSCORES', 'LIMIT', 0, limit)
+local excess = redis.call('ZCARD', ended) - kept
+if excess > #old / 2 then
+  old = redis.call('ZRANGE', ended, 0, math.min(excess, limit) - 1, 'WITHSCORES')
+end
+local removed = 0
+for i = 1, #old, 2 do
+  local id, endedAt = old[i], tonumber(old[i + 1])
+  local taskKey = pool.tasks .. id
+  bytesLeft = bytesLeft - redis.call('HSTRLEN', taskKey, 'data') - redis.call('HSTRLEN', taskKey, 'returnvalue')
+    - LINE_BYTES * redis.call('LLEN', taskKey .. ':logs')
+  if bytesLeft < 0 and removed > 0 then
+    return removed
+  end
+  forgetTask(mesh, pool, id, math.floor(endedAt + keepMs - now))
+  redis.call('ZREM', ended, id)
+  if state == 'failed' then redis.call('ZREM', pool.acknowledged, id) end
+  removed = removed + 1
+end
+return removed

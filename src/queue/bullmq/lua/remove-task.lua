@@ -1,0 +1,32 @@
+--[[
+  Somebody removes a task that no node runs, whatever its state.
+
+  ARGV pool   task id   '1' to remove it only if it has failed
+
+  Result: 'gone', 'active' or 'other' (it is not failed; nothing is changed), or 'removed'
+]]
+--- @include layout
+--- @include hold
+--- @include forget-task
+
+local poolName, id, onlyFailed = unpack(ARGV)
+local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+
+if redis.call('EXISTS', pool.tasks .. id) == 0 then
+  return 'gone'
+end
+if onlyFailed == '1' and not redis.call('ZSCORE', pool.failed, id) then
+  return 'other'
+end
+local found = redis.call('LREM', pool.wait, 1, id)
+for _, state in ipairs({pool.prioritized, pool.delayed, pool.completed, pool.failed, pool.cancelled, pool.waitingChildren}) do
+  found = found + redis.call('ZREM', state, id)
+end
+if found == 0 then
+  return 'active'
+end
+redis.call('ZREM', pool.acknowledged, id)
+dropHeld(mesh, pool, id)
+forgetTask(mesh, pool, id, 0)
+poolEvent(pool, 'removed', id, 'prev', 'waiting')
+return 'removed'

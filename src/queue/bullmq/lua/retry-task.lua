@@ -1,0 +1,52 @@
+--[[
+  Somebody wants a failed or cancelled task to be tried again: it waits as if it were new, with as many attempts as it had
+  at first. What it went through stays in its history. One that has not run yet waits for those that it comes after, as it did
+  at first.
+
+  ARGV pool   task id   attempts that it had at first
+
+  Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' once it's done
+  Invariant: a task never runs before those that it comes after have completed.
+]]
+--- @include layout
+--- @include now
+--- @include line
+--- @include hold
+--- @include add-history
+
+local poolName, id, attempts = unpack(ARGV)
+local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
+local taskKey = pool.tasks .. id
+
+if redis.call('EXISTS', taskKey) == 0 then
+  return 'gone'
+end
+local state = redis.call('ZREM', pool.failed, id) > 0 and 'failed' or (redis.call('ZREM', pool.cancelled, id) > 0 and 'cancelled')
+if not state then
+  return redis.call('HEXISTS', taskKey, 'finishedOn') == 1 and 'completed' or 'open'
+end
+
+local fields = redis.call('HMGET', taskKey, 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
+local startedAt, node, made = tonumber(fields[1] or nil), fields[2] or nil, tonumber(fields[3] or '0') or 0
+local history, endedAt, reason = fields[4] or '', tonumber(fields[5] or nil), fields[6] or nil
+-- A task that never ran is not retried but queued once more; starts = 1 + handovers + retries stays true.
+local ran = startedAt or string.find(history, '"event":"claimed"', 1, true)
+local entries = {
+  {at = endedAt, event = state, node = node, attempt = made, reason = reason},
+  {at = now, event = ran and 'retry' or 'enqueued', attempt = made + 1, reason = 'by hand'},
+}
+if startedAt then
+  table.insert(entries, 1, {at = startedAt, event = 'claimed', node = node, attempt = made})
+end
+redis.call('HDEL', taskKey, 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
+  'cm:lost', 'cm:acknowledged', 'stacktrace')
+redis.call('ZREM', pool.acknowledged, id)
+redis.call('HSET', taskKey, 'cm:history', addHistory(history, entries), 'cm:max', made + tonumber(attempts), 'delay', 0)
+
+-- Once it has run, those before it had completed.
+if not ran and (redis.call('HGET', taskKey, 'cm:after') or '') ~= '' then
+  holdTask(mesh, pool, id, 'after', string.format('%.0f', now))
+else
+  backInLine(pool, id, false, state)
+end
+return 'waiting'

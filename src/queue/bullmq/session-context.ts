@@ -1,0 +1,38 @@
+import type { Redis } from 'ioredis';
+import type { Claim } from '../../domain/claim.ts';
+import { sessionOf } from '../../domain/target.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
+import { readField, storedResult, storedSpec } from './task-fields.ts';
+
+/** Longest part of a message or an answer that is quoted, characters. */
+const QUOTED = 1_000;
+
+/**
+ * What the last tasks of a session said, oldest first, for a node on which it has to start anew; '' where nothing is known
+ * of them any more.
+ */
+export async function sessionContext(
+  redis: Redis,
+  keys: MeshKeys,
+  claim: Pick<Claim, 'spec' | 'movedFrom'>,
+  exchanges: number,
+): Promise<string> {
+  const session = sessionOf(claim.spec);
+  if (session === undefined || claim.movedFrom === undefined || exchanges === 0) return '';
+  const recent = await redis.lrange(keys.recentOfSession(session), 0, exchanges - 1);
+  const quotes: string[] = [];
+  for (const task of recent.toReversed()) {
+    const [data, returned] = await redis.hmget(`${keys.bullPrefix}:${task}`, 'data', 'returnvalue');
+    const message = readField(storedSpec, data)?.message;
+    const answer = readField(storedResult, returned)?.text;
+    if (message !== undefined && answer !== undefined) quotes.push(`> ${quoted(message)}\n\n${quoted(answer)}`);
+  }
+  if (quotes.length === 0) return '';
+  const about = `[This conversation was on ${claim.movedFrom}, which is gone. What was said last, oldest first:]`;
+  return `${about}\n\n${quotes.join('\n\n')}\n\n[End of what was said. It goes on with:]\n\n`;
+}
+
+function quoted(text: string): string {
+  const whole = text.trim();
+  return whole.length <= QUOTED ? whole : `${whole.slice(0, QUOTED)}…`;
+}

@@ -1,0 +1,60 @@
+import * as z from 'zod';
+import type { Claim } from '../../domain/claim.ts';
+import type { HandoverReason } from '../../domain/handover.ts';
+import { TASK_FORMAT } from '../../domain/target.ts';
+import { readField, type StoredSpec, storedHistoryLine, storedSpec } from './task-fields.ts';
+
+/** BullMQ's options of a job, as far as they are of use to us: `tm` is there where the task was queued in a trace. */
+const tracedOptions = z.object({ tm: z.string().optional() });
+
+/** What every format of stored tasks has, and what letting go of one has to know. */
+const anyFormat = z.object({
+  v: z.number().int().positive(),
+  agent: z.string().optional().catch(undefined),
+  session: z.string().optional().catch(undefined),
+  node: z.string().optional().catch(undefined),
+  nodeFallback: z.boolean().optional().catch(undefined),
+});
+
+/** A claimed task as its hash tells it; `spec` is undefined where it can't be read, `newer` where a newer clawmesh can. */
+export function storedClaim(
+  taskId: string,
+  pool: string,
+  token: string,
+  fields: ReadonlyMap<string, string>,
+): { claim: Claim; spec: StoredSpec | undefined; newer: number | undefined } {
+  const count = (name: string) => Number(fields.get(name) ?? 0);
+  const spec = readField(storedSpec, fields.get('data'));
+  const { v: format = 0, ...part } = spec ? {} : (readField(anyFormat, fields.get('data')) ?? {});
+  const claim: Claim = {
+    taskId,
+    pool,
+    token,
+    spec: spec ?? { ...part, message: '', tags: {} },
+    attempt: count('atm') + 1,
+    maxAttempts: count('cm:max') || (spec?.attempts ?? 1),
+    handovers: count('cm:handovers'),
+    holds: count('cm:holds'),
+    refusedOn: fields.get('cm:refusedOn') ?? null,
+    fellBack: fields.has('cm:fellBack'),
+    movedFrom: fields.get('cm:movedFrom'),
+    trace: traceOf(fields.get('opts')),
+    claimedAt: count('processedOn'),
+    readyAt: count('timestamp') + count('delay'),
+    takenOver: takenOver(fields),
+  };
+  return { claim, spec, newer: format > TASK_FORMAT ? format : undefined };
+}
+
+/** Most tasks are in no trace; parsing their options for that took longer than the rest of a claim. */
+function traceOf(options: string | undefined): string | undefined {
+  return options?.includes('"tm":') ? readField(tracedOptions, options)?.tm : undefined;
+}
+
+/** The handover that this claim ends, if the last thing that happened to the task was one. */
+function takenOver(fields: ReadonlyMap<string, string>): Claim['takenOver'] {
+  if (!fields.has('cm:handovers')) return undefined;
+  const last = readField(storedHistoryLine, fields.get('cm:history')?.trimEnd().split('\n').at(-1));
+  if (last?.event !== 'handover') return undefined;
+  return { reason: last.reason as HandoverReason, lostAt: last.at - (last.silentMs ?? 0) };
+}

@@ -1,0 +1,58 @@
+import type { Redis } from 'ioredis';
+import * as z from 'zod';
+import type { TaskRef } from '../../domain/task.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
+import { scripts } from './scripts.ts';
+import { readField, storedSpec } from './task-fields.ts';
+
+const retried = z.enum(['gone', 'open', 'completed', 'waiting']);
+const removed = z.enum(['gone', 'active', 'other', 'removed']);
+const acknowledged = z.enum(['gone', 'other', 'acknowledged']);
+const bullOptions = z.object({ attempts: z.number().int().positive() });
+
+/** What somebody who looks after the queue does to single tasks. Each is one atomic step. */
+export class TaskControl {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+
+  constructor(redis: Redis, keys: MeshKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /**
+   * Cancels a task. One that runs is only marked; the lock token of its claim is answered, so that its node can be told
+   * ('' where the claim has lapsed, and the next sweep ends the task).
+   */
+  async cancel(task: TaskRef, reason: string): Promise<'gone' | 'ended' | 'cancelled' | { readonly token: string }> {
+    const reply = String(await scripts.cancelTask.run(this.#redis, this.#keys, [task.pool, task.id, reason]));
+    return reply === 'gone' || reply === 'ended' || reply === 'cancelled' ? reply : { token: reply };
+  }
+
+  /**
+   * Queues a failed or cancelled task again, with as many attempts as it had at first. One that has not run yet waits for
+   * those that it comes after.
+   */
+  async retry(task: TaskRef): Promise<'gone' | 'open' | 'completed' | 'waiting'> {
+    const attempts = await this.#attemptsAtFirst(task);
+    const reply = await scripts.retryTask.run(this.#redis, this.#keys, [task.pool, task.id, attempts]);
+    return retried.parse(reply);
+  }
+
+  /** Removes a task that does not run; with `onlyFailed` one that has failed, and `other` is answered for any else. */
+  async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
+    const args = [task.pool, task.id, onlyFailed ? '1' : ''];
+    return removed.parse(await scripts.removeTask.run(this.#redis, this.#keys, args));
+  }
+
+  /** Marks a failed task as seen. */
+  async acknowledge(task: TaskRef): Promise<'gone' | 'other' | 'acknowledged'> {
+    return acknowledged.parse(await scripts.acknowledgeTask.run(this.#redis, this.#keys, [task.pool, task.id]));
+  }
+
+  /** As a claim reads it; of something that is no task of ours BullMQ's options tell. It never changes. */
+  async #attemptsAtFirst({ pool, id }: TaskRef): Promise<number> {
+    const [data, opts] = await this.#redis.hmget(this.#keys.task(pool, id), 'data', 'opts');
+    return readField(storedSpec, data)?.attempts ?? readField(bullOptions, opts)?.attempts ?? 1;
+  }
+}

@@ -1,0 +1,86 @@
+import * as z from 'zod';
+import { ERROR_KINDS } from '../../domain/task.ts';
+
+/**
+ * How a task stands in the hash that BullMQ keeps of it. BullMQ's own fields are used where it has one (`timestamp`,
+ * `processedOn`, `pb`, `finishedOn`, `atm`, `priority`, `delay`); ours begin with `cm:`.
+ */
+
+/** The job's `data`: what is wanted. `v` counts up when the format changes. */
+export const storedSpec = z.object({
+  v: z.literal(1),
+  message: z.string(),
+  agent: z.string().optional(),
+  session: z.string().optional(),
+  model: z.string().optional(),
+  thinking: z.string().optional(),
+  node: z.string().optional(),
+  nodeFallback: z.boolean().optional(),
+  require: z.record(z.string(), z.string()).optional(),
+  key: z.string().optional(),
+  tags: z.record(z.string(), z.string()).default({}),
+  probe: z.boolean().optional(),
+  timeoutMs: z.number().optional(),
+  idleTimeoutMs: z.number().optional(),
+  backoffMs: z.number().optional(),
+  after: z.array(z.object({ id: z.string(), pool: z.string() })).optional(),
+  attempts: z.number(),
+  /** See `TaskSigner`. */
+  sig: z.string().optional(),
+});
+export type StoredSpec = z.infer<typeof storedSpec>;
+
+/** The lock token of the claim that ended the task, inside its result or error; a report that is sent twice knows itself. */
+const endedBy = { by: z.string().optional() };
+
+/** Field `returnvalue` of a completed task. */
+export const storedResult = z.object({
+  ...endedBy,
+  text: z.string(),
+  // Whatever it is, it hides no answer.
+  usage: z
+    .object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() })
+    .nullable()
+    .catch(null),
+  model: z.string().nullable(),
+  runId: z.string().nullable(),
+  durationMs: z.number(),
+});
+
+/** Field `cm:error`. */
+export const storedError = z.object({
+  ...endedBy,
+  kind: z.enum(ERROR_KINDS),
+  message: z.string(),
+  retryable: z.boolean(),
+});
+
+/** One line of field `cm:history`, of which there are at most 100: runs that did not end the task, and why. */
+export const storedHistoryLine = z.object({
+  at: z.number(),
+  event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled', 'cut']),
+  node: z.string().optional(),
+  attempt: z.number(),
+  reason: z.string().optional(),
+  silentMs: z.number().optional(),
+  /** Of `cut`: how many entries stood here. */
+  count: z.number().optional(),
+});
+
+/** Field `progress`. */
+export const storedProgress = z.object({
+  at: z.string(),
+  note: z.string(),
+  tokens: z.number().nullable(),
+  submittedTo: z.string().optional(),
+});
+
+/** Reads a JSON field; undefined where it's missing or not what we wrote. */
+export function readField<T>(schema: z.ZodType<T>, text: string | null | undefined): T | undefined {
+  if (!text) return undefined;
+  try {
+    return schema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

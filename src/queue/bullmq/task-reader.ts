@@ -1,0 +1,375 @@
+import type { Redis } from 'ioredis';
+import { type HoldReason, parseHoldReason } from '../../domain/hold-reason.ts';
+import { namedAt } from '../../domain/ids.ts';
+import type { ScheduleFailure } from '../../domain/schedule.ts';
+import { sessionOf } from '../../domain/target.ts';
+import type { Task, TaskRef } from '../../domain/task.ts';
+import { ENDED_STATES, type TaskState } from '../../domain/task-state.ts';
+import type { MeshKeys } from '../../redis/keys.ts';
+import { redisTime } from '../../redis/time.ts';
+import { firstLook, matches, pageOf, SCAN_LIMIT, type TaskFilter } from '../task-filter.ts';
+import { HELD_SCORE } from './held-tasks.ts';
+import { findStrangers, type Strangers } from './strangers.ts';
+import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
+
+/** How many tasks of a pool are in each state. */
+export interface PoolCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly failed: number;
+  /** Of the failed ones, those that an operator has acknowledged. */
+  readonly acknowledged: number;
+  readonly completed: number;
+  readonly cancelled: number;
+  readonly paused: boolean;
+}
+
+/**
+ * Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end, unless something else
+ * than the time `decides` where a task stands in them.
+ */
+const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 'priority' | 'due time' }[] = [
+  { state: 'active', type: 'list' },
+  { state: 'wait', type: 'list' },
+  { state: 'prioritized', type: 'zset', decides: 'priority' },
+  { state: 'delayed', type: 'zset', decides: 'due time' },
+  { state: 'waiting-children', type: 'zset' },
+  { state: 'completed', type: 'zset' },
+  { state: 'failed', type: 'zset' },
+  { state: 'cancelled', type: 'zset' },
+];
+
+type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
+
+/** Longer ids are none, characters. */
+const MAX_ID_LENGTH = 1_000;
+
+/** Who had a task when. */
+export type TaskRunHistory = Pick<Task, 'history' | 'sessionMovedFrom'>;
+
+/** A task that has waited longest. */
+export interface OldestTask extends TaskRef {
+  readonly waitingMs: number;
+}
+
+/** Tasks of a pool that are held back for one reason. */
+export interface HeldTasks {
+  readonly pool: string;
+  /** As Redis has it. */
+  readonly why: string;
+  /** Undefined for one that this clawmesh does not know. */
+  readonly reason: HoldReason | undefined;
+  readonly count: number;
+  /** The node that their session is at home on; null for another reason. */
+  readonly home: string | null;
+}
+
+/** Reads tasks. Everything comes from the queue itself; there is no second bookkeeping. */
+export class TaskReader {
+  readonly #redis: Redis;
+  readonly #keys: MeshKeys;
+
+  constructor(redis: Redis, keys: MeshKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  async pools(): Promise<string[]> {
+    return (await this.#redis.smembers(this.#keys.pools)).sort();
+  }
+
+  /** The task with this id, whichever pool it is in; undefined where there is none. */
+  async get(id: string): Promise<Task | undefined> {
+    // Other programs that queue with BullMQ give tasks other ids than we do.
+    if (id === '' || id.length > MAX_ID_LENGTH) return undefined;
+    const pools = await this.pools();
+    const there = await Promise.all(pools.map((pool) => this.#isTask(this.#keys.task(pool, id))));
+    const pool = pools[there.indexOf(true)];
+    return pool === undefined ? undefined : this.#read(id, pool);
+  }
+
+  /** How these tasks stand, undefined for those that are gone. Cheap: neither messages nor long lists are read. */
+  async states(tasks: readonly TaskRef[]): Promise<(TaskState | undefined)[]> {
+    // One that is there and nowhere else waits in line; that list may be too long to look through.
+    const places = STATE_KEYS.filter(({ state }) => state !== 'wait');
+    const width = places.length + 1;
+    const replies = await this.#all(
+      tasks.flatMap(({ id, pool }) => [
+        ['hmget', this.#keys.task(pool, id), 'timestamp', 'cm:held'],
+        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+      ]),
+    );
+    return tasks.map((_, index) => {
+      const [hash, ...found] = replies.slice(index * width, (index + 1) * width);
+      const [queuedAt, heldBy] = hash as (string | null)[];
+      if (queuedAt === null) return undefined;
+      const place = places[found.findIndex((reply) => reply !== null)];
+      return stateOf(place?.state ?? 'wait', heldBy ?? null);
+    });
+  }
+
+  /** The kept log lines of a task, oldest first. */
+  async logs(task: Task, from = 0): Promise<string[]> {
+    return this.#redis.lrange(`${this.#keys.task(task.pool, task.id)}:logs`, from, -1);
+  }
+
+  /** Tasks that match, those that were queued last first. */
+  async list(filter: TaskFilter): Promise<Task[]> {
+    const pools = filter.pool ? [filter.pool] : await this.pools();
+    const only = filter.unacknowledged ? 'failed' : filter.state;
+    const wanted = STATE_KEYS.filter(({ state }) => !only || bullStatesOf(only).includes(state));
+    const sources = pools.flatMap((pool) => wanted.map((source) => ({ pool, ...source })));
+    // In one step: a task that moves on while one state is read after the other would be found in none of them.
+    const first = await this.#atOnce(
+      sources.map((source) => this.#idsOf(source, 0, firstLook(Boolean(source.decides), filter))),
+    );
+    // Further away, one that moves on may be met twice; where it was met last is where it is.
+    const found = new Map<string, Task>();
+    for (const [index, source] of sources.entries()) {
+      for (const task of await this.#scan(source, first[index] as string[], filter))
+        found.set(`${source.pool} ${task.id}`, task);
+    }
+    return [...found.values()].sort(byNewest).slice(0, filter.limit);
+  }
+
+  /** Tasks that run, the longest first, `limit` at most. */
+  async longestRunning(limit: number): Promise<Task[]> {
+    const found: Task[] = [];
+    for (const pool of await this.pools()) {
+      // Claims are pushed at the left.
+      const ids = await this.#redis.lrange(this.#keys.pool(pool, 'active'), -limit, -1);
+      found.push(...(await this.#readListed(pool, 'active', ids)));
+    }
+    return found.sort((a, b) => timeOf(a.startedAt) - timeOf(b.startedAt)).slice(0, limit);
+  }
+
+  /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
+  async endedSince(since: number, limit: number): Promise<Task[]> {
+    const found: Task[] = [];
+    for (const pool of await this.pools()) {
+      for (const state of ENDED_STATES) {
+        const key = this.#keys.pool(pool, state);
+        const ids = await this.#redis.zrevrangebyscore(key, '+inf', since, 'LIMIT', 0, limit);
+        found.push(...(await this.#readListed(pool, state, ids)));
+      }
+    }
+    return found;
+  }
+
+  /** The tasks of these ids that are still there. */
+  async getAll(ids: readonly string[]): Promise<Task[]> {
+    return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);
+  }
+
+  /** What BullMQ workers do in these pools that are no nodes; `now`: Redis time (ms). */
+  async strangers(pools: readonly string[], now: number): Promise<Strangers[]> {
+    return findStrangers(this.#redis, this.#keys, pools, now);
+  }
+
+  /** Who ran these tasks when; undefined for those that are gone. Neither message nor result is read. */
+  async runs(tasks: readonly TaskRef[]): Promise<(TaskRunHistory | undefined)[]> {
+    const rows = await this.#all(tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]));
+    return rows.map((row, index) => {
+      const hash = hashOf(row as (string | null)[], RUN_FIELDS);
+      const { id, pool } = tasks[index] as TaskRef;
+      return hash && taskView(id, pool, 'wait', hash);
+    });
+  }
+
+  async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
+    const replies = await this.#atOnce(
+      pools.flatMap((pool) => [
+        ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
+        ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
+        ['zcard', this.#keys.pool(pool, 'acknowledged')],
+        ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
+      ]),
+    );
+    const width = STATE_KEYS.length + 3;
+    return new Map(
+      pools.map((pool, index) => {
+        const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
+        const [active = 0, wait = 0, prioritized = 0, delayed = 0, parents = 0] = numbers;
+        const [completed = 0, failed = 0, cancelled = 0, held = 0] = numbers.slice(5);
+        const acknowledged = Math.min(failed, numbers.at(-2) ?? 0);
+        const paused = numbers.at(-1) === 1;
+        return [
+          pool,
+          {
+            waiting: wait + prioritized + held + parents,
+            active,
+            delayed: delayed - held,
+            completed,
+            failed,
+            acknowledged,
+            cancelled,
+            paused,
+          },
+        ];
+      }),
+    );
+  }
+
+  /** Of those that wait in line, the one that was queued first; `now`: Redis time (ms). Undefined where none waits. */
+  async oldestWaiting(pools: readonly string[], now: number): Promise<OldestTask | undefined> {
+    const candidates = await Promise.all(
+      pools.map(async (pool) => {
+        const first = await this.#redis.lindex(this.#keys.pool(pool, 'wait'), '-1');
+        const [prioritized] = await this.#redis.zrange(this.#keys.pool(pool, 'prioritized'), 0, '0');
+        return [first, prioritized].flatMap((id) => (id ? [{ id, pool }] : []));
+      }),
+    );
+    let oldest: OldestTask | undefined;
+    for (const { id, pool } of candidates.flat()) {
+      const queuedAt = Number(await this.#redis.hget(this.#keys.task(pool, id), 'timestamp'));
+      const waitingMs = Math.max(0, now - queuedAt);
+      if (queuedAt > 0 && (oldest === undefined || waitingMs > oldest.waitingMs)) oldest = { id, pool, waitingMs };
+    }
+    return oldest;
+  }
+
+  /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
+  async waitedMs(): Promise<ReadonlyMap<string, number>> {
+    const [pools, now, inLine] = await Promise.all([this.pools(), redisTime(this.#redis), this.inLine()]);
+    const waited = pools.map(async (pool) => {
+      const oldest = inLine.get(pool) ? await this.oldestWaiting([pool], now) : undefined;
+      return [pool, oldest?.waitingMs ?? 0] as const;
+    });
+    return new Map(await Promise.all(waited));
+  }
+
+  /** How many tasks wait in line that any node may have, by pool; paused pools are left out. */
+  async inLine(): Promise<Map<string, number>> {
+    const waiting = new Map<string, number>();
+    for (const pool of await this.pools()) {
+      const key = (what: string) => this.#keys.pool(pool, what);
+      if (await this.#redis.hexists(key('meta'), 'paused')) continue;
+      waiting.set(pool, (await this.#redis.llen(key('wait'))) + (await this.#redis.zcard(key('prioritized'))));
+    }
+    return waiting;
+  }
+
+  /** How many tasks are held back, by pool and reason; for those of a session with the node that it's at home on. */
+  async held(): Promise<HeldTasks[]> {
+    const members = await this.#redis.smembers(this.#keys.held);
+    return Promise.all(
+      members.map(async (member) => {
+        const [pool = '', why = ''] = member.split(' ');
+        const reason = parseHoldReason(why);
+        const session = reason?.kind === 'session' ? sessionOf(reason) : undefined;
+        const home =
+          session === undefined ? null : await this.#redis.hget(`${this.#keys.sessionPrefix}${session}`, 'node');
+        return { pool, why, reason, home, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
+      }),
+    );
+  }
+
+  /** Schedules whose next task the nodes could not queue. */
+  async scheduleFailures(): Promise<ScheduleFailure[]> {
+    const stored = await this.#redis.hgetall(this.#keys.scheduleFailures);
+    return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
+  }
+
+  /** Goes on from the ids that were seen first, until enough of their tasks match. */
+  async #scan(source: Source, first: readonly string[], filter: TaskFilter): Promise<Task[]> {
+    const { pool, state, decides } = source;
+    const found: Task[] = [];
+    const look = firstLook(Boolean(decides), filter);
+    const seen = decides ? await this.#newestFirst(pool, first) : first;
+    const page = pageOf(filter);
+    const most = Math.max(SCAN_LIMIT, filter.limit);
+    for (let start = 0; start < most && found.length < filter.limit; start += page) {
+      const ids = start < look ? seen.slice(start, start + page) : await this.#page(source, start, page);
+      const tasks = await this.#readListed(pool, state, ids);
+      found.push(...tasks.filter((task) => matches(task, filter)));
+      if (ids.length < page) break;
+    }
+    return found;
+  }
+
+  async #page(source: Source, start: number, count: number): Promise<string[]> {
+    const [ids] = await this.#all([this.#idsOf(source, start, count)]);
+    return ids as string[];
+  }
+
+  /** The command that reads `count` ids, the newest first where the state is kept by time. */
+  #idsOf({ pool, state, type }: Source, start: number, count: number): (string | number)[] {
+    return [type === 'list' ? 'lrange' : 'zrevrange', this.#keys.pool(pool, state), start, start + count - 1];
+  }
+
+  /** These ids by when their tasks were queued, which most ids tell. */
+  async #newestFirst(pool: string, ids: readonly string[]): Promise<string[]> {
+    const times = new Map(ids.map((id) => [id, namedAt(id)]));
+    const others = ids.filter((id) => times.get(id) === undefined);
+    const read = await this.#all(others.map((id) => ['hget', this.#keys.task(pool, id), 'timestamp']));
+    for (const [index, id] of others.entries()) times.set(id, Number(read[index]) || 0);
+    return [...ids].sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0) || (a < b ? 1 : -1));
+  }
+
+  async #readListed(pool: string, state: BullState, ids: readonly string[]): Promise<Task[]> {
+    const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
+    return rows.flatMap((row, index) => {
+      const hash = hashOf(row as (string | null)[], LISTED_FIELDS);
+      return hash ? [taskView(ids[index] as string, pool, state, hash)] : [];
+    });
+  }
+
+  /** One step: a task that moves meanwhile must not be shown as completed without its result, or be found nowhere. */
+  async #read(id: string, pool: string): Promise<Task | undefined> {
+    const [hash, ...places] = await this.#atOnce([
+      ['hgetall', this.#keys.task(pool, id)],
+      ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+    ]);
+    if (!hash || Object.keys(hash).length === 0) return undefined;
+    const index = places.findIndex((place) => place !== null && place !== undefined);
+    return taskView(id, pool, STATE_KEYS[index]?.state ?? 'wait', hash as TaskHash);
+  }
+
+  /** Whether there is a task at this key; beside tasks, BullMQ has other things there, such as `meta`. */
+  async #isTask(key: string): Promise<boolean> {
+    try {
+      const fields = await this.#redis.hmget(key, 'timestamp', 'data');
+      return fields.every((field) => field !== null);
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false;
+      throw error;
+    }
+  }
+
+  /** The answers to all of these, sent at once. */
+  async #all(commands: (string | number)[][]): Promise<unknown[]> {
+    return commands.length === 0 ? [] : answersOf(await this.#redis.pipeline(commands).exec());
+  }
+
+  /** As {@link #all}, in one step of Redis: nothing happens between two of them. */
+  async #atOnce(commands: (string | number)[][]): Promise<unknown[]> {
+    return commands.length === 0 ? [] : answersOf(await this.#redis.multi(commands).exec());
+  }
+}
+
+function answersOf(replies: readonly [Error | null, unknown][] | null): unknown[] {
+  return (replies ?? []).map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
+}
+
+function byNewest(a: Task, b: Task): number {
+  return timeOf(b.enqueuedAt) - timeOf(a.enqueuedAt) || (a.id < b.id ? 1 : -1);
+}
+
+/** ms; of what has no time, the latest there is. */
+function timeOf(iso: string | null): number {
+  return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
+}
+
+/** Those that are held back stand among the delayed ones. */
+function bullStatesOf(state: TaskState): BullState[] {
+  return state === 'waiting' ? ['wait', 'prioritized', 'delayed', 'waiting-children'] : [state];
+}
+
+function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
+  if (row[0] === null) return undefined;
+  return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
+}

@@ -1,0 +1,45 @@
+--[[
+  One heartbeat: renews the node's lease and stores its record, unless the incarnation has been replaced or declared dead.
+  Then it sweeps, in case the nodes whose turn it is are among the dead.
+
+  ARGV: node (id), incarnation, lease (ms; 0 gives it up), record (JSON), then how to sweep: see sweepOptions in
+  includes/sweep.lua
+
+  Result: {Redis time (ms), wish, then what the sweep returns}, or 'fenced'. Wish: what an operator wants of the node: '',
+  'drain', or a drill, once
+  Invariant: a fenced incarnation changes nothing.
+]]
+--- @include layout
+--- @include now
+--- @include fence
+--- @include sweep
+
+local node, incarnation, lease, record = unpack(ARGV)
+lease = tonumber(lease)
+local options = sweepOptions(unpack(ARGV, 5))
+local mesh = meshKeys(KEYS[1])
+local now = redisNow()
+
+if isFenced(mesh, node, incarnation) then
+  return 'fenced'
+end
+
+-- Renew.
+if lease > 0 then
+  redis.call('ZADD', mesh.leases, now + lease, node)
+else
+  redis.call('ZREM', mesh.leases, node)
+end
+redis.call('HSET', mesh.nodes, node, record)
+
+-- A drill is for the incarnation that hears of it, once.
+local wish = redis.call('HGET', mesh.control, node) or ''
+if wish ~= '' and wish ~= 'drain' then
+  redis.call('HDEL', mesh.control, node)
+end
+
+local result = {now, wish}
+for _, found in ipairs(sweep(mesh, node, now, options)) do
+  result[#result + 1] = found
+end
+return result

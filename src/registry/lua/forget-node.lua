@@ -1,0 +1,46 @@
+--[[
+  An operator has a node forgotten: a Mac that was retired, or an id that was given by mistake.
+
+  ARGV: node (id)
+
+  Result: {'unknown'}, {'up'} (its lease runs), {'holds', task id...} (locks name it), or {'forgotten'}
+  Invariant: nothing is changed unless the node is forgotten. No task is active under the name of an unknown node.
+]]
+--- @include layout
+--- @include now
+--- @include ms
+--- @include mesh-event
+--- @include forget-node
+
+local node = ARGV[1]
+local mesh = meshKeys(KEYS[1])
+local now = redisNow()
+
+-- Refuse. Field '' is no node.
+if node == '' or redis.call('HEXISTS', mesh.incarnations, node) + redis.call('HEXISTS', mesh.nodes, node) == 0 then
+  return {'unknown'}
+end
+local leaseEnds = tonumber(redis.call('ZSCORE', mesh.leases, node))
+if leaseEnds and leaseEnds > now then
+  return {'up'}
+end
+local holds = {'holds'}
+for _, name in ipairs(redis.call('SMEMBERS', mesh.pools)) do
+  local pool = poolKeys(mesh.prefix, name)
+  for _, id in ipairs(redis.call('LRANGE', pool.active, 0, -1)) do
+    local token = redis.call('GET', pool.tasks .. id .. ':lock')
+    if token and string.match(token, '^([^~:]+)~%d+:') == node then
+      holds[#holds + 1] = id
+    end
+  end
+end
+if #holds > 1 then
+  return holds
+end
+
+-- Change. As a reader of the events the node may have some that it has not dealt with, which others take over first.
+-- forget-nodes.lua, for which it is away from now on, has it removed there.
+forgetNode(mesh, node)
+redis.call('HSET', mesh.absent, node, '0 ' .. ms(now))
+meshEvent(mesh, 'node-forgotten', now, {'node', node})
+return {'forgotten'}

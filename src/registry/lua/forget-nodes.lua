@@ -1,0 +1,33 @@
+--[[
+  Forgets nodes that have been away for long: all that is kept by node id. A node is away if it has no lease. The first look
+  notes since when; a node that has had another incarnation meanwhile is noted again.
+
+  ARGV: keep (for how long a node is remembered, ms), nodes (ids)...
+
+  Result: the ids of the forgotten
+  Invariant: a node that comes back after that gets a higher incarnation than it ever had.
+]]
+--- @include layout
+--- @include now
+--- @include ms
+--- @include forget-node
+
+local keep = tonumber(ARGV[1])
+local nodes = {unpack(ARGV, 2)}
+local mesh = meshKeys(KEYS[1])
+local now = redisNow()
+
+local forgotten = {}
+for _, node in ipairs(nodes) do
+  local incarnation = redis.call('HGET', mesh.incarnations, node) or '0'
+  local seen, since = string.match(redis.call('HGET', mesh.absent, node) or '', '^(%d+) (%d+)$')
+  if redis.call('ZSCORE', mesh.leases, node) then
+    redis.call('HDEL', mesh.absent, node)
+  elseif seen ~= incarnation then
+    redis.call('HSET', mesh.absent, node, incarnation .. ' ' .. ms(now))
+  elseif now - tonumber(since) >= keep then
+    forgetNode(mesh, node)
+    forgotten[#forgotten + 1] = node
+  end
+end
+return forgotten

@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { parseHoldReason } from '../../src/domain/hold-reason.ts';
+import type { Node } from '../../src/domain/node.ts';
+import { strandedTasks } from '../../src/ops/problems.ts';
+import { type WaitingFacts, type WaitingTask, whyWaiting } from '../../src/ops/waiting.ts';
+import type { HeldTasks } from '../../src/queue/bullmq/task-reader.ts';
+import { aNodeRecord } from '../support/node-record.ts';
+
+const pools = { default: { concurrency: 2, running: 0 } };
+
+function aNode(id: string, changed: Partial<Node> = {}): Node {
+  return { ...aNodeRecord(), id, pools, heartbeatAgeMs: 0, orphaned: [], ...changed };
+}
+
+function held(why: string, home: string | null = null, count = 1): HeldTasks {
+  return { pool: 'default', why, reason: parseHoldReason(why), home, count };
+}
+
+const config = configSchema.parse({ mesh: 'm', redis: { url: 'redis://h' } });
+
+describe('why a held task waits', () => {
+  const facts = (changed: Partial<WaitingFacts> = {}): WaitingFacts => ({
+    nodes: [aNode('mac-1', { labels: { xcode: '26' } })],
+    pools: new Map(),
+    circuits: [],
+    held: [],
+    config,
+    now: 0,
+    ...changed,
+  });
+  const text = (task: Partial<WaitingTask>, changed?: Partial<WaitingFacts>) => {
+    const some = { agent: null, session: null, model: null, target: null, heldBy: null, delayedUntil: null };
+    return whyWaiting({ pool: 'default', state: 'waiting', ...some, ...task }, facts(changed))?.text;
+  };
+
+  it('is the node that its session is sticky to, of whichever agent, if that takes no tasks', () => {
+    const task = { heldBy: 'session chat', agent: 'ops', session: 'chat' };
+    const nodes = [aNode('mac-1'), aNode('mac-2', { state: 'gated' })];
+    const elsewhere = [held('session:|chat', 'mac-1'), held('session:ops|chat', 'mac-2')];
+    expect(text(task, { nodes, held: elsewhere })).toBe('session chat is on mac-2, which is gated');
+    expect(text({ ...task, agent: null }, { nodes, held: elsewhere })).toBe(
+      'another task of session chat comes first, on mac-1',
+    );
+    expect(text(task)).toBe('another task of session chat comes first');
+  });
+
+  it('is the open circuit that holds it, and not that of its own model', () => {
+    const circuits = ['p/a', 'p/b'].map((name) => ({
+      name,
+      failures: 3,
+      kind: 'provider' as const,
+      message: 'down',
+      openedAt: new Date(0).toISOString(),
+      nextProbeAt: null,
+      probe: null,
+      tasks: [],
+    }));
+    expect(text({ heldBy: 'circuit p/b', model: 'p/a' }, { circuits })).toBe(
+      'tasks of p/b are held back: provider: down',
+    );
+    expect(text({ model: 'p/a' }, { circuits })).toBe('tasks of p/a are held back: provider: down');
+  });
+
+  it.each([
+    ['after', 'it comes after tasks that have not completed'],
+    ['node mac-9', 'node mac-9 was never up'],
+    ['prefer mac-9', 'node mac-9 was never up'],
+    ['node mac-9&allow:main|', 'node mac-9 was never up'],
+    ['require xcode=27', 'no node has xcode=27; labels are xcode=26'],
+    ['require xcode=26,xcode=27', 'no node has xcode=27; labels are xcode=26'],
+    ['format 2', 'no node may run it'],
+    ['allow ops|', undefined],
+    ['children of its BullMQ flow', 'it is held back by children of its BullMQ flow'],
+  ])('is told of what heldBy shows as %s: %s', (heldBy, expected) => {
+    expect(text({ heldBy })).toBe(expected);
+  });
+
+  it('is looked for in its own target if only a circuit that has closed holds it', () => {
+    expect(text({ heldBy: 'circuit p/a', target: 'node:mac-9' })).toBe('node mac-9 was never up');
+    expect(text({ target: 'require:xcode=27' })).toBe('no node has xcode=27; labels are xcode=26');
+  });
+
+  it('is the node that is away, of those that are allowed its agent', () => {
+    const nodes = [
+      aNode('mac-1', { labels: { x: '1' }, allow: { agents: ['main'] } }),
+      aNode('mac-2', { labels: { x: '1' }, state: 'dead' }),
+    ];
+    const task = { heldBy: 'require x=1&allow:ops|', agent: 'ops', target: 'require:x=1' };
+    expect(text(task, { nodes })).toBe('of the nodes with x=1 mac-2 is dead');
+  });
+});
+
+describe('tasks that no node which is up may run', () => {
+  const whats = (nodes: readonly Node[], ...tasks: HeldTasks[]) =>
+    strandedTasks(nodes, tasks).map(({ what }) => what.replace(/^1 tasks wait for /, ''));
+
+  it.each([
+    ['node:mac-9', 'mac-9'],
+    ['prefer:mac-9', 'mac-9'],
+    ['require:x=1,y=2', 'a node with x=1,y=2'],
+    ['allow:ops|', 'a node that is allowed agent ops'],
+    ['allow:ops|m', 'a node that is allowed agent ops with model m'],
+    ['node:mac-9&allow:ops|m', 'mac-9 that is allowed agent ops with model m'],
+    ['require:x=1&allow:ops|', 'a node with x=1 that is allowed agent ops'],
+    ['format:2', 'a node with a newer clawmesh, which queued them'],
+  ])('are told with what they wait for: %s is %s', (why, who) => {
+    const nodes = [aNode('mac-1', { allow: { agents: ['main'] } })];
+    expect(whats(nodes, held(why))).toEqual([`${who}: there was never one`]);
+  });
+
+  it('are told with the nodes that may run them, and why those do not', () => {
+    const nodes = [
+      aNode('mac-1', { labels: { x: '1' }, state: 'gated' }),
+      aNode('mac-2', { labels: { x: '1' }, pools: {} }),
+      aNode('mac-3'),
+    ];
+    expect(whats(nodes, held('require:x=1'))).toEqual([
+      'a node with x=1: mac-1 is gated, mac-2 does not serve pool default',
+    ]);
+    expect(whats(nodes, held('session:main|a:b', 'mac-1'))).toEqual(['session a:b: mac-1 is gated']);
+    const [newer, session] = strandedTasks(nodes, [held('format:2'), held('session:|s', 'mac-1')]);
+    expect(newer?.fix).toBe('upgrade clawmesh on the nodes, and here');
+    expect(session?.fix).toMatch(/^see clawmesh node show mac-1; or drain it/);
+  });
+
+  it('are not those that wait for something else, for a node that is up, or that are gone', () => {
+    const nodes = [aNode('mac-1')];
+    const others = ['after', 'circuit:default', 'session:|s', 'weather:rain', 'node:mac-1'].map((why) => held(why));
+    expect(strandedTasks(nodes, [...others, held('session:|t', 'mac-1'), held('node:mac-9', null, 0)])).toEqual([]);
+  });
+});
