@@ -1,5 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -15,6 +18,8 @@ export class Bed {
   readonly redis: Redis;
   readonly keys = new MeshKeys({ prefix: 'clawmesh', mesh: 'bench' });
   readonly queue: Queue;
+  /** Of the daemons: configs and logs. */
+  readonly #folder = mkdtempSync(join(tmpdir(), 'clawmesh-bench-'));
 
   private constructor(server: SpawnedRedis) {
     this.server = server;
@@ -29,16 +34,37 @@ export class Bed {
   async stop(): Promise<void> {
     this.redis.disconnect();
     await this.server.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** Tasks as clawmesh stores them, which BullMQ reads as its own. */
-  async fill(count: number): Promise<void> {
+  async fill(count: number, message = 'x'.repeat(100)): Promise<void> {
     await this.redis.flushall();
-    const data = { v: 1, message: 'x'.repeat(100), tags: {}, attempts: 3 };
+    const data = { v: 1, message, tags: {}, attempts: 3 };
     for (let done = 0; done < count; done += 1_000) {
       const part = Math.min(1_000, count - done);
       await this.queue.addBulk(Array.from({ length: part }, () => ({ name: 'task', data, opts: { attempts: 3 } })));
     }
+  }
+
+  /**
+   * What users start, begun and not yet up: the built `clawmesh node run` with its defaults and its log in a file, as launchd
+   * runs it, or the BullMQ worker that they would write instead.
+   */
+  shipped(kind: Kind, node: string, concurrency: number): ChildProcess {
+    const log = openSync(join(this.#folder, `${node}.log`), 'w');
+    const stdio = ['ignore', log, log] as const;
+    if (kind === 'raw') {
+      const script = join(import.meta.dirname, 'plain-worker.mjs');
+      const args = [`${this.server.port}`, this.keys.bullPrefix, `${concurrency}`];
+      return spawn(process.execPath, [script, ...args], { stdio: [...stdio] });
+    }
+    const config = join(this.#folder, `${node}.yaml`);
+    const redis = `mesh: bench\nredis: {url: "${this.server.url}"}\n`;
+    writeFileSync(config, `${redis}openclaw: {mode: simulate}\nnode: {pools: {default: ${concurrency}}}\n`);
+    const main = join(import.meta.dirname, '../dist/cli/main.js');
+    const env = { ...process.env, HOME: this.#folder, CLAWMESH_HOME: join(this.#folder, node), CLAWMESH_NODE_ID: node };
+    return spawn(process.execPath, [main, '--config', config, 'node', 'run'], { stdio: [...stdio], env });
   }
 
   /** A process with one worker, ready to work. */

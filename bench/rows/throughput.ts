@@ -16,7 +16,7 @@ export function throughputRows(bed: Bed, tasks: number): Row[] {
       name: `no-op tasks, concurrency ${concurrency}, ${processes} process${processes > 1 ? 'es' : ''}`,
       unit: 'tasks/s',
       moreIsBetter: true,
-      goal: 0.95,
+      goal: 0.9,
       contestants: both((kind) => rate(bed, kind, { concurrency, processes, tasks })),
     })),
   );
@@ -35,19 +35,19 @@ export function throughputRows(bed: Bed, tasks: number): Row[] {
   return [...rates, ...latencies];
 }
 
-/** From a tenth of the tasks to the last, so that nobody's start counts. */
+/** From a tenth of the tasks to the last, so that nobody's start counts; seen from outside, by the set of completed tasks. */
 async function rate(
   bed: Bed,
   kind: Kind,
   { concurrency, processes, tasks }: { concurrency: number; processes: number; tasks: number },
 ): Promise<number> {
-  await bed.fill(tasks);
+  await bed.fill(tasks, 'sleep 0ms');
   const names = Array.from({ length: processes }, (_, i) => `bench-${i}`);
-  const starting = names.map((node) => bed.worker(kind, { node, concurrency }));
+  const workers = names.map((node) => bed.shipped(kind, node, concurrency));
   const from = await bed.completed(tasks / 10);
   const counted = tasks - (await bed.redis.zcard(bed.keys.pool('default', 'completed')));
   const to = await bed.completed(tasks);
-  await end(...(await Promise.all(starting)));
+  await end(...workers);
   return (counted / (to - from)) * 1_000;
 }
 

@@ -116,7 +116,7 @@ export class AttemptRun {
     const { claim } = this.#options;
     const timeoutMs = claim.spec.timeoutMs ?? this.#options.defaultTimeoutMs;
     if (this.#options.outcome) return this.#settle(this.#options.outcome, timeoutMs, 0);
-    this.#log.info({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
+    this.#log.debug({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
     this.#options.observer.claimed(claim);
     const startedAt = performance.now();
     const deadline = new LongTimer(() => this.stop('deadline'), timeoutMs);

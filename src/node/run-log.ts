@@ -65,9 +65,10 @@ export class RunLog {
     void this.#flush();
   }
 
-  /** Writes what is left; does not wait for an absent Redis any longer than the caller does. */
+  /** Writes the lines that are left; how far a run had come matters no more once it has ended. */
   async end(): Promise<void> {
     if (this.#text !== '') this.#endText(new Date().toISOString());
+    this.#progress = undefined;
     await this.#flush();
   }
 

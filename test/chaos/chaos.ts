@@ -233,7 +233,8 @@ function configOf(id: string, strategy: string): string {
     `mesh: chaos\nredis: {url: "redis://${host}:${server.port}"}\nopenclaw: {mode: exec, exec: {bin: "${ledger.bin}"}}\n` +
     'node: {pools: {default: 4}, drainTimeout: 2s}\nhealth: {heartbeatInterval: 500ms, missedHeartbeats: 3}\n' +
     `queue: {attempts: ${ATTEMPTS}, maxHandovers: ${MAX_HANDOVERS}, visibilityTimeout: 30s, backoff: {delay: 300ms}}\n` +
-    `dispatch: {strategy: ${strategy}}\n`
+    // The recorder reads who began what when.
+    `log: {level: debug}\ndispatch: {strategy: ${strategy}}\n`
   );
 }
 

@@ -91,8 +91,8 @@ describe('a mesh of node processes', () => {
     const next = await mesh.enqueue('after it');
     node.signal('SIGTERM');
     expect(await node.exited).toBe(0);
-    const other = await mesh.startNode('mac-2');
-    await other.waitFor(/task claimed.*/);
+    await mesh.startNode('mac-2');
+    await running(1);
     const task = (await mesh.json('task', 'show', long)) as Task;
     expect(task).toMatchObject({ state: 'active', node: 'mac-2', handovers: 1, attempts: { made: 0 } });
     expect(task.history.map(({ event, reason }) => [event, reason])).toEqual([

@@ -139,7 +139,7 @@ describe('what a node leaves in the real gateway', () => {
     gate.shut();
     const id = await enqueue('never submitted', '--pool', 'begin', '--attempts', '1');
     node.signal('SIGCONT');
-    await node.waitFor(/task claimed/);
+    await expect.poll(async () => (await show(id)).state).toBe('active');
     await node.kill();
     gate.open();
     const back = await start('mac-7', gated(), 'begin', patient);
