@@ -22,7 +22,7 @@ export const FORGET_AFTER_MS = {
 const TURN_MS = 15_000;
 /** Expired tasks removed from a pool per turn. */
 const MAX_REMOVED = 5_000;
-/** Held tasks looked at per script: well below a millisecond of Redis time. */
+/** Tasks looked at per script: well below a millisecond of Redis time. */
 const WINDOW = 200;
 
 export interface TidyOptions {
@@ -36,7 +36,7 @@ export interface TidyOptions {
 
 /**
  * Keeps in bounds what belongs to no node: ended tasks of pools that nobody serves, nodes, pools and circuits that were not
- * seen for long, and tasks that are said to be held back though they have ended. One of the nodes does it at a time; each
+ * seen for long, and tasks that are said to be held back, cancelled or seen though they are not. One of the nodes does it at a time; each
  * part for itself.
  *
  * @returns how many tasks were removed.
@@ -48,7 +48,8 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
   const each = async (work: () => Promise<unknown>) => {
     await work().catch(onError);
   };
-  for (const pool of await redis.smembers(keys.pools)) {
+  const pools = await redis.smembers(keys.pools);
+  for (const pool of pools) {
     if (ownPools.includes(pool)) continue;
     await each(async () => {
       for (let last = 1, all = 0; last > 0 && all < MAX_REMOVED; all += last) {
@@ -57,7 +58,14 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
       }
     });
   }
-  for (const member of await redis.smembers(keys.held)) await each(() => pruneHeld(redis, keys, member));
+  for (const pool of pools) {
+    await each(() => inSteps((first) => scripts.pruneEnded.run(redis, keys, [pool, 'cancelled', first, WINDOW])));
+    await each(() => inSteps((first) => scripts.pruneEnded.run(redis, keys, [pool, 'acknowledged', first, WINDOW])));
+  }
+  for (const member of await redis.smembers(keys.held)) {
+    const [pool = '', why = ''] = member.split(' ');
+    await each(() => inSteps((first) => scripts.pruneHeld.run(redis, keys, [pool, why, first, WINDOW])));
+  }
   await each(() => forgetNodes(redis, keys, forgetAfterMs.node));
   await each(() => forgetPools(redis, keys, forgetAfterMs.pool, each));
   const { closed, open } = forgetAfterMs.circuit;
@@ -65,12 +73,11 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
   return removed;
 }
 
-async function pruneHeld(redis: Redis, keys: MeshKeys, member: string): Promise<void> {
-  const [pool = '', why = ''] = member.split(' ');
+/** Goes on from where a script says, until it is through. */
+async function inSteps(step: (first: number) => Promise<unknown>): Promise<void> {
   let first = 0;
-  do {
-    first = Number(await scripts.pruneHeld.run(redis, keys, [pool, why, first, WINDOW]));
-  } while (first > 0);
+  do first = Number(await step(first));
+  while (first > 0);
 }
 
 async function forgetPools(

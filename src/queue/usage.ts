@@ -33,7 +33,7 @@ export function usageOn(sums: readonly UsageSum[], now: number): Omit<UsageSum, 
 
 /**
  * The sums of the last `days` days (UTC), the newest first; each day is a hash of its own, so that nothing else is read.
- * They are counted in the step that completes a task (finished.epilogue.lua).
+ * They are counted in the step that completes a task (`bullmq/lua/includes/count-usage.lua`).
  */
 export async function readUsage(redis: Redis, keys: MeshKeys, days: number): Promise<UsageSum[]> {
   const today = Math.floor((await redisTime(redis)) / DAY_MS);

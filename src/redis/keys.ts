@@ -112,6 +112,16 @@ export class MeshKeys {
     return `${this.bullPrefix}/pools`;
   }
 
+  /** Sorted set: the failed tasks of a pool that somebody has cancelled, by when they ended (ms); for BullMQ they have failed. */
+  cancelledTasks(pool: string): string {
+    return `${this.bullPrefix}/cancelled:${pool}`;
+  }
+
+  /** Sorted set: the failed tasks of a pool that an operator has seen, by when (ms). */
+  acknowledgedTasks(pool: string): string {
+    return `${this.bullPrefix}/acknowledged:${pool}`;
+  }
+
   /** Stream: the handover log. */
   get handovers(): string {
     return `${this.bullPrefix}/handovers`;

@@ -152,7 +152,7 @@ describe('failed tasks', () => {
       const [removed, expired] = [await fail(), await fail()];
       await cli('task', 'ack', '--all-failed');
       await cli('task', 'remove', removed);
-      const acknowledged = mesh.keys.pool('default', 'acknowledged');
+      const acknowledged = mesh.keys.acknowledgedTasks('default');
       expect(await mesh.redis.zrange(acknowledged, 0, '-1')).toEqual([expired]);
       await age(expired, 2 * HOUR_MS);
       await removeExpired(mesh.redis, mesh.keys, 'default', {

@@ -68,13 +68,19 @@ export async function takePicture(redis: Redis, keys: MeshKeys, pools: readonly 
     const places = new Map<string, Place[]>();
     const delayed = new Map<string, number>();
     for (const place of PLACES) {
-      const list = (values.get(keys.pool(pool, place)) ?? []) as string[];
+      const key = place === 'cancelled' ? keys.cancelledTasks(pool) : keys.pool(pool, place);
+      const list = (values.get(key) ?? []) as string[];
       const step = place === 'wait' || place === 'active' ? 1 : 2;
       for (let i = 0; i < list.length; i += step) {
         const id = list[i] as string;
         places.set(id, [...(places.get(id) ?? []), place]);
         if (place === 'delayed') delayed.set(id, Number(list[i + 1]));
       }
+    }
+    // For BullMQ a cancelled task has failed.
+    for (const [id, stands] of places) {
+      if (stands.join() === 'failed,cancelled') places.set(id, ['cancelled']);
+      else if (stands.includes('cancelled')) places.set(id, [...stands, 'cancelled']);
     }
     const prefix = keys.task(pool, '');
     for (const [key, value] of values) {
@@ -139,7 +145,7 @@ export function isHeld({ delayedTo }: TaskPicture): boolean {
 const NO_PART = new Set(['timestamp', 'processedOn', 'finishedOn', 'cm:history', 'data', 'opts', 'name', 'stacktrace']);
 /** Keys that nothing depends on. */
 const NO_KEY =
-  /(:id|:events|\/nodes|\/handovers|\/events|:marker|:meta|\/incarnations|\/serves|\/pools|\/absent|:completed|:failed|:cancelled|\/sweep)$/;
+  /(:id|:events|\/nodes|\/handovers|\/events|:marker|:meta|\/incarnations|\/serves|\/pools|\/absent|:completed|:failed|\/cancelled:\w+|\/sweep)$/;
 
 /**
  * What the state is, whatever the names: tokens and incarnations by their order, times as seen from `now`. Two states with

@@ -7,7 +7,7 @@ import { setClock } from './virtual-redis.ts';
 
 // What happens around a mesh: time, and what Redis does.
 
-/** How long a node that was called for a task is waited for, ms (`queue/asking.ts`). */
+/** How long a node that was called for a task is waited for, ms (`queue/bullmq/claims.ts`). */
 const PATIENCE_MS = 100;
 
 /** To the next moment at which something is due. Nothing is, an hour. `allBeat`: as if nodes that are up beat all the while. */

@@ -3,7 +3,7 @@ import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
 
 /** The list that holds the virtual time, as Redis' own command TIME answers it: seconds, microseconds. */
 const CLOCK = 'virtual-clock';
-/** The one line of the shipped scripts that differs here (`redis/lua/includes/now.lua`). */
+/** The one line of the shipped scripts that differs here (`redis/lua/now.lua`). */
 export const REAL_LINE = "local time = redis.call('TIME')";
 export const VIRTUAL_LINE = `local time = redis.call('LRANGE', '${CLOCK}', 0, 1)`;
 

@@ -149,25 +149,25 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.llen(logs)).toBe(1_000);
     },
   },
-  '`{…}:<pool>:cancelled`': {
+  '`{…}/cancelled:<pool>`': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue(Array.from({ length: 5 }, () => newTask({ pool: 'unserved' })));
       for (const task of await mesh.reader.list({ limit: 5 })) await mesh.control.cancel(task, 'by hand');
     },
     holds: async (mesh) => {
       await tidy(mesh);
-      expect(await mesh.redis.zcard(mesh.keys.pool('unserved', 'cancelled'))).toBe(2);
+      expect(await mesh.redis.zcard(mesh.keys.cancelledTasks('unserved'))).toBe(2);
       expect(await mesh.reader.list({ limit: 5 })).toHaveLength(2);
     },
   },
-  '`{…}:<pool>:acknowledged`': {
+  '`{…}/acknowledged:<pool>`': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue(Array.from({ length: 5 }, () => newTask()));
       for (let n = 0; n < 5; n++)
         await mesh.control.acknowledge({ id: (await run(mesh, failure)).taskId, pool: 'default' });
     },
     holds: async (mesh) => {
-      const key = mesh.keys.pool('default', 'acknowledged');
+      const key = mesh.keys.acknowledgedTasks('default');
       expect(await mesh.redis.zcard(key)).toBe(5);
       await tidy(mesh);
       expect(await mesh.redis.zcard(key)).toBe(2);

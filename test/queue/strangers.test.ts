@@ -1,9 +1,15 @@
 import { FlowProducer, Queue, QueueEvents, Worker } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
+import { tidyMesh } from '../../src/node/tidy.ts';
 import { foreignWorkers } from '../../src/ops/problems.ts';
+import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
+import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import { storedTask } from '../../src/queue/bullmq/task-producer.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+
+const KEEP = { completedMs: 600_000, failedMs: 600_000, count: 1_000, usageMs: 600_000 };
+const TIDY = { nodeId: 'mac-1', ownPools: ['default'], retention: KEEP };
 
 describe('another program that uses BullMQ on our pools', () => {
   let mesh: TestMesh;
@@ -81,6 +87,166 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
+  describe('as a producer', () => {
+    it('gets jobs run with their id, priority and delay, and with the attempts that their data name', async () => {
+      const node = await mesh.node('mac-1');
+      await queue().addBulk([
+        { name: 'x', data: data('plain') },
+        { name: 'x', data: data('urgent'), opts: { jobId: 'mine', priority: 2, attempts: 7 } },
+        { name: 'x', data: data('later'), opts: { delay: 600_000 } },
+      ]);
+      expect(await claimNext(node)).toMatchObject({ taskId: 'mine', spec: { message: 'urgent' }, maxAttempts: 3 });
+      expect((await claimNext(node)).spec.message).toBe('plain');
+      expect(await mesh.reader.list({ state: 'delayed', limit: 5 })).toMatchObject([{ message: 'later' }]);
+    });
+
+    it('finds an ended task for as long as the mesh keeps it, whatever removeOnComplete says', async () => {
+      const node = await mesh.node('mac-1');
+      const job = await queue().add('x', data(), { removeOnComplete: true });
+      await node.report(await claimNext(node), success);
+      expect(await job.getState()).toBe('completed');
+    });
+  });
+
+  describe('as an observer', () => {
+    it('sees a held task as delayed, and a cancelled one as failed', async () => {
+      const [task] = await mesh.producer.enqueue([newTask({ require: { gpu: 'yes' } })]);
+      const job = await queue().getJob(task?.id ?? '');
+      expect(await job?.getState()).toBe('delayed');
+      await mesh.control.cancel(await only(), 'by hand');
+      expect(await job?.getState()).toBe('failed');
+    });
+
+    it('finds nothing of the last run in a task that waits for its next attempt', async () => {
+      const node = await mesh.node('mac-1');
+      const { id = '' } = await queue().add('x', data());
+      await node.report(await claimNext(node), { ok: false, error: taskError('crash', 'broken') });
+      const job = await queue().getJob(id);
+      expect(await job?.getState()).toBe('delayed');
+      expect(job).toMatchObject({ attemptsMade: 1, attemptsStarted: 1, stacktrace: [] });
+      expect([job?.failedReason, job?.processedOn, job?.processedBy]).toEqual([undefined, undefined, undefined]);
+    });
+
+    it('hears why a task failed or was cancelled', async () => {
+      const events = opened(new QueueEvents('default', options()));
+      await events.waitUntilReady();
+      const node = await mesh.node('mac-1');
+      const failed = (await queue().add('x', data())).waitUntilFinished(events);
+      await Promise.all([
+        expect(failed).rejects.toThrow('broken'),
+        node.report(await claimNext(node), { ok: false, error: taskError('invalid', 'broken') }),
+      ]);
+      const job = await queue().add('x', data());
+      const cancelled = expect(job.waitUntilFinished(events)).rejects.toThrow('by hand');
+      await mesh.control.cancel({ id: job.id ?? '', pool: 'default' }, 'by hand');
+      await cancelled;
+    });
+
+    it('reads the log and the progress of a task', async () => {
+      const node = await mesh.node('mac-1');
+      const { id = '' } = await queue().add('x', data());
+      const progress = { at: new Date(0).toISOString(), note: 'thinking', tokens: 5 };
+      await node.log(await claimNext(node), ['a line'], progress);
+      expect((await queue().getJobLogs(id)).logs).toEqual(['a line']);
+      expect((await queue().getJob(id))?.progress).toEqual(progress);
+    });
+  });
+
+  describe('as an operator', () => {
+    const failed = { ok: false, error: taskError('crash', 'broken') } as const;
+
+    it('pauses a pool for nodes, and clawmesh resumes it', async () => {
+      const node = await mesh.node('mac-1');
+      await queue().add('x', data());
+      await queue().pause();
+      expect(await node.claim()).toBeUndefined();
+      expect(await counts()).toMatchObject({ paused: true, waiting: 1 });
+      await setPoolPaused(mesh.redis, mesh.keys, 'default', false);
+      expect(await node.claim()).toBeDefined();
+    });
+
+    it('gets one more attempt with retryJobs once all attempts are used up', async () => {
+      const node = await mesh.node('mac-1');
+      const [task] = await mesh.producer.enqueue([newTask({ attempts: 1 })]);
+      await node.report(await claimNext(node), failed);
+      await queue().retryJobs({ state: 'failed' });
+      const claim = await claimNext(node);
+      expect(claim).toMatchObject({ taskId: task?.id, attempt: 2, maxAttempts: 1 });
+      expect(await node.report(claim, failed)).toMatchObject({ settled: 'failed' });
+    });
+
+    it('has those that come after a failed task run once retryJobs has had it complete', async () => {
+      const node = await mesh.node('mac-1');
+      const [first] = await mesh.producer.enqueue([newTask({ attempts: 1 })]);
+      await node.report(await claimNext(node), failed);
+      await queue().retryJobs({ state: 'failed' });
+      const [second] = await mesh.producer.enqueue([newTask({ after: [{ id: first?.id ?? '', pool: 'default' }] })]);
+      await node.report(await claimNext(node), success);
+      expect(await mesh.reader.get(first?.id ?? '')).toMatchObject({ state: 'completed', error: null });
+      expect(await releaseHeld(mesh.redis, mesh.keys)).toMatchObject({ released: 1, failed: 0 });
+      expect((await claimNext(node)).taskId).toBe(second?.id);
+    });
+
+    it('puts a held task in line with promote, before what it waits for has come', async () => {
+      const node = await mesh.node('mac-1');
+      const [first] = await mesh.producer.enqueue([newTask({ delayMs: 600_000 })]);
+      const after = [{ id: first?.id ?? '', pool: 'default' }];
+      const [second] = await mesh.producer.enqueue([newTask({ after })]);
+      await (await queue().getJob(second?.id ?? ''))?.promote();
+      expect((await claimNext(node)).taskId).toBe(second?.id);
+    });
+
+    it('removes a task and frees its idempotency key, unless a node runs it', async () => {
+      const node = await mesh.node('mac-1');
+      const [first] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
+      const job = await queue().getJob(first?.id ?? '');
+      const claim = await claimNext(node);
+      await expect(job?.remove()).rejects.toThrow('locked');
+      await node.report(claim, success);
+      await job?.remove();
+      expect(await mesh.producer.enqueue([newTask({ key: 'k' })])).toMatchObject([{ duplicate: false }]);
+    });
+
+    it('removes held tasks with clean, drain and obliterate, and cancelled ones with what has failed', async () => {
+      const held = newTask({ require: { gpu: 'yes' } });
+      const removals = [() => queue().clean(0, 10, 'delayed'), () => queue().drain(true), () => queue().obliterate()];
+      await mesh.producer.enqueue([newTask()]);
+      await mesh.control.cancel(await only(), 'by hand');
+      for (const remove of removals) {
+        await mesh.producer.enqueue([held]);
+        expect(await counts()).toMatchObject({ waiting: 1 });
+        await remove();
+        expect(await counts()).toMatchObject({ waiting: 0 });
+        await releaseHeld(mesh.redis, mesh.keys);
+        expect(await mesh.redis.exists(mesh.keys.held)).toBe(0);
+      }
+    });
+
+    it('leaves with removeOrphanedJobs all that clawmesh knows of its tasks', async () => {
+      const node = await mesh.node('mac-1');
+      await mesh.producer.enqueue([newTask({ attempts: 1 })]);
+      await node.report(await claimNext(node), failed);
+      await mesh.control.acknowledge(await only());
+      await mesh.producer.enqueue([newTask()]);
+      await mesh.control.cancel(await only(), 'by hand');
+      const before = await counts();
+      expect(before).toMatchObject({ failed: 1, acknowledged: 1, cancelled: 1 });
+      expect(await queue().removeOrphanedJobs()).toBe(0);
+      expect(await counts()).toEqual(before);
+      for (const state of ['failed', 'cancelled'] as const) {
+        expect(await mesh.reader.list({ limit: 5, state })).toMatchObject([{ state }]);
+      }
+    });
+
+    it('queues cancelled tasks again with retryJobs, which are not counted as cancelled any more once a node has tidied up', async () => {
+      await mesh.producer.enqueue([newTask()]);
+      await mesh.control.cancel(await only(), 'by hand');
+      await queue().retryJobs({ state: 'failed' });
+      await tidyMesh(mesh.redis, mesh.keys, { ...TIDY, onError: (error) => expect(error).toBeUndefined() });
+      expect(await counts()).toMatchObject({ waiting: 1, failed: 0, cancelled: 0 });
+    });
+  });
+
   it('finds a short result in the event that ends its task, and a long one in the task', async () => {
     const events = opened(new QueueEvents('default', options()));
     await events.waitUntilReady();
@@ -111,6 +277,16 @@ describe('another program that uses BullMQ on our pools', () => {
   });
 
   describe('with a flow', () => {
+    it('has its parent run on a node once other workers have ended its children', async () => {
+      const node = await mesh.node('mac-1');
+      const flows = opened(new FlowProducer(options()));
+      const children = [{ name: 'child', queueName: 'elsewhere', data: {} }];
+      await flows.add({ name: 'parent', queueName: 'default', data: data('parent'), children });
+      expect(await node.claim()).toBeUndefined();
+      opened(new Worker('elsewhere', async () => null, options()));
+      expect((await claimNext(node)).spec.message).toBe('parent');
+    });
+
     it('has its children fail as invalid, and its parent counted, cancelled and removed', async () => {
       await mesh.producer.enqueue([newTask({ message: 'ours' })]);
       const flows = opened(new FlowProducer(options()));

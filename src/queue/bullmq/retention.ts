@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-import { ENDED_STATES } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from './scripts.ts';
 
@@ -18,8 +17,10 @@ const STEP = { tasks: 200, bytes: 2 * 1_024 * 1_024 };
 /** Removes ended tasks of a pool that were kept long enough, some at a time; answers how many. Any node may do this. */
 export async function removeExpired(redis: Redis, keys: MeshKeys, pool: string, retention: Retention): Promise<number> {
   let removed = 0;
-  for (const state of ENDED_STATES) {
-    const keepMs = state === 'completed' ? retention.completedMs : retention.failedMs;
+  for (const [state, keepMs] of [
+    ['completed', retention.completedMs],
+    ['failed', retention.failedMs],
+  ] as const) {
     const args = [pool, state, keepMs, retention.count, STEP.tasks, STEP.bytes];
     const reply = await scripts.removeExpired.run(redis, keys, args);
     removed += Number(reply);

@@ -20,6 +20,7 @@ export const scripts = {
   requeueClaims: script('requeue-claims'),
   releaseHeld: script('release-held'),
   pruneHeld: script('prune-held'),
+  pruneEnded: script('prune-ended'),
   cancelTask: script('cancel-task'),
   retryTask: script('retry-task'),
   removeTask: script('remove-task'),

@@ -4,7 +4,7 @@ import { namedAt } from '../../domain/ids.ts';
 import type { ScheduleFailure } from '../../domain/schedule.ts';
 import { sessionOf } from '../../domain/target.ts';
 import type { Task, TaskRef } from '../../domain/task.ts';
-import { ENDED_STATES, type TaskState } from '../../domain/task-state.ts';
+import type { TaskState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import { firstLook, matches, pageOf, SCAN_LIMIT, type TaskFilter } from '../task-filter.ts';
@@ -36,8 +36,9 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 
   { state: 'delayed', type: 'zset', decides: 'due time' },
   { state: 'waiting-children', type: 'zset' },
   { state: 'completed', type: 'zset' },
-  { state: 'failed', type: 'zset' },
+  // Some of those that have failed for BullMQ.
   { state: 'cancelled', type: 'zset' },
+  { state: 'failed', type: 'zset' },
 ];
 
 type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
@@ -97,7 +98,7 @@ export class TaskReader {
     const replies = await this.#all(
       tasks.flatMap(({ id, pool }) => [
         ['hmget', this.#keys.task(pool, id), 'timestamp', 'cm:held'],
-        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#place(pool, state), id]),
       ]),
     );
     return tasks.map((_, index) => {
@@ -118,7 +119,9 @@ export class TaskReader {
   async list(filter: TaskFilter): Promise<Task[]> {
     const pools = filter.pool ? [filter.pool] : await this.pools();
     const only = filter.unacknowledged ? 'failed' : filter.state;
-    const wanted = STATE_KEYS.filter(({ state }) => !only || bullStatesOf(only).includes(state));
+    const wanted = STATE_KEYS.filter(({ state }) =>
+      only ? bullStatesOf(only).includes(state) : state !== 'cancelled',
+    );
     const sources = pools.flatMap((pool) => wanted.map((source) => ({ pool, ...source })));
     // In one step: a task that moves on while one state is read after the other would be found in none of them.
     const first = await this.#atOnce(
@@ -148,7 +151,7 @@ export class TaskReader {
   async endedSince(since: number, limit: number): Promise<Task[]> {
     const found: Task[] = [];
     for (const pool of await this.pools()) {
-      for (const state of ENDED_STATES) {
+      for (const state of ['completed', 'failed'] as const) {
         const key = this.#keys.pool(pool, state);
         const ids = await this.#redis.zrevrangebyscore(key, '+inf', since, 'LIMIT', 0, limit);
         found.push(...(await this.#readListed(pool, state, ids)));
@@ -180,9 +183,9 @@ export class TaskReader {
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
     const replies = await this.#atOnce(
       pools.flatMap((pool) => [
-        ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#keys.pool(pool, state)]),
+        ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#place(pool, state)]),
         ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
-        ['zcard', this.#keys.pool(pool, 'acknowledged')],
+        ['zcard', this.#keys.acknowledgedTasks(pool)],
         ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
       ]),
     );
@@ -191,7 +194,8 @@ export class TaskReader {
       pools.map((pool, index) => {
         const numbers = replies.slice(index * width, (index + 1) * width).map(Number);
         const [active = 0, wait = 0, prioritized = 0, delayed = 0, parents = 0] = numbers;
-        const [completed = 0, failed = 0, cancelled = 0, held = 0] = numbers.slice(5);
+        const [completed = 0, cancelled = 0, ended = 0, held = 0] = numbers.slice(5);
+        const failed = Math.max(0, ended - cancelled);
         const acknowledged = Math.min(failed, numbers.at(-2) ?? 0);
         const paused = numbers.at(-1) === 1;
         return [
@@ -295,7 +299,7 @@ export class TaskReader {
 
   /** The command that reads `count` ids, the newest first where the state is kept by time. */
   #idsOf({ pool, state, type }: Source, start: number, count: number): (string | number)[] {
-    return [type === 'list' ? 'lrange' : 'zrevrange', this.#keys.pool(pool, state), start, start + count - 1];
+    return [type === 'list' ? 'lrange' : 'zrevrange', this.#place(pool, state), start, start + count - 1];
   }
 
   /** These ids by when their tasks were queued, which most ids tell. */
@@ -319,7 +323,7 @@ export class TaskReader {
   async #read(id: string, pool: string): Promise<Task | undefined> {
     const [hash, ...places] = await this.#atOnce([
       ['hgetall', this.#keys.task(pool, id)],
-      ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#keys.pool(pool, state), id]),
+      ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#place(pool, state), id]),
     ]);
     if (!hash || Object.keys(hash).length === 0) return undefined;
     const index = places.findIndex((place) => place !== null && place !== undefined);
@@ -335,6 +339,11 @@ export class TaskReader {
       if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false;
       throw error;
     }
+  }
+
+  /** The list or sorted set of the tasks in a state. */
+  #place(pool: string, state: BullState): string {
+    return state === 'cancelled' ? this.#keys.cancelledTasks(pool) : this.#keys.pool(pool, state);
   }
 
   /** The answers to all of these, sent at once. */

@@ -43,7 +43,7 @@ export const RUN_FIELDS = [
 /** What holds the parent of a flow that another program has made with BullMQ. */
 const CHILDREN = 'children of its BullMQ flow';
 
-/** Where BullMQ keeps the task. */
+/** Where the task is kept, by BullMQ but for `cancelled`. */
 export type BullState =
   | 'wait'
   | 'prioritized'
@@ -65,7 +65,7 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
   const error = readField(storedError, hash['cm:error']) ?? null;
   const heldBy =
     bullState === 'waiting-children' ? CHILDREN : bullState === 'delayed' ? shownReason(hash['cm:held']) : null;
-  const state = stateOf(bullState, heldBy);
+  const state = stateOf(bullState === 'failed' && error?.kind === 'cancelled' ? 'cancelled' : bullState, heldBy);
   const delay = numberOf(hash.delay);
   const history = historyOf(hash, state, error?.message ?? null);
   return {
@@ -93,7 +93,8 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     sessionMovedFrom: hash['cm:movedFrom'] ?? null,
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
-    error,
+    // BullMQ's own retry leaves that of the last run.
+    error: state === 'completed' ? null : error,
     acknowledgedAt: state === 'failed' ? acknowledgedAt(hash) : null,
     history,
   };

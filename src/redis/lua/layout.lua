@@ -34,7 +34,7 @@ local function meshKeys(prefix)
   }
 end
 
--- Of one pool: BullMQ's own keys, and two of ours in the same form.
+-- Of one pool: BullMQ's own keys, and two of ours outside of what BullMQ's cleaning of orphans looks at.
 local function poolKeys(prefix, name)
   local base = prefix .. ':' .. name .. ':'
   return {
@@ -48,8 +48,8 @@ local function poolKeys(prefix, name)
     waitingChildren = base .. 'waiting-children',
     completed = base .. 'completed',
     failed = base .. 'failed',
-    cancelled = base .. 'cancelled',
-    acknowledged = base .. 'acknowledged',
+    cancelled = prefix .. '/cancelled:' .. name, -- of the failed ones
+    acknowledged = prefix .. '/acknowledged:' .. name, -- of the failed ones
     meta = base .. 'meta',
     limiter = base .. 'limiter',
     marker = base .. 'marker',

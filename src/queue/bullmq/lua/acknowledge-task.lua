@@ -17,7 +17,7 @@ if redis.call('EXISTS', pool.tasks .. id) == 0 then
   return 'gone'
 end
 local failedAt = redis.call('ZSCORE', pool.failed, id)
-if not failedAt then
+if not failedAt or redis.call('ZSCORE', pool.cancelled, id) then
   return 'other'
 end
 local seenAt = redis.call('ZSCORE', pool.acknowledged, id)

@@ -37,7 +37,7 @@ if not stored[1] or not owns(taskKey, token) or redis.call('LREM', pool.active, 
 end
 
 redis.call('DEL', taskKey .. ':lock')
-redis.call('ZADD', pool.tasks .. state, time, id)
+redis.call('ZADD', completed and pool.completed or pool.failed, time, id)
 local made, deduplicationId = (tonumber(stored[2] or nil) or 0) + 1, stored[3]
 if completed then
   redis.call('HSET', taskKey, 'returnvalue', result, 'finishedOn', time, 'atm', made)
@@ -47,7 +47,9 @@ else
   poolEvent(pool, 'failed', id, 'failedReason', result, 'prev', 'active')
   if made >= tonumber(attempts) then poolEvent(pool, 'retries-exhausted', id, 'attemptsMade', made) end
 end
-if state == 'failed' then
+if state == 'cancelled' then
+  redis.call('ZADD', pool.cancelled, time, id)
+elseif state == 'failed' then
   meshEvent(mesh, 'dead-letter', now, {'task', id, 'pool', poolName, 'node', node, 'reason', result})
 end
 if deduplicationId then freeDeduplication(pool, id, deduplicationId, now) end

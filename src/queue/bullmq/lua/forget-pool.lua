@@ -16,7 +16,7 @@ local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow
 local field = 'pool ' .. poolName
 
 local tasks = redis.call('LLEN', pool.wait) + redis.call('LLEN', pool.active)
-for _, state in ipairs({pool.prioritized, pool.delayed, pool.completed, pool.failed, pool.cancelled, pool.schedulers,
+for _, state in ipairs({pool.prioritized, pool.delayed, pool.completed, pool.failed, pool.schedulers,
   pool.waitingChildren}) do
   tasks = tasks + redis.call('ZCARD', state)
 end
@@ -36,7 +36,7 @@ end
 redis.call('SREM', mesh.pools, poolName)
 redis.call('HDEL', mesh.absent, field)
 local dispatch = dispatchKeys(KEYS[1], poolName)
-redis.call('DEL', pool.meta, pool.events, pool.marker, pool.limiter, pool.priorityCounter, pool.jobCounter, pool.acknowledged,
+redis.call('DEL', pool.meta, pool.events, pool.marker, pool.limiter, pool.priorityCounter, pool.jobCounter, pool.cancelled, pool.acknowledged,
   dispatch.free, dispatch.turns)
 -- What BullMQ's own workers and its deduplication leave behind.
 redis.call('DEL', pool.tasks .. 'stalled', pool.tasks .. 'stalled-check', pool.tasks .. 'paused', pool.tasks .. 'de')

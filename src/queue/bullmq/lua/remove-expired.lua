@@ -1,7 +1,7 @@
 --[[
-  Removes ended tasks of one state that were kept long enough, or are too many; the oldest first, some per call.
+  Removes ended tasks that were kept long enough, or are too many; the oldest first, some per call.
 
-  ARGV pool   'completed', 'failed' or 'cancelled'   how long to keep them (ms)   how many to keep   at most so many
+  ARGV pool   'completed', or 'failed' for those that have failed or were cancelled   how long to keep them (ms)   how many to keep   at most so many
   at most so many bytes, unless it is a single task
 
   Result: how many were removed
@@ -15,7 +15,7 @@
 local poolName, state, keepMs, kept, limit, bytesLeft = unpack(ARGV)
 keepMs, kept, limit, bytesLeft = tonumber(keepMs), tonumber(kept), tonumber(limit), tonumber(bytesLeft)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
-local ended = pool.tasks .. state
+local ended = state == 'completed' and pool.completed or pool.failed
 -- What a log line counts, bytes; more than most are long.
 local LINE_BYTES = 500
 
@@ -35,7 +35,10 @@ for i = 1, #old, 2 do
   end
   forgetTask(mesh, pool, id, math.floor(endedAt + keepMs - now))
   redis.call('ZREM', ended, id)
-  if state == 'failed' then redis.call('ZREM', pool.acknowledged, id) end
+  if state == 'failed' then
+    redis.call('ZREM', pool.cancelled, id)
+    redis.call('ZREM', pool.acknowledged, id)
+  end
   removed = removed + 1
 end
 return removed

@@ -15,16 +15,17 @@ local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
 if redis.call('EXISTS', pool.tasks .. id) == 0 then
   return 'gone'
 end
-if onlyFailed == '1' and not redis.call('ZSCORE', pool.failed, id) then
+if onlyFailed == '1' and (not redis.call('ZSCORE', pool.failed, id) or redis.call('ZSCORE', pool.cancelled, id)) then
   return 'other'
 end
 local found = redis.call('LREM', pool.wait, 1, id)
-for _, state in ipairs({pool.prioritized, pool.delayed, pool.completed, pool.failed, pool.cancelled, pool.waitingChildren}) do
+for _, state in ipairs({pool.prioritized, pool.delayed, pool.completed, pool.failed, pool.waitingChildren}) do
   found = found + redis.call('ZREM', state, id)
 end
 if found == 0 then
   return 'active'
 end
+redis.call('ZREM', pool.cancelled, id)
 redis.call('ZREM', pool.acknowledged, id)
 dropHeld(mesh, pool, id)
 forgetTask(mesh, pool, id, 0)

@@ -21,10 +21,10 @@ local taskKey = pool.tasks .. id
 if redis.call('EXISTS', taskKey) == 0 then
   return 'gone'
 end
-local state = redis.call('ZREM', pool.failed, id) > 0 and 'failed' or (redis.call('ZREM', pool.cancelled, id) > 0 and 'cancelled')
-if not state then
+if redis.call('ZREM', pool.failed, id) == 0 then
   return redis.call('HEXISTS', taskKey, 'finishedOn') == 1 and 'completed' or 'open'
 end
+local state = redis.call('ZREM', pool.cancelled, id) > 0 and 'cancelled' or 'failed'
 
 local fields = redis.call('HMGET', taskKey, 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
 local startedAt, node, made = tonumber(fields[1] or nil), fields[2] or nil, tonumber(fields[3] or '0') or 0

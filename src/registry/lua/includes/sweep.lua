@@ -45,21 +45,6 @@ local function countActive(mesh)
   return active
 end
 
--- What the last sweep has noted; times in ms.
-local function readNotes(mesh)
-  local lastAt, stallAt, leasesFrom, presenceFrom, passAt, busy, resumedAt = unpack(redis.call('HMGET', mesh.sweep,
-    'lastAt', 'stallAt', 'leasesFrom', 'presenceFrom', 'passAt', 'busy', 'resumedAt'))
-  return {
-    lastAt = tonumber(lastAt), -- nil before the first sweep
-    stallAt = tonumber(stallAt) or 0, -- a sweep later than this shows that Redis or all nodes stood still
-    leasesFrom = tonumber(leasesFrom) or 0,
-    presenceFrom = tonumber(presenceFrom) or 0,
-    passAt = tonumber(passAt) or 0,
-    idle = busy == '0',
-    resumedAt = tonumber(resumedAt) or 0,
-  }
-end
-
 -- When a lease ends, at most its own length from now: if it ends later, it was written before the clock went back, and is
 -- cut. A node's lease may be longer than the caller's, `lease`: its record says so, which comes with its first heartbeat.
 local function cutLease(mesh, now, node, leaseEnds, lease, wentBack)
@@ -88,40 +73,43 @@ end
   Invariant: an incarnation is declared dead once.
 ]]
 local function sweep(mesh, caller, now, options)
-  local lease, grace = options.lease, options.grace
   local waiting = wakeForWaiting(mesh, options.pools)
-  local notes = readNotes(mesh)
-  local lastAt = notes.lastAt
   local deaths = redis.call('HLEN', mesh.deaths)
   local held = redis.call('SCARD', mesh.held)
+  local lastAt, stallAt, lastBusy = unpack(redis.call('HMGET', mesh.sweep, 'lastAt', 'stallAt', 'busy'))
+  lastAt, stallAt = tonumber(lastAt), tonumber(stallAt) or 0
 
   -- Too soon after another sweep.
   if lastAt and now >= lastAt and now - lastAt < options.interval then
-    local busy = waiting and 2 or (notes.idle and 0 or 1)
-    if now <= notes.stallAt then
+    local busy = waiting and 2 or (lastBusy == '0' and 0 or 1)
+    if now <= stallAt then
       redis.call('HSET', mesh.sweep, 'stallAt', ms(now + (busy > 0 and options.stall or options.idleStall)))
     end
     return {redis.call('ZCARD', mesh.leases), -1, deaths, 0, held, busy, 0}
   end
 
+  local lease, grace = options.lease, options.grace
   local active = countActive(mesh)
   local busy = waiting and 2 or ((active > 0 or held > 0 or deaths > 0) and 1 or 0)
-  local pass = active > 0 and (now - notes.passAt >= options.pass or now < notes.passAt)
+  local leasesFrom, presenceFrom, passAt, resumedAt = unpack(redis.call('HMGET', mesh.sweep, 'leasesFrom', 'presenceFrom',
+    'passAt', 'resumedAt'))
+  passAt = tonumber(passAt) or 0
+  local pass = active > 0 and (now - passAt >= options.pass or now < passAt)
+  if pass then passAt = now end
 
   -- From when on nodes are judged. Numbers that no clock of ours has written must not put that off for ever.
-  local leasesFrom = math.min(notes.leasesFrom, now + lease)
-  local presenceFrom = math.min(notes.presenceFrom, now + grace)
-  local resumedAt = math.min(notes.resumedAt, now)
+  leasesFrom = math.min(tonumber(leasesFrom) or 0, now + lease)
+  presenceFrom = math.min(tonumber(presenceFrom) or 0, now + grace)
+  resumedAt = math.min(tonumber(resumedAt) or 0, now)
   local wentBack = lastAt and now < lastAt
-  if not lastAt or wentBack or now > notes.stallAt then
+  if not lastAt or wentBack or now > stallAt then
     leasesFrom, presenceFrom = now + lease, now + grace
     if lastAt then resumedAt = now end
     redis.call('DEL', mesh.gone)
   end
   redis.call('HSET', mesh.sweep, 'lastAt', ms(now),
     'stallAt', ms(now + (busy > 0 and options.stall or options.idleStall)), 'leasesFrom', ms(leasesFrom),
-    'presenceFrom', ms(presenceFrom), 'passAt', ms(pass and now or notes.passAt), 'busy', busy,
-    'resumedAt', ms(resumedAt))
+    'presenceFrom', ms(presenceFrom), 'passAt', ms(passAt), 'busy', busy, 'resumedAt', ms(resumedAt))
 
   local members = redis.call('ZRANGE', mesh.leases, 0, -1, 'WITHSCORES')
   local nodes, leaseEnds, rank = {}, {}, 0

@@ -1,13 +1,15 @@
 --- @include pool-event
 --- @include free-deduplication
 
--- Ends a task that no node runs. `ended`: the sorted set of those that ended so; `err`: {kind, message}.
-local function endTask(pool, ended, id, err, now, from)
+-- Ends a task that no node runs: it has failed, which for BullMQ is also what happens to one that is cancelled.
+-- `err`: {kind, message}.
+local function endTask(pool, id, err, now, from)
   local taskKey = pool.tasks .. id
   redis.call('HSET', taskKey, 'finishedOn', string.format('%.0f', now), 'failedReason', err.message, 'cm:error',
     cjson.encode({kind = err.kind, message = err.message, retryable = false}))
   redis.call('HDEL', taskKey, 'cm:held')
-  redis.call('ZADD', ended, now, id)
+  redis.call('ZADD', pool.failed, now, id)
+  if err.kind == 'cancelled' then redis.call('ZADD', pool.cancelled, now, id) end
   poolEvent(pool, 'failed', id, 'failedReason', err.message, 'prev', from)
   local deduplicationId = redis.call('HGET', taskKey, 'deid')
   if deduplicationId then freeDeduplication(pool, id, deduplicationId, now) end

@@ -1,6 +1,12 @@
 --- @include release-task
 --- @include end-task
 
+-- BullMQ's own retry of a task leaves the error of its last run in its hash.
+local function hasFailed(mesh, poolName, id)
+  local pool = poolKeys(mesh.prefix, poolName)
+  return redis.call('ZSCORE', pool.failed, id)
+end
+
 -- Tasks of a pool that come after others: each goes on once those have completed, and fails once one has failed or is gone.
 -- Looks at `most` tasks from `first` on. Returns how many were looked at, released and failed, and where to go on, if there are more.
 local function releaseAfter(mesh, pool, list, first, most, now)
@@ -10,13 +16,13 @@ local function releaseAfter(mesh, pool, list, first, most, now)
     local task = redis.call('HMGET', pool.tasks .. id, 'timestamp', 'cm:after')
     local open, broken = false, not task[2] and 'what it comes after is not known any more' or nil
     for name in string.gmatch(task[2] or '', '%S+') do
-      local state = redis.call('HMGET', mesh.prefix .. ':' .. name, 'finishedOn', 'cm:error', 'timestamp')
-      local other = string.match(name, ':(.*)$')
-      if not state[3] then
+      local itsPool, other = string.match(name, '^([^:]*):(.*)$')
+      local state = redis.call('HMGET', mesh.prefix .. ':' .. name, 'timestamp', 'finishedOn')
+      if not state[1] then
         broken = 'task ' .. other .. ', which it comes after, is gone'
-      elseif not state[1] then
+      elseif not state[2] then
         open = true
-      elseif state[2] then
+      elseif hasFailed(mesh, itsPool, other) then
         broken = 'task ' .. other .. ', which it comes after, has failed'
       end
     end
@@ -26,7 +32,7 @@ local function releaseAfter(mesh, pool, list, first, most, now)
       gone = gone + 1
     elseif broken then
       if redis.call('ZREM', pool.delayed, id) > 0 then
-        endTask(pool, pool.failed, id, {kind = 'invalid', message = broken}, now, 'delayed')
+        endTask(pool, id, {kind = 'invalid', message = broken}, now, 'delayed')
         failed = failed + 1
       end
       redis.call('ZREM', list, id)

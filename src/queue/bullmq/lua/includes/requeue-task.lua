@@ -36,10 +36,10 @@ local function requeueTask(mesh, pool, id, holder, reason, silentMs, now, maxHan
 
   local cancelled = redis.call('HGET', taskKey, 'cm:cancel')
   if cancelled then
-    endTask(pool, pool.cancelled, id, {kind = 'cancelled', message = cancelled}, now, 'active')
+    endTask(pool, id, {kind = 'cancelled', message = cancelled}, now, 'active')
   elseif maxHandovers and lost > maxHandovers then
     local message = 'lost with its node ' .. lost .. ' times, last with ' .. from .. ' (' .. reason .. ')'
-    endTask(pool, pool.failed, id, {kind = 'handover_limit', message = message}, now, 'active')
+    endTask(pool, id, {kind = 'handover_limit', message = message}, now, 'active')
     meshEvent(mesh, 'dead-letter', now, {'task', id, 'pool', pool.name, 'node', from, 'reason', message})
   else
     if lost == 3 then
