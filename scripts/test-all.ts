@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { browserPath } from '../test/support/browser.ts';
 import { engineAnswers } from '../test/support/container-engine.ts';
+import { bullmqFolder, newestBullmq } from './install-bullmq.ts';
 import { testServers } from './install-servers.ts';
 import { Tally } from './tally.ts';
 
@@ -68,6 +69,15 @@ const GROUPS: readonly Group[] = [
         await tally.vitest(name, ['--project', 'core', ...ON_EVERY_SERVER], { CLAWMESH_TEST_REDIS_SERVER: program });
       }
     },
+  },
+  {
+    name: 'bullmq',
+    about: 'what stands in Redis, compared with the doing of the newest BullMQ',
+    impossible: () => (newestBullmq() === undefined ? 'the registry of npm does not answer' : undefined),
+    run: (tally) =>
+      tally.vitest('bullmq', ['--project', 'core', 'test/queue/conformance'], {
+        CLAWMESH_TEST_BULLMQ: bullmqFolder(newestBullmq() ?? ''),
+      }),
   },
   {
     name: 'containers',
