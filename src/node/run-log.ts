@@ -23,11 +23,11 @@ export class RunLog {
   readonly #queue: PoolQueue;
   readonly #log: Logger;
   readonly #mask: Mask;
-  /** As they came; they are masked when they are written, since most of a flood is never kept. */
-  #lines: { at: string; text: string }[] = [];
+  /** As they came (ms); what a run says is masked when it is written, since most of a flood is never kept. */
+  #lines: { at: number; text: string }[] = [];
   /** What the agent has said since the last line break. */
   #text = '';
-  #progress: TaskProgress | undefined;
+  #progress: { at: number; note: string } | undefined;
   #tokens: number | null = null;
   #submittedTo: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -42,7 +42,7 @@ export class RunLog {
 
   record(event: RunEvent): void {
     if (event.type === 'alive') return;
-    const at = new Date().toISOString();
+    const at = Date.now();
     if (event.type === 'text') {
       this.#text += event.delta;
       const lines = this.#text.split('\n');
@@ -55,38 +55,29 @@ export class RunLog {
     if (event.type === 'log') this.#line(event.text, at);
     if (event.type === 'progress') {
       this.#tokens = event.tokens ?? this.#tokens;
-      this.#note(event.note, at);
+      this.#progress = { at, note: event.note };
     }
     this.#flushSoon();
     if (event.type !== 'submitted') return;
     this.#submittedTo = event.to;
-    this.#note('submitted', at);
+    this.#progress = { at, note: 'submitted' };
     // Whoever takes the run up again after a crash of this daemon needs it.
     void this.#flush();
   }
 
   /** Writes the lines that are left; how far a run had come matters no more once it has ended. */
   async end(): Promise<void> {
-    if (this.#text !== '') this.#endText(new Date().toISOString());
+    if (this.#text !== '') this.#endText(Date.now());
     this.#progress = undefined;
     await this.#flush();
   }
 
-  #note(note: string, at: string): void {
-    this.#progress = {
-      at,
-      note: maskedLine(this.#mask, note, MAX_NOTE),
-      tokens: this.#tokens,
-      submittedTo: this.#submittedTo,
-    };
-  }
-
-  #endText(at: string): void {
+  #endText(at: number): void {
     if (this.#text.trim() !== '') this.#line(this.#text, at);
     this.#text = '';
   }
 
-  #line(text: string, at: string): void {
+  #line(text: string, at: number): void {
     if (text.trim() === '') return;
     this.#lines.push({ at, text: text.slice(0, MAX_RAW_LINE) });
     if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
@@ -105,8 +96,14 @@ export class RunLog {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#lines.length === 0 && !this.#progress) return;
-    const lines = this.#lines.map(({ at, text }) => `${at} ${maskedLine(this.#mask, text, MAX_LINE)}`);
-    const progress = this.#progress;
+    const iso = (at: number) => new Date(at).toISOString();
+    const lines = this.#lines.map(({ at, text }) => `${iso(at)} ${maskedLine(this.#mask, text, MAX_LINE)}`);
+    const progress: TaskProgress | undefined = this.#progress && {
+      at: iso(this.#progress.at),
+      note: maskedLine(this.#mask, this.#progress.note, MAX_NOTE),
+      tokens: this.#tokens,
+      submittedTo: this.#submittedTo,
+    };
     this.#lines = [];
     this.#progress = undefined;
     this.#flushing = true;

@@ -117,8 +117,7 @@ export class Claims {
         completed ? detail : end.reason,
         completed ? '' : detail,
         claim.maxAttempts,
-        completed ? usageOf(claim, end.detail as TaskResult) : '',
-        this.#options.retention.usageMs,
+        completed ? usageOf(claim, end.detail as TaskResult, this.#options.retention.usageMs) : '',
         next?.token ?? '',
         ...this.#asking(next?.offer),
       ]);
@@ -278,8 +277,8 @@ function claimedTasks(reply: unknown): ClaimedTask[] {
 }
 
 /** What the run has used, for the sums of the day; '' where that is not known. */
-function usageOf({ spec }: Claim, { usage, model }: TaskResult): string {
+function usageOf({ spec }: Claim, { usage, model }: TaskResult, keepMs: number): string {
   if (!usage) return '';
   const names = [spec.agent ?? '', model ?? spec.model ?? ''].map((name) => name.toWellFormed());
-  return JSON.stringify([...names, usage.input, usage.output, usage.total, usage.cost ?? false]);
+  return JSON.stringify([...names, usage.input, usage.output, usage.total, usage.cost ?? false, keepMs]);
 }

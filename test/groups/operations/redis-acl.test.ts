@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACL_ROLES, type AclRole, aclCommands } from '../../../src/redis/acl.ts';
@@ -189,7 +190,8 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => /\.(ts|lua)$/.test(file) && file !== 'redis/acl.ts')
       .map((file) => readFileSync(join(folder, file), 'utf8'));
-    const bullmq = join(import.meta.dirname, '../../../node_modules/bullmq/dist/esm/scripts');
+    // Its job schedulers of other programs go on with their help (queue/bullmq/foreign-schedulers.ts).
+    const bullmq = join(dirname(createRequire(import.meta.url).resolve('bullmq')), 'scripts');
     const bullScripts = readdirSync(bullmq).filter((file) => file.endsWith('.js'));
     const theirs = bullScripts.map((file) => readFileSync(join(bullmq, file), 'utf8'));
     const text = [...sources, ...theirs].join('\n').toLowerCase();

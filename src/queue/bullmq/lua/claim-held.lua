@@ -17,7 +17,7 @@
 
 local poolName, node, incarnation, token, visibilityMs, record, reason = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
-local claim = {node = node, token = token, visibilityMs = visibilityMs, record = record}
+local claim = {at = string.format('%.0f', now), node = node, token = token, visibilityMs = visibilityMs, record = record}
 local member = poolName .. ' ' .. reason
 local list = mesh.heldTasks .. member
 

@@ -32,4 +32,10 @@ end
 if offer ~= '' and not mayTake(mesh, pool, node, incarnation, offer, now) then
   return 'for-another-node'
 end
-return takeNext(mesh, pool, {node = node, token = token, visibilityMs = visibilityMs, record = record}, now)
+local claim = {at = string.format('%.0f', now), node = node, token = token, visibilityMs = visibilityMs, record = record}
+local next = takeNext(mesh, pool, claim, now)
+if next == 'again' or next[1] ~= '' then
+  -- The node may have been woken for it, which took the marker away; more tasks may wait, for the next node.
+  redis.call('ZADD', pool.marker, '0', '0')
+end
+return next

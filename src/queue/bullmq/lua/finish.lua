@@ -4,7 +4,7 @@
 
   ARGV pool   node id   incarnation   lock token   task id   'completed', 'failed' or 'cancelled'   the result (JSON), or why it
   failed   error (JSON; '' for a completed one)   attempts that the task has   usage (JSON, see includes/count-usage.lua; '' if not
-  known)   how long a day's usage is kept (ms)
+  known)
   Of the next claim: its lock token ('' to take none), and as of claim.lua: visibility timeout (ms), record, known version of the
   circuits, offer
 
@@ -21,7 +21,7 @@
 --- @include dispatch
 --- @include take-next
 
-local poolName, node, incarnation, token, id, state, result, failure, attempts, usage, keepUsageMs,
+local poolName, node, incarnation, token, id, state, result, failure, attempts, usage,
   nextToken, visibilityMs, record, circuitsVersion, offer = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 local taskKey, time, completed = pool.tasks .. id, string.format('%.0f', now), state == 'completed'
@@ -53,13 +53,14 @@ elseif state == 'failed' then
   meshEvent(mesh, 'dead-letter', now, {'task', id, 'pool', poolName, 'node', node, 'reason', result})
 end
 if deduplicationId then freeDeduplication(pool, id, deduplicationId, now) end
-if usage ~= '' then countUsage(mesh, usage, keepUsageMs, now) end
+if usage ~= '' then countUsage(mesh, usage, now) end
 
 local wanted = nextToken ~= '' and (redis.call('GET', mesh.circuitsVersion) or '0') == circuitsVersion
   and (offer == '' or mayTake(mesh, pool, node, incarnation, offer, now))
 local next = {'', {}, 0, 0}
 if wanted then
-  next = takeNext(mesh, pool, {node = node, token = nextToken, visibilityMs = visibilityMs, record = record}, now)
+  local claim = {at = time, node = node, token = nextToken, visibilityMs = visibilityMs, record = record}
+  next = takeNext(mesh, pool, claim, now)
 end
 if next[1] == '' and redis.call('LLEN', pool.active) + redis.call('LLEN', pool.wait) + redis.call('ZCARD', pool.prioritized) == 0 then
   redis.call('XADD', pool.events, '*', 'event', 'drained')

@@ -9,7 +9,7 @@ end
 
 -- A task that stands in the active list already becomes a claim. Returns its hash as a flat list; nil where it had to be held
 -- instead, for its session. (One that another program has queued has no field that names its session; see admit-claim.lua.)
--- claim: {node, token, visibilityMs, record (JSON: labels of the node, and what it is allowed)}
+-- claim: {at (ms, as text), node, token, visibilityMs, record (JSON: labels of the node, and what it is allowed)}
 -- rateMs: see limits.lua
 local function startTask(mesh, pool, id, claim, rateMs, now)
   local taskKey = pool.tasks .. id
@@ -23,12 +23,11 @@ local function startTask(mesh, pool, id, claim, rateMs, now)
     if fields[i] == 'ats' then started = tonumber(fields[i + 1]) or 0 end
     if fields[i] == 'cm:session' then session = fields[i + 1] end
   end
-  local time = string.format('%.0f', now)
-  redis.call('HSET', taskKey, 'processedOn', time, 'pb', claim.node, 'ats', started + 1)
+  redis.call('HSET', taskKey, 'processedOn', claim.at, 'pb', claim.node, 'ats', started + 1)
   -- The event of its end cuts the stream.
   redis.call('XADD', pool.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
   -- What the hash has from now on, behind what it had.
-  fields[#fields + 1], fields[#fields + 2], fields[#fields + 3], fields[#fields + 4] = 'processedOn', time, 'pb', claim.node
+  fields[#fields + 1], fields[#fields + 2], fields[#fields + 3], fields[#fields + 4] = 'processedOn', claim.at, 'pb', claim.node
   if session then
     local mayRun, movedFrom = enterSession(mesh, pool, id, session, claim, now)
     if not mayRun then return nil end

@@ -2,13 +2,19 @@
 --- @include limits
 --- @include start-task
 
--- Delayed tasks that are due stand in line from now on; a thousand at once.
+-- When the next delayed task is due (ms), 0 where there is none. Those that are due stand in line from now on; a thousand at once.
 local function promoteDue(pool, now)
+  local function nextDueAt()
+    return (tonumber(redis.call('ZRANGE', pool.delayed, '0', '0', 'WITHSCORES')[2] or nil) or 0) / 0x1000
+  end
+  local dueAt = nextDueAt()
+  if dueAt == 0 or dueAt >= now + 1 then return dueAt end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', pool.delayed, '0', (now + 1) * 0x1000 - 1, 'LIMIT', '0', '1000')) do
     redis.call('ZREM', pool.delayed, id)
     redis.call('HSET', pool.tasks .. id, 'delay', 0)
     backInLine(pool, id, false, 'delayed')
   end
+  return nextDueAt()
 end
 
 -- The first task in line becomes active; nil where none waits. BullMQ's own workers serve those with a priority last, so that 1
@@ -28,16 +34,11 @@ end
 -- none (ms, 0: not known), when the next delayed one is due (ms, 0: there is none)}; 'again' where the task was held for its session.
 -- claim: see start-task.lua
 local function takeNext(mesh, pool, claim, now)
-  promoteDue(pool, now)
+  local dueAt = promoteDue(pool, now)
   local closed, limitedMs, rateMs = poolLimits(pool)
   if closed then return {'', {}, limitedMs, 0} end
   local id = activateFirst(pool)
-  if not id then
-    local nextDue = redis.call('ZRANGE', pool.delayed, '0', '0', 'WITHSCORES')[2]
-    return {'', {}, 0, nextDue and tonumber(nextDue) / 0x1000 or 0}
-  end
+  if not id then return {'', {}, 0, dueAt} end
   local fields = startTask(mesh, pool, id, claim, rateMs, now)
-  -- More may wait, for the next node.
-  redis.call('ZADD', pool.marker, '0', '0')
   return fields and {id, fields, 0, 0} or 'again'
 end
