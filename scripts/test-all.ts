@@ -112,7 +112,7 @@ const GROUPS: readonly Group[] = [
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !GROUPS.some((group) => group.name === name));
 if (unknown.length > 0 || wanted.includes('--help')) {
-  const list = GROUPS.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n');
+  const list = GROUPS.map(({ name, about }) => `  ${name.padEnd(14)}${about}`).join('\n');
   console.error(`npm run test:all [-- group...]; all groups when none is named\n\n${list}`);
   process.exitCode = wanted.includes('--help') ? 0 : 2;
 } else {
@@ -130,7 +130,7 @@ async function runGroups(groups: readonly Group[]): Promise<void> {
       continue;
     }
     if (await tally.prepare(name)) await run(tally);
-    minutes.push(`  ${name.padEnd(12)}${((performance.now() - startedAt) / 60_000).toFixed(1)} min`);
+    minutes.push(`  ${name.padEnd(14)}${((performance.now() - startedAt) / 60_000).toFixed(1)} min`);
   }
   console.log(`\n── minutes by group\n${minutes.join('\n')}`);
   tally.finish();

@@ -9,3 +9,9 @@ end
 local function owns(taskKey, token)
   return redis.call('GET', taskKey .. ':lock') == token
 end
+
+-- Why a node may not change a task: its life is over, or the task is not its claim any more. nil where it may.
+local function refusal(mesh, node, incarnation, taskKey, token)
+  if isFenced(mesh, node, incarnation) then return 'fenced' end
+  if not owns(taskKey, token) then return 'claim-gone' end
+end

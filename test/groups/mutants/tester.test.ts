@@ -26,10 +26,10 @@ describe('a tester', () => {
   it('runs several tests of one file, and each of them counts', async () => {
     const session = unit.test.replace('plain', 'session');
     const file = 'queue/bullmq/lua/includes/enter-session.lua';
-    const broken = luaFiles()
-      .get(file)
-      ?.replace('local key = names.sessions', "error('no sessions') local key = names.sessions");
-    const order = { overlay: { [file]: broken ?? '' }, units: [unit, { ...unit, test: session }] };
+    const text = luaFiles().get(file) ?? '';
+    const broken = text.replace('local sessionKey, reason = mesh.sessions', "error('no sessions') $&");
+    expect(broken).not.toBe(text);
+    const order = { overlay: { [file]: broken }, units: [unit, { ...unit, test: session }] };
     expect(await tester.run(order, GUARD_MS)).toMatchObject({ failed: { unit: { test: session } } });
   });
 

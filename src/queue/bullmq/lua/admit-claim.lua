@@ -18,11 +18,9 @@ local poolName, node, incarnation, token, id, session, needs, record = unpack(AR
 local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
 local taskKey = pool.tasks .. id
 
-if isFenced(mesh, node, incarnation) then
-  return 'fenced'
-end
-if not owns(taskKey, token) then
-  return 'claim-gone'
+local refused = refusal(mesh, node, incarnation, taskKey, token)
+if refused then
+  return refused
 end
 redis.call('HSET', taskKey, 'cm:session', session, 'cm:needs', needs)
 local mayRun, movedFrom = enterSession(mesh, pool, id, session, {node = node, token = token, record = record}, redisNow())

@@ -13,11 +13,9 @@ local poolName, node, incarnation, token, id, keptLines, progress = unpack(ARGV,
 local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
 local taskKey = pool.tasks .. id
 
-if isFenced(mesh, node, incarnation) then
-  return 'fenced'
-end
-if not owns(taskKey, token) then
-  return 'claim-gone'
+local refused = refusal(mesh, node, incarnation, taskKey, token)
+if refused then
+  return refused
 end
 for i = 8, #ARGV do
   redis.call('RPUSH', taskKey .. ':logs', ARGV[i])

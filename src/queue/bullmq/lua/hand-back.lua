@@ -15,10 +15,8 @@
 local poolName, node, incarnation, token, id, reason = unpack(ARGV)
 local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
 
-if isFenced(mesh, node, incarnation) then
-  return 'fenced'
+local refused = refusal(mesh, node, incarnation, pool.tasks .. id, token)
+if refused then
+  return refused
 end
-if not owns(pool.tasks .. id, token) or not requeueTask(mesh, pool, id, node, reason, 0, redisNow()) then
-  return 'claim-gone'
-end
-return 'done'
+return requeueTask(mesh, pool, id, node, reason, 0, redisNow()) and 'done' or 'claim-gone'

@@ -50,11 +50,9 @@ local function undoStart()
   end
 end
 
-if isFenced(mesh, node, incarnation) then
-  return 'fenced'
-end
-if not owns(taskKey, token) then
-  return 'claim-gone'
+local refused = refusal(mesh, node, incarnation, taskKey, token)
+if refused then
+  return refused
 end
 if hasRun then
   local payment = paidBy(taskKey, tonumber(attempts))

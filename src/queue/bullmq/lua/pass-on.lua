@@ -18,11 +18,9 @@ local poolName, node, incarnation, token, id, reason, attempts, preferred = unpa
 local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
 local taskKey = pool.tasks .. id
 
-if isFenced(mesh, node, incarnation) then
-  return 'fenced'
-end
-if not owns(taskKey, token) then
-  return 'claim-gone'
+local refused = refusal(mesh, node, incarnation, taskKey, token)
+if refused then
+  return refused
 end
 local payment = paidBy(taskKey, tonumber(attempts))
 if not payment then
