@@ -9,8 +9,6 @@ import { scripts } from './scripts.ts';
  * number of a double whose lower 12 bits, BullMQ's counter, are 0. As a time that is in the year 2039.
  */
 export const HELD_SCORE = 2 ** 53 - 4_096;
-/** Why a task is held that comes after others. */
-export const AFTER = 'after';
 
 /** Tasks as scripts read them: `<pool>:<id> …`. */
 export function namesOf(tasks: readonly TaskRef[]): string {

@@ -1,13 +1,14 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import { ClawmeshError } from '../../domain/errors.ts';
+import { formatHoldReason } from '../../domain/hold-reason.ts';
 import { newTaskId } from '../../domain/ids.ts';
 import { needsOf, sessionOf, targetOf } from '../../domain/target.ts';
 import type { NewTask } from '../../domain/task.ts';
 import type { TaskState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import type { TaskSigner } from '../task-signer.ts';
-import { AFTER, namesOf } from './held-tasks.ts';
+import { namesOf } from './held-tasks.ts';
 import { scripts } from './scripts.ts';
 import type { StoredSpec } from './task-fields.ts';
 import type { Tracing } from './tracing.ts';
@@ -171,7 +172,7 @@ function place(task: NewTask): Placed {
 
 /** Why the task is held from the start; undefined where it just waits, or waits for its time first. */
 function heldFor(task: NewTask): string | undefined {
-  if ((task.after ?? []).length > 0) return AFTER;
+  if ((task.after ?? []).length > 0) return formatHoldReason({ kind: 'after' });
   return task.delayMs > 0 ? undefined : targetOf(task);
 }
 

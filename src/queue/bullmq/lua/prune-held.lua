@@ -7,6 +7,7 @@
   Result: next task to look at, 0 when through
 ]]
 --- @include layout
+--- @include drop-strays
 
 local poolName, reason, first, size = unpack(ARGV)
 first, size = tonumber(first), tonumber(size)
@@ -14,14 +15,8 @@ local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
 local member = poolName .. ' ' .. reason
 local list = mesh.heldTasks .. member
 
-local ids = redis.call('ZRANGE', list, first, first + size - 1)
-local dropped = 0
-for _, id in ipairs(ids) do
-  if not redis.call('ZSCORE', pool.delayed, id) then
-    dropped = dropped + redis.call('ZREM', list, id)
-  end
-end
+local nextFirst = dropStrays(list, pool.delayed, first, size)
 if redis.call('ZCARD', list) == 0 then
   redis.call('SREM', mesh.held, member)
 end
-return #ids == size and first + size - dropped or 0
+return nextFirst

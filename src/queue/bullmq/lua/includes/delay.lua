@@ -1,9 +1,10 @@
 --- @include pool-event
+--- @include next-due
 
 -- Nodes that wait for work learn from the marker `1` when the next delayed task is due.
 local function markNextDue(pool)
-  local earliest = redis.call('ZRANGE', pool.delayed, '0', '0', 'WITHSCORES')[2]
-  if earliest then redis.call('ZADD', pool.marker, tonumber(earliest) / 0x1000, '1') end
+  local dueAt = nextDueAt(pool)
+  if dueAt > 0 then redis.call('ZADD', pool.marker, dueAt, '1') end
 end
 
 -- A task waits for its time, `dueAt` (ms). BullMQ's score: the time, and 12 bits that keep tasks of one millisecond in order.

@@ -1,20 +1,18 @@
 --- @include line
+--- @include next-due
 --- @include limits
 --- @include start-task
 
 -- When the next delayed task is due (ms), 0 where there is none. Those that are due stand in line from now on; a thousand at once.
 local function promoteDue(pool, now)
-  local function nextDueAt()
-    return (tonumber(redis.call('ZRANGE', pool.delayed, '0', '0', 'WITHSCORES')[2] or nil) or 0) / 0x1000
-  end
-  local dueAt = nextDueAt()
+  local dueAt = nextDueAt(pool)
   if dueAt == 0 or dueAt >= now + 1 then return dueAt end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', pool.delayed, '0', (now + 1) * 0x1000 - 1, 'LIMIT', '0', '1000')) do
     redis.call('ZREM', pool.delayed, id)
     redis.call('HSET', pool.tasks .. id, 'delay', 0)
     backInLine(pool, id, false, 'delayed')
   end
-  return nextDueAt()
+  return nextDueAt(pool)
 end
 
 -- The first task in line becomes active; nil where none waits. BullMQ's own workers serve those with a priority last, so that 1
