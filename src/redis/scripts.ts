@@ -8,6 +8,9 @@ type Runner = (keyCount: number, ...args: Argument[]) => Promise<unknown>;
 /** What all scripts may include: key names, Redis time, the fence. */
 const SHARED = new URL('./lua/', import.meta.url);
 
+/** Included files that were read: each is in many scripts, and all scripts are read when a command starts. */
+const texts = new Map<string, string>();
+
 /** A Lua script that runs as one atomic step in Redis. What it takes and answers stands in the header of its file. */
 export class Script {
   readonly #name: string;
@@ -41,14 +44,22 @@ export function readScript(folder: URL, name: string): Script {
  */
 export function readLua(folder: URL, name: string): string {
   const included = new Set<string>();
-  const expand = (file: URL): string =>
-    readFileSync(file, 'utf8').replace(/^--- @include (\S+)$/gm, (_, include: string) => {
+  const expand = (text: string): string =>
+    text.replace(/^--- @include (\S+)$/gm, (_, include: string) => {
       if (included.has(include)) return '';
       included.add(include);
-      const own = new URL(`includes/${include}.lua`, folder);
-      return expand(existsSync(own) ? own : new URL(`${include}.lua`, SHARED));
+      return expand(includedText(folder, include));
     });
-  return withoutUnusedKeys(expand(new URL(`${name}.lua`, folder)));
+  return withoutUnusedKeys(expand(readFileSync(new URL(`${name}.lua`, folder), 'utf8')));
+}
+
+function includedText(folder: URL, name: string): string {
+  const known = texts.get(folder.href + name);
+  if (known !== undefined) return known;
+  const own = new URL(`includes/${name}.lua`, folder);
+  const text = readFileSync(existsSync(own) ? own : new URL(`${name}.lua`, SHARED), 'utf8');
+  texts.set(folder.href + name, text);
+  return text;
 }
 
 /** Leaves out of the layout what the script never asks for: to name all keys takes Redis longer than most scripts. */
