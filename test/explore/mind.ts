@@ -31,6 +31,8 @@ export interface Life {
   /** Killed, or ended by itself since it was fenced. */
   over: boolean;
   runs: Run[];
+  /** The runs that ended last, whose reports may arrive once more. */
+  ended: Run[];
 }
 
 /** How steps call a life. */

@@ -18,6 +18,9 @@ import { type Fault, virtualRedis } from './virtual-redis.ts';
 
 // What the daemons of a world do, through the ports that the real one uses.
 
+/** Enough for a task that its node claims again. */
+const MAX_ENDED = 2;
+
 /** A daemon starts; one that `adopts` resumes the runs of the one before. */
 export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise<void> {
   const { id, pools, labels = {} } = node;
@@ -43,7 +46,7 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
       clockOffset: () => 0,
     });
   const queues = new Map(pools.map((pool) => [pool, queueOf(pool)]));
-  const life: Life = { node, incarnation, line, queues, over: false, runs: [] };
+  const life: Life = { node, incarnation, line, queues, over: false, runs: [], ended: [] };
   mind.lives.push(life);
   await beat(mind, life);
   if (!adopts) return;
@@ -154,11 +157,23 @@ export async function ends(mind: Mind, life: Life, run: Run, how: string, fault:
   // The daemon says it again.
   if (fault === 'lost') await guarded(life, request);
   life.runs = life.runs.filter((other) => other !== run);
+  life.ended = [...life.ended, run].slice(-MAX_ENDED);
   if (!fenced || !before) return;
   const after = await mind.reader.get(claim.taskId);
   const state = before.places.join();
   if (isEnded(after?.state ?? 'waiting') && state !== after?.state)
     throw new BrokenPromise(`a fenced life has ended task ${mind.nameOfTask(claim.taskId)}, which was ${state}`);
+}
+
+/** A report of a run that has ended arrives once more, and changes nothing, unless Redis has forgotten the first one. */
+export async function repeats(mind: Mind, life: Life, { claim, queue }: Run): Promise<void> {
+  if (mind.picture.tasks.get(claim.taskId)?.lock === claim.token) return;
+  const before = await mind.reader.get(claim.taskId);
+  const failed = { ok: false, error: taskError('crash', 'a late report') } as const;
+  await guarded(life, () => queue.report(claim, failed));
+  const after = await mind.reader.get(claim.taskId);
+  if (before?.state !== after?.state || before?.history.length !== after?.history.length)
+    throw new BrokenPromise(`a late report changed task ${mind.nameOfTask(claim.taskId)}`);
 }
 
 function outcomeOf(mind: Mind, { taskId, token }: Claim, how: string): Outcome {

@@ -22,4 +22,16 @@ export const WAYS: readonly Way[] = [
     was: 'a schedule queued no next task while the one before waited for its second attempt, if the node died at the claim',
     steps: ['schedule add a', 'mac-2 claim default unadvanced', 'mac-2~1 crash s1', 'schedules mended'],
   },
+  {
+    world: 'plain',
+    was: 'a late report of a run made the node forget its later claim of that task, and run the task a second time',
+    steps: [
+      'enqueue 1',
+      'mac-1 claim default',
+      'mac-1~1 hands back 1',
+      'mac-1 claim default',
+      'mac-1~1 repeats 1',
+      'mac-1 recovers',
+    ],
+  },
 ];

@@ -118,7 +118,8 @@ export class World {
   /** What may become of its runs. What a life that is over had sent may arrive late. */
   #endsOf(life: Life): string[] {
     const { failures = [], passesOn } = this.spec;
-    return life.runs.flatMap(({ claim }) => {
+    const repeats = life.ended.map(({ claim }) => `${nameOf(life)} repeats ${this.#mind.nameOfTask(claim.taskId)}`);
+    const ends = life.runs.flatMap(({ claim }) => {
       const name = this.#mind.nameOfTask(claim.taskId);
       const step = (what: string, fault = '') => `${nameOf(life)} ${what} ${name}${fault}`;
       if (life.over) return ENDS.map((end) => step(end));
@@ -131,6 +132,7 @@ export class World {
         ...(passesOn ? [step('passes on')] : []),
       ];
     });
+    return [...new Set(repeats), ...ends];
   }
 
   /** Whether a step can do more than nothing; the others are worth a try now and then. */
@@ -220,9 +222,11 @@ export class World {
     }
     const id = mind.idOf([third, fourth].find((word) => /^s?\d+$/.test(word)) ?? '');
     for (const life of mind.lives.filter((each) => nameOf(each) === first)) {
-      const run = life.runs.find(({ claim }) => claim.taskId === id);
+      const runs = second === 'repeats' ? life.ended : life.runs;
+      const run = runs.find(({ claim }) => claim.taskId === id);
       if (!run) continue;
       if (second === 'logs') await nodes.logs(life, run);
+      else if (second === 'repeats') await nodes.repeats(mind, life, run);
       else await nodes.ends(mind, life, run, second, fault);
       return true;
     }

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { taskError } from '../../src/domain/task.ts';
 import { claimNext, newTask, openTestMesh, type TestMesh } from '../support/pool.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
@@ -44,6 +45,21 @@ describe('a request that is sent again because its answer was lost', () => {
     expect(recovered.map(({ taskId }) => taskId)).toEqual([first]);
     expect(recovered[0]?.token).not.toBe(claim.token);
     expect([await lockOf(first), await lockOf(second)]).toEqual([recovered[0]?.token, claim.token]);
+  });
+
+  it('leaves a later claim of the same task alone when the earlier one is reported again', async () => {
+    const id = await enqueue('twice', { attempts: 2, backoffMs: 0 });
+    const node = await mesh.node('mac-1');
+    const failed = { ok: false, error: taskError('crash', 'simulated') } as const;
+    const first = await claimNext(node);
+    await node.report(first, failed);
+    const second = await claimNext(node);
+    expect([first.taskId, second.taskId]).toEqual([id, id]);
+    await expect(node.report(first, failed)).rejects.toMatchObject({ code: 'claim-lost' });
+    await node.handBack(first, 'drain');
+    // Recovering it would run it a second time beside the run that is under way.
+    expect(await node.recover()).toEqual([]);
+    expect(await lockOf(id)).toBe(second.token);
   });
 
   it('gives each of the two held tasks that it claims a token of its own', async () => {

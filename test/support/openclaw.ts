@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanEnv } from './cli.ts';
+import { PrintedLines, remember, type Witness } from './evidence.ts';
 import { emptyFolder } from './folders.ts';
 import { openclawEntry } from './openclaw-paths.ts';
 import { reservePort } from './ports.ts';
@@ -41,8 +42,9 @@ export function openclawHome(providerUrl: string, port: number): { env: NodeJS.P
 }
 
 /** A real OpenClaw gateway as a process. */
-export class Gateway {
+export class Gateway implements Witness {
   readonly port: number;
+  readonly #printed = new PrintedLines();
   readonly #env: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
 
@@ -54,8 +56,21 @@ export class Gateway {
   static async start(providerUrl: string): Promise<Gateway> {
     const port = await reservePort();
     const gateway = new Gateway(port, openclawHome(providerUrl, port).env);
+    remember(gateway);
     await gateway.up();
     return gateway;
+  }
+
+  get name(): string {
+    return `gateway-${this.port}`;
+  }
+
+  get live(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  printed() {
+    return this.#printed.lines;
   }
 
   get url(): string {
@@ -66,9 +81,12 @@ export class Gateway {
   async up(timeoutMs = 600_000): Promise<void> {
     this.#child = spawn(process.execPath, [openclawEntry, 'gateway', 'run'], {
       env: cleanEnv(this.#env),
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk: string) => this.#printed.add(chunk));
+    }
     const deadline = performance.now() + timeoutMs;
     while (!(await this.#ready())) {
       if (performance.now() > deadline || this.#child.exitCode !== null) throw new Error('the gateway did not come up');
@@ -78,7 +96,7 @@ export class Gateway {
 
   async down(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child;
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.pid === undefined || !this.live) return;
     const exited = once(child, 'exit');
     process.kill(-child.pid, signal);
     await exited;

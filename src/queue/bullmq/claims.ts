@@ -202,7 +202,7 @@ export class Claims {
     await this.#callFor(claim, scripts.appendLog, [LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines]);
   }
 
-  /** Those that this life of the node holds, less the tasks that it knows. */
+  /** Those that this life of the node holds, less those whose lock tokens it knows. */
   async unknown(known: Iterable<string>): Promise<ClaimedTask[]> {
     return claimedTasks(await this.#call(scripts.ownClaims, [...known]));
   }

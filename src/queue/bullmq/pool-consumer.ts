@@ -45,8 +45,8 @@ export class PoolConsumer implements PoolQueue {
   #tokens = 0;
   /** Requests that may bring a task, while they are under way. */
   readonly #asking = new Set<Promise<unknown>>();
-  /** Tasks whose claim has been answered and has not ended. */
-  readonly #held = new Set<string>();
+  /** Lock tokens of the claims that this node knows. Not tasks: the node may claim a task again while a former claim ends. */
+  readonly #claimed = new Set<string>();
 
   constructor(options: PoolConsumerOptions) {
     this.pool = options.pool;
@@ -125,7 +125,7 @@ export class PoolConsumer implements PoolQueue {
 
   async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
     const done = await this.#ending(claim, () => this.#claims.handBack(claim, reason));
-    this.#held.delete(claim.taskId);
+    this.#claimed.delete(claim.token);
     return done;
   }
 
@@ -151,12 +151,12 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async recover(): Promise<Claim[]> {
-    const tasks = await this.#claims.unknown(this.#held);
+    const tasks = await this.#claims.unknown(this.#claimed);
     // What was claimed before this was asked is known once those requests have been worked off.
     await Promise.allSettled(this.#asking);
     const claims: Claim[] = [];
     for (const { id, token, fields } of tasks) {
-      const claim = this.#held.has(id) ? undefined : await this.#claimOf(id, token, fields);
+      const claim = this.#claimed.has(token) ? undefined : await this.#claimOf(id, token, fields);
       if (claim) claims.push(claim);
     }
     return claims;
@@ -202,7 +202,7 @@ export class PoolConsumer implements PoolQueue {
       target !== undefined
         ? await this.#claims.hold(claim, target)
         : circuits.isOpen(circuit) && (await this.#claims.hold(claim, { kind: 'circuit', circuit }));
-    if (held) this.#held.delete(claim.taskId);
+    if (held) this.#claimed.delete(claim.token);
     return held;
   }
 
@@ -221,7 +221,7 @@ export class PoolConsumer implements PoolQueue {
       admitted = movedFrom === undefined ? undefined : { ...claim, movedFrom: movedFrom || claim.movedFrom };
     }
     if (admitted) return (await this.#isHeld(admitted)) ? undefined : admitted;
-    this.#held.delete(claim.taskId);
+    this.#claimed.delete(claim.token);
     return undefined;
   }
 
@@ -229,17 +229,17 @@ export class PoolConsumer implements PoolQueue {
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
       const answer = await request();
-      if (answer !== false) this.#held.delete(claim.taskId);
+      if (answer !== false) this.#claimed.delete(claim.token);
       return answer;
     } catch (error) {
-      if (hasCode(error, 'claim-lost')) this.#held.delete(claim.taskId);
+      if (hasCode(error, 'claim-lost')) this.#claimed.delete(claim.token);
       throw error;
     }
   }
 
   /** `runs`: a former life of the node has begun the run, so it's too late to hold the task back. */
   async #claimOf(id: string, token: string, fields: ClaimedTask['fields'], runs = false): Promise<Claim | undefined> {
-    this.#held.add(id);
+    this.#claimed.add(token);
     const schedule = fields.get('rjk');
     // Should this fail, the janitor queues the next one once this has ended.
     if (schedule !== undefined) void this.#options.schedules.advance(this.pool, schedule, id).catch(() => {});

@@ -47,6 +47,8 @@ describe('failover with the real gateway', () => {
   const enqueue = async (...args: string[]) => (await cli('enqueue', ...args)).stdout.trim();
   const wait = async (id: string): Promise<Task> =>
     JSON.parse((await cli('task', 'wait', id, '--json')).stdout).tasks[0];
+  /** What became of a task, for the message of a failure. */
+  const told = ({ state, error, history }: Task) => JSON.stringify({ state, error, history });
   const called = (marker: string, times: number) =>
     expect.poll(() => provider.callsWith(marker).length, { interval: 50, timeout: 600_000 }).toBe(times);
 
@@ -104,7 +106,7 @@ describe('failover with the real gateway', () => {
     await gateways[0].down();
     await gateways[0].up();
     const task = await wait(id);
-    expect(task).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 2 } });
+    expect(task, told(task)).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 2 } });
     expect(task.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'completed']);
     // Which of the two the daemon sees first depends on how long the gateway takes to come back.
     expect(task.history[2]?.reason).toMatch(/^crash: the OpenClaw gateway (restarted during the run|is away)/);
@@ -126,7 +128,7 @@ describe('failover with the real gateway', () => {
     const back = await start('mac-3', gateways[0], 'comeback');
     await expect.poll(async () => JSON.parse((await cli('node', 'show', 'mac-3', '--json')).stdout).state).toBe('up');
     const task = await wait(id);
-    expect(task).toMatchObject({ state: 'completed', node: 'mac-4', handovers: 1 });
+    expect(task, told(task)).toMatchObject({ state: 'completed', node: 'mac-4', handovers: 1 });
     const calls = provider.callsWith('comeback');
     console.log(
       `provider calls of the task that was taken over: ${calls.map((call) => (call.aborted ? 'cut off' : 'answered'))}`,

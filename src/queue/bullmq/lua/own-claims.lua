@@ -1,7 +1,7 @@
 --[[
   Which tasks of a pool does this life of the node hold, as Redis sees it?
 
-  ARGV pool   node id   incarnation   then tasks that need not be told
+  ARGV pool   node id   incarnation   then lock tokens that need not be told
 
   Result: {{task id, lock token, task hash as a flat list}...}; 'fenced'. Nothing is changed
 ]]
@@ -21,8 +21,8 @@ end
 local own = node .. '~' .. incarnation .. ':'
 local found = {}
 for _, id in ipairs(redis.call('LRANGE', pool.active, 0, -1)) do
-  local token = not known[id] and redis.call('GET', pool.tasks .. id .. ':lock')
-  if token and string.sub(token, 1, #own) == own then
+  local token = redis.call('GET', pool.tasks .. id .. ':lock')
+  if token and not known[token] and string.sub(token, 1, #own) == own then
     found[#found + 1] = {id, token, redis.call('HGETALL', pool.tasks .. id)}
   end
 end
