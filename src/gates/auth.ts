@@ -1,13 +1,8 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** The provider has refused this node's login, or there is none: each task would fail, or go to another node. */
-export const auth: Gate = {
+/** The provider has refused this node's login, or there is none: every task would fail, or move to another node. */
+export const auth = defineGate({
   name: 'auth',
-  check: ({ loginTrouble }) =>
-    loginTrouble === undefined
-      ? null
-      : {
-          reason: loginTrouble,
-          fix: 'log in to OpenClaw on that Mac: openclaw onboard, or openclaw models auth login',
-        },
-};
+  check: ({ authTrouble }) => (authTrouble === undefined ? null : { reason: authTrouble }),
+  fix: 'log in to OpenClaw on that Mac: openclaw onboard, or openclaw models auth login',
+});

@@ -1,16 +1,16 @@
 import { humanDuration } from '../domain/units.ts';
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** Nothing of ours depends on a Mac's clock, but certificates, logins and what agents write do. */
-export const clock: Gate = {
+/** clawmesh does not depend on a Mac's clock, but certificates, logins and what agents write do. */
+export const clock = defineGate({
   name: 'clock',
-  check: ({ clockSkewMs, maxClockSkewMs, clockSkew }) => {
-    if (clockSkewMs === undefined || Math.abs(clockSkewMs) <= maxClockSkewMs) return null;
+  check: ({ clockSkewMs, config: { gates } }) => {
+    if (clockSkewMs === undefined || Math.abs(clockSkewMs) <= gates.maxClockSkew) return null;
     const way = clockSkewMs > 0 ? 'fast' : 'slow';
     return {
       reason: `the clock of this machine is ${humanDuration(Math.abs(clockSkewMs))} ${way}, by Redis' time`,
-      fix: 'let it set its clock by network time (sudo sntp -sS time.apple.com)',
-      onlyWarns: clockSkew === 'warn',
+      onlyWarns: gates.clockSkew === 'warn',
     };
   },
-};
+  fix: 'let it set its clock by network time (sudo sntp -sS time.apple.com)',
+});

@@ -1,14 +1,14 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** One config on every Mac (the guide, step 1). */
-export const configDrift: Gate = {
+/** One config on every Mac. */
+export const configDrift = defineGate({
   name: 'config-drift',
-  check: ({ otherDigest, configDrift: then }) => {
-    if (otherDigest === undefined) return null;
-    return {
-      reason: `the config here is not that of most nodes (${otherDigest})`,
-      fix: 'roll the same file out to all (clawmesh config digest on each), and restart the node',
-      onlyWarns: then === 'warn',
-    };
-  },
-};
+  check: ({ otherDigest, config: { gates } }) =>
+    otherDigest === undefined
+      ? null
+      : {
+          reason: `the config here differs from the config of most nodes (${otherDigest})`,
+          onlyWarns: gates.configDrift === 'warn',
+        },
+  fix: 'roll the same file out to all (clawmesh config digest on each), and restart the node',
+});

@@ -1,11 +1,12 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** A node that is about to stop, or that somebody has drained, takes nothing new. */
-export const draining: Gate = {
+/** A node that is about to stop, or that is drained by hand, takes nothing new. */
+export const draining = defineGate({
   name: 'draining',
   check: ({ draining: why }) => {
     if (why === undefined) return null;
-    if (why === 'stopping') return { reason: 'the node is stopping', fix: 'start it again when you are ready' };
-    return { reason: 'drained by hand', fix: 'clawmesh node resume lets it go on' };
+    return { reason: why === 'stopping' ? 'the node is stopping' : 'drained by hand' };
   },
-};
+  fix: ({ draining: why }) =>
+    why === 'stopping' ? 'start it again when you are ready' : 'clawmesh node resume resumes it',
+});

@@ -1,13 +1,9 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** A run whose outcome could not be kept would be paid for in vain, should Redis be away at its end. */
-export const journal: Gate = {
+/** A run whose outcome can't be kept is paid for without a result if Redis is away when it ends. */
+export const journal = defineGate({
   name: 'journal',
-  check: ({ journalTrouble }) =>
-    journalTrouble === undefined
-      ? null
-      : {
-          reason: `outcomes can't be kept on disk: ${journalTrouble}`,
-          fix: 'make that a folder which clawmesh can write, with room on its disk',
-        },
-};
+  check: ({ journal: { trouble } }) =>
+    trouble === undefined ? null : { reason: `outcomes can't be kept on disk: ${trouble}` },
+  fix: 'make that a folder which clawmesh can write, with room on its disk',
+});

@@ -1,14 +1,13 @@
 import { formatSize } from '../domain/units.ts';
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
 /** A machine that swaps makes every run on it slow. */
-export const memory: Gate = {
+export const memory = defineGate({
   name: 'memory',
-  check: ({ freeMemory, minFreeMemory }) => {
-    if (freeMemory === undefined || minFreeMemory === 0 || freeMemory >= minFreeMemory) return null;
-    return {
-      reason: `${(freeMemory / 1e9).toFixed(1)} GB of memory are free, ${formatSize(minFreeMemory)} are wanted`,
-      fix: 'end what needs it, give the node fewer slots, or lower gates.minFreeMemory',
-    };
+  check: ({ freeMemory, config: { gates } }) => {
+    const least = gates.minFreeMemory;
+    if (freeMemory === undefined || least === 0 || freeMemory >= least) return null;
+    return { reason: `${(freeMemory / 1e9).toFixed(1)} GB of memory are free, ${formatSize(least)} are required` };
   },
-};
+  fix: 'quit other programs, give the node fewer slots, or lower gates.minFreeMemory',
+});

@@ -1,14 +1,15 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** Mixed versions break protocol and state (the guide, step 1), so a node with another one than the pinned waits. */
-export const openclawVersion: Gate = {
+/** Mixed versions break protocol and state, so a node with another version than the pinned one waits. */
+export const openclawVersion = defineGate({
   name: 'openclaw-version',
-  check: ({ openclaw: { version, expected }, versionMismatch }) => {
+  check: ({ openclaw: { version, expected }, config: { gates } }) => {
     if (expected === null || version === null || version === expected) return null;
     return {
-      reason: `OpenClaw ${version} runs here, the mesh wants ${expected}`,
-      fix: `install openclaw@${expected} there and restart its gateway, or change openclaw.version`,
-      onlyWarns: versionMismatch === 'warn',
+      reason: `OpenClaw ${version} runs here, the mesh requires ${expected}`,
+      onlyWarns: gates.versionMismatch === 'warn',
     };
   },
-};
+  fix: ({ openclaw: { expected } }) =>
+    `install openclaw@${expected} there and restart its gateway, or change openclaw.version`,
+});

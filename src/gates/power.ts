@@ -1,13 +1,11 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** A MacBook that runs dry takes its tasks with it. */
-export const power: Gate = {
+/** A MacBook whose battery runs out takes its tasks with it. */
+export const power = defineGate({
   name: 'power',
-  check: ({ battery, minBattery }) => {
-    if (battery === undefined || battery === null || battery * 100 >= minBattery) return null;
-    return {
-      reason: `on battery at ${Math.round(battery * 100)} %, ${minBattery} % are wanted`,
-      fix: 'plug it in, or lower gates.minBattery',
-    };
+  check: ({ battery, config: { gates } }) => {
+    if (battery === undefined || battery === null || battery * 100 >= gates.minBattery) return null;
+    return { reason: `on battery at ${Math.round(battery * 100)} %, ${gates.minBattery} % are required` };
   },
-};
+  fix: 'plug it in, or lower gates.minBattery',
+});

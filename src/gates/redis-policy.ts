@@ -1,13 +1,11 @@
-import type { Gate } from './gate.ts';
+import { defineGate } from './gate.ts';
 
-/** A Redis that evicts throws tasks away. It is checked at start, too; somebody may have changed it since. */
-export const redisPolicy: Gate = {
+/** A Redis that evicts keys loses tasks. It is checked at start, too, but may have been changed since. */
+export const redisPolicy = defineGate({
   name: 'redis-policy',
-  check: ({ redisPolicy: policy }) => {
-    if (policy === undefined || policy === 'noeviction') return null;
-    return {
-      reason: `Redis may throw tasks away: maxmemory-policy is ${policy}`,
-      fix: 'redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf',
-    };
-  },
-};
+  check: ({ redisPolicy: policy }) =>
+    policy === undefined || policy === 'noeviction'
+      ? null
+      : { reason: `Redis may throw tasks away: maxmemory-policy is ${policy}` },
+  fix: 'redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf',
+});

@@ -1,56 +1,44 @@
-import type { Claim, Incarnation } from '../domain/claim.ts';
-import type { Logger } from '../log/logger.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
-import { type Runner, runKey } from '../runners/runner.ts';
-import type { ClaimLoop } from './claim-loop.ts';
-import type { Journal } from './journal.ts';
+import type { Claim } from '../domain/claim.ts';
+import { runKey } from '../runners/runner.ts';
+import type { DaemonContext, NodeContext } from './context.ts';
 import type { JournalEntry } from './journal-entry.ts';
+import type { RunSet } from './run-set.ts';
 
-/** How long the former life's tasks are kept for this one to take up again, ms. */
+/** How long the previous incarnation's tasks are reserved for this one, ms. */
 const ADOPTION_MS = 30_000;
 
-/** How long nobody else may take the tasks of the node's former life, ms; 0 where there is nothing to take up again. */
-export function adoptionMs({ runner, journal }: { runner: Pick<Runner, 'mode'>; journal: Journal }): number {
-  // Runs in a gateway outlive the daemon; in the other modes only outcomes do that are still to be delivered.
-  return runner.mode === 'gateway' || journal.pending().length > 0 ? ADOPTION_MS : 0;
+/** How long the tasks of the node's previous incarnation are reserved for the next one, ms; 0 if it has nothing to adopt. */
+export function adoptionWindowMs({ runner, journal }: Pick<DaemonContext, 'runner' | 'journal'>): number {
+  // Runs that outlive the daemon are adopted; in the other modes only outcomes that are still to be delivered are left.
+  return runner.capabilities.outlivesDaemon || journal.pending().length > 0 ? ADOPTION_MS : 0;
 }
 
 /**
- * A new life of the node takes over what its former one left: runs that go on in the gateway are followed again, outcomes
- * on disk are delivered. Nobody else may touch those tasks meanwhile; the rest is anybody's afterwards.
+ * A new incarnation adopts what the previous one left: it re-attaches to runs that outlive the daemon, and delivers outcomes on
+ * disk. No other node may touch those tasks meanwhile; afterwards the rest is open to every node.
  *
- * @returns the names of the runs that were taken up again.
+ * @returns the names of the runs that were adopted.
  */
-export async function adoptFormerLife(options: {
-  owner: Incarnation;
-  loops: readonly ClaimLoop[];
-  journal: Journal;
-  registry: NodeRegistry;
-  runner: Runner;
-  log: Logger;
-}): Promise<string[]> {
-  const { owner, loops, journal, registry, runner, log } = options;
+export async function adoptPrevious(context: NodeContext, { loops }: Pick<RunSet, 'loops'>): Promise<string[]> {
+  const { owner, journal, backend, runner, log } = context;
   const undelivered = journal.pending();
-  const takenUp: string[] = [];
-  const wanted = runner.mode === 'gateway' ? 'all' : undelivered.map(({ taskId }) => taskId);
+  const adopted: string[] = [];
+  const wanted = runner.capabilities.outlivesDaemon ? 'all' : undelivered.map(({ taskId }) => taskId);
   for (const loop of loops) {
     for (const claim of await loop.queue.adopt(wanted)) {
       const entry = take(undelivered, claim);
-      const what = entry ? 'outcome of a former life is delivered' : 'run taken up again';
+      const what = entry ? 'outcome of the previous incarnation is delivered' : 'run adopted';
       log.info({ taskId: claim.taskId, attempt: claim.attempt }, what);
-      if (!entry) takenUp.push(runKey(claim));
+      if (!entry) adopted.push(runKey(claim));
       loop.take(claim, entry?.outcome);
     }
   }
   for (const entry of undelivered) {
-    log.error(
-      { taskId: entry.taskId, attempt: entry.attempt },
-      'outcome discarded: the task is somebody else’s by now',
-    );
+    log.error({ taskId: entry.taskId, attempt: entry.attempt }, 'outcome discarded: the claim is lost');
     journal.discard(entry, entry.outcome);
   }
-  await registry.releaseHold({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });
-  return takenUp;
+  await backend.registry.releaseHold({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });
+  return adopted;
 }
 
 /** Takes the outcome of this claim out of the list. */

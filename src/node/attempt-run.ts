@@ -1,17 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
-import { type Mask, maskedLine } from '../domain/secrets.ts';
+import { maskedLine } from '../domain/secrets.ts';
 import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
-import { LongTimer } from '../platform/long-timer.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
 import { isRefusal } from '../redis/refusal.ts';
-import type { RunEvent, Runner, RunResult } from '../runners/runner.ts';
-import type { Journal } from './journal.ts';
-import type { NodeObserver, RunEnd } from './observer.ts';
+import type { RunEvent, RunResult } from '../runners/runner.ts';
+import { SimulateRunner } from '../runners/simulate.ts';
+import type { AuthBackoff } from './auth-backoff.ts';
+import type { NodeContext } from './context.ts';
+import type { RunEnd } from './observer.ts';
 import { RunLog } from './run-log.ts';
 
 /** Why a run is stopped before its end. */
@@ -40,42 +41,35 @@ const SETTLED: Readonly<Record<Settlement, string>> = {
   held: 'the provider is in trouble, task is held back',
 };
 
-export interface AttemptRunOptions {
+/** What the node offers for the slot of a run that ends; undefined if no task may follow it at once. */
+export type NextOffer = () => Offer | undefined;
+
+/** What all runs of an incarnation have. */
+export interface RunContext
+  extends Pick<
+    NodeContext,
+    'nodeId' | 'live' | 'clock' | 'log' | 'journal' | 'observer' | 'events' | 'runner' | 'masks'
+  > {
+  readonly auth: Pick<AuthBackoff, 'refused'>;
+}
+
+/** One run. */
+export interface ClaimedRun {
   readonly claim: Claim;
   readonly queue: PoolQueue;
-  readonly runner: Runner;
-  readonly nodeId: string;
-  /** Deadline where the task has none of its own, ms. */
-  readonly defaultTimeoutMs: number;
-  /** Longest silence where the task says nothing else, ms. */
-  readonly defaultIdleTimeoutMs: number;
-  readonly visibilityTimeoutMs: number;
-  readonly log: Logger;
-  readonly journal: Journal;
-  readonly observer: NodeObserver;
-  /** Takes secrets out of what a run says: its log lines, progress and errors. */
-  readonly mask: Mask;
-  /** Takes secrets out of the answer of a run. */
-  readonly maskAnswer: Mask;
-  /** The run has ended in a former life; there's only its outcome to be delivered. */
+  readonly nextOffer: NextOffer;
+  /** The run has ended in an earlier incarnation; only its outcome is to be delivered. */
   readonly outcome?: Outcome | undefined;
-  /** What the node offers for the slot, where a finished run may take the next task at once. */
-  readonly nextOffer: () => Offer | undefined;
-  /**
-   * The provider has refused the login of this node, which takes no more tasks then. Answers whether another node could run
-   * the task.
-   */
-  readonly onLoginRefused: (claim: Claim, message: string) => Promise<boolean>;
-  /** A run on this node has ended so; told before it is reported. */
-  readonly onOutcome?: ((claim: Claim, outcome: Outcome) => void) | undefined;
-  /** Called when Redis says that this whole incarnation is fenced. */
-  readonly onFenced: () => void;
 }
+
+/** Drills cost no model tokens. */
+const PROBE_RUNNER = new SimulateRunner({ clock: systemClock });
 
 /** One attempt of one task on this node, from the claim to the report. */
 export class AttemptRun {
   readonly claim: Claim;
-  readonly #options: AttemptRunOptions;
+  readonly #context: RunContext;
+  readonly #run: ClaimedRun;
   readonly #log: Logger;
   readonly #abort = new AbortController();
   /** Monotonic time (ms) until which the claim surely holds, counted from when the claiming request began. */
@@ -83,12 +77,15 @@ export class AttemptRun {
   readonly #runLog: RunLog;
   #delivered: Outcome | undefined;
 
-  constructor(options: AttemptRunOptions) {
-    this.claim = options.claim;
-    this.#options = options;
-    this.#log = options.log.child({ taskId: options.claim.taskId, attempt: options.claim.attempt });
-    this.#validUntil = performance.now() + options.visibilityTimeoutMs;
-    this.#runLog = new RunLog({ ...options, log: this.#log });
+  constructor(context: RunContext, run: ClaimedRun) {
+    const { claim, queue } = run;
+    this.claim = claim;
+    this.#context = context;
+    this.#run = run;
+    const { clock, masks, live } = context;
+    this.#log = context.log.child({ taskId: claim.taskId, attempt: claim.attempt });
+    this.#validUntil = clock.monotonic() + live.config.queue.visibilityTimeout;
+    this.#runLog = new RunLog({ claim, queue, clock, log: this.#log, mask: masks.said });
   }
 
   /** The outcome that Redis has taken. */
@@ -103,25 +100,25 @@ export class AttemptRun {
 
   /** The claim was renewed by a request that began at this monotonic time (ms). */
   renewed(requestedAt: number): void {
-    this.#validUntil = requestedAt + this.#options.visibilityTimeoutMs;
+    this.#validUntil = requestedAt + this.#context.live.config.queue.visibilityTimeout;
   }
 
   /** Whether others may take the task within `marginMs`, since the claim could not be renewed. */
   expiresWithin(marginMs: number): boolean {
-    return performance.now() + marginMs >= this.#validUntil;
+    return this.#context.clock.monotonic() + marginMs >= this.#validUntil;
   }
 
   /** Runs the task and reports; resolves with the slot's next claim, if one came with the answer. */
   async run(): Promise<Claim | undefined> {
-    const { claim } = this.#options;
-    const timeoutMs = claim.spec.timeoutMs ?? this.#options.defaultTimeoutMs;
-    if (this.#options.outcome) return this.#settle(this.#options.outcome, timeoutMs, 0);
+    const { claim } = this;
+    const { clock, observer } = this.#context;
+    if (this.#run.outcome) return this.#settle(this.#run.outcome, 0);
     this.#log.debug({ pool: claim.pool, handovers: claim.handovers }, 'task claimed');
-    this.#options.observer.claimed(claim);
-    const startedAt = performance.now();
-    const deadline = new LongTimer(() => this.stop('deadline'), timeoutMs);
-    const idle = new LongTimer(() => this.stop('idle'), claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs);
-    const outcome = await this.#runTask(timeoutMs, (event) => {
+    observer.claimed(claim);
+    const startedAt = clock.monotonic();
+    const deadline = clock.timer(this.#timeoutMs, () => this.stop('deadline'));
+    const idle = clock.timer(this.#idleTimeoutMs, () => this.stop('idle'));
+    const outcome = await this.#runTask((event) => {
       idle.refresh();
       this.#runLog.record(event);
     });
@@ -129,14 +126,26 @@ export class AttemptRun {
     idle.stop();
     // Sent before the report on the same connection; not waited for, since Redis may be away for long.
     void this.#runLog.end();
-    const ranMs = Math.round(performance.now() - startedAt);
-    return this.#settle(outcome, timeoutMs, ranMs);
+    return this.#settle(outcome, Math.round(clock.monotonic() - startedAt));
   }
 
-  async #runTask(timeoutMs: number, onEvent: (event: RunEvent) => void): Promise<RunResult> {
-    const { claim, runner, nodeId, queue } = this.#options;
-    const { taskId, attempt, handovers, holds, resumes } = claim;
-    const request = { taskId, attempt, handovers, holds, nodeId, spec: claim.spec, timeoutMs, resumes };
+  /** The attempt's deadline, ms. */
+  get #timeoutMs(): number {
+    return this.claim.spec.timeoutMs ?? this.#context.live.config.queue.taskTimeout;
+  }
+
+  /** Longest silence of the run, ms. */
+  get #idleTimeoutMs(): number {
+    return this.claim.spec.idleTimeoutMs ?? this.#context.live.config.queue.idleTimeout;
+  }
+
+  async #runTask(onEvent: (event: RunEvent) => void): Promise<RunResult> {
+    const { claim } = this;
+    const { nodeId } = this.#context;
+    const { queue } = this.#run;
+    const runner = claim.spec.probe ? PROBE_RUNNER : this.#context.runner;
+    const { taskId, attempt, handovers, holds, resumes, spec } = claim;
+    const request = { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs: this.#timeoutMs, resumes };
     const missing = (error: unknown) => {
       if (hasCode(error, 'not-found') || hasCode(error, 'usage')) return error;
       throw error;
@@ -151,7 +160,7 @@ export class AttemptRun {
     return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
   }
 
-  async #settle(outcome: RunResult, timeoutMs: number, ranMs: number): Promise<Claim | undefined> {
+  async #settle(outcome: RunResult, ranMs: number): Promise<Claim | undefined> {
     const reason = this.#abort.signal.aborted ? (this.#abort.signal.reason as StopReason) : undefined;
     if (reason === 'fenced' || reason === 'claim-lost') {
       this.#log.warn({ ranMs, reason }, 'run stopped, its outcome is void');
@@ -161,7 +170,7 @@ export class AttemptRun {
     const notBegun = 'begun' in outcome && reason === undefined;
     if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is anybody’s again');
     if (notBegun || (reason === 'hand-back' && !outcome.ok)) {
-      const sent = await this.#send(() => this.#options.queue.handBack(this.claim, 'drain'));
+      const sent = await this.#send(() => this.#run.queue.handBack(this.claim, 'drain'));
       const done = sent.end === 'taken' && sent.answer;
       this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
       this.#ended(done ? 'handed-back' : 'void', ranMs);
@@ -169,46 +178,42 @@ export class AttemptRun {
     }
     const final: Outcome = outcome.ok
       ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
-      : this.#explained(outcome, reason, timeoutMs);
-    // That of a former life is old news.
-    if (!this.#options.outcome) this.#options.onOutcome?.(this.claim, final);
+      : this.#explained(outcome, reason);
+    // The outcome of an earlier incarnation is old news, and drills say nothing about OpenClaw.
+    if (!this.#run.outcome && !this.claim.spec.probe)
+      this.#context.events.emit('runEnded', { claim: this.claim, outcome: final });
     if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
     return this.#deliver(final, ranMs);
   }
 
   #ended(end: RunEnd, ranMs: number, result?: TaskResult): void {
-    const { observer } = this.#options;
+    const { observer } = this.#context;
     observer.ended(this.claim, end, ranMs, result);
     if (end === 'handed-back') observer.handedOver('drain');
   }
 
   #masked(result: TaskResult): TaskResult {
-    return { ...result, text: this.#options.maskAnswer(result.text) };
+    return { ...result, text: this.#context.masks.answer(result.text) };
   }
 
   /** A run that was stopped ends with why, not with what the runner made of it. */
-  #explained(
-    outcome: Outcome & { ok: false },
-    reason: StopReason | undefined,
-    timeoutMs: number,
-  ): Outcome & { ok: false } {
+  #explained(outcome: Outcome & { ok: false }, reason: StopReason | undefined): Outcome & { ok: false } {
     const failed = (kind: ErrorKind, message: string) => ({ ok: false as const, error: taskError(kind, message) });
     if (reason === 'cancelled') return failed('cancelled', 'cancelled while it ran');
-    if (reason === 'deadline') return failed('timeout', `no end after ${humanDuration(timeoutMs)}`);
-    if (reason === 'idle') {
-      const silence = this.claim.spec.idleTimeoutMs ?? this.#options.defaultIdleTimeoutMs;
-      return failed('timeout', `no sign of life for ${humanDuration(silence)}`);
-    }
+    if (reason === 'deadline') return failed('timeout', `no end after ${humanDuration(this.#timeoutMs)}`);
+    if (reason === 'idle') return failed('timeout', `no sign of life for ${humanDuration(this.#idleTimeoutMs)}`);
     return {
       ok: false,
-      error: { ...outcome.error, message: maskedLine(this.#options.mask, outcome.error.message, MAX_ERROR) },
+      error: { ...outcome.error, message: maskedLine(this.#context.masks.said, outcome.error.message, MAX_ERROR) },
     };
   }
 
   /** Gives the task to a node whose login the provider takes, if there may be one. */
   async #passOn(message: string, ranMs: number): Promise<boolean> {
-    const { claim, queue, nodeId, onLoginRefused } = this.#options;
-    const another = await onLoginRefused(claim, message).catch(() => false);
+    const { claim } = this;
+    const { nodeId, auth } = this.#context;
+    const { queue } = this.#run;
+    const another = await auth.refused(claim, message).catch(() => false);
     if (!another || (claim.refusedOn !== null && claim.refusedOn !== nodeId)) return false;
     const sent = await this.#send(() => queue.passOn(claim, `auth on ${nodeId}: ${message}`));
     if (sent.end === 'refused' || (sent.end === 'taken' && !sent.answer)) return false;
@@ -222,7 +227,9 @@ export class AttemptRun {
    * journal, and the task fails with the reason: nobody is helped by a slot that tries that for ever.
    */
   async #deliver(outcome: Outcome, ranMs: number): Promise<Claim | undefined> {
-    const { claim, journal, queue } = this.#options;
+    const { claim } = this;
+    const { journal } = this.#context;
+    const { queue } = this.#run;
     let final = outcome;
     let sent = await this.#report(final);
     if (sent.end === 'refused') {
@@ -259,16 +266,18 @@ export class AttemptRun {
 
   /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
   async #report(outcome: Outcome): Promise<Sent<Awaited<ReturnType<PoolQueue['report']>>>> {
-    const { claim, journal, queue, nextOffer } = this.#options;
-    const toDisk = setTimeout(async () => {
+    const { claim } = this;
+    const { clock, journal } = this.#context;
+    const { queue, nextOffer } = this.#run;
+    const toDisk = clock.timer(JOURNAL_AFTER_MS, async () => {
       const isKept = await journal.keep(claim, outcome);
       if (isKept) this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
-    }, JOURNAL_AFTER_MS);
+    });
     try {
       // What Redis has refused may be wrong with the next task, and not with this one.
       return await this.#send((refused) => queue.report(claim, outcome, refused === 0 ? nextOffer() : undefined));
     } finally {
-      clearTimeout(toDisk);
+      toDisk.stop();
     }
   }
 
@@ -284,7 +293,7 @@ export class AttemptRun {
       } catch (error) {
         if (hasCode(error, 'fenced')) {
           this.#log.error('report refused: this incarnation is fenced');
-          this.#options.onFenced();
+          this.#context.events.emit('fenced');
           return { end: 'void' };
         }
         if (hasCode(error, 'claim-lost')) {
@@ -293,7 +302,7 @@ export class AttemptRun {
         }
         if (isRefusal(error) && ++refused >= MAX_REFUSALS) return { end: 'refused', error };
         this.#log.warn({ error: messageOf(error), retryMs: wait }, 'Redis did not take it, trying again');
-        await sleep(wait, undefined, { signal }).catch(() => {});
+        await this.#context.clock.sleep(wait, signal);
         if (signal?.aborted) return { end: 'void' };
       }
     }

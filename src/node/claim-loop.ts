@@ -1,12 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Claim } from '../domain/claim.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Offer } from '../domain/dispatch.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import { formatHoldReason, sessionReason } from '../domain/hold-reason.ts';
 import type { Outcome } from '../domain/task.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
-import type { AttemptRun } from './attempt-run.ts';
+import type { AttemptRun, NextOffer } from './attempt-run.ts';
+import type { EventBus } from './event-bus.ts';
 import { Signal } from './signal.ts';
 import type { Slots } from './slots.ts';
 
@@ -25,13 +26,13 @@ export interface ClaimLoopOptions {
   readonly slots: Slots;
   /** See {@link Offer}. */
   readonly pressure: () => number;
+  readonly clock: Clock;
   readonly log: Logger;
-  readonly gatesOpen: () => boolean;
-  /** `nextOffer` is undefined where the run is not to be followed by another one at once. */
-  readonly createRun: (claim: Claim, nextOffer: () => Offer | undefined, outcome?: Outcome) => AttemptRun;
-  readonly onFenced: () => void;
-  /** A run has begun or ended. */
-  readonly onRunsChanged: () => void;
+  readonly events: EventBus;
+  /** Whether the node may claim: its gates, and what its own runs say of it. */
+  readonly mayClaim: () => boolean;
+  /** With an `outcome` there is no run, only that to report. */
+  readonly createRun: (claim: Claim, nextOffer: NextOffer, outcome?: Outcome) => AttemptRun;
 }
 
 /**
@@ -149,13 +150,20 @@ export class ClaimLoop {
         if (await this.#mayTakeSlot()) await this.#fillSlot();
       } catch (error) {
         if (hasCode(error, 'fenced')) {
-          this.#options.onFenced();
+          this.#options.events.emit('fenced');
           return;
         }
         log.warn({ pool: queue.pool, error: messageOf(error) }, 'claim failed');
-        await Promise.race([sleep(ERROR_PAUSE_MS), this.#changed.wait()]);
+        await this.#pause();
       }
     }
+  }
+
+  async #pause(): Promise<void> {
+    const over = new AbortController();
+    const pause = this.#options.clock.sleep(ERROR_PAUSE_MS, over.signal);
+    await Promise.race([pause, this.#changed.wait()]);
+    over.abort();
   }
 
   /** Waits until there may be a task, and takes a slot for it. */
@@ -215,7 +223,7 @@ export class ClaimLoop {
   }
 
   #mayClaim(): boolean {
-    return !this.#stopping && this.#options.gatesOpen();
+    return !this.#stopping && this.#options.mayClaim();
   }
 
   /** Begins the run of a claim whose slot is taken. */
@@ -230,7 +238,7 @@ export class ClaimLoop {
     const { queue, slots, log } = this.#options;
     const run = this.#options.createRun(claim, () => this.#nextOffer(claim), outcome);
     this.#runs.add(run);
-    this.#options.onRunsChanged();
+    this.#options.events.emit('runsChanged');
     void run
       .run()
       .then(async (next) => {
@@ -249,7 +257,7 @@ export class ClaimLoop {
         const session = sessionReason(claim.spec);
         if (session !== undefined) void this.takeHeld([formatHoldReason(session)]).catch(() => {});
         this.#changed.notify();
-        this.#options.onRunsChanged();
+        this.#options.events.emit('runsChanged');
       });
   }
 
@@ -267,7 +275,7 @@ export class ClaimLoop {
   }
 
   #remember(claim: Claim, outcome: Outcome): void {
-    const now = performance.now();
+    const now = this.#options.clock.monotonic();
     if (this.#reported.size >= REMEMBERED_MAX || now - this.#reportedSince > REMEMBERED_MS) {
       this.#reportedBefore = this.#reported;
       this.#reported = new Map();

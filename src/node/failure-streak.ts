@@ -1,34 +1,45 @@
-import type { Claim } from '../domain/claim.ts';
-import type { Outcome } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
+import type { NodeContext } from './context.ts';
+import type { NodeEvents } from './event-bus.ts';
 import { GateBackoff } from './gate-backoff.ts';
+import type { Service } from './service.ts';
 
-/** So many different tasks in a row are no coincidence. */
+/** This many different tasks in a row are no coincidence. */
 const TASKS = 5;
-/** How long the node takes no tasks then, ms; doubles each time that it was in vain. */
+/** How long the node takes no tasks then, ms; doubles each time that a try fails. */
 const PAUSE_MS = { first: 30_000, most: 10 * 60_000 };
 /** Longest piece of an error that a gate shows, in characters. */
 const MAX_REASON = 200;
 
 /**
- * Notices that runs of many different tasks end here, one after the other, for reasons that nobody knows: then it is this
- * Mac, not the tasks, and the rest of the queue is left to others. Any success shows that it's well.
+ * Notices that runs of many different tasks fail here, one after the other, for unknown reasons: then this Mac is at fault and
+ * not the tasks, and the rest of the queue is left to other nodes. Any success shows that the Mac is well.
  */
-export class FailureStreak {
+export class FailureStreak implements Service {
+  readonly name = 'failure-streak';
   readonly backoff: GateBackoff;
   readonly #failed = new Set<string>();
 
-  constructor(onChange: () => void) {
-    this.backoff = new GateBackoff({ firstMs: PAUSE_MS.first, mostMs: PAUSE_MS.most, onChange });
+  constructor({ clock, events, runner }: Pick<NodeContext, 'clock' | 'events' | 'runner'>) {
+    const onChange = () => events.emit('factsChanged');
+    this.backoff = new GateBackoff({ clock, firstMs: PAUSE_MS.first, mostMs: PAUSE_MS.most, onChange });
+    // A simulated run fails because it was told to.
+    if (runner.capabilities.hasProvider) events.on('runEnded', (ended) => this.#ended(ended));
   }
 
-  /** A run has ended; refusals of the provider, and of the task, say nothing about this Mac. */
-  ended({ taskId }: Claim, outcome: Outcome): void {
+  start(): void {}
+
+  async stop(): Promise<void> {
+    this.backoff.stop();
+  }
+
+  #ended({ claim: { taskId }, outcome }: NodeEvents['runEnded']): void {
     if (outcome.ok) {
       this.#failed.clear();
       this.backoff.succeeded(taskId);
       return;
     }
+    // Refusals by the provider, and of the task, say nothing about this Mac.
     const { kind, message } = outcome.error;
     if (kind !== 'unknown' && kind !== 'crash') return;
     this.#failed.add(taskId);
@@ -39,7 +50,7 @@ export class FailureStreak {
         `different tasks in a row have failed here for reasons that clawmesh does not know, the last with: ` +
         `${kind}: ${last}. Tries one task again every ${humanDuration(pauseMs)}`,
     );
-    // Those that fail while one tries are not to pile up.
+    // Those that fail while one task tries must not pile up.
     for (const id of [...this.#failed].slice(0, -TASKS)) this.#failed.delete(id);
   }
 }

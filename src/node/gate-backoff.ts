@@ -1,37 +1,36 @@
+import type { Clock, Timer } from '../domain/clock.ts';
+
+export interface GateBackoffOptions {
+  readonly clock: Clock;
+  /** Pause after the first failure, and the longest pause, ms. */
+  readonly firstMs: number;
+  readonly mostMs: number;
+  /** The gate has closed or opened, or one task may try. */
+  readonly onChange: () => void;
+  /**
+   * Asked before a task is risked: returns why it would fail, null if it would not, undefined if that is not known. Never
+   * throws.
+   */
+  readonly check?: (() => Promise<string | null | undefined>) | undefined;
+}
+
 /**
- * A gate that the node's own runs have closed, and that opens again by trying: after a pause one task may run at a time. Its
- * success opens the gate, its failure closes it for twice as long.
+ * A gate that the node's own runs have closed, and that opens by trying: after a pause one task at a time may run. Its success
+ * opens the gate, its failure closes it for twice as long.
  */
 export class GateBackoff {
-  readonly #firstMs: number;
-  readonly #mostMs: number;
-  readonly #onChange: () => void;
-  readonly #check: () => Promise<string | null | undefined>;
+  readonly #options: GateBackoffOptions;
   #state: 'open' | 'closed' | 'trying' = 'open';
   #pauseMs: number;
   #reason: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   /** The task that tries; the one before it counts for nothing once another has begun. */
   #tries: string | undefined;
   #stopped = false;
 
-  constructor(options: {
-    /** Pause after the first failure, and the longest, ms. */
-    firstMs: number;
-    mostMs: number;
-    /** The gate has closed or opened, or one task may try. */
-    onChange: () => void;
-    /**
-     * Asked before a task is risked: answers why it would be in vain, null for that it would not, undefined for not known.
-     * Never throws.
-     */
-    check?: () => Promise<string | null | undefined>;
-  }) {
-    this.#firstMs = options.firstMs;
-    this.#mostMs = options.mostMs;
+  constructor(options: GateBackoffOptions) {
+    this.#options = options;
     this.#pauseMs = options.firstMs;
-    this.#onChange = options.onChange;
-    this.#check = options.check ?? (async () => undefined);
   }
 
   /** Why the gate is closed; undefined while it is open, or one task may try. */
@@ -54,43 +53,44 @@ export class GateBackoff {
     if (this.#state === 'trying') this.#tries = taskId;
   }
 
-  /** A run of this task has shown that all is well; while one tries, only that counts. */
+  /** A run of this task has shown that all is well; while one task tries, only that one counts. */
   succeeded(taskId: string): void {
     if (this.#state !== 'trying' || this.#tries !== taskId) return;
     this.#state = 'open';
-    this.#pauseMs = this.#firstMs;
-    this.#onChange();
+    this.#pauseMs = this.#options.firstMs;
+    this.#options.onChange();
   }
 
   /** Closes the gate. Failures of what ran beside the first one make the pause no longer. */
   close(reason: (pauseMs: number) => string): void {
     if (this.#state === 'closed' || this.#stopped) return;
-    this.#pauseMs = this.#state === 'trying' ? Math.min(this.#pauseMs * 2, this.#mostMs) : this.#firstMs;
+    const { firstMs, mostMs, onChange } = this.#options;
+    this.#pauseMs = this.#state === 'trying' ? Math.min(this.#pauseMs * 2, mostMs) : firstMs;
     this.#pause(reason);
-    this.#onChange();
+    onChange();
   }
 
   #pause(reason: (pauseMs: number) => string): void {
     this.#state = 'closed';
     this.#tries = undefined;
     this.#reason = reason(this.#pauseMs);
-    this.#timer = setTimeout(() => void this.#try(reason), this.#pauseMs);
+    this.#timer = this.#options.clock.timer(this.#pauseMs, () => void this.#try(reason));
   }
 
   async #try(reason: (pauseMs: number) => string): Promise<void> {
-    const trouble = await this.#check();
+    const trouble = await this.#options.check?.();
     if (this.#stopped) return;
     if (typeof trouble === 'string') {
-      // Asking costs no task, so there is no need to ask less and less.
+      // The check costs no task, so there is no need to check less and less often.
       this.#pause(reason);
       return;
     }
     this.#state = 'trying';
-    this.#onChange();
+    this.#options.onChange();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
   }
 }

@@ -1,15 +1,14 @@
+import type { NodeContext } from './context.ts';
 import { OnDemand } from './on-demand.ts';
 
-/** After a round it rests for so many times as long: at most a fifth of the time is spent on what is held, however much that is. */
+/** After a round it rests four times as long: at most a fifth of the time is spent on held tasks, however many there are. */
 const REST = 4;
 
 /**
- * Releases held tasks, and takes those that are for this node. A round takes the longer the more is held; so sweeps ask for
- * one and do not wait for it.
+ * Releases held tasks whose reason is gone, and announces those that this node may run (`heldFor`). A round takes longer the
+ * more tasks are held; so sweeps ask for one and do not wait for it.
  */
-export function createHeldReleaser(options: {
-  releaseHeld: () => Promise<unknown>;
-  onError: (error: unknown) => void;
-}): OnDemand {
-  return new OnDemand({ work: options.releaseHeld, onError: options.onError, rest: REST });
+export function createHeldReleaser({ clock, backend, events, onError }: NodeContext): OnDemand {
+  const work = async () => events.emit('heldFor', (await backend.releaseHeld()).heldFor);
+  return new OnDemand({ name: 'held-releaser', clock, work, onError, rest: REST });
 }

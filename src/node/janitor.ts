@@ -1,7 +1,8 @@
 import type { ScheduleFailure } from '../domain/schedule.ts';
-import type { Logger } from '../log/logger.ts';
 import type { ClaimLoop } from './claim-loop.ts';
+import type { NodeContext } from './context.ts';
 import { Periodic } from './periodic.ts';
+import type { RunSet } from './run-set.ts';
 
 /** After the start, so that a node that is restarted often gets to it, ms. */
 const FIRST_MS = 5_000;
@@ -10,32 +11,26 @@ const INTERVAL_MS = { busy: 20_000, idle: 60_000 };
 /** Removed from a pool per round, tasks: every node keeps up with some 250 a second. */
 const MAX_REMOVED = 5_000;
 
-export interface JanitorOptions {
-  readonly loops: readonly Pick<ClaimLoop, 'queue'>[];
-  readonly mendSchedules: () => Promise<readonly ScheduleFailure[]>;
-  /** Keeps in bounds what is nobody's own; answers how many tasks were removed. */
-  readonly tidyMesh: (ownPools: readonly string[], onError: (error: unknown) => void) => Promise<number>;
-  readonly log: Logger;
-  readonly onError: (error: unknown) => void;
-}
-
 /** See {@link janitorRound}. */
-export function createJanitor(options: JanitorOptions): Periodic {
-  return new Periodic({ intervalMs: FIRST_MS, work: janitorRound(options), onError: options.onError });
+export function createJanitor(context: NodeContext, runs: Pick<RunSet, 'loops'>): Periodic {
+  const { clock, onError } = context;
+  return new Periodic({ name: 'janitor', clock, intervalMs: FIRST_MS, work: janitorRound(context, runs), onError });
 }
 
 /**
- * Removes ended tasks that were kept long enough, some at a time, so that no completion has to; and mends schedules. Each
- * of these for itself: one pool or schedule that can't be worked on holds up none of the others.
+ * Removes ended tasks that were kept long enough, some at a time, so that no completion has to; and repairs schedules. Each of
+ * these by itself: a pool or schedule that can't be worked on holds up none of the others.
  *
- * @returns one round of it, which answers when the next one is due, ms.
+ * @returns one round of it, which returns when the next one is due, ms.
  */
-export function janitorRound(options: JanitorOptions): () => Promise<number> {
-  const { loops, mendSchedules, tidyMesh, log, onError } = options;
+export function janitorRound(
+  { backend, pools, log, onError }: Pick<NodeContext, 'backend' | 'pools' | 'log' | 'onError'>,
+  { loops }: { readonly loops: readonly Pick<ClaimLoop, 'queue'>[] },
+): () => Promise<number> {
   let told: readonly ScheduleFailure[] = [];
 
   const mend = async () => {
-    const failures = await mendSchedules();
+    const failures = await backend.mendSchedules();
     const isTold = (failure: ScheduleFailure) =>
       told.some(({ name, reason }) => name === failure.name && reason === failure.reason);
     for (const failure of failures.filter((one) => !isTold(one))) {
@@ -56,8 +51,7 @@ export function janitorRound(options: JanitorOptions): () => Promise<number> {
 
   return async () => {
     let all = 0;
-    const pools = loops.map(({ queue }) => queue.pool);
-    const tidy = () => tidyMesh(pools, onError);
+    const tidy = () => backend.tidyMesh(pools, onError);
     for (const job of [mend, ...loops.map((loop) => () => removeExpired(loop)), tidy]) {
       try {
         all += await job();

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { stateFolder } from '../config/home.ts';
 import type { Claim } from '../domain/claim.ts';
+import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
 import type { Logger } from '../log/logger.ts';
 import { type JournalEntry, nameOf, type RunName, readEntry } from './journal-entry.ts';
 import { JournalFiles } from './journal-files.ts';
 import { Signal } from './signal.ts';
-import { withinTime } from './within-time.ts';
+import { waitAtMost } from './wait-at-most.ts';
 
 /** Wait before a disk that failed is tried again: doubles from the first to the second, ms. */
 const RETRY_MS = { first: 500, max: 10_000 };
@@ -50,6 +50,7 @@ interface Kept {
  */
 export class Journal {
   readonly #files: JournalFiles;
+  readonly #clock: Clock;
   readonly #log: Logger;
   readonly #kept = new Map<string, Kept>();
   /** Names of entries whose file is not what it should be. */
@@ -62,17 +63,18 @@ export class Journal {
   #isRead = false;
   #isAtWork = true;
 
-  private constructor(folder: string, log: Logger) {
+  private constructor(folder: string, clock: Clock, log: Logger) {
+    this.#clock = clock;
     this.#files = new JournalFiles(folder);
     this.#log = log.child({ journal: folder });
   }
 
   /** Opens the journal with what former lives have left in it. A disk that fails, or hangs, holds up no start. */
-  static async open(folder: string, log: Logger): Promise<Journal> {
-    const journal = new Journal(folder, log);
+  static async open(folder: string, clock: Clock, log: Logger): Promise<Journal> {
+    const journal = new Journal(folder, clock, log);
     const looked = journal.#passed.wait();
     void journal.#follow();
-    await withinTime(looked, PATIENCE_MS);
+    await waitAtMost(clock, looked, PATIENCE_MS);
     return journal;
   }
 
@@ -140,7 +142,7 @@ export class Journal {
 
   /** Waits for what is being written, but not for a disk that fails. */
   async close(): Promise<void> {
-    await withinTime(this.settled(), PATIENCE_MS);
+    await waitAtMost(this.#clock, this.settled(), PATIENCE_MS);
     this.#stop.abort();
     this.#changed.notify();
     const lost = this.pending().filter((entry) => !this.#kept.get(nameOf(entry))?.onDisk);
@@ -154,7 +156,7 @@ export class Journal {
 
   #put(claim: RunName & Pick<Claim, 'pool'>, result: Outcome, state: Kept['state']): Kept {
     const { taskId, pool, attempt, handovers, holds } = claim;
-    const endedAt = new Date().toISOString();
+    const endedAt = new Date(this.#clock.now()).toISOString();
     const entry: JournalEntry = { taskId, pool, attempt, handovers, holds, endedAt, outcome: result };
     const kept = { entry, state, onDisk: false, written: Promise.withResolvers<void>() };
     this.#kept.set(nameOf(claim), kept);
@@ -174,18 +176,18 @@ export class Journal {
     while (!signal.aborted) {
       const changed = this.#changed.wait();
       this.#isAtWork = true;
-      const late = setTimeout(() => this.#setTrouble('its disk does not answer'), PATIENCE_MS).unref();
+      const late = this.#clock.timer(PATIENCE_MS, () => this.#setTrouble('its disk does not answer'));
       const error = await this.#pass().catch((thrown: unknown) => messageOf(thrown));
-      clearTimeout(late);
+      late.stop();
       this.#setTrouble(error);
       this.#isAtWork = false;
       wait = error === undefined ? RETRY_MS.first : Math.min(wait * 2, RETRY_MS.max);
       this.#passed.notify();
-      const timer = new AbortController();
-      const pause = sleep(error === undefined ? LOOK_MS : wait, undefined, { signal: timer.signal, ref: false });
+      const over = new AbortController();
+      const pause = this.#clock.sleep(error === undefined ? LOOK_MS : wait, over.signal);
       // A disk that fails is given time: each outcome is one more reason to try, and none to try in a hot loop.
-      await Promise.race([pause.catch(() => {}), changed]);
-      timer.abort();
+      await Promise.race([pause, changed]);
+      over.abort();
     }
   }
 

@@ -1,16 +1,18 @@
 import { availableParallelism, freemem, loadavg, totalmem } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NodeLoad } from '../domain/node.ts';
+import type { Service } from './service.ts';
 
 const NS_PER_MS = 1e6;
 /** A finer one wakes an idle Mac more often than all the rest of the daemon, ms. */
 const RESOLUTION_MS = 250;
 
 /** Measures how busy this machine and this process are. */
-export class LoadMeter {
+export class LoadMeter implements Service {
+  readonly name = 'load';
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 
-  constructor() {
+  start(): void {
     this.#delay.enable();
   }
 
@@ -31,7 +33,7 @@ export class LoadMeter {
     };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#delay.disable();
   }
 }

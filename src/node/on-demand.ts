@@ -1,53 +1,61 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../domain/clock.ts';
+import type { Service } from './service.ts';
+
+export interface OnDemandOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly work: () => Promise<unknown>;
+  readonly onError: (error: unknown) => void;
+  /** The pause after each round, as a multiple of the time that the round took; none by default. */
+  readonly rest?: number;
+}
 
 /**
- * Does something whenever it is asked for, and never twice at a time: requests that come during the work lead to one more
- * round after it. Whoever asks does not wait. Starting twice and stopping twice do no harm.
+ * Does its work when asked, and never twice at a time: requests during a round lead to one more round after it. The caller
+ * does not wait.
  */
-export class OnDemand {
-  readonly #work: () => Promise<unknown>;
-  readonly #onError: (error: unknown) => void;
-  readonly #rest: number;
-  #stop: AbortController | undefined;
+export class OnDemand implements Service {
+  readonly name: string;
+  readonly #options: OnDemandOptions;
+  readonly #stop = new AbortController();
+  #started = false;
   #wanted = false;
-  #working = false;
+  #round: Promise<void> | undefined;
 
-  /** `rest`: the pause after each round, as a multiple of the time that the round took; none by default. */
-  constructor(options: { work: () => Promise<unknown>; onError: (error: unknown) => void; rest?: number }) {
-    this.#work = options.work;
-    this.#onError = options.onError;
-    this.#rest = options.rest ?? 0;
+  constructor(options: OnDemandOptions) {
+    this.name = options.name;
+    this.#options = options;
   }
 
   start(): void {
-    this.#stop ??= new AbortController();
+    this.#started = true;
   }
 
-  /** No round begins after the call; one that is under way goes on. */
-  stop(): void {
-    this.#stop?.abort();
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#round;
   }
 
-  /** Begins a round, or has one begin after the one that is under way. Does nothing before the start or after the stop. */
+  /** Begins a round, or requests one after the round under way. Does nothing before the start or after the stop. */
   ask(): void {
-    if (!this.#stop || this.#stop.signal.aborted) return;
+    if (!this.#started || this.#stop.signal.aborted) return;
     this.#wanted = true;
-    if (!this.#working) void this.#run(this.#stop.signal);
+    this.#round ??= this.#run(this.#stop.signal);
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    this.#working = true;
+    const { clock, work, onError, rest = 0 } = this.#options;
     while (this.#wanted && !signal.aborted) {
       this.#wanted = false;
-      const beganAt = performance.now();
+      const beganAt = clock.monotonic();
       try {
-        await this.#work();
+        await work();
       } catch (error) {
-        this.#onError(error);
+        onError(error);
       }
-      const restMs = (performance.now() - beganAt) * this.#rest;
-      if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {});
+      const restMs = (clock.monotonic() - beganAt) * rest;
+      if (restMs > 0) await clock.sleep(restMs, signal);
     }
-    this.#working = false;
+    this.#round = undefined;
   }
 }

@@ -1,78 +1,65 @@
 import type { OpenClawState } from '../domain/node.ts';
-import type { Logger } from '../log/logger.ts';
-import type { Runner } from '../runners/runner.ts';
-import type { GatewayMedic } from './gateway-medic.ts';
+import type { NodeContext } from './context.ts';
+import type { GatewayRestarter } from './gateway-restarter.ts';
 import { Periodic } from './periodic.ts';
+import type { Service } from './service.ts';
 
-/** Asking a gateway costs nothing, starting `openclaw --version` 0.1 s of CPU: intervals, ms. */
-const INTERVAL_MS = { gateway: 2_000, exec: 60_000, simulate: 60_000 } as const;
-
-/** Looks at the OpenClaw behind a node's runner, now and then, and tells when something about it has changed. */
-export class OpenClawWatch {
-  readonly #runner: Runner;
-  readonly #log: Logger;
-  readonly #expected: () => string | undefined;
-  readonly #onChange: () => void;
-  readonly #mask: (text: string) => string;
-  readonly #medic: GatewayMedic | undefined;
+/** Checks the OpenClaw behind the node's runner, and reports when something about it has changed. */
+export class OpenClawWatch implements Service {
+  readonly name = 'openclaw-watch';
+  readonly #context: NodeContext;
+  readonly #restarter: Pick<GatewayRestarter, 'checked'> | undefined;
   readonly #loop: Periodic;
+  #stopped = false;
   #state: Omit<OpenClawState, 'expected'>;
   #trouble: string | null | undefined;
 
-  constructor(options: {
-    runner: Runner;
-    /** The pinned version; read anew at each use. */
-    expected: () => string | undefined;
-    log: Logger;
-    /** Heals a gateway, if that is wanted. */
-    medic: GatewayMedic | undefined;
-    /** Takes secrets out of what OpenClaw says of itself: it goes into the log and, through a gate, to everybody. */
-    mask: (text: string) => string;
-    onChange: () => void;
-  }) {
-    this.#runner = options.runner;
-    this.#log = options.log;
-    this.#onChange = options.onChange;
-    this.#medic = options.medic;
-    this.#mask = options.mask;
-    this.#state = { mode: options.runner.mode, version: null, healthy: false };
-    this.#expected = options.expected;
-    this.#loop = new Periodic({
-      intervalMs: INTERVAL_MS[options.runner.mode],
-      work: () => this.look(),
-      onError: () => {},
-    });
+  /** @param restarter restarts a gateway that stays in trouble, if the config asks for that. */
+  constructor(context: NodeContext, restarter?: Pick<GatewayRestarter, 'checked'>) {
+    this.#context = context;
+    this.#restarter = restarter;
+    const { runner, clock, events, onError } = context;
+    this.#state = { mode: runner.mode, version: null, healthy: false };
+    const intervalMs = runner.capabilities.healthEveryMs;
+    this.#loop = new Periodic({ name: this.name, clock, intervalMs, work: () => this.look(), onError });
+    events.on('configChanged', () => this.look());
   }
 
   get state(): OpenClawState {
-    return { ...this.#state, expected: this.#expected() ?? null };
+    return { ...this.#state, expected: this.#context.live.config.openclaw.version ?? null };
   }
 
-  /** Why OpenClaw isn't healthy; null if it is, undefined before the first look. */
+  /** Why OpenClaw is not healthy; null if it is, undefined before the first check. */
   get trouble(): string | null | undefined {
     return this.#trouble;
   }
 
-  start(): void {
+  /** Resolves when it is known how OpenClaw is. */
+  async start(): Promise<void> {
+    await this.look();
     this.#loop.start();
   }
 
-  stop(): void {
-    void this.#loop.stop();
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#loop.stop();
   }
 
-  /** Looks at once. */
+  /** Checks at once. */
   async look(): Promise<void> {
-    const said = await this.#runner.health();
-    const health = { ...said, reason: said.reason === null ? null : this.#mask(said.reason) };
-    void this.#medic?.look(health.reason);
-    const changed = health.version !== this.#state.version || health.reason !== this.#trouble;
-    this.#state = { ...this.#state, version: health.version, healthy: health.healthy };
-    this.#trouble = health.reason;
+    if (this.#stopped) return;
+    const { runner, masks, log, events } = this.#context;
+    const { version, healthy, reason: said } = await runner.health();
+    // It goes into the log and, through a gate, to everyone who reads the mesh's state.
+    const reason = said === null ? null : masks.said(said);
+    void this.#restarter?.checked(reason);
+    const changed = version !== this.#state.version || reason !== this.#trouble;
+    this.#state = { ...this.#state, version, healthy };
+    this.#trouble = reason;
     if (!changed) return;
-    const { mode, version, expected } = this.state;
-    const level = health.healthy && (expected === null || expected === version) ? 'info' : 'warn';
-    this.#log[level]({ mode, version, expected, reason: health.reason }, 'openclaw checked');
-    this.#onChange();
+    const { mode, expected } = this.state;
+    const level = healthy && (expected === null || expected === version) ? 'info' : 'warn';
+    log[level]({ mode, version, expected, reason }, 'openclaw checked');
+    events.emit('factsChanged');
   }
 }

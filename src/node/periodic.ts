@@ -1,45 +1,50 @@
-import { longSleep } from '../platform/long-timer.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Service } from './service.ts';
+
+export interface PeriodicOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly intervalMs: number;
+  /** May return the pause before its next round, ms. */
+  readonly work: () => Promise<unknown>;
+  readonly onError: (error: unknown) => void;
+}
 
 /**
- * Does something again and again: `intervalMs` between the end of one and the start of the next, or the number that the
- * work answers, give or take a tenth so that nodes that started together drift apart. Starting twice and stopping twice do no
- * harm.
+ * Repeats its work: `intervalMs` between the end of one round and the start of the next, or the number that the work returns.
+ * A jitter of a tenth lets nodes that started together drift apart.
  */
-export class Periodic {
-  #intervalMs: number;
-  readonly #work: () => Promise<unknown>;
-  readonly #onError: (error: unknown) => void;
-  #stop: AbortController | undefined;
+export class Periodic implements Service {
+  readonly name: string;
+  readonly #options: PeriodicOptions;
+  readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
 
-  constructor(options: { intervalMs: number; work: () => Promise<unknown>; onError: (error: unknown) => void }) {
-    this.#intervalMs = options.intervalMs;
-    this.#work = options.work;
-    this.#onError = options.onError;
+  constructor(options: PeriodicOptions) {
+    this.name = options.name;
+    this.#options = options;
   }
 
   start(): void {
-    if (this.#stop) return;
-    this.#stop = new AbortController();
-    this.#loop = this.#run(this.#stop.signal);
+    this.#loop ??= this.#run(this.#stop.signal);
   }
 
-  /** Resolves when the work that was under way has ended; none begins after the call. */
   async stop(): Promise<void> {
-    this.#stop?.abort();
+    this.#stop.abort();
     await this.#loop;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    const { clock, work, onError } = this.#options;
+    let { intervalMs } = this.#options;
     while (!signal.aborted) {
-      const pause = this.#intervalMs * (0.9 + 0.2 * Math.random());
-      await longSleep(pause, signal);
+      await clock.sleep(intervalMs * (0.9 + 0.2 * Math.random()), signal);
       if (signal.aborted) return;
       try {
-        const next = await this.#work();
-        if (typeof next === 'number') this.#intervalMs = next;
+        const next = await work();
+        if (typeof next === 'number') intervalMs = next;
       } catch (error) {
-        this.#onError(error);
+        onError(error);
       }
     }
   }

@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../domain/clock.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import { isThere } from '../domain/node-state.ts';
 import { isAlive } from '../platform/process.ts';
 import { type NodeHolder, onOneMachine, readHolder, thisHolder } from '../registry/node-holder.ts';
-import type { MeshLink } from './mesh-link.ts';
+import type { NodeBackend } from './node-backend.ts';
 
 /** A daemon that lives answers within this time, ms; a frozen one, or a dead Mac's half-open connection, does not. */
 const ANSWER_MS = 2_000;
 /** It is asked so often, ms: one that is starting listens a moment after it has registered. */
 const ASK_AGAIN_MS = 200;
 
-type Link = Pick<MeshLink, 'registry' | 'holders' | 'openPresence'>;
+type Backend = Pick<NodeBackend, 'registry' | 'holders' | 'openPresence'>;
 
 /**
  * Two daemons of one node id would fence each other for ever: a cloned Mac, or a second start by hand. Asks the one before
@@ -21,13 +21,13 @@ type Link = Pick<MeshLink, 'registry' | 'holders' | 'openPresence'>;
  * @returns the incarnation that is surely gone, to be replaced by the next; 0 where there was none.
  * @throws ClawmeshError `failed` where it lives.
  */
-export async function goneIncarnation(link: Link, nodeId: string): Promise<number> {
-  const { registry, holders } = link;
+export async function goneIncarnation(backend: Backend, nodeId: string, clock: Clock): Promise<number> {
+  const { registry, holders } = backend;
   const { incarnation, connections } = await holders.present(nodeId);
   if (incarnation === 0) return 0;
   const owner = { nodeId, incarnation };
   const mayLive = connections > 0 || (await holders.isStarting(owner));
-  const holder = mayLive ? await askHolder(link, owner) : undefined;
+  const holder = mayLive ? await askHolder(backend, owner, clock) : undefined;
   if (holder) throw inUse(nodeId, holder);
   const node = await registry.find(nodeId);
   const { state, host = '', pid = 0 } = node ?? {};
@@ -41,8 +41,9 @@ export async function goneIncarnation(link: Link, nodeId: string): Promise<numbe
 
 /** What the daemon says that is there; undefined where none answers. */
 async function askHolder(
-  { holders, openPresence }: Link,
+  { holders, openPresence }: Backend,
   owner: { nodeId: string; incarnation: number },
+  clock: Clock,
 ): Promise<NodeHolder | undefined> {
   const answer = Promise.withResolvers<NodeHolder>();
   const answers = await openPresence((message) => {
@@ -52,10 +53,10 @@ async function askHolder(
   try {
     const question = randomUUID();
     await answers.show([holders.answerChannel(question)]);
-    const giveUpAt = performance.now() + ANSWER_MS;
-    while (performance.now() < giveUpAt) {
+    const giveUpAt = clock.monotonic() + ANSWER_MS;
+    while (clock.monotonic() < giveUpAt) {
       await holders.ask(owner, question);
-      const holder = await Promise.race([answer.promise, sleep(ASK_AGAIN_MS)]);
+      const holder = await Promise.race([answer.promise, clock.sleep(ASK_AGAIN_MS)]);
       if (holder) return holder;
     }
     return undefined;

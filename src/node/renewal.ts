@@ -1,46 +1,47 @@
-import type { Logger } from '../log/logger.ts';
 import type { ClaimLoop } from './claim-loop.ts';
+import type { NodeContext } from './context.ts';
 import { Periodic } from './periodic.ts';
+import type { RunSet } from './run-set.ts';
+import type { Service } from './service.ts';
 
-/** A claim is renewed this often within its life, so that three renewals may fail before it lapses. */
-const RENEWALS_PER_LIFE = 4;
-/** Life (ms) left on a claim at which its run is stopped: time to end a process group before others may start. */
+/** A claim is renewed this often within its visibility timeout, so that three renewals may fail before it lapses. */
+const RENEWALS_PER_TIMEOUT = 4;
+/** Time (ms) left on a claim at which its run is stopped: enough to end a process group before others may start. */
 const MAX_MARGIN_MS = 10_000;
-const CHECKS_PER_LIFE = 20;
+const CHECKS_PER_TIMEOUT = 20;
 
 /**
  * Keeps the node's claims alive, independent of what the runs do. Runs whose claim is lost, or could not be renewed in
  * time because Redis is away, are stopped before another node may take their task.
  */
-export class Renewal {
-  readonly #loops: readonly ClaimLoop[];
-  readonly #log: Logger;
+export class Renewal implements Service {
+  readonly name = 'renewal';
+  readonly #context: NodeContext;
+  readonly #runs: Pick<RunSet, 'loops' | 'runs'>;
   readonly #renew: Periodic;
   readonly #watch: Periodic;
 
-  constructor(options: {
-    loops: readonly ClaimLoop[];
-    visibilityTimeoutMs: number;
-    log: Logger;
-    onError: (error: unknown) => void;
-  }) {
-    const { loops, visibilityTimeoutMs, log, onError } = options;
-    this.#loops = loops;
-    this.#log = log;
-    const marginMs = Math.min(MAX_MARGIN_MS, visibilityTimeoutMs / 10);
+  constructor(context: NodeContext, runs: Pick<RunSet, 'loops' | 'runs'>) {
+    this.#context = context;
+    this.#runs = runs;
+    const { clock, live, onError } = context;
+    const { visibilityTimeout } = live.config.queue;
+    const marginMs = Math.min(MAX_MARGIN_MS, visibilityTimeout / 10);
     this.#renew = new Periodic({
-      intervalMs: visibilityTimeoutMs / RENEWALS_PER_LIFE,
-      onError,
+      name: this.name,
+      clock,
+      intervalMs: visibilityTimeout / RENEWALS_PER_TIMEOUT,
       work: () => this.renewAll(),
+      onError,
     });
     this.#watch = new Periodic({
-      intervalMs: Math.min(1_000, visibilityTimeoutMs / CHECKS_PER_LIFE),
-      onError,
+      name: 'expiry',
+      clock,
+      intervalMs: Math.min(1_000, visibilityTimeout / CHECKS_PER_TIMEOUT),
       work: async () => {
-        for (const run of loops.flatMap((loop) => [...loop.runs])) {
-          if (run.expiresWithin(marginMs)) run.stop('claim-lost');
-        }
+        for (const run of this.#runs.runs) if (run.expiresWithin(marginMs)) run.stop('claim-lost');
       },
+      onError,
     });
   }
 
@@ -52,7 +53,7 @@ export class Renewal {
    */
   async renewAll(): Promise<void> {
     // Together and each for itself: one pool that can't be renewed must not let the claims of the others lapse.
-    const renewed = await Promise.allSettled(this.#loops.map((loop) => renewLoop(loop, this.#log)));
+    const renewed = await Promise.allSettled(this.#runs.loops.map((loop) => this.#renewPool(loop)));
     for (const pool of renewed) if (pool.status === 'rejected') throw pool.reason;
   }
 
@@ -61,23 +62,21 @@ export class Renewal {
     this.#watch.start();
   }
 
-  /** Does not wait for a renewal that hangs on an absent Redis. */
-  stop(): void {
-    void this.#renew.stop();
-    void this.#watch.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.#renew.stop(), this.#watch.stop()]);
   }
-}
 
-async function renewLoop(loop: ClaimLoop, log: Logger): Promise<void> {
-  const runs = [...loop.runs];
-  const requestedAt = performance.now();
-  const lost = new Set(await loop.queue.renew(runs.map((run) => run.claim)));
-  for (const run of runs) {
-    if (!lost.has(run.claim)) {
-      run.renewed(requestedAt);
-    } else if (loop.runs.has(run)) {
-      log.warn({ taskId: run.claim.taskId }, 'claim lost, stopping the run');
-      run.stop('claim-lost');
+  async #renewPool({ queue, runs }: ClaimLoop): Promise<void> {
+    const before = [...runs];
+    const requestedAt = this.#context.clock.monotonic();
+    const lost = new Set(await queue.renew(before.map((run) => run.claim)));
+    for (const run of before) {
+      if (!lost.has(run.claim)) {
+        run.renewed(requestedAt);
+      } else if (runs.has(run)) {
+        this.#context.log.warn({ taskId: run.claim.taskId }, 'claim lost, stopping the run');
+        run.stop('claim-lost');
+      }
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Claim } from '../domain/claim.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type Mask, maskedLine } from '../domain/secrets.ts';
 import type { TaskProgress } from '../domain/task.ts';
@@ -21,6 +22,7 @@ const MAX_NOTE = 200;
 export class RunLog {
   readonly #claim: Claim;
   readonly #queue: PoolQueue;
+  readonly #clock: Clock;
   readonly #log: Logger;
   readonly #mask: Mask;
   /** As they came (ms); what a run says is masked when it is written, since most of a flood is never kept. */
@@ -30,19 +32,20 @@ export class RunLog {
   #progress: { at: number; note: string } | undefined;
   #tokens: number | null = null;
   #submittedTo: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #flushing = false;
 
-  constructor(options: { claim: Claim; queue: PoolQueue; log: Logger; mask: Mask }) {
+  constructor(options: { claim: Claim; queue: PoolQueue; clock: Clock; log: Logger; mask: Mask }) {
     this.#claim = options.claim;
     this.#queue = options.queue;
+    this.#clock = options.clock;
     this.#log = options.log;
     this.#mask = options.mask;
   }
 
   record(event: RunEvent): void {
     if (event.type === 'alive') return;
-    const at = Date.now();
+    const at = this.#clock.now();
     if (event.type === 'text') {
       this.#text += event.delta;
       const lines = this.#text.split('\n');
@@ -67,7 +70,7 @@ export class RunLog {
 
   /** Writes the lines that are left; how far a run had come matters no more once it has ended. */
   async end(): Promise<void> {
-    if (this.#text !== '') this.#endText(Date.now());
+    if (this.#text !== '') this.#endText(this.#clock.now());
     this.#progress = undefined;
     await this.#flush();
   }
@@ -85,15 +88,15 @@ export class RunLog {
 
   /** One write at a time: while Redis is away, lines gather here and not in a queue of commands. */
   #flushSoon(): void {
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= this.#clock.timer(INTERVAL_MS, () => {
       this.#timer = undefined;
       if (this.#flushing) this.#flushSoon();
       else void this.#flush();
-    }, INTERVAL_MS);
+    });
   }
 
   async #flush(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     if (this.#lines.length === 0 && !this.#progress) return;
     const iso = (at: number) => new Date(at).toISOString();

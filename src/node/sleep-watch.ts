@@ -1,39 +1,42 @@
+import type { Clock, Timer } from '../domain/clock.ts';
+import type { Service } from './service.ts';
+
 const TICK_MS = 1_000;
-/** A busy event loop is late by less; a Mac that slept, a frozen process or a blocked loop by more, ms. */
+/** A busy event loop is late by less; a Mac that slept, a frozen process or a blocked event loop by more, ms. */
 const JUMP_MS = 2_000;
 
 /**
  * Notices that this process stood still: its Mac slept, it was frozen, or its event loop was blocked. Looks at both clocks,
- * since which of them goes on during sleep differs between systems.
+ * since systems differ in which of them continues during sleep.
  */
-export class SleepWatch {
+export class SleepWatch implements Service {
+  readonly name = 'sleep-watch';
+  readonly #clock: Clock;
   readonly #onWake: (sleptMs: number) => void;
-  #timer: NodeJS.Timeout | undefined;
-  #wall = 0;
-  #monotonic = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
 
-  constructor(onWake: (sleptMs: number) => void) {
+  constructor(clock: Clock, onWake: (sleptMs: number) => void) {
+    this.#clock = clock;
     this.#onWake = onWake;
   }
 
   start(): void {
-    this.#mark();
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+    if (!this.#timer && !this.#stopped) this.#tick();
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.stop();
   }
 
   #tick(): void {
-    const passed = Math.max(Date.now() - this.#wall, performance.now() - this.#monotonic);
-    this.#mark();
-    if (passed - TICK_MS > JUMP_MS) this.#onWake(Math.round(passed - TICK_MS));
-  }
-
-  #mark(): void {
-    this.#wall = Date.now();
-    this.#monotonic = performance.now();
+    const wall = this.#clock.now();
+    const monotonic = this.#clock.monotonic();
+    this.#timer = this.#clock.timer(TICK_MS, () => {
+      const passed = Math.max(this.#clock.now() - wall, this.#clock.monotonic() - monotonic);
+      this.#tick();
+      if (passed - TICK_MS > JUMP_MS) this.#onWake(Math.round(passed - TICK_MS));
+    });
   }
 }

@@ -1,11 +1,10 @@
 import { leaseMs } from '../config/lease.ts';
-import type { Config } from '../config/schema.ts';
-import type { Logger } from '../log/logger.ts';
-import type { Requeued } from '../queue/bullmq/requeue.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { Timer } from '../domain/clock.ts';
 import type { SweepOptions, Swept } from '../registry/sweeping.ts';
-import type { NodeObserver } from './observer.ts';
+import type { NodeContext } from './context.ts';
 import { OnDemand } from './on-demand.ts';
+import type { RunSet } from './run-set.ts';
+import type { Service } from './service.ts';
 import { sweepTurn } from './sweep-turn.ts';
 
 /** Sweeps of a mesh that works come this often, ms: a quarter second is what detection adds to the crash grace. */
@@ -25,24 +24,6 @@ const STALL_BEATS = 1.5;
 /** Claims are looked through this often even if no node has died: lapsed ones, or what a sweeper left behind, ms. */
 const FULL_PASS_MS = 5_000;
 
-export interface MeshSweepOptions {
-  readonly nodeId: string;
-  readonly registry: NodeRegistry;
-  readonly putBack: () => Promise<Requeued[]>;
-  /** Asks for a look at what is held; does not wait for it. */
-  readonly releaseHeld: () => void;
-  /** Those that this node serves. */
-  readonly pools: readonly string[];
-  readonly config: Config;
-  /** Whether this node waits for work in some pool. */
-  readonly waitsForWork: () => boolean;
-  /** Redis time, ms. */
-  readonly now: () => number;
-  readonly log: Logger;
-  readonly onError: (error: unknown) => void;
-  readonly observer: NodeObserver;
-}
-
 /**
  * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
  * no leader to elect or to lose: they take turns, together once per interval, however many they are. Where turns are missed,
@@ -51,26 +32,36 @@ export interface MeshSweepOptions {
  * Between two sweeps there is nothing that grows with the work in the mesh: putting tasks back and looking at what is held
  * are asked for, and not waited for.
  */
-export class MeshSweep {
-  readonly #options: MeshSweepOptions;
+export class Sweep implements Service {
+  readonly name = 'sweep';
+  readonly #context: NodeContext;
+  readonly #runs: Pick<RunSet, 'count' | 'waitsForWork'>;
+  readonly #releaser: Pick<OnDemand, 'ask'>;
   readonly #how: Omit<SweepOptions, 'intervalMs'>;
   /** In a mesh that works, ms. */
   readonly #intervalMs: number;
   readonly #idleMs: number;
   readonly #requeue: OnDemand;
   #running = false;
+  #stopped = false;
   /** One at a time: none may pile up while Redis is away. */
-  #sweeping = false;
-  #timer: NodeJS.Timeout | undefined;
-  /** A sweep that does not wait for its turn, nor cares who else has swept, ms of monotonic time. */
+  #sweeping: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  /** A sweep that neither waits for its turn nor cares who else has swept, ms of monotonic time. */
   #dueAt = Number.POSITIVE_INFINITY;
   #busy = false;
   #nodes = 1;
   #rank = 0;
 
-  constructor(options: MeshSweepOptions) {
-    this.#options = options;
-    const { config, nodeId, pools } = options;
+  constructor(
+    context: NodeContext,
+    { runs, releaser }: { runs: Pick<RunSet, 'count' | 'waitsForWork'>; releaser: Pick<OnDemand, 'ask'> },
+  ) {
+    this.#context = context;
+    this.#runs = runs;
+    this.#releaser = releaser;
+    const { live, nodeId, pools, clock, events, onError } = context;
+    const { config } = live;
     const lease = leaseMs(config);
     // Fast enough for its leases, and no faster than needed.
     this.#intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
@@ -87,7 +78,8 @@ export class MeshSweep {
       graceMs: config.health.crashGrace,
       passMs: FULL_PASS_MS,
     };
-    this.#requeue = new OnDemand({ work: () => this.#settle(), onError: options.onError });
+    this.#requeue = new OnDemand({ name: 'requeue', clock, work: () => this.#requeueOrphaned(), onError });
+    events.on('runsChanged', () => this.#working());
   }
 
   /** How this node sweeps with a heartbeat. */
@@ -102,21 +94,22 @@ export class MeshSweep {
 
   /** Acts on what is found from here on. */
   start(): void {
+    if (this.#stopped) return;
     this.#running = true;
     this.#requeue.start();
     this.#plan();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
+    this.#stopped = true;
     this.#running = false;
-    this.#requeue.stop();
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
+    await Promise.all([this.#requeue.stop(), this.#sweeping]);
   }
 
-  /** This node has begun to work; the others may not know that there is somebody to watch. */
-  working(): void {
-    const { registry, onError } = this.#options;
-    if (!this.#busy) void registry.tellBusy().catch(onError);
+  /** This node works; the others may not know that there is a node to watch. */
+  async #working(): Promise<void> {
+    if (this.#running && !this.#busy && this.#runs.count > 0) await this.#context.backend.registry.tellBusy();
   }
 
   /** There is work in the mesh. */
@@ -135,56 +128,56 @@ export class MeshSweep {
     const looked = swept.rank !== undefined;
     if (busy || looked) this.#busy = busy;
     // Whoever saw that a grace is nearly over comes back for it.
-    if (looked) this.#dueAt = dueMs > 0 ? performance.now() + dueMs : Number.POSITIVE_INFINITY;
+    if (looked) this.#dueAt = dueMs > 0 ? this.#context.clock.monotonic() + dueMs : Number.POSITIVE_INFINITY;
     // Tasks wait and so does this node: a node that sleeps may take the wake-up, and the next one.
-    if (waiting && this.#options.waitsForWork()) {
-      this.#dueAt = Math.min(this.#dueAt, performance.now() + this.#intervalMs);
+    if (waiting && this.#runs.waitsForWork) {
+      this.#dueAt = Math.min(this.#dueAt, this.#context.clock.monotonic() + this.#intervalMs);
     }
     for (const { nodeId, incarnation, reason, silentMs } of deaths) {
       const dead = { deadNode: nodeId, deadIncarnation: incarnation, reason, silentMs };
-      this.#options.log.warn(dead, 'node declared dead');
+      this.#context.log.warn(dead, 'node declared dead');
     }
     this.#plan();
     if (!this.#running) return;
     if (unsettled > 0 || pass) this.#requeue.ask();
-    if (held > 0) this.#options.releaseHeld();
+    if (held > 0) this.#releaser.ask();
   }
 
   /** The next sweep: in this node's turn, or before, where one is due. */
   #plan(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     if (!this.#running) return;
-    const where = { now: this.#options.now(), rank: this.#rank, nodes: this.#nodes };
+    const where = { now: this.#context.redisClock.now, rank: this.#rank, nodes: this.#nodes };
     const turn = sweepTurn({ ...where, intervalMs: this.#currentMs });
-    const dueMs = this.#dueAt - performance.now();
+    const dueMs = this.#dueAt - this.#context.clock.monotonic();
     const due = dueMs <= turn;
-    this.#timer = setTimeout(() => void this.#sweep(due), due ? Math.max(0, dueMs) : turn);
+    const waitMs = due ? Math.max(0, dueMs) : turn;
+    this.#timer = this.#context.clock.timer(waitMs, () => {
+      this.#sweeping ??= this.#sweep(due);
+    });
   }
 
   async #sweep(due: boolean): Promise<void> {
-    const { registry, onError } = this.#options;
-    if (this.#sweeping) return;
-    this.#sweeping = true;
+    const { backend, onError } = this.#context;
     if (due) this.#dueAt = Number.POSITIVE_INFINITY;
     try {
-      this.found(await registry.sweep({ ...this.#how, intervalMs: due ? 0 : this.#currentMs * SAME }));
+      this.found(await backend.registry.sweep({ ...this.#how, intervalMs: due ? 0 : this.#currentMs * SAME }));
     } catch (error) {
       onError(error);
-    } finally {
-      this.#sweeping = false;
-      // A turn may have come and gone meanwhile.
-      this.#plan();
     }
+    this.#sweeping = undefined;
+    // A turn may have come and gone meanwhile.
+    this.#plan();
   }
 
-  /** Read first, put back, then settle: a death that comes in between waits for the next round. */
-  async #settle(): Promise<void> {
-    const { registry, putBack, log, observer } = this.#options;
-    const owners = await registry.unsettledDeaths();
-    for (const { taskId, pool, from, reason } of await putBack()) {
-      log.warn({ taskId, pool, from, reason }, 'task put back');
+  /** Reads the deaths before it requeues, and clears them after: a death that comes in between waits for the next round. */
+  async #requeueOrphaned(): Promise<void> {
+    const { backend, log, observer } = this.#context;
+    const owners = await backend.registry.unsettledDeaths();
+    for (const { taskId, pool, from, reason } of await backend.putBack()) {
+      log.warn({ taskId, pool, from, reason }, 'task requeued');
       observer.handedOver(reason);
     }
-    await registry.settleDeaths(owners);
+    await backend.registry.settleDeaths(owners);
   }
 }

@@ -1,19 +1,18 @@
-import type { Incarnation } from '../domain/claim.ts';
 import type { GateState } from '../domain/node.ts';
 
-/** Whether a node claims tasks, for those who look at it from outside. */
+/** Whether a node claims tasks, as its health routes tell it. */
 export interface NodeStanding {
   readonly ready: boolean;
-  /** Null where it has none yet. */
+  /** Null before it has registered. */
   readonly incarnation: number | null;
-  /** Why it is not ready; empty where it is. */
+  /** Why it is not ready; empty if it is. */
   readonly reasons: readonly string[];
   readonly gates: readonly GateState[];
-  /** Since Redis took the last heartbeat, ms; null where it never did. */
+  /** Since Redis took the last heartbeat, ms; null if it never did. */
   readonly heartbeatAgeMs: number | null;
 }
 
-/** How a node stands that has not registered yet. */
+/** The standing of a node that has not registered yet. */
 export const NOT_UP_YET: NodeStanding = {
   ready: false,
   incarnation: null,
@@ -22,13 +21,14 @@ export const NOT_UP_YET: NodeStanding = {
   heartbeatAgeMs: null,
 };
 
-/** A node is ready if all its gates are open, and its lease holds as far as it knows itself. */
-export function nodeStanding(
-  { incarnation }: Incarnation,
-  gates: readonly GateState[],
-  heartbeatAgeMs: number,
-  leaseMs: number,
-): NodeStanding {
+/** A node is ready if all its gates are open, and its lease holds as far as the node itself knows. */
+export function nodeStanding(node: {
+  readonly incarnation: number;
+  readonly gates: readonly GateState[];
+  readonly heartbeatAgeMs: number;
+  readonly leaseMs: number;
+}): NodeStanding {
+  const { incarnation, gates, heartbeatAgeMs, leaseMs } = node;
   const closed = gates.flatMap(({ open, name, reason }) => (open ? [] : [`${name}: ${reason ?? 'closed'}`]));
   const isLate = heartbeatAgeMs > leaseMs;
   const late = isLate ? [`Redis has taken no heartbeat for ${Math.round(heartbeatAgeMs / 1_000)}s`] : [];

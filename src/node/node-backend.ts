@@ -2,6 +2,7 @@ import type { LiveConfig } from '../config/live.ts';
 import { nodeConfig } from '../config/node-settings.ts';
 import { signingKeys } from '../config/security-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import { Circuits } from '../queue/bullmq/circuits.ts';
 import { type HeldFor, releaseHeld } from '../queue/bullmq/held-tasks.ts';
@@ -20,41 +21,42 @@ import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 import { tidyMesh } from './tidy.ts';
 
-/** A node's way to the rest of its mesh: everything it does there goes through Redis. */
-export interface MeshLink {
+/** What a node needs of Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh. */
+export interface NodeBackend {
   readonly registry: NodeRegistry;
   /** Tells this mesh from every other one of the same name. */
   readonly id: string;
   readonly holders: Holders;
-  /** A pool as one life of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read anew at each use. */
+  /** A pool as one incarnation of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read at each use. */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
-  openPresence(onNudge: (message: string) => void): Promise<Presence>;
-  /** The events of the mesh, for those that tell people of them. */
+  openPresence(onMessage: (message: string) => void): Promise<Presence>;
+  /** The events of the mesh, for alerts. */
   readonly alertFeed: AlertFeed;
-  /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
+  /** How long the first in line of each pool has waited, ms; 0 if none waits, or the pool is paused. */
   waitedMs(): Promise<ReadonlyMap<string, number>>;
-  /** Mends schedules whose next task got lost; answers those that can't be mended. */
+  /** Repairs schedules whose next task got lost; returns those that can't be repaired. */
   mendSchedules(): Promise<readonly ScheduleFailure[]>;
   /** See {@link tidyMesh}. */
   tidyMesh(ownPools: readonly string[], onError: (error: unknown) => void): Promise<number>;
-  /** Lets held tasks go on where what they wait for has come. */
+  /** Releases held tasks whose reason is gone. */
   releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
-  /** Puts back the tasks of all dead nodes. */
+  /** Requeues the tasks of all dead nodes. */
   putBack(): Promise<Requeued[]>;
-  /** Calls back whenever the lost connection is there again; answers how to end that. */
+  /** Calls back whenever a lost connection is back; returns how to end that. */
   onReconnect(listener: () => void): () => void;
   close(): void;
 }
 
 /** @throws ClawmeshError `redis` where Redis can't be reached or used; later outages are waited out. */
-export async function openMeshLink(options: {
+export async function openNodeBackend(options: {
   live: LiveConfig;
   target: RedisTarget;
   nodeId: string;
-  /** Whether there is a provider behind the runs; simulated ones have none. */
+  clock: Clock;
+  /** See `Runner.capabilities`. */
   hasProvider: boolean;
-}): Promise<MeshLink> {
-  const { live, target, nodeId, hasProvider } = options;
+}): Promise<NodeBackend> {
+  const { live, target, nodeId, clock, hasProvider } = options;
   const { config } = live;
   const { queue } = config;
   const { labels, allow } = nodeConfig(config, nodeId);
@@ -91,9 +93,10 @@ export async function openMeshLink(options: {
         strategy: () => live.config.dispatch.strategy,
         schedules,
         signer,
+        clock,
         clockOffset,
       }),
-    openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),
+    openPresence: async (onMessage) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onMessage),
     alertFeed: new AlertFeed(redis, keys, nodeId),
     waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),

@@ -1,26 +1,28 @@
 import type { AlertKind } from '../domain/alert.ts';
+import type { SeenNode } from '../domain/node.ts';
+import { humanDuration } from '../domain/units.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
 
-/** A node that dies so often within {@link REPEATED_MS} is not just unlucky. */
+/** A node that dies this often within {@link REPEATED_MS} is not just unlucky. */
 export const REPEATED = 3;
 export const REPEATED_MS = 3_600_000;
 
-/** What an event means for people. */
-export interface Trouble {
+/** Something that people are told of: it fires, and it may be resolved. */
+export interface AlertCondition {
   readonly kind: AlertKind;
   readonly subject: string;
   readonly state: 'firing' | 'resolved';
   readonly text: string;
   readonly fix: string | null;
-  /** For how long nobody is told of the same again, ms. */
+  /** For how long the same condition is not told again, ms. */
   readonly quietMs: number;
 }
 
 const DAY_MS = 86_400_000;
 const TEN_MINUTES_MS = 600_000;
 
-/** What there is to tell of an event; `deaths`: how often its node has died lately. */
-export function troublesOf(event: MeshEvent, deaths: number): readonly Trouble[] {
+/** The conditions that an event begins or ends; `deaths`: how often its node has died lately. */
+export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCondition[] {
   const { node, circuit, pool, task, reason } = event;
   switch (event.event) {
     case 'node-dead':
@@ -85,10 +87,46 @@ export function troublesOf(event: MeshEvent, deaths: number): readonly Trouble[]
   }
 }
 
-function firing(kind: AlertKind, subject: string | null, quietMs: number, text: string, fix: string): Trouble {
+function firing(kind: AlertKind, subject: string | null, quietMs: number, text: string, fix: string): AlertCondition {
   return { kind, subject: subject ?? '', state: 'firing', text, fix, quietMs };
 }
 
-function resolved(kind: AlertKind, subject: string | null, text: string): Trouble {
+function resolved(kind: AlertKind, subject: string | null, text: string): AlertCondition {
   return { kind, subject: subject ?? '', state: 'resolved', text, fix: null, quietMs: 0 };
+}
+
+/** The conditions that follow from how things are, rather than from what happened: each one, whether it fires or not. */
+export function currentConditions(now: {
+  readonly nodes: readonly SeenNode[];
+  /** How long the first in line of each pool has waited, ms; 0 if none waits, or the pool is paused. */
+  readonly waitedMs: ReadonlyMap<string, number>;
+  /** A longer wait than this fires, ms; 0 for never. */
+  readonly tooLongMs: number;
+}): readonly AlertCondition[] {
+  const { nodes, waitedMs, tooLongMs } = now;
+  const queues = [...waitedMs].map(([pool, ms]) =>
+    tooLongMs > 0 && ms > tooLongMs
+      ? condition('queue-old', pool, {
+          text: `tasks of pool ${pool} have waited for ${humanDuration(ms)}`,
+          fix: 'clawmesh status tells whether nodes serve it and why they take nothing; else add slots or nodes',
+        })
+      : condition('queue-old', pool, { over: `pool ${pool} keeps up again` }),
+  );
+  const here = nodes.filter(({ state }) => state !== 'stopped');
+  const noNodes = here.some(({ state }) => state === 'up')
+    ? condition('no-nodes', 'mesh', { over: 'a node takes tasks again' })
+    : condition('no-nodes', 'mesh', {
+        text: `no node takes tasks: ${here.map(({ id, state }) => `${id} is ${state}`).join(', ') || 'none is there'}`,
+        fix: 'clawmesh node list tells why; clawmesh node resume, or start them',
+      });
+  return [...queues, noNodes];
+}
+
+function condition(
+  kind: 'queue-old' | 'no-nodes',
+  subject: string,
+  what: { readonly text: string; readonly fix: string } | { readonly over: string },
+): AlertCondition {
+  if ('over' in what) return { kind, subject, state: 'resolved', text: what.over, fix: null, quietMs: 0 };
+  return { kind, subject, state: 'firing', ...what, quietMs: DAY_MS };
 }

@@ -1,13 +1,14 @@
 import type { Config } from '../config/schema.ts';
 import type { Alert } from '../domain/alert.ts';
+import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { notifyMac, postJson, runWithJson } from '../platform/deliver.ts';
 import type { AlertFeed } from '../registry/alert-feed.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
-import { REPEATED_MS, type Trouble, troublesOf } from './alert-rules.ts';
+import { type AlertCondition, conditionsOf, currentConditions, REPEATED_MS } from './alert-conditions.ts';
 import { Periodic } from './periodic.ts';
-import { standingTroubles } from './standing-troubles.ts';
+import type { Service } from './service.ts';
 
 const INTERVAL_MS = 2_000;
 /** How things stand is looked at this often, ms; only what is so twice is told, so that a start or a restart is not. */
@@ -49,31 +50,36 @@ function chatText(text: string): string {
   return text.replace(/[&<>]/g, (char) => ESCAPED[char] ?? char).replace(/@(?=channel|here|all|everyone)/gi, '@\u200b');
 }
 
-/** Watches the mesh together with all other nodes, and tells people of trouble, each once. */
-export class Alerter {
+/** Watches the mesh together with all other nodes, and tells people of condition, each once. */
+export class Alerts implements Service {
+  readonly name = 'alerts';
   readonly #config: Config;
   readonly #feed: AlertFeed;
   readonly #log: Logger;
-  readonly #standing: () => Promise<Parameters<typeof standingTroubles>[0]>;
+  readonly #clock: Clock;
+  readonly #current: () => Promise<Parameters<typeof currentConditions>[0]>;
   readonly #loops: readonly Periodic[];
   /** What was so at the last look. */
-  #lastStanding = new Set<string>();
+  #lastFiring = new Set<string>();
 
   constructor(options: {
     config: Config;
     feed: AlertFeed;
-    /** How things stand now. */
-    standing: () => Promise<Parameters<typeof standingTroubles>[0]>;
+    clock: Clock;
+    /** How things are now. */
+    current: () => Promise<Parameters<typeof currentConditions>[0]>;
     log: Logger;
   }) {
     this.#config = options.config;
     this.#feed = options.feed;
     this.#log = options.log;
-    this.#standing = options.standing;
+    this.#clock = options.clock;
+    this.#current = options.current;
+    const { clock } = options;
     const onError = (error: unknown) => this.#log.warn({ error: messageOf(error) }, 'alerts: Redis trouble');
     this.#loops = [
-      new Periodic({ intervalMs: INTERVAL_MS, work: () => this.#watch(), onError }),
-      new Periodic({ intervalMs: STANDING_MS, work: () => this.#look(), onError }),
+      new Periodic({ name: 'alert-events', clock, intervalMs: INTERVAL_MS, work: () => this.#watch(), onError }),
+      new Periodic({ name: 'alert-conditions', clock, intervalMs: STANDING_MS, work: () => this.#look(), onError }),
     ];
   }
 
@@ -102,40 +108,40 @@ export class Alerter {
   async #tell(event: MeshEvent): Promise<void> {
     const deaths =
       event.event === 'node-dead' && event.node ? await this.#feed.count('node-dead', event.node, REPEATED_MS) : 0;
-    for (const trouble of troublesOf(event, deaths)) await this.#tellOnce(trouble, event.at);
+    for (const condition of conditionsOf(event, deaths)) await this.#tellOnce(condition, event.at);
   }
 
   /** Tells of what is so now and was so at the last look, and of what is over. */
   async #look(): Promise<void> {
     // All nodes of a large mesh, looking at all nodes, would be what it is busy with.
     if (!(await this.#feed.watches(WATCHER_MS))) {
-      this.#lastStanding = new Set();
+      this.#lastFiring = new Set();
       return;
     }
-    const troubles = standingTroubles(await this.#standing());
-    const firing = new Set(troubles.filter(({ state }) => state === 'firing').map(nameOf));
-    const before = this.#lastStanding;
-    this.#lastStanding = firing;
-    for (const trouble of troubles) {
-      if (trouble.state === 'firing' && !before.has(nameOf(trouble))) continue;
+    const conditions = currentConditions(await this.#current());
+    const firing = new Set(conditions.filter(({ state }) => state === 'firing').map(nameOf));
+    const before = this.#lastFiring;
+    this.#lastFiring = firing;
+    for (const condition of conditions) {
+      if (condition.state === 'firing' && !before.has(nameOf(condition))) continue;
       try {
-        await this.#tellOnce(trouble, new Date().toISOString());
+        await this.#tellOnce(condition, new Date(this.#clock.now()).toISOString());
       } catch (error) {
-        this.#log.error({ kind: trouble.kind, error: messageOf(error) }, 'an alert could not be delivered');
+        this.#log.error({ kind: condition.kind, error: messageOf(error) }, 'an alert could not be delivered');
       }
     }
   }
 
-  async #tellOnce(trouble: Trouble, at: string): Promise<void> {
-    const wanted = (this.#config.alerts.on as readonly string[]).includes(trouble.kind);
+  async #tellOnce(condition: AlertCondition, at: string): Promise<void> {
+    const wanted = (this.#config.alerts.on as readonly string[]).includes(condition.kind);
     if (!wanted) return;
-    const name = nameOf(trouble);
+    const name = nameOf(condition);
     const isNews =
-      trouble.state === 'firing' ? await this.#feed.begins(name, trouble.quietMs) : await this.#feed.ends(name);
-    if (isNews) await this.#deliver(trouble, name, at);
+      condition.state === 'firing' ? await this.#feed.begins(name, condition.quietMs) : await this.#feed.ends(name);
+    if (isNews) await this.#deliver(condition, name, at);
   }
 
-  async #deliver(trouble: Trouble, name: string, at: string): Promise<void> {
+  async #deliver(condition: AlertCondition, name: string, at: string): Promise<void> {
     const { kind, subject, state, text, fix } = trouble;
     try {
       await deliver(this.#config, { kind, mesh: this.#config.mesh, state, subject, text, fix, at });
@@ -149,6 +155,6 @@ export class Alerter {
   }
 }
 
-function nameOf({ kind, subject }: Trouble): string {
+function nameOf({ kind, subject }: AlertCondition): string {
   return `${kind}:${subject}`;
 }

@@ -1,0 +1,67 @@
+import type { LiveConfig } from '../config/live.ts';
+import type { NodeConfig } from '../config/node-settings.ts';
+import { secretValues } from '../config/secret-values.ts';
+import type { Incarnation } from '../domain/claim.ts';
+import type { Clock } from '../domain/clock.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
+import { type Mask, secretMasker } from '../domain/secrets.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Runner } from '../runners/runner.ts';
+import { EventBus } from './event-bus.ts';
+import type { Journal } from './journal.ts';
+import type { NodeBackend } from './node-backend.ts';
+import type { NodeObserver } from './observer.ts';
+import { RedisClock } from './redis-clock.ts';
+
+/** What the daemon has for as long as it lives, for every incarnation of its node. */
+export interface DaemonContext {
+  readonly nodeId: string;
+  readonly live: LiveConfig;
+  readonly settings: NodeConfig;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly backend: NodeBackend;
+  readonly runner: Runner;
+  readonly journal: Journal;
+  readonly observer: NodeObserver;
+}
+
+/** What every service of one incarnation has. */
+export interface NodeContext extends DaemonContext {
+  readonly owner: Incarnation;
+  /** The pools that the node serves. */
+  readonly pools: readonly string[];
+  readonly redisClock: RedisClock;
+  readonly events: EventBus;
+  /** Remove secrets from what a run says (log lines, progress, errors), and from its answer. */
+  readonly masks: { readonly said: Mask; readonly answer: Mask };
+  /** The error policy of every loop: `fenced` ends this incarnation, anything else is logged, and the loop continues. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** The context of the incarnation that Redis has just registered at this Redis time, ms. */
+export function nodeContext(daemon: DaemonContext, incarnation: number, redisTime: number): NodeContext {
+  const { nodeId, clock, live, settings } = daemon;
+  const log = daemon.log.child({ nodeId, incarnation });
+  const onError = (error: unknown) => {
+    if (hasCode(error, 'fenced')) {
+      log.error({ error: messageOf(error) }, 'fenced: stopping all runs');
+      events.emit('fenced');
+    } else {
+      log.warn({ error: messageOf(error) }, 'Redis trouble');
+    }
+  };
+  const events = new EventBus(onError);
+  const secrets = secretValues(live.config);
+  return {
+    ...daemon,
+    log,
+    owner: { nodeId, incarnation },
+    pools: Object.keys(settings.pools),
+    redisClock: new RedisClock(clock, redisTime),
+    events,
+    masks: { said: secretMasker(secrets), answer: secretMasker(secrets, 'answer') },
+    onError,
+  };
+}

@@ -1,0 +1,124 @@
+import type { GateState, NodeRecord } from '../domain/node.ts';
+import { GATES } from '../gates/all.ts';
+import type { Gate, NodeFacts, WatchedGate } from '../gates/gate.ts';
+import type { AuthBackoff } from './auth-backoff.ts';
+import type { NodeContext } from './context.ts';
+import type { Drain } from './drain.ts';
+import type { FailureStreak } from './failure-streak.ts';
+import type { NodeProbe } from './node-probe.ts';
+import type { OpenClawWatch } from './openclaw-watch.ts';
+import { Periodic } from './periodic.ts';
+import type { Service } from './service.ts';
+
+export interface FactSources {
+  readonly openclaw: Pick<OpenClawWatch, 'state' | 'trouble'>;
+  readonly auth: Pick<AuthBackoff, 'backoff'>;
+  readonly failures: Pick<FailureStreak, 'backoff'>;
+  readonly probe: Pick<NodeProbe, 'sample'>;
+  readonly drain: Pick<Drain, 'why'>;
+}
+
+/**
+ * Whether the node may claim: checks all gates whenever facts change, tells the log and the mesh which of them have opened or
+ * closed, and then the other services (`gatesChanged`).
+ */
+export class Gates implements Service {
+  readonly name = 'gates';
+  readonly #context: NodeContext;
+  readonly #sources: FactSources;
+  readonly #watched: readonly WatchedGate[];
+  readonly #probes: readonly Periodic[];
+  #started = false;
+  #open = false;
+  /** Names of the gates that were closed at the last check. */
+  #closed: ReadonlySet<string> = new Set();
+
+  constructor(context: NodeContext, sources: FactSources, gates: readonly Gate[] = GATES) {
+    this.#context = context;
+    this.#sources = sources;
+    this.#watched = gates.map((gate) => gate.watch());
+    const { clock, events, onError } = context;
+    this.#probes = this.#watched.flatMap((watched) => {
+      const { name, every } = watched.gate;
+      return every === undefined
+        ? []
+        : [new Periodic({ name, clock, intervalMs: every, work: () => this.#probe(watched), onError })];
+    });
+    events.on('factsChanged', () => this.#check());
+    events.on('configChanged', () => this.#probeAll());
+  }
+
+  /** Whether all gates were open at the last check, and the node does not stop. */
+  get open(): boolean {
+    return this.#open && this.#sources.drain.why === undefined;
+  }
+
+  /** What a heartbeat says. */
+  get state(): Exclude<NodeRecord['state'], 'stopped'> {
+    if (this.#sources.drain.why !== undefined) return 'draining';
+    return this.states().some((gate) => !gate.open) ? 'gated' : 'up';
+  }
+
+  states(): GateState[] {
+    const facts = this.#facts();
+    return this.#watched.map((watched) => watched.state(facts));
+  }
+
+  async start(): Promise<void> {
+    if (this.#started) return;
+    this.#started = true;
+    await this.#probeAll();
+    for (const probe of this.#probes) probe.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#probes.map((probe) => probe.stop()));
+  }
+
+  async #probeAll(): Promise<void> {
+    if (!this.#started) return;
+    await Promise.all(this.#watched.map((watched) => watched.probe(this.#facts()).catch(() => {})));
+    await this.#check();
+  }
+
+  async #probe(watched: WatchedGate): Promise<void> {
+    await watched.probe(this.#facts()).catch(() => {});
+    this.#context.events.emit('factsChanged');
+  }
+
+  async #check(): Promise<void> {
+    if (!this.#started) return;
+    const { events, log, owner, backend } = this.#context;
+    const states = this.states();
+    const changed = states.filter((gate) => gate.open === this.#closed.has(gate.name));
+    this.#closed = new Set(states.flatMap((gate) => (gate.open ? [] : [gate.name])));
+    this.#open = this.#closed.size === 0;
+    for (const { name, open, reason } of changed) {
+      if (open) log.info({ gate: name }, 'gate open');
+      else log.warn({ gate: name, reason }, 'gate closed');
+    }
+    events.emit('gatesChanged');
+    await backend.registry.noteGates(owner, changed);
+  }
+
+  #facts(): NodeFacts {
+    const { live, journal, redisClock } = this.#context;
+    const { openclaw, auth, failures, probe, drain } = this.#sources;
+    const { freeMemory, battery, otherDigest, pausedPools, redisPolicy } = probe.sample;
+    return {
+      config: live.config,
+      openclaw: openclaw.state,
+      openclawTrouble: openclaw.trouble,
+      authTrouble: auth.backoff.reason,
+      failureTrouble: failures.backoff.reason,
+      journal,
+      draining: drain.why,
+      clockSkewMs: -redisClock.offset,
+      freeMemory,
+      battery,
+      otherDigest,
+      pausedPools,
+      redisPolicy,
+    };
+  }
+}

@@ -1,0 +1,129 @@
+import { hostname } from 'node:os';
+import { leaseMs } from '../config/lease.ts';
+import type { NodeRecord } from '../domain/node.ts';
+import type { NodeContext } from './context.ts';
+import { crashForDrill } from './crash-for-drill.ts';
+import type { Drain } from './drain.ts';
+import type { Gates } from './gates.ts';
+import type { LoadMeter } from './load.ts';
+import type { OpenClawWatch } from './openclaw-watch.ts';
+import { Periodic } from './periodic.ts';
+import type { Renewal } from './renewal.ts';
+import type { RunSet } from './run-set.ts';
+import type { Service } from './service.ts';
+import type { Sweep } from './sweep.ts';
+
+export interface HeartbeatParts {
+  readonly gates: Pick<Gates, 'state' | 'states'>;
+  readonly runs: Pick<RunSet, 'runs'>;
+  readonly sweep: Pick<Sweep, 'withBeat' | 'found'>;
+  readonly renewal: Pick<Renewal, 'renewAll'>;
+  readonly drain: Pick<Drain, 'set'>;
+  readonly openclaw: Pick<OpenClawWatch, 'state'>;
+  readonly load: Pick<LoadMeter, 'read'>;
+}
+
+/**
+ * Renews the node's lease, tells the mesh everything about the node, and learns from the reply what is desired of it, what
+ * time it is in Redis, and what a sweep has found.
+ */
+export class Heartbeat implements Service {
+  readonly name = 'heartbeat';
+  readonly #context: NodeContext;
+  readonly #parts: HeartbeatParts;
+  readonly #loop: Periodic;
+  readonly #startedAt: number;
+  /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
+  #lastBeat = Number.NEGATIVE_INFINITY;
+  #started = false;
+  #stopped = false;
+  #fenced = false;
+
+  constructor(context: NodeContext, parts: HeartbeatParts) {
+    this.#context = context;
+    this.#parts = parts;
+    const { clock, live, events, onError } = context;
+    this.#startedAt = clock.monotonic();
+    this.#loop = new Periodic({
+      name: this.name,
+      clock,
+      intervalMs: live.config.health.heartbeatInterval,
+      work: () => this.beat(),
+      onError,
+    });
+    events.on('gatesChanged', () => (this.#started && !this.#stopped ? this.beat() : undefined));
+    events.on('fenced', () => {
+      this.#fenced = true;
+    });
+  }
+
+  /** Since Redis took the last heartbeat, ms; infinite before the first. */
+  get ageMs(): number {
+    return this.#context.clock.monotonic() - this.#lastBeat;
+  }
+
+  /** Resolves once Redis has taken the first heartbeat. */
+  async start(): Promise<void> {
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
+    await this.beat();
+    this.#loop.start();
+  }
+
+  /** The last heartbeat says that the node has stopped, unless the incarnation is fenced. */
+  async stop(): Promise<void> {
+    const isLast = this.#started && !this.#stopped && !this.#fenced;
+    this.#stopped = true;
+    // A heartbeat under way may hang while Redis is away; the last one does not wait for it.
+    const stopped = this.#loop.stop();
+    if (isLast) await this.beat();
+    await stopped;
+  }
+
+  /** Sends a heartbeat now. @throws ClawmeshError `fenced`. */
+  async beat(): Promise<void> {
+    const { backend, owner, clock, redisClock, observer, live, log, onError } = this.#context;
+    const { sweep, drain, renewal } = this.#parts;
+    const askedAt = clock.monotonic();
+    const { redisTime, wish, swept } = await backend.registry.beat(owner, this.#record(), sweep.withBeat);
+    this.#lastBeat = clock.monotonic();
+    observer.beat(this.#lastBeat - askedAt);
+    const jumpMs = redisClock.follow(redisTime);
+    sweep.found(swept);
+    if (this.#stopped) return;
+    if (jumpMs !== 0) {
+      log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
+      renewal.renewAll().catch(onError);
+    }
+    if (wish === 'drill-crash' || wish === 'drill-freeze') crashForDrill(wish, leaseMs(live.config) * 2, log);
+    drain.set(wish === 'drain');
+  }
+
+  #record(): NodeRecord {
+    const { owner, version, clock, settings, live, journal } = this.#context;
+    const { gates, runs, openclaw, load } = this.#parts;
+    const pools = Object.entries(settings.pools).map(([pool, concurrency]) => {
+      const running = runs.runs.filter((run) => run.claim.pool === pool).length;
+      return [pool, { concurrency, running }] as const;
+    });
+    return {
+      incarnation: owner.incarnation,
+      state: this.#stopped ? 'stopped' : gates.state,
+      host: hostname(),
+      pid: process.pid,
+      version,
+      uptimeMs: Math.round(clock.monotonic() - this.#startedAt),
+      labels: settings.labels,
+      allow: settings.allow,
+      pools: Object.fromEntries(pools),
+      running: runs.runs.map((run) => run.claim.taskId),
+      maxTasks: settings.maxTasks,
+      openclaw: openclaw.state,
+      configDigest: live.digest,
+      gates: gates.states(),
+      load: load.read(),
+      journal: journal.counts(),
+      leaseMs: leaseMs(live.config),
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import { thisHolder } from '../registry/node-holder.ts';
+import { type NodeMessage, parseNodeMessage } from '../registry/node-message.ts';
+import type { Presence } from '../registry/presence.ts';
+import type { NodeContext } from './context.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import type { RunSet } from './run-set.ts';
+import type { Service } from './service.ts';
+import type { Sweep } from './sweep.ts';
+
+export interface InboxParts {
+  readonly heartbeat: Pick<Heartbeat, 'beat'>;
+  readonly runs: Pick<RunSet, 'stopRuns'>;
+  readonly sweep: Pick<Sweep, 'wake'>;
+}
+
+/** Shows the node's presence, and acts on the messages that come over its channels. */
+export class Inbox implements Service {
+  readonly name = 'inbox';
+  readonly #context: NodeContext;
+  readonly #parts: InboxParts;
+  #presence: Presence | undefined;
+  #stopped = false;
+
+  constructor(context: NodeContext, parts: InboxParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    if (this.#presence || this.#stopped) return;
+    const { backend, owner } = this.#context;
+    this.#presence = await backend.openPresence((text) => this.#receive(text));
+    await this.#presence.show(backend.registry.channels(owner));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#presence?.hide();
+  }
+
+  #receive(text: string): void {
+    const message = parseNodeMessage(text);
+    if (!message) this.#context.log.debug({ message: text.slice(0, 200) }, 'unknown message');
+    else if (!this.#stopped) void this.#handle(message)?.catch(this.#context.onError);
+  }
+
+  #handle(message: NodeMessage): Promise<void> | undefined {
+    const { events, backend, nodeId } = this.#context;
+    const { heartbeat, runs, sweep } = this.#parts;
+    switch (message.type) {
+      case 'beat':
+        return heartbeat.beat();
+      case 'look':
+        events.emit('configChanged');
+        return undefined;
+      case 'busy':
+        sweep.wake();
+        return undefined;
+      case 'cancel':
+        runs.stopRuns('cancelled', message.taskId);
+        return undefined;
+      case 'held':
+        events.emit('heldFor', [{ pool: message.pool, why: message.why, node: nodeId }]);
+        return undefined;
+      case 'who':
+        return backend.holders.answer(message.question, thisHolder());
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { Clock } from '../domain/clock.ts';
+
+/** Redis' clock and this process' own may drift apart by this much between two heartbeats, ms: replies are sometimes late. */
+const JUMP_MS = 2_000;
+
+/** Knows Redis time from what each heartbeat says of it, and notices if one of the two clocks has jumped. */
+export class RedisClock {
+  readonly #clock: Clock;
+  /** Redis time minus this machine's, ms. */
+  #offset = 0;
+  /** Redis time minus the monotonic time of this process, ms. */
+  #lead = 0;
+
+  constructor(clock: Clock, redisTime: number) {
+    this.#clock = clock;
+    this.follow(redisTime);
+  }
+
+  /** Redis time minus this machine's, ms. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Redis time, ms since the epoch. */
+  get now(): number {
+    return this.#clock.now() + this.#offset;
+  }
+
+  /** Takes over Redis time as it is now. @returns by how much it has jumped since the last time, ms; 0 for no jump. */
+  follow(redisTime: number): number {
+    const lead = redisTime - this.#clock.monotonic();
+    const jumpMs = Math.round(lead - this.#lead);
+    this.#lead = lead;
+    this.#offset = redisTime - this.#clock.now();
+    return Math.abs(jumpMs) > JUMP_MS ? jumpMs : 0;
+  }
+}

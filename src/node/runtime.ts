@@ -1,0 +1,188 @@
+import { leaseMs } from '../config/lease.ts';
+import { messageOf } from '../domain/errors.ts';
+import { adoptionWindowMs, adoptPrevious } from './adoption.ts';
+import { AuthBackoff } from './auth-backoff.ts';
+import { type DaemonContext, type NodeContext, nodeContext } from './context.ts';
+import { Drain } from './drain.ts';
+import { FailureStreak } from './failure-streak.ts';
+import { GatewayRestarter } from './gateway-restarter.ts';
+import { Gates } from './gates.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { createHeldReleaser } from './held-releaser.ts';
+import { Inbox } from './inbox.ts';
+import { createJanitor } from './janitor.ts';
+import { LoadMeter } from './load.ts';
+import { NodeProbe } from './node-probe.ts';
+import { OpenClawWatch } from './openclaw-watch.ts';
+import { Renewal } from './renewal.ts';
+import { RunSet } from './run-set.ts';
+import type { Service } from './service.ts';
+import { SleepWatch } from './sleep-watch.ts';
+import { type NodeStanding, nodeStanding } from './standing.ts';
+import { Sweep } from './sweep.ts';
+import { waitAtMost } from './wait-at-most.ts';
+
+/** Longest wait for services to stop, ms: a run gets SIGKILL after 5 s. What a service has not done by then lapses. */
+const STOP_MS = 10_000;
+
+/**
+ * One incarnation of the node, from its registration until it is stopped or fenced. A fenced one is thrown away whole, never
+ * resumed (FACTS.md, "Sleep/wake hazard"); the daemon then begins the next.
+ */
+export class NodeRuntime {
+  /** Resolves when Redis has said that this incarnation is no longer the node's. */
+  readonly fenced: Promise<void>;
+  readonly #context: NodeContext;
+  readonly #parts: ReturnType<typeof createServices>;
+
+  private constructor(context: NodeContext, windowMs: number) {
+    this.#context = context;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.fenced = promise;
+    context.events.on('fenced', resolve);
+    this.#parts = createServices(context, windowMs);
+  }
+
+  /** Registers the node, if `previous` is still its incarnation, and starts all services. @throws ClawmeshError `fenced`. */
+  static async begin(daemon: DaemonContext, previous?: number): Promise<NodeRuntime> {
+    const { nodeId, settings, live, backend } = daemon;
+    const windowMs = adoptionWindowMs(daemon);
+    const { incarnation, redisTime } = await backend.registry.register(
+      nodeId,
+      Object.keys(settings.pools),
+      leaseMs(live.config),
+      windowMs,
+      previous,
+    );
+    const runtime = new NodeRuntime(nodeContext(daemon, incarnation, redisTime), windowMs);
+    try {
+      await runtime.#start();
+    } catch (error) {
+      await runtime.stop('fenced');
+      throw error;
+    }
+    return runtime;
+  }
+
+  /** Whether it claims tasks, and else why not. */
+  standing(): NodeStanding {
+    const { owner, live } = this.#context;
+    const { gates, heartbeat } = this.#parts;
+    return nodeStanding({
+      incarnation: owner.incarnation,
+      gates: gates.states(),
+      heartbeatAgeMs: heartbeat.ageMs,
+      leaseMs: leaseMs(live.config),
+    });
+  }
+
+  configChanged(): void {
+    this.#context.events.emit('configChanged');
+  }
+
+  /** Takes nothing new, and waits for the runs until `drainTimeout` is over or `hurry` resolves. */
+  async drain(hurry: Promise<void>): Promise<void> {
+    await this.#parts.drain.finish(this.#parts.runs, hurry);
+  }
+
+  /** Stops all services, last started first. Of a fenced incarnation Redis takes nothing any more. */
+  async stop(reason: 'hand-back' | 'fenced'): Promise<void> {
+    const { clock, events, log } = this.#context;
+    this.#parts.drain.stop();
+    if (reason === 'fenced') events.emit('fenced');
+    for (const stage of this.#parts.stages.toReversed()) {
+      // Whatever Redis replies by now, the next incarnation needs this one to have ended.
+      const stopped = Promise.all(stage.map((service) => service.stop())).catch((error: unknown) =>
+        log.debug({ error: messageOf(error) }, 'not stopped in order'),
+      );
+      await waitAtMost(clock, stopped, STOP_MS);
+    }
+    log.info({ reason }, 'node is down');
+  }
+
+  async #start(): Promise<void> {
+    const { log, settings, runner, live } = this.#context;
+    for (const stage of this.#parts.stages) for (const service of stage) await service.start();
+    log.info({ pools: settings.pools, mode: runner.mode, configDigest: live.digest }, 'node is up');
+  }
+}
+
+/** All services of a node, and the stages in which they start: from top to bottom, and stop from bottom to top. */
+function createServices(context: NodeContext, windowMs: number) {
+  const { clock, events, live, log, runner, backend, journal, onError } = context;
+  const load = new LoadMeter();
+  const drain = new Drain(context);
+  const auth = new AuthBackoff(context);
+  const failures = new FailureStreak(context);
+  const restarter = runner.capabilities.outlivesDaemon ? GatewayRestarter.of(live.config, clock, log) : undefined;
+  const openclaw = new OpenClawWatch(context, restarter);
+  const probe = new NodeProbe(context, load);
+  const gates = new Gates(context, { openclaw, auth, failures, probe, drain });
+  const runs = new RunSet(context, { gates, probe, auth, backoffs: [auth.backoff, failures.backoff] });
+  const renewal = new Renewal(context, runs);
+  const releaser = createHeldReleaser(context);
+  const sweep = new Sweep(context, { runs, releaser });
+  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, openclaw, load });
+  const inbox = new Inbox(context, { heartbeat, runs, sweep });
+  // Redis refuses what a fenced incarnation asks for, so after a sleep it is enough to ask it at once.
+  const sleepWatch = new SleepWatch(clock, (sleptMs) => {
+    log.warn({ sleptMs }, 'stood still (sleep, freeze or a blocked event loop); asking Redis for the incarnation');
+    heartbeat.beat().catch(onError);
+  });
+  const queues = service('queues', {
+    start: () => runs.open(),
+    stop: () => runs.close(),
+  });
+  const adoption = service('adoption', {
+    start: async () => runner.settle(windowMs > 0 ? await adoptPrevious(context, runs) : []),
+  });
+  let unsubscribe: readonly (() => unknown)[] = [];
+  const triggers = service('triggers', {
+    start: () => {
+      const reconnected = () => {
+        for (const work of [renewal.renewAll(), runs.recoverClaims()]) work.catch(onError);
+      };
+      unsubscribe = [backend.onReconnect(reconnected), journal.onTrouble(() => events.emit('factsChanged'))];
+    },
+    stop: () => unsubscribe.forEach((undo) => void undo()),
+  });
+  const stages: readonly (readonly Service[])[] = [
+    // Presence comes before the first heartbeat, which makes other nodes look for it.
+    [inbox],
+    // The lease comes before anything slow, and lasts for as long as the node holds anything.
+    [heartbeat],
+    [sleepWatch, load, probe, auth, failures],
+    [queues],
+    // Claims are renewed from the moment they are adopted, which takes longer the more there are, until the last run has ended.
+    [renewal, releaser, sweep, createJanitor(context, runs)],
+    [adoption],
+    // Nothing is claimed before it is known how OpenClaw is, and that no run of an earlier incarnation continues in it.
+    [openclaw],
+    [gates],
+    // Claims stop first: everything above serves them.
+    [runs],
+    [triggers],
+  ];
+  return { stages, drain, gates, heartbeat, runs };
+}
+
+/** A service that is no more than a step of the start, of the stop, or of both. */
+function service(
+  name: string,
+  steps: { readonly start: () => unknown; readonly stop?: () => unknown },
+): Service {
+  let state: 'new' | 'started' | 'stopped' = 'new';
+  return {
+    name,
+    start: async () => {
+      if (state !== 'new') return;
+      state = 'started';
+      await steps.start();
+    },
+    stop: async () => {
+      const wasStarted = state === 'started';
+      state = 'stopped';
+      if (wasStarted) await steps.stop?.();
+    },
+  };
+}
