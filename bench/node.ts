@@ -10,6 +10,7 @@ import { type MeshLink, openMeshLink } from '../src/node/mesh-link.ts';
 import { NodeLife } from '../src/node/node-life.ts';
 import { NO_OBSERVER } from '../src/node/observer.ts';
 import type { RedisTarget } from '../src/redis/connection.ts';
+import { simulateKind } from '../src/runners/simulate.ts';
 
 export interface BenchNode {
   readonly url: string;
@@ -48,7 +49,8 @@ export async function beginBenchNode(
     },
     version: '0',
     runner: {
-      mode: 'simulate',
+      mode: simulateKind.mode,
+      capabilities: simulateKind.capabilities,
       run: async ({ taskId }) => {
         await options.work(taskId);
         return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };

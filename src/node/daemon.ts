@@ -7,8 +7,10 @@ import { runEnvironment } from '../config/run-environment.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Logger } from '../log/logger.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { RedisTarget } from '../redis/connection.ts';
-import type { Runner } from '../runners/runner.ts';
+import { chooseMode, createRunner, stopLeftInGateway } from '../runners/all.ts';
+import type { Runner, RunnerOptions } from '../runners/runner.ts';
 import { Alerter } from './alerter.ts';
 import { Journal, journalFolder } from './journal.ts';
 import { openMeshLink } from './mesh-link.ts';
@@ -17,7 +19,6 @@ import type { NodeLifeOptions } from './node-life-options.ts';
 import { NOT_UP_YET, type NodeStanding } from './node-standing.ts';
 import { guarded, type NodeObserver } from './observer.ts';
 import { goneIncarnation } from './predecessor.ts';
-import { chooseMode, createRunner, type RunnerOptions, stopLeftInGateway } from './runner-choice.ts';
 import { withinTime } from './within-time.ts';
 
 /** A stopping daemon waits so long for an alert on its way, ms. */
@@ -86,7 +87,7 @@ export class Daemon {
     const { loaded, nodeId, target, log, signal } = this.#options;
     const { config } = loaded;
     const settings = nodeConfig(config, nodeId);
-    const mode = await chooseMode(config, this.#options.env);
+    const mode = await chooseMode(config, this.#options.env, systemClock);
     const link = await openMeshLink({ live: this.#live, target, nodeId, hasProvider: mode !== 'simulate' });
     // What has been opened is closed in the opposite order, wherever something throws.
     await using opened = new AsyncDisposableStack();
@@ -177,6 +178,6 @@ export class Daemon {
 
   #runnerOptions(submissions: string): RunnerOptions {
     const { loaded, nodeId, env } = this.#options;
-    return { config: loaded.config, nodeId, env: runEnvironment(loaded, env), submissions };
+    return { config: loaded.config, nodeId, env: runEnvironment(loaded, env), submissions, clock: systemClock };
   }
 }

@@ -3,6 +3,7 @@ import { nodeConfig } from '../config/node-settings.ts';
 import { signingKeys } from '../config/security-settings.ts';
 import type { Incarnation } from '../domain/claim.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
+import { systemClock } from '../platform/clock.ts';
 import { Circuits } from '../queue/bullmq/circuits.ts';
 import { type HeldFor, releaseHeld } from '../queue/bullmq/held-tasks.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
@@ -91,6 +92,7 @@ export async function openMeshLink(options: {
         strategy: () => live.config.dispatch.strategy,
         schedules,
         signer,
+        clock: systemClock,
         clockOffset,
       }),
     openPresence: async (onNudge) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onNudge),

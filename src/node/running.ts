@@ -7,6 +7,7 @@ import { isEligible, parseHoldReason } from '../domain/hold-reason.ts';
 import { slotsOf } from '../domain/node.ts';
 import { type Mask, secretMasker } from '../domain/secrets.ts';
 import type { Logger } from '../log/logger.ts';
+import { systemClock } from '../platform/clock.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
 import type { HeldFor } from '../queue/bullmq/held-tasks.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
@@ -20,7 +21,7 @@ import type { NodeObserver } from './observer.ts';
 import { Slots } from './slots.ts';
 
 /** Drills cost no model tokens. */
-const PROBE_RUNNER = new SimulateRunner();
+const PROBE_RUNNER = new SimulateRunner({ clock: systemClock });
 
 export interface RunningOptions {
   readonly nodeId: string;
