@@ -7,7 +7,7 @@ import { cleanEnv, entry, writeConfig } from '../test/support/cli.ts';
 import { sweepHow } from '../test/support/sweep-how.ts';
 import { Bed, end, message } from './bed.ts';
 import { machine, quantile } from './harness.ts';
-import { openBenchLink } from './node.ts';
+import { openBenchBackend } from './node.ts';
 
 // How claims, sweeps, Redis, `status` and memory grow with nodes and with waiting tasks. Build first. The first two lines of the
 // table that docs/explanation/scale.md compares are 10 nodes with 100 tasks, and 1,000 nodes with 100,000.
@@ -111,7 +111,7 @@ async function watched({ redis }: Bed): Promise<{ redisCpuPercent: number; redis
 
 /** One more node claims and reports one task after the other, as a busy one does. */
 async function claimTimes(bed: Bed): Promise<number[]> {
-  const { link } = await openBenchLink({ url: bed.server.url, nodeId: 'probe', hasProvider: false });
+  const { backend: link } = await openBenchBackend({ url: bed.server.url, nodeId: 'probe', hasProvider: false });
   const { incarnation } = await link.registry.register('probe', ['default'], 600_000);
   const queue = await link.openQueue('default', { nodeId: 'probe', incarnation }, () => 0);
   const offer = { free: 1, running: 0, slots: 1, pressure: 1 };
@@ -131,7 +131,7 @@ async function claimTimes(bed: Bed): Promise<number[]> {
 
 /** The shortest of several: what the scripts take, and not what came in between. */
 async function sweepTime(bed: Bed): Promise<number> {
-  const { link } = await openBenchLink({ url: bed.server.url, nodeId: 'sweeper', hasProvider: false });
+  const { backend: link } = await openBenchBackend({ url: bed.server.url, nodeId: 'sweeper', hasProvider: false });
   const how = sweepHow('sweeper', { pools: ['crowd'] });
   const times: number[] = [];
   for (let i = 0; i < 20; i++) {

@@ -3,6 +3,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { createLogger } from '../src/log/logger.ts';
 import { Daemon } from '../src/node/daemon.ts';
 import { NO_OBSERVER } from '../src/node/observer.ts';
+import { systemClock } from '../src/platform/clock.ts';
 import { redisTarget } from '../src/redis/target.ts';
 import { runCli, writeConfig } from '../test/support/cli.ts';
 import { emptyFolder } from '../test/support/folders.ts';
@@ -32,6 +33,7 @@ const KINDS: Record<string, () => Promise<(count: number) => Promise<unknown>>> 
       reload: () => loaded,
       target: redisTarget(loaded.config, env),
       version: '0',
+      clock: systemClock,
       log: createLogger({ level: 'error', format: 'json' }),
       observer: { ...NO_OBSERVER, claimed: started },
       env,

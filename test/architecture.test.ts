@@ -8,7 +8,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   platform: [],
   log: ['platform'],
   config: [],
-  gates: [],
+  gates: ['config', 'platform'],
   runners: ['platform'],
   redis: ['config', 'platform'],
   registry: ['redis'],
@@ -17,24 +17,31 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   client: ['config', 'queue', 'redis', 'registry'],
   'index.ts': ['client', 'queue', 'registry'],
   ops: ['client', 'config', 'log', 'platform', 'queue', 'redis', 'registry'],
-  cli: ['client', 'config', 'log', 'node', 'ops', 'queue', 'redis', 'registry'],
+  cli: ['client', 'config', 'log', 'node', 'ops', 'platform', 'queue', 'redis', 'registry', 'runners'],
 };
+
+/** Folders of which a folder may import types beyond that, though no code. */
+const TYPES: Readonly<Record<string, readonly string[]>> = { runners: ['config'] };
 
 const root = resolve(import.meta.dirname, '../src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => /\.tsx?$/.test(file))
   .map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }));
+const typesOf = (text: string) =>
+  [...text.matchAll(/^import type \{[^}]*\} from '([^']+)'/gm)].map((match) => match[1] as string);
 const importsOf = (text: string) =>
   [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map((match) => match[1] as string);
 
 describe('the source tree', () => {
   it.each(files)('$file imports only downwards', ({ file, text }) => {
     const folder = file.split('/')[0] as string;
+    const types = typesOf(text);
     for (const target of importsOf(text).filter((name) => name.startsWith('.'))) {
       const path = relative(root, resolve(root, file, '..', target));
       const other = path.split('/')[0] as string;
       if (path.startsWith('..') || other === folder) continue;
-      expect([...(ALLOWED[folder] ?? []), 'domain']).toContain(other);
+      const alsoTypes = types.includes(target) ? (TYPES[folder] ?? []) : [];
+      expect([...(ALLOWED[folder] ?? []), ...alsoTypes, 'domain']).toContain(other);
     }
   });
 
@@ -47,6 +54,14 @@ describe('the source tree', () => {
     expect(elsewhere.map(({ file }) => file)).toEqual([]);
     const bull = files.filter(({ text }) => importsOf(text).some((name) => name.startsWith('bullmq')));
     expect(bull.every(({ file }) => file.startsWith('queue/bullmq/'))).toBe(true);
+  });
+
+  it('takes the time from a Clock in runners/, queue/ and registry/', () => {
+    const ownTime =
+      /performance\.now|Date\.now|new Date\(\)|set(?:Timeout|Interval)\(|timers\/promises|AbortSignal\.timeout/;
+    const timed = files.filter(({ file }) => /^(runners|queue|registry)\//.test(file));
+    expect(timed.length).toBeGreaterThan(0);
+    expect(timed.filter(({ text }) => ownTime.test(text)).map(({ file }) => file)).toEqual([]);
   });
 
   it('keeps files small enough to be read in one go', () => {

@@ -3,8 +3,8 @@ import type { Config } from '../config/schema.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Daemon } from '../node/daemon.ts';
-import { NOT_UP_YET, type NodeStanding } from '../node/node-standing.ts';
 import { NO_OBSERVER, type NodeObserver } from '../node/observer.ts';
+import { NOT_UP_YET, type NodeStanding } from '../node/standing.ts';
 import type { NodeMetrics } from '../ops/metrics/node-metrics.ts';
 import type { RedisTarget } from '../redis/connection.ts';
 

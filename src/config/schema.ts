@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
+import { OPENCLAW_MODES } from '../domain/node.ts';
 import { duration, integer, secret, settingMeta, size } from './fields.ts';
 import { node, nodes, poolName } from './node-settings.ts';
 import { redis } from './redis-settings.ts';
@@ -11,7 +12,7 @@ const openclaw = z
   .strictObject({
     version: z.string().optional().describe('The pinned OpenClaw version. A node that runs another one is gated.'),
     mode: z
-      .enum(['gateway', 'exec', 'simulate', 'auto'], { error: 'expected gateway, exec, simulate or auto' })
+      .enum([...OPENCLAW_MODES, 'auto'], { error: `expected ${OPENCLAW_MODES.join(', ')} or auto` })
       .prefault('auto')
       .describe(
         'How tasks run: through the local `gateway`, as `openclaw agent exec` processes, or only `simulate`d. ' +
@@ -132,7 +133,7 @@ const gates = z
     configDrift: z
       .enum(['close', 'warn'], { error: 'expected close or warn' })
       .prefault('warn')
-      .describe('What to do on a node whose config is not that of most nodes.'),
+      .describe('What to do on a node whose config differs from the config of most nodes.'),
   })
   .prefault({});
 

@@ -16,7 +16,9 @@ export interface GateState {
 export const NODE_WISHES = ['drain', 'drill-crash', 'drill-freeze'] as const;
 export type NodeWish = (typeof NODE_WISHES)[number];
 
-export type OpenClawMode = 'gateway' | 'exec' | 'simulate';
+/** How a node runs tasks: one mode for each kind of runner (src/runners/all.ts). */
+export const OPENCLAW_MODES = ['gateway', 'exec', 'simulate'] as const;
+export type OpenClawMode = (typeof OPENCLAW_MODES)[number];
 
 export interface OpenClawState {
   readonly mode: OpenClawMode;

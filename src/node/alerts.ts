@@ -142,7 +142,7 @@ export class Alerts implements Service {
   }
 
   async #deliver(condition: AlertCondition, name: string, at: string): Promise<void> {
-    const { kind, subject, state, text, fix } = trouble;
+    const { kind, subject, state, text, fix } = condition;
     try {
       await deliver(this.#config, { kind, mesh: this.#config.mesh, state, subject, text, fix, at });
       this.#log.info({ kind, subject, state }, 'alert delivered');

@@ -108,6 +108,7 @@ export class Daemon {
     await alerts.start();
     let left: Runner | undefined;
     opened.defer(() => left?.close());
+    const stop = aborted(signal);
     const settings = nodeConfig(config, nodeId);
     const daemon = { nodeId, live: this.#live, settings, version, clock, log, backend, runner, journal, observer };
     for (;;) {
@@ -115,7 +116,7 @@ export class Daemon {
       if (!runtime) return;
       this.#runtime = runtime;
       left ??= stopLeftInGateway(mode, runnerOptions);
-      const why = await Promise.race([aborted(signal), runtime.fenced.then(() => 'fenced' as const)]);
+      const why = await Promise.race([stop, runtime.fenced.then(() => 'fenced' as const)]);
       if (why === 'stop') await runtime.drain(this.#hurry.promise);
       await runtime.stop(why === 'stop' ? 'hand-back' : 'fenced');
       if (why === 'stop') return;

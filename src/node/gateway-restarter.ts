@@ -47,7 +47,8 @@ export class GatewayRestarter {
     if (now - this.#troubleSince < afterMs) return;
     this.#restarts = this.#restarts.filter((at) => now - at < HOUR_MS);
     if (this.#restarts.length >= perHour) {
-      if (!this.#gaveUp) log.error({ trouble, restarts: perHour }, 'restarts do not cure the gateway: check it by hand');
+      if (!this.#gaveUp)
+        log.error({ trouble, restarts: perHour }, 'restarts do not cure the gateway: check it by hand');
       this.#gaveUp = true;
       return;
     }

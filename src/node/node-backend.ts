@@ -96,7 +96,8 @@ export async function openNodeBackend(options: {
         clock,
         clockOffset,
       }),
-    openPresence: async (onMessage) => new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onMessage),
+    openPresence: async (onMessage) =>
+      new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onMessage),
     alertFeed: new AlertFeed(redis, keys, nodeId),
     waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),

@@ -5,8 +5,8 @@ import { AuthBackoff } from './auth-backoff.ts';
 import { type DaemonContext, type NodeContext, nodeContext } from './context.ts';
 import { Drain } from './drain.ts';
 import { FailureStreak } from './failure-streak.ts';
-import { GatewayRestarter } from './gateway-restarter.ts';
 import { Gates } from './gates.ts';
+import { GatewayRestarter } from './gateway-restarter.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { createHeldReleaser } from './held-releaser.ts';
 import { Inbox } from './inbox.ts';
@@ -167,10 +167,7 @@ function createServices(context: NodeContext, windowMs: number) {
 }
 
 /** A service that is no more than a step of the start, of the stop, or of both. */
-function service(
-  name: string,
-  steps: { readonly start: () => unknown; readonly stop?: () => unknown },
-): Service {
+function service(name: string, steps: { readonly start: () => unknown; readonly stop?: () => unknown }): Service {
   let state: 'new' | 'started' | 'stopped' = 'new';
   return {
     name,

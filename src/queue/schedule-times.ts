@@ -10,25 +10,34 @@ const DAY_MS = 86_400_000;
 /** So much of what somebody has written is repeated in a message, characters. */
 const QUOTED = 60;
 
-/** Checks what a person has written. @throws ClawmeshError `usage`. */
-export function parseTimes(input: {
-  cron?: string | undefined;
-  timezone?: string | undefined;
-  everyMs?: number | undefined;
-}): ScheduleTimes {
+/**
+ * Checks the times of a schedule that a person has given.
+ *
+ * @param now see {@link checkTimes}.
+ * @throws ClawmeshError `usage`.
+ */
+export function parseTimes(
+  input: { cron?: string | undefined; timezone?: string | undefined; everyMs?: number | undefined },
+  now: number,
+): ScheduleTimes {
   const { cron, timezone, everyMs } = input;
   if (cron === undefined && everyMs === undefined) throw refused('no times given', HOW);
   if (cron !== undefined && everyMs !== undefined) throw refused('--cron and --every exclude each other', HOW);
   if (cron === undefined && timezone !== undefined) throw refused('--tz goes with --cron', 'leave it out');
   const times = cron === undefined ? { everyMs: everyMs ?? 0 } : { cron, timezone: timezone ?? null };
-  checkTimes(times);
+  checkTimes(times, now);
   return times;
 }
 
 const HOW = 'give --cron "0 7 * * *", with --tz, or --every 30m';
 
-/** Proves that a schedule with these times will ever queue a task. @throws ClawmeshError `usage`. */
-export function checkTimes(times: ScheduleTimes): void {
+/**
+ * Proves that a schedule with these times will ever queue a task.
+ *
+ * @param now ms since the epoch; a cron line must name a time in the ten years after it.
+ * @throws ClawmeshError `usage`.
+ */
+export function checkTimes(times: ScheduleTimes, now: number): void {
   const { cron, everyMs } = times;
   if (cron === undefined) {
     if (Number.isSafeInteger(everyMs) && everyMs >= LEAST_EVERY_MS && everyMs <= MAX_DURATION_MS) return;
@@ -39,7 +48,7 @@ export function checkTimes(times: ScheduleTimes): void {
     throw refused(`--tz: no time zone ${quoted(timezone)}`, 'e.g. Europe/Berlin or UTC');
   }
   try {
-    nextTime(times, Date.now());
+    nextTime(times, now);
   } catch (error) {
     throw refused(
       `--cron: ${quoted(cron)} is no cron line: ${messageOf(error)}`,

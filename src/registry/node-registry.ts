@@ -8,6 +8,7 @@ import {
   type Node,
   type NodeRecord,
   type NodeWish,
+  OPENCLAW_MODES,
   type SeenNode,
 } from '../domain/node.ts';
 import { isThere, REPORTED_STATES } from '../domain/node-state.ts';
@@ -32,7 +33,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   maxTasks: z.number().optional(),
   running: z.array(z.string()),
   openclaw: z.object({
-    mode: z.enum(['gateway', 'exec', 'simulate']),
+    mode: z.enum(OPENCLAW_MODES),
     version: z.string().nullable(),
     expected: z.string().nullable(),
     healthy: z.boolean(),

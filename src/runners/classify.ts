@@ -27,8 +27,12 @@ const HEAD = 400;
 /** What may be the user's words: quoted text; the error objects of providers are not quotations. */
 const QUOTED = /"[^"]*"|`[^`]*`|“[^”]*”/g;
 
-/** The error behind a failure text of OpenClaw. `now`: this machine's clock, ms, for texts that name a time of day. */
-export function classifyError(text: string, now = Date.now()): TaskError {
+/**
+ * The error behind a failure text of OpenClaw.
+ *
+ * @param now wall-clock time of this machine, ms since the epoch, for texts that name a time of day.
+ */
+export function classifyError(text: string, now: number): TaskError {
   const message =
     text
       .slice(0, MAX_MESSAGE * 2)

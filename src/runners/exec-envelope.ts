@@ -105,8 +105,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The outcome of an `agent exec` process, from its envelope where there is one, else from how it ended. */
-export function execOutcome(end: ExecEnd): Outcome {
+/**
+ * The outcome of an `agent exec` process, from its envelope if there is one, else from how it ended.
+ *
+ * @param now see {@link classifyError}.
+ */
+export function execOutcome(end: ExecEnd, now: number): Outcome {
   const { envelope } = end.stdout;
   if (!envelope) return { ok: false, error: withoutEnvelope(end) };
   const { fields, leftOut } = envelope;
@@ -115,7 +119,7 @@ export function execOutcome(end: ExecEnd): Outcome {
       const message = fields.error?.message.slice(0, MAX_MESSAGE) ?? 'OpenClaw gave up at its deadline';
       return { ok: false, error: taskError('timeout', message) };
     }
-    return { ok: false, error: classifyError(fields.error?.message ?? fields.status ?? '') };
+    return { ok: false, error: classifyError(fields.error?.message ?? fields.status ?? '', now) };
   }
   const texts = (fields.payloads ?? []).flatMap(({ text }) => (text ? [text] : []));
   const result = {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock, Timer } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import { trySignal } from '../platform/process.ts';
@@ -64,6 +64,7 @@ export interface ExecRunOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Names this run among all that ever run on this machine; its processes carry it in their environment. */
   readonly mark: string;
+  readonly clock: Clock;
 }
 
 /** How a run has ended. */
@@ -109,11 +110,11 @@ export async function execRun(
   for (const stream of child.stdio) stream?.on('error', () => {});
   child.stdin?.end(options.input);
   const watch = new Watch(child.stdio[3] as (Readable & Writable) | null | undefined);
-  const output = new Output(child, stdout, onEvent);
+  const output = new Output(child, { parsed: stdout, clock: options.clock, onEvent });
   const stopped = new AbortController();
   const { failure } = await Promise.race([exited, output.answered, aborted(signal, stopped.signal)]);
   stopped.abort();
-  const left = child.pid === undefined ? [] : await endRun(child, exited, options.mark, watch);
+  const left = child.pid === undefined ? [] : await endRun(child, { exited, watch, ...options });
   watch.release();
   await output.end();
   return { stdout, exitCode: child.exitCode, signal: child.signalCode, failure, left };
@@ -129,16 +130,15 @@ function aborted(signal: AbortSignal, until: AbortSignal): Promise<{ failure?: s
 /** Ends whatever of the run is there: its process, its group, and what carries its mark. Answers what can't be ended. */
 async function endRun(
   child: ChildProcess,
-  exited: Promise<unknown>,
-  mark: string,
-  watch: Watch,
+  run: { exited: Promise<unknown>; watch: Watch; mark: string; clock: Clock },
 ): Promise<RunningProcess[]> {
+  const { exited, watch, mark, clock } = run;
   const group = child.pid as number;
   const runs = () => child.exitCode === null && child.signalCode === null;
   let graceMs = LEFTOVER_GRACE_MS;
   // The group as a whole first: mostly that is all there is, and it costs nothing. The watch lets it pass.
   if (runs() && trySignal(-group, 'SIGTERM')) {
-    await within(exited, STOPPED_GRACE_MS);
+    await within(clock, STOPPED_GRACE_MS, exited);
     if (runs()) graceMs = 0;
   }
   const find = async () =>
@@ -146,19 +146,19 @@ async function endRun(
   try {
     const left = await endProcesses(find, graceMs);
     // Node hears of the exit a little later than the system.
-    if (left.length === 0) await within(exited, EXIT_MS);
+    if (left.length === 0) await within(clock, EXIT_MS, exited);
     return left;
   } catch {
     // Without a list of processes there is only the group.
     if (!trySignal(-group, 'SIGKILL')) child.kill('SIGKILL');
-    await within(exited, EXIT_MS);
+    await within(clock, EXIT_MS, exited);
     return [];
   }
 }
 
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+async function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<void> {
   const late = new AbortController();
-  await Promise.race([promise, sleep(ms, undefined, { signal: late.signal }).catch(() => {})]);
+  await Promise.race([promise, clock.sleep(ms, late.signal)]);
   late.abort();
 }
 
@@ -194,14 +194,20 @@ class Output {
   readonly #streams: readonly Readable[];
   readonly #closed: Promise<unknown>;
   readonly #stdout: ExecStdout;
+  readonly #clock: Clock;
   readonly #lines: BoundedLines;
   readonly #resolveAnswered: () => void;
   #chunks = 0;
   #answeredAt = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
-  constructor({ stdout, stderr }: ChildProcess, parsed: ExecStdout, onEvent: (event: RunEvent) => void) {
+  constructor(
+    { stdout, stderr }: ChildProcess,
+    options: { parsed: ExecStdout; clock: Clock; onEvent: (event: RunEvent) => void },
+  ) {
+    const { parsed, clock, onEvent } = options;
     this.#stdout = parsed;
+    this.#clock = clock;
     let told = false;
     this.#lines = new BoundedLines(MAX_LINE_BYTES, (line) => {
       const text = withoutEscapes(line).trimEnd();
@@ -215,7 +221,7 @@ class Output {
     stdout?.on('data', (chunk: Buffer) => {
       const before = parsed.envelopes;
       parsed.push(chunk);
-      if (parsed.envelopes > before) this.#answeredAt = performance.now();
+      if (parsed.envelopes > before) this.#answeredAt = clock.monotonic();
       else onEvent({ type: 'alive' });
       this.#heard();
     });
@@ -233,36 +239,35 @@ class Output {
 
   /** Waits for what is on its way, and stops listening. */
   async end(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     const late = new AbortController();
     const silence = async () => {
-      const until = performance.now() + DRAIN_MS;
-      for (let before = -1; before !== this.#chunks && performance.now() < until; ) {
+      const until = this.#clock.monotonic() + DRAIN_MS;
+      for (let before = -1; before !== this.#chunks && this.#clock.monotonic() < until && !late.signal.aborted; ) {
         before = this.#chunks;
-        await sleep(DRAIN_MS / 5, undefined, { signal: late.signal });
+        await this.#clock.sleep(DRAIN_MS / 5, late.signal);
         // Timers come before input in a round of the event loop.
         await new Promise(setImmediate);
       }
     };
-    await Promise.race([this.#closed, silence().catch(() => {})]);
+    await Promise.race([this.#closed, silence()]);
     late.abort();
     for (const stream of this.#streams) stream.destroy();
     this.#lines.end();
     this.#stdout.end();
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
   }
 
   /** Something has arrived. */
   #heard(): void {
     this.#chunks++;
     if (this.#stdout.envelopes === 0) return;
-    clearTimeout(this.#timer);
-    const leftMs = this.#answeredAt + ANSWERED_MS - performance.now();
+    this.#timer?.stop();
+    const leftMs = this.#answeredAt + ANSWERED_MS - this.#clock.monotonic();
     const heard = this.#chunks;
-    this.#timer = setTimeout(
+    this.#timer = this.#clock.timer(Math.max(0, Math.min(ANSWERED_SILENCE_MS, leftMs)), () => {
       // What came while the event loop was busy is only read after its timers.
-      () => setImmediate(() => (heard === this.#chunks || leftMs <= 0) && this.#resolveAnswered()),
-      Math.max(0, Math.min(ANSWERED_SILENCE_MS, leftMs)),
-    );
+      setImmediate(() => (heard === this.#chunks || leftMs <= 0) && this.#resolveAnswered());
+    });
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
 import * as z from 'zod';
+import type { Clock } from '../domain/clock.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import { askProgram } from '../platform/ask-program.ts';
@@ -9,7 +10,15 @@ import { processIdentity, runsStill } from '../platform/process.ts';
 import { endProcesses, type RunningProcess, runningProcesses } from '../platform/process-table.ts';
 import { execOutcome } from './exec-envelope.ts';
 import { execRun } from './exec-run.ts';
-import { openclawTimeoutS, type RunEvent, type Runner, type RunnerHealth, type RunRequest, runKey } from './runner.ts';
+import {
+  openclawTimeoutS,
+  type RunEvent,
+  type Runner,
+  type RunnerHealth,
+  type RunnerKind,
+  type RunRequest,
+  runKey,
+} from './runner.ts';
 
 const VERSION_TIMEOUT_MS = 15_000;
 /** `openclaw models status` takes some 4 s of CPU, ms. */
@@ -25,19 +34,31 @@ const modelsStatus = z.object({
   auth: z.object({ missingProvidersInUse: z.array(z.string().max(200)) }),
 });
 
+/** Requires `openclaw` on PATH. */
+export const execKind: RunnerKind = {
+  mode: 'exec',
+  // `openclaw --version` costs 0.1 s of CPU.
+  capabilities: { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 },
+  detect: async ({ config, env }) => findProgram([config.openclaw.exec.bin], env) !== undefined,
+  create: ({ config, env, clock }) => new ExecRunner({ bin: config.openclaw.exec.bin, env, clock }),
+};
+
 /** Runs each task as an `openclaw agent exec` process of its own, in a process group of its own. */
 export class ExecRunner implements Runner {
-  readonly mode = 'exec';
+  readonly mode = execKind.mode;
+  readonly capabilities = execKind.capabilities;
   readonly #bin: string;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #clock: Clock;
   readonly #daemon = processIdentity(process.pid) ?? `${process.pid}@`;
   /** Marks of the runs under way. */
   readonly #marks = new Set<string>();
 
   /** `env` is what runs inherit, clawmesh's own secrets already taken out. */
-  constructor(options: { bin: string; env: NodeJS.ProcessEnv }) {
+  constructor(options: { bin: string; env: NodeJS.ProcessEnv; clock: Clock }) {
     this.#bin = options.bin;
     this.#env = options.env;
+    this.#clock = options.clock;
   }
 
   async run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<Outcome> {
@@ -55,12 +76,19 @@ export class ExecRunner implements Runner {
       };
     }
     if (signal.aborted) return { ok: false, error: taskError('cancelled', 'stopped') };
-    const startedAt = performance.now();
+    const startedAt = this.#clock.monotonic();
     // No two runs are alike: a late leftover of one must never be taken for the next.
     const mark = `${this.#daemon}:${request.nodeId}:${runKey(request)}:${randomUUID().slice(0, 8)}`;
     this.#marks.add(mark);
     const end = await execRun(
-      { program, args: execArguments(request), input: spec.message, env: this.#runEnv(request), mark },
+      {
+        program,
+        args: execArguments(request),
+        input: spec.message,
+        env: this.#runEnv(request),
+        mark,
+        clock: this.#clock,
+      },
       signal,
       onEvent,
     ).finally(() => this.#marks.delete(mark));
@@ -71,7 +99,8 @@ export class ExecRunner implements Runner {
     if (end.failure !== undefined) {
       return { ok: false, error: taskError('crash', `${program} could not be started: ${end.failure}`) };
     }
-    const outcome = execOutcome({ ...end, durationMs: Math.round(performance.now() - startedAt) });
+    const durationMs = Math.round(this.#clock.monotonic() - startedAt);
+    const outcome = execOutcome({ ...end, durationMs }, this.#clock.now());
     // An answer that is there has been paid for, whatever came in between.
     return signal.aborted && !outcome.ok ? { ok: false, error: taskError('cancelled', 'stopped') } : outcome;
   }

@@ -1,6 +1,7 @@
 import { GatewayClient } from '@openclaw/gateway-client';
 import { PROTOCOL_VERSION } from '@openclaw/gateway-protocol/version';
 import * as z from 'zod';
+import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 
 const agentEvent = z.object({
@@ -28,13 +29,15 @@ export interface GatewayHello {
  */
 export class GatewayConnection {
   readonly client: GatewayClient;
+  readonly #clock: Clock;
   readonly #listeners = new Map<string, (event: AgentEvent) => void>();
   readonly #waiting = new Set<() => void>();
   #hello: GatewayHello | undefined;
   #lastError: string | undefined;
   #stopped = false;
 
-  constructor(options: { url: string; token: string | undefined; displayName: string }) {
+  constructor(options: { url: string; token: string | undefined; displayName: string; clock: Clock }) {
+    this.#clock = options.clock;
     this.client = new GatewayClient({
       url: options.url,
       ...(options.token !== undefined && { token: options.token }),
@@ -82,12 +85,12 @@ export class GatewayConnection {
     if (this.#hello || this.#stopped || signal?.aborted) return this.#hello;
     await new Promise<void>((resolve) => {
       const done = () => {
-        clearTimeout(timer);
+        timer.stop();
         signal?.removeEventListener('abort', done);
         this.#waiting.delete(done);
         resolve();
       };
-      const timer = setTimeout(done, timeoutMs);
+      const timer = this.#clock.timer(timeoutMs, done);
       signal?.addEventListener('abort', done, { once: true });
       this.#waiting.add(done);
     });
@@ -102,7 +105,7 @@ export class GatewayConnection {
 
   #connected(message: unknown): void {
     const parsed = hello.safeParse(message);
-    this.#hello = parsed.success ? { ...parsed.data.server, greetedAt: performance.now() } : undefined;
+    this.#hello = parsed.success ? { ...parsed.data.server, greetedAt: this.#clock.monotonic() } : undefined;
     this.#lastError = parsed.success ? undefined : 'the gateway answered with a greeting that clawmesh does not know';
     for (const done of this.#waiting) done();
   }

@@ -46,8 +46,15 @@ export function isTerminalWait(reply: unknown): boolean {
   return status === 'ok' || status === 'error' || (status === 'timeout' && endedAt !== undefined);
 }
 
-/** The outcome in a final answer to `agent`. */
-export function gatewayOutcome(reply: unknown, runId: string, durationMs: number): Outcome {
+/**
+ * The outcome in a final answer to `agent`.
+ *
+ * @param now see {@link classifyError}.
+ */
+export function gatewayOutcome(
+  reply: unknown,
+  { runId, durationMs, now }: { runId: string; durationMs: number; now: number },
+): Outcome {
   const parsed = agentReply.safeParse(reply);
   if (!parsed.success) {
     return { ok: false, error: taskError('unknown', 'the gateway answered in a form that clawmesh does not know') };
@@ -55,7 +62,7 @@ export function gatewayOutcome(reply: unknown, runId: string, durationMs: number
   const { status, result, error, summary } = parsed.data;
   if (status === 'timeout')
     return { ok: false, error: taskError('timeout', error ?? 'OpenClaw gave up at its deadline') };
-  if (status !== 'ok') return { ok: false, error: classifyError(error ?? summary ?? status) };
+  if (status !== 'ok') return { ok: false, error: classifyError(error ?? summary ?? status, now) };
   if (result?.meta?.aborted) return { ok: false, error: taskError('cancelled', 'the run was aborted in OpenClaw') };
   const meta = result?.meta?.agentMeta;
   const texts = (result?.payloads ?? []).flatMap(({ text }) => (text ? [text] : []));
@@ -79,10 +86,14 @@ interface Refusal {
   readonly responsePayload?: unknown;
 }
 
-/** The outcome in an error answer to `agent`: the run failed, or the gateway refused it. */
-export function refusal(error: Refusal): Outcome {
+/**
+ * The outcome in an error answer to `agent`: the run failed, or the gateway refused it.
+ *
+ * @param now see {@link classifyError}.
+ */
+export function refusal(error: Refusal, now: number): Outcome {
   if (error.code === 'INVALID_REQUEST') return { ok: false, error: taskError('invalid', messageOf(error)) };
-  return { ok: false, error: classifyError(messageOf(error)) };
+  return { ok: false, error: classifyError(messageOf(error), now) };
 }
 
 /** Whether the gateway took no runs just then, as while it starts or is about to stop. One that failed comes with a payload. */

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
+import type { Clock } from '../domain/clock.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
@@ -10,11 +10,12 @@ import {
   type RunEvent,
   type Runner,
   type RunnerHealth,
+  type RunnerKind,
   type RunRequest,
   type RunResult,
   runKey,
 } from './runner.ts';
-import type { Submissions } from './submissions.ts';
+import { hasSubmissions, Submissions } from './submissions.ts';
 
 /** How long a run waits for a gateway that is away or takes no runs, ms; a restart takes 8 to 12 s (FACTS.md). */
 const AWAY_LIMIT_MS = 60_000;
@@ -30,6 +31,21 @@ const TURNED_AWAY_MS = { first: 1_000, max: 10_000 };
 const STOP_WAIT_MS = 5_000;
 /** OpenClaw's own deadline comes after ours, s, so that ours is the one that is reported. */
 const GRACE_S = 60;
+/** A local gateway that is up answers within milliseconds, ms. */
+const READY_TIMEOUT_MS = 1_500;
+
+/** Requires a ready gateway on this machine. */
+export const gatewayKind: RunnerKind = {
+  mode: 'gateway',
+  // A question to the gateway costs next to nothing.
+  capabilities: { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 },
+  detect: ({ config, clock }) => isGatewayReady(config.openclaw.gateway.url, clock),
+  create: ({ config, nodeId, submissions, clock }) => {
+    const { url, token } = config.openclaw.gateway;
+    return new GatewayRunner({ url, token, nodeId, submissions: new Submissions(submissions), clock });
+  },
+  hasLeftRuns: ({ submissions }) => submissions !== undefined && hasSubmissions(submissions),
+};
 
 /** A run of a task, as the gateway knows it. */
 interface GatewayRun {
@@ -42,7 +58,9 @@ interface GatewayRun {
 
 /** Runs tasks through the node's OpenClaw gateway; 25 times cheaper than a process each (FACTS.md). */
 export class GatewayRunner implements Runner {
-  readonly mode = 'gateway';
+  readonly mode = gatewayKind.mode;
+  readonly capabilities = gatewayKind.capabilities;
+  readonly #clock: Clock;
   readonly #connection: GatewayConnection;
   readonly #submissions: Submissions;
   readonly #stopper: RunStopper;
@@ -53,14 +71,23 @@ export class GatewayRunner implements Runner {
   #settled = false;
   #closed = false;
 
-  constructor(options: { url: string; token: string | undefined; nodeId: string; submissions: Submissions }) {
+  constructor(options: {
+    url: string;
+    token: string | undefined;
+    nodeId: string;
+    submissions: Submissions;
+    clock: Clock;
+  }) {
+    const { clock, submissions } = options;
+    this.#clock = clock;
     this.#connection = new GatewayConnection({
       url: options.url,
       token: options.token,
       displayName: `clawmesh ${options.nodeId}`,
+      clock,
     });
-    this.#submissions = options.submissions;
-    this.#stopper = new RunStopper(this.#connection, options.submissions);
+    this.#submissions = submissions;
+    this.#stopper = new RunStopper({ connection: this.#connection, submissions, clock });
     this.#connection.start();
   }
 
@@ -79,7 +106,7 @@ export class GatewayRunner implements Runner {
       this.#recall(run);
       const result = await Promise.race([this.#follow(run), aborted(signal)]);
       if (result) return result;
-      await withinTime(this.#stopper.stop(runId), STOP_WAIT_MS);
+      await this.#withinTime(this.#stopper.stop(runId), STOP_WAIT_MS);
       return { ok: false, error: taskError('cancelled', 'stopped') };
     } finally {
       unlisten();
@@ -146,7 +173,7 @@ export class GatewayRunner implements Runner {
    */
   async #follow(run: GatewayRun): Promise<RunResult | undefined> {
     const { runId, signal } = run;
-    const startedAt = performance.now();
+    const startedAt = this.#clock.monotonic();
     let turnedAwayAt: number | undefined;
     while (!signal.aborted) {
       const greeting = await this.#connection.ready(AWAY_LIMIT_MS, signal);
@@ -177,21 +204,22 @@ export class GatewayRunner implements Runner {
           sent = true;
         });
         if (!isInFlight(reply)) {
-          return await this.#over(runId, gatewayOutcome(reply, runId, Math.round(performance.now() - startedAt)));
+          const durationMs = Math.round(this.#clock.monotonic() - startedAt);
+          return await this.#over(runId, gatewayOutcome(reply, { runId, durationMs, now: this.#clock.now() }));
         }
         this.#accepted(run);
         await this.#waitForEnd(runId);
       } catch (error) {
         if (isGatewayProtocolResponseError(error)) {
-          turnedAwayAt ??= performance.now();
-          if (!wasTurnedAway(error) || performance.now() - turnedAwayAt > AWAY_LIMIT_MS) {
-            return await this.#over(runId, refusal(error));
+          turnedAwayAt ??= this.#clock.monotonic();
+          if (!wasTurnedAway(error) || this.#clock.monotonic() - turnedAwayAt > AWAY_LIMIT_MS) {
+            return await this.#over(runId, refusal(error, this.#clock.now()));
           }
-          await sleep(Math.min(error.retryAfterMs ?? TURNED_AWAY_MS.first, TURNED_AWAY_MS.max));
+          await this.#clock.sleep(Math.min(error.retryAfterMs ?? TURNED_AWAY_MS.first, TURNED_AWAY_MS.max));
         } else {
           if (!sent) await this.#submissions.remove(runId);
           // The connection dropped. What became of the run is asked on the next one.
-          await sleep(SETTLE_MS);
+          await this.#clock.sleep(SETTLE_MS);
         }
       }
     }
@@ -201,7 +229,7 @@ export class GatewayRunner implements Runner {
   /** Notes that the run is about to be submitted to this boot of the gateway; answers what is in the way of that. */
   async #prepare(run: GatewayRun, boot: string): Promise<NotBegun | undefined> {
     // Not behind a run that must not go on: whatever stops that one could hit this one.
-    const clear = await withinTime(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
+    const clear = await this.#withinTime(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
     if (!clear)
       return run.signal.aborted ? undefined : notBegun('a former run in the same session could not be stopped');
     await this.#note(run, boot, false);
@@ -224,7 +252,7 @@ export class GatewayRunner implements Runner {
   }
 
   async #note({ runId, session, request }: GatewayRun, boot: string, accepted: boolean): Promise<void> {
-    const endsBy = Date.now() + request.timeoutMs + GRACE_S * 1_000;
+    const endsBy = this.#clock.now() + request.timeoutMs + GRACE_S * 1_000;
     await this.#submissions.put({ runId, ...session, boot, accepted, endsBy, state: 'running' });
   }
 
@@ -245,7 +273,7 @@ export class GatewayRunner implements Runner {
       );
       if (isTerminalWait(reply)) break;
     }
-    await sleep(SETTLE_MS);
+    await this.#clock.sleep(SETTLE_MS);
   }
 
   async #over(runId: string, outcome: Outcome): Promise<Outcome> {
@@ -259,6 +287,28 @@ export class GatewayRunner implements Runner {
     const accepted = this.#submissions.get(runId)?.accepted === true;
     void this.#stopper.stop(runId);
     return accepted ? crashed(why) : notBegun(why);
+  }
+
+  /** Whether the work was done within `ms` and before the signal aborted; it goes on in any case. */
+  async #withinTime(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<false>();
+    const timer = this.#clock.timer(ms, () => resolve(false));
+    const done = await Promise.race([work.then(() => true), late, ...(signal ? [aborted(signal)] : [])]);
+    timer.stop();
+    return done === true;
+  }
+}
+
+async function isGatewayReady(url: string, clock: Clock): Promise<boolean> {
+  const probe = new URL('/readyz', url.replace(/^ws/, 'http'));
+  const late = new AbortController();
+  const timer = clock.timer(READY_TIMEOUT_MS, () => late.abort());
+  try {
+    return (await fetch(probe, { signal: late.signal })).ok;
+  } catch {
+    return false;
+  } finally {
+    timer.stop();
   }
 }
 
@@ -275,13 +325,4 @@ function aborted(signal: AbortSignal): Promise<undefined> {
     if (signal.aborted) resolve(undefined);
     else signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
-}
-
-/** Whether the work was done within `ms` and before the signal aborted; it goes on in any case. */
-async function withinTime(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
-  const timer = new AbortController();
-  const late = sleep(ms, false, { signal: timer.signal }).catch(() => false);
-  const done = await Promise.race([work.then(() => true), late, ...(signal ? [aborted(signal)] : [])]);
-  timer.abort();
-  return done === true;
 }

@@ -30,7 +30,7 @@ const MIDNIGHT = /^midnight(?: ?\(?([A-Za-z]+\/[A-Za-z_/]+|UTC|GMT)\)?)?/i;
  * How long a text asks to be waited, ms; undefined where it names no time that is still to come. A time of day or a date is
  * held against this machine's clock (`now`, ms since the epoch), and without a zone means its zone.
  */
-export function waitAsked(text: string, now = Date.now()): number | undefined {
+export function waitAsked(text: string, now: number): number | undefined {
   for (const { 0: words, index } of text.matchAll(AFTER_WORDS)) {
     // Between the words and the time there may be what JSON and headers put there.
     const rest = text

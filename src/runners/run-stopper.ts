@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
 import * as z from 'zod';
+import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayConnection, GatewayHello } from './gateway-connection.ts';
 import type { Submission, Submissions } from './submissions.ts';
@@ -24,6 +24,9 @@ const describeReply = z.object({ session: z.object({ status: z.string().nullish(
 /** What came of a stop: whether anything was still going on. */
 export type Stopped = 'aborted' | 'nothing-ran';
 
+/** What the stops need of the connection to the gateway. */
+type Connection = Pick<GatewayConnection, 'ready'> & { readonly client: Pick<GatewayConnection['client'], 'request'> };
+
 /** A session in the gateway. */
 export type Session = Pick<Submission, 'sessionKey' | 'agent'>;
 
@@ -32,15 +35,17 @@ export type Session = Pick<Submission, 'sessionKey' | 'agent'>;
  * across connections, starts of the gateway and, since it's noted on disk, of this daemon.
  */
 export class RunStopper {
-  readonly #connection: GatewayConnection;
+  readonly #connection: Connection;
   readonly #submissions: Submissions;
+  readonly #clock: Clock;
   readonly #stops = new Map<string, Promise<Stopped>>();
   readonly #closing = new AbortController();
   #lastError: string | undefined;
 
-  constructor(connection: GatewayConnection, submissions: Submissions) {
-    this.#connection = connection;
-    this.#submissions = submissions;
+  constructor(options: { connection: Connection; submissions: Submissions; clock: Clock }) {
+    this.#connection = options.connection;
+    this.#submissions = options.submissions;
+    this.#clock = options.clock;
   }
 
   /** Runs that may still go on though they must not. */
@@ -99,12 +104,12 @@ export class RunStopper {
         wait = RECOVERY_POLL_MS;
       } catch (error) {
         this.#lastError = messageOf(error);
-        if (isHopeless(error, submission)) {
+        if (isHopeless(error, submission, this.#clock.now())) {
           await this.#submissions.remove(submission.runId);
           return result;
         }
       }
-      await sleep(wait, undefined, { signal }).catch(() => {});
+      await this.#clock.sleep(wait, signal);
       wait = Math.min(wait * 2, RETRY_MS.max);
     }
     // Never confirmed here; the daemon's next start goes on with it.
@@ -132,15 +137,15 @@ export class RunStopper {
       { timeoutMs: REQUEST_TIMEOUT_MS },
     );
     if (describeReply.parse(reply).session?.status !== 'running') return true;
-    return found === 'nothing-ran' && performance.now() - greeting.greetedAt > RECOVERY_MS;
+    return found === 'nothing-ran' && this.#clock.monotonic() - greeting.greetedAt > RECOVERY_MS;
   }
 }
 
 /** Whether the gateway has refused the abort, and asking again is of no use. */
-function isHopeless(error: unknown, { endsBy }: Submission): boolean {
+function isHopeless(error: unknown, { endsBy }: Submission, now: number): boolean {
   if (!isGatewayProtocolResponseError(error) || error.code !== 'INVALID_REQUEST') return false;
   // An agent that is gone has no runs; and nothing outlives OpenClaw's own deadline.
-  return /\bagent .* not found/.test(messageOf(error).slice(0, 1_000)) || Date.now() > endsBy;
+  return /\bagent .* not found/.test(messageOf(error).slice(0, 1_000)) || now > endsBy;
 }
 
 /** No agent means the default one, which may be the other's. */

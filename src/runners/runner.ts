@@ -1,4 +1,6 @@
+import type { Config } from '../config/schema.ts';
 import type { Claim } from '../domain/claim.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Outcome, TaskError, TaskSpec } from '../domain/task.ts';
 
@@ -50,9 +52,20 @@ export interface RunnerHealth {
   readonly reason: string | null;
 }
 
+/** What a runner can do. The daemon asks for this instead of comparing modes. */
+export interface RunnerCapabilities {
+  /** Runs continue in another process when the daemon dies, so a new incarnation adopts them. */
+  readonly outlivesDaemon: boolean;
+  /** A model provider is behind the runs, so its refusals say something about logins and circuits. */
+  readonly hasProvider: boolean;
+  /** How often {@link Runner.health} may be asked, ms from one call to the next. */
+  readonly healthEveryMs: number;
+}
+
 /** Runs tasks through OpenClaw. */
 export interface Runner {
   readonly mode: OpenClawMode;
+  readonly capabilities: RunnerCapabilities;
   /**
    * Runs the task to its end and tells how it ended; never throws. When `signal` aborts, the run is stopped for real
    * (gateway abort, processes ended) before the promise settles; only a success that had come before still counts.
@@ -72,6 +85,30 @@ export interface Runner {
    */
   loginTrouble?(): Promise<string | null | undefined>;
   close(): Promise<void>;
+}
+
+/** The part of the config that runners know. */
+export type OpenClawConfig = Pick<Config, 'openclaw'>;
+
+export interface RunnerOptions {
+  readonly config: OpenClawConfig;
+  readonly nodeId: string;
+  /** The environment of the runs, without clawmesh's own secrets. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Folder for notes on runs that outlive the daemon; undefined for a runner that is given no task. */
+  readonly submissions: string | undefined;
+  readonly clock: Clock;
+}
+
+/** One way to run tasks. Each has its own file, which exports its kind, and a line in all.ts. */
+export interface RunnerKind {
+  readonly mode: OpenClawMode;
+  readonly capabilities: RunnerCapabilities;
+  /** Whether this machine has what the kind requires, for auto mode. Never rejects. */
+  detect(options: Pick<RunnerOptions, 'config' | 'env' | 'clock'>): Promise<boolean>;
+  create(options: RunnerOptions): Runner;
+  /** Whether this node may have left runs that outlived its daemon. Only for kinds whose runs do that. */
+  hasLeftRuns?(options: RunnerOptions): boolean;
 }
 
 /** The longest deadline that OpenClaw takes as it is, s (its own timers end at 2,147,000,000 ms). */

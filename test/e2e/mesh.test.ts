@@ -154,7 +154,7 @@ describe('a mesh of node processes', () => {
     expect(list[0].gates).toContainEqual({
       name: 'openclaw-version',
       open: false,
-      reason: 'OpenClaw 2026.1.1 runs here, the mesh wants 2026.9.6',
+      reason: 'OpenClaw 2026.1.1 runs here, the mesh requires 2026.9.6',
       fix: expect.stringContaining('install openclaw@2026.9.6'),
     });
     expect(await mesh.json('task', 'show', id)).toMatchObject({ state: 'waiting' });

@@ -3,6 +3,7 @@ import { hasCode } from '../../src/domain/errors.ts';
 import { isEligible, parseHoldReason } from '../../src/domain/hold-reason.ts';
 import { type ErrorKind, type Outcome, taskError } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task-state.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { requeueVoidClaims } from '../../src/queue/bullmq/requeue.ts';
@@ -43,6 +44,7 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
       schedules: mind.schedules,
       circuits,
       signer: new TaskSigner([], mind.keys.bullPrefix),
+      clock: systemClock,
       clockOffset: () => 0,
     });
   const queues = new Map(pools.map((pool) => [pool, queueOf(pool)]));

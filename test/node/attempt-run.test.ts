@@ -8,6 +8,7 @@ import type { Outcome } from '../../src/domain/task.ts';
 import { AttemptRun, type AttemptRunOptions } from '../../src/node/attempt-run.ts';
 import { Journal } from '../../src/node/journal.ts';
 import { guarded, NO_OBSERVER } from '../../src/node/observer.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
@@ -74,7 +75,7 @@ describe('an attempt', () => {
     return new AttemptRun({
       claim,
       queue: queue as unknown as PoolQueue,
-      runner: new SimulateRunner(),
+      runner: new SimulateRunner({ clock: systemClock }),
       nodeId: 'n',
       defaultTimeoutMs: 60_000,
       defaultIdleTimeoutMs: 60_000,

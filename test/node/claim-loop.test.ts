@@ -7,6 +7,7 @@ import { ClaimLoop } from '../../src/node/claim-loop.ts';
 import { Journal } from '../../src/node/journal.ts';
 import { NO_OBSERVER } from '../../src/node/observer.ts';
 import { Slots } from '../../src/node/slots.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import type { Runner } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
@@ -48,7 +49,7 @@ async function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
     waitForWork: () => interrupted.promise,
     interrupt: async () => interrupted.resolve(false),
   } as unknown as PoolQueue;
-  const simulate = new SimulateRunner();
+  const simulate = new SimulateRunner({ clock: systemClock });
   const runner = {
     run: (...args: Parameters<Runner['run']>) => {
       runs.push(args[0].taskId);

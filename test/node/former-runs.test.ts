@@ -10,9 +10,10 @@ import { AttemptRun } from '../../src/node/attempt-run.ts';
 import type { ClaimLoop } from '../../src/node/claim-loop.ts';
 import { Journal } from '../../src/node/journal.ts';
 import { NO_OBSERVER } from '../../src/node/observer.ts';
-import { stopLeftInGateway } from '../../src/node/runner-choice.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import type { NodeRegistry } from '../../src/registry/node-registry.ts';
+import { stopLeftInGateway } from '../../src/runners/all.ts';
 import type { Runner, RunRequest, RunResult } from '../../src/runners/runner.ts';
 import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { Submissions } from '../../src/runners/submissions.ts';
@@ -64,7 +65,7 @@ class Scripted {
         throw this.#message;
       },
     };
-    const runner: Runner = Object.assign(new SimulateRunner(), {
+    const runner: Runner = Object.assign(new SimulateRunner({ clock: systemClock }), {
       run: async (request: RunRequest, signal: AbortSignal) => {
         this.runs.push({ request, aborted: signal.aborted });
         return this.#result;
@@ -132,7 +133,7 @@ describe('a new life of a node', () => {
       loops: [loop as unknown as ClaimLoop],
       journal,
       registry: { releaseHold: async () => {} } as unknown as NodeRegistry,
-      runner: new SimulateRunner(),
+      runner: new SimulateRunner({ clock: systemClock }),
       log,
     });
     expect(taken).toEqual(['a:1', 't2']);
@@ -146,7 +147,7 @@ describe('a new life of a node', () => {
       file: writeConfig(`openclaw: {mode: exec, gateway: {url: "${gateway.url}"}}\n`),
       env: {},
     });
-    const options = { config, nodeId: 'n', env: {}, submissions };
+    const options = { config, nodeId: 'n', env: {}, submissions, clock: systemClock };
     expect(stopLeftInGateway('exec', options)).toBeUndefined();
     const left = { runId: 'r1', sessionKey: 'chat', boot: gateway.boot, accepted: true, endsBy: 0 };
     await new Submissions(submissions).put({ ...left, state: 'running' });

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
-import { deliver } from '../../src/node/alerter.ts';
+import { deliver } from '../../src/node/alerts.ts';
 import { postJson } from '../../src/platform/deliver.ts';
 
 describe('a webhook', () => {

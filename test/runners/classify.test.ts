@@ -28,7 +28,7 @@ describe('OpenClaw’s error texts', () => {
     ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
     ['something else', 'unknown'],
     ['', 'unknown'],
-  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+  ])('%j is %s', (text, kind) => expect(classifyError(text, NOW).kind).toBe(kind));
 
   it.each(ERROR_TEXTS.map((row) => [row.example, row] as const))(
     '%j is taken by its own row of the table',
@@ -45,7 +45,7 @@ describe('OpenClaw’s error texts', () => {
     'a request that failed with (%s) is what OpenClaw says it is',
     (verdict, { kind, scope }) => {
       for (const text of [`⚠️ p/m request failed (${verdict}).`, `⚠️ LLM request failed (${verdict}, HTTP 418).`]) {
-        const error = classifyError(text);
+        const error = classifyError(text, NOW);
         expect(error.kind).toBe(kind);
         expect(error.outage ?? false).toBe(scope === 'outage');
       }
@@ -81,7 +81,7 @@ describe('OpenClaw’s error texts', () => {
     ],
     ['503 Service Unavailable', 'provider'],
     ['529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', 'provider'],
-  ])('%j is %s', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+  ])('%j is %s', (text, kind) => expect(classifyError(text, NOW).kind).toBe(kind));
 
   it.each([
     ['HTTP 503', true],
@@ -91,7 +91,9 @@ describe('OpenClaw’s error texts', () => {
     ['HTTP 500', undefined],
     ['HTTP 502: overloaded', undefined],
     ['connect ECONNREFUSED 127.0.0.1:1', undefined],
-  ])('of %j, that the provider serves nobody is %s', (text, outage) => expect(classifyError(text).outage).toBe(outage));
+  ])('of %j, that the provider serves nobody is %s', (text, outage) =>
+    expect(classifyError(text, NOW).outage).toBe(outage),
+  );
 
   it.each([
     ['HTTP 400: unknown parameter; your message was: my quota exceeded the daily limit', 'invalid'],
@@ -103,7 +105,9 @@ describe('OpenClaw’s error texts', () => {
     ['Command failed: curl said rate limit', 'unknown'],
     [`the session file is broken: ${'x'.repeat(600)} rate limit`, 'unknown'],
     ['the child ended with exit code 137', 'unknown'],
-  ])('%j is %s, whatever words of the user’s are in it', (text, kind) => expect(classifyError(text).kind).toBe(kind));
+  ])('%j is %s, whatever words of the user’s are in it', (text, kind) =>
+    expect(classifyError(text, NOW).kind).toBe(kind),
+  );
 
   it.each([
     ['rate limited, HTTP 429, Retry-After: 30', 30_000],
@@ -149,8 +153,8 @@ describe('OpenClaw’s error texts', () => {
   });
 
   it('are retryable by their kind', () => {
-    expect(classifyError('HTTP 401').retryable).toBe(false);
-    expect(classifyError('HTTP 503').retryable).toBe(true);
+    expect(classifyError('HTTP 401', NOW).retryable).toBe(false);
+    expect(classifyError('HTTP 503', NOW).retryable).toBe(true);
   });
 
   it('never make it throw, nor give a wait that is none, and are cut before they are looked at', () => {
@@ -177,7 +181,7 @@ describe('OpenClaw’s error texts', () => {
     );
     fc.assert(
       fc.property(texts, (text) => {
-        const { retryAfterMs } = classifyError(text);
+        const { retryAfterMs } = classifyError(text, NOW);
         expect(retryAfterMs === undefined || (retryAfterMs >= 0 && retryAfterMs <= 24 * HOUR)).toBe(true);
       }),
     );
@@ -194,7 +198,7 @@ describe('OpenClaw’s error texts', () => {
       'sign in to ',
       'auth profile ',
     ]) {
-      expect(classifyError(piece.repeat(1_048_576 / piece.length)).message.length).toBeLessThanOrEqual(2_000);
+      expect(classifyError(piece.repeat(1_048_576 / piece.length), NOW).message.length).toBeLessThanOrEqual(2_000);
     }
   });
 });

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/platform/clock.ts';
 import { processIdentity } from '../../src/platform/process.ts';
 import { ExecRunner } from '../../src/runners/exec.ts';
 import { emptyFolder } from '../support/folders.ts';
@@ -181,8 +182,9 @@ describe('after the death of the daemon', () => {
         '--input-type=module',
         '-e',
         `import { ExecRunner } from '${new URL('../../src/runners/exec.ts', import.meta.url).href}';
+        import { systemClock } from '${new URL('../../src/platform/clock.ts', import.meta.url).href}';
         const request = { taskId: 't', attempt: 1, handovers: 0, holds: 0, nodeId: 'n', spec: { message: 'x', tags: {} }, timeoutMs: 1e6 };
-        await new ExecRunner({ bin: '${bin}', env: process.env }).run(request, new AbortController().signal, () => {});`,
+        await new ExecRunner({ bin: '${bin}', env: process.env, clock: systemClock }).run(request, new AbortController().signal, () => {});`,
       ],
       { stdio: 'ignore' },
     );
@@ -211,7 +213,7 @@ describe('after the death of the daemon', () => {
     const command = (pid: number) =>
       execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).trim();
     for (const pid of [leftover, reused, living, unknown]) await expect.poll(() => command(pid)).toBe('sleep 300');
-    await new ExecRunner({ bin: join(emptyFolder(), 'openclaw'), env: {} }).settle();
+    await new ExecRunner({ bin: join(emptyFolder(), 'openclaw'), env: {}, clock: systemClock }).settle();
     expect([leftover, reused, living, unknown].map(isRunning)).toEqual([false, false, true, true]);
   });
 });

@@ -1,6 +1,7 @@
 import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/platform/clock.ts';
 import { GatewayRunner } from '../../src/runners/gateway.ts';
 import type { RunEvent, RunRequest } from '../../src/runners/runner.ts';
 import { Submissions } from '../../src/runners/submissions.ts';
@@ -25,7 +26,13 @@ describe('runs in a gateway', () => {
   });
 
   const life = (takenUp: readonly string[] | undefined = []) => {
-    const options = { url: gateway.url, token: 't', nodeId: 'mac-1', submissions: new Submissions(folder) };
+    const options = {
+      url: gateway.url,
+      token: 't',
+      nodeId: 'mac-1',
+      submissions: new Submissions(folder),
+      clock: systemClock,
+    };
     const runner = new GatewayRunner(options);
     runners.push(runner);
     if (takenUp) runner.settle(takenUp);
@@ -91,6 +98,7 @@ describe('runs in a gateway', () => {
       token: 't',
       nodeId: 'mac-2',
       submissions: new Submissions(join(emptyFolder(), 'submissions')),
+      clock: systemClock,
     });
     runners.push(other);
     other.settle([]);

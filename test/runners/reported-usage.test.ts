@@ -7,13 +7,12 @@ const envelope = (usage: string) => {
   const stdout = new ExecStdout();
   stdout.push(Buffer.from(`{"ok":true,"final":"done","usage":${usage}}`));
   stdout.end();
-  return execOutcome({ stdout, exitCode: 0, signal: null, durationMs: 1 });
+  return execOutcome({ stdout, exitCode: 0, signal: null, durationMs: 1 }, 0);
 };
 const reply = (usage: string) =>
   gatewayOutcome(
     JSON.parse(`{"status":"ok","result":{"payloads":[{"text":"done"}],"meta":{"agentMeta":{"usage":${usage}}}}}`),
-    'run',
-    1,
+    { runId: 'run', durationMs: 1, now: 0 },
   );
 
 describe.each([

@@ -2,21 +2,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/platform/clock.ts';
 import { ExecRunner, parseVersion } from '../../src/runners/exec.ts';
 import { ExecStdout, execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
 import { runKey } from '../../src/runners/runner.ts';
-import { SimulateRunner } from '../../src/runners/simulate.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { never, request, runWith, standIn } from '../support/openclaw-stand-in.ts';
 import { isRunning } from '../support/processes.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
 
 describe('the exec envelope', () => {
   const end = (printed: string, exitCode = 0) => {
     const stdout = new ExecStdout();
     stdout.push(Buffer.from(printed));
     stdout.end();
-    return execOutcome({ stdout, exitCode, signal: null, durationMs: 7 });
+    return execOutcome({ stdout, exitCode, signal: null, durationMs: 7 }, NOW);
   };
 
   it('gives text, usage, model and run id', () => {
@@ -56,7 +58,12 @@ describe('the exec envelope', () => {
 
 describe('gateway replies', () => {
   it('never make it throw', () => {
-    fc.assert(fc.property(fc.jsonValue(), (reply) => typeof gatewayOutcome(reply, 'r', 1).ok === 'boolean'));
+    fc.assert(
+      fc.property(
+        fc.jsonValue(),
+        (reply) => typeof gatewayOutcome(reply, { runId: 'r', durationMs: 1, now: NOW }).ok === 'boolean',
+      ),
+    );
   });
 
   it('of tools become log lines and progress', () => {
@@ -110,7 +117,7 @@ describe('exec mode', () => {
       ok: false,
       error: { kind: 'crash', message: expect.stringContaining('exit code 3') },
     });
-    const missing = new ExecRunner({ bin: 'openclaw', env: { PATH: emptyFolder() } });
+    const missing = new ExecRunner({ bin: 'openclaw', env: { PATH: emptyFolder() }, clock: systemClock });
     expect(await missing.run(request('x'), never, () => {})).toMatchObject({
       error: { kind: 'crash', message: expect.stringContaining('not on this node') },
     });
@@ -122,7 +129,7 @@ describe('exec mode', () => {
     const { bin, folder } = standIn(
       'trap "" TERM; (trap "" TERM; echo $$ > "$(dirname "$0")/shell"; exec sleep 300) & echo $! > "$(dirname "$0")/child"; echo started >&2; wait',
     );
-    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH } });
+    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH }, clock: systemClock });
     const outcome = await runner.run(request('x'), abort.signal, () => abort.abort('deadline'));
     expect(outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
     const child = Number(readFileSync(join(folder, 'child'), 'utf8'));
@@ -143,23 +150,5 @@ describe('exec mode', () => {
       '(node:1) Warning: Node.js 24.1.0 is old\nUpdate available: 2026.9.5 → 2026.9.7\nOpenClaw 2026.9.9 is out\n';
     expect(parseVersion(`${noise}OpenClaw 2026.9.6 (eb377ac)\nsee 1.2.3.4\n`)).toBe('2026.9.6');
     expect(parseVersion(noise)).toBeUndefined();
-  });
-});
-
-describe('simulate mode', () => {
-  const run = (message: string, signal = never) => new SimulateRunner().run(request(message), signal, () => {});
-
-  it('echoes, sleeps and fails as told', async () => {
-    expect(await run('hello')).toMatchObject({ ok: true, result: { text: 'hello' } });
-    expect(await run('fail rate_limit')).toMatchObject({ ok: false, error: { kind: 'rate_limit', retryable: true } });
-    const slept = await run('sleep 120ms');
-    expect(slept.ok && slept.result.durationMs).toBeGreaterThanOrEqual(119);
-  });
-
-  it('stops when it is told to', async () => {
-    const abort = new AbortController();
-    const outcome = run('sleep 1h', abort.signal);
-    abort.abort();
-    expect(await outcome).toMatchObject({ ok: false });
   });
 });

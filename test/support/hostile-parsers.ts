@@ -152,17 +152,19 @@ const END = '\u0001!}';
 
 const mask = secretMasker(['hunter2!hunter2!', 'aaaaaaaaaaaaaaaab']);
 
+const NOW = Date.UTC(2026, 0, 1);
+
 /** Everything that reads text which somebody else has written. */
 export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   'masking of secrets': mask,
   'masking of a log line': (text) => maskedLine(mask, text, 4_000),
-  'classification of errors': classifyError,
+  'classification of errors': (text) => classifyError(text, NOW),
   'the envelope of an exec run': (text) => {
     const stdout = new ExecStdout();
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; at += 65_536) stdout.push(bytes.subarray(at, at + 65_536));
     stdout.end();
-    return execOutcome({ stdout, exitCode: 1, signal: null, durationMs: 1 });
+    return execOutcome({ stdout, exitCode: 1, signal: null, durationMs: 1 }, NOW);
   },
   'lines of stderr': (text) => {
     let lines = 0;
@@ -175,8 +177,11 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   },
   'stripping of colours': withoutEscapes,
   'replies of a gateway': (text) => [
-    gatewayOutcome({ status: text, error: text, summary: text }, 'r', 1),
-    gatewayOutcome({ status: 'ok', result: { payloads: [{ text }], meta: { agentMeta: { model: text } } } }, 'r', 1),
+    gatewayOutcome({ status: text, error: text, summary: text }, { runId: 'r', durationMs: 1, now: NOW }),
+    gatewayOutcome(
+      { status: 'ok', result: { payloads: [{ text }], meta: { agentMeta: { model: text } } } },
+      { runId: 'r', durationMs: 1, now: NOW },
+    ),
     isInFlight({ status: text }),
     isTerminalWait({ status: text }),
   ],

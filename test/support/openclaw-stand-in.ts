@@ -1,5 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../src/platform/clock.ts';
 import { ExecRunner } from '../../src/runners/exec.ts';
 import type { RunEvent, RunRequest } from '../../src/runners/runner.ts';
 import { emptyFolder } from './folders.ts';
@@ -36,7 +37,7 @@ export async function runWith(
 ) {
   const { bin, folder } = standIn(body);
   const events: RunEvent[] = [];
-  const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' } });
+  const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' }, clock: systemClock });
   const outcome = await runner.run(
     request('the message\nin two lines', options.fields),
     options.signal ?? never,

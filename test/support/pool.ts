@@ -4,6 +4,7 @@ import type { Claim } from '../../src/domain/claim.ts';
 import type { DispatchStrategy, Offer } from '../../src/domain/dispatch.ts';
 import type { Allowed } from '../../src/domain/target.ts';
 import type { NewTask, Outcome } from '../../src/domain/task.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { HELD_SCORE } from '../../src/queue/bullmq/held-tasks.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
@@ -86,6 +87,7 @@ export async function openTestMesh(url: string, mesh: string) {
         schedules,
         circuits: new Circuits(redis, keys, { failures: 3, minProbe: 60_000, maxProbe: 60_000 }),
         signer: new TaskSigner([], keys.bullPrefix),
+        clock: systemClock,
         clockOffset: () => 0,
       });
       consumers.push(consumer);

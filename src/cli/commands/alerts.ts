@@ -17,7 +17,7 @@ async function test(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   const [{ config }, { deliver, hasAlerts }] = await Promise.all([
     loadedConfig(command),
-    import('../../node/alerter.ts'),
+    import('../../node/alerts.ts'),
   ]);
   if (!hasAlerts(config)) {
     throw new ClawmeshError('config', 'nobody is to be told of anything', {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Logger } from '../../log/logger.ts';
-import type { Alerter } from '../../node/alerter.ts';
+import type { Alerts } from '../../node/alerts.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
@@ -58,10 +58,10 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   const mesh = await Mesh.connect(config, target, { role: 'service' });
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
-  let alerter: Alerter | undefined;
+  let alerts: Alerts | undefined;
   try {
     // It sees what no node can tell: that there are none any more.
-    alerter = await watchForTrouble(mesh, log);
+    alerts = await startAlerts(mesh, log);
     const server = await openDashboard(mesh, { ...config.dashboard, ...settings }, log);
     const loginUrl = server.loginUrl();
     if (out.json) out.document({ url: server.url, loginUrl });
@@ -73,20 +73,21 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     await server.close();
   } finally {
     undo();
-    await alerter?.stop();
+    await alerts?.stop();
     await mesh.close();
   }
 }
 
-async function watchForTrouble({ config, redis, keys, registry, reader }: Mesh, log: Logger): Promise<Alerter> {
-  const [{ Alerter }, { AlertFeed }] = await Promise.all([
-    import('../../node/alerter.ts'),
+async function startAlerts({ config, redis, keys, registry, reader }: Mesh, log: Logger): Promise<Alerts> {
+  const [{ Alerts }, { AlertFeed }, { systemClock: clock }] = await Promise.all([
+    import('../../node/alerts.ts'),
     import('../../registry/alert-feed.ts'),
+    import('../../platform/clock.ts'),
   ]);
   const feed = new AlertFeed(redis, keys, `dashboard on ${hostname()}`);
   const tooLongMs = config.alerts.oldestWaiting;
-  const standing = async () => ({ nodes: await registry.seen(), waitedMs: await reader.waitedMs(), tooLongMs });
-  const alerter = new Alerter({ config, feed, standing, log });
-  await alerter.start();
-  return alerter;
+  const current = async () => ({ nodes: await registry.seen(), waitedMs: await reader.waitedMs(), tooLongMs });
+  const alerts = new Alerts({ config, feed, clock, current, log });
+  await alerts.start();
+  return alerts;
 }

@@ -58,9 +58,13 @@ async function doctor(options: DoctorOptions, command: Command): Promise<void> {
 }
 
 async function openclawHealth(config: Config) {
-  const { chooseMode, createRunner } = await import('../../node/runner-choice.ts');
-  const mode = await chooseMode(config, process.env);
-  const runner = createRunner(mode, { config, nodeId: 'doctor', env: process.env, submissions: undefined });
+  const [{ chooseMode, createRunner }, { systemClock: clock }] = await Promise.all([
+    import('../../runners/all.ts'),
+    import('../../platform/clock.ts'),
+  ]);
+  const { env } = process;
+  const mode = await chooseMode(config, env, clock);
+  const runner = createRunner(mode, { config, nodeId: 'doctor', env, submissions: undefined, clock });
   try {
     const { version, reason } = await runner.health();
     return { mode, version, reason, login: reason === null ? await runner.loginTrouble?.() : undefined };

@@ -52,6 +52,7 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     { NodeWeb },
     { openTracing },
     { allOf },
+    { systemClock },
   ] = await Promise.all([
     import('../../config/identity.ts'),
     import('../../config/load.ts'),
@@ -62,6 +63,7 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     import('../node-web.ts'),
     import('../../queue/bullmq/open-tracing.ts'),
     import('../../node/observer.ts'),
+    import('../../platform/clock.ts'),
   ]);
   const loaded = await loadedConfig(command);
   const nodeId = nodeIdentity(process.env);
@@ -86,6 +88,7 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     reload: () => loadConfig({ file: loaded.file, env: process.env }),
     target,
     version: packageVersion(),
+    clock: systemClock,
     log,
     observer: tracing ? allOf([web.observer, tracing]) : web.observer,
     env: process.env,

@@ -68,12 +68,14 @@ async function addSchedule(name: string, message: string, options: AddOptions, c
       remedy: 'lower-case letters, digits, - and _, at most 63',
     });
   }
-  const [{ parseTimes }, { parseNewTask }] = await Promise.all([
+  const [{ parseTimes }, { parseNewTask }, { systemClock }] = await Promise.all([
     import('../../queue/schedule-times.ts'),
     import('../../queue/new-task.ts'),
+    import('../../platform/clock.ts'),
   ]);
   const { cron, tz, every, ...taskOptions } = options;
-  const times = parseTimes({ cron, timezone: tz ?? (cron === undefined ? undefined : 'UTC'), everyMs: every });
+  const timezone = tz ?? (cron === undefined ? undefined : 'UTC');
+  const times = parseTimes({ cron, timezone, everyMs: every }, systemClock.now());
   await withMesh(command, async (mesh) => {
     const task = parseNewTask(taskInput(message, taskOptions), { attempts: mesh.config.queue.attempts });
     if ('problems' in task) {

@@ -93,7 +93,7 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
   }
   const here = [ok('openclaw', `${mode}, version ${version ?? 'unknown'}`), ...checkLogin(login)];
   if (openclaw.version === undefined || openclaw.version === version) return here;
-  const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh wants ${openclaw.version}`;
+  const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh requires ${openclaw.version}`;
   const level = gates.versionMismatch === 'close' ? failed : warning;
   return [
     ...here,
@@ -131,7 +131,7 @@ async function checkDisk({ gates }: Config): Promise<Diagnosis> {
   if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
   return failed(
     'free-disk',
-    `${evidence}, ${formatSize(gates.minFreeDisk)} are wanted`,
+    `${evidence}, ${formatSize(gates.minFreeDisk)} are required`,
     'free some, or lower gates.minFreeDisk',
   );
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { circuitOf } from '../../domain/circuit.ts';
 import { type Claim, claimToken } from '../../domain/claim.ts';
+import type { Clock } from '../../domain/clock.ts';
 import type { Offer } from '../../domain/dispatch.ts';
 import { hasCode } from '../../domain/errors.ts';
 import type { HandoverReason } from '../../domain/handover.ts';
@@ -31,7 +32,8 @@ export interface PoolConsumerOptions extends ClaimsOptions {
   readonly schedules: Schedules;
   /** Tells which tasks may be run at all. */
   readonly signer: TaskSigner;
-  /** Redis time minus this machine's, ms; read anew at each use. */
+  readonly clock: Clock;
+  /** Redis time minus wall-clock time of `clock`, ms; read at each use. */
   readonly clockOffset: () => number;
 }
 

@@ -70,7 +70,7 @@ export class Schedules {
     if (!POOL_NAME.test(name)) {
       throw new ClawmeshError('usage', 'no name for a schedule', { remedy: POOL_NAME_HINT.replace('a pool', 'as a') });
     }
-    checkTimes(times);
+    checkTimes(times, await redisTime(this.#redis));
     if (task.after) throw new ClawmeshError('usage', 'message: a schedule can not quote the result of one task');
     const { priority, pool } = task;
     const spec = storedTask(task);

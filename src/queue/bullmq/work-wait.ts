@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import type { Clock } from '../../domain/clock.ts';
 import type { DispatchStrategy } from '../../domain/dispatch.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
@@ -19,6 +19,7 @@ export interface WorkWaitOptions {
   readonly redis: Redis;
   readonly blocking: Redis;
   readonly strategy: () => DispatchStrategy;
+  readonly clock: Clock;
   readonly clockOffset: () => number;
 }
 
@@ -121,7 +122,7 @@ export class WorkWait {
   }
 
   async #block(seconds: number): Promise<[string, string, string] | null> {
-    const { blocking, strategy } = this.#options;
+    const { blocking, clock, strategy } = this.#options;
     const keys = strategy() === 'pull' ? [this.#marker] : [this.#call, this.#marker];
     const woken = blocking.bzpopmin(...keys, seconds);
     let waits = true;
@@ -130,7 +131,7 @@ export class WorkWait {
     const { promise: ended, resolve } = Promise.withResolvers<null>();
     this.#endWait = () => resolve(null);
     const timers = new AbortController();
-    const overdue = () => sleep(seconds * 1000 + OVERDUE_MS, 'overdue' as const, { signal: timers.signal });
+    const overdue = () => clock.sleep(seconds * 1000 + OVERDUE_MS, timers.signal).then(() => 'overdue' as const);
     try {
       for (;;) {
         const answer = await Promise.race([woken, ended, overdue()]);
@@ -167,6 +168,6 @@ export class WorkWait {
   }
 
   #now(): number {
-    return Date.now() + this.#options.clockOffset();
+    return this.#options.clock.now() + this.#options.clockOffset();
   }
 }

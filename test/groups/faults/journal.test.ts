@@ -83,7 +83,7 @@ it('two meshes of one name on two Redis servers do not touch each other’s outc
     expect(readdirSync(join(env.CLAWMESH_HOME, 'm', 'nodes', 'mac-1', 'outcomes'))).toHaveLength(2);
     await one.server.up();
     const second = one.launchNode('mac-1', { env });
-    await second.waitFor(/outcome of a former life is delivered/);
+    await second.waitFor(/outcome of the previous incarnation is delivered/);
     await one.taskState(id, 'completed');
     expect(one.ledger.starts(id)).toHaveLength(1);
   } finally {

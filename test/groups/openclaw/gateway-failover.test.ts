@@ -67,7 +67,7 @@ describe('failover with the real gateway', () => {
     await submitted('reattach', id);
     await first.kill();
     const second = await start('mac-1', gateways[0], 'reattach', patient);
-    await second.waitFor(/run taken up again/);
+    await second.waitFor(/run adopted/);
     provider.release();
     expect(await wait(id)).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 1 } });
     expect(provider.callsWith('reattach')).toHaveLength(1);

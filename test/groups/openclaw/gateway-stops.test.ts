@@ -143,7 +143,7 @@ describe('what a node leaves in the real gateway', () => {
     await node.kill();
     gate.open();
     const back = await start('mac-7', gated(), 'begin', patient);
-    await back.waitFor(/run taken up again/);
+    await back.waitFor(/run adopted/);
     expect(await wait(id)).toMatchObject({ state: 'completed', attempts: { made: 1 }, handovers: 0 });
     expect(provider.callsWith('never submitted')).toHaveLength(1);
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../../src/domain/task.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { GatewayRunner } from '../../../src/runners/gateway.ts';
 import { Submissions } from '../../../src/runners/submissions.ts';
 import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
@@ -150,6 +151,7 @@ describe('with the real OpenClaw', () => {
         token: GATEWAY_TOKEN,
         nodeId: 'mac-4',
         submissions: new Submissions(undefined),
+        clock: systemClock,
       });
       const request = {
         taskId: id,

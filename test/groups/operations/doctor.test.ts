@@ -236,7 +236,7 @@ describe('the doctor', () => {
     expectFound('nothing real to run tasks with', auto.wrong, 'openclaw', /only be simulated/);
     await checkServiceFaults();
     const disk = await diagnose(configOf('gates: {minFreeDisk: 900TB}\n'));
-    expectFound('too little disk', disk.wrong, 'free-disk', /900TB are wanted/);
+    expectFound('too little disk', disk.wrong, 'free-disk', /900TB are required/);
   });
 
   it('sees what is wrong with nodes, pools and tasks', async () => {

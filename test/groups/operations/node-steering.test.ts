@@ -333,7 +333,7 @@ describe('a node steered from the command line', () => {
         name: 'draining',
         open: false,
         reason: 'drained by hand',
-        fix: 'clawmesh node resume lets it go on',
+        fix: 'clawmesh node resume resumes it',
       };
       await beat('mac-1', 1, { state: 'draining', gates: [gate] });
       expect((await json('status')).problems).toEqual([

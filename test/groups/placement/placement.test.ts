@@ -26,7 +26,7 @@ describe('a node that should not work', () => {
     await mesh.nodeState('mac-1', 'gated');
     expect(await gateOf('mac-1', 'free-disk')).toMatchObject({
       open: false,
-      reason: expect.stringMatching(/GB of disk are free, 900TB are wanted/),
+      reason: expect.stringMatching(/GB of disk are free, 900TB are required/),
       fix: expect.stringContaining('gates.minFreeDisk'),
     });
     expect((await mesh.task(id)).state).toBe('waiting');
@@ -71,13 +71,13 @@ describe('a node that should not work', () => {
     await mesh.startNode('mac-9', { config: mesh.configWith(`queue: {attempts: 7}\n${nodes}`) });
     const drift = async (id: string) =>
       (await mesh.nodeRecord(id)).gates.find(({ name }) => name === 'config-drift')?.reason ?? null;
-    await expect.poll(() => drift('mac-9')).toMatch(/is not that of most nodes/);
+    await expect.poll(() => drift('mac-9')).toMatch(/differs from the config of most nodes/);
     expect(await drift('mac-1')).toBeNull();
     expect(await problems()).toEqual(
       expect.arrayContaining([
         'mac-3 was never seen on this Redis',
         'mac-9 is not in the inventory',
-        expect.stringMatching(/^node mac-9: the config here is not that of most nodes/),
+        expect.stringMatching(/^node mac-9: the config here differs from the config of most nodes/),
       ]),
     );
   });

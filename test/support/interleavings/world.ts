@@ -5,6 +5,7 @@ import { formatHoldReason, isEligible, parseHoldReason, sessionReason } from '..
 import { type Allowed, mayRun } from '../../../src/domain/target.ts';
 import { type NewTask, type Outcome, type Task, taskError } from '../../../src/domain/task.ts';
 import { isEnded } from '../../../src/domain/task-state.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { Circuits } from '../../../src/queue/bullmq/circuits.ts';
 import { HELD_SCORE, type HeldFor, releaseHeld } from '../../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../../src/queue/bullmq/pause-pool.ts';
@@ -515,6 +516,7 @@ export class World {
         schedules: this.#schedules,
         circuits,
         signer: new TaskSigner([], this.#keys.bullPrefix),
+        clock: systemClock,
         clockOffset: () => 0,
       });
       node.queues.set(pool, queue);
