@@ -27,7 +27,7 @@ const STOP_MS = 10_000;
 
 /**
  * One incarnation of the node, from its registration until it is stopped or fenced. A fenced one is thrown away whole, never
- * resumed (FACTS.md, "Sleep/wake hazard"); the daemon then begins the next.
+ * resumed: after sleep or a freeze its idea of what it owns is stale. The daemon then begins the next.
  */
 export class NodeRuntime {
   /** Resolves when Redis has said that this incarnation is no longer the node's. */
