@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { classifyError } from '../../src/runners/classify.ts';
 import { ACCOUNT_TEXTS, ERROR_TEXTS, VERDICTS } from '../../src/runners/openclaw-errors.ts';
-import { waitAsked } from '../../src/runners/reset-time.ts';
 
 const NOW = Date.parse('2026-11-27T12:00:30Z');
 const MINUTE = 60_000;
@@ -120,37 +119,6 @@ describe('OpenClaw’s error texts', () => {
     ['HTTP 402: out of credits, resets in 9 days', 24 * HOUR],
     ['HTTP 402: out of credits, resets at 2026-11-27T11:00:00Z', 5 * MINUTE],
   ])('%j asks for %s ms', (text, ms) => expect(classifyError(text, NOW).retryAfterMs).toBe(ms));
-
-  it.each([
-    ['Retry after about 12 minutes, or switch', 12 * MINUTE],
-    ['Please try again in 6m0s.', 6 * MINUTE],
-    ['try again in 1h30m', 90 * MINUTE],
-    ['Try again in 3 hours 5 minutes.', 3 * HOUR + 5 * MINUTE],
-    ['available again in 2 days and 1 hour', 49 * HOUR],
-    ['{"retryDelay": "34s"}', 34_000],
-    ['{"resets_in_seconds":120}', 120_000],
-    [`{"resets_at":${NOW / 1000 + 60}}`, MINUTE],
-    [`resets_at=${NOW + MINUTE}`, MINUTE],
-    ['Rate-limited — ready in ~40s. Please wait a moment.', 40_000],
-    ['retry-after: Fri, 27 Nov 2026 12:01:00 GMT', 30_000],
-    ['resets at 2026-11-27 13:00 UTC', HOUR - 30_000],
-    ['resets at 2026-11-27T14:00:00+01:00', HOUR - 30_000],
-    ['limit reached · resets 3pm (Europe/Berlin)', 2 * HOUR - 30_000],
-    ['resets 1:15 pm (UTC)', 75 * MINUTE - 30_000],
-    ['resets at 11:00 UTC', 23 * HOUR - 30_000],
-    ['resets at midnight UTC', 12 * HOUR - 30_000],
-    ['try again in a moment', undefined],
-    ['the reset failed', undefined],
-    ['retry 3 of 5', undefined],
-    ['resets at 2026-11-27T11:00:00Z', undefined],
-    ['resets at 99:99 UTC', undefined],
-    ['resets 3pm (Nowhere/Land)', expect.any(Number)],
-  ])('%j asks to wait %s ms', (text, ms) => expect(waitAsked(text, NOW)).toEqual(ms));
-
-  it('gives the date of a text in this machine’s zone', () => {
-    const at = new Date(2026, 11, 3, 15, 0);
-    expect(waitAsked('try again at Dec 3rd, 2026 3:00 PM.', at.getTime() - HOUR)).toBe(HOUR);
-  });
 
   it('are retryable by their kind', () => {
     expect(classifyError('HTTP 401', NOW).retryable).toBe(false);

@@ -8,6 +8,7 @@ import { ExecRunner } from '../../src/runners/exec.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { runWith, standIn } from '../support/openclaw-stand-in.ts';
 import { isRunning, spawnOwned } from '../support/processes.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const ANSWER = `echo '{"ok":true,"final":"paid for"}'`;
 const paidFor = { ok: true, result: { text: 'paid for' } };
@@ -59,17 +60,33 @@ describe('an exec run', () => {
     expect(outcome.result.usage).toEqual({ input: 1, output: 2, total: 3 });
   });
 
-  it('ends once its answer is there, although the process stays', async () => {
-    const { outcome, folder } = await runWith(`echo $$ > "$HERE/child"; ${ANSWER}; exec sleep 300`);
-    expect(outcome).toMatchObject(paidFor);
+  it('ends exactly 2 s after its answer, although the process stays', async () => {
+    const clock = new VirtualClock();
+    const run = runWith(`echo $$ > "$HERE/child"; ${ANSWER}; exec sleep 300`, { clock });
+    await expect.poll(() => clock.nextInMs).toBe(2_000);
+    await clock.advance(1_999);
+    expect(clock.nextInMs).toBe(1);
+    await clock.advance(1);
+    const { outcome, folder } = await run;
+    expect(outcome).toMatchObject({ ...paidFor, result: { durationMs: 2_000 } });
     expect(isRunning(pidIn(folder))).toBe(false);
+    expect(clock.pending).toBe(0);
   });
 
-  it('ends once its answer is there, although the process goes on to print', async () => {
+  it('ends exactly 15 s after its answer, although the process goes on to print', async () => {
+    const clock = new VirtualClock();
+    let passed = Promise.resolve();
     const { outcome, folder } = await runWith(
-      `echo $$ > "$HERE/child"; ${ANSWER}; while :; do echo again; echo again >&2; sleep 0.2; done`,
+      `echo $$ > "$HERE/child"; ${ANSWER}; while :; do sleep 0.05; echo again; done`,
+      {
+        clock,
+        // Each line comes in time to begin another wait of 2 s.
+        onEvent: () => {
+          passed = passed.then(() => clock.advance(Math.min(1_900, 15_000 - clock.monotonic())));
+        },
+      },
     );
-    expect(outcome).toMatchObject(paidFor);
+    expect(outcome).toMatchObject({ ...paidFor, result: { durationMs: 15_000 } });
     expect(isRunning(pidIn(folder))).toBe(false);
   });
 

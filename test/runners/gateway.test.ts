@@ -1,12 +1,14 @@
 import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/domain/clock.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { GatewayRunner } from '../../src/runners/gateway.ts';
 import type { RunEvent, RunRequest } from '../../src/runners/runner.ts';
 import { Submissions } from '../../src/runners/submissions.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { StandInGateway } from '../support/stand-in-gateway.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const noted = (folder: string) => readdirSync(folder).filter((name) => name.endsWith('.json')).length;
 
@@ -25,13 +27,13 @@ describe('runs in a gateway', () => {
     await gateway.stop();
   });
 
-  const life = (takenUp: readonly string[] | undefined = []) => {
+  const life = (takenUp: readonly string[] | undefined = [], clock: Clock = systemClock) => {
     const options = {
       url: gateway.url,
       token: 't',
       nodeId: 'mac-1',
       submissions: new Submissions(folder),
-      clock: systemClock,
+      clock,
     };
     const runner = new GatewayRunner(options);
     runners.push(runner);
@@ -113,17 +115,63 @@ describe('runs in a gateway', () => {
   });
 
   it('asks again for an abort that was not answered or failed, until it is confirmed', async () => {
-    const runner = life();
+    const clock = new VirtualClock();
+    const runner = life([], clock);
     const { result, stop } = begin(runner, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     gateway.aborts = { code: 'UNAVAILABLE', message: 'not now' };
     stop();
+    // The next abort, and beside it the end of the wait for one.
+    await expect.poll(() => clock.pending).toBe(2);
+    await clock.advance(5_000);
     expect(await result).toMatchObject({ ok: false });
     expect((await runner.health()).reason).toMatch(/^1 run left over in the gateway is being stopped: not now/);
+    await expect.poll(() => gateway.asked('sessions.abort')).toHaveLength(2);
+    await expect.poll(() => clock.pending).toBe(1);
     gateway.aborts = 'answered';
+    await clock.advance(10_000);
     await expect.poll(() => gateway.running).toEqual([]);
     await healthy(runner);
     await expect.poll(() => noted(folder)).toBe(0);
+  });
+
+  it('frees the slot of a stopped run after exactly 5 s, if the gateway does not confirm the abort', async () => {
+    const clock = new VirtualClock();
+    const runner = life([], clock);
+    const { result, stop } = begin(runner, request('t1', {}, 'chat'));
+    await expect.poll(() => gateway.running).toHaveLength(1);
+    gateway.aborts = 'silent';
+    stop();
+    await expect.poll(() => clock.nextInMs).toBe(5_000);
+    let ended: unknown;
+    void result.then((outcome) => {
+      ended = outcome;
+    });
+    await clock.advance(4_999);
+    expect(ended).toBeUndefined();
+    await clock.advance(1);
+    expect(ended).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
+    await expect.poll(() => new Submissions(folder).get('clawmesh-t1-1')?.state).toBe('abort');
+  });
+
+  it.each([
+    ['has not begun, if the gateway never took it', false, { ok: false, begun: false }],
+    ['crashed, if the gateway had taken it', true, { ok: false, error: { kind: 'crash' } }],
+  ])('reports after exactly 60 s without the gateway that a run %s', async (_, accepted, expected) => {
+    const note = { runId: 'clawmesh-t1-1', sessionKey: 'chat', boot: 'former', accepted, endsBy: 0 };
+    if (accepted) await new Submissions(folder).put({ ...note, state: 'running' });
+    gateway.shut();
+    const clock = new VirtualClock();
+    const { result } = begin(life(['clawmesh-t1-1'], clock), request('t1', {}, 'chat'));
+    let ended: unknown;
+    void result.then((outcome) => {
+      ended = outcome;
+    });
+    await clock.advance(59_999);
+    expect(ended).toBeUndefined();
+    await clock.advance(1);
+    expect(ended).toMatchObject(expected);
+    expect(ended).toHaveProperty('error.message', expect.stringMatching(/^the OpenClaw gateway is away: /));
   });
 
   it('stops a run that was given up while the connection was down, once it is up again', async () => {

@@ -10,6 +10,7 @@ import { runKey } from '../../src/runners/runner.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { never, request, runWith, standIn } from '../support/openclaw-stand-in.ts';
 import { isRunning } from '../support/processes.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -124,15 +125,20 @@ describe('exec mode', () => {
     expect(await missing.health()).toMatchObject({ healthy: false, reason: 'openclaw is not on PATH' });
   });
 
-  it('ends the whole process group when it is stopped, even one that ignores SIGTERM', async () => {
+  it('ends the whole process group 5 s after it is stopped, if that ignores SIGTERM', async () => {
     const abort = new AbortController();
+    const clock = new VirtualClock();
     const { bin, folder } = standIn(
       'trap "" TERM; (trap "" TERM; echo $$ > "$(dirname "$0")/shell"; exec sleep 300) & echo $! > "$(dirname "$0")/child"; echo started >&2; wait',
     );
-    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH }, clock: systemClock });
-    const outcome = await runner.run(request('x'), abort.signal, () => abort.abort('deadline'));
-    expect(outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
+    const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH }, clock });
+    const outcome = runner.run(request('x'), abort.signal, () => abort.abort('deadline'));
+    await expect.poll(() => clock.nextInMs).toBe(5_000);
+    await clock.advance(4_999);
     const child = Number(readFileSync(join(folder, 'child'), 'utf8'));
+    expect(isRunning(child)).toBe(true);
+    await clock.advance(1);
+    expect(await outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
     await expect.poll(() => isRunning(child)).toBe(false);
   });
 

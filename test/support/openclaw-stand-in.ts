@@ -1,5 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Clock } from '../../src/domain/clock.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { ExecRunner } from '../../src/runners/exec.ts';
 import type { RunEvent, RunRequest } from '../../src/runners/runner.ts';
@@ -33,11 +34,16 @@ export async function runWith(
     fields?: Partial<RunRequest>;
     signal?: AbortSignal;
     onEvent?: (event: RunEvent, folder: string) => void;
+    clock?: Clock;
   } = {},
 ) {
   const { bin, folder } = standIn(body);
   const events: RunEvent[] = [];
-  const runner = new ExecRunner({ bin, env: { PATH: process.env.PATH, KEPT: 'yes' }, clock: systemClock });
+  const runner = new ExecRunner({
+    bin,
+    env: { PATH: process.env.PATH, KEPT: 'yes' },
+    clock: options.clock ?? systemClock,
+  });
   const outcome = await runner.run(
     request('the message\nin two lines', options.fields),
     options.signal ?? never,

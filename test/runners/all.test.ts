@@ -1,0 +1,87 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { OPENCLAW_MODES } from '../../src/domain/node.ts';
+import { chooseMode, createRunner, kindOf, RUNNERS } from '../../src/runners/all.ts';
+import { emptyFolder } from '../support/folders.ts';
+import { standIn } from '../support/openclaw-stand-in.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+describe('the list of runners', () => {
+  it('has exactly one kind for each mode of the config, and the simulation last', () => {
+    expect(RUNNERS.map(({ mode }) => mode).toSorted()).toEqual(OPENCLAW_MODES.toSorted());
+    expect(RUNNERS.at(-1)?.mode).toBe('simulate');
+  });
+
+  it.each([
+    ['gateway', { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 }],
+    ['exec', { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 }],
+    ['simulate', { outlivesDaemon: false, hasProvider: false, healthEveryMs: 60_000 }],
+  ] as const)('gives a runner of mode %s the capabilities of its kind: %j', async (mode, capabilities) => {
+    expect(kindOf(mode).capabilities).toEqual(capabilities);
+    const config = configSchema.parse({ mesh: 'm', redis: { url: 'redis://localhost' } });
+    const clock = new VirtualClock();
+    const runner = createRunner(mode, { config, nodeId: 'n', env: {}, submissions: undefined, clock });
+    await runner.close();
+    expect(runner).toMatchObject({ mode, capabilities });
+  });
+});
+
+describe('the mode of a node', () => {
+  let server: Server;
+  /** How the gateway answers whether it is ready; undefined for not at all. */
+  let status: number | undefined;
+  let asked: string[];
+  const clock = new VirtualClock();
+
+  beforeEach(async () => {
+    asked = [];
+    server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      if (status !== undefined) response.writeHead(status).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  const choose = (mode: string, bin: string) => {
+    const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const openclaw = { mode, gateway: { url }, exec: { bin } };
+    const config = configSchema.parse({ mesh: 'm', redis: { url: 'redis://localhost' }, openclaw });
+    return chooseMode(config, { PATH: emptyFolder() }, clock);
+  };
+
+  it.each(OPENCLAW_MODES)('is %s if the config says so, and nothing is probed', async (mode) => {
+    expect(await choose(mode, 'openclaw')).toBe(mode);
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['gateway', 'its gateway is ready', 200, true],
+    ['exec', 'its gateway is not ready and openclaw is installed', 503, true],
+    ['simulate', 'its gateway is not ready and openclaw is not installed', 503, false],
+  ] as const)('is %s in auto mode if %s', async (mode, _, answer, installed) => {
+    status = answer;
+    expect(await choose('auto', installed ? standIn('').bin : 'openclaw')).toBe(mode);
+    expect(asked).toEqual(['/readyz']);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is chosen without a gateway that has not answered after exactly 1.5 s', async () => {
+    status = undefined;
+    let mode: string | undefined;
+    void choose('auto', 'openclaw').then((chosen) => {
+      mode = chosen;
+    });
+    await expect.poll(() => asked).toEqual(['/readyz']);
+    await clock.advance(1_499);
+    expect(mode).toBeUndefined();
+    expect(clock.nextInMs).toBe(1);
+    await clock.advance(1);
+    await expect.poll(() => mode).toBe('simulate');
+  });
+});
