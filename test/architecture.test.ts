@@ -14,10 +14,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   registry: ['redis'],
   queue: ['redis'],
   node: ['config', 'gates', 'log', 'platform', 'queue', 'redis', 'registry', 'runners'],
-  client: ['config', 'queue', 'redis', 'registry'],
+  client: ['config', 'platform', 'queue', 'redis', 'registry'],
   'index.ts': ['client', 'queue', 'registry'],
   ops: ['client', 'config', 'log', 'platform', 'queue', 'redis', 'registry'],
-  cli: ['client', 'config', 'log', 'node', 'ops', 'queue', 'redis', 'registry'],
+  cli: ['client', 'config', 'log', 'node', 'ops', 'platform', 'queue', 'redis', 'registry'],
 };
 
 const root = resolve(import.meta.dirname, '../src');

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Alerter } from '../../node/alerter.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
@@ -55,7 +56,7 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   const target = redisTarget(config, process.env);
   // Whoever starts it by hand reads its log there.
   const log = createLogger({ ...config.log, ...(process.stderr.isTTY && { format: 'pretty' as const }) });
-  const mesh = await Mesh.connect(config, target, { role: 'service' });
+  const mesh = await Mesh.connect(config, target, { role: 'service', clock: systemClock });
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
   let alerter: Alerter | undefined;
@@ -78,14 +79,12 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   }
 }
 
-async function watchForTrouble({ config, redis, keys, registry, reader }: Mesh, log: Logger): Promise<Alerter> {
-  const [{ Alerter }, { AlertFeed }] = await Promise.all([
-    import('../../node/alerter.ts'),
-    import('../../registry/alert-feed.ts'),
-  ]);
-  const feed = new AlertFeed(redis, keys, `dashboard on ${hostname()}`);
+async function watchForTrouble(mesh: Mesh, log: Logger): Promise<Alerter> {
+  const { config, node, pool } = mesh;
+  const { Alerter } = await import('../../node/alerter.ts');
+  const feed = await mesh.alertFeed(`dashboard on ${hostname()}`);
   const tooLongMs = config.alerts.oldestWaiting;
-  const standing = async () => ({ nodes: await registry.seen(), waitedMs: await reader.waitedMs(), tooLongMs });
+  const standing = async () => ({ nodes: await node.seen(), waitedMs: await pool.waitedMs(), tooLongMs });
   const alerter = new Alerter({ config, feed, standing, log });
   await alerter.start();
   return alerter;
