@@ -25,7 +25,7 @@ export function explained(error: unknown, redis: Redis, target: RedisTarget): un
  * Asks Redis, and again for as long as it has trouble that passes by itself: a restart, a failover, a network that is away.
  * The question may reach Redis several times, so it must only read.
  *
- * @param until monotonic time (ms) after which the trouble is thrown instead; never where absent
+ * @param until monotonic time (ms) after which the trouble is thrown instead; never if absent
  * @throws what `ask` throws but such trouble, Redis errors as a ClawmeshError `redis`
  */
 export async function throughOutages<T>(
