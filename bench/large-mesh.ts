@@ -5,12 +5,14 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { Mesh } from '../src/client/mesh.ts';
 import { configSchema } from '../src/config/schema.ts';
+import { systemClock } from '../src/platform/clock.ts';
 import { browserPath, openBrowser } from '../test/support/browser.ts';
 import { CliProcess, cleanEnv, entry, writeConfig } from '../test/support/cli.ts';
 import { emptyFolder } from '../test/support/folders.ts';
 import { aNodeRecord } from '../test/support/node-record.ts';
 import { reservePort } from '../test/support/ports.ts';
 import { SpawnedRedis } from '../test/support/redis.ts';
+import { openStore } from '../test/support/store.ts';
 import { sweepHow } from '../test/support/sweep-how.ts';
 
 // How long a person waits for `status`, `node list` and the dashboard of a large mesh: registered nodes, tasks in line, one
@@ -35,7 +37,8 @@ const config = writeConfig(
 );
 const parsed = configSchema.parse({ mesh: 'large', redis: { url: server.url } });
 if (!parsed.redis) throw new Error('no redis');
-const mesh = await Mesh.connect(parsed, { kind: 'shared', config: parsed.redis });
+const mesh = await Mesh.connect(parsed, { kind: 'shared', config: parsed.redis }, { clock: systemClock });
+const store = await openStore(config, cleanEnv());
 const processes: CliProcess[] = [];
 try {
   for (let i = 0; i < NODES; i++) await registerNode(`mac-${i}`);
@@ -63,16 +66,17 @@ try {
 } finally {
   for (const one of processes) await one.kill();
   await mesh.close();
+  store.redis.disconnect();
   await server.stop();
 }
 
 async function registerNode(id: string): Promise<void> {
-  const { incarnation } = await mesh.registry.register(id, ['default'], LEASE_MS);
+  const { incarnation } = await store.registry.register(id, ['default'], LEASE_MS);
   // Another pool, so that the real node has the tasks to itself.
   const pools = { other: { concurrency: 2, running: 0 } };
   const gates = [{ name: 'free-disk', open: true, reason: null, fix: null }];
   const record = aNodeRecord({ incarnation, host: id, pools, gates, leaseMs: LEASE_MS });
-  await mesh.registry.beat({ nodeId: id, incarnation }, record, sweepHow(id, { leaseMs: LEASE_MS }));
+  await store.registry.beat({ nodeId: id, incarnation }, record, sweepHow(id, { leaseMs: LEASE_MS }));
 }
 
 function timed(args: string[]): number {

@@ -1,4 +1,5 @@
-export { type Cancelled, Mesh, type MeshOptions } from './client/mesh.ts';
+export { Mesh, type MeshOptions, type MeshSchedules } from './client/mesh.ts';
+export type { Cancelled, WaitForTasksOptions } from './client/tasks.ts';
 export type { Circuit } from './domain/circuit.ts';
 export { ClawmeshError, type ErrorCode } from './domain/errors.ts';
 export type { Handover, HandoverReason } from './domain/handover.ts';

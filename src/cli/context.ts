@@ -1,7 +1,9 @@
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { Mesh } from '../client/mesh.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { shellWord } from '../domain/shell.ts';
+import { systemClock } from '../platform/clock.ts';
 import { Output } from './output.ts';
 
 /** Flags every command has. */
@@ -56,6 +58,7 @@ export async function withMesh<T>(
   const mesh = await Mesh.connect(config, redisTarget(config, process.env), {
     role: options.waits ? 'service' : 'cli',
     onWaiting,
+    clock: systemClock,
   });
   try {
     return await use(mesh);
@@ -64,6 +67,12 @@ export async function withMesh<T>(
   } finally {
     await mesh.close();
   }
+}
+
+/** Why a task was cancelled, as its history tells it. */
+export async function cancelReason(): Promise<string> {
+  const { userName } = await import('../config/identity.ts');
+  return `cancelled by ${userName()} on ${hostname()}`;
 }
 
 /** Says on stderr that a command waits for Redis, and when that is over; `meanwhile` what is so until then. */

@@ -31,9 +31,9 @@ export async function enqueueFile(
   try {
     const { count, digest, after, nodes } = await file.check();
     await withMesh(command, async (mesh) => {
-      for (const id of after) await mesh.precedable(id);
-      for (const id of nodes) await mesh.checkNode(id);
-      const taskImport = await mesh.beginImport(importDigest(digest, fields));
+      for (const id of after) await mesh.task.precedable(id);
+      for (const id of nodes) await mesh.task.checkNode(id);
+      const taskImport = await mesh.task.beginImport(importDigest(digest, fields));
       const { resumedAt } = taskImport;
       if (resumedAt > 0) out.note(`going on with an import of this file: ${resumedAt} of ${count} tasks are queued`);
       const show = progressBar(count);
@@ -53,8 +53,8 @@ export async function enqueueFile(
       for await (const batch of file.tasks()) {
         places.add(batch);
         const queued = taskImport
-          .queue(batch, (tasks) => mesh.enqueueParsed(tasks))
-          .then((tasks) => mesh.withStates(tasks));
+          .queue(batch, (tasks) => mesh.task.enqueueParsed(tasks))
+          .then((tasks) => mesh.task.withStates(tasks));
         queued.catch(() => {}); // awaited below
         if (underWay.push(queued) > AHEAD) take((await underWay.shift()) ?? []);
       }

@@ -6,6 +6,7 @@ import type { Daemon } from '../node/daemon.ts';
 import { NO_OBSERVER, type NodeObserver } from '../node/observer.ts';
 import { NOT_UP_YET, type NodeStanding } from '../node/standing.ts';
 import type { NodeMetrics } from '../ops/metrics/node-metrics.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { RedisTarget } from '../redis/connection.ts';
 
 interface NodeWebOptions {
@@ -73,6 +74,7 @@ export class NodeWeb {
       const { serveNode } = await import('../ops/http/node-server.ts');
       const server = await serveNode({
         ...address,
+        clock: systemClock,
         nodeId,
         mesh: config.mesh,
         token: config.dashboard.token,
@@ -92,7 +94,7 @@ export class NodeWeb {
         import('../client/mesh.ts'),
         import('./open-dashboard.ts'),
       ]);
-      const mesh = await Mesh.connect(config, target, { role: 'service' });
+      const mesh = await Mesh.connect(config, target, { role: 'service', clock: systemClock });
       this.#closers.push(() => mesh.close());
       const server = await openDashboard(mesh, config.dashboard, log);
       this.#closers.unshift(server.close);

@@ -7,6 +7,7 @@ import { Login } from '../ops/http/login.ts';
 import { madeToken } from '../ops/http/made-token.ts';
 import { meshMetrics } from '../ops/metrics/mesh-metrics.ts';
 import { takeSnapshot } from '../ops/snapshot.ts';
+import { systemClock } from '../platform/clock.ts';
 
 /**
  * Serves the dashboard of a mesh that is connected; the caller closes both. Without a configured token it has one that was
@@ -16,11 +17,12 @@ import { takeSnapshot } from '../ops/snapshot.ts';
  */
 export async function openDashboard(mesh: Mesh, settings: Config['dashboard'], log: Logger): Promise<Dashboard> {
   const metrics = async () => {
-    const { snapshot, nodes } = await takeSnapshot(mesh);
+    const { snapshot, nodes } = await takeSnapshot(mesh, systemClock);
     return meshMetrics(snapshot, nodes);
   };
   const token = tokenOf(settings, mesh.config.mesh, process.env);
-  return serveDashboard({ ...settings, token, ownNamesOnly: settings.token === '', mesh, log, metrics });
+  const clock = systemClock;
+  return serveDashboard({ ...settings, clock, token, ownNamesOnly: settings.token === '', mesh, log, metrics });
 }
 
 /** A link that logs in at a dashboard that this user runs on this machine, or will. @throws ClawmeshError as {@link madeToken}. */
@@ -30,7 +32,7 @@ export function loginLink(
 ): { url: string; loginUrl: string } {
   const { host, port } = config.dashboard;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
-  const login = new Login(tokenOf(config.dashboard, config.mesh, env), config.mesh);
+  const login = new Login(tokenOf(config.dashboard, config.mesh, env), config.mesh, systemClock);
   return { url, loginUrl: login.linkTo(url) };
 }
 

@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { throughOutages } from '../client/outage.ts';
+import { Mesh } from '../client/mesh.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { SeenNode } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
-import { connectRedis, openRedis, type RedisTarget } from '../redis/connection.ts';
-import { MeshKeys } from '../redis/keys.ts';
-import { NodeRegistry } from '../registry/node-registry.ts';
+import type { RedisTarget } from '../redis/connection.ts';
 
 const POLL_MS = 100;
 /** A gated node (OpenClaw not ready yet) is there all the same, ms. */
@@ -17,26 +15,24 @@ export async function waitForNodes(
   target: RedisTarget,
   ids: readonly string[],
   stopped: Promise<void>,
+  clock: Clock,
 ): Promise<SeenNode[]> {
-  const redis = connectRedis(target, 'service', 'clawmesh:up');
-  await openRedis(redis, target);
-  const keys = MeshKeys.of(loaded.config);
-  const registry = new NodeRegistry(redis, keys);
-  const deadline = performance.now() + TIMEOUT_MS;
+  const mesh = await Mesh.connect(loaded.config, target, { role: 'service', clock });
+  const deadline = clock.monotonic() + TIMEOUT_MS;
   let isStopped = false;
   void stopped.then(() => {
     isStopped = true;
   });
   try {
     for (;;) {
-      const all = await throughOutages(() => registry.seen(), { redis, target, until: deadline });
+      const all = await mesh.throughOutages(() => mesh.node.seen(), { until: deadline });
       const nodes = all.filter((node) => ids.includes(node.id) && isHere(node));
       if (isStopped) return [];
-      if (nodes.length === ids.length || performance.now() > deadline) return nodes;
-      await sleep(POLL_MS);
+      if (nodes.length === ids.length || clock.monotonic() > deadline) return nodes;
+      await clock.sleep(POLL_MS);
     }
   } finally {
-    redis.disconnect();
+    await mesh.close();
   }
 }
 

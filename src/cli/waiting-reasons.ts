@@ -43,7 +43,7 @@ export class WaitingReasons {
 
   /** The reason now, for a wait that has come to its end without the task's. */
   async atLast(ids: readonly string[]): Promise<string | undefined> {
-    const tasks = await this.#mesh.reader.getAll(ids.slice(0, MOST_TASKS));
+    const tasks = await this.#mesh.task.getAll(ids.slice(0, MOST_TASKS));
     const reason = firstReason(tasks, await waitingFacts(this.#mesh));
     return reason && reasonText(reason);
   }

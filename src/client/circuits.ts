@@ -1,45 +1,57 @@
 import type { Circuit } from '../domain/circuit.ts';
 import { notFound } from '../domain/not-found.ts';
-import { closeCircuit as close } from '../queue/bullmq/circuits.ts';
+import { closeCircuit, listCircuits } from '../queue/bullmq/circuits.ts';
 import { releaseHeld } from '../queue/bullmq/held-tasks.ts';
-import type { Mesh } from './mesh.ts';
+import type { ClientContext } from './context.ts';
+import { MAX_EVENTS, type MeshEvents } from './events.ts';
 
-/** A circuit, and how many tasks it holds back. */
+/** A circuit, and how many tasks it holds. */
 export interface CircuitView extends Circuit {
   readonly held: number;
 }
 
-/** The log of events is cut at about this many. */
-const MAX_EVENTS = 10_000;
+/** Reads and closes circuits: what keeps tasks from a provider that fails. */
+export class MeshCircuits {
+  readonly #context: ClientContext;
+  readonly #events: MeshEvents;
 
-/** The circuits that are open, then those that have counted failures, with how many tasks each holds back. */
-export async function viewCircuits(mesh: Mesh): Promise<CircuitView[]> {
-  const [circuits, held] = await Promise.all([mesh.circuits(), mesh.reader.held()]);
-  const heldBy = (name: string) =>
-    held
-      .filter(({ reason }) => reason?.kind === 'circuit' && reason.circuit === name)
-      .reduce((sum, { count }) => sum + count, 0);
-  return circuits
-    .map((circuit) => ({ ...circuit, held: heldBy(circuit.name) }))
-    .sort((a, b) => Number(a.openedAt === null) - Number(b.openedAt === null) || a.name.localeCompare(b.name));
-}
-
-/**
- * Takes a provider to be well again: closes its circuit, and releases what that held back.
- *
- * @returns whether it was open. @throws ClawmeshError `not-found` where there is no such circuit, nor lately was one.
- */
-export async function closeCircuit(
-  mesh: Mesh,
-  name: string,
-): Promise<{ readonly closed: boolean; readonly released: number }> {
-  const known = (await mesh.circuits()).map((circuit) => circuit.name);
-  const answer = await close(mesh.redis, mesh.keys, name, 'closed by hand');
-  if (answer === 'absent') {
-    const before = (await mesh.events.newest({ limit: MAX_EVENTS })).flatMap(({ circuit }) => circuit ?? []);
-    if (!before.includes(name)) throw notFound('circuit', name, [...known, ...before]);
+  constructor(context: ClientContext, events: MeshEvents) {
+    this.#context = context;
+    this.#events = events;
   }
-  // Any node's sweep would do this; whoever closes it by hand does not wait for one.
-  const { released } = await releaseHeld(mesh.redis, mesh.keys);
-  return { closed: answer === 'closed', released };
+
+  /** Circuits that are open or have counted failures. */
+  async list(): Promise<Circuit[]> {
+    return listCircuits(this.#context.redis, this.#context.keys);
+  }
+
+  /** The same with how many tasks each holds: open circuits first, then by name. */
+  async view(): Promise<CircuitView[]> {
+    const [circuits, held] = await Promise.all([this.list(), this.#context.reader.held()]);
+    const heldBy = (name: string) =>
+      held
+        .filter(({ reason }) => reason?.kind === 'circuit' && reason.circuit === name)
+        .reduce((sum, { count }) => sum + count, 0);
+    return circuits
+      .map((circuit) => ({ ...circuit, held: heldBy(circuit.name) }))
+      .sort((a, b) => Number(a.openedAt === null) - Number(b.openedAt === null) || a.name.localeCompare(b.name));
+  }
+
+  /**
+   * Closes the circuit of a provider that has recovered, and releases the tasks that it held.
+   *
+   * @returns whether it was open. @throws ClawmeshError `not-found` if there is no such circuit, nor lately was one.
+   */
+  async close(name: string): Promise<{ readonly closed: boolean; readonly released: number }> {
+    const { redis, keys } = this.#context;
+    const known = (await this.list()).map((circuit) => circuit.name);
+    const answer = await closeCircuit(redis, keys, name, 'closed by hand');
+    if (answer === 'absent') {
+      const before = (await this.#events.newest({ limit: MAX_EVENTS })).flatMap(({ circuit }) => circuit ?? []);
+      if (!before.includes(name)) throw notFound('circuit', name, [...known, ...before]);
+    }
+    // Any node's sweep would do this; the operator does not wait for one.
+    const { released } = await releaseHeld(redis, keys);
+    return { closed: answer === 'closed', released };
+  }
 }

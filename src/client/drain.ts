@@ -1,46 +1,57 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../domain/clock.ts';
 import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import { type Node, orphanedWords } from '../domain/node.ts';
+import { type Node, type NodeWish, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
 import { humanDuration } from '../domain/units.ts';
-import type { Mesh } from './mesh.ts';
 
 /** Runs take seconds to an hour; a quarter second more is not noticed, ms. */
 const POLL_MS = 250;
 
+export interface DrainWait {
+  readonly nodes: {
+    /** @throws ClawmeshError `not-found`. */
+    existing(id: string): Promise<Node>;
+    /** What operators want of the node. */
+    desired(id: string): Promise<NodeWish | undefined>;
+  };
+  readonly clock: Clock;
+  /** The node, as it was once the drain was asked for. */
+  readonly asked: Node;
+  /** Give up after this long, ms; never if absent. */
+  readonly timeoutMs?: number | undefined;
+}
+
 /**
- * Waits until a node that is being drained has confirmed it and no lock names it any more, so that it can be stopped without
- * stopping a task.
+ * Waits until a node that is being drained has confirmed it and no lock names it any more.
  *
- * @param asked how the node was once the drain was asked for
- *
- * @throws ClawmeshError `failed` where it is resumed, or is gone with tasks; `not-found` where it is forgotten meanwhile;
- * `timeout` after `timeoutMs`, while it goes on.
+ * @throws ClawmeshError `failed` if it is resumed, or is gone with tasks; `not-found` if it is forgotten meanwhile;
+ * `timeout` after `timeoutMs`, while the drain continues.
  */
-export async function waitUntilDrained(
-  mesh: Pick<Mesh, 'existingNode' | 'registry'>,
-  asked: Node,
+export async function waitUntilDrained({
+  nodes,
+  clock,
+  asked,
   timeoutMs = Number.POSITIVE_INFINITY,
-): Promise<Node> {
-  const startedAt = performance.now();
+}: DrainWait): Promise<Node> {
+  const startedAt = clock.monotonic();
   let held = 0;
-  for (let node = asked; ; node = await mesh.existingNode(node.id)) {
+  for (let node = asked; ; node = await nodes.existing(node.id)) {
     const { id, state, running, orphaned } = node;
     const isGone = !isThere(state);
     // What it ran when it was seen last has not ended there if it has died since.
     const lost = state === 'dead' ? Math.max(held, orphaned.length) : orphaned.length;
     if (isGone && lost > 0) throw goneWithTasks(node, lost);
     if ((isGone || state === 'draining') && running.length + orphaned.length === 0) return node;
-    if ((await mesh.registry.wanted(id)) !== 'drain') {
+    if ((await nodes.desired(id)) !== 'drain') {
       throw new ClawmeshError('failed', `${id} was resumed before it was drained`, {
         remedy: `again: clawmesh node drain ${id} --wait`,
       });
     }
-    const elapsedMs = performance.now() - startedAt;
+    const elapsedMs = clock.monotonic() - startedAt;
     if (elapsedMs >= timeoutMs) throw stillDraining(node, timeoutMs);
     held = running.length;
-    await sleep(Math.min(POLL_MS, timeoutMs - elapsedMs));
+    await clock.sleep(Math.min(POLL_MS, timeoutMs - elapsedMs));
   }
 }
 

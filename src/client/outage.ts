@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import type { Clock } from '../domain/clock.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { primaryOf, type RedisTarget, troubleOf } from '../redis/connection.ts';
 import { explainCommandError, isRedisError, passes } from '../redis/explain.ts';
@@ -25,13 +25,14 @@ export function explained(error: unknown, redis: Redis, target: RedisTarget): un
  * Asks Redis, and again for as long as it has trouble that passes by itself: a restart, a failover, a network that is away.
  * The question may reach Redis several times, so it must only read.
  *
- * @param until monotonic time (ms) after which the trouble is thrown instead; never where absent
+ * @param until monotonic time (ms) after which the trouble is thrown instead; never if absent
  * @throws what `ask` throws but such trouble, Redis errors as a ClawmeshError `redis`
  */
 export async function throughOutages<T>(
   ask: () => Promise<T>,
-  { redis, target, until, onOutage, onBack }: { redis: Redis; target: RedisTarget; until?: number } & OutageListener,
+  options: { redis: Redis; target: RedisTarget; clock: Clock; until?: number } & OutageListener,
 ): Promise<T> {
+  const { redis, target, clock, until, onOutage, onBack } = options;
   for (let told = false; ; ) {
     try {
       const answer = await ask();
@@ -40,12 +41,12 @@ export async function throughOutages<T>(
     } catch (error) {
       const line = explained(error, redis, target);
       if (!(line instanceof ClawmeshError) || !passes(error, line)) throw line;
-      if (redis.status === 'end' || (until !== undefined && performance.now() >= until)) throw line;
+      if (redis.status === 'end' || (until !== undefined && clock.monotonic() >= until)) throw line;
       if (!told) onOutage?.(line.message);
       told = true;
       // A machine that slept, or changed its network, has a connection that nobody serves and that never ends by itself.
       if (redis.status === 'ready' && /timed out/.test(messageOf(error))) redis.disconnect(true);
-      await sleep(RETRY_MS);
+      await clock.sleep(RETRY_MS);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../domain/clock.ts';
 import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
 import { asTyped } from '../domain/not-found.ts';
 import type { Task } from '../domain/task.ts';
@@ -9,9 +9,10 @@ import { humanDuration } from '../domain/units.ts';
 const POLL_MS = 250;
 
 export interface WaitOptions {
-  /** Reads a task; where Redis is away it waits for it until then (monotonic time, ms), and throws `redis`. */
+  /** Reads a task; while Redis is away it waits until then (monotonic time, ms), and throws `redis`. */
   readonly read: (id: string, until?: number) => Promise<Task | undefined>;
   readonly ids: readonly string[];
+  readonly clock: Clock;
   /** Give up after this long, ms. */
   readonly timeoutMs?: number | undefined;
   /** Called now and then with the tasks that have not ended, and the time waited (ms). */
@@ -21,10 +22,10 @@ export interface WaitOptions {
 /**
  * Waits until all tasks have ended.
  *
- * @throws ClawmeshError `not-found` where a task is gone (kept no longer), `timeout` with the tasks still going on.
+ * @throws ClawmeshError `not-found` if a task is kept no longer, `timeout` with the tasks that have not ended.
  */
-export async function waitForTasks({ read, ids, timeoutMs, onProgress }: WaitOptions): Promise<Task[]> {
-  const startedAt = performance.now();
+export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress }: WaitOptions): Promise<Task[]> {
+  const startedAt = clock.monotonic();
   const until = timeoutMs === undefined ? undefined : startedAt + timeoutMs;
   const ended = new Map<string, Task>();
   const seen = new Set<string>();
@@ -32,7 +33,7 @@ export async function waitForTasks({ read, ids, timeoutMs, onProgress }: WaitOpt
     const running: Task[] = [];
     for (const id of ids.filter((candidate) => !ended.has(candidate))) {
       const task = await read(id, until).catch((error: unknown) => {
-        if (until === undefined || performance.now() < until || !hasCode(error, 'redis')) throw error;
+        if (until === undefined || clock.monotonic() < until || !hasCode(error, 'redis')) throw error;
         throw notEnded(timeoutMs, [`what became of ${id} is not known: ${messageOf(error)}`], error);
       });
       if (!task) {
@@ -44,7 +45,7 @@ export async function waitForTasks({ read, ids, timeoutMs, onProgress }: WaitOpt
       else running.push(task);
     }
     if (running.length === 0) return ids.map((id) => ended.get(id) as Task);
-    const elapsedMs = performance.now() - startedAt;
+    const elapsedMs = clock.monotonic() - startedAt;
     if (timeoutMs !== undefined && elapsedMs >= timeoutMs) {
       throw notEnded(
         timeoutMs,
@@ -52,7 +53,7 @@ export async function waitForTasks({ read, ids, timeoutMs, onProgress }: WaitOpt
       );
     }
     onProgress?.(running, elapsedMs);
-    await sleep(Math.min(POLL_MS, Math.max(0, (timeoutMs ?? Number.POSITIVE_INFINITY) - elapsedMs)));
+    await clock.sleep(Math.min(POLL_MS, Math.max(0, (timeoutMs ?? Number.POSITIVE_INFINITY) - elapsedMs)));
   }
 }
 

@@ -1,24 +1,23 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Mesh } from '../client/mesh.ts';
+import type { Clock } from '../domain/clock.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Node } from '../domain/node.ts';
 import type { NewTask, Task } from '../domain/task.ts';
 import { isEnded } from '../domain/task-state.ts';
-import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
-import type { TaskReader } from '../queue/bullmq/task-reader.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
 
 export const DRILL_KINDS = ['crash', 'freeze', 'drain'] as const;
 export type DrillKind = (typeof DRILL_KINDS)[number];
 
 export interface DrilledMesh {
-  readonly producer: TaskProducer;
-  readonly reader: TaskReader;
-  readonly registry: NodeRegistry;
+  readonly node: Pick<Mesh['node'], 'list' | 'drain' | 'resume' | 'failForDrill'>;
+  readonly task: Pick<Mesh['task'], 'enqueueParsed' | 'getAll'>;
+  readonly server: Pick<Mesh['server'], 'time'>;
   /** Asks, and again until Redis answers: an outage must not leave a node taken down that the drill would bring back. */
   readonly throughOutages: <T>(ask: () => Promise<T>) => Promise<T>;
 }
 
 export interface DrillOptions {
+  readonly clock: Clock;
   readonly kind: DrillKind;
   /** The node to take down; without one, the one that runs the most probes. */
   readonly nodeId: string | undefined;
@@ -64,8 +63,8 @@ const MARGIN_MS = 1_000;
  * @throws ClawmeshError `failed` where the mesh can't be drilled, `not-found` for an unknown node.
  */
 export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): Promise<DrillReport> {
-  const { kind, onStep } = options;
-  const up = (await mesh.registry.list()).filter((node) => node.state === 'up');
+  const { kind, onStep, clock } = options;
+  const up = (await mesh.node.list()).filter((node) => node.state === 'up');
   if (up.length < 2) {
     throw new ClawmeshError('failed', `${up.length} nodes are up; a failover takes two`, {
       remedy: 'start another node',
@@ -79,10 +78,12 @@ export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): P
   const probes = probeTasks(up, Math.max(8_000, limitMs + 5_000));
   const { ids, victim, own } = await startProbes(mesh, probes, options);
   onStep(`${victim} runs ${own.length} of ${ids.length} probe tasks, and is told to ${kind}`);
-  const takenDownAt = Date.now() + (await clockOffset(mesh.registry));
-  await mesh.registry.wish(victim, kind === 'drain' ? 'drain' : `drill-${kind}`);
-  const ended = await waitForEnd(mesh, ids, (promisedMs ?? 0) + PATIENCE_MS);
-  if (kind === 'drain') await mesh.throughOutages(() => mesh.registry.wish(victim, 'resume'));
+  // In Redis time, as the history of the probes.
+  const takenDownAt = await mesh.server.time();
+  if (kind === 'drain') await mesh.node.drain(victim);
+  else await mesh.node.failForDrill(victim, kind);
+  const ended = await waitForEnd(mesh, clock, ids, (promisedMs ?? 0) + PATIENCE_MS);
+  if (kind === 'drain') await mesh.throughOutages(() => mesh.node.resume(victim));
   return report(ended, own, { kind, victim, promisedMs, takenDownAt });
 }
 
@@ -111,16 +112,16 @@ function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
 async function startProbes(
   mesh: DrilledMesh,
   probes: readonly NewTask[],
-  { nodeId, onStep }: DrillOptions,
+  { nodeId, onStep, clock }: DrillOptions,
 ): Promise<{ ids: string[]; victim: string; own: Task[] }> {
   const ids: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const fresh = (await mesh.producer.enqueue(probes)).map(({ id }) => id);
+    const fresh = (await mesh.task.enqueueParsed(probes)).map(({ id }) => id);
     ids.push(...fresh);
-    const deadline = performance.now() + CLAIM_WAIT_MS;
+    const deadline = clock.monotonic() + CLAIM_WAIT_MS;
     let tasks = await readAll(mesh, fresh);
-    while (tasks.some((task) => task.state === 'waiting') && performance.now() < deadline) {
-      await sleep(POLL_MS);
+    while (tasks.some((task) => task.state === 'waiting') && clock.monotonic() < deadline) {
+      await clock.sleep(POLL_MS);
       tasks = await readAll(mesh, fresh);
     }
     const long = tasks.filter(
@@ -130,30 +131,24 @@ async function startProbes(
     const chosen = byNode.find(([node]) => !nodeId || node === nodeId);
     if (chosen) return { ids, victim: chosen[0], own: chosen[1] };
     onStep(`${nodeId ?? 'no node'} got no probe it could lose; trying again`);
-    await waitForEnd(mesh, fresh, PATIENCE_MS);
+    await waitForEnd(mesh, clock, fresh, PATIENCE_MS);
   }
   throw new ClawmeshError('failed', `no probe started${nodeId ? ` on ${nodeId}` : ''}`, {
     remedy: 'the mesh is busy; try when it is idle',
   });
 }
 
-async function waitForEnd(mesh: DrilledMesh, ids: readonly string[], timeoutMs: number): Promise<Task[]> {
-  const deadline = performance.now() + timeoutMs;
+async function waitForEnd(mesh: DrilledMesh, clock: Clock, ids: readonly string[], timeoutMs: number): Promise<Task[]> {
+  const deadline = clock.monotonic() + timeoutMs;
   for (;;) {
     const tasks = await readAll(mesh, ids);
-    if (tasks.every((task) => isEnded(task.state)) || performance.now() > deadline) return tasks;
-    await sleep(POLL_MS);
+    if (tasks.every((task) => isEnded(task.state)) || clock.monotonic() > deadline) return tasks;
+    await clock.sleep(POLL_MS);
   }
 }
 
 async function readAll(mesh: DrilledMesh, ids: readonly string[]): Promise<Task[]> {
-  const tasks = await mesh.throughOutages(() => Promise.all(ids.map((id) => mesh.reader.get(id))));
-  return tasks.filter((task) => task !== undefined);
-}
-
-/** Redis time minus ours: history is in Redis time. */
-async function clockOffset(registry: NodeRegistry): Promise<number> {
-  return (await registry.redisTime()) - Date.now();
+  return mesh.throughOutages(() => mesh.task.getAll(ids));
 }
 
 function report(

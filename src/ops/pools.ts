@@ -1,5 +1,5 @@
-import type { PoolCounts, TaskReader } from '../queue/bullmq/task-reader.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { Mesh } from '../client/mesh.ts';
+import type { PoolCounts } from '../queue/bullmq/task-reader.ts';
 
 /** A pool as `pool list --json` prints it. */
 export interface PoolView extends PoolCounts {
@@ -12,11 +12,8 @@ export interface PoolView extends PoolCounts {
 }
 
 /** All pools that were ever used or served, with who serves them now. */
-export async function viewPools(mesh: { reader: TaskReader; registry: NodeRegistry }): Promise<PoolView[]> {
-  const [counts, nodes] = await Promise.all([
-    mesh.reader.pools().then((pools) => mesh.reader.counts(pools)),
-    mesh.registry.list(),
-  ]);
+export async function viewPools(mesh: Pick<Mesh, 'node' | 'pool'>): Promise<PoolView[]> {
+  const [counts, nodes] = await Promise.all([mesh.pool.counts(), mesh.node.list()]);
   return [...counts].map(([name, count]) => {
     const serving = nodes.filter((node) => name in node.pools && node.state === 'up');
     const sum = (what: 'concurrency' | 'running') =>

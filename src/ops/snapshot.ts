@@ -1,13 +1,13 @@
+import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { NodeState } from '../domain/node-state.ts';
 import type { Task } from '../domain/task.ts';
-import type { OldestTask, PoolCounts, TaskReader } from '../queue/bullmq/task-reader.ts';
-import type { HandoverFilter } from '../queue/handover-log.ts';
+import type { OldestTask, PoolCounts } from '../queue/bullmq/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
 import { findProblems, foreignWorkers, type Problem, strandedTasks } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it (CLI.md). */
@@ -46,27 +46,29 @@ const MOST_RUNNING = 20;
 const MESSAGE_LENGTH = 200;
 const LAST_HANDOVERS = 5;
 
+/** What a snapshot reads of a mesh. */
+export interface SnapshotSource extends Pick<Mesh, 'circuits' | 'usage' | 'handovers' | 'scheduleFailures'> {
+  readonly config: Pick<Config, 'mesh' | 'node' | 'nodes'>;
+  readonly node: Pick<Mesh['node'], 'list'>;
+  readonly pool: Pick<Mesh['pool'], 'names' | 'counts' | 'held' | 'oldestWaiting' | 'strangers'>;
+  readonly task: Pick<Mesh['task'], 'longestRunning'>;
+  readonly server: Pick<Mesh['server'], 'time'>;
+}
+
 /** Reads the state of the whole mesh. */
-export async function takeSnapshot(mesh: {
-  config: Pick<Config, 'mesh' | 'node' | 'nodes'>;
-  reader: TaskReader;
-  registry: NodeRegistry;
-  circuits(): Promise<Circuit[]>;
-  usage(days: number): Promise<UsageSum[]>;
-  handovers(filter: Partial<HandoverFilter>): Promise<Handover[]>;
-}): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
-  const askedAt = performance.now();
-  const pools = await mesh.reader.pools();
-  const latencyMs = Math.round((performance.now() - askedAt) * 10) / 10;
+export async function takeSnapshot(mesh: SnapshotSource, clock: Clock): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
+  const askedAt = clock.monotonic();
+  const pools = await mesh.pool.names();
+  const latencyMs = Math.round((clock.monotonic() - askedAt) * 10) / 10;
   const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers] = await Promise.all([
-    mesh.registry.list(),
-    mesh.reader.counts(pools),
-    mesh.reader.held(),
+    mesh.node.list(),
+    mesh.pool.counts(pools),
+    mesh.pool.held(),
     mesh.circuits(),
-    mesh.reader.scheduleFailures(),
+    mesh.scheduleFailures(),
     mesh.usage(1),
-    mesh.registry.redisTime(),
-    mesh.reader.longestRunning(MOST_RUNNING),
+    mesh.server.time(),
+    mesh.task.longestRunning(MOST_RUNNING),
     mesh.handovers({ limit: LAST_HANDOVERS }),
   ]);
   const activeCount = [...counts.values()].reduce((sum, count) => sum + count.active, 0);
@@ -78,7 +80,7 @@ export async function takeSnapshot(mesh: {
       redis: { ok: true, latencyMs },
       nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
       pools: Object.fromEntries(counts),
-      oldestWaiting: (await mesh.reader.oldestWaiting(pools, now)) ?? null,
+      oldestWaiting: (await mesh.pool.oldestWaiting(pools, now)) ?? null,
       running: active.map((task) => runningTask(task, now)),
       moreRunning: Math.max(0, activeCount - active.length),
       handovers,
@@ -93,7 +95,7 @@ export async function takeSnapshot(mesh: {
           config: mesh.config,
         }),
         ...strandedTasks(nodes, held),
-        ...foreignWorkers(await mesh.reader.strangers(pools, now)),
+        ...foreignWorkers(await mesh.pool.strangers(pools, now)),
       ],
     },
   };

@@ -1,3 +1,4 @@
+import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import { type Circuit, circuitOf } from '../domain/circuit.ts';
 import { formatHoldReason, holdReasonOf, isTarget, type SessionReason } from '../domain/hold-reason.ts';
@@ -7,8 +8,7 @@ import { isThere } from '../domain/node-state.ts';
 import { mayRun, parseTarget, type Target } from '../domain/target.ts';
 import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
-import type { HeldTasks, PoolCounts, TaskReader } from '../queue/bullmq/task-reader.ts';
-import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
 
 /** Why a task does not run, and what to do about it. */
 export interface WaitingReason {
@@ -37,21 +37,17 @@ export type WaitingTask = Pick<
 >;
 
 /** Reads what {@link whyWaiting} looks at. */
-export async function waitingFacts(mesh: {
-  config: WaitingFacts['config'];
-  reader: TaskReader;
-  registry: NodeRegistry;
-  circuits(): Promise<Circuit[]>;
-}): Promise<WaitingFacts> {
-  const { reader, registry, config } = mesh;
+export async function waitingFacts(
+  mesh: Pick<Mesh, 'config' | 'node' | 'pool' | 'circuits' | 'server'>,
+): Promise<WaitingFacts> {
   const [nodes, pools, circuits, held, now] = await Promise.all([
-    registry.list(),
-    reader.pools().then((names) => reader.counts(names)),
+    mesh.node.list(),
+    mesh.pool.counts(),
     mesh.circuits(),
-    reader.held(),
-    registry.redisTime(),
+    mesh.pool.held(),
+    mesh.server.time(),
   ]);
-  return { nodes, pools, circuits, held, config, now };
+  return { nodes, pools, circuits, held, config: mesh.config, now };
 }
 
 /** Why a task that has not ended does not run; undefined if it runs, or just waits for a free slot. */

@@ -21,7 +21,10 @@ export class Person {
   }
 
   async cancel(taskId: string): Promise<void> {
-    const { answer, ...moment } = await this.#ask((): Promise<AnswerOf<'cancel'>> => this.#mesh.cancel(taskId), gone);
+    const { answer, ...moment } = await this.#ask(
+      (): Promise<AnswerOf<'cancel'>> => this.#mesh.cancel(taskId),
+      (error) => (hasCode(error, 'failed') ? 'ended' : gone(error)),
+    );
     const gaveUp = answer === null ? sharedClock().latest : null;
     this.#recorder.lines.push({ ...this.#asked(taskId), ...moment, what: 'cancel', answer, gaveUp });
   }

@@ -225,7 +225,7 @@ describe('failover at the worst moment', () => {
   it('wakes another node for a task whose wake-up went to a frozen one', async () => {
     const frozen = ['mac-1', 'mac-2', 'mac-3'];
     await mesh.startNodes(...frozen, 'mac-4');
-    const { redis } = await mesh.client();
+    const { redis } = await mesh.store();
     await expect.poll(() => redis.info('clients')).toMatch(/blocked_clients:4\b/);
     for (const id of frozen) mesh.freeze(id);
     for (let round = 1; round <= 3; round++) {

@@ -78,7 +78,7 @@ describe('failover', () => {
     await mesh.startNode('mac-2');
     mesh.freeze('mac-1');
     // Others look at the mesh twice meanwhile.
-    const { redis, keys } = await mesh.client();
+    const { redis, keys } = await mesh.store();
     for (let sweeps = 0; sweeps < 2; sweeps++) {
       const before = await redis.hget(keys.sweep, 'lastAt');
       await expect.poll(() => redis.hget(keys.sweep, 'lastAt')).not.toBe(before);
@@ -95,7 +95,7 @@ describe('failover', () => {
     await mesh.queueMany(6, 'hold');
     await mesh.starts(6);
     await mesh.presenceSeen('mac-1', 'mac-2');
-    const { keys } = await mesh.client();
+    const { keys } = await mesh.store();
     await mesh.server.down();
     await mesh.server.whileDown((redis) => shiftTimes(redis, keys, -TEN_MINUTES));
     await mesh.server.up();
@@ -111,7 +111,7 @@ describe('failover', () => {
     await mesh.starts(2);
     await mesh.presenceSeen('mac-1', 'mac-2');
     await mesh.passTime(TEN_MINUTES);
-    const { redis, keys } = await mesh.client();
+    const { redis, keys } = await mesh.store();
     const before = Number(await redis.hget(keys.sweep, 'lastAt'));
     await expect.poll(async () => Number(await redis.hget(keys.sweep, 'lastAt'))).toBeGreaterThan(before);
     mesh.ledger.release();
@@ -125,7 +125,7 @@ describe('failover', () => {
     const ids = await mesh.queueMany(2, 'hold');
     await mesh.starts(2);
     await mesh.presenceSeen('mac-1', 'mac-2');
-    const { redis, keys } = await mesh.client();
+    const { redis, keys } = await mesh.store();
     const locks = () => redis.exists(...ids.map((id) => `${keys.task('default', id)}:lock`));
     await mesh.passTime(6 * TEN_MINUTES);
     // Each look through all claims is five seconds after the one before.
@@ -145,11 +145,11 @@ describe('failover', () => {
     await mesh.startNode('mac-1');
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
-    const lock = `${(await mesh.client()).keys.task('default', id)}:lock`;
+    const lock = `${(await mesh.store()).keys.task('default', id)}:lock`;
     await mesh.server.down();
     await mesh.server.whileDown((client) => client.del(lock));
     await mesh.server.up();
-    await expect.poll(async () => (await mesh.client()).redis.exists(lock)).toBe(1);
+    await expect.poll(async () => (await mesh.store()).redis.exists(lock)).toBe(1);
     mesh.ledger.release();
     await mesh.allEnded();
     expect(await mesh.task(id)).toMatchObject({ state: 'completed', handovers: 0 });

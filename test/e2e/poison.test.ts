@@ -43,6 +43,6 @@ it('a node with one slot completes every task once, whatever numbers OpenClaw sa
   for (const id of ids) expect(await mesh.task(id)).toMatchObject({ attempts: { made: 1 } });
   const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   expect(metrics).toMatch(new RegExp(`clawmesh_runs_total\\{[^}]*outcome="completed"[^}]*\\} ${usages.length}\n`));
-  const { redis, keys } = await mesh.client();
+  const { redis, keys } = await mesh.store();
   expect(await readUsage(redis, keys, 1)).toMatchObject([{ tasks: 3, input: 14, output: 4, total: 18, cost: null }]);
 });

@@ -42,11 +42,8 @@ describe('the life of tasks that run as processes', () => {
 
   it('removes ended tasks of a pool that no node serves, though a schedule can not be mended', async () => {
     mesh.config = mesh.configWith('queue: {keep: {completed: 1s, failed: 1s}}\n');
-    const client = await mesh.client();
-    const { redis, keys } = client;
-    await (await client.producer()).enqueue([
-      { message: 'x', pool: 'nobodys', priority: 0, delayMs: 0, attempts: 1, tags: {}, key: 'k' },
-    ]);
+    const { redis, keys } = await mesh.store();
+    await mesh.queueOne('x', { pool: 'nobodys', attempts: 1, key: 'k' });
     const [task] = await mesh.tasks();
     await mesh.cli('task', 'cancel', task?.id ?? '');
     await redis.hset(keys.schedules, 'broken', '{"v":2}');

@@ -2,54 +2,87 @@ import { describe, expect, it } from 'vitest';
 import { accessOf } from '../../src/ops/http/access.ts';
 import { isLoopback } from '../../src/ops/http/listen.ts';
 import { Login } from '../../src/ops/http/login.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const names = ['localhost', '127.0.0.1', '[::1]'];
 
+const HOUR_MS = 3_600_000;
+
 describe('a login', () => {
-  const login = new Login('secret', 'm');
+  const clock = new VirtualClock();
+  const login = new Login('secret', 'm', clock);
 
   it('takes the token and nothing like it', () => {
     expect(login.isToken('secret')).toBe(true);
     for (const wrong of ['', 'Secret', 'secret ', 'secre', 'secrets']) expect(login.isToken(wrong)).toBe(false);
-    expect(new Login('', 'm').isToken('')).toBe(false);
+    expect(new Login('', 'm', clock).isToken('')).toBe(false);
   });
 
-  it('gives sessions that end, that every dashboard with this token takes, and no other', () => {
-    const session = login.newSession(1_000);
-    expect(login.isSession(session, 2_000)).toBe(true);
-    expect(new Login('secret', 'm').isSession(session, 2_000)).toBe(true);
-    expect(login.isSession(session, 1_000 + 12 * 3_600_000)).toBe(false);
-    expect(new Login('secret', 'other').isSession(session, 2_000)).toBe(false);
-    expect(new Login('other', 'm').isSession(session, 2_000)).toBe(false);
-    expect(login.isSession(session.replace(/^\d/, '9'), 2_000)).toBe(false);
+  it('gives sessions that every dashboard with this token and mesh accepts, and no other', () => {
+    const session = login.newSession();
+    expect(login.isSession(session)).toBe(true);
+    expect(new Login('secret', 'm', clock).isSession(session)).toBe(true);
+    expect(new Login('secret', 'other', clock).isSession(session)).toBe(false);
+    expect(new Login('other', 'm', clock).isSession(session)).toBe(false);
+    expect(login.isSession(session.replace(/^\d/, '9'))).toBe(false);
     for (const odd of ['', '.', '..', 'x', '9999999999999.x.', '9999999999999..'])
       expect(login.isSession(odd)).toBe(false);
-    login.logOut(session, 2_000);
-    expect(login.isSession(session, 2_000)).toBe(false);
+  });
+
+  it('ends a session after exactly twelve hours', async () => {
+    const session = login.newSession();
+    await clock.advance(12 * HOUR_MS - 1);
+    expect(login.isSession(session)).toBe(true);
+    await clock.advance(1);
+    expect(login.isSession(session)).toBe(false);
+  });
+
+  it('ends a session for good when its user logs out, and leaves others alone', async () => {
+    const [session, other] = [login.newSession(), login.newSession()];
+    login.logOut(session);
+    expect(login.isSession(session)).toBe(false);
+    expect(login.isSession(other)).toBe(true);
+    await clock.advance(12 * HOUR_MS + 1);
+    login.logOut(other); // forgets sessions that have ended by themselves
+    expect(login.isSession(session)).toBe(false);
   });
 });
 
 describe('the code of a link', () => {
-  const login = new Login('secret', 'm');
+  const clock = new VirtualClock();
+  const login = new Login('secret', 'm', clock);
   const codeOf = (link: string) => link.slice(link.indexOf('#') + 1);
 
-  it('logs in once, until ten minutes have passed, and at no server that has started since', () => {
-    const now = Date.now();
-    const link = login.linkTo('http://127.0.0.1:1/', now);
+  it('stands in the fragment of the link, which no browser sends, and does not contain the token', () => {
+    const link = login.linkTo('http://127.0.0.1:1/');
     expect(link).toMatch(/^http:\/\/127\.0\.0\.1:1\/login#[\w.-]+$/);
     expect(link).not.toContain('secret');
-    expect(login.takeCode(codeOf(link), now + 599_999)).toBe(true);
-    expect(login.takeCode(codeOf(link), now + 599_999)).toBe(false);
-    expect(login.takeCode(codeOf(login.linkTo('', now)), now + 600_000)).toBe(false);
-    expect(login.takeCode(codeOf(login.linkTo('', now - 60_000)), now)).toBe(false);
-    expect(login.takeCode(codeOf(login.linkTo('', now + 60_000)), now)).toBe(false);
+  });
+
+  it('logs in once, until ten minutes have passed', async () => {
+    const [code, late] = [codeOf(login.linkTo('')), codeOf(login.linkTo(''))];
+    await clock.advance(599_999);
+    expect(login.takeCode(code)).toBe(true);
+    expect(login.takeCode(code)).toBe(false);
+    await clock.advance(1);
+    expect(login.takeCode(late)).toBe(false);
+  });
+
+  it('is worth nothing at a server that has started since, nor if it was made at a later time than now', async () => {
+    const code = codeOf(login.linkTo(''));
+    await clock.advance(1);
+    expect(new Login('secret', 'm', clock).takeCode(code)).toBe(false);
+    const fromTheFuture = codeOf(login.linkTo(''));
+    clock.setWall(clock.now() - 1);
+    expect(login.takeCode(fromTheFuture)).toBe(false);
   });
 
   it('is worth nothing with another token or mesh, as a session, or as a token; nor is a session as a code', () => {
     const code = codeOf(login.linkTo(''));
-    expect(new Login('other', 'm').takeCode(code)).toBe(false);
-    expect(new Login('secret', 'other').takeCode(code)).toBe(false);
-    expect(new Login('', 'm').takeCode(codeOf(new Login('', 'm').linkTo('')))).toBe(false);
+    expect(new Login('other', 'm', clock).takeCode(code)).toBe(false);
+    expect(new Login('secret', 'other', clock).takeCode(code)).toBe(false);
+    const open = new Login('', 'm', clock);
+    expect(open.takeCode(codeOf(open.linkTo('')))).toBe(false);
     expect(login.isSession(code)).toBe(false);
     expect(login.isToken(code)).toBe(false);
     expect(login.takeCode(login.newSession())).toBe(false);
@@ -57,7 +90,7 @@ describe('the code of a link', () => {
 });
 
 describe('without a token', () => {
-  const open = new Login('', 'm');
+  const open = new Login('', 'm', new VirtualClock());
   const access = (method: string, headers: Record<string, string>) =>
     accessOf({ method, headers, session: undefined }, open, names);
 

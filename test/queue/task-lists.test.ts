@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { openClient } from '../support/client.ts';
 import { claimNext, makeTimesDue, meshPerTest, newTask, success } from '../support/pool.ts';
 
 describe('lists of tasks', () => {
@@ -75,13 +76,8 @@ describe('lists of tasks', () => {
     await mesh().producer.enqueue(Array.from({ length: 99 }, () => newTask()));
     const claimed: string[] = [];
     for (let i = 0; i < 99; i++) claimed.push((await claimNext(node)).taskId);
-    const { snapshot } = await takeSnapshot({
-      ...mesh(),
-      config: configSchema.parse({ mesh: 'm' }),
-      circuits: async () => [],
-      usage: async () => [],
-      handovers: async () => [],
-    });
+    const client = await openClient(mesh());
+    const { snapshot } = await takeSnapshot(client, systemClock).finally(() => client.close());
     expect(snapshot.running).toHaveLength(20);
     const ids = snapshot.running.map(({ id }) => id);
     expect(ids).toContain(first?.id);

@@ -4,6 +4,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { forgetNodes } from '../../src/registry/forget-nodes.ts';
@@ -210,7 +211,7 @@ describe('status', () => {
       mesh: mesh.keys.bullPrefix.split(':')[1]?.slice(0, -1),
       redis: { url: 'redis://x' },
     });
-    const client = await Mesh.connect(config, mesh.target);
+    const client = await Mesh.connect(config, mesh.target, { clock: systemClock });
     await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, newTask());
     await mesh.redis.hset(mesh.keys.schedules, 'daily', '{"v":2}');
     await mesh.schedules.mend();
@@ -222,6 +223,7 @@ describe('status', () => {
           return [];
         },
       }),
+      systemClock,
     );
     expect(snapshot.problems).toContainEqual({
       severity: 'error',

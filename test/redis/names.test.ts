@@ -72,7 +72,7 @@ describe('the name in the TLS handshake', () => {
     const config = writeConfig(`mesh: m\nredis: {${where}, tls: {ca: "${join(folder, 'cert.pem')}"}}\n`);
     front.names.length = 0;
     const mesh = await Mesh.open({ config, env: cleanEnv() });
-    await mesh.redis.ping();
+    expect(await mesh.server.isReady()).toBe(true);
     await mesh.close();
     return [...new Set(front.names)];
   };

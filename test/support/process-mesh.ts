@@ -7,11 +7,13 @@ import type { Node } from '../../src/domain/node.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task-state.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import type { TaskInput } from '../../src/queue/new-task.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
 import { CliProcess, type CliResult, cleanEnv, entry, HANG_MS, runCli, writeConfig } from './cli.ts';
 import { Ledger } from './ledger.ts';
 import { SpawnedRedis } from './redis.ts';
+import { openStore, type Store } from './store.ts';
 import { unexplainedOf } from './task-history.ts';
 
 /**
@@ -29,6 +31,7 @@ export class ProcessMesh {
   readonly #openclaw: string;
   /** By config file. */
   readonly #clients = new Map<string, Promise<Mesh>>();
+  #store: Promise<Store> | undefined;
 
   private constructor(server: SpawnedRedis, openclaw: string | undefined) {
     this.server = server;
@@ -141,7 +144,7 @@ export class ProcessMesh {
   }
 
   async task(id: string): Promise<Task> {
-    return this.#ask((mesh) => mesh.existing(id));
+    return this.#ask((mesh) => mesh.task.existing(id));
   }
 
   async tasks(): Promise<Task[]> {
@@ -153,20 +156,28 @@ export class ProcessMesh {
   }
 
   async nodeRecord(nodeId: string): Promise<Node> {
-    return this.#ask((mesh) => mesh.existingNode(nodeId));
+    return this.#ask((mesh) => mesh.node.existing(nodeId));
   }
 
   async snapshot() {
-    return this.#ask(async (mesh) => (await takeSnapshot(mesh)).snapshot);
+    return this.#ask(async (mesh) => (await takeSnapshot(mesh, systemClock)).snapshot);
   }
 
-  /** A client of the mesh, also to put it into a state by hand; a new one where Redis has hung up on the last. */
+  /** A client of the mesh; a new one if the last could not be opened. */
   async client(): Promise<Mesh> {
     const known = await this.#clients.get(this.config)?.catch(() => undefined);
-    if (known && known.redis.status !== 'end') return known;
+    if (known) return known;
     const opened = Mesh.open({ config: this.config, env: cleanEnv() });
     this.#clients.set(this.config, opened);
     return opened;
+  }
+
+  /** The mesh's Redis on a connection of the test's own, to look behind the client or to put the mesh into a state by hand. */
+  async store(): Promise<Store> {
+    const known = await this.#store?.catch(() => undefined);
+    if (known) return known;
+    this.#store = openStore(this.config, cleanEnv());
+    return this.#store;
   }
 
   async #ask<T>(question: (mesh: Mesh) => Promise<T>): Promise<T> {
@@ -190,7 +201,7 @@ export class ProcessMesh {
 
   /** Resolves once a sweep has seen these nodes on Redis: from then on their absence means a crash. */
   async presenceSeen(...nodeIds: string[]): Promise<void> {
-    const { redis, keys } = await this.client();
+    const { redis, keys } = await this.store();
     for (const id of nodeIds) {
       const seen = async () => {
         const [incarnation, presence] = await Promise.all([
@@ -234,14 +245,14 @@ export class ProcessMesh {
    */
   async lapse(nodeId: string): Promise<void> {
     const incarnation = async () => {
-      const { redis, keys } = await this.client();
+      const { redis, keys } = await this.store();
       return redis.hget(keys.incarnations, nodeId);
     };
     // Not the node's state, which is `dead` from the moment that its lease is over.
     const before = await incarnation();
     await expect
       .poll(async () => {
-        const { redis, keys, registry } = await this.client();
+        const { redis, keys, registry } = await this.store();
         // A sweep that came late on a busy machine gives everybody a new lease; hence again and again.
         const past = (await registry.redisTime()) - 1;
         await redis.multi().hset(keys.sweep, 'leasesFrom', 0).zadd(keys.leases, 'XX', past, nodeId).exec();
@@ -255,12 +266,13 @@ export class ProcessMesh {
    * Redis was frozen for so long.
    */
   async passTime(ms: number): Promise<void> {
-    const { redis, keys } = await this.client();
+    const { redis, keys } = await this.store();
     await shiftTimes(redis, keys, -ms);
   }
 
   async stop(): Promise<void> {
     for (const client of this.#clients.values()) await client.then((mesh) => mesh.close()).catch(() => {});
+    await this.#store?.then(({ redis }) => redis.disconnect()).catch(() => {});
     // A frozen process ends by SIGKILL, too.
     await Promise.all([...this.nodes.values()].map((node) => node.kill()));
     await this.server.stop();

@@ -22,9 +22,8 @@ export function circuitCommand(): Command {
 
 async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  const { viewCircuits } = await import('../../client/circuits.ts');
   await withMesh(command, async (mesh) => {
-    const circuits = await viewCircuits(mesh);
+    const circuits = await mesh.circuit.view();
     if (out.json) out.document({ circuits });
     else if (circuits.length === 0) out.note('no circuit is open, and none has counted failures');
     else printCircuits(out, circuits);
@@ -49,9 +48,8 @@ function printCircuits(out: Output, circuits: readonly CircuitView[]): void {
 
 async function close(name: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  const { closeCircuit } = await import('../../client/circuits.ts');
   await withMesh(command, async (mesh) => {
-    const { closed, released } = await closeCircuit(mesh, name);
+    const { closed, released } = await mesh.circuit.close(name);
     if (out.json) out.document({ name, closed, released });
     else out.note(closed ? `${name} is closed; ${released} held tasks were released` : `${name} was not open`);
   });

@@ -44,7 +44,7 @@ async function candidates(mesh: Mesh, kind: LiveValues): Promise<Candidate[]> {
       return (await mesh.nodes()).map(({ id, state }) => [id, state]);
     case 'pools': {
       const served = (await mesh.nodes()).flatMap((node) => Object.keys(node.pools));
-      return [...new Set([...served, ...(await mesh.reader.pools())])].sort().map((pool) => [pool]);
+      return [...new Set([...served, ...(await mesh.pool.names())])].sort().map((pool) => [pool]);
     }
     case 'labels': {
       const labels = (await mesh.nodes()).flatMap((node) => Object.entries(node.labels));

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Alerts } from '../../node/alerts.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { numberOption } from '../options.ts';
@@ -55,7 +56,7 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   const target = redisTarget(config, process.env);
   // Whoever starts it by hand reads its log there.
   const log = createLogger({ ...config.log, ...(process.stderr.isTTY && { format: 'pretty' as const }) });
-  const mesh = await Mesh.connect(config, target, { role: 'service' });
+  const mesh = await Mesh.connect(config, target, { role: 'service', clock: systemClock });
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
   let alerts: Alerts | undefined;
@@ -78,16 +79,13 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   }
 }
 
-async function startAlerts({ config, redis, keys, registry, reader }: Mesh, log: Logger): Promise<Alerts> {
-  const [{ Alerts }, { AlertFeed }, { systemClock: clock }] = await Promise.all([
-    import('../../node/alerts.ts'),
-    import('../../registry/alert-feed.ts'),
-    import('../../platform/clock.ts'),
-  ]);
-  const feed = new AlertFeed(redis, keys, `dashboard on ${hostname()}`);
+async function startAlerts(mesh: Mesh, log: Logger): Promise<Alerts> {
+  const { config, node, pool } = mesh;
+  const { Alerts } = await import('../../node/alerts.ts');
+  const feed = await mesh.alertFeed(`dashboard on ${hostname()}`);
   const tooLongMs = config.alerts.oldestWaiting;
-  const current = async () => ({ nodes: await registry.seen(), waitedMs: await reader.waitedMs(), tooLongMs });
-  const alerts = new Alerts({ config, feed, clock, current, log });
+  const current = async () => ({ nodes: await node.seen(), waitedMs: await pool.waitedMs(), tooLongMs });
+  const alerts = new Alerts({ config, feed, clock: systemClock, current, log });
   await alerts.start();
   return alerts;
 }

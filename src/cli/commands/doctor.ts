@@ -3,6 +3,7 @@ import type { Mesh as MeshClient } from '../../client/mesh.ts';
 import type { Config } from '../../config/schema.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { ask } from '../ask.ts';
 import { type GlobalOptions, outputOf } from '../context.ts';
 import { example } from '../help.ts';
@@ -39,11 +40,12 @@ async function doctor(options: DoctorOptions, command: Command): Promise<void> {
   let mesh: MeshClient | undefined;
   try {
     const found = await diagnose({
+      clock: systemClock,
       loadConfig: () => loadConfig({ file: command.optsWithGlobals<GlobalOptions>().config, env: process.env }),
       nodeId: () => nodeIdentity(process.env),
       openclaw: openclawHealth,
       reach: async (config) => {
-        mesh = await Mesh.connect(config, redisTarget(config, process.env), { anyServer: true });
+        mesh = await Mesh.connect(config, redisTarget(config, process.env), { anyServer: true, clock: systemClock });
         return mesh;
       },
     });

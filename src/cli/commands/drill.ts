@@ -4,6 +4,7 @@ import { leaseMs } from '../../config/lease.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { ask } from '../ask.ts';
 import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
@@ -39,12 +40,13 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
     if (!options.yes) await confirm(mesh);
     const report = await drillFailover(
       {
-        producer: await mesh.producer(),
-        reader: mesh.reader,
-        registry: mesh.registry,
+        node: mesh.node,
+        task: mesh.task,
+        server: mesh.server,
         throughOutages: (ask) => mesh.throughOutages(ask, outages),
       },
       {
+        clock: systemClock,
         kind: options.kill,
         nodeId: options.node,
         crashGraceMs: mesh.config.health.crashGrace,
@@ -60,8 +62,8 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
 }
 
 /** A drill on an idle mesh harms nobody; one on a busy mesh cuts real runs off. */
-async function confirm({ reader }: Mesh): Promise<void> {
-  const counts = await reader.counts(await reader.pools());
+async function confirm(mesh: Mesh): Promise<void> {
+  const counts = await mesh.pool.counts();
   const active = [...counts.values()].reduce((sum, pool) => sum + pool.active, 0);
   if (active === 0) return;
   const yes = await ask(`${active} tasks are running; the drill may cut them off. Go on?`, {

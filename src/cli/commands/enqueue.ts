@@ -70,7 +70,7 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   }
   const task = await readTask(message, options, defaults);
   const queue = async (mesh: Mesh) => {
-    const enqueued = await mesh.enqueueParsed([task]);
+    const enqueued = await mesh.task.enqueueParsed([task]);
     if (options.wait) return waitAndPrint(mesh, command, enqueued);
     printEnqueued(out, enqueued);
     const { QueuedPlaces } = await import('../waiting-reasons.ts');

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
 import type { ServiceDefinition } from '../../ops/service/definition.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
@@ -76,7 +77,7 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
   const now = { installed, state };
   const steps = action === 'install' ? manager.install(definition as ServiceDefinition, now) : manager[action](now);
   if (!options.dryRun && state.pid && steps.length > 0) out.note(`${service} ends what it runs first`);
-  if (!options.dryRun) await carryOut(manager, steps);
+  if (!options.dryRun) await carryOut(manager, steps, systemClock);
   if (out.json) out.document({ service, file, dryRun: options.dryRun === true, steps });
   else if (!options.dryRun) out.note(steps.length > 0 ? `${service} ${DONE[action]}` : `${service}: nothing to do`);
   else {

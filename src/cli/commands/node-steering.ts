@@ -47,14 +47,10 @@ async function drain(id: string, options: { wait?: boolean; timeout?: number }, 
     throw new ClawmeshError('usage', '--timeout is how long to --wait', { remedy: 'give --wait too' });
   }
   await withMesh(command, async (mesh) => {
-    await mesh.existingNode(id);
-    await mesh.registry.wish(id, 'drain');
-    // Only from here on: what it claims before it hears of the drain it runs, too.
-    let node = await mesh.existingNode(id);
+    let node = await mesh.node.drain(id);
     if (!out.json) out.note(drainWords(node));
     if (options.wait) {
-      const { waitUntilDrained } = await import('../../client/drain.ts');
-      node = await waitUntilDrained(mesh, node, options.timeout);
+      node = await mesh.node.waitUntilDrained(node, options.timeout);
       if (!out.json && node.state === 'draining') out.note(`${id} is drained: nothing runs there`);
     }
     if (out.json) printSteered(out, node, 'drain');
@@ -75,8 +71,7 @@ function drainWords({ id, state, running, orphaned }: Node): string {
 async function resume(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    const node = await mesh.existingNode(id);
-    await mesh.registry.wish(id, 'resume');
+    const node = await mesh.node.resume(id);
     if (out.json) printSteered(out, node, 'resume');
     else if (node.state === 'dead') out.note(`${id} is dead; it takes tasks when it is back`);
     else if (node.state === 'stopped') out.note(`${id} has stopped; it takes tasks when it is back`);
@@ -90,20 +85,8 @@ function printSteered(out: Output, { id, state, running, orphaned }: Node, wante
 
 async function evict(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  const [{ requeueVoidClaims }, { leaseMs }] = await Promise.all([
-    import('../../queue/bullmq/requeue.ts'),
-    import('../../config/lease.ts'),
-  ]);
   await withMesh(command, async (mesh) => {
-    const { registry, redis, keys, config } = mesh;
-    await mesh.existingNode(id);
-    const { queue } = config;
-    await registry.evict(id, leaseMs(config));
-    const requeued = await requeueVoidClaims(redis, keys, {
-      visibilityTimeoutMs: queue.visibilityTimeout,
-      maxHandovers: queue.maxHandovers,
-    });
-    const tasks = requeued.filter(({ from }) => from === id).map(({ taskId }) => taskId);
+    const tasks = (await mesh.node.evict(id)).map(({ taskId }) => taskId);
     if (out.json) out.document({ id, requeued: tasks });
     else
       out.note(
@@ -115,11 +98,8 @@ async function evict(id: string, _options: object, command: Command): Promise<vo
 async function forget(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    await mesh.forgetNode(id);
+    const { waiting } = await mesh.node.forget(id);
     const inInventory = Object.keys(mesh.config.nodes).includes(id);
-    // Tasks that another node may run, too, if this one is gone do not wait for it.
-    const held = (await mesh.reader.held()).filter(({ reason }) => reason?.kind === 'node' && reason.id === id);
-    const waiting = held.reduce((sum, { count }) => sum + count, 0);
     if (out.json) return out.document({ id, forgotten: true, inInventory, waiting });
     out.note(`${id} is forgotten`);
     if (inInventory) out.note(`take it out of nodes: in the config of all nodes, too, or status goes on to miss it`);

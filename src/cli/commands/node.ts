@@ -116,8 +116,8 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
 
 async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
-  await withMesh(command, async ({ registry }) => {
-    const nodes = await registry.list();
+  await withMesh(command, async (mesh) => {
+    const nodes = await mesh.nodes();
     if (out.json) out.document({ nodes });
     else if (nodes.length === 0) out.note('no node has ever been up; start one with clawmesh node run');
     else printNodes(out, nodes);
@@ -127,7 +127,7 @@ async function list(_options: object, command: Command): Promise<void> {
 async function show(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    const node = await mesh.existingNode(id);
+    const node = await mesh.node.existing(id);
     if (out.json) out.document(node);
     else printNode(out, node);
   });

@@ -56,7 +56,7 @@ function printPools(out: Output, pools: readonly PoolView[]): void {
 async function setPaused(name: string, paused: boolean, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    await mesh.setPoolPaused(name, paused);
+    await (paused ? mesh.pool.pause(name) : mesh.pool.resume(name));
     if (out.json) out.document({ pool: name, paused });
     else out.note(paused ? `${name} starts no more tasks` : `${name} goes on`);
   });

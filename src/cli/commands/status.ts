@@ -6,6 +6,7 @@ import { TASK_STATES } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { MARKS } from '../../ops/problems.ts';
 import type { Snapshot } from '../../ops/snapshot.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { outputOf, suggestion, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
@@ -28,14 +29,14 @@ async function status({ watch }: { watch?: boolean }, command: Command): Promise
   const out = outputOf(command);
   const { takeSnapshot } = await import('../../ops/snapshot.ts');
   if (!watch) {
-    await withMesh(command, async (mesh) => show(await takeSnapshot(mesh), out, false, command));
+    await withMesh(command, async (mesh) => show(await takeSnapshot(mesh, systemClock), out, false, command));
     return;
   }
   endWithReader();
   const outages = tellOfOutages(out);
   const again = async (mesh: Mesh) => {
     for (;;) {
-      show(await mesh.throughOutages(() => takeSnapshot(mesh), outages), out, true, command);
+      show(await mesh.throughOutages(() => takeSnapshot(mesh, systemClock), outages), out, true, command);
       await sleep(WATCH_MS);
     }
   };

@@ -1,12 +1,11 @@
-import { hostname } from 'node:os';
 import type { Command } from 'commander';
-import type { Cancelled, Mesh } from '../../client/mesh.ts';
+import type { Mesh } from '../../client/mesh.ts';
+import type { Cancelled } from '../../client/tasks.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
-import { notFound } from '../../domain/not-found.ts';
 import { ERROR_KINDS, type ErrorKind } from '../../domain/task.ts';
 import { statesBefore } from '../../domain/task-state.ts';
 import type { TaskFilter } from '../../queue/task-filter.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { cancelReason, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption, durationOption } from '../options.ts';
 import type { Output } from '../output.ts';
@@ -72,22 +71,18 @@ function forFailed(command: Command): Command {
 const CANCELLED: Readonly<Record<Cancelled, string>> = {
   cancelled: 'cancelled',
   stopping: 'will end as soon as its node stops it, or is declared dead',
-  ended: 'had ended before',
 };
 
 async function cancel(ids: string[], _options: object, command: Command): Promise<void> {
-  const { userName } = await import('../../config/identity.ts');
-  const reason = `cancelled by ${userName()} on ${hostname()}`;
+  const reason = await cancelReason();
   await steer(command, ids, async (mesh, id) => {
-    const answer = await mesh.cancel(id, reason);
-    if (answer !== 'ended') return CANCELLED[answer];
-    throw new ClawmeshError('failed', `task ${id} ${CANCELLED.ended}`, { remedy: `see clawmesh task show ${id}` });
+    return CANCELLED[await mesh.task.cancel(id, reason)];
   });
 }
 
 async function retry(ids: string[], options: FailedOptions, command: Command): Promise<void> {
   await steerFailed(command, 'retry', { ids, options }, async (mesh, id) => {
-    await mesh.retry(id);
+    await mesh.task.retry(id);
     return 'queued again';
   });
 }
@@ -95,7 +90,7 @@ async function retry(ids: string[], options: FailedOptions, command: Command): P
 async function acknowledge(ids: string[], options: FailedOptions, command: Command): Promise<void> {
   const filter = { unacknowledged: true };
   await steerFailed(command, 'acknowledge', { ids, options, filter }, async (mesh, id) => {
-    await mesh.acknowledge(id);
+    await mesh.task.acknowledge(id);
     return 'acknowledged';
   });
 }
@@ -103,7 +98,7 @@ async function acknowledge(ids: string[], options: FailedOptions, command: Comma
 async function remove(ids: string[], options: FailedOptions, command: Command): Promise<void> {
   await steerFailed(command, 'remove', { ids, options }, async (mesh, id) => {
     // Of all failed ones, one that is queued again meanwhile is none any more.
-    await mesh.remove(id, { onlyFailed: options.allFailed === true });
+    await mesh.task.remove(id, { onlyFailed: options.allFailed === true });
     return 'removed';
   });
 }
@@ -140,11 +135,10 @@ async function failedTasks(
   { kind, since, pool }: FailedOptions,
   filter: Pick<TaskFilter, 'unacknowledged'> = {},
 ): Promise<string[]> {
-  const pools = pool === undefined ? [] : await mesh.reader.pools();
-  if (pool !== undefined && !pools.includes(pool)) throw notFound('pool', pool, pools);
+  if (pool !== undefined) await mesh.pool.check(pool);
   const failed = await mesh.list({ ...filter, state: 'failed', pool, limit: ALL_LIMIT });
   if (failed.length === ALL_LIMIT) out.note(`looked at the newest ${ALL_LIMIT} only; do it again for the rest`);
-  const from = since === undefined ? 0 : (await mesh.registry.redisTime()) - since;
+  const from = since === undefined ? 0 : (await mesh.server.time()) - since;
   return failed
     .filter((task) => (!kind || task.error?.kind === kind) && Date.parse(task.finishedAt ?? '') >= from)
     .map(({ id }) => id);

@@ -111,7 +111,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
 
 /** Names in the filter that nothing has: mostly a typo. */
 async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<string[]> {
-  const [pools, nodes] = [await mesh.reader.pools(), await mesh.nodes()];
+  const [pools, nodes] = [await mesh.pool.names(), await mesh.nodes()];
   return [
     noSuch('pool', pool, pools),
     noSuch(
@@ -131,7 +131,7 @@ async function countMore(mesh: Mesh, options: ListOptions, listed: readonly Task
 }
 
 async function countTasks(mesh: Mesh, { pool }: ListOptions, states: readonly TaskState[]): Promise<number> {
-  const counts = await mesh.reader.counts(pool === undefined ? await mesh.reader.pools() : [pool]);
+  const counts = await mesh.pool.counts(pool === undefined ? undefined : [pool]);
   return [...counts.values()].flatMap((count) => states.map((state) => count[state])).reduce((sum, n) => sum + n, 0);
 }
 
@@ -148,7 +148,7 @@ async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[
 async function show(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    const task = await mesh.existing(id);
+    const task = await mesh.task.existing(id);
     if (out.json) out.document(task);
     else printTask(out, task);
   });
@@ -166,8 +166,8 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
     const startedAt = performance.now();
     for (;;) {
       const look = async () => {
-        const task = await mesh.existing(id);
-        return { task, fresh: await mesh.reader.logs(task, printed) };
+        const task = await mesh.task.existing(id);
+        return { task, fresh: await mesh.task.logs(task, printed) };
       };
       const { task, fresh } = options.follow ? await mesh.throughOutages(look, outages) : await look();
       printed += fresh.length;

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 
@@ -23,7 +24,7 @@ async function top(_options: object, command: Command): Promise<void> {
     import('../../redis/target.ts'),
     import('../top/top.tsx'),
   ]);
-  const mesh = await Mesh.connect(config, redisTarget(config, process.env), { role: 'service' });
+  const mesh = await Mesh.connect(config, redisTarget(config, process.env), { role: 'service', clock: systemClock });
   try {
     await runTop(mesh, out.color);
   } finally {

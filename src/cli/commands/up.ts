@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { LoadedConfig } from '../../config/load.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Dashboard } from '../../ops/dashboard/server.ts';
+import { systemClock } from '../../platform/clock.ts';
 import type { RedisTarget } from '../../redis/connection.ts';
 import type { PrivateServer } from '../../redis/private-server.ts';
 import { loadedConfig, namedConfig, outputOf } from '../context.ts';
@@ -85,7 +86,7 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
     import('../open-dashboard.ts'),
     import('../../log/logger.ts'),
   ]);
-  const mesh = await Mesh.connect(config, target, { role: 'service' });
+  const mesh = await Mesh.connect(config, target, { role: 'service', clock: systemClock });
   try {
     // This is a terminal, as for the nodes: their log lines are readable whatever log.format is.
     const log = createLogger({ ...config.log, format: 'pretty' }).child({ name: 'dashboard' });
@@ -117,7 +118,7 @@ async function greet(
   void stopped.then(() => {
     isStopped = true;
   });
-  const nodes = await waitForNodes(loaded, target, ids, stopped);
+  const nodes = await waitForNodes(loaded, target, ids, stopped, systemClock);
   if (isStopped) return;
   const idle = ids.flatMap((id) => {
     const node = nodes.find((other) => other.id === id);

@@ -4,6 +4,7 @@ import type { Node } from '../../domain/node.ts';
 import type { Task } from '../../domain/task.ts';
 import { allows } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
+import { cancelReason } from '../context.ts';
 import { loadBar } from '../load-bar.ts';
 import { ago } from '../output.ts';
 import type { Column } from './columns.ts';
@@ -118,22 +119,25 @@ export function questionFor(mesh: Mesh, key: string, section: Section, item: Ite
   if (!item || section === 'handovers') return undefined;
   if (section === 'nodes') {
     const { id } = item as Node;
-    const wish = (wanted: 'drain' | 'resume', done: string) => async () => {
-      await mesh.registry.wish(id, wanted);
+    const steer = (wanted: 'drain' | 'resume', done: string) => async () => {
+      await mesh.node[wanted](id);
       return done;
     };
-    if (key === 'd') return { text: `drain ${id}?`, act: wish('drain', `${id} takes no more tasks`) };
-    if (key === 'r') return { text: `resume ${id}?`, act: wish('resume', `${id} goes on`) };
+    if (key === 'd') return { text: `drain ${id}?`, act: steer('drain', `${id} takes no more tasks`) };
+    if (key === 'r') return { text: `resume ${id}?`, act: steer('resume', `${id} goes on`) };
     return undefined;
   }
   const { id, state } = item as Task;
   if (key === 'c' && allows(state, 'cancel'))
-    return { text: `cancel ${shortId(id)}?`, act: async () => `${shortId(id)}: ${await mesh.cancel(id)}` };
+    return {
+      text: `cancel ${shortId(id)}?`,
+      act: async () => `${shortId(id)}: ${await mesh.task.cancel(id, await cancelReason())}`,
+    };
   if (key === 'r' && allows(state, 'retry')) {
     return {
       text: `queue ${shortId(id)} again?`,
       act: async () => {
-        await mesh.retry(id);
+        await mesh.task.retry(id);
         return `${shortId(id)} is queued again`;
       },
     };

@@ -5,6 +5,7 @@ import type { Node } from '../../domain/node.ts';
 import type { Task } from '../../domain/task.ts';
 import { TASK_STATES, type TaskState } from '../../domain/task-state.ts';
 import { type Snapshot, takeSnapshot } from '../../ops/snapshot.ts';
+import { systemClock } from '../../platform/clock.ts';
 
 const POLL_MS = 1_000;
 /** More tasks than a screen has lines, so that a filter has something to find. */
@@ -50,8 +51,8 @@ async function readView(mesh: Mesh, filter: string): Promise<View> {
   // A state as the filter finds tasks of it that are not among the newest.
   const state = (TASK_STATES as readonly string[]).includes(filter) ? (filter as TaskState) : undefined;
   const [{ snapshot, nodes }, active, newest] = await Promise.all([
-    takeSnapshot(mesh),
-    state === undefined ? mesh.reader.longestRunning(MOST_TASKS) : [],
+    takeSnapshot(mesh, systemClock),
+    state === undefined ? mesh.task.longestRunning(MOST_TASKS) : [],
     mesh.list({ state, limit: MOST_TASKS }),
   ]);
   const isActive = new Set(active.map(({ id }) => id));
@@ -69,7 +70,7 @@ export function useTaskLog(mesh: Mesh, id: string): { task: Task | undefined; lo
     const look = async () => {
       try {
         const task = await mesh.get(id);
-        if (task) known.current = [...known.current, ...(await mesh.reader.logs(task, known.current.length))];
+        if (task) known.current = [...known.current, ...(await mesh.task.logs(task, known.current.length))];
         if (isOpen) setSeen({ task, log: known.current });
       } catch {
         // The screen behind this one says what is wrong with Redis.

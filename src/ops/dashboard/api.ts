@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
-import { leaseMs } from '../../config/lease.ts';
 import { TASK_STATES } from '../../domain/task-state.ts';
 import type { TaskInput } from '../../queue/new-task.ts';
 
@@ -25,13 +24,13 @@ const logQuery = z.object({ from: z.coerce.number().int().min(0).prefault(0) });
 export function addReadRoutes(app: FastifyInstance, mesh: Mesh): void {
   app.get('/api/tasks', async (request) => {
     const { state, ...filter } = taskQuery.parse(request.query);
-    return { tasks: await mesh.list({ ...filter, state: state || undefined }) };
+    return { tasks: await mesh.task.list({ ...filter, state: state || undefined }) };
   });
-  app.get('/api/tasks/:id', async (request) => mesh.existing(byId.parse(request.params).id));
+  app.get('/api/tasks/:id', async (request) => mesh.task.existing(byId.parse(request.params).id));
   app.get('/api/tasks/:id/logs', async (request) => {
-    const task = await mesh.existing(byId.parse(request.params).id);
+    const task = await mesh.task.existing(byId.parse(request.params).id);
     const { from } = logQuery.parse(request.query);
-    return { from, lines: await mesh.reader.logs(task, from) };
+    return { from, lines: await mesh.task.logs(task, from) };
   });
   app.get('/api/handovers', async (request) => ({
     handovers: await mesh.handovers(handoverQuery.parse(request.query)),
@@ -41,31 +40,29 @@ export function addReadRoutes(app: FastifyInstance, mesh: Mesh): void {
 /** What the page steers; each does what the command of the same name does. */
 export function addSteeringRoutes(app: FastifyInstance, mesh: Mesh): void {
   app.post('/api/tasks', async (request, reply) => {
-    const tasks = await mesh.enqueue(request.body as TaskInput);
+    const tasks = await mesh.task.enqueue(request.body as TaskInput);
     return reply.code(201).send({ tasks });
   });
   app.post('/api/tasks/:id/cancel', async (request) => {
     const { id } = byId.parse(request.params);
-    return { id, state: await mesh.cancel(id, 'cancelled on the dashboard') };
+    return { id, state: await mesh.task.cancel(id, 'cancelled on the dashboard') };
   });
   app.post('/api/tasks/:id/retry', async (request) => {
     const { id } = byId.parse(request.params);
-    await mesh.retry(id);
+    await mesh.task.retry(id);
     return { id, state: 'waiting' };
   });
   for (const wanted of ['drain', 'resume'] as const) {
     app.post(`/api/nodes/:id/${wanted}`, async (request) => {
       const { id } = byId.parse(request.params);
-      await mesh.existingNode(id);
-      await mesh.registry.wish(id, wanted);
+      await mesh.node[wanted](id);
       return { id, wanted };
     });
   }
   app.post('/api/nodes/:id/evict', async (request) => {
     const { id } = byId.parse(request.params);
-    await mesh.existingNode(id);
-    await mesh.registry.evict(id, leaseMs(mesh.config));
-    return { id, wanted: 'evict' };
+    const requeued = await mesh.node.evict(id);
+    return { id, wanted: 'evict', requeued: requeued.map(({ taskId }) => taskId) };
   });
   for (const [action, paused] of [
     ['pause', true],
@@ -73,7 +70,7 @@ export function addSteeringRoutes(app: FastifyInstance, mesh: Mesh): void {
   ] as const) {
     app.post(`/api/pools/:pool/${action}`, async (request) => {
       const { pool } = byPool.parse(request.params);
-      await mesh.setPoolPaused(pool, paused);
+      await mesh.pool[action](pool);
       return { pool, paused };
     });
   }

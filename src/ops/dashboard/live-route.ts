@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { Clock, Timer } from '../../domain/clock.ts';
 import type { LiveMesh, LiveMessage } from './live.ts';
 
 /** Pages that watch at once; each is a connection that stays. */
@@ -11,7 +12,7 @@ const KEEP_ALIVE_MS = 15_000;
 const LONGEST_MS = 15 * 60_000;
 
 /** The live view as server-sent events: one `mesh`, `runs` or `trouble` per message of {@link LiveMesh}. */
-export function addLiveRoute(app: FastifyInstance, live: LiveMesh): void {
+export function addLiveRoute(app: FastifyInstance, live: LiveMesh, clock: Clock): void {
   app.get('/api/live', (request, reply) => {
     if (live.watchers >= MOST_WATCHERS) {
       return reply.code(503).send({ error: `${MOST_WATCHERS} pages watch already` });
@@ -33,12 +34,19 @@ export function addLiveRoute(app: FastifyInstance, live: LiveMesh): void {
       raw.write(`event: ${message.kind}\ndata: ${JSON.stringify(message)}\n\n`);
       if (raw.writableLength > MOST_UNREAD) raw.destroy();
     };
-    const keepAlive = setInterval(() => raw.write(':\n\n'), KEEP_ALIVE_MS);
-    const enough = setTimeout(() => raw.end(), LONGEST_MS);
+    let keepAlive: Timer;
+    const waitToKeepAlive = () => {
+      keepAlive = clock.timer(KEEP_ALIVE_MS, () => {
+        raw.write(':\n\n');
+        waitToKeepAlive();
+      });
+    };
+    waitToKeepAlive();
+    const enough = clock.timer(LONGEST_MS, () => raw.end());
     const unwatch = live.watch(send);
     request.raw.once('close', () => {
-      clearInterval(keepAlive);
-      clearTimeout(enough);
+      keepAlive.stop();
+      enough.stop();
       unwatch();
     });
     return reply;

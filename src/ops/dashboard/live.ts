@@ -1,8 +1,8 @@
 import type { Mesh } from '../../client/mesh.ts';
+import type { Clock, Timer } from '../../domain/clock.ts';
 import type { Node } from '../../domain/node.ts';
-import type { Snapshot } from '../snapshot.ts';
-import { takeSnapshot } from '../snapshot.ts';
-import { RecentRuns } from './recent-runs.ts';
+import { type Snapshot, type SnapshotSource, takeSnapshot } from '../snapshot.ts';
+import { RecentRuns, type RunSource } from './recent-runs.ts';
 import { type DeadPeriod, deadPeriods, type TaskRuns } from './timeline.ts';
 
 /** How often the mesh is looked at while somebody watches, ms: what happens is on the page within a second. */
@@ -34,20 +34,25 @@ export type LiveMessage =
     }
   | { readonly kind: 'trouble'; readonly message: string };
 
+/** What the live view reads of a mesh. */
+export type LiveSource = SnapshotSource & RunSource & { readonly events: Pick<Mesh['events'], 'newest'> };
+
 type Listener = (message: LiveMessage) => void;
 
 /** Looks at the mesh for all who watch together, and only while somebody does. */
 export class LiveMesh {
-  readonly #mesh: Mesh;
+  readonly #mesh: LiveSource;
+  readonly #clock: Clock;
   readonly #explain: (error: unknown) => string;
   readonly #listeners = new Set<Listener>();
   #runs: RecentRuns;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #lastMesh: { readonly text: string; readonly message: LiveMessage } | undefined;
   #troubled = false;
 
-  constructor(mesh: Mesh, explain: (error: unknown) => string) {
+  constructor(mesh: LiveSource, clock: Clock, explain: (error: unknown) => string) {
     this.#mesh = mesh;
+    this.#clock = clock;
     this.#explain = explain;
     this.#runs = new RecentRuns(mesh);
   }
@@ -84,27 +89,27 @@ export class LiveMesh {
 
   /** What is known now would be old when somebody looks again. */
   #rest(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#lastMesh = undefined;
     this.#runs = new RecentRuns(this.#mesh);
   }
 
   #schedule(ms: number): void {
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#clock.timer(ms, () => {
       void this.#look().finally(() => {
         if (this.#listeners.size > 0) this.#schedule(POLL_MS);
         else this.#rest();
       });
-    }, ms);
+    });
   }
 
   async #look(): Promise<void> {
     try {
-      const now = await this.#mesh.registry.redisTime();
+      const now = await this.#mesh.server.time();
       const isFirst = this.#lastMesh === undefined;
       const [{ snapshot, nodes }, events] = await Promise.all([
-        takeSnapshot(this.#mesh),
+        takeSnapshot(this.#mesh, this.#clock),
         this.#mesh.events.newest({ limit: MOST_EVENTS }),
       ]);
       const dead = deadPeriods(events, nodes, now);

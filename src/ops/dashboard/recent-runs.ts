@@ -1,6 +1,5 @@
+import type { Mesh } from '../../client/mesh.ts';
 import type { Task } from '../../domain/task.ts';
-import type { TaskReader } from '../../queue/bullmq/task-reader.ts';
-import type { HandoverFilter } from '../../queue/handover-log.ts';
 import { runsOf, type TaskRuns } from './timeline.ts';
 
 /** The timeline reaches back so far, ms, … */
@@ -13,10 +12,14 @@ const MOST_SHOWN = 600;
 /** A task can end while others are read; so much is read twice, ms. */
 const OVERLAP_MS = 2_000;
 
+/** What the timeline reads of a mesh. */
+export interface RunSource extends Pick<Mesh, 'handovers'> {
+  readonly task: Pick<Mesh['task'], 'list' | 'endedSince' | 'getAll'>;
+}
+
 /** The runs of the last hour. Each {@link update} reads only what can have changed. */
 export class RecentRuns {
-  readonly #reader: TaskReader;
-  readonly #handovers: (filter: Partial<HandoverFilter>) => Promise<readonly { readonly taskId: string }[]>;
+  readonly #mesh: RunSource;
   readonly #tasks = new Map<string, TaskRuns>();
   /** What was sent of each task, to know whether that has changed. */
   readonly #shown = new Map<string, string>();
@@ -24,12 +27,8 @@ export class RecentRuns {
   #open = new Set<string>();
   #readTo: number | undefined;
 
-  constructor(mesh: {
-    readonly reader: TaskReader;
-    handovers(filter: Partial<HandoverFilter>): Promise<readonly { readonly taskId: string }[]>;
-  }) {
-    this.#reader = mesh.reader;
-    this.#handovers = (filter) => mesh.handovers(filter);
+  constructor(mesh: RunSource) {
+    this.#mesh = mesh;
   }
 
   /** All runs that are known, as of the last update. */
@@ -41,13 +40,13 @@ export class RecentRuns {
   async update(now: number): Promise<{ changed: TaskRuns[]; gone: string[] }> {
     const since = this.#readTo === undefined ? now - WINDOW_MS : this.#readTo - OVERLAP_MS;
     const [active, ended] = await Promise.all([
-      this.#reader.list({ state: 'active', limit: MOST_ACTIVE }),
-      this.#reader.endedSince(since, MOST_ENDED),
+      this.#mesh.task.list({ state: 'active', limit: MOST_ACTIVE }),
+      this.#mesh.task.endedSince(since, MOST_ENDED),
     ]);
     // Between the two a task may have moved on; and those that were cut off wait for somebody to take them.
     const seen = new Set([...active, ...ended].map(({ id }) => id));
     const elsewhere = this.#readTo === undefined ? await this.#handedOver() : [...this.#open];
-    const moved = await this.#reader.getAll(elsewhere.filter((id) => !seen.has(id)));
+    const moved = await this.#mesh.task.getAll(elsewhere.filter((id) => !seen.has(id)));
     this.#readTo = now;
     const tasks = [...active, ...ended, ...moved];
     this.#open = new Set(tasks.filter(isOpen).map(({ id }) => id));
@@ -57,7 +56,7 @@ export class RecentRuns {
   }
 
   async #handedOver(): Promise<string[]> {
-    const handovers = await this.#handovers({ sinceMs: WINDOW_MS, limit: 200 });
+    const handovers = await this.#mesh.handovers({ sinceMs: WINDOW_MS, limit: 200 });
     return [...new Set(handovers.map(({ taskId }) => taskId))];
   }
 

@@ -8,10 +8,11 @@ import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify, LogController } from 'fastify';
 import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
+import type { Clock } from '../../domain/clock.ts';
 import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
 import { utf8Problem } from '../../domain/text.ts';
 import type { Logger } from '../../log/logger.ts';
-import { RawQueues } from '../../queue/bullmq/raw-queues.ts';
+import type { RawQueues } from '../../queue/bullmq/raw-queues.ts';
 import { SESSION_COOKIE } from '../http/access.ts';
 import { guard, sessionOf } from '../http/guard.ts';
 import { listen } from '../http/listen.ts';
@@ -22,6 +23,7 @@ import { addLiveRoute } from './live-route.ts';
 
 export interface DashboardOptions {
   readonly mesh: Mesh;
+  readonly clock: Clock;
   readonly host: string;
   readonly port: number;
   /** What people log in with; there is no dashboard without, since it steers. */
@@ -87,10 +89,10 @@ export interface Dashboard {
  * @throws ClawmeshError as {@link listen}.
  */
 export async function serveDashboard(options: DashboardOptions): Promise<Dashboard> {
-  const { mesh } = options;
-  const live = new LiveMesh(mesh, (error) => messageOf(mesh.explain(error)));
-  const queues = new RawQueues(mesh.redis, mesh.keys);
-  const login = new Login(options.token, mesh.config.mesh);
+  const { mesh, clock } = options;
+  const live = new LiveMesh(mesh, clock, (error) => messageOf(mesh.explain(error)));
+  const queues = await mesh.rawQueues();
+  const login = new Login(options.token, mesh.config.mesh, clock);
   const app = await createApp(options, login, live, queues);
   const close = async () => {
     live.close();
@@ -137,7 +139,7 @@ async function createApp(
     return reply.type(contentType).send(text);
   });
   app.get('/api/session', async () => ({ mesh: mesh.config.mesh, readOnly }));
-  addLiveRoute(app, live);
+  addLiveRoute(app, live, options.clock);
   addReadRoutes(app, mesh);
   await app.register(async (steering) => {
     if (readOnly) {
@@ -197,10 +199,7 @@ function addPage(app: FastifyInstance, login: Login): void {
 function addHealth(app: FastifyInstance, mesh: Mesh): void {
   app.get('/healthz', { config: { public: true } }, async () => ({ alive: true }));
   app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
-    const ready = await mesh.redis.ping().then(
-      () => true,
-      () => false,
-    );
+    const ready = await mesh.server.isReady();
     return reply.code(ready ? 200 : 503).send(ready ? { ready } : { ready, reasons: ['Redis does not answer'] });
   });
 }
@@ -217,7 +216,7 @@ async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Pr
         if (request.method !== 'GET' && request.method !== 'HEAD') {
           return reply.code(403).send({ error: 'the raw queues are only for looking at' });
         }
-        const adapters = queues.of(await mesh.reader.pools()).map((queue) => {
+        const adapters = queues.of(await mesh.pool.names()).map((queue) => {
           return new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false });
         });
         board.replaceQueues(adapters);

@@ -1,31 +1,23 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Redis } from 'ioredis';
+import type { Mesh } from '../../client/mesh.ts';
 import { openToOthers } from '../../config/env-file.ts';
 import { stateFolder, unusableState } from '../../config/home.ts';
 import type { Config } from '../../config/schema.ts';
 import { secretValues } from '../../config/secret-values.ts';
+import type { Clock } from '../../domain/clock.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
-import { requeueVoidClaims } from '../../queue/bullmq/requeue.ts';
-import type { MeshKeys } from '../../redis/keys.ts';
-import { ServerInfo } from '../../redis/server-info.ts';
-import { findVoidClaims } from '../../registry/void-claims.ts';
-import { takeSnapshot } from '../snapshot.ts';
+import { type SnapshotSource, takeSnapshot } from '../snapshot.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
 
-const PINGS = 9;
-
 /** A mesh whose Redis answers, whether or not it is fit to carry one. */
-export type ReachedMesh = Parameters<typeof takeSnapshot>[0] & {
-  readonly config: Config;
-  readonly redis: Redis;
-  readonly keys: MeshKeys;
-};
+export type ReachedMesh = SnapshotSource & Pick<Mesh, 'config' | 'node' | 'pool' | 'task' | 'server' | 'events'>;
 
 export interface Patient {
+  readonly clock: Clock;
   /** @throws ClawmeshError `config`. */
   readonly loadConfig: () => { readonly config: Config; readonly file: string | undefined };
   readonly nodeId: () => string;
@@ -54,7 +46,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
   found.push(checkState(config.mesh));
   try {
     const mesh = await patient.reach(config);
-    found.push(...(await checkReached(mesh, nodeId)));
+    found.push(...(await checkReached(mesh, nodeId, patient.clock)));
   } catch (error) {
     found.push(fromError('redis', error));
   }
@@ -88,40 +80,28 @@ function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): read
   return [warning('config-secrets', `${file} has secrets in it, and others may read it`, fix)];
 }
 
-async function checkReached(mesh: ReachedMesh, nodeId: string): Promise<readonly Diagnosis[]> {
-  const { config, redis, keys, registry, reader } = mesh;
-  const info = await ServerInfo.of(redis);
-  const setPolicy = () => redis.config('SET', 'maxmemory-policy', 'noeviction');
-  const server = [ok('redis', 'reachable from here'), ...checkServer(info, await latency(redis), setPolicy)];
+async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Promise<readonly Diagnosis[]> {
+  const { config, server: redis } = mesh;
+  const info = await redis.info();
+  const setPolicy = () => redis.disableEviction();
+  const server = [ok('redis', 'reachable from here'), ...checkServer(info, await redis.latencyMs(), setPolicy)];
   // A replica refuses what the rest takes.
   if (info.unfit.some(({ of }) => of === 'role')) return server;
-  const { maxHandovers, visibilityTimeout: visibilityTimeoutMs } = config.queue;
   return [
     ...server,
-    await checkClock(config, registry),
-    await checkIdentity(nodeId, registry),
+    await checkClock(config, redis, clock),
+    await checkIdentity(nodeId, mesh.node),
     ...(await checkMesh({
       config,
-      nodes: () => registry.list(),
-      problems: async () => (await takeSnapshot(mesh)).snapshot.problems,
-      voidClaims: () => findVoidClaims(redis, keys),
-      waiting: () => reader.inLine(),
-      eventCount: () => redis.xlen(keys.events),
-      putBack: async () => (await requeueVoidClaims(redis, keys, { visibilityTimeoutMs, maxHandovers })).length,
+      clock,
+      nodes: () => mesh.node.list(),
+      problems: async () => (await takeSnapshot(mesh, clock)).snapshot.problems,
+      voidClaims: () => mesh.task.orphaned(),
+      waiting: () => mesh.pool.inLine(),
+      eventCount: () => mesh.events.count(),
+      putBack: async () => (await mesh.task.requeueOrphaned()).length,
     })),
   ];
-}
-
-/** The median of some round trips, ms. */
-async function latency(redis: Redis): Promise<number> {
-  const times: number[] = [];
-  for (let i = 0; i < PINGS; i++) {
-    const before = performance.now();
-    await redis.ping();
-    times.push(performance.now() - before);
-  }
-  times.sort((a, b) => a - b);
-  return Math.round((times[PINGS >> 1] ?? 0) * 10) / 10;
 }
 
 function fromError(check: string, error: unknown): Diagnosis {

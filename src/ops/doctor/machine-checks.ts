@@ -1,13 +1,14 @@
 import { hostname } from 'node:os';
+import type { Mesh } from '../../client/mesh.ts';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
+import type { Clock } from '../../domain/clock.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { freeDisk } from '../../platform/room.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
-import type { NodeRegistry } from '../../registry/node-registry.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import { checkService } from './service-check.ts';
 
@@ -40,10 +41,14 @@ export async function checkMachine(of: {
 }
 
 /** Whether the machine's clock agrees with Redis, to half a round trip (ms). */
-export async function checkClock(config: Config, registry: NodeRegistry): Promise<Diagnosis> {
-  const before = Date.now();
-  const redisTime = await registry.redisTime();
-  const skewMs = Math.round((before + Date.now()) / 2 - redisTime);
+export async function checkClock(
+  config: Config,
+  server: Pick<Mesh['server'], 'time'>,
+  clock: Clock,
+): Promise<Diagnosis> {
+  const before = clock.now();
+  const redisTime = await server.time();
+  const skewMs = Math.round((before + clock.now()) / 2 - redisTime);
   const evidence = `this clock is ${humanDuration(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead of'} Redis`;
   const { maxClockSkew, clockSkew } = config.gates;
   if (Math.abs(skewMs) <= maxClockSkew) return ok('clock', evidence);
@@ -51,8 +56,8 @@ export async function checkClock(config: Config, registry: NodeRegistry): Promis
 }
 
 /** Whether another machine is up under this one's node id. */
-export async function checkIdentity(nodeId: string, registry: NodeRegistry): Promise<Diagnosis> {
-  const node = await registry.find(nodeId);
+export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'find'>): Promise<Diagnosis> {
+  const node = await nodes.find(nodeId);
   const elsewhere = node && isThere(node.state) && node.host !== hostname();
   if (!elsewhere) return ok('node-identity', `${nodeId}: no other machine has this id`);
   return failed(

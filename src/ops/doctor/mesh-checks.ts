@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { configDigest } from '../../config/digest.ts';
 import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
+import type { Clock } from '../../domain/clock.ts';
 import type { Node } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { humanDuration } from '../../domain/units.ts';
@@ -17,6 +17,7 @@ const LONG_STREAM = 20_000;
 /** What the checks of the mesh look at; each is read anew. */
 export interface MeshFacts {
   readonly config: Config;
+  readonly clock: Clock;
   nodes(): Promise<readonly Node[]>;
   problems(): Promise<readonly Problem[]>;
   voidClaims(): Promise<readonly VoidClaim[]>;
@@ -94,7 +95,7 @@ function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnos
 async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnosis> {
   let found = await facts.voidClaims();
   if (found.length > 0 && anyoneUp) {
-    await sleep(TWICE_MS);
+    await facts.clock.sleep(TWICE_MS);
     const again = new Set((await facts.voidClaims()).map(({ taskId }) => taskId));
     found = found.filter(({ taskId }) => again.has(taskId));
   }
@@ -114,7 +115,7 @@ async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnos
 async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
   const first = await idleThoughWorkWaits(facts);
   if (first.size === 0) return ok('spread', 'no node is idle while tasks wait for it');
-  await sleep(TWICE_MS);
+  await facts.clock.sleep(TWICE_MS);
   const again = await idleThoughWorkWaits(facts);
   const stuck = [...first].filter((id) => again.has(id));
   if (stuck.length === 0) return ok('spread', 'no node is idle while tasks wait for it');

@@ -1,4 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../../domain/clock.ts';
 
 /** People log in twice a day at most, ms. */
 const SESSION_MS = 12 * 3_600_000;
@@ -15,14 +16,17 @@ export class Login {
   readonly #key: Buffer;
   readonly #linkKey: Buffer;
   /** Codes from before may have been used: nobody remembers. */
-  readonly #startedAt = Date.now();
+  readonly #startedAt: number;
+  readonly #clock: Clock;
   /** Sessions that were logged out of, until they would end by themselves (ms since the epoch, this machine's clock). */
   readonly #loggedOut = new Map<string, number>();
   /** Codes that were used, likewise. */
   readonly #usedCodes = new Map<string, number>();
 
   /** An empty token lets everybody in. */
-  constructor(token: string, mesh: string) {
+  constructor(token: string, mesh: string, clock: Clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
     this.#token = token;
     this.#key = createHmac('sha256', token).update(`clawmesh dashboard session of ${mesh}`).digest();
     this.#linkKey = createHmac('sha256', token).update(`clawmesh dashboard link of ${mesh}`).digest();
@@ -39,17 +43,19 @@ export class Login {
   }
 
   /** A new session, as the value of a cookie. */
-  newSession(now = Date.now()): string {
-    return sign(`${now + SESSION_MS}.${randomBytes(12).toString('base64url')}`, this.#key);
+  newSession(): string {
+    return sign(`${this.#clock.now() + SESSION_MS}.${randomBytes(12).toString('base64url')}`, this.#key);
   }
 
   /** A link that logs in once, within ten minutes. Its code is in the fragment, which no browser sends and no server logs. */
-  linkTo(dashboard: string, now = Date.now()): string {
-    return `${dashboard}login#${sign(`${now + LINK_MS}.${randomBytes(12).toString('base64url')}`, this.#linkKey)}`;
+  linkTo(dashboard: string): string {
+    const ends = this.#clock.now() + LINK_MS;
+    return `${dashboard}login#${sign(`${ends}.${randomBytes(12).toString('base64url')}`, this.#linkKey)}`;
   }
 
   /** Whether this is the code of a link of ours that was not used yet; it is from now on. */
-  takeCode(value: string, now = Date.now()): boolean {
+  takeCode(value: string): boolean {
+    const now = this.#clock.now();
     for (const [old, ends] of this.#usedCodes) if (ends < now) this.#usedCodes.delete(old);
     const ends = this.#endOf(value, this.#linkKey);
     const fresh = ends > now && ends <= now + LINK_MS && ends - LINK_MS >= this.#startedAt;
@@ -59,13 +65,14 @@ export class Login {
   }
 
   /** Whether this is a session of ours that goes on. */
-  isSession(value: string, now = Date.now()): boolean {
-    return this.#endOf(value, this.#key) > now && !this.#loggedOut.has(value);
+  isSession(value: string): boolean {
+    return this.#endOf(value, this.#key) > this.#clock.now() && !this.#loggedOut.has(value);
   }
 
-  logOut(value: string, now = Date.now()): void {
+  logOut(value: string): void {
+    const now = this.#clock.now();
     for (const [old, ends] of this.#loggedOut) if (ends < now) this.#loggedOut.delete(old);
-    if (this.isSession(value, now)) this.#loggedOut.set(value, now + SESSION_MS);
+    if (this.isSession(value)) this.#loggedOut.set(value, now + SESSION_MS);
   }
 
   /** When what was signed with this key ends (ms since the epoch); NaN for what was not. */

@@ -1,11 +1,13 @@
 import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
+import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../log/logger.ts';
 import { guard } from './guard.ts';
 import { listen } from './listen.ts';
 import { Login } from './login.ts';
 
 export interface NodeServerOptions {
+  readonly clock: Clock;
   readonly nodeId: string;
   readonly mesh: string;
   readonly host: string;
@@ -31,14 +33,14 @@ const MOST_REQUESTS = 600;
  * @throws ClawmeshError as {@link listen}.
  */
 export async function serveNode(options: NodeServerOptions): Promise<{ url: string; close(): Promise<void> }> {
-  const { nodeId, mesh, host, token, standing, metrics, log } = options;
+  const { nodeId, mesh, host, token, standing, metrics, log, clock } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
   });
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
-  guard(app, new Login(token, mesh), token === '' ? host : undefined);
+  guard(app, new Login(token, mesh, clock), token === '' ? host : undefined);
   // A daemon that lost Redis waits for it; to restart it would not help. So this says only that it can still answer.
   app.get('/healthz', { config: { public: true } }, async () => ({
     alive: true,

@@ -1,6 +1,6 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../domain/clock.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { shellWord } from '../../domain/shell.ts';
 import { makeFolderSync } from '../../platform/make-folder.ts';
@@ -31,10 +31,10 @@ export function serviceManager(options: {
 }
 
 /** Does the steps, one after the other. @throws ClawmeshError `failed` at the first that does not work. */
-export async function carryOut(manager: ServiceManager, steps: readonly Step[]): Promise<void> {
+export async function carryOut(manager: ServiceManager, steps: readonly Step[], clock: Clock): Promise<void> {
   for (const step of steps) {
     try {
-      await carryOutOne(manager, step);
+      await carryOutOne(manager, step, clock);
     } catch (error) {
       if (error instanceof ClawmeshError) throw error;
       throw new ClawmeshError('failed', `can not ${stepText(step)}: ${messageOf(error)}`, {
@@ -44,7 +44,7 @@ export async function carryOut(manager: ServiceManager, steps: readonly Step[]):
   }
 }
 
-async function carryOutOne(manager: ServiceManager, step: Step): Promise<void> {
+async function carryOutOne(manager: ServiceManager, step: Step, clock: Clock): Promise<void> {
   switch (step.do) {
     case 'write':
       return writeWhole(step.file, step.text);
@@ -54,7 +54,7 @@ async function carryOutOne(manager: ServiceManager, step: Step): Promise<void> {
       makeFolderSync(step.folder, SHARED_FOLDER);
       return;
     case 'wait-until-unloaded':
-      while ((await manager.state()).loaded) await sleep(LOOK_EVERY_MS);
+      while ((await manager.state()).loaded) await clock.sleep(LOOK_EVERY_MS);
       return;
     case 'run':
       return run(manager, step.command, step.mayFail ?? false);

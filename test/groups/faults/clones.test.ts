@@ -60,7 +60,7 @@ describe('several Macs with one node id', () => {
   });
 
   it('gives a dead Mac’s id to the next daemon though its connection still looks open', async () => {
-    const { registry, redis } = await mesh.client();
+    const { registry, redis } = await mesh.store();
     const { incarnation } = await registry.register('mac-1', ['default'], 60_000);
     const record = aNodeRecord({ incarnation, host: hostname(), pid: 2 ** 22 + 1, leaseMs: 60_000 });
     await registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1'));
@@ -73,7 +73,7 @@ describe('several Macs with one node id', () => {
 
   it('lets a node that was evicted come back, and leaves nonsense on its channel alone', async () => {
     const node = await mesh.startNode('mac-1');
-    const { registry, redis } = await mesh.client();
+    const { registry, redis } = await mesh.store();
     const channel = registry.presenceChannel({ nodeId: 'mac-1', incarnation: 1 });
     for (const message of ['who', `who ${'x'.repeat(10_000)}`, 'who a b', '']) await redis.publish(channel, message);
     await mesh.cli('node', 'evict', 'mac-1');

@@ -11,9 +11,9 @@ describe('a node whose Redis was emptied, or mangled', () => {
   });
   afterEach(() => mesh.stop());
 
-  const pool = (what: string) => async () => (await mesh.client()).keys.pool('default', what);
+  const pool = (what: string) => async () => (await mesh.store()).keys.pool('default', what);
   const runsATask = async () => {
-    const { registry } = await mesh.client();
+    const { registry } = await mesh.store();
     await expect.poll(async () => (await registry.list()).map(({ state }) => state)).toEqual(['up']);
     const id = await mesh.queueOne('hello');
     await mesh.taskState(id, 'completed');
@@ -22,11 +22,11 @@ describe('a node whose Redis was emptied, or mangled', () => {
 
   it.each([
     ['the marker of its pool', pool('marker')],
-    ['the offers of its pool', async () => (await mesh.client()).keys.freeSlots('default')],
+    ['the offers of its pool', async () => (await mesh.store()).keys.freeSlots('default')],
     ['the active list of its pool', pool('active')],
     ['the events of its pool', pool('events')],
   ])('comes back when it is fenced while something else stands where %s belongs', async (_, keyOf) => {
-    const { redis, keys, registry } = await mesh.client();
+    const { redis, keys, registry } = await mesh.store();
     const key = await keyOf();
     await redis.multi().del(key).set(key, 'x').exec();
     await registry.evict('mac-1', 1_000);
@@ -37,7 +37,7 @@ describe('a node whose Redis was emptied, or mangled', () => {
   });
 
   it('comes back when Redis is emptied again and again, while it registers too, with its connections cut', async () => {
-    const { redis } = await mesh.client();
+    const { redis } = await mesh.store();
     for (let round = 0; round < 10; round++) {
       await redis.flushall();
       if (round % 3 === 0) await redis.client('KILL', 'TYPE', 'PUBSUB');

@@ -85,7 +85,7 @@ describe('a restart of Redis while a command waits', () => {
     const id = await mesh.enqueue('sleep 10ms');
     const command = await start('task', 'logs', id, '-f');
     await blip(command);
-    const { redis, keys } = await mesh.client();
+    const { redis, keys } = await mesh.store();
     await redis.rpush(`${keys.pool('default', id)}:logs`, 'written after the restart');
     await command.waitFor(/written after the restart/);
     await mesh.startNode('mac-1');

@@ -31,7 +31,7 @@ describe('a mesh of three nodes', () => {
     await mesh.taskState(running, 'active');
     for (const id of NODES) await reload(id, 'node: {pools: {default: 4}}\ndispatch: {strategy: least-loaded}\n');
     // Each has told what it has to offer; with `pull` none does.
-    const { redis, keys } = await mesh.client();
+    const { redis, keys } = await mesh.store();
     await expect.poll(() => redis.hlen(keys.freeSlots('default'))).toBe(3);
     await mesh.queueMany(5, 'sleep 50m');
     await expect.poll(async () => (await mesh.snapshot()).pools.default?.active).toBe(6);

@@ -42,7 +42,7 @@ describe('a node that should not work', () => {
 
   it('takes nothing while Redis may throw tasks away, and resumes by itself', async () => {
     const node = await mesh.startNode('mac-1');
-    const { redis, keys } = await mesh.client();
+    const { redis, keys } = await mesh.store();
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
     node.signal('SIGHUP'); // it would look every 10 s, too
     // The command line refuses to work with such a Redis, too, so the heartbeat itself is looked at.

@@ -1,0 +1,136 @@
+import { leaseMs } from '../config/lease.ts';
+import { counted, listed } from '../domain/counted.ts';
+import { ClawmeshError } from '../domain/errors.ts';
+import type { Node, SeenNode } from '../domain/node.ts';
+import { notFound } from '../domain/not-found.ts';
+import type { Requeued } from '../queue/bullmq/requeue.ts';
+import { forgetNode } from '../registry/forget-nodes.ts';
+import type { ClientContext } from './context.ts';
+import { waitUntilDrained } from './drain.ts';
+import type { MeshTasks } from './tasks.ts';
+
+/** Reads and steers nodes, from any machine, through Redis. */
+export class MeshNodes {
+  readonly #context: ClientContext;
+  readonly #tasks: MeshTasks;
+
+  constructor(context: ClientContext, tasks: MeshTasks) {
+    this.#context = context;
+    this.#tasks = tasks;
+  }
+
+  /** All nodes that the mesh remembers and what they run, by id. */
+  async list(): Promise<Node[]> {
+    return this.#context.registry.list();
+  }
+
+  /** All nodes that the mesh remembers, without what they run: a few reads, however much runs. */
+  async seen(): Promise<SeenNode[]> {
+    return this.#context.registry.seen();
+  }
+
+  /** One node, without what it runs; undefined if it is unknown. */
+  async find(id: string): Promise<SeenNode | undefined> {
+    return this.#context.registry.find(id);
+  }
+
+  /** The node with this id. @throws ClawmeshError `not-found`. */
+  async existing(id: string): Promise<Node> {
+    const nodes = await this.list();
+    const ids = nodes.map((node) => node.id);
+    return nodes[ids.indexOf(id)] ?? Promise.reject(notFound('node', id, ids));
+  }
+
+  /**
+   * Tells a node to claim no more tasks. It hands over what runs longer than its drain timeout.
+   *
+   * @returns the node as it was once the drain was stored: what it claims before it hears of the drain, it runs.
+   * @throws ClawmeshError `not-found`.
+   */
+  async drain(id: string): Promise<Node> {
+    await this.#check(id);
+    await this.#context.registry.wish(id, 'drain');
+    return this.existing(id);
+  }
+
+  /**
+   * Waits until a node that is being drained has confirmed it and no lock names it any more, so that it can be stopped
+   * without stopping a task.
+   *
+   * @param asked the node, as {@link drain} returned it
+   * @throws see {@link waitUntilDrained}
+   */
+  async waitUntilDrained(asked: Node, timeoutMs?: number): Promise<Node> {
+    const nodes = {
+      existing: (id: string) => this.existing(id),
+      desired: (id: string) => this.#context.registry.wanted(id),
+    };
+    return waitUntilDrained({ nodes, clock: this.#context.clock, asked, timeoutMs });
+  }
+
+  /** Lets a drained node claim tasks again. @returns the node. @throws ClawmeshError `not-found`. */
+  async resume(id: string): Promise<Node> {
+    const node = await this.existing(id);
+    await this.#context.registry.wish(id, 'resume');
+    return node;
+  }
+
+  /**
+   * Declares a node dead now and requeues its tasks. The node, if it lives, stops their runs.
+   *
+   * @returns the requeued tasks of this node. @throws ClawmeshError `not-found`.
+   */
+  async evict(id: string): Promise<Requeued[]> {
+    await this.#check(id);
+    await this.#context.registry.evict(id, leaseMs(this.#context.config));
+    return (await this.#tasks.requeueOrphaned()).filter(({ from }) => from === id);
+  }
+
+  /**
+   * Forgets a node that is away for good: a Mac that was retired. If it comes back, it is a new node.
+   *
+   * @returns how many tasks wait for this node alone.
+   * @throws ClawmeshError `not-found`; `failed` if its lease has not ended, or tasks are still locked by it.
+   */
+  async forget(id: string): Promise<{ readonly waiting: number }> {
+    const { redis, keys, reader, registry } = this.#context;
+    const forgotten = await forgetNode(redis, keys, id);
+    if (forgotten.outcome === 'forgotten') {
+      // Tasks that another node may run if this one is gone do not wait for it.
+      const held = (await reader.held()).filter(({ reason }) => reason?.kind === 'node' && reason.id === id);
+      return { waiting: held.reduce((sum, { count }) => sum + count, 0) };
+    }
+    if (forgotten.outcome === 'holds') {
+      const { tasks } = forgotten;
+      throw new ClawmeshError('failed', `node ${id} still holds ${counted(tasks.length, 'task')}: ${listed(tasks)}`, {
+        remedy: `clawmesh node evict ${id} puts them back; then forget it`,
+      });
+    }
+    const nodes = await registry.seen();
+    if (forgotten.outcome === 'unknown') throw unknown(id, nodes);
+    const state = nodes.find((node) => node.id === id)?.state ?? 'up';
+    throw new ClawmeshError('failed', `node ${id} is ${state}`, {
+      remedy: `stop its daemon first; if that Mac is gone: clawmesh node evict ${id}, then forget it`,
+    });
+  }
+
+  /** Has a node fail for a drill: its daemon crashes, or stands still until its lease has ended. @throws `not-found`. */
+  async failForDrill(id: string, kind: 'crash' | 'freeze'): Promise<void> {
+    await this.#check(id);
+    await this.#context.registry.wish(id, `drill-${kind}`);
+  }
+
+  /** One node's record instead of all of them: a mesh may have a thousand. */
+  async #check(id: string): Promise<void> {
+    const { registry } = this.#context;
+    if (!(await registry.find(id))) throw unknown(id, await registry.seen());
+  }
+}
+
+function unknown(id: string, nodes: readonly SeenNode[]): ClawmeshError {
+  return notFound(
+    'node',
+    id,
+    nodes.map((node) => node.id),
+  );
+}

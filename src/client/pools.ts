@@ -1,0 +1,72 @@
+import { notFound } from '../domain/not-found.ts';
+import { setPoolPaused } from '../queue/bullmq/pause-pool.ts';
+import type { Strangers } from '../queue/bullmq/strangers.ts';
+import type { HeldTasks, OldestTask, PoolCounts } from '../queue/bullmq/task-reader.ts';
+import type { ClientContext } from './context.ts';
+
+/** Reads and pauses pools. */
+export class MeshPools {
+  readonly #context: ClientContext;
+
+  constructor(context: ClientContext) {
+    this.#context = context;
+  }
+
+  /** The names of all pools that were ever used or served, sorted. */
+  async names(): Promise<string[]> {
+    return this.#context.reader.pools();
+  }
+
+  /** How many tasks of each pool are in each state; of all pools if none are named. */
+  async counts(pools?: readonly string[]): Promise<Map<string, PoolCounts>> {
+    return this.#context.reader.counts(pools ?? (await this.names()));
+  }
+
+  /** How many tasks are held, by pool and reason. */
+  async held(): Promise<HeldTasks[]> {
+    return this.#context.reader.held();
+  }
+
+  /** How many waiting tasks any node may claim, by pool; paused pools are left out. */
+  async inLine(): Promise<ReadonlyMap<string, number>> {
+    return this.#context.reader.inLine();
+  }
+
+  /** How long the first waiting task of each pool has waited, ms; 0 if none waits or the pool is paused. */
+  async waitedMs(): Promise<ReadonlyMap<string, number>> {
+    return this.#context.reader.waitedMs();
+  }
+
+  /** The waiting task of these pools that was queued first; `now`: Redis time (ms). Undefined if none waits. */
+  async oldestWaiting(pools: readonly string[], now: number): Promise<OldestTask | undefined> {
+    return this.#context.reader.oldestWaiting(pools, now);
+  }
+
+  /** BullMQ workers on these pools that are no nodes; `now`: Redis time (ms). */
+  async strangers(pools: readonly string[], now: number): Promise<Strangers[]> {
+    return this.#context.reader.strangers(pools, now);
+  }
+
+  /** Starts no more tasks of a pool, in the whole mesh; running tasks continue. @throws ClawmeshError `not-found`. */
+  async pause(pool: string): Promise<void> {
+    await this.#setPaused(pool, true);
+  }
+
+  /** Lets nodes claim from a paused pool again. @throws ClawmeshError `not-found`. */
+  async resume(pool: string): Promise<void> {
+    await this.#setPaused(pool, false);
+  }
+
+  async #setPaused(pool: string, paused: boolean): Promise<void> {
+    const { redis, keys, registry } = this.#context;
+    await this.check(pool);
+    await setPoolPaused(redis, keys, pool, paused);
+    await registry.tellPaused();
+  }
+
+  /** Checks that the pool exists. @throws ClawmeshError `not-found`. */
+  async check(pool: string): Promise<void> {
+    const pools = await this.names();
+    if (!pools.includes(pool)) throw notFound('pool', pool, pools);
+  }
+}

@@ -1,0 +1,247 @@
+import { tokenOwner } from '../domain/claim.ts';
+import { ClawmeshError } from '../domain/errors.ts';
+import { asTyped, notFound } from '../domain/not-found.ts';
+import type { NewTask, Task, TaskRef } from '../domain/task.ts';
+import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
+import { type Requeued, requeueVoidClaims } from '../queue/bullmq/requeue.ts';
+import { TaskControl } from '../queue/bullmq/task-control.ts';
+import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
+import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
+import type { TaskFilter } from '../queue/task-filter.ts';
+import { TaskImport } from '../queue/task-import.ts';
+import { findVoidClaims, type VoidClaim } from '../registry/void-claims.ts';
+import type { ClientContext } from './context.ts';
+import type { OutageListener } from './outage.ts';
+import { openProducer } from './producer.ts';
+import { waitForTasks } from './wait.ts';
+
+/** What became of a cancelled task. */
+export type Cancelled = 'cancelled' | 'stopping';
+
+export interface WaitForTasksOptions extends OutageListener {
+  /** Give up after this long, ms; never if absent. */
+  readonly timeoutMs?: number | undefined;
+  /** Called now and then with the tasks that have not ended, and the time waited (ms). */
+  readonly onProgress?: (running: readonly Task[], elapsedMs: number) => void;
+}
+
+/** A running task is asked to stop this often, ms: a message may be lost with a connection. */
+const CANCEL_REPEAT_MS = 300;
+/** A node stops a run within 2 s unless it ignores SIGTERM; SIGKILL comes after 5 s. */
+const CANCEL_WAIT_MS = 8_000;
+
+/** Queues, reads and steers tasks. */
+export class MeshTasks {
+  readonly #context: ClientContext;
+  readonly #control: TaskControl;
+  readonly #throughOutages: <T>(ask: () => Promise<T>, options: { until?: number } & OutageListener) => Promise<T>;
+  #producer: Promise<TaskProducer> | undefined;
+
+  /** @param throughOutages repeats a read until Redis is back; see {@link MeshTasks.wait} */
+  constructor(
+    context: ClientContext,
+    throughOutages: <T>(ask: () => Promise<T>, options: { until?: number } & OutageListener) => Promise<T>,
+  ) {
+    this.#context = context;
+    this.#control = new TaskControl(context.redis, context.keys);
+    this.#throughOutages = throughOutages;
+  }
+
+  /**
+   * Queues tasks, in order. Queues nothing if one of them is invalid.
+   *
+   * @throws ClawmeshError `usage` for what is wrong with a task; `not-found` if it comes after a task that does not exist.
+   */
+  async enqueue(tasks: TaskInput | readonly TaskInput[]): Promise<Enqueued[]> {
+    const list = Array.isArray(tasks) ? (tasks as readonly TaskInput[]) : [tasks as TaskInput];
+    const parsed: NewTask[] = [];
+    for (const [index, task] of list.entries()) {
+      const result = parseNewTask(task, { attempts: this.#context.config.queue.attempts });
+      if (!('problems' in result)) parsed.push(result);
+      else {
+        const where = list.length > 1 ? `task ${index + 1}: ` : '';
+        throw new ClawmeshError('usage', where + result.problems.join('; '), { remedy: 'nothing was queued' });
+      }
+    }
+    return this.enqueueParsed(parsed);
+  }
+
+  /** Queues tasks that have been checked. Each node and each preceding task that they name is looked up once. */
+  async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
+    for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
+    const before = new Map<string, TaskRef>();
+    for (const id of new Set(tasks.flatMap(({ after = [] }) => after.map((task) => task.id)))) {
+      before.set(id, { id, pool: (await this.precedable(id)).pool });
+    }
+    const resolved = tasks.map((task) => ({
+      ...task,
+      after: task.after?.map((other) => before.get(other.id) ?? other),
+    }));
+    this.#producer ??= openProducer(this.#context.redis, this.#context.keys, this.#context.config);
+    return this.withStates(await (await this.#producer).enqueue(resolved));
+  }
+
+  /** The same entries, each duplicate with its current state. */
+  async withStates(enqueued: readonly Enqueued[]): Promise<Enqueued[]> {
+    const duplicates = enqueued.filter(({ duplicate }) => duplicate);
+    const states = await this.#context.reader.states(duplicates);
+    const stateOf = new Map(duplicates.map((entry, index) => [entry, states[index] ?? ('gone' as const)]));
+    return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
+  }
+
+  /** Queues the tasks of one file; see {@link TaskImport}. */
+  async beginImport(digest: string): Promise<TaskImport> {
+    return TaskImport.begin(this.#context.redis, this.#context.keys, digest);
+  }
+
+  /** Checks that a task for this node could ever run. @throws ClawmeshError `not-found` for an unknown node. */
+  async checkNode(id: string): Promise<void> {
+    const { registry, config } = this.#context;
+    const known = [...(await registry.seen()).map((node) => node.id), ...Object.keys(config.nodes)];
+    if (!known.includes(id)) throw notFound('node', id, known);
+  }
+
+  /** The task with this id; undefined if there is none. */
+  async get(id: string): Promise<Task | undefined> {
+    return this.#context.reader.get(id);
+  }
+
+  /** The tasks of these ids that exist. */
+  async getAll(ids: readonly string[]): Promise<Task[]> {
+    return this.#context.reader.getAll(ids);
+  }
+
+  /** The task with this id. @throws ClawmeshError `not-found`. */
+  async existing(id: string): Promise<Task> {
+    const task = await this.get(id);
+    if (task) return task;
+    throw new ClawmeshError('not-found', `no task ${asTyped(id)}`, { remedy: 'see clawmesh task list' });
+  }
+
+  /** The task, if others may come after it. @throws ClawmeshError `not-found`; `usage` if they would never run. */
+  async precedable(id: string): Promise<Task> {
+    const task = await this.existing(id);
+    if (!allows(task.state, 'retry')) return task;
+    throw new ClawmeshError('usage', `task ${id} is ${task.state}; what comes after it would never run`, {
+      remedy: `first: clawmesh task retry ${id}`,
+    });
+  }
+
+  /** Tasks that match, newest first. */
+  async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
+    return this.#context.reader.list({ limit: 100, ...filter });
+  }
+
+  /** Running tasks, the longest first, `limit` at most. */
+  async longestRunning(limit: number): Promise<Task[]> {
+    return this.#context.reader.longestRunning(limit);
+  }
+
+  /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
+  async endedSince(since: number, limit: number): Promise<Task[]> {
+    return this.#context.reader.endedSince(since, limit);
+  }
+
+  /** The kept log lines of a task from number `from` on, oldest first. @throws ClawmeshError `not-found` for an unknown id. */
+  async logs(task: string | Task, from = 0): Promise<string[]> {
+    return this.#context.reader.logs(typeof task === 'string' ? await this.existing(task) : task, from);
+  }
+
+  /**
+   * Waits until all these tasks have ended. Redis outages that pass by themselves are waited out.
+   *
+   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if a person has to act.
+   */
+  async wait(ids: readonly string[], options: WaitForTasksOptions = {}): Promise<Task[]> {
+    const { onOutage, onBack, ...more } = options;
+    const read = (id: string, until?: number) =>
+      this.#throughOutages(() => this.get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
+    return waitForTasks({ read, ids, clock: this.#context.clock, ...more });
+  }
+
+  /**
+   * Cancels a task. If it runs, its node is told until it has stopped the run.
+   *
+   * @returns `stopping` if the node has not stopped it within some seconds: the node is away, and the task ends with its
+   * claim. @throws ClawmeshError `not-found`; `failed` if the task has ended.
+   */
+  async cancel(id: string, reason = 'cancelled by hand'): Promise<Cancelled> {
+    const { clock, registry } = this.#context;
+    const deadline = clock.monotonic() + CANCEL_WAIT_MS;
+    for (let first = true; ; first = false) {
+      const task = await this.existing(id);
+      if (isEnded(task.state)) {
+        if (!first && task.state === 'cancelled') return 'cancelled';
+        const remedy = `see clawmesh task show ${id}`;
+        throw new ClawmeshError('failed', `task ${id} had ended before`, { remedy });
+      }
+      const answer = await this.#control.cancel(task, reason);
+      if (answer === 'cancelled') return answer;
+      if (typeof answer === 'object') {
+        const owner = tokenOwner(answer.token);
+        if (owner) await registry.tellCancelled(owner, id);
+      }
+      if (clock.monotonic() > deadline) return 'stopping';
+      await clock.sleep(CANCEL_REPEAT_MS / (first ? 3 : 1));
+    }
+  }
+
+  /**
+   * Queues a failed or cancelled task again, with its original number of attempts.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if it has completed or not ended.
+   */
+  async retry(id: string): Promise<void> {
+    const task = await this.existing(id);
+    const answer = await this.#control.retry(task);
+    if (answer === 'waiting') return;
+    const why = answer === 'gone' ? 'is gone' : answer === 'completed' ? 'has completed' : `is ${task.state}`;
+    throw new ClawmeshError('failed', `task ${id} ${why}`, {
+      remedy: `only ${statesBefore('retry', 'command').join(' and ')} tasks can be queued again`,
+    });
+  }
+
+  /**
+   * Removes a task that does not run; with `onlyFailed` only a failed one.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if it runs, or has not failed.
+   */
+  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+    const answer = await this.#control.remove(await this.existing(id), options);
+    if (answer === 'other') throw notFailed(await this.existing(id), 'it was left alone');
+    if (answer !== 'active') return;
+    throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
+  }
+
+  /**
+   * Acknowledges that a task failed: `status` no longer reports it, and it stays until it is removed or expires.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if it has not failed.
+   */
+  async acknowledge(id: string): Promise<void> {
+    const answer = await this.#control.acknowledge(await this.existing(id));
+    if (answer === 'acknowledged') return;
+    throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
+  }
+
+  /** Running tasks whose claim is orphaned: its node's incarnation has ended, or it has lapsed. */
+  async orphaned(): Promise<VoidClaim[]> {
+    return findVoidClaims(this.#context.redis, this.#context.keys);
+  }
+
+  /** Requeues orphaned tasks at once, as any node's next sweep would. */
+  async requeueOrphaned(): Promise<Requeued[]> {
+    const { redis, keys, config } = this.#context;
+    const { maxHandovers, visibilityTimeout: visibilityTimeoutMs } = config.queue;
+    return requeueVoidClaims(redis, keys, { visibilityTimeoutMs, maxHandovers });
+  }
+
+  /** Ends the producer; called by {@link Mesh.close}. */
+  async close(): Promise<void> {
+    await this.#producer?.then((producer) => producer.close()).catch(() => {});
+  }
+}
+
+function notFailed({ id, state }: Task, remedy: string): ClawmeshError {
+  return new ClawmeshError('failed', `task ${id} is ${state}`, { remedy });
+}

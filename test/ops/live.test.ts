@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { LiveMesh, type LiveMessage, type LiveSource } from '../../src/ops/dashboard/live.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+/** An empty mesh that counts how often it is looked at. */
+class QuietMesh implements LiveSource {
+  readonly looks: number[] = [];
+  readonly config = configSchema.parse({ mesh: 'm' });
+  away = false;
+  paused = false;
+  readonly #clock: VirtualClock;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  readonly server = {
+    time: async () => {
+      if (this.away) throw new Error('Redis is away');
+      return this.#clock.now();
+    },
+  };
+  readonly node = { list: async () => [] };
+  readonly pool = {
+    names: async () => {
+      this.looks.push(this.#clock.monotonic());
+      return ['default'];
+    },
+    counts: async () => {
+      const none = { waiting: 0, active: 0, delayed: 0, failed: 0, acknowledged: 0, completed: 0, cancelled: 0 };
+      return new Map([['default', { ...none, paused: this.paused }]]);
+    },
+    held: async () => [],
+    oldestWaiting: async () => undefined,
+    strangers: async () => [],
+  };
+  readonly task = {
+    list: async () => [],
+    longestRunning: async () => [],
+    endedSince: async () => [],
+    getAll: async () => [],
+  };
+  readonly events = { newest: async () => [] };
+  circuits = async () => [];
+  usage = async () => [];
+  handovers = async () => [];
+  scheduleFailures = async () => [];
+}
+
+describe('the live view', () => {
+  const open = () => {
+    const clock = new VirtualClock();
+    const mesh = new QuietMesh(clock);
+    const live = new LiveMesh(mesh, clock, (error) => String(error));
+    const told: LiveMessage[] = [];
+    const watch = () => live.watch((message) => told.push(message));
+    const kinds = () => told.splice(0).map(({ kind }) => kind);
+    return { clock, mesh, live, watch, kinds };
+  };
+
+  it('looks at the mesh every 400 ms while a page watches, once for all pages, and not at all otherwise', async () => {
+    const { clock, mesh, watch } = open();
+    await clock.advance(10_000);
+    expect(mesh.looks).toEqual([]);
+    const [unwatch, unwatchOther] = [watch(), watch()];
+    await clock.advance(1_000);
+    expect(mesh.looks).toEqual([10_000, 10_400, 10_800]);
+    unwatch();
+    unwatchOther();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('sends what it knows to a new page, and to all pages only what has changed', async () => {
+    const { clock, mesh, watch, kinds } = open();
+    watch();
+    await clock.advance(0);
+    expect(kinds()).toEqual(['mesh', 'runs']);
+    await clock.advance(4_000);
+    expect(kinds()).toEqual([]);
+    mesh.paused = true;
+    await clock.advance(400);
+    expect(kinds()).toEqual(['mesh']);
+    watch();
+    expect(kinds()).toEqual(['mesh', 'runs']);
+  });
+
+  it('reports an outage once, and sends everything again after it', async () => {
+    const { clock, mesh, watch, kinds } = open();
+    watch();
+    await clock.advance(400);
+    kinds();
+    mesh.away = true;
+    await clock.advance(4_000);
+    expect(kinds()).toEqual(['trouble']);
+    mesh.away = false;
+    await clock.advance(400);
+    expect(kinds()).toEqual(['mesh', 'runs']);
+  });
+
+  it('leaves no timer when it is closed', async () => {
+    const { clock, live, watch } = open();
+    watch();
+    await clock.advance(1_000);
+    live.close();
+    expect([live.watchers, clock.pending]).toEqual([0, 0]);
+  });
+});
