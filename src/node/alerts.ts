@@ -61,6 +61,8 @@ export class Alerts implements Service {
   readonly #loops: readonly Periodic[];
   /** What was so at the last look. */
   #lastFiring = new Set<string>();
+  #starting: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(options: {
     config: Config;
@@ -83,14 +85,20 @@ export class Alerts implements Service {
     ];
   }
 
-  async start(): Promise<void> {
-    if (!hasAlerts(this.#config)) return;
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopped || !hasAlerts(this.#config)) return;
     await this.#feed.open();
     for (const loop of this.#loops) loop.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    this.#stopped = true;
+    await Promise.allSettled([this.#starting, ...this.#loops.map((loop) => loop.stop())]);
   }
 
   async #watch(): Promise<void> {

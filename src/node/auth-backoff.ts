@@ -32,7 +32,7 @@ export class AuthBackoff implements Service {
   start(): void {}
 
   async stop(): Promise<void> {
-    this.backoff.stop();
+    await this.backoff.stop();
   }
 
   /**

@@ -30,7 +30,7 @@ export class FailureStreak implements Service {
   start(): void {}
 
   async stop(): Promise<void> {
-    this.backoff.stop();
+    await this.backoff.stop();
   }
 
   #ended({ claim: { taskId }, outcome }: NodeEvents['runEnded']): void {

@@ -26,6 +26,8 @@ export class GateBackoff {
   #timer: Timer | undefined;
   /** The task that tries; the one before it counts for nothing once another has begun. */
   #tries: string | undefined;
+  /** The check under way. */
+  #checking: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: GateBackoffOptions) {
@@ -74,7 +76,9 @@ export class GateBackoff {
     this.#state = 'closed';
     this.#tries = undefined;
     this.#reason = reason(this.#pauseMs);
-    this.#timer = this.#options.clock.timer(this.#pauseMs, () => void this.#try(reason));
+    this.#timer = this.#options.clock.timer(this.#pauseMs, () => {
+      this.#checking = this.#try(reason);
+    });
   }
 
   async #try(reason: (pauseMs: number) => string): Promise<void> {
@@ -89,8 +93,9 @@ export class GateBackoff {
     this.#options.onChange();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.stop();
+    await this.#checking;
   }
 }

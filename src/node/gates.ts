@@ -5,6 +5,7 @@ import type { AuthBackoff } from './auth-backoff.ts';
 import type { NodeContext } from './context.ts';
 import type { Drain } from './drain.ts';
 import type { FailureStreak } from './failure-streak.ts';
+import { InFlight } from './in-flight.ts';
 import type { NodeProbe } from './node-probe.ts';
 import type { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
@@ -28,7 +29,9 @@ export class Gates implements Service {
   readonly #sources: FactSources;
   readonly #watched: readonly WatchedGate[];
   readonly #probes: readonly Periodic[];
+  readonly #inFlight = new InFlight();
   #started = false;
+  #stopped = false;
   #open = false;
   /** Names of the gates that were closed at the last check. */
   #closed: ReadonlySet<string> = new Set();
@@ -44,8 +47,8 @@ export class Gates implements Service {
         ? []
         : [new Periodic({ name, clock, intervalMs: every, work: () => this.#probe(watched), onError })];
     });
-    events.on('factsChanged', () => this.#check());
-    events.on('configChanged', () => this.#probeAll());
+    events.on('factsChanged', () => this.#inFlight.add(this.#check()));
+    events.on('configChanged', () => this.#inFlight.add(this.#probeAll()));
   }
 
   /** Whether all gates were open at the last check, and the node does not stop. */
@@ -65,18 +68,19 @@ export class Gates implements Service {
   }
 
   async start(): Promise<void> {
-    if (this.#started) return;
+    if (this.#started || this.#stopped) return;
     this.#started = true;
-    await this.#probeAll();
+    await this.#inFlight.add(this.#probeAll());
     for (const probe of this.#probes) probe.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#probes.map((probe) => probe.stop()));
+    this.#stopped = true;
+    await Promise.all([...this.#probes.map((probe) => probe.stop()), this.#inFlight.ended()]);
   }
 
   async #probeAll(): Promise<void> {
-    if (!this.#started) return;
+    if (!this.#started || this.#stopped) return;
     await Promise.all(this.#watched.map((watched) => watched.probe(this.#facts()).catch(() => {})));
     await this.#check();
   }
@@ -87,7 +91,7 @@ export class Gates implements Service {
   }
 
   async #check(): Promise<void> {
-    if (!this.#started) return;
+    if (!this.#started || this.#stopped) return;
     const { events, log, owner, backend } = this.#context;
     const states = this.states();
     const changed = states.filter((gate) => gate.open === this.#closed.has(gate.name));

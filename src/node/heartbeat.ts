@@ -5,6 +5,7 @@ import type { NodeContext } from './context.ts';
 import { crashForDrill } from './crash-for-drill.ts';
 import type { Drain } from './drain.ts';
 import type { Gates } from './gates.ts';
+import { InFlight } from './in-flight.ts';
 import type { LoadMeter } from './load.ts';
 import type { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
@@ -35,6 +36,7 @@ export class Heartbeat implements Service {
   readonly #startedAt: number;
   /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
   #lastBeat = Number.NEGATIVE_INFINITY;
+  readonly #inFlight = new InFlight();
   #started = false;
   #stopped = false;
   #fenced = false;
@@ -51,7 +53,7 @@ export class Heartbeat implements Service {
       work: () => this.beat(),
       onError,
     });
-    events.on('gatesChanged', () => (this.#started && !this.#stopped ? this.beat() : undefined));
+    events.on('gatesChanged', () => (this.#started ? this.beat() : undefined));
     events.on('fenced', () => {
       this.#fenced = true;
     });
@@ -76,12 +78,19 @@ export class Heartbeat implements Service {
     this.#stopped = true;
     // A heartbeat under way may hang while Redis is away; the last one does not wait for it.
     const stopped = this.#loop.stop();
-    if (isLast) await this.beat();
-    await stopped;
+    try {
+      if (isLast) await this.#inFlight.add(this.#beat());
+    } finally {
+      await Promise.all([stopped, this.#inFlight.ended()]);
+    }
   }
 
   /** Sends a heartbeat now. @throws ClawmeshError `fenced`. */
   async beat(): Promise<void> {
+    if (!this.#stopped) await this.#inFlight.add(this.#beat());
+  }
+
+  async #beat(): Promise<void> {
     const { backend, owner, clock, redisClock, observer, live, log, onError } = this.#context;
     const { sweep, drain, renewal } = this.#parts;
     const askedAt = clock.monotonic();

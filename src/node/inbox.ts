@@ -3,6 +3,7 @@ import { type NodeMessage, parseNodeMessage } from '../registry/node-message.ts'
 import type { Presence } from '../registry/presence.ts';
 import type { NodeContext } from './context.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import { InFlight } from './in-flight.ts';
 import type { RunSet } from './run-set.ts';
 import type { Service } from './service.ts';
 import type { Sweep } from './sweep.ts';
@@ -18,6 +19,8 @@ export class Inbox implements Service {
   readonly name = 'inbox';
   readonly #context: NodeContext;
   readonly #parts: InboxParts;
+  readonly #inFlight = new InFlight();
+  #starting: Promise<void> | undefined;
   #presence: Presence | undefined;
   #stopped = false;
 
@@ -26,16 +29,27 @@ export class Inbox implements Service {
     this.#parts = parts;
   }
 
-  async start(): Promise<void> {
-    if (this.#presence || this.#stopped) return;
-    const { backend, owner } = this.#context;
-    this.#presence = await backend.openPresence((text) => this.#receive(text));
-    await this.#presence.show(backend.registry.channels(owner));
+  start(): Promise<void> {
+    this.#starting ??= this.#inFlight.add(this.#open());
+    return this.#starting;
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#presence?.hide();
+    await this.#inFlight.ended();
+  }
+
+  async #open(): Promise<void> {
+    if (this.#stopped) return;
+    const { backend, owner } = this.#context;
+    const presence = await backend.openPresence((text) => this.#receive(text));
+    if (this.#stopped) {
+      presence.hide();
+      return;
+    }
+    this.#presence = presence;
+    await presence.show(backend.registry.channels(owner));
   }
 
   #receive(text: string): void {
@@ -63,7 +77,7 @@ export class Inbox implements Service {
         events.emit('heldFor', [{ pool: message.pool, why: message.why, node: nodeId }]);
         return undefined;
       case 'who':
-        return backend.holders.answer(message.question, thisHolder());
+        return this.#inFlight.add(backend.holders.answer(message.question, thisHolder()));
     }
   }
 }

@@ -10,10 +10,16 @@ const RESOLUTION_MS = 250;
 /** Measures how busy this machine and this process are. */
 export class LoadMeter implements Service {
   readonly name = 'load';
-  readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
+
+  #stopped = false;
+
+  constructor(delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
+    this.#delay = delay;
+  }
 
   start(): void {
-    this.#delay.enable();
+    if (!this.#stopped) this.#delay.enable();
   }
 
   /** One-minute load average per core. */
@@ -34,6 +40,7 @@ export class LoadMeter implements Service {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#delay.disable();
   }
 }

@@ -4,6 +4,7 @@ import { batteryInUse } from '../platform/battery.ts';
 import { speedLimit } from '../platform/heat.ts';
 import { freeMemory } from '../platform/room.ts';
 import type { NodeContext } from './context.ts';
+import { InFlight } from './in-flight.ts';
 import type { LoadMeter } from './load.ts';
 import { Periodic } from './periodic.ts';
 import { pressureOf } from './pressure.ts';
@@ -39,6 +40,8 @@ export class NodeProbe implements Service {
   readonly #load: Pick<LoadMeter, 'cpu'>;
   readonly #machine: MachineProbes;
   readonly #loop: Periodic;
+  readonly #inFlight = new InFlight();
+  #started = false;
   #stopped = false;
   #pressure = 1;
   #meshSampledAt = Number.NEGATIVE_INFINITY;
@@ -70,19 +73,21 @@ export class NodeProbe implements Service {
   }
 
   start(): void {
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
     this.#lookAgain().catch(this.#context.onError);
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#loop.stop();
+    await Promise.all([this.#loop.stop(), this.#inFlight.ended()]);
   }
 
   async #lookAgain(): Promise<void> {
-    if (this.#stopped) return;
+    if (!this.#started || this.#stopped) return;
     this.#meshSampledAt = Number.NEGATIVE_INFINITY;
-    await this.#look();
+    await this.#inFlight.add(this.#look());
   }
 
   async #look(): Promise<void> {

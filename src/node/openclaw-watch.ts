@@ -1,6 +1,7 @@
 import type { OpenClawState } from '../domain/node.ts';
 import type { NodeContext } from './context.ts';
 import type { GatewayRestarter } from './gateway-restarter.ts';
+import { InFlight } from './in-flight.ts';
 import { Periodic } from './periodic.ts';
 import type { Service } from './service.ts';
 
@@ -10,6 +11,8 @@ export class OpenClawWatch implements Service {
   readonly #context: NodeContext;
   readonly #restarter: Pick<GatewayRestarter, 'checked'> | undefined;
   readonly #loop: Periodic;
+  readonly #inFlight = new InFlight();
+  #started = false;
   #stopped = false;
   #state: Omit<OpenClawState, 'expected'>;
   #trouble: string | null | undefined;
@@ -36,23 +39,29 @@ export class OpenClawWatch implements Service {
 
   /** Resolves when it is known how OpenClaw is. */
   async start(): Promise<void> {
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
     await this.look();
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#loop.stop();
+    await Promise.all([this.#loop.stop(), this.#inFlight.ended()]);
   }
 
   /** Checks at once. */
   async look(): Promise<void> {
-    if (this.#stopped) return;
+    if (this.#started && !this.#stopped) await this.#inFlight.add(this.#look());
+  }
+
+  async #look(): Promise<void> {
     const { runner, masks, log, events } = this.#context;
     const { version, healthy, reason: said } = await runner.health();
+    if (this.#stopped) return;
     // It goes into the log and, through a gate, to everyone who reads the mesh's state.
     const reason = said === null ? null : masks.said(said);
-    void this.#restarter?.checked(reason);
+    if (this.#restarter) void this.#inFlight.add(this.#restarter.checked(reason));
     const changed = version !== this.#state.version || reason !== this.#trouble;
     this.#state = { ...this.#state, version, healthy };
     this.#trouble = reason;

@@ -1,5 +1,6 @@
 import type { ClaimLoop } from './claim-loop.ts';
 import type { NodeContext } from './context.ts';
+import { InFlight } from './in-flight.ts';
 import { Periodic } from './periodic.ts';
 import type { RunSet } from './run-set.ts';
 import type { Service } from './service.ts';
@@ -20,6 +21,8 @@ export class Renewal implements Service {
   readonly #runs: Pick<RunSet, 'loops' | 'runs'>;
   readonly #renew: Periodic;
   readonly #watch: Periodic;
+  readonly #inFlight = new InFlight();
+  #stopped = false;
 
   constructor(context: NodeContext, runs: Pick<RunSet, 'loops' | 'runs'>) {
     this.#context = context;
@@ -52,6 +55,10 @@ export class Renewal implements Service {
    * @throws ClawmeshError `fenced`.
    */
   async renewAll(): Promise<void> {
+    if (!this.#stopped) await this.#inFlight.add(this.#renewAll());
+  }
+
+  async #renewAll(): Promise<void> {
     // Together and each for itself: one pool that can't be renewed must not let the claims of the others lapse.
     const renewed = await Promise.allSettled(this.#runs.loops.map((loop) => this.#renewPool(loop)));
     for (const pool of renewed) if (pool.status === 'rejected') throw pool.reason;
@@ -63,7 +70,8 @@ export class Renewal implements Service {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#renew.stop(), this.#watch.stop()]);
+    this.#stopped = true;
+    await Promise.all([this.#renew.stop(), this.#watch.stop(), this.#inFlight.ended()]);
   }
 
   async #renewPool({ queue, runs }: ClaimLoop): Promise<void> {

@@ -12,6 +12,7 @@ import { ClaimLoop } from './claim-loop.ts';
 import type { NodeContext } from './context.ts';
 import type { GateBackoff } from './gate-backoff.ts';
 import type { Gates } from './gates.ts';
+import { InFlight } from './in-flight.ts';
 import type { NodeProbe } from './node-probe.ts';
 import type { Service } from './service.ts';
 import { Slots } from './slots.ts';
@@ -34,7 +35,9 @@ export class RunSet implements Service {
   readonly #awake = keepAwake((error) =>
     this.#context.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
   );
+  readonly #inFlight = new InFlight();
   #fenced = false;
+  #stopped = false;
 
   constructor(context: NodeContext, parts: RunSetParts) {
     this.#context = context;
@@ -49,10 +52,10 @@ export class RunSet implements Service {
       this.stopRuns('fenced');
     });
     events.on('drainExpired', () => this.stopRuns('hand-back'));
-    events.on('heldFor', (held) => this.#takeHeld(held));
-    events.on('gatesChanged', () => this.#notifyLoops());
+    events.on('heldFor', (held) => this.#unlessStopped(() => this.#takeHeld(held)));
+    events.on('gatesChanged', () => this.#unlessStopped(() => this.#notifyLoops()));
     // Loops that wait for work wait for what the old dispatch strategy wakes them with.
-    events.on('configChanged', () => Promise.all(this.loops.map((loop) => loop.queue.interrupt())));
+    events.on('configChanged', () => this.#unlessStopped(() => this.#interrupt()));
     events.on('runsChanged', () => this.#runsChanged());
   }
 
@@ -78,15 +81,18 @@ export class RunSet implements Service {
   }
 
   start(): void {
+    if (this.#stopped) return;
     for (const loop of this.loops) loop.start();
   }
 
   /** Stops the runs, and releases their tasks unless this incarnation is fenced. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     const stopped = this.stopClaiming();
     this.stopRuns(this.#fenced ? 'fenced' : 'hand-back');
     this.#awake.release();
     await stopped;
+    await this.#inFlight.ended();
     await this.idle();
   }
 
@@ -126,7 +132,18 @@ export class RunSet implements Service {
 
   /** Runs claims whose reply was lost with the connection. */
   async recoverClaims(): Promise<void> {
-    for (const loop of this.loops) await loop.recover();
+    await this.#unlessStopped(async () => {
+      for (const loop of this.loops) await loop.recover();
+    });
+  }
+
+  /** Does work that the stop waits for. */
+  async #unlessStopped(work: () => Promise<void>): Promise<void> {
+    if (!this.#stopped) await this.#inFlight.add(work());
+  }
+
+  async #interrupt(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.queue.interrupt()));
   }
 
   async #takeHeld(held: readonly HeldFor[]): Promise<void> {
@@ -164,6 +181,6 @@ export class RunSet implements Service {
     if (this.count > 0 && this.#context.settings.keepAwake) this.#awake.hold();
     else this.#awake.release();
     // While a backoff tries one task, what runs in one pool decides whether the others may claim.
-    if (this.#parts.backoffs.some(({ isTrying }) => isTrying)) await this.#notifyLoops();
+    if (this.#parts.backoffs.some(({ isTrying }) => isTrying)) await this.#unlessStopped(() => this.#notifyLoops());
   }
 }

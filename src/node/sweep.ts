@@ -2,6 +2,7 @@ import { leaseMs } from '../config/lease.ts';
 import type { Timer } from '../domain/clock.ts';
 import type { SweepOptions, Swept } from '../registry/sweeping.ts';
 import type { NodeContext } from './context.ts';
+import { InFlight } from './in-flight.ts';
 import { OnDemand } from './on-demand.ts';
 import type { RunSet } from './run-set.ts';
 import type { Service } from './service.ts';
@@ -42,6 +43,7 @@ export class Sweep implements Service {
   readonly #intervalMs: number;
   readonly #idleMs: number;
   readonly #requeue: OnDemand;
+  readonly #inFlight = new InFlight();
   #running = false;
   #stopped = false;
   /** One at a time: none may pile up while Redis is away. */
@@ -79,7 +81,7 @@ export class Sweep implements Service {
       passMs: FULL_PASS_MS,
     };
     this.#requeue = new OnDemand({ name: 'requeue', clock, work: () => this.#requeueOrphaned(), onError });
-    events.on('runsChanged', () => this.#working());
+    events.on('runsChanged', () => this.#inFlight.add(this.#working()));
   }
 
   /** How this node sweeps with a heartbeat. */
@@ -104,7 +106,7 @@ export class Sweep implements Service {
     this.#stopped = true;
     this.#running = false;
     this.#timer?.stop();
-    await Promise.all([this.#requeue.stop(), this.#sweeping]);
+    await Promise.all([this.#requeue.stop(), this.#sweeping, this.#inFlight.ended()]);
   }
 
   /** This node works; the others may not know that there is a node to watch. */

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import type { NodeHolder } from './node-holder.ts';
+import { formatNodeMessage } from './node-message.ts';
 
 const beatenRecord = z.object({ incarnation: z.number() });
 
@@ -34,7 +35,7 @@ export class Holders {
 
   /** Asks; the answer comes on {@link answerChannel}, if the process lives. */
   async ask(owner: Incarnation, question: string): Promise<void> {
-    await this.#redis.publish(this.#channel(owner), `who ${question}`);
+    await this.#redis.publish(this.#channel(owner), formatNodeMessage({ type: 'who', question }));
   }
 
   /** Answers a question; what is none is left alone. */

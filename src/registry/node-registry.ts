@@ -17,6 +17,7 @@ import type { MeshKeys } from '../redis/keys.ts';
 import { ServerInfo } from '../redis/server-info.ts';
 import { redisTime } from '../redis/time.ts';
 import { type ActiveClaim, readActiveClaims } from './active-claims.ts';
+import { formatNodeMessage } from './node-message.ts';
 import { scripts } from './scripts.ts';
 import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
 
@@ -173,17 +174,17 @@ export class NodeRegistry {
 
   /** Tells a node to stop the run of a task that has been cancelled. */
   async tellCancelled(owner: Incarnation, taskId: string): Promise<void> {
-    await this.#redis.publish(this.presenceChannel(owner), `cancel ${taskId}`);
+    await this.#redis.publish(this.presenceChannel(owner), formatNodeMessage({ type: 'cancel', taskId }));
   }
 
   /** Tells all nodes to look at once: a pool was paused or goes on. */
   async tellPaused(): Promise<void> {
-    await this.#redis.publish(this.#keys.meshChannel, 'look');
+    await this.#redis.publish(this.#keys.meshChannel, formatNodeMessage({ type: 'look' }));
   }
 
   /** Tells all nodes that there is work in the mesh, so that somebody has to watch. */
   async tellBusy(): Promise<void> {
-    await this.#redis.publish(this.#keys.meshChannel, 'busy');
+    await this.#redis.publish(this.#keys.meshChannel, formatNodeMessage({ type: 'busy' }));
   }
 
   /** The channels to listen on: the node's own, and that of all. */
@@ -197,7 +198,7 @@ export class NodeRegistry {
   }
 
   async #nudge(nodeId: string, incarnation: number): Promise<void> {
-    await this.#redis.publish(this.presenceChannel({ nodeId, incarnation }), 'beat');
+    await this.#redis.publish(this.presenceChannel({ nodeId, incarnation }), formatNodeMessage({ type: 'beat' }));
   }
 
   /**

@@ -17,7 +17,7 @@ export interface TestContext extends NodeContext {
   readonly emitted: readonly string[];
 }
 
-type Parts = Partial<Omit<DaemonContext, 'backend' | 'runner' | 'journal' | 'live'>> & {
+export type Parts = Partial<Omit<DaemonContext, 'backend' | 'runner' | 'journal' | 'live'>> & {
   readonly config?: object;
   readonly registry?: Partial<NodeRegistry>;
   readonly backend?: Partial<Omit<NodeBackend, 'registry'>>;

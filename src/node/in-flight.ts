@@ -1,0 +1,17 @@
+/** Work that a service has begun outside its loop, on an event or for a caller. The service's stop waits for it. */
+export class InFlight {
+  readonly #work = new Set<Promise<unknown>>();
+
+  /** @returns the same promise. */
+  add<T>(work: Promise<T>): Promise<T> {
+    this.#work.add(work);
+    const remove = () => void this.#work.delete(work);
+    work.then(remove, remove);
+    return work;
+  }
+
+  /** Resolves when all of it has ended, however. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#work);
+  }
+}
