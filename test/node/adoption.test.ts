@@ -1,162 +1,82 @@
-import { join } from 'node:path';
-import { pino } from 'pino';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/load.ts';
-import type { Claim } from '../../src/domain/claim.ts';
-import { ClawmeshError } from '../../src/domain/errors.ts';
+import { expect, it } from 'vitest';
 import { type Outcome, taskError } from '../../src/domain/task.ts';
-import { adoptFormerLife } from '../../src/node/adoption.ts';
-import { AttemptRun } from '../../src/node/attempt-run.ts';
+import { adoptionWindowMs, adoptPrevious } from '../../src/node/adoption.ts';
 import type { ClaimLoop } from '../../src/node/claim-loop.ts';
-import { Journal } from '../../src/node/journal.ts';
-import { NO_OBSERVER } from '../../src/node/observer.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import type { PoolQueue } from '../../src/queue/task-queue.ts';
-import type { NodeRegistry } from '../../src/registry/node-registry.ts';
-import { stopLeftInGateway } from '../../src/runners/all.ts';
-import type { Runner, RunRequest, RunResult } from '../../src/runners/runner.ts';
-import { SimulateRunner } from '../../src/runners/simulate.ts';
-import { Submissions } from '../../src/runners/submissions.ts';
-import { writeConfig } from '../support/cli.ts';
-import { emptyFolder } from '../support/folders.ts';
-import { StandInGateway } from '../support/stand-in-gateway.ts';
+import type { JournalEntry } from '../../src/node/journal-entry.ts';
+import { testContext } from '../support/node-context.ts';
+import { aClaim } from '../support/run-context.ts';
 
-const log = pino({ level: 'silent' });
-
-const claimOf = (taskId: string, more: Partial<Claim> = {}): Claim => ({
+const failed: Outcome = { ok: false, error: taskError('unknown', 'x') };
+const entryOf = (taskId: string, handovers = 0): JournalEntry => ({
   taskId,
   pool: 'default',
-  token: 'n~2:1',
-  spec: { message: 'hello', tags: {} },
   attempt: 1,
-  maxAttempts: 1,
-  handovers: 0,
+  handovers,
   holds: 0,
-  refusedOn: null,
-  readyAt: 0,
-  claimedAt: 0,
-  ...more,
+  endedAt: '2026-01-01T00:00:00.000Z',
+  outcome: failed,
 });
+const capabilities = (outlivesDaemon: boolean) => ({ outlivesDaemon, hasProvider: true, healthEveryMs: 1 });
 
-/** A queue and a runner that note what they are asked for. */
-class Scripted {
-  readonly reports: Outcome[] = [];
-  readonly handedBack: string[] = [];
-  readonly runs: { readonly request: RunRequest; readonly aborted: boolean }[] = [];
-  readonly #result: RunResult;
-  readonly #message: string | Error;
-
-  constructor(result: RunResult, message: string | Error) {
-    this.#result = result;
-    this.#message = message;
-  }
-
-  async attempt(claim: Claim): Promise<void> {
-    const queue: Partial<PoolQueue> = {
-      pool: 'default',
-      report: async (_, outcome) => {
-        this.reports.push(outcome);
-        return { settled: outcome.ok ? 'completed' : 'failed', next: undefined };
+/** Incarnation 2 of mac-1 adopts these claims, with these outcomes in its journal. */
+async function adopt(claims: ReturnType<typeof aClaim>[], entries: JournalEntry[], outlivesDaemon: boolean) {
+  const discarded: string[] = [];
+  const released: unknown[] = [];
+  const taken: [string, Outcome | undefined][] = [];
+  const wanted: unknown[] = [];
+  const context = testContext({
+    journal: { pending: () => [...entries], discard: ({ taskId }) => void discarded.push(taskId) },
+    registry: { releaseHold: async (owner) => void released.push(owner) },
+    runner: { capabilities: capabilities(outlivesDaemon) },
+  });
+  const loop = {
+    queue: {
+      adopt: async (what: unknown) => {
+        wanted.push(what);
+        return claims;
       },
-      handBack: async ({ taskId }) => this.handedBack.push(taskId) > 0,
-      log: async () => {},
-      fillIn: async () => {
-        if (typeof this.#message === 'string') return this.#message;
-        throw this.#message;
-      },
-    };
-    const runner: Runner = Object.assign(new SimulateRunner({ clock: systemClock }), {
-      run: async (request: RunRequest, signal: AbortSignal) => {
-        this.runs.push({ request, aborted: signal.aborted });
-        return this.#result;
-      },
-    });
-    await new AttemptRun({
-      claim,
-      queue: queue as PoolQueue,
-      runner,
-      nodeId: 'n',
-      defaultTimeoutMs: 60_000,
-      defaultIdleTimeoutMs: 60_000,
-      visibilityTimeoutMs: 60_000,
-      mask: (text) => text,
-      maskAnswer: (text) => text,
-      onLoginRefused: async () => false,
-      log,
-      journal: await Journal.open(emptyFolder(), log),
-      observer: NO_OBSERVER,
-      nextOffer: () => undefined,
-      onFenced: () => {},
-    }).run();
-  }
+    },
+    take: ({ taskId }: { taskId: string }, outcome?: Outcome) => taken.push([taskId, outcome]),
+  } as unknown as ClaimLoop;
+  const owner = { nodeId: 'mac-1', incarnation: 2 };
+  const adopted = await adoptPrevious({ ...context, owner }, { loops: [loop] });
+  return { adopted, taken, discarded, released, wanted };
 }
 
-describe('a task whose run never began', () => {
-  it('is handed back and uses up no attempt', async () => {
-    const error = taskError('crash', 'the OpenClaw gateway is away: ECONNREFUSED');
-    const scripted = new Scripted({ ok: false, begun: false, error }, 'hello');
-    await scripted.attempt(claimOf('t1'));
-    expect([scripted.handedBack, scripted.reports]).toEqual([['t1'], []]);
-  });
+it('names the runs that it adopts, and none whose outcome it only delivers', async () => {
+  const ended = aClaim('t2', { handovers: 1 });
+  const { adopted, taken, wanted } = await adopt(
+    [aClaim('a:1', { attempt: 2, holds: 3 }), ended],
+    [entryOf('t2', 1)],
+    true,
+  );
+  expect(wanted).toEqual(['all']);
+  expect(taken).toEqual([
+    ['a:1', undefined],
+    ['t2', failed],
+  ]);
+  expect(adopted).toEqual(['clawmesh-a-1-2-w3']);
 });
 
-describe('a task whose message can’t be had', () => {
-  const gone = new ClawmeshError('not-found', '{{result:t0}}: that task has no result (any more)');
-  const stopped: RunResult = { ok: false, error: taskError('cancelled', 'stopped') };
-
-  it('has the run stopped that a former life began', async () => {
-    const scripted = new Scripted(stopped, gone);
-    await scripted.attempt(claimOf('t1', { resumes: 'boot' }));
-    expect(scripted.runs).toMatchObject([{ request: { taskId: 't1', resumes: 'boot' }, aborted: true }]);
-    expect(scripted.reports).toMatchObject([{ error: { kind: 'invalid' } }]);
-  });
-
-  it('has nothing stopped where no former life had it', async () => {
-    const scripted = new Scripted(stopped, gone);
-    await scripted.attempt(claimOf('t1'));
-    expect([scripted.runs, scripted.reports.length]).toEqual([[], 1]);
-  });
+it('adopts only tasks with an outcome to deliver if no run outlives the daemon', async () => {
+  const { wanted } = await adopt([], [entryOf('t2')], false);
+  expect(wanted).toEqual([['t2']]);
 });
 
-describe('a new life of a node', () => {
-  it('names the runs that it takes up again, and none whose outcome it only delivers', async () => {
-    const journal = await Journal.open(emptyFolder(), log);
-    const ended = claimOf('t2', { handovers: 1 });
-    await journal.keep(ended, { ok: false, error: taskError('unknown', 'x') });
-    const taken: string[] = [];
-    const loop = {
-      queue: { adopt: async () => [claimOf('a:1', { attempt: 2, holds: 3 }), ended] },
-      take: ({ taskId }: Claim) => taken.push(taskId),
-    };
-    const takenUp = await adoptFormerLife({
-      owner: { nodeId: 'n', incarnation: 2 },
-      loops: [loop as unknown as ClaimLoop],
-      journal,
-      registry: { releaseHold: async () => {} } as unknown as NodeRegistry,
-      runner: new SimulateRunner({ clock: systemClock }),
-      log,
-    });
-    expect(taken).toEqual(['a:1', 't2']);
-    expect(takenUp).toEqual(['clawmesh-a-1-2-w3']);
-  });
+it('discards outcomes whose claim is lost, and then ends the reservation for the previous incarnation', async () => {
+  const { discarded, released, taken } = await adopt([], [entryOf('t1')], false);
+  expect([taken, discarded]).toEqual([[], ['t1']]);
+  expect(released).toEqual([{ nodeId: 'mac-1', incarnation: 1 }]);
+});
 
-  it('stops what it left in its gateway also where it runs tasks in another mode by now', async () => {
-    const gateway = await StandInGateway.start();
-    const submissions = join(emptyFolder(), 'submissions');
-    const { config } = loadConfig({
-      file: writeConfig(`openclaw: {mode: exec, gateway: {url: "${gateway.url}"}}\n`),
-      env: {},
-    });
-    const options = { config, nodeId: 'n', env: {}, submissions, clock: systemClock };
-    expect(stopLeftInGateway('exec', options)).toBeUndefined();
-    const left = { runId: 'r1', sessionKey: 'chat', boot: gateway.boot, accepted: true, endsBy: 0 };
-    await new Submissions(submissions).put({ ...left, state: 'running' });
-    expect(stopLeftInGateway('gateway', options)).toBeUndefined();
-    const runner = stopLeftInGateway('exec', options);
-    onTestFinished(async () => {
-      await runner?.close();
-      await gateway.stop();
-    });
-    await expect.poll(() => gateway.asked('sessions.abort')).toEqual([{ key: 'chat', runId: 'r1' }]);
+it.each([
+  ['nothing', [], false, 0],
+  ['runs that outlive the daemon', [], true, 30_000],
+  ['an outcome to deliver', [entryOf('t1')], false, 30_000],
+])('reserves tasks for the next incarnation only if it may adopt some: %s', (_, entries, outlivesDaemon, windowMs) => {
+  const context = testContext({
+    journal: { pending: () => entries },
+    runner: { capabilities: capabilities(outlivesDaemon) },
   });
+  expect(adoptionWindowMs(context)).toBe(windowMs);
 });
