@@ -46,7 +46,7 @@ describe('a node in a mesh with many held sessions', () => {
     expect(await mesh.redis.scard(mesh.keys.held)).toBe(count);
   };
 
-  it('sends a bounded number of requests between two of its sweeps, however many sessions there are', async () => {
+  it('sends a bounded number of requests between two sweeps, however many sessions have held tasks', async () => {
     await holdSessions(SESSIONS);
     const target = { kind: 'shared' as const, config: { ...settings(), url: proxy.url } };
     const redis = connectRedis(target, 'daemon', 'sweeper');
@@ -102,7 +102,7 @@ describe('a node in a mesh with many held sessions', () => {
     expect(most).toBeLessThan(60);
   });
 
-  it('looks at them with few requests, and at each of them', async () => {
+  it('checks the held tasks of every session with few requests', async () => {
     await holdSessions(SESSIONS);
     await mesh.redis.config('RESETSTAT');
     const { heldFor } = await releaseHeld(mesh.redis, mesh.keys);
@@ -118,7 +118,7 @@ describe('a node in a mesh with many held sessions', () => {
     expect(await mesh.redis.llen(mesh.keys.pool('default', 'wait'))).toBe(SESSIONS);
   });
 
-  it('releases all tasks that wait for a circuit or for another task, in steps and in their order', async () => {
+  it('releases all tasks that wait for a circuit or for another task, in their order', async () => {
     const count = 1_000;
     const [first] = await mesh.producer.enqueue([newTask({ pool: 'other' })]);
     const after = [{ id: first?.id ?? '', pool: 'other' }];

@@ -23,7 +23,7 @@ export function aClaim(taskId: string, more: Partial<Claim> = {}): Claim {
   };
 }
 
-export interface TestRunContext extends RunContext, Pick<TestContext, 'clock' | 'logged' | 'emitted'> {}
+export type TestRunContext = RunContext & Pick<TestContext, 'clock' | 'logged' | 'emitted'>;
 
 /** What runs share, on a virtual clock. Runs are simulated, and the journal forgets everything, unless the test gives others. */
 export function testRunContext(
