@@ -5,7 +5,6 @@ import { maskedLine } from '../domain/secrets.ts';
 import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
-import { systemClock } from '../platform/clock.ts';
 import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
 import { isRefusal } from '../redis/refusal.ts';
 import type { RunEvent, RunResult } from '../runners/runner.ts';
@@ -61,9 +60,6 @@ export interface ClaimedRun {
   /** The run has ended in an earlier incarnation; only its outcome is to be delivered. */
   readonly outcome?: Outcome | undefined;
 }
-
-/** Drills cost no model tokens. */
-const PROBE_RUNNER = new SimulateRunner({ clock: systemClock });
 
 /** One attempt of one task on this node, from the claim to the report. */
 export class AttemptRun {
@@ -141,9 +137,10 @@ export class AttemptRun {
 
   async #runTask(onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const { claim } = this;
-    const { nodeId } = this.#context;
+    const { nodeId, clock } = this.#context;
     const { queue } = this.#run;
-    const runner = claim.spec.probe ? PROBE_RUNNER : this.#context.runner;
+    // Drills cost no model tokens.
+    const runner = claim.spec.probe ? new SimulateRunner({ clock }) : this.#context.runner;
     const { taskId, attempt, handovers, holds, resumes, spec } = claim;
     const request = { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs: this.#timeoutMs, resumes };
     const missing = (error: unknown) => {

@@ -33,6 +33,8 @@ export class Gates implements Service {
   #started = false;
   #stopped = false;
   #open = false;
+  /** What the last `gatesChanged` was about. */
+  #told = '';
   /** Names of the gates that were closed at the last check. */
   #closed: ReadonlySet<string> = new Set();
 
@@ -101,8 +103,18 @@ export class Gates implements Service {
       if (open) log.info({ gate: name }, 'gate open');
       else log.warn({ gate: name, reason }, 'gate closed');
     }
-    events.emit('gatesChanged');
+    if (this.#isNews(states)) events.emit('gatesChanged');
     await backend.registry.noteGates(owner, changed);
+  }
+
+  /** Whether claim loops or the mesh have something to hear of: a probe that finds the same again is none. */
+  #isNews(states: readonly GateState[]): boolean {
+    const { openclaw, auth, failures } = this.#sources;
+    const trying = [auth.backoff.isTrying, failures.backoff.isTrying];
+    const told = JSON.stringify([states, openclaw.state, trying, this.#context.live.digest]);
+    if (told === this.#told) return false;
+    this.#told = told;
+    return true;
   }
 
   #facts(): NodeFacts {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { circuitOf } from '../../src/domain/circuit.ts';
 import { newTaskId, numberedTaskId, TASK_ID } from '../../src/domain/ids.ts';
-import { keptResult, type TaskResult } from '../../src/domain/task.ts';
+import { type ErrorKind, keptResult, type TaskResult, taskError } from '../../src/domain/task.ts';
 
 const result = (text: string): TaskResult => ({ text, usage: null, model: null, runId: null, durationMs: 1 });
 
@@ -42,4 +42,12 @@ describe('the circuit of a task', () => {
     [{ model: 'fake/echo' }, 'fake/echo'],
     [{ agent: 'coder', model: 'fake/echo' }, 'fake/echo'],
   ])('of %j is %s', (fields, circuit) => expect(circuitOf({ message: '', tags: {}, ...fields })).toBe(circuit));
+});
+
+describe('error kinds', () => {
+  it('know whether another attempt could end better', () => {
+    const retryable = (kinds: readonly ErrorKind[]) => kinds.map((kind) => taskError(kind, '').retryable);
+    expect(retryable(['auth', 'invalid', 'handover_limit', 'cancelled'])).toEqual(Array(4).fill(false));
+    expect(retryable(['provider', 'timeout', 'crash', 'rate_limit', 'unknown'])).toEqual(Array(5).fill(true));
+  });
 });

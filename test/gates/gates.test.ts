@@ -1,113 +1,101 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
 import { GATES } from '../../src/gates/all.ts';
-import { checkGates, type GateFacts } from '../../src/gates/gate.ts';
-import { parsePmset, readPowerSupplies } from '../../src/platform/battery.ts';
-import { freeDisk as freeDiskOf, freeMemory } from '../../src/platform/room.ts';
+import type { NodeFacts } from '../../src/gates/gate.ts';
 import { emptyFolder } from '../support/folders.ts';
 
-const healthy: GateFacts = {
-  openclaw: { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true },
+const folder = emptyFolder();
+const pinned = { mode: 'gateway', version: '2026.9.6', expected: '2026.9.6', healthy: true } as const;
+const otherVersion = { ...pinned, version: '2026.9.7' };
+const healthy: Omit<NodeFacts, 'config'> = {
+  openclaw: pinned,
   openclawTrouble: null,
-  versionMismatch: 'close',
-  loginTrouble: undefined,
-  journalTrouble: undefined,
+  authTrouble: undefined,
+  failureTrouble: undefined,
+  journal: { folder, trouble: undefined },
   draining: undefined,
-  freeDisk: 50e9,
-  minFreeDisk: 5e9,
   freeMemory: 8e9,
-  minFreeMemory: 1e9,
   battery: null,
-  minBattery: 20,
   clockSkewMs: -40,
-  maxClockSkewMs: 60_000,
-  clockSkew: 'close',
   otherDigest: undefined,
-  configDrift: 'close',
   pausedPools: [],
   redisPolicy: 'noeviction',
 };
-const states = (changed: Partial<GateFacts>) =>
-  checkGates(GATES, { ...healthy, ...changed }).filter((gate) => gate.reason !== null);
+/** Every gate that can close closes. */
+const STRICT = {
+  minFreeDisk: '1B',
+  minFreeMemory: '1GB',
+  minBattery: 20,
+  maxClockSkew: '1m',
+  clockSkew: 'close',
+  versionMismatch: 'close',
+  configDrift: 'close',
+};
 
-describe('gates', () => {
-  it('are open, and have nothing to say, on a healthy node', () => expect(states({})).toEqual([]));
+/** The gates that have something to say, on a healthy node except for `changed`. */
+async function findings(changed: Partial<NodeFacts>, gates: object = {}) {
+  const config = configSchema.parse({ gates: { ...STRICT, ...gates } });
+  const facts: NodeFacts = { ...healthy, config, ...changed };
+  const watched = GATES.map((gate) => gate.watch());
+  for (const gate of watched) await gate.probe(facts).catch(() => {});
+  return watched.map((gate) => gate.state(facts)).filter(({ reason }) => reason !== null);
+}
 
-  it('are open where nothing is known yet, but for OpenClaw', () => {
-    const unknown = { freeDisk: undefined, freeMemory: undefined, battery: undefined, clockSkewMs: undefined };
-    expect(states({ ...unknown, redisPolicy: undefined })).toEqual([]);
-    expect(states({ openclawTrouble: undefined })).toMatchObject([{ name: 'openclaw-health', open: false }]);
-  });
-
-  it.each<[string, Partial<GateFacts>, string]>([
-    ['draining', { draining: 'by hand' }, 'drained by hand'],
-    ['openclaw-health', { openclawTrouble: 'the gateway does not answer' }, 'the gateway does not answer'],
-    ['openclaw-version', { openclaw: { ...healthy.openclaw, version: '2026.9.7' } }, 'the mesh wants 2026.9.6'],
-    ['auth', { loginTrouble: 'the provider refuses the login' }, 'refuses the login'],
-    ['free-disk', { freeDisk: 4.2e9 }, '4.2 GB of disk are free, 5GB are wanted'],
-    ['journal', { journalTrouble: '/x: ENOSPC: no space left' }, "can't be kept on disk: /x: ENOSPC"],
-    ['memory', { freeMemory: 0.5e9 }, '0.5 GB of memory are free, 1GB are wanted'],
-    ['power', { battery: 0.19 }, 'on battery at 19 %, 20 % are wanted'],
-    ['clock', { clockSkewMs: 600_000 }, 'is 10m fast'],
-    ['clock', { clockSkewMs: -600_000 }, 'is 10m slow'],
-    ['config-drift', { otherDigest: 'abc123' }, 'is not that of most nodes (abc123)'],
-    ['redis-policy', { redisPolicy: 'allkeys-lru' }, 'maxmemory-policy is allkeys-lru'],
-  ])('%s closes with a reason and what to do: %j', (name, facts, reason) => {
-    expect(states(facts)).toEqual([
-      { name, open: false, reason: expect.stringContaining(reason), fix: expect.stringMatching(/\w{4}/) },
-    ]);
-  });
-
-  it.each<[string, Partial<GateFacts>]>([
-    ['openclaw-version', { openclaw: { ...healthy.openclaw, version: '2026.9.7' }, versionMismatch: 'warn' }],
-    ['clock', { clockSkewMs: 600_000, clockSkew: 'warn' }],
-    ['config-drift', { otherDigest: 'abc123', configDrift: 'warn' }],
-  ])('%s only warns where the config says so', (name, facts) => {
-    expect(states(facts)).toMatchObject([{ name, open: true, reason: expect.any(String) }]);
-  });
-
-  it('let a node go on at a limit, without one, and on mains', () => {
-    expect(states({ battery: 0.2 })).toEqual([]);
-    expect(states({ battery: 0.01, minBattery: 0 })).toEqual([]);
-    expect(states({ freeMemory: 1, minFreeMemory: 0 })).toEqual([]);
-    expect(states({ openclaw: { ...healthy.openclaw, version: '2026.9.7', expected: null } })).toEqual([]);
-  });
+it('opens every gate, and finds nothing, on a healthy node', async () => {
+  expect(await findings({})).toEqual([]);
 });
 
-describe('the battery', () => {
-  it('counts while it is what a Mac runs on', () => {
-    const pmset = (source: string) =>
-      `Now drawing from '${source}'\n -InternalBattery-0 (id=21233763)\t87%; discharging; 5:12 remaining present: true\n`;
-    expect(parsePmset(pmset('Battery Power'))).toBe(0.87);
-    expect(parsePmset(pmset('AC Power'))).toBeNull();
-    expect(parsePmset("Now drawing from 'AC Power'\n")).toBeNull();
-    expect(parsePmset('')).toBeNull();
-  });
-
-  it('counts while Linux says that it is discharged', () => {
-    const folder = emptyFolder();
-    const supply = (name: string, files: Record<string, string>) => {
-      mkdirSync(join(folder, name));
-      for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, name, file), `${text}\n`);
-    };
-    expect(readPowerSupplies(join(folder, 'none'))).toBeNull();
-    supply('AC', { type: 'Mains' });
-    expect(readPowerSupplies(folder)).toBeNull();
-    mkdirSync(join(folder, 'x'));
-    const other = emptyFolder();
-    mkdirSync(join(other, 'BAT0'));
-    for (const [file, text] of Object.entries({ type: 'Battery', status: 'Discharging', capacity: '42' }))
-      writeFileSync(join(other, 'BAT0', file), `${text}\n`);
-    expect(readPowerSupplies(other)).toBe(0.42);
-    writeFileSync(join(other, 'BAT0', 'status'), 'Charging\n');
-    expect(readPowerSupplies(other)).toBeNull();
-  });
+it('closes no gate for what is not known yet, except OpenClaw', async () => {
+  const unknown = { freeMemory: undefined, battery: undefined, clockSkewMs: undefined, redisPolicy: undefined };
+  const noDisk = { journal: { folder: join(folder, 'none'), trouble: undefined } };
+  expect(await findings({ ...unknown, ...noDisk })).toEqual([]);
+  expect(await findings({ openclawTrouble: undefined })).toMatchObject([{ name: 'openclaw-health', open: false }]);
 });
 
-describe('room', () => {
-  it('on disk and in memory is what the system says', async () => {
-    expect(await freeDiskOf(emptyFolder())).toBeGreaterThan(0);
-    expect(await freeMemory()).toBeGreaterThan(0);
-  });
+it.each<[string, Partial<NodeFacts>, string]>([
+  ['draining', { draining: 'by hand' }, 'drained by hand'],
+  ['draining', { draining: 'stopping' }, 'the node is stopping'],
+  ['openclaw-health', { openclawTrouble: 'the gateway does not answer' }, 'the gateway does not answer'],
+  ['openclaw-health', { failureTrouble: 'tasks fail in a row' }, 'tasks fail in a row'],
+  ['openclaw-version', { openclaw: otherVersion }, 'the mesh requires 2026.9.6'],
+  ['auth', { authTrouble: 'the provider refuses the login' }, 'refuses the login'],
+  ['journal', { journal: { folder, trouble: '/x: ENOSPC: no space left' } }, "can't be kept on disk: /x: ENOSPC"],
+  ['memory', { freeMemory: 0.5e9 }, '0.5 GB of memory are free, 1GB are required'],
+  ['power', { battery: 0.19 }, 'on battery at 19 %, 20 % are required'],
+  ['clock', { clockSkewMs: 600_000 }, 'is 10m fast'],
+  ['clock', { clockSkewMs: -600_000 }, 'is 10m slow'],
+  ['config-drift', { otherDigest: 'abc123' }, 'differs from the config of most nodes (abc123)'],
+  ['redis-policy', { redisPolicy: 'allkeys-lru' }, 'maxmemory-policy is allkeys-lru'],
+])('closes %s with a reason and what to do: %j', async (name, facts, reason) => {
+  expect(await findings(facts)).toEqual([
+    { name, open: false, reason: expect.stringContaining(reason), fix: expect.stringMatching(/\w{4}/) },
+  ]);
+});
+
+it('closes free-disk with a reason and what to do', async () => {
+  expect(await findings({}, { minFreeDisk: '999999GB' })).toEqual([
+    {
+      name: 'free-disk',
+      open: false,
+      reason: expect.stringMatching(/^\d+\.\d GB of disk are free, \S+ are required$/),
+      fix: expect.stringMatching(/\w{4}/),
+    },
+  ]);
+});
+
+it.each<[string, Partial<NodeFacts>, object]>([
+  ['openclaw-version', { openclaw: otherVersion }, { versionMismatch: 'warn' }],
+  ['clock', { clockSkewMs: 600_000 }, { clockSkew: 'warn' }],
+  ['config-drift', { otherDigest: 'abc123' }, { configDrift: 'warn' }],
+  ['paused', { pausedPools: ['xcode'] }, {}],
+])('leaves %s open with a warning: %j with %j', async (name, facts, gates) => {
+  expect(await findings(facts, gates)).toMatchObject([{ name, open: true, reason: expect.any(String) }]);
+});
+
+it('opens every gate at a limit, without a limit, and on mains', async () => {
+  expect(await findings({ battery: 0.2 })).toEqual([]);
+  expect(await findings({ battery: 0.01 }, { minBattery: 0 })).toEqual([]);
+  expect(await findings({ freeMemory: 1 }, { minFreeMemory: '0B' })).toEqual([]);
+  expect(await findings({ openclaw: { ...otherVersion, expected: null } })).toEqual([]);
 });

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
-import { createLogger } from '../../src/log/logger.ts';
 import { createHeldReleaser } from '../../src/node/held-releaser.ts';
-import { MeshSweep } from '../../src/node/mesh-sweep.ts';
-import { NO_OBSERVER } from '../../src/node/observer.ts';
 import type { OnDemand } from '../../src/node/on-demand.ts';
+import { RedisClock } from '../../src/node/redis-clock.ts';
+import { Sweep } from '../../src/node/sweep.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
 import type { SweepOptions } from '../../src/registry/sweeping.ts';
+import { testContext } from '../support/node-context.ts';
 import { meshPerTest, newTask, type TestMesh } from '../support/pool.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 
@@ -18,7 +18,7 @@ const SESSIONS = 1_500;
 describe('a node in a mesh with many held sessions', () => {
   let mesh: TestMesh;
   let proxy: RedisProxy;
-  let sweep: MeshSweep | undefined;
+  let sweep: Sweep | undefined;
   let releaser: OnDemand | undefined;
   const current = meshPerTest('h');
   beforeEach(async () => {
@@ -26,8 +26,7 @@ describe('a node in a mesh with many held sessions', () => {
     proxy = await RedisProxy.start(Number(new URL(settings().url ?? '').port));
   });
   afterEach(async () => {
-    sweep?.stop();
-    releaser?.stop();
+    await Promise.all([sweep?.stop(), releaser?.stop()]);
     await proxy.stop();
   });
 
@@ -47,7 +46,7 @@ describe('a node in a mesh with many held sessions', () => {
     expect(await mesh.redis.scard(mesh.keys.held)).toBe(count);
   };
 
-  it('sends a bounded number of requests between two of its sweeps, however many sessions there are', async () => {
+  it('sends a bounded number of requests between two sweeps, however many sessions have held tasks', async () => {
     await holdSessions(SESSIONS);
     const target = { kind: 'shared' as const, config: { ...settings(), url: proxy.url } };
     const redis = connectRedis(target, 'daemon', 'sweeper');
@@ -73,40 +72,37 @@ describe('a node in a mesh with many held sessions', () => {
     const fail = (error: unknown) => {
       throw error;
     };
-    releaser = createHeldReleaser({
-      releaseHeld: async () => {
-        const { heldFor } = await releaseHeld(redis, mesh.keys);
-        expect(heldFor).toHaveLength(SESSIONS);
-        rounds++;
+    const base = testContext({ nodeId: 'mac-2', config: { health: { heartbeatInterval: '3m' } } });
+    const context = {
+      ...base,
+      // Redis and its network take real time.
+      clock: systemClock,
+      redisClock: new RedisClock(systemClock, Date.now()),
+      backend: {
+        ...base.backend,
+        registry: new WatchedRegistry(redis, mesh.keys),
+        putBack: async () => [],
+        releaseHeld: () => releaseHeld(redis, mesh.keys),
       },
       onError: fail,
+    };
+    context.events.on('heldFor', (heldFor) => {
+      expect(heldFor).toHaveLength(SESSIONS);
+      rounds++;
     });
-    sweep = new MeshSweep({
-      nodeId: 'mac-2',
-      registry: new WatchedRegistry(redis, mesh.keys),
-      putBack: async () => [],
-      releaseHeld: () => releaser?.ask(),
-      pools: ['default'],
-      config: configSchema.parse({ health: { heartbeatInterval: '3m' } }),
-      waitsForWork: () => false,
-      now: () => Date.now(),
-      log: createLogger({ level: 'silent', format: 'json' }),
-      onError: fail,
-      observer: NO_OBSERVER,
-    });
+    releaser = createHeldReleaser(context);
+    sweep = new Sweep(context, { runs: { count: 0, waitsForWork: false }, releaser });
     releaser.start();
     sweep.start();
     await expect.poll(() => Math.min(rounds, sweeps)).toBeGreaterThan(2);
-    sweep.stop();
-    releaser.stop();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Promise.all([sweep.stop(), releaser.stop()]);
     redis.disconnect();
     // Some 200 reasons a step, of one or two requests; one round and the end of the one before it may fall between two sweeps.
     expect(most).toBeGreaterThan(SESSIONS / 200);
     expect(most).toBeLessThan(60);
   });
 
-  it('looks at them with few requests, and at each of them', async () => {
+  it('checks the held tasks of every session with few requests', async () => {
     await holdSessions(SESSIONS);
     await mesh.redis.config('RESETSTAT');
     const { heldFor } = await releaseHeld(mesh.redis, mesh.keys);
@@ -122,7 +118,7 @@ describe('a node in a mesh with many held sessions', () => {
     expect(await mesh.redis.llen(mesh.keys.pool('default', 'wait'))).toBe(SESSIONS);
   });
 
-  it('releases all tasks that wait for a circuit or for another task, in steps and in their order', async () => {
+  it('releases all tasks that wait for a circuit or for another task, in their order', async () => {
     const count = 1_000;
     const [first] = await mesh.producer.enqueue([newTask({ pool: 'other' })]);
     const after = [{ id: first?.id ?? '', pool: 'other' }];

@@ -1,38 +1,28 @@
-import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
-import { type JanitorOptions, janitorRound } from '../../src/node/janitor.ts';
+import { expect, it } from 'vitest';
+import { janitorRound } from '../../src/node/janitor.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
+import { testContext } from '../support/node-context.ts';
 
-describe('the janitor', () => {
-  async function oneRound(options: Partial<JanitorOptions>): Promise<unknown[]> {
-    const errors: unknown[] = [];
-    await janitorRound({
-      loops: [],
-      mendSchedules: async () => [],
-      tidyMesh: async () => 0,
-      log: pino({ level: 'silent' }),
-      onError: (error) => errors.push(error),
-      ...options,
-    })();
-    return errors;
-  }
+it('removes expired tasks from every pool although schedules, or another pool, can not be worked on', async () => {
+  const errors: unknown[] = [];
+  const removed: string[] = [];
+  const context = testContext({
+    backend: {
+      mendSchedules: () => Promise.reject(new Error('no schedules')),
+      tidyMesh: async () => removed.push('tidied'),
+    },
+  });
   const loop = (pool: string, removeExpired: () => Promise<number>) => ({
     queue: { pool, removeExpired } as unknown as PoolQueue,
   });
-
-  it('removes from every pool though schedules, or another pool, can not be worked on', async () => {
-    const removed: string[] = [];
-    const errors = await oneRound({
-      mendSchedules: () => Promise.reject(new Error('no schedules')),
-      loops: [
-        loop('a', () => Promise.reject(new Error('no pool a'))),
-        loop('b', async () => {
-          removed.push('b');
-          return 0;
-        }),
-      ],
-    });
-    expect(removed).toEqual(['b']);
-    expect(errors.map(String)).toEqual(['Error: no schedules', 'Error: no pool a']);
-  });
+  const loops = [
+    loop('a', () => Promise.reject(new Error('no pool a'))),
+    loop('b', async () => {
+      removed.push('b');
+      return 0;
+    }),
+  ];
+  await janitorRound({ ...context, onError: (error) => errors.push(error) }, { loops })();
+  expect(removed).toEqual(['b', 'tidied']);
+  expect(errors.map(String)).toEqual(['Error: no schedules', 'Error: no pool a']);
 });

@@ -1,28 +1,29 @@
-import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { ClaimLoop } from '../../src/node/claim-loop.ts';
 import { Renewal } from '../../src/node/renewal.ts';
+import { testContext } from '../support/node-context.ts';
 
-describe('the renewal of claims', () => {
-  it('renews those of every pool though one pool can not be worked on', async () => {
-    const renewed = Promise.withResolvers<void>();
-    const failed = Promise.withResolvers<unknown>();
-    const loop = (renew: () => Promise<never[]>) => ({ runs: new Set(), queue: { renew } }) as unknown as ClaimLoop;
-    const renewal = new Renewal({
-      loops: [
-        loop(() => Promise.reject(new Error('pool a is mangled'))),
-        loop(async () => {
-          renewed.resolve();
-          return [];
-        }),
-      ],
-      visibilityTimeoutMs: 20,
-      log: pino({ level: 'silent' }),
-      onError: failed.resolve,
-    });
-    renewal.start();
-    await renewed.promise;
-    expect(await failed.promise).toMatchObject({ message: 'pool a is mangled' });
-    renewal.stop();
+it('renews the claims of every pool although one pool can not be worked on', async () => {
+  // No jitter.
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+  const errors: unknown[] = [];
+  const renewedAt: number[] = [];
+  const context = testContext({ config: { queue: { visibilityTimeout: '20s' } } });
+  const loop = (renew: () => Promise<never[]>) => ({ runs: new Set(), queue: { renew } }) as unknown as ClaimLoop;
+  const mangled = loop(() => Promise.reject(new Error('pool a is mangled')));
+  const well = loop(async () => {
+    renewedAt.push(context.clock.monotonic());
+    return [];
   });
+  const renewal = new Renewal(
+    { ...context, onError: (error) => errors.push(error) },
+    { loops: [mangled, well], runs: [] },
+  );
+  renewal.start();
+  await context.clock.advance(10_000);
+  expect(renewedAt).toEqual([5_000, 10_000]);
+  expect(errors.map(String)).toEqual(Array(2).fill('Error: pool a is mangled'));
+  await renewal.stop();
+  expect(context.clock.pending).toBe(0);
+  vi.restoreAllMocks();
 });

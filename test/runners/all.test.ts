@@ -1,11 +1,17 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { OPENCLAW_MODES } from '../../src/domain/node.ts';
-import { chooseMode, createRunner, kindOf, RUNNERS } from '../../src/runners/all.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { chooseMode, createRunner, kindOf, RUNNERS, stopLeftInGateway } from '../../src/runners/all.ts';
+import { Submissions } from '../../src/runners/submissions.ts';
+import { writeConfig } from '../support/cli.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { standIn } from '../support/openclaw-stand-in.ts';
+import { StandInGateway } from '../support/stand-in-gateway.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 describe('the list of runners', () => {
@@ -84,4 +90,24 @@ describe('the mode of a node', () => {
     await clock.advance(1);
     await expect.poll(() => mode).toBe('simulate');
   });
+});
+
+it('stops the runs that a node left in its gateway although the node runs tasks in another mode now', async () => {
+  const gateway = await StandInGateway.start();
+  const submissions = join(emptyFolder(), 'submissions');
+  const { config } = loadConfig({
+    file: writeConfig(`openclaw: {mode: exec, gateway: {url: "${gateway.url}"}}\n`),
+    env: {},
+  });
+  const options = { config, nodeId: 'n', env: {}, submissions, clock: systemClock };
+  expect(stopLeftInGateway('exec', options)).toBeUndefined();
+  const left = { runId: 'r1', sessionKey: 'chat', boot: gateway.boot, accepted: true, endsBy: 0 };
+  await new Submissions(submissions).put({ ...left, state: 'running' });
+  expect(stopLeftInGateway('gateway', options)).toBeUndefined();
+  const runner = stopLeftInGateway('exec', options);
+  onTestFinished(async () => {
+    await runner?.close();
+    await gateway.stop();
+  });
+  await expect.poll(() => gateway.asked('sessions.abort')).toEqual([{ key: 'chat', runId: 'r1' }]);
 });

@@ -1,0 +1,140 @@
+import { beforeEach, expect, it, vi } from 'vitest';
+import { draining } from '../../src/gates/draining.ts';
+import { defineGate } from '../../src/gates/gate.ts';
+import { openclawHealth } from '../../src/gates/openclaw-health.ts';
+import type { Drain } from '../../src/node/drain.ts';
+import { type FactSources, Gates } from '../../src/node/gates.ts';
+import { testContext } from '../support/node-context.ts';
+import { settled } from '../support/virtual-clock.ts';
+
+beforeEach(() => {
+  // No jitter.
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+  return () => vi.restoreAllMocks();
+});
+
+/** The gates of a healthy node, one of which probes a disk; the test changes what they look at. */
+const gatesOf = () => {
+  const facts = { trouble: null as string | null, why: undefined as Drain['why'], disk: 10 as number | Error };
+  const noted: string[] = [];
+  const context = testContext({
+    registry: {
+      noteGates: async (_, changed) => {
+        noted.push(...changed.map(({ name, open }) => `${name} ${open ? 'open' : 'closed'}`));
+      },
+    },
+  });
+  const disk = defineGate<number>({
+    name: 'disk',
+    every: 10_000,
+    probe: async () => {
+      if (facts.disk instanceof Error) throw facts.disk;
+      return facts.disk;
+    },
+    check: (_, free) => (free === undefined || free >= 5 ? null : { reason: `${free} free` }),
+    fix: 'make room',
+  });
+  const sources: FactSources = {
+    openclaw: {
+      state: { mode: 'exec', version: '1', expected: null, healthy: true },
+      get trouble() {
+        return facts.trouble;
+      },
+    },
+    auth: { backoff: { reason: undefined } } as FactSources['auth'],
+    failures: { backoff: { reason: undefined } } as FactSources['failures'],
+    probe: { sample: { pausedPools: [] } as unknown as FactSources['probe']['sample'] },
+    drain: {
+      get why() {
+        return facts.why;
+      },
+    },
+  };
+  const gates = new Gates(context, sources, [draining, openclawHealth, disk]);
+  /** Both return what the mesh is told then. */
+  const check = async () => {
+    context.events.emit('factsChanged');
+    await settled();
+    return noted.splice(0);
+  };
+  const nextProbe = async () => {
+    await context.clock.advance(10_000);
+    return noted.splice(0);
+  };
+  return { ...context, facts, gates, check, nextProbe };
+};
+
+it('tells the mesh of each gate that closes or opens, once, and claims only while all are open', async () => {
+  const { facts, gates, check, nextProbe } = gatesOf();
+  await gates.start();
+  expect([await check(), gates.open, gates.state]).toEqual([[], true, 'up']);
+  facts.trouble = 'it hangs';
+  expect(await check()).toEqual(['openclaw-health closed']);
+  facts.disk = 1;
+  expect([await check(), gates.open, gates.state]).toEqual([[], false, 'gated']);
+  expect(await nextProbe()).toEqual(['disk closed']);
+  facts.trouble = null;
+  expect([await check(), gates.open]).toEqual([['openclaw-health open'], false]);
+  facts.disk = 9;
+  expect([await nextProbe(), gates.open]).toEqual([['disk open'], true]);
+  facts.why = 'by hand';
+  expect([await check(), gates.state]).toEqual([['draining closed'], 'draining']);
+  facts.why = undefined;
+  expect([await check(), gates.open]).toEqual([['draining open'], true]);
+});
+
+it('claims nothing before the start, and nothing once the node drains, even before the next check', async () => {
+  const { facts, gates, check, emitted } = gatesOf();
+  expect([await check(), gates.open, emitted]).toEqual([[], false, ['factsChanged']]);
+  await gates.start();
+  expect(gates.open).toBe(true);
+  facts.why = 'stopping';
+  expect([gates.open, gates.state]).toEqual([false, 'draining']);
+});
+
+it('logs why a gate has closed, and that it has opened, and then tells the other services', async () => {
+  const { facts, gates, check, logged, emitted } = gatesOf();
+  facts.trouble = 'it hangs';
+  await gates.start();
+  facts.trouble = null;
+  await check();
+  expect(logged.map(({ level, gate, reason, msg }) => [level, gate, reason, msg])).toEqual([
+    ['warn', 'openclaw-health', 'it hangs', 'gate closed'],
+    ['info', 'openclaw-health', undefined, 'gate open'],
+  ]);
+  expect(emitted).toEqual(['gatesChanged', 'factsChanged', 'gatesChanged']);
+});
+
+it('tells the other services nothing when a probe finds the same again', async () => {
+  const { gates, context } = gatesOf();
+  await gates.start();
+  await context.clock.advance(60_000);
+  expect(context.emitted.filter((name) => name === 'factsChanged')).toHaveLength(6);
+  expect(context.emitted.filter((name) => name === 'gatesChanged')).toHaveLength(1);
+  await gates.stop();
+});
+
+it('keeps what a gate has probed while later probes fail', async () => {
+  const { facts, gates, check, nextProbe } = gatesOf();
+  facts.disk = 1;
+  await gates.start();
+  expect(await check()).toEqual(['disk closed']);
+  facts.disk = new Error('no such folder');
+  expect([await nextProbe(), gates.open]).toEqual([[], false]);
+});
+
+it('probes at once when the config has changed', async () => {
+  const { facts, gates, events } = gatesOf();
+  await gates.start();
+  facts.disk = 1;
+  events.emit('configChanged');
+  await settled();
+  expect(gates.open).toBe(false);
+});
+
+it('probes no more once it is stopped', async () => {
+  const { gates, clock } = gatesOf();
+  await gates.start();
+  await gates.stop();
+  expect(clock.pending).toBe(0);
+});
