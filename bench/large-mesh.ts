@@ -15,7 +15,8 @@ import { SpawnedRedis } from '../test/support/redis.ts';
 import { openStore } from '../test/support/store.ts';
 import { sweepHow } from '../test/support/sweep-how.ts';
 
-// How long a person waits for `status`, `node list` and the dashboard of a large mesh: registered nodes, tasks in line, one
+// How long a person waits for `status`, `node list` and the dashboard of a large mesh: registered nodes, tasks in line,
+// one
 // real node that works them off. What is beyond the start of a process that does nothing is ours. Build first.
 const { values } = parseArgs({
   options: { nodes: { type: 'string', default: '200' }, tasks: { type: 'string', default: '100000' } },
@@ -24,7 +25,9 @@ const NODES = Number(values.nodes);
 const TASKS = Number(values.tasks);
 const ROUNDS = 7;
 const LEASE_MS = 3_600_000;
-/** Notes in the page itself when cards and bars were there to be drawn: the time since the browser was sent there, ms. */
+/**
+ * Notes in the page itself when cards and bars were there to be drawn: the time since the browser was sent there, ms.
+ */
 const NOTE_READY = `new MutationObserver(() => {
   if (document.querySelector('.card') && document.querySelector('.bar'))
     requestAnimationFrame(() => (window.ready ??= performance.now()));

@@ -56,7 +56,7 @@ export async function beginBenchNode(
         await options.work(taskId);
         return { ok: true, result: { text: '', usage: null, model: null, runId: null, durationMs: 0 } };
       },
-      settle: async () => {},
+      stopLeftovers: async () => {},
       health: async () => ({ version: null, healthy: true, reason: null }),
       close: async () => {},
     },

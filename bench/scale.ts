@@ -9,7 +9,8 @@ import { Bed, end, message } from './bed.ts';
 import { machine, quantile } from './harness.ts';
 import { openBenchBackend } from './node.ts';
 
-// How claims, sweeps, Redis, `status` and memory grow with nodes and with waiting tasks. Build first. The first two lines of the
+// How claims, sweeps, Redis, `status` and memory grow with nodes and with waiting tasks. Build first. The first two
+// lines of the
 // table that docs/explanation/scale.md compares are 10 nodes with 100 tasks, and 1,000 nodes with 100,000.
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { configSchema } from '../src/config/schema.ts';
-import { requeueVoidClaims } from '../src/queue/bullmq/requeue.ts';
+import { requeueOrphanedClaims } from '../src/queue/bullmq/requeue.ts';
 import { connectRedis, openRedis, type RedisTarget } from '../src/redis/connection.ts';
 import { MeshKeys } from '../src/redis/keys.ts';
 import { NodeRegistry } from '../src/registry/node-registry.ts';
@@ -37,7 +37,7 @@ try {
   const beat = beatOf(await registry.register('n0', ['default'], 3_600_000));
   await measure(`heartbeat beside ${NODES - 1} nodes`, () => registry.beat(...beat));
   await measure(`claims looked through, ${ACTIVE} active tasks`, () =>
-    requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 600_000, maxHandovers: 5 }),
+    requeueOrphanedClaims(redis, keys, { visibilityTimeoutMs: 600_000, maxHandovers: 5 }),
   );
 } finally {
   subscriber.disconnect();

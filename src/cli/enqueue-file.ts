@@ -14,7 +14,8 @@ const AHEAD = 3;
 const MANY = 2_000;
 
 /**
- * Queues a file of tasks, one per line, with defaults for what a line does not say: all are checked before any is queued. An import that was interrupted goes on where
+ * Queues a file of tasks, one per line, with defaults for what a line does not say: all are checked before any is
+ * queued. An import that was interrupted goes on where
  * it was. Prints as it goes; nothing is held in memory but the ids, and those only where the caller wants them.
  */
 export async function enqueueFile(

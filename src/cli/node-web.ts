@@ -18,7 +18,8 @@ interface NodeWebOptions {
 }
 
 /**
- * What a node shows of itself on the web, where that is configured: health, metrics, the dashboard. None of it is worth a
+ * What a node shows of itself on the web, where that is configured: health, metrics, the dashboard. None of it is worth
+ * a
  * node: what can't be served is logged, and the node goes on.
  */
 export class NodeWeb {

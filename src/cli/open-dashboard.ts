@@ -10,7 +10,8 @@ import { takeSnapshot } from '../ops/snapshot.ts';
 import { systemClock } from '../platform/clock.ts';
 
 /**
- * Serves the dashboard of a mesh that is connected; the caller closes both. Without a configured token it has one that was
+ * Serves the dashboard of a mesh that is connected; the caller closes both. Without a configured token it has one that
+ * was
  * made for this user, and is for this machine only.
  *
  * @throws ClawmeshError as {@link serveDashboard} and {@link madeToken}.
@@ -25,7 +26,10 @@ export async function openDashboard(mesh: Mesh, settings: Config['dashboard'], l
   return serveDashboard({ ...settings, clock, token, ownNamesOnly: settings.token === '', mesh, log, metrics });
 }
 
-/** A link that logs in at a dashboard that this user runs on this machine, or will. @throws ClawmeshError as {@link madeToken}. */
+/**
+ * A link that logs in at a dashboard that this user runs on this machine, or will. @throws ClawmeshError as {@link
+ * madeToken}.
+ */
 export function loginLink(
   config: { mesh: string; dashboard: Config['dashboard'] },
   env: NodeJS.ProcessEnv,

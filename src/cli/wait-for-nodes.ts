@@ -9,7 +9,9 @@ const POLL_MS = 100;
 /** A gated node (OpenClaw not ready yet) is there all the same, ms. */
 const TIMEOUT_MS = 15_000;
 
-/** Resolves with these nodes once all of them have sent a heartbeat; with those that have after 15 s, or on `stopped`. */
+/**
+ * Resolves with these nodes once all of them have sent a heartbeat; with those that have after 15 s, or on `stopped`.
+ */
 export async function waitForNodes(
   loaded: LoadedConfig,
   target: RedisTarget,

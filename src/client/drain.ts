@@ -1,7 +1,7 @@
 import type { Clock } from '../domain/clock.ts';
 import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import { type Node, type NodeWish, orphanedWords } from '../domain/node.ts';
+import { type DesiredState, type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
 import { humanDuration } from '../domain/units.ts';
 
@@ -13,7 +13,7 @@ export interface DrainWait {
     /** @throws ClawmeshError `not-found`. */
     existing(id: string): Promise<Node>;
     /** What operators want of the node. */
-    desired(id: string): Promise<NodeWish | undefined>;
+    desired(id: string): Promise<DesiredState | undefined>;
   };
   readonly clock: Clock;
   /** The node, as it was once the drain was asked for. */

@@ -62,8 +62,10 @@ export type MeshSchedules = Pick<Schedules, 'add' | 'find' | 'list' | 'remove' |
  * await mesh.close();
  * ```
  *
- * Its parts are named as the groups of commands: `clawmesh node drain mac-1` is `mesh.node.drain('mac-1')`. What programs
- * mostly use is on the mesh itself, too. Every method throws a {@link ClawmeshError} with a code, one line of what is wrong,
+ * Its parts are named as the groups of commands: `clawmesh node drain mac-1` is `mesh.node.drain('mac-1')`. What
+ * programs
+ * mostly use is on the mesh itself, too. Every method throws a {@link ClawmeshError} with a code, one line of what is
+ * wrong,
  * and what to do about it.
  */
 export class Mesh {
@@ -120,7 +122,8 @@ export class Mesh {
   }
 
   /**
-   * What `ask`, which only reads, returns once Redis answers, however long that takes (or until `until`, monotonic time in
+   * What `ask`, which only reads, returns once Redis answers, however long that takes (or until `until`, monotonic time
+   * in
    * ms). Needs a connection of role `service`. @throws see {@link throughOutages}.
    */
   async throughOutages<T>(ask: () => Promise<T>, options: { until?: number } & OutageListener = {}): Promise<T> {
@@ -182,8 +185,10 @@ export class Mesh {
     return this.#handovers.list({ limit: 100, ...filter });
   }
 
-  /** Tokens that completed tasks have used, by day (UTC), agent and model; from the last `days`, or all that are kept. */
-  async usage(days = Math.ceil(this.config.queue.keep.usage / 86_400_000) + 1): Promise<UsageSum[]> {
+  /**
+   * Tokens that completed tasks have used, by day (UTC), agent and model; from the last `days`, or all that are kept.
+   */
+  async usage(days = Math.ceil(this.config.queue.retention.usage / 86_400_000) + 1): Promise<UsageSum[]> {
     return readUsage(this.#redis, this.#keys, days);
   }
 

@@ -49,7 +49,7 @@ export class MeshNodes {
    */
   async drain(id: string): Promise<Node> {
     await this.#check(id);
-    await this.#context.registry.wish(id, 'drain');
+    await this.#context.registry.setDesiredState(id, 'drain');
     return this.existing(id);
   }
 
@@ -71,7 +71,7 @@ export class MeshNodes {
   /** Lets a drained node claim tasks again. @returns the node. @throws ClawmeshError `not-found`. */
   async resume(id: string): Promise<Node> {
     const node = await this.existing(id);
-    await this.#context.registry.wish(id, 'resume');
+    await this.#context.registry.setDesiredState(id, 'resume');
     return node;
   }
 
@@ -114,10 +114,12 @@ export class MeshNodes {
     });
   }
 
-  /** Has a node fail for a drill: its daemon crashes, or stands still until its lease has ended. @throws `not-found`. */
+  /**
+   * Has a node fail for a drill: its daemon crashes, or stands still until its lease has ended. @throws `not-found`.
+   */
   async failForDrill(id: string, kind: 'crash' | 'freeze'): Promise<void> {
     await this.#check(id);
-    await this.#context.registry.wish(id, `drill-${kind}`);
+    await this.#context.registry.setDesiredState(id, `drill-${kind}`);
   }
 
   /** One node's record instead of all of them: a mesh may have a thousand. */

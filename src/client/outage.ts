@@ -22,7 +22,8 @@ export function explained(error: unknown, redis: Redis, target: RedisTarget): un
 }
 
 /**
- * Asks Redis, and again for as long as it has trouble that passes by itself: a restart, a failover, a network that is away.
+ * Asks Redis, and again for as long as it has trouble that passes by itself: a restart, a failover, a network that is
+ * away.
  * The question may reach Redis several times, so it must only read.
  *
  * @param until monotonic time (ms) after which the trouble is thrown instead; never if absent
@@ -44,7 +45,8 @@ export async function throughOutages<T>(
       if (redis.status === 'end' || (until !== undefined && clock.monotonic() >= until)) throw line;
       if (!told) onOutage?.(line.message);
       told = true;
-      // A machine that slept, or changed its network, has a connection that nobody serves and that never ends by itself.
+      // A machine that slept, or changed its network, has a connection that nobody serves and that never ends by
+      // itself.
       if (redis.status === 'ready' && /timed out/.test(messageOf(error))) redis.disconnect(true);
       await clock.sleep(RETRY_MS);
     }

@@ -3,13 +3,13 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
 import type { NewTask, Task, TaskRef } from '../domain/task.ts';
 import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
-import { type Requeued, requeueVoidClaims } from '../queue/bullmq/requeue.ts';
+import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { TaskControl } from '../queue/bullmq/task-control.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
 import { TaskImport } from '../queue/task-import.ts';
-import { findVoidClaims, type VoidClaim } from '../registry/void-claims.ts';
+import { findOrphanedClaims, type OrphanedClaim } from '../registry/orphaned-claims.ts';
 import type { ClientContext } from './context.ts';
 import type { OutageListener } from './outage.ts';
 import { openProducer } from './producer.ts';
@@ -50,7 +50,8 @@ export class MeshTasks {
   /**
    * Queues tasks, in order. Queues nothing if one of them is invalid.
    *
-   * @throws ClawmeshError `usage` for what is wrong with a task; `not-found` if it comes after a task that does not exist.
+   * @throws ClawmeshError `usage` for what is wrong with a task; `not-found` if it comes after a task that does not
+   * exist.
    */
   async enqueue(tasks: TaskInput | readonly TaskInput[]): Promise<Enqueued[]> {
     const list = Array.isArray(tasks) ? (tasks as readonly TaskInput[]) : [tasks as TaskInput];
@@ -142,7 +143,10 @@ export class MeshTasks {
     return this.#context.reader.endedSince(since, limit);
   }
 
-  /** The kept log lines of a task from number `from` on, oldest first. @throws ClawmeshError `not-found` for an unknown id. */
+  /**
+   * The kept log lines of a task from number `from` on, oldest first. @throws ClawmeshError `not-found` for an unknown
+   * id.
+   */
   async logs(task: string | Task, from = 0): Promise<string[]> {
     return this.#context.reader.logs(typeof task === 'string' ? await this.existing(task) : task, from);
   }
@@ -150,7 +154,8 @@ export class MeshTasks {
   /**
    * Waits until all these tasks have ended. Redis outages that pass by themselves are waited out.
    *
-   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if a person has to act.
+   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if a person has to
+   * act.
    */
   async wait(ids: readonly string[], options: WaitForTasksOptions = {}): Promise<Task[]> {
     const { onOutage, onBack, ...more } = options;
@@ -162,7 +167,8 @@ export class MeshTasks {
   /**
    * Cancels a task. If it runs, its node is told until it has stopped the run.
    *
-   * @returns `stopping` if the node has not stopped it within some seconds: the node is away, and the task ends with its
+   * @returns `stopping` if the node has not stopped it within some seconds: the node is away, and the task ends with
+   * its
    * claim. @throws ClawmeshError `not-found`; `failed` if the task has ended.
    */
   async cancel(id: string, reason = 'cancelled by hand'): Promise<Cancelled> {
@@ -225,15 +231,15 @@ export class MeshTasks {
   }
 
   /** Running tasks whose claim is orphaned: its node's incarnation has ended, or it has lapsed. */
-  async orphaned(): Promise<VoidClaim[]> {
-    return findVoidClaims(this.#context.redis, this.#context.keys);
+  async orphaned(): Promise<OrphanedClaim[]> {
+    return findOrphanedClaims(this.#context.redis, this.#context.keys);
   }
 
   /** Requeues orphaned tasks at once, as any node's next sweep would. */
   async requeueOrphaned(): Promise<Requeued[]> {
     const { redis, keys, config } = this.#context;
     const { maxHandovers, visibilityTimeout: visibilityTimeoutMs } = config.queue;
-    return requeueVoidClaims(redis, keys, { visibilityTimeoutMs, maxHandovers });
+    return requeueOrphanedClaims(redis, keys, { visibilityTimeoutMs, maxHandovers });
   }
 
   /** Ends the producer; called by {@link Mesh.close}. */

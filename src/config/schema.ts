@@ -75,8 +75,8 @@ const queue = z
         failures: integer(1, 1_000)
           .prefault(3)
           .describe('Provider errors in a row, of at least two tasks, that stop its tasks in the whole mesh.'),
-        minProbe: duration('2s', { min: '100ms' }).describe('Shortest wait before one task may try again.'),
-        maxProbe: duration('1m').describe('Longest wait; it grows with the outage, to a twentieth of it.'),
+        minProbeInterval: duration('2s', { min: '100ms' }).describe('Shortest wait before one task may try again.'),
+        maxProbeInterval: duration('1m').describe('Longest wait; it grows with the outage, to a twentieth of it.'),
       })
       .prefault({})
       .describe('What to do when a model provider is in trouble.'),
@@ -90,7 +90,7 @@ const queue = z
         'does not take it (gated or busy); then any node may run it.',
     ),
     maxHandovers: integer(0, 1_000).prefault(5).describe('Handovers after which a task counts as poison.'),
-    keep: z
+    retention: z
       .strictObject({
         completed: duration('7d', { min: '1s' }).describe('How long completed tasks are kept.'),
         failed: duration('30d', { min: '1s' }).describe('How long failed and cancelled tasks are kept.'),
@@ -184,7 +184,7 @@ const alerts = z
       .prefault(false)
       .describe('Whether the Mac that tells also shows it to whoever sits there.'),
     oldestWaiting: duration('30m').describe(
-      'How long a task may be first in line before it is `queue-old`; 0s for ever.',
+      'How long a task may be first in line before it is `queue-latency`; 0s for ever.',
     ),
     on: z
       .array(z.enum(ALERT_KINDS, { error: `expected ${ALERT_KINDS.join(', ')}` }))

@@ -18,16 +18,16 @@ export const security = z
       'Tasks are signed with it where they are queued, and nodes run no others; empty for no signatures. Who can write to ' +
         'Redis, but has not this key, can make no Mac run an agent.',
     ),
-    oldSigningKey: key().describe('Nodes still take tasks signed with this one, while the key is being changed.'),
+    previousSigningKey: key().describe('Nodes still take tasks signed with this one, while the key is being changed.'),
   })
   .refine(
-    (value) => value.oldSigningKey === '' || value.signingKey !== '',
-    'expected `signingKey` beside `oldSigningKey`',
+    (value) => value.previousSigningKey === '' || value.signingKey !== '',
+    'expected `signingKey` beside `previousSigningKey`',
   )
   .prefault({});
 
 /** The keys that a task may be signed with; the first is the one that signs. */
 export function signingKeys(config: { readonly security: z.output<typeof security> }): string[] {
-  const { signingKey, oldSigningKey } = config.security;
-  return [signingKey, oldSigningKey];
+  const { signingKey, previousSigningKey } = config.security;
+  return [signingKey, previousSigningKey];
 }

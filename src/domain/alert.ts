@@ -4,7 +4,7 @@ export const ALERT_KINDS = [
   'dead-letter',
   'repeated-failover',
   'circuit-open',
-  'queue-old',
+  'queue-latency',
   'no-nodes',
 ] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];

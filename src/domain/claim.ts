@@ -1,14 +1,15 @@
 import type { HandoverReason } from './handover.ts';
 import type { TaskSpec } from './task.ts';
 
-/** One life of a node's daemon; `incarnation` is given out by Redis and grows with every start. */
+/** One start of a node's daemon; `incarnation` is given out by Redis and grows with every start. */
 export interface Incarnation {
   readonly nodeId: string;
   readonly incarnation: number;
 }
 
 /**
- * The lock token of a claim: `<nodeId>~<incarnation>:<n>`. BullMQ stores it as the value of the task's lock, so the lock
+ * The lock token of a claim: `<nodeId>~<incarnation>:<n>`. BullMQ stores it as the value of the task's lock, so the
+ * lock
  * itself says who holds the task. The colon ends the incarnation, so that `a~1:` is no prefix of `a~10:2`.
  */
 export function claimToken(owner: Incarnation, n: number): string {
@@ -37,9 +38,9 @@ export interface Claim {
   readonly refusedOn: string | null;
   /** The node that it was for is gone, so any may run it. */
   readonly fellBack?: boolean;
-  /** The node that its session was at home on before; the session starts anew. */
+  /** The node that its session was sticky to before; the session starts anew. */
   readonly movedFrom?: string | undefined;
-  /** Set where a former life of this node began the run; see `RunRequest.resumes`. */
+  /** Set where an earlier incarnation of this node began the run; see `RunRequest.resumes`. */
   readonly resumes?: string | undefined;
   /** The trace that the task was queued in, as BullMQ keeps it; see `Tracing`. */
   readonly trace?: string | undefined;
@@ -47,6 +48,8 @@ export interface Claim {
   readonly claimedAt: number;
   /** When the task was first ready to be claimed: queued, and not delayed any more. Redis time, ms since the epoch. */
   readonly readyAt: number;
-  /** Set where the task comes from another node: why, and when that node gave its last sign of life (ms, Redis time). */
+  /**
+   * Set where the task comes from another node: why, and when that node gave its last sign of life (ms, Redis time).
+   */
   readonly takenOver?: { readonly reason: HandoverReason; readonly lostAt: number } | undefined;
 }

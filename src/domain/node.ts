@@ -13,8 +13,8 @@ export interface GateState {
 }
 
 /** What somebody may want of a node: to drain, or to crash or freeze itself for a drill. */
-export const NODE_WISHES = ['drain', 'drill-crash', 'drill-freeze'] as const;
-export type NodeWish = (typeof NODE_WISHES)[number];
+export const DESIRED_STATES = ['drain', 'drill-crash', 'drill-freeze'] as const;
+export type DesiredState = (typeof DESIRED_STATES)[number];
 
 /** How a node runs tasks: one mode for each kind of runner (src/runners/all.ts). */
 export const OPENCLAW_MODES = ['gateway', 'exec', 'simulate'] as const;
@@ -66,7 +66,8 @@ export interface NodeLoad {
 }
 
 /**
- * A node as its lease and its last heartbeat tell. What it ran at that heartbeat is left out: it may have claimed, ended or
+ * A node as its lease and its last heartbeat tell. What it ran at that heartbeat is left out: it may have claimed,
+ * ended or
  * lost tasks since; see {@link Node}.
  */
 export interface SeenNode extends Omit<NodeRecord, 'state' | 'leaseMs' | 'running' | 'pools'> {
@@ -82,7 +83,9 @@ export interface Node extends Omit<SeenNode, 'pools'> {
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
   /** Ids of the tasks it runs; none for a node that is dead or has stopped. */
   readonly running: readonly string[];
-  /** Ids of tasks that it, or a former life of it, claimed and can't be running; they wait to be taken over. */
+  /**
+   * Ids of tasks that it, or an earlier incarnation of it, claimed and can't be running; they wait to be taken over.
+   */
   readonly orphaned: readonly string[];
 }
 

@@ -21,7 +21,8 @@ export const QUEUE_STATES: Readonly<Record<QueueState, string>> = {
 };
 
 /**
- * Who causes a transition: an operator's or a program's command, the node that claims or runs the task, the sweep that any
+ * Who causes a transition: an operator's or a program's command, the node that claims or runs the task, the sweep that
+ * any
  * node does for the whole mesh, or the time.
  */
 export const CAUSES = ['command', 'node', 'sweep', 'time'] as const;
@@ -38,7 +39,8 @@ interface Row {
 }
 
 /**
- * All that can happen to the state of a task. What leaves the state as it is has no row: a claim that is renewed or adopted, a
+ * All that can happen to the state of a task. What leaves the state as it is has no row: a claim that is renewed or
+ * adopted, a
  * running task that is marked as cancelled, a held task that is held for another reason.
  *
  * Tests hold this against the queue (`test/queue/task-states.test.ts`, `test/explore`); docs are made from it.
@@ -84,7 +86,7 @@ export const TASK_TRANSITIONS = [
     to: 'held',
     event: 'hold',
     by: 'node',
-    when: 'At a claim, the session of the task is busy, or at home on another node that is there.',
+    when: 'At a claim, the session of the task is busy, or sticky to another node that is there.',
   },
   {
     from: 'waiting',
@@ -105,7 +107,7 @@ export const TASK_TRANSITIONS = [
     to: 'active',
     event: 'claim',
     by: 'node',
-    when: 'A node claims a task that is held for nodes like it, or whose session is at home there.',
+    when: 'A node claims a task that is held for nodes like it, or whose session is sticky to it.',
   },
   {
     from: 'held',
@@ -182,14 +184,14 @@ export const TASK_TRANSITIONS = [
     to: 'waiting',
     event: 'requeue',
     by: 'sweep',
-    when: 'The claim is void: its node is dead or was replaced, or the claim lapsed. A handover, to the head of the line.',
+    when: 'The claim is orphaned: its node is dead or was replaced, or the claim lapsed. A handover, to the head of the line.',
   },
   {
     from: 'active',
     to: 'failed',
     event: 'fail',
     by: 'sweep',
-    when: 'The claim is void, and the task was lost with its node more often than `queue.maxHandovers`.',
+    when: 'The claim is orphaned, and the task was lost with its node more often than `queue.maxHandovers`.',
   },
   {
     from: 'active',
@@ -203,7 +205,7 @@ export const TASK_TRANSITIONS = [
     to: 'cancelled',
     event: 'cancel',
     by: 'sweep',
-    when: 'The task was cancelled, and its claim is void.',
+    when: 'The task was cancelled, and its claim is orphaned.',
   },
   {
     from: 'failed',
@@ -262,21 +264,21 @@ export const TASK_TRANSITIONS = [
     to: 'none',
     event: 'expire',
     by: 'sweep',
-    when: 'It was kept for `queue.keep.completed`, or there are more than `queue.keep.count`.',
+    when: 'It was kept for `queue.retention.completed`, or there are more than `queue.retention.count`.',
   },
   {
     from: 'failed',
     to: 'none',
     event: 'expire',
     by: 'sweep',
-    when: 'It was kept for `queue.keep.failed`, or there are more than `queue.keep.count`.',
+    when: 'It was kept for `queue.retention.failed`, or there are more than `queue.retention.count`.',
   },
   {
     from: 'cancelled',
     to: 'none',
     event: 'expire',
     by: 'sweep',
-    when: 'It was kept for `queue.keep.failed`, or there are more than `queue.keep.count`.',
+    when: 'It was kept for `queue.retention.failed`, or there are more than `queue.retention.count`.',
   },
 ] as const satisfies readonly Row[];
 

@@ -1,5 +1,5 @@
 import { formatSize } from '../domain/units.ts';
-import { freeDisk as freeDiskOf } from '../platform/room.ts';
+import { freeDisk as freeDiskOf } from '../platform/disk-and-memory.ts';
 import { defineGate } from './gate.ts';
 
 /** Agents write; a full disk makes runs fail in ways that look like anything. */

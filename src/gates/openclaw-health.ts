@@ -1,7 +1,8 @@
 import { defineGate } from './gate.ts';
 
 /**
- * A node claims only while OpenClaw answers, since a task claimed without it would just wait for its deadline, and while its
+ * A node claims only while OpenClaw answers, since a task claimed without it would just wait for its deadline, and
+ * while its
  * tasks do not fail one after the other for unknown reasons.
  */
 export const openclawHealth = defineGate({

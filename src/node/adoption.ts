@@ -7,14 +7,18 @@ import type { RunSet } from './run-set.ts';
 /** How long the previous incarnation's tasks are reserved for this one, ms. */
 const ADOPTION_MS = 30_000;
 
-/** How long the tasks of the node's previous incarnation are reserved for the next one, ms; 0 if it has nothing to adopt. */
+/**
+ * How long the tasks of the node's previous incarnation are reserved for the next one, ms; 0 if it has nothing to
+ * adopt.
+ */
 export function adoptionWindowMs({ runner, journal }: Pick<DaemonContext, 'runner' | 'journal'>): number {
   // Runs that outlive the daemon are adopted; in the other modes only outcomes that are still to be delivered are left.
   return runner.capabilities.outlivesDaemon || journal.pending().length > 0 ? ADOPTION_MS : 0;
 }
 
 /**
- * A new incarnation adopts what the previous one left: it re-attaches to runs that outlive the daemon, and delivers outcomes on
+ * A new incarnation adopts what the previous one left: it re-attaches to runs that outlive the daemon, and delivers
+ * outcomes on
  * disk. No other node may touch those tasks meanwhile; afterwards the rest is open to every node.
  *
  * @returns the names of the runs that were adopted.
@@ -37,7 +41,7 @@ export async function adoptPrevious(context: NodeContext, { loops }: Pick<RunSet
     log.error({ taskId: entry.taskId, attempt: entry.attempt }, 'outcome discarded: the claim is lost');
     journal.discard(entry, entry.outcome);
   }
-  await backend.registry.releaseHold({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });
+  await backend.registry.endReservation({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });
   return adopted;
 }
 

@@ -95,7 +95,9 @@ function resolved(kind: AlertKind, subject: string | null, text: string): AlertC
   return { kind, subject: subject ?? '', state: 'resolved', text, fix: null, quietMs: 0 };
 }
 
-/** The conditions that follow from how things are, rather than from what happened: each one, whether it fires or not. */
+/**
+ * The conditions that follow from how things are, rather than from what happened: each one, whether it fires or not.
+ */
 export function currentConditions(now: {
   readonly nodes: readonly SeenNode[];
   /** How long the first in line of each pool has waited, ms; 0 if none waits, or the pool is paused. */
@@ -106,11 +108,11 @@ export function currentConditions(now: {
   const { nodes, waitedMs, tooLongMs } = now;
   const queues = [...waitedMs].map(([pool, ms]) =>
     tooLongMs > 0 && ms > tooLongMs
-      ? condition('queue-old', pool, {
+      ? condition('queue-latency', pool, {
           text: `tasks of pool ${pool} have waited for ${humanDuration(ms)}`,
           fix: 'clawmesh status tells whether nodes serve it and why they take nothing; else add slots or nodes',
         })
-      : condition('queue-old', pool, { over: `pool ${pool} keeps up again` }),
+      : condition('queue-latency', pool, { over: `pool ${pool} keeps up again` }),
   );
   const here = nodes.filter(({ state }) => state !== 'stopped');
   const noNodes = here.some(({ state }) => state === 'up')
@@ -123,7 +125,7 @@ export function currentConditions(now: {
 }
 
 function condition(
-  kind: 'queue-old' | 'no-nodes',
+  kind: 'queue-latency' | 'no-nodes',
   subject: string,
   what: { readonly text: string; readonly fix: string } | { readonly over: string },
 ): AlertCondition {

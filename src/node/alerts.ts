@@ -43,7 +43,8 @@ export async function deliver({ alerts }: Pick<Config, 'alerts'>, alert: Alert):
 const ESCAPED: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 /**
- * A text for a chat as it is: ids and reasons in it may come from anywhere, and must link nowhere and call nobody. Slack takes
+ * A text for a chat as it is: ids and reasons in it may come from anywhere, and must link nowhere and call nobody.
+ * Slack takes
  * `<…>` for links and calls, Mattermost and Discord `@channel` and the like, which a space of no width breaks.
  */
 function chatText(text: string): string {

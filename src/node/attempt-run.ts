@@ -5,7 +5,7 @@ import { maskedLine } from '../domain/secrets.ts';
 import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
-import type { PoolQueue, Settlement } from '../queue/task-queue.ts';
+import type { PoolQueue, ReportResult } from '../queue/task-queue.ts';
 import { isRefusal } from '../redis/refusal.ts';
 import type { RunEvent, RunResult } from '../runners/runner.ts';
 import { SimulateRunner } from '../runners/simulate.ts';
@@ -15,7 +15,7 @@ import type { RunEnd } from './observer.ts';
 import { RunLog } from './run-log.ts';
 
 /** Why a run is stopped before its end. */
-export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'hand-back' | 'claim-lost' | 'fenced';
+export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'release' | 'claim-lost' | 'fenced';
 
 /** Longest error message that is kept, in characters. */
 const MAX_ERROR = 2_000;
@@ -32,7 +32,7 @@ type Sent<T> =
   | { readonly end: 'void' }
   | { readonly end: 'refused'; readonly error: unknown };
 
-const SETTLED: Readonly<Record<Settlement, string>> = {
+const SETTLED: Readonly<Record<ReportResult, string>> = {
   completed: 'task completed',
   failed: 'task failed',
   cancelled: 'task cancelled',
@@ -147,11 +147,11 @@ export class AttemptRun {
       if (hasCode(error, 'not-found') || hasCode(error, 'usage')) return error;
       throw error;
     };
-    const filled = await this.#send(() => queue.fillIn(claim).catch(missing), this.#abort.signal);
+    const filled = await this.#send(() => queue.renderMessage(claim).catch(missing), this.#abort.signal);
     if (filled.end === 'taken' && typeof filled.answer === 'string') {
       return runner.run({ ...request, spec: { ...claim.spec, message: filled.answer } }, this.#abort.signal, onEvent);
     }
-    // What a former life has begun of it must not go on.
+    // What an earlier incarnation has begun of it must not go on.
     if (resumes !== undefined) await runner.run(request, AbortSignal.abort(), onEvent);
     if (filled.end === 'taken') return { ok: false, error: taskError('invalid', messageOf(filled.answer)) };
     return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
@@ -166,11 +166,11 @@ export class AttemptRun {
     }
     const notBegun = 'begun' in outcome && reason === undefined;
     if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is anybody’s again');
-    if (notBegun || (reason === 'hand-back' && !outcome.ok)) {
-      const sent = await this.#send(() => this.#run.queue.handBack(this.claim, 'drain'));
+    if (notBegun || (reason === 'release' && !outcome.ok)) {
+      const sent = await this.#send(() => this.#run.queue.release(this.claim, 'drain'));
       const done = sent.end === 'taken' && sent.answer;
       this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
-      this.#ended(done ? 'handed-back' : 'void', ranMs);
+      this.#ended(done ? 'released' : 'void', ranMs);
       return undefined;
     }
     const final: Outcome = outcome.ok
@@ -179,14 +179,15 @@ export class AttemptRun {
     // The outcome of an earlier incarnation is old news, and drills say nothing about OpenClaw.
     if (!this.#run.outcome && !this.claim.spec.probe)
       this.#context.events.emit('runEnded', { claim: this.claim, outcome: final });
-    if (!final.ok && final.error.kind === 'auth' && (await this.#passOn(final.error.message, ranMs))) return undefined;
+    if (!final.ok && final.error.kind === 'auth' && (await this.#reassign(final.error.message, ranMs)))
+      return undefined;
     return this.#deliver(final, ranMs);
   }
 
   #ended(end: RunEnd, ranMs: number, result?: TaskResult): void {
     const { observer } = this.#context;
     observer.ended(this.claim, end, ranMs, result);
-    if (end === 'handed-back') observer.handedOver('drain');
+    if (end === 'released') observer.handedOver('drain');
   }
 
   #masked(result: TaskResult): TaskResult {
@@ -206,21 +207,22 @@ export class AttemptRun {
   }
 
   /** Gives the task to a node whose login the provider takes, if there may be one. */
-  async #passOn(message: string, ranMs: number): Promise<boolean> {
+  async #reassign(message: string, ranMs: number): Promise<boolean> {
     const { claim } = this;
     const { nodeId, auth } = this.#context;
     const { queue } = this.#run;
     const another = await auth.refused(claim, message).catch(() => false);
     if (!another || (claim.refusedOn !== null && claim.refusedOn !== nodeId)) return false;
-    const sent = await this.#send(() => queue.passOn(claim, `auth on ${nodeId}: ${message}`));
+    const sent = await this.#send(() => queue.reassign(claim, `auth on ${nodeId}: ${message}`));
     if (sent.end === 'refused' || (sent.end === 'taken' && !sent.answer)) return false;
     if (sent.end === 'taken') this.#log.warn({ error: message }, 'login refused, the task goes to another node');
-    this.#ended(sent.end === 'taken' ? 'passed-on' : 'void', ranMs);
+    this.#ended(sent.end === 'taken' ? 'reassigned' : 'void', ranMs);
     return true;
   }
 
   /**
-   * Tells Redis the outcome, and counts the run once Redis has taken it. An outcome that Redis can't store is kept in the
+   * Tells Redis the outcome, and counts the run once Redis has taken it. An outcome that Redis can't store is kept in
+   * the
    * journal, and the task fails with the reason: nobody is helped by a slot that tries that for ever.
    */
   async #deliver(outcome: Outcome, ranMs: number): Promise<Claim | undefined> {

@@ -14,7 +14,10 @@ import type { Slots } from './slots.ts';
 /** Wait after a claim that failed for an unexpected reason, ms, so that a broken Redis isn't asked in a hot loop. */
 const ERROR_PAUSE_MS = 1_000;
 
-/** Outcomes are remembered at least so long after their report, ms: Redis may forget its last two seconds, and take some to come back. */
+/**
+ * Outcomes are remembered at least so long after their report, ms: Redis may forget its last two seconds, and take some
+ * to come back.
+ */
 const REMEMBERED_MS = 30_000;
 /** If there are fewer of them than this: more than a node reports in the two seconds that Redis may forget. */
 const REMEMBERED_MAX = 2_000;
@@ -79,7 +82,8 @@ export class ClaimLoop {
   }
 
   /**
-   * Goes on with a claim that this node's former life held, or only delivers its outcome. May fill more slots than there
+   * Goes on with a claim that this node's earlier incarnation held, or only delivers its outcome. May fill more slots
+   * than there
    * are.
    */
   take(claim: Claim, outcome: Outcome | undefined): void {
@@ -88,7 +92,8 @@ export class ClaimLoop {
   }
 
   /**
-   * After a reconnect: goes on with claims that are ours though we do not know them. Either their answer was lost with the
+   * After a reconnect: goes on with claims that are ours though we do not know them. Either their answer was lost with
+   * the
    * connection, or a Redis that was killed has forgotten its last second, and with it our report.
    */
   async recover(): Promise<void> {
@@ -107,7 +112,7 @@ export class ClaimLoop {
   }
 
   /** There are tasks that are held for these reasons, and for this node: a free slot is for them. */
-  async takeHeld(targets: readonly string[]): Promise<void> {
+  async claimHeld(targets: readonly string[]): Promise<void> {
     const before = this.#heldTargets.size;
     for (const target of targets) this.#heldTargets.add(target);
     if (this.#heldTargets.size === before) return;
@@ -179,7 +184,7 @@ export class ClaimLoop {
     }
     if (slots.take(queue.pool)) return true;
     // Other pools of this node have its slots; other nodes may have one.
-    await queue.passWakeUp();
+    await queue.forwardWakeup();
     return !this.#stopping && (await slots.turn(queue.pool));
   }
 
@@ -211,7 +216,10 @@ export class ClaimLoop {
     return claim;
   }
 
-  /** What the node has to offer, with a slot taken for the task that it asks for; `ending`: it's that of a run that ends. */
+  /**
+   * What the node has to offer, with a slot taken for the task that it asks for; `ending`: it's that of a run that
+   * ends.
+   */
   #offer(ending = 0): Offer {
     const { slots, concurrency, pressure } = this.#options;
     return {
@@ -231,7 +239,7 @@ export class ClaimLoop {
     // A gate may have closed, or the stop come, while the claim was on its way.
     if (this.#mayClaim()) return this.#start(claim);
     this.#options.slots.release();
-    await this.#options.queue.handBack(claim, 'drain');
+    await this.#options.queue.release(claim, 'drain');
   }
 
   #start(claim: Claim, outcome?: Outcome): void {
@@ -255,7 +263,7 @@ export class ClaimLoop {
       .finally(() => {
         slots.release();
         const session = sessionReason(claim.spec);
-        if (session !== undefined) void this.takeHeld([formatHoldReason(session)]).catch(() => {});
+        if (session !== undefined) void this.claimHeld([formatHoldReason(session)]).catch(() => {});
         this.#changed.notify();
         this.#options.events.emit('runsChanged');
       });

@@ -36,7 +36,9 @@ export interface NodeContext extends DaemonContext {
   readonly events: EventBus;
   /** Remove secrets from what a run says (log lines, progress, errors), and from its answer. */
   readonly masks: { readonly said: Mask; readonly answer: Mask };
-  /** The error policy of every loop: `fenced` ends this incarnation, anything else is logged, and the loop continues. */
+  /**
+   * The error policy of every loop: `fenced` ends this incarnation, anything else is logged, and the loop continues.
+   */
   readonly onError: (error: unknown) => void;
 }
 

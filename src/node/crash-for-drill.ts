@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
 import type { Logger } from '../log/logger.ts';
 
-/** Crashes (SIGKILL) or freezes (SIGSTOP) this very process for a drill; a child process resumes a frozen one after `freezeMs`. */
+/**
+ * Crashes (SIGKILL) or freezes (SIGSTOP) this very process for a drill; a child process resumes a frozen one after
+ * `freezeMs`.
+ */
 export function crashForDrill(how: 'drill-crash' | 'drill-freeze', freezeMs: number, log: Logger): void {
   log.warn({ drill: how }, 'drill: this daemon crashes or freezes itself');
   if (how === 'drill-freeze') {

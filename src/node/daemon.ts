@@ -52,7 +52,10 @@ export class Daemon {
     this.#live = new LiveConfig(options.loaded.config);
   }
 
-  /** Uses the config that is in the file now, unless something in it requires a restart; what is wrong with it is only logged. */
+  /**
+   * Uses the config that is in the file now, unless something in it requires a restart; what is wrong with it is only
+   * logged.
+   */
   reload(): void {
     const { log, reload } = this.#options;
     try {
@@ -118,13 +121,14 @@ export class Daemon {
       left ??= stopLeftInGateway(mode, runnerOptions);
       const why = await Promise.race([stop, runtime.fenced.then(() => 'fenced' as const)]);
       if (why === 'stop') await runtime.drain(this.#hurry.promise);
-      await runtime.stop(why === 'stop' ? 'hand-back' : 'fenced');
+      await runtime.stop(why === 'stop' ? 'release' : 'fenced');
       if (why === 'stop') return;
     }
   }
 
   /**
-   * Begins an incarnation; undefined if the daemon is told to stop before that. If the first one can't begin, the daemon ends
+   * Begins an incarnation; undefined if the daemon is told to stop before that. If the first one can't begin, the
+   * daemon ends
    * with one line of why. Later ones are tried until Redis takes them: what is wrong with it gets repaired.
    */
   async #begin(daemon: DaemonContext): Promise<NodeRuntime | undefined> {

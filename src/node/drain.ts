@@ -3,7 +3,9 @@ import type { NodeContext } from './context.ts';
 import type { RunSet } from './run-set.ts';
 import { waitAtMost } from './wait-at-most.ts';
 
-/** A drain by hand, which can be resumed, and the last one before the daemon stops. In both the node takes nothing new. */
+/**
+ * A drain by hand, which can be resumed, and the last one before the daemon stops. In both the node takes nothing new.
+ */
 export class Drain {
   readonly #context: Pick<NodeContext, 'clock' | 'events' | 'log' | 'settings'>;
   #stopping = false;
@@ -38,7 +40,8 @@ export class Drain {
   }
 
   /**
-   * Stops claiming and waits for the runs, until `drainTimeout` is over or `hurry` resolves. What still runs then is up to
+   * Stops claiming and waits for the runs, until `drainTimeout` is over or `hurry` resolves. What still runs then is up
+   * to
    * {@link RunSet.stop}.
    */
   async finish(runs: Pick<RunSet, 'count' | 'stopClaiming' | 'idle'>, hurry: Promise<void>): Promise<void> {

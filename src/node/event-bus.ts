@@ -10,11 +10,15 @@ export interface NodeEvents {
   factsChanged: undefined;
   /** The gates were checked after such a change. */
   gatesChanged: undefined;
-  /** The config file was reloaded, or an operator has changed the mesh: look again instead of waiting for the next time. */
+  /**
+   * The config file was reloaded, or an operator has changed the mesh: look again instead of waiting for the next time.
+   */
   configChanged: undefined;
   /** A run has begun or ended. */
   runsChanged: undefined;
-  /** A run has ended on this node, told before it is reported. Drills are left out, and runs of earlier incarnations. */
+  /**
+   * A run has ended on this node, told before it is reported. Drills are left out, and runs of earlier incarnations.
+   */
   runEnded: { readonly claim: Claim; readonly outcome: Outcome };
   /** Tasks are held that this node may be allowed to run. */
   heldFor: readonly HeldFor[];
@@ -24,7 +28,9 @@ export interface NodeEvents {
 
 type Listener<T> = (payload: T) => unknown;
 
-/** Calls listeners in the order in which they were added. A listener that throws or rejects disturbs none of the others. */
+/**
+ * Calls listeners in the order in which they were added. A listener that throws or rejects disturbs none of the others.
+ */
 export class EventBus {
   readonly #onError: (error: unknown) => void;
   readonly #listeners = new Map<keyof NodeEvents, Listener<never>[]>();

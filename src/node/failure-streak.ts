@@ -12,7 +12,8 @@ const PAUSE_MS = { first: 30_000, most: 10 * 60_000 };
 const MAX_REASON = 200;
 
 /**
- * Notices that runs of many different tasks fail here, one after the other, for unknown reasons: then this Mac is at fault and
+ * Notices that runs of many different tasks fail here, one after the other, for unknown reasons: then this Mac is at
+ * fault and
  * not the tasks, and the rest of the queue is left to other nodes. Any success shows that the Mac is well.
  */
 export class FailureStreak implements Service {

@@ -8,14 +8,16 @@ export interface GateBackoffOptions {
   /** The gate has closed or opened, or one task may try. */
   readonly onChange: () => void;
   /**
-   * Asked before a task is risked: returns why it would fail, null if it would not, undefined if that is not known. Never
+   * Asked before a task is risked: returns why it would fail, null if it would not, undefined if that is not known.
+   * Never
    * throws.
    */
   readonly check?: (() => Promise<string | null | undefined>) | undefined;
 }
 
 /**
- * A gate that the node's own runs have closed, and that opens by trying: after a pause one task at a time may run. Its success
+ * A gate that the node's own runs have closed, and that opens by trying: after a pause one task at a time may run. Its
+ * success
  * opens the gate, its failure closes it for twice as long.
  */
 export class GateBackoff {

@@ -20,7 +20,8 @@ export interface FactSources {
 }
 
 /**
- * Whether the node may claim: checks all gates whenever facts change, tells the log and the mesh which of them have opened or
+ * Whether the node may claim: checks all gates whenever facts change, tells the log and the mesh which of them have
+ * opened or
  * closed, and then the other services (`gatesChanged`).
  */
 export class Gates implements Service {

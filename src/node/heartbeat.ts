@@ -25,7 +25,8 @@ export interface HeartbeatParts {
 }
 
 /**
- * Renews the node's lease, tells the mesh everything about the node, and learns from the reply what is desired of it, what
+ * Renews the node's lease, tells the mesh everything about the node, and learns from the reply what is desired of it,
+ * what
  * time it is in Redis, and what a sweep has found.
  */
 export class Heartbeat implements Service {
@@ -94,7 +95,7 @@ export class Heartbeat implements Service {
     const { backend, owner, clock, redisClock, observer, live, log, onError } = this.#context;
     const { sweep, drain, renewal } = this.#parts;
     const askedAt = clock.monotonic();
-    const { redisTime, wish, swept } = await backend.registry.beat(owner, this.#record(), sweep.withBeat);
+    const { redisTime, desired, swept } = await backend.registry.beat(owner, this.#record(), sweep.withBeat);
     this.#lastBeat = clock.monotonic();
     observer.beat(this.#lastBeat - askedAt);
     const jumpMs = redisClock.follow(redisTime);
@@ -104,8 +105,8 @@ export class Heartbeat implements Service {
       log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
       renewal.renewAll().catch(onError);
     }
-    if (wish === 'drill-crash' || wish === 'drill-freeze') crashForDrill(wish, leaseMs(live.config) * 2, log);
-    drain.set(wish === 'drain');
+    if (desired === 'drill-crash' || desired === 'drill-freeze') crashForDrill(desired, leaseMs(live.config) * 2, log);
+    drain.set(desired === 'drain');
   }
 
   #record(): NodeRecord {

@@ -1,11 +1,15 @@
 import type { NodeContext } from './context.ts';
 import { OnDemand } from './on-demand.ts';
 
-/** After a round it rests four times as long: at most a fifth of the time is spent on held tasks, however many there are. */
+/**
+ * After a round it rests four times as long: at most a fifth of the time is spent on held tasks, however many there
+ * are.
+ */
 const REST = 4;
 
 /**
- * Releases held tasks whose reason is gone, and announces those that this node may run (`heldFor`). A round takes longer the
+ * Releases held tasks whose reason is gone, and announces those that this node may run (`heldFor`). A round takes
+ * longer the
  * more tasks are held; so sweeps ask for one and do not wait for it.
  */
 export function createHeldReleaser({ clock, backend, events, onError }: NodeContext): OnDemand {

@@ -18,7 +18,8 @@ export function createJanitor(context: NodeContext, runs: Pick<RunSet, 'loops'>)
 }
 
 /**
- * Removes ended tasks that were kept long enough, some at a time, so that no completion has to; and repairs schedules. Each of
+ * Removes ended tasks that were kept long enough, some at a time, so that no completion has to; and repairs schedules.
+ * Each of
  * these by itself: a pool or schedule that can't be worked on holds up none of the others.
  *
  * @returns one round of it, which returns when the next one is due, ms.

@@ -21,7 +21,8 @@ const PATIENCE_MS = 3_000;
 const MAX_WAITING_DISCARDS = 20;
 
 /**
- * Where a node keeps its journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`, and there a
+ * Where a node keeps its journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`, and there
+ * a
  * folder for each mesh of this name, since two of them may stand on two Redis servers.
  */
 export function journalFolder(
@@ -42,10 +43,12 @@ interface Kept {
 }
 
 /**
- * Outcomes of runs that ended while Redis could not be told: delivered when Redis is back, also by the next life of the
+ * Outcomes of runs that ended while Redis could not be told: delivered when Redis is back, also by the next incarnation
+ * of the
  * daemon, as long as the claim is still the node's. One that is not is kept as discarded.
  *
- * What counts is in memory, and the node's own disk follows: no method does I/O before it returns, and none throws. While the
+ * What counts is in memory, and the node's own disk follows: no method does I/O before it returns, and none throws.
+ * While the
  * disk fails, everything stays in memory, is tried again and again, and {@link trouble} says why.
  */
 export class Journal {
@@ -69,7 +72,9 @@ export class Journal {
     this.#log = log.child({ journal: folder });
   }
 
-  /** Opens the journal with what former lives have left in it. A disk that fails, or hangs, holds up no start. */
+  /**
+   * Opens the journal with what earlier incarnations have left in it. A disk that fails, or hangs, holds up no start.
+   */
   static async open(folder: string, clock: Clock, log: Logger): Promise<Journal> {
     const journal = new Journal(folder, clock, log);
     const looked = journal.#passed.wait();
@@ -93,7 +98,9 @@ export class Journal {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Keeps an outcome until it is removed or discarded. Resolves once it is on disk; false if it need not be any more. */
+  /**
+   * Keeps an outcome until it is removed or discarded. Resolves once it is on disk; false if it need not be any more.
+   */
   async keep(claim: RunName & Pick<Claim, 'pool'>, result: Outcome): Promise<boolean> {
     const kept = this.#put(claim, result, 'pending');
     await kept.written.promise;
@@ -224,7 +231,7 @@ export class Journal {
     if (this.#kept.get(name) === kept) this.#kept.delete(name);
   }
 
-  /** Takes in what former lives have left. */
+  /** Takes in what earlier incarnations have left. */
   async #read(): Promise<void> {
     const onTrouble = (file: string, error: unknown) =>
       this.#log.error({ file, error: messageOf(error) }, 'a file of the journal can not be read');

@@ -7,7 +7,7 @@ import type { ScheduleFailure } from '../domain/schedule.ts';
 import { Circuits } from '../queue/bullmq/circuits.ts';
 import { type HeldFor, releaseHeld } from '../queue/bullmq/held-tasks.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
-import { type Requeued, requeueVoidClaims } from '../queue/bullmq/requeue.ts';
+import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
 import { TaskReader } from '../queue/bullmq/task-reader.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
@@ -21,13 +21,18 @@ import { NodeRegistry } from '../registry/node-registry.ts';
 import { Presence } from '../registry/presence.ts';
 import { tidyMesh } from './tidy.ts';
 
-/** What a node needs of Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh. */
+/**
+ * What a node needs of Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh.
+ */
 export interface NodeBackend {
   readonly registry: NodeRegistry;
   /** Tells this mesh from every other one of the same name. */
   readonly id: string;
   readonly holders: Holders;
-  /** A pool as one incarnation of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read at each use. */
+  /**
+   * A pool as one incarnation of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read at each
+   * use.
+   */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onMessage: (message: string) => void): Promise<Presence>;
   /** The events of the mesh, for alerts. */
@@ -41,7 +46,7 @@ export interface NodeBackend {
   /** Releases held tasks whose reason is gone. */
   releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
   /** Requeues the tasks of all dead nodes. */
-  putBack(): Promise<Requeued[]>;
+  requeue(): Promise<Requeued[]>;
   /** Calls back whenever a lost connection is back; returns how to end that. */
   onReconnect(listener: () => void): () => void;
   close(): void;
@@ -61,7 +66,7 @@ export async function openNodeBackend(options: {
   const { queue } = config;
   const { labels, allow } = nodeConfig(config, nodeId);
   const keys = MeshKeys.of(config);
-  const { completed, failed, count, usage } = queue.keep;
+  const { completed, failed, count, usage } = queue.retention;
   const retention = { completedMs: completed, failedMs: failed, count, usageMs: usage };
   const connect = async (role: 'daemon' | 'blocking' | 'subscriber', name: string) => {
     const redis = connectRedis(target, role, name);
@@ -103,8 +108,8 @@ export async function openNodeBackend(options: {
     mendSchedules: () => schedules.mend(),
     tidyMesh: (ownPools, onError) => tidyMesh(redis, keys, { nodeId, ownPools, retention, onError }),
     releaseHeld: () => releaseHeld(redis, keys, { stickyTimeoutMs: queue.stickyTimeout }),
-    putBack: () =>
-      requeueVoidClaims(redis, keys, {
+    requeue: () =>
+      requeueOrphanedClaims(redis, keys, {
         visibilityTimeoutMs: queue.visibilityTimeout,
         maxHandovers: queue.maxHandovers,
       }),

@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os';
 import type { NodeFacts } from '../gates/gate.ts';
 import { batteryInUse } from '../platform/battery.ts';
-import { speedLimit } from '../platform/heat.ts';
-import { freeMemory } from '../platform/room.ts';
+import { freeMemory } from '../platform/disk-and-memory.ts';
+import { speedLimit } from '../platform/thermal.ts';
 import type { NodeContext } from './context.ts';
 import { InFlight } from './in-flight.ts';
 import type { LoadMeter } from './load.ts';
@@ -33,7 +33,10 @@ export interface MachineProbes {
 
 const MACHINE: MachineProbes = { freeMemory, battery: batteryInUse, speed: speedLimit };
 
-/** Samples what surrounds the node: its machine, and of the mesh the other nodes' configs, paused pools and Redis' policy. */
+/**
+ * Samples what surrounds the node: its machine, and of the mesh the other nodes' configs, paused pools and Redis'
+ * policy.
+ */
 export class NodeProbe implements Service {
   readonly name = 'node-probe';
   readonly #context: NodeContext;
@@ -107,7 +110,7 @@ export class NodeProbe implements Service {
     const now = clock.monotonic();
     // A little early counts, since the interval jitters.
     if (now - this.#meshSampledAt < MESH_MS - INTERVAL_MS / 2) return undefined;
-    const { redisPolicy, pausedPools, digests } = await backend.registry.lookAround(pools, DIGESTS);
+    const { redisPolicy, pausedPools, digests } = await backend.registry.sampleMesh(pools, DIGESTS);
     this.#meshSampledAt = now;
     return { redisPolicy, pausedPools, otherDigest: this.#otherDigest(digests) };
   }

@@ -1,10 +1,10 @@
 import type { Claim } from '../domain/claim.ts';
 import type { HandoverReason } from '../domain/handover.ts';
 import type { TaskResult } from '../domain/task.ts';
-import type { Settlement } from '../queue/task-queue.ts';
+import type { ReportResult } from '../queue/task-queue.ts';
 
 /** How a run ended on this node: as the queue took its report, or without one that counts. */
-export type RunEnd = Settlement | 'handed-back' | 'passed-on' | 'void';
+export type RunEnd = ReportResult | 'released' | 'reassigned' | 'void';
 
 /** Somebody who counts what a node does. */
 export interface NodeObserver {
@@ -21,7 +21,9 @@ export interface NodeObserver {
 /** Where nobody counts. */
 export const NO_OBSERVER: NodeObserver = { claimed() {}, ended() {}, handedOver() {}, beat() {} };
 
-/** An observer that never throws: a count that goes wrong is worth a line in the log, and no task, heartbeat or sweep. */
+/**
+ * An observer that never throws: a count that goes wrong is worth a line in the log, and no task, heartbeat or sweep.
+ */
 export function guarded(observer: NodeObserver, onError: (error: unknown) => void): NodeObserver {
   const safely = (observe: () => void) => {
     try {

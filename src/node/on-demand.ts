@@ -11,7 +11,8 @@ export interface OnDemandOptions {
 }
 
 /**
- * Does its work when asked, and never twice at a time: requests during a round lead to one more round after it. The caller
+ * Does its work when asked, and never twice at a time: requests during a round lead to one more round after it. The
+ * caller
  * does not wait.
  */
 export class OnDemand implements Service {

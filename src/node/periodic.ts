@@ -11,7 +11,8 @@ export interface PeriodicOptions {
 }
 
 /**
- * Repeats its work: `intervalMs` between the end of one round and the start of the next, or the number that the work returns.
+ * Repeats its work: `intervalMs` between the end of one round and the start of the next, or the number that the work
+ * returns.
  * A jitter of a tenth lets nodes that started together drift apart.
  */
 export class Periodic implements Service {

@@ -15,7 +15,8 @@ const ASK_AGAIN_MS = 200;
 type Backend = Pick<NodeBackend, 'registry' | 'holders' | 'openPresence'>;
 
 /**
- * Two daemons of one node id would fence each other for ever: a cloned Mac, or a second start by hand. Asks the one before
+ * Two daemons of one node id would fence each other for ever: a cloned Mac, or a second start by hand. Asks the one
+ * before
  * this whether it lives.
  *
  * @returns the incarnation that is surely gone, to be replaced by the next; 0 where there was none.

@@ -1,6 +1,9 @@
 import type { Clock } from '../domain/clock.ts';
 
-/** Redis' clock and this process' own may drift apart by this much between two heartbeats, ms: replies are sometimes late. */
+/**
+ * Redis' clock and this process' own may drift apart by this much between two heartbeats, ms: replies are sometimes
+ * late.
+ */
 const JUMP_MS = 2_000;
 
 /** Knows Redis time from what each heartbeat says of it, and notices if one of the two clocks has jumped. */

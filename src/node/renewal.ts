@@ -49,7 +49,8 @@ export class Renewal implements Service {
   }
 
   /**
-   * Renews all claims now. After a reconnect, or a jump of Redis' clock, they may have lapsed though this node lives; the
+   * Renews all claims now. After a reconnect, or a jump of Redis' clock, they may have lapsed though this node lives;
+   * the
    * sweeps of the others wait for this.
    *
    * @throws ClawmeshError `fenced`.

@@ -25,7 +25,10 @@ export interface RunSetParts {
   readonly backoffs: readonly GateBackoff[];
 }
 
-/** All that runs on a node: a claim loop per pool, and their runs. After {@link open} claims can be adopted; after the start the node claims. */
+/**
+ * All that runs on a node: a claim loop per pool, and their runs. After {@link open} claims can be adopted; after the
+ * start the node claims.
+ */
 export class RunSet implements Service {
   readonly name = 'claims';
   readonly loops: ClaimLoop[] = [];
@@ -51,8 +54,8 @@ export class RunSet implements Service {
       this.#fenced = true;
       this.stopRuns('fenced');
     });
-    events.on('drainExpired', () => this.stopRuns('hand-back'));
-    events.on('heldFor', (held) => this.#unlessStopped(() => this.#takeHeld(held)));
+    events.on('drainExpired', () => this.stopRuns('release'));
+    events.on('heldFor', (held) => this.#unlessStopped(() => this.#claimHeld(held)));
     events.on('gatesChanged', () => this.#unlessStopped(() => this.#notifyLoops()));
     // Loops that wait for work wait for what the old dispatch strategy wakes them with.
     events.on('configChanged', () => this.#unlessStopped(() => this.#interrupt()));
@@ -89,7 +92,7 @@ export class RunSet implements Service {
   async stop(): Promise<void> {
     this.#stopped = true;
     const stopped = this.stopClaiming();
-    this.stopRuns(this.#fenced ? 'fenced' : 'hand-back');
+    this.stopRuns(this.#fenced ? 'fenced' : 'release');
     this.#awake.release();
     await stopped;
     await this.#inFlight.ended();
@@ -146,7 +149,7 @@ export class RunSet implements Service {
     await Promise.all(this.loops.map((loop) => loop.queue.interrupt()));
   }
 
-  async #takeHeld(held: readonly HeldFor[]): Promise<void> {
+  async #claimHeld(held: readonly HeldFor[]): Promise<void> {
     const { nodeId, settings } = this.#context;
     const self = { id: nodeId, labels: settings.labels, allow: settings.allow };
     for (const loop of this.loops) {
@@ -154,7 +157,7 @@ export class RunSet implements Service {
         ({ pool, why, node }) =>
           pool === loop.queue.pool && (node === nodeId || isEligible(parseHoldReason(why), self)),
       );
-      if (own.length > 0) await loop.takeHeld(own.map(({ why }) => why));
+      if (own.length > 0) await loop.claimHeld(own.map(({ why }) => why));
     }
   }
 

@@ -26,7 +26,8 @@ import { waitAtMost } from './wait-at-most.ts';
 const STOP_MS = 10_000;
 
 /**
- * One incarnation of the node, from its registration until it is stopped or fenced. A fenced one is thrown away whole, never
+ * One incarnation of the node, from its registration until it is stopped or fenced. A fenced one is thrown away whole,
+ * never
  * resumed: after sleep or a freeze its idea of what it owns is stale. The daemon then begins the next.
  */
 export class NodeRuntime {
@@ -43,7 +44,10 @@ export class NodeRuntime {
     this.#parts = createServices(context, windowMs);
   }
 
-  /** Registers the node, if `previous` is still its incarnation, and starts all services. @throws ClawmeshError `fenced`. */
+  /**
+   * Registers the node, if `previous` is still its incarnation, and starts all services. @throws ClawmeshError
+   * `fenced`.
+   */
   static async begin(daemon: DaemonContext, previous?: number): Promise<NodeRuntime> {
     const { nodeId, settings, live, backend } = daemon;
     const windowMs = adoptionWindowMs(daemon);
@@ -86,7 +90,7 @@ export class NodeRuntime {
   }
 
   /** Stops all services, last started first. Of a fenced incarnation Redis takes nothing any more. */
-  async stop(reason: 'hand-back' | 'fenced'): Promise<void> {
+  async stop(reason: 'release' | 'fenced'): Promise<void> {
     const { clock, events, log } = this.#context;
     this.#parts.drain.stop();
     if (reason === 'fenced') events.emit('fenced');
@@ -134,7 +138,7 @@ function createServices(context: NodeContext, windowMs: number) {
     stop: () => runs.close(),
   });
   const adoption = service('adoption', {
-    start: async () => runner.settle(windowMs > 0 ? await adoptPrevious(context, runs) : []),
+    start: async () => runner.stopLeftovers(windowMs > 0 ? await adoptPrevious(context, runs) : []),
   });
   let unsubscribe: readonly (() => unknown)[] = [];
   const triggers = service('triggers', {
@@ -153,7 +157,8 @@ function createServices(context: NodeContext, windowMs: number) {
     [heartbeat],
     [sleepWatch, load, probe, auth, failures],
     [queues],
-    // Claims are renewed from the moment they are adopted, which takes longer the more there are, until the last run has ended.
+    // Claims are renewed from the moment they are adopted, which takes longer the more there are, until the last run
+    // has ended.
     [renewal, releaser, sweep, createJanitor(context, runs)],
     [adoption],
     // Nothing is claimed before it is known how OpenClaw is, and that no run of an earlier incarnation continues in it.

@@ -10,7 +10,10 @@ import { sweepTurn } from './sweep-turn.ts';
 
 /** Sweeps of a mesh that works come this often, ms: a quarter second is what detection adds to the crash grace. */
 const SWEEP_MS = { least: 50, most: 250 };
-/** In a mesh that idles nobody's task could be lost; what a sleeping node has swallowed of a new one is seen so soon, ms. */
+/**
+ * In a mesh that idles nobody's task could be lost; what a sleeping node has swallowed of a new one is seen so soon,
+ * ms.
+ */
 const IDLE_SWEEP_MS = 1_000;
 /** Short leases want more: so many sweeps per lease at least. */
 const IDLE_SWEEPS_PER_LEASE = 15;
@@ -26,11 +29,14 @@ const STALL_BEATS = 1.5;
 const FULL_PASS_MS = 5_000;
 
 /**
- * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there is
- * no leader to elect or to lose: they take turns, together once per interval, however many they are. Where turns are missed,
+ * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there
+ * is
+ * no leader to elect or to lose: they take turns, together once per interval, however many they are. Where turns are
+ * missed,
  * because many have died at once, the next heartbeat sweeps.
  *
- * Between two sweeps there is nothing that grows with the work in the mesh: putting tasks back and looking at what is held
+ * Between two sweeps there is nothing that grows with the work in the mesh: putting tasks back and looking at what is
+ * held
  * are asked for, and not waited for.
  */
 export class Sweep implements Service {
@@ -123,7 +129,7 @@ export class Sweep implements Service {
 
   /** Asks for what a sweep has shown to be needed. */
   found(swept: Swept): void {
-    const { nodes, rank = this.#rank, unsettled, dueMs, held, busy, waiting, pass, deaths } = swept;
+    const { nodes, rank = this.#rank, pending, dueMs, held, busy, waiting, pass, deaths } = swept;
     this.#nodes = nodes;
     this.#rank = rank;
     // One that was too soon to look knows only what was before.
@@ -141,7 +147,7 @@ export class Sweep implements Service {
     }
     this.#plan();
     if (!this.#running) return;
-    if (unsettled > 0 || pass) this.#requeue.ask();
+    if (pending > 0 || pass) this.#requeue.ask();
     if (held > 0) this.#releaser.ask();
   }
 
@@ -172,14 +178,16 @@ export class Sweep implements Service {
     this.#plan();
   }
 
-  /** Reads the deaths before it requeues, and clears them after: a death that comes in between waits for the next round. */
+  /**
+   * Reads the deaths before it requeues, and clears them after: a death that comes in between waits for the next round.
+   */
   async #requeueOrphaned(): Promise<void> {
     const { backend, log, observer } = this.#context;
-    const owners = await backend.registry.unsettledDeaths();
-    for (const { taskId, pool, from, reason } of await backend.putBack()) {
+    const owners = await backend.registry.pendingDeaths();
+    for (const { taskId, pool, from, reason } of await backend.requeue()) {
       log.warn({ taskId, pool, from, reason }, 'task requeued');
       observer.handedOver(reason);
     }
-    await backend.registry.settleDeaths(owners);
+    await backend.registry.clearDeaths(owners);
   }
 }

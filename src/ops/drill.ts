@@ -12,7 +12,9 @@ export interface DrilledMesh {
   readonly node: Pick<Mesh['node'], 'list' | 'drain' | 'resume' | 'failForDrill'>;
   readonly task: Pick<Mesh['task'], 'enqueueParsed' | 'getAll'>;
   readonly server: Pick<Mesh['server'], 'time'>;
-  /** Asks, and again until Redis answers: an outage must not leave a node taken down that the drill would bring back. */
+  /**
+   * Asks, and again until Redis answers: an outage must not leave a node taken down that the drill would bring back.
+   */
   readonly throughOutages: <T>(ask: () => Promise<T>) => Promise<T>;
 }
 
@@ -88,7 +90,8 @@ export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): P
 }
 
 /**
- * One probe per free slot, so that every node gets its share: first one for each node that lasts long enough to be cut off,
+ * One probe per free slot, so that every node gets its share: first one for each node that lasts long enough to be cut
+ * off,
  * then one for each that ends soon, so that there is room where the cut-off ones can go, and so on.
  */
 function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
@@ -108,7 +111,9 @@ function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
   }));
 }
 
-/** Queues probes until the node to be taken down, or any, runs a long one; the pull of the nodes decides who gets what. */
+/**
+ * Queues probes until the node to be taken down, or any, runs a long one; the pull of the nodes decides who gets what.
+ */
 async function startProbes(
   mesh: DrilledMesh,
   probes: readonly NewTask[],

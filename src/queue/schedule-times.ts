@@ -60,10 +60,12 @@ export function checkTimes(times: ScheduleTimes, now: number): void {
 type CronTimes = Extract<ScheduleTimes, { cron: string }>;
 
 /**
- * The first `most` times after `afterMs` that the cron line names, ms, in order; none later than in ten years. A zone of null
+ * The first `most` times after `afterMs` that the cron line names, ms, in order; none later than in ten years. A zone
+ * of null
  * is UTC.
  *
- * Where clocks are moved forward, a line for certain hours runs once right after the gap, if it names a time in it. Where
+ * Where clocks are moved forward, a line for certain hours runs once right after the gap, if it names a time in it.
+ * Where
  * they are moved back, it runs once at a time that comes twice. A line for every hour goes on at its usual pace.
  *
  * @throws Error for a line that can't be read.

@@ -4,8 +4,8 @@ import { type RedisOptions as IoredisOptions, Redis } from 'ioredis';
 import * as z from 'zod';
 import type { RedisConfig } from '../config/schema.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { connectionRefusal } from './connection-refusal.ts';
 import { explainRedisError, hungUp, isLasting } from './explain.ts';
-import { partingWords } from './parting-words.ts';
 import { sentinelConnector, serverName } from './sentinel-connector.ts';
 import { ServerInfo } from './server-info.ts';
 
@@ -69,7 +69,9 @@ export function primaryOf(client: Redis): string | undefined {
   return primaries.get(client);
 }
 
-/** What a connection that is not there has said last: its commands fail without the reason. Undefined while it's there. */
+/**
+ * What a connection that is not there has said last: its commands fail without the reason. Undefined while it's there.
+ */
 export function troubleOf(client: Redis): unknown {
   return troubles.get(client);
 }
@@ -182,7 +184,7 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     const explained = explainRedisError(cause, target, primaries.get(client));
     const { host, port, tls } = addressOf(target);
     // Behind TLS a plain connection would be told nothing, and with Sentinels the address is theirs to say.
-    const words = hungUp(explained) && host && port && !tls ? await partingWords(host, port) : undefined;
+    const words = hungUp(explained) && host && port && !tls ? await connectionRefusal(host, port) : undefined;
     throw words ? explainRedisError(new Error(words, { cause }), target) : explained;
   } finally {
     client.off('error', remember);
@@ -190,7 +192,8 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
 }
 
 /**
- * Connects as {@link openRedis} does. Where Sentinels watch Redis and there is no primary just now, it waits for the next one,
+ * Connects as {@link openRedis} does. Where Sentinels watch Redis and there is no primary just now, it waits for the
+ * next one,
  * up to {@link FAILOVER_MS}, and says so by `onWaiting`.
  *
  * @throws ClawmeshError `redis` with one line of what to check.

@@ -25,7 +25,8 @@ export class MeshKeys {
   }
 
   /**
-   * Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. Of '': the highest one
+   * Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. Of '': the highest
+   * one
    * of all nodes that were forgotten.
    */
   get incarnations(): string {
@@ -52,7 +53,7 @@ export class MeshKeys {
     return `${this.bullPrefix}/serves`;
   }
 
-  /** Hash: `<node>~<incarnation>` declared dead → why and since when (JSON), until its tasks have been put back. */
+  /** Hash: `<node>~<incarnation>` declared dead → why and since when (JSON), until its tasks have been requeued. */
   get deaths(): string {
     return `${this.bullPrefix}/deaths`;
   }
@@ -63,11 +64,14 @@ export class MeshKeys {
   }
 
   /** Hash: node id → Redis time (ms) since when its presence is gone. */
-  get gone(): string {
-    return `${this.bullPrefix}/gone`;
+  get absentSince(): string {
+    return `${this.bullPrefix}/absent-since`;
   }
 
-  /** Hash: when the mesh was swept last and its claims were looked through, from when on nodes are judged, whether there is work. */
+  /**
+   * Hash: when the mesh was swept last and its claims were looked through, from when on nodes are judged, whether there
+   * is work.
+   */
   get sweep(): string {
     return `${this.bullPrefix}/sweep`;
   }
@@ -77,7 +81,10 @@ export class MeshKeys {
     return `${this.bullPrefix}/control`;
   }
 
-  /** Hash: node id → `<incarnation> <Redis time (ms)>` since when it has no lease; `pool <pool>` → since when it is empty. */
+  /**
+   * Hash: node id → `<incarnation> <Redis time (ms)>` since when it has no lease; `pool <pool>` → since when it is
+   * empty.
+   */
   get absent(): string {
     return `${this.bullPrefix}/absent`;
   }
@@ -112,7 +119,10 @@ export class MeshKeys {
     return `${this.bullPrefix}/pools`;
   }
 
-  /** Sorted set: the failed tasks of a pool that somebody has cancelled, by when they ended (ms); for BullMQ they have failed. */
+  /**
+   * Sorted set: the failed tasks of a pool that somebody has cancelled, by when they ended (ms); for BullMQ they have
+   * failed.
+   */
   cancelledTasks(pool: string): string {
     return `${this.bullPrefix}/cancelled:${pool}`;
   }
@@ -127,7 +137,10 @@ export class MeshKeys {
     return `${this.bullPrefix}/handovers`;
   }
 
-  /** Set: what is held back, as `<pool> <why>`; why is `after`, a target, `circuit:<circuit>` or `session:<agent>|<session>`. */
+  /**
+   * Set: what is held back, as `<pool> <why>`; why is `after`, a target, `circuit:<circuit>` or
+   * `session:<agent>|<session>`.
+   */
   get held(): string {
     return `${this.bullPrefix}/held`;
   }
@@ -158,8 +171,8 @@ export class MeshKeys {
   }
 
   /** Begin of the names of sorted sets that wake one node for a pool; the node follows. */
-  callPrefix(pool: string): string {
-    return `${this.bullPrefix}/call:${pool} `;
+  wakeupPrefix(pool: string): string {
+    return `${this.bullPrefix}/wakeup:${pool} `;
   }
 
   /** Begin of the names of hashes that tell where a session is at home; `<agent>|<session>` follows. */
@@ -217,7 +230,10 @@ export class MeshKeys {
     return `${this.bullPrefix}/key:`;
   }
 
-  /** String: the task that was enqueued with this idempotency key, as `<pool> <task id>`; `ended` follows where it's gone. */
+  /**
+   * String: the task that was enqueued with this idempotency key, as `<pool> <task id>`; `ended` follows where it's
+   * gone.
+   */
   idempotency(key: string): string {
     return `${this.idempotencyPrefix}${key}`;
   }

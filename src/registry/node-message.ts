@@ -1,5 +1,6 @@
 /**
- * What a node may be told over its presence channel, or over the one that all nodes listen on. Redis keeps no message, so each
+ * What a node may be told over its presence channel, or over the one that all nodes listen on. Redis keeps no message,
+ * so each
  * only saves a wait: what it is about also stands in Redis, or is asked for again.
  */
 export type NodeMessage =

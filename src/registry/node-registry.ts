@@ -3,11 +3,11 @@ import * as z from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import {
+  DESIRED_STATES,
+  type DesiredState,
   type GateState,
-  NODE_WISHES,
   type Node,
   type NodeRecord,
-  type NodeWish,
   OPENCLAW_MODES,
   type SeenNode,
 } from '../domain/node.ts';
@@ -48,10 +48,12 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
   leaseMs: z.number(),
 });
 
-/** For how long a death's tasks are kept, ms of Redis time; before its beginning the clock went back, and it is over. */
-const storedHold = z.object({ heldFrom: z.number(), heldUntil: z.number() });
+/**
+ * For how long a death's tasks are kept, ms of Redis time; before its beginning the clock went back, and it is over.
+ */
+const storedReservation = z.object({ reservedFrom: z.number(), reservedUntil: z.number() });
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
-const beatReply = z.tuple([z.number(), z.enum(['', ...NODE_WISHES])], z.unknown());
+const beatReply = z.tuple([z.number(), z.enum(['', ...DESIRED_STATES])], z.unknown());
 const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
 
 /** What a node sees around it in Redis. */
@@ -79,18 +81,20 @@ export class NodeRegistry {
   }
 
   /**
-   * Starts a new life of the node; its former one is fenced from here on. Its tasks can be put back by anybody at once, or
-   * after `holdMs`, for a node that is about to take them up again. `redisTime` is in ms. With `former`, only if that is the
+   * Starts a new incarnation of the node; its earlier one is fenced from here on. Its tasks can be requeued by anybody
+   * at once, or
+   * after `adoptionWindowMs`, for a node that is about to take them up again. `redisTime` is in ms. With `former`, only
+   * if that is the
    * node's incarnation, 0 for none. @throws ClawmeshError `fenced` where it is another one.
    */
   async register(
     nodeId: string,
     pools: readonly string[],
     leaseMs: number,
-    holdMs = 0,
+    adoptionWindowMs = 0,
     former?: number,
   ): Promise<{ incarnation: number; redisTime: number }> {
-    const args = [nodeId, leaseMs, holdMs, former ?? '', ...pools];
+    const args = [nodeId, leaseMs, adoptionWindowMs, former ?? '', ...pools];
     const reply = await scripts.registerNode.run(this.#redis, this.#keys, args);
     if (reply === 'fenced') throw new ClawmeshError('fenced', `another daemon of node ${nodeId} has just started`);
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);
@@ -98,14 +102,15 @@ export class NodeRegistry {
   }
 
   /**
-   * One heartbeat, and a sweep unless there was one just before; a stopped record gives the lease up. @throws ClawmeshError
+   * One heartbeat, and a sweep unless there was one just before; a stopped record gives the lease up. @throws
+   * ClawmeshError
    * `fenced`. @returns Redis time (ms), and what somebody wants of the node.
    */
   async beat(
     owner: Incarnation,
     record: NodeRecord,
     options: SweepOptions,
-  ): Promise<{ redisTime: number; wish: NodeWish | undefined; swept: Swept }> {
+  ): Promise<{ redisTime: number; desired: DesiredState | undefined; swept: Swept }> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
     const { nodeId, incarnation } = owner;
     const args = [nodeId, incarnation, leaseMs, wellFormedJson(record), ...sweepArguments(options)];
@@ -113,8 +118,8 @@ export class NodeRegistry {
     if (reply === 'fenced') {
       throw new ClawmeshError('fenced', `${nodeId} incarnation ${incarnation} was replaced or declared dead`);
     }
-    const [redisTime, wish, ...swept] = beatReply.parse(reply);
-    return { redisTime, wish: wish || undefined, swept: readSwept(swept) };
+    const [redisTime, desired, ...swept] = beatReply.parse(reply);
+    return { redisTime, desired: desired || undefined, swept: readSwept(swept) };
   }
 
   /** Declares dead what is dead, and wakes a node for each of the pools that has work; see `includes/sweep.lua`. */
@@ -123,18 +128,18 @@ export class NodeRegistry {
     return readSwept(await scripts.sweepNodes.run(this.#redis, this.#keys, args));
   }
 
-  /** The deaths whose tasks have not all been put back, as `<node>~<incarnation>`; held ones left out. */
-  async unsettledDeaths(): Promise<string[]> {
+  /** The deaths whose tasks have not all been requeued, as `<node>~<incarnation>`; held ones left out. */
+  async pendingDeaths(): Promise<string[]> {
     const deaths = await this.#redis.hgetall(this.#keys.deaths);
     const now = await this.redisTime();
     return Object.keys(deaths).filter((owner) => {
-      const hold = storedHold.safeParse(parseJson(deaths[owner] ?? '')).data;
-      return !hold || now < hold.heldFrom || now >= hold.heldUntil;
+      const hold = storedReservation.safeParse(parseJson(deaths[owner] ?? '')).data;
+      return !hold || now < hold.reservedFrom || now >= hold.reservedUntil;
     });
   }
 
-  /** To be called once the tasks of these dead incarnations have been put back. */
-  async settleDeaths(owners: readonly string[]): Promise<void> {
+  /** To be called once the tasks of these dead incarnations have been requeued. */
+  async clearDeaths(owners: readonly string[]): Promise<void> {
     if (owners.length > 0) await this.#redis.hdel(this.#keys.deaths, ...owners);
   }
 
@@ -148,12 +153,12 @@ export class NodeRegistry {
     }
   }
 
-  /** The node has taken up again what it wanted; the rest of its former life's tasks is anybody's. */
-  async releaseHold(owner: Incarnation): Promise<void> {
+  /** The node has taken up again what it wanted; the rest of its earlier incarnation's tasks is anybody's. */
+  async endReservation(owner: Incarnation): Promise<void> {
     const field = `${owner.nodeId}~${owner.incarnation}`;
     const death = parseJson((await this.#redis.hget(this.#keys.deaths, field)) ?? '');
     if (typeof death !== 'object' || death === null) return;
-    await this.#redis.hset(this.#keys.deaths, field, JSON.stringify({ ...death, heldUntil: 0 }));
+    await this.#redis.hset(this.#keys.deaths, field, JSON.stringify({ ...death, reservedUntil: 0 }));
   }
 
   /** Declares a node dead by hand. @returns the incarnation, undefined where there is no such node. */
@@ -161,15 +166,15 @@ export class NodeRegistry {
     const reply = await scripts.evictNode.run(this.#redis, this.#keys, [nodeId, leaseMs]);
     if (reply === 'unknown') return undefined;
     const incarnation = Number(reply);
-    await this.#nudge(nodeId, incarnation);
+    await this.#notify(nodeId, incarnation);
     return incarnation;
   }
 
   /** Tells a node what is wanted of it; `resume` takes that back. */
-  async wish(nodeId: string, wish: NodeWish | 'resume'): Promise<void> {
-    if (wish !== 'resume') await this.#redis.hset(this.#keys.control, nodeId, wish);
+  async setDesiredState(nodeId: string, desired: DesiredState | 'resume'): Promise<void> {
+    if (desired !== 'resume') await this.#redis.hset(this.#keys.control, nodeId, desired);
     else await this.#redis.hdel(this.#keys.control, nodeId);
-    await this.#nudge(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
+    await this.#notify(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
   }
 
   /** Tells a node to stop the run of a task that has been cancelled. */
@@ -192,21 +197,22 @@ export class NodeRegistry {
     return [this.presenceChannel(owner), this.#keys.meshChannel];
   }
 
-  /** The channel on which this life of a node shows that it's there, and is told to look at once. */
+  /** The channel on which this incarnation of a node shows that it's there, and is told to look at once. */
   presenceChannel(owner: Incarnation): string {
     return `${this.#keys.presenceChannels}${owner.nodeId}~${owner.incarnation}`;
   }
 
-  async #nudge(nodeId: string, incarnation: number): Promise<void> {
+  async #notify(nodeId: string, incarnation: number): Promise<void> {
     await this.#redis.publish(this.presenceChannel({ nodeId, incarnation }), formatNodeMessage({ type: 'beat' }));
   }
 
   /**
-   * Looks around for a node that serves these pools, at `count` other nodes. All of them, looked through by every node, were
+   * Looks around for a node that serves these pools, at `count` other nodes. All of them, looked through by every node,
+   * were
    * what a mesh of a thousand was busy with.
    */
-  async lookAround(pools: readonly string[], count: number): Promise<Around> {
-    const reply = await scripts.lookAround.run(this.#redis, this.#keys, [count, ...pools]);
+  async sampleMesh(pools: readonly string[], count: number): Promise<Around> {
+    const reply = await scripts.sampleMesh.run(this.#redis, this.#keys, [count, ...pools]);
     const [memory, ...rest] = aroundReply.parse(reply);
     const digests = new Map<string, string>();
     for (let i = pools.length; i + 1 < rest.length; i += 2) {
@@ -226,9 +232,9 @@ export class NodeRegistry {
   }
 
   /** What is wanted of the node; undefined for nothing. */
-  async wanted(nodeId: string): Promise<NodeWish | undefined> {
-    const wish = await this.#redis.hget(this.#keys.control, nodeId);
-    return NODE_WISHES.find((one) => one === wish);
+  async wanted(nodeId: string): Promise<DesiredState | undefined> {
+    const desired = await this.#redis.hget(this.#keys.control, nodeId);
+    return DESIRED_STATES.find((one) => one === desired);
   }
 
   /** One node, as it was seen last; undefined where it never was there. */
@@ -243,7 +249,8 @@ export class NodeRegistry {
   }
 
   /**
-   * All nodes that were ever there and what they run, by id. Locks are read after the heartbeats: what a node had let go of
+   * All nodes that were ever there and what they run, by id. Locks are read after the heartbeats: what a node had let
+   * go of
    * when it said that it drains, it has let go of here.
    */
   async list(): Promise<Node[]> {

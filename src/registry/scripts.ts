@@ -10,5 +10,5 @@ export const scripts = {
   evictNode: script('evict-node'),
   forgetNode: script('forget-node'),
   forgetNodes: script('forget-nodes'),
-  lookAround: script('look-around'),
+  sampleMesh: script('sample-mesh'),
 };

@@ -19,7 +19,9 @@ export interface SweepOptions {
   readonly pools: readonly string[];
   /** A sweep so soon after another only tells what that one has found, ms. */
   readonly intervalMs: number;
-  /** A longer time between two sweeps means that Redis or everybody stood still, ms: while there is work, and while not. */
+  /**
+   * A longer time between two sweeps means that Redis or everybody stood still, ms: while there is work, and while not.
+   */
   readonly stallMs: number;
   readonly idleStallMs: number;
   readonly leaseMs: number;
@@ -35,15 +37,17 @@ export interface Swept {
   readonly nodes: number;
   /** How many of them come before this one; undefined where it was too soon to look. */
   readonly rank: number | undefined;
-  /** Deaths whose tasks are still to be put back. */
-  readonly unsettled: number;
+  /** Deaths whose tasks are still to be requeued. */
+  readonly pending: number;
   /** When the grace of somebody who is gone will be over, ms from now; 0 if nobody is. */
   readonly dueMs: number;
   /** For how many pools and reasons tasks are held back. */
   readonly held: number;
   /** Whether anything in the mesh runs, waits for a slot or is held back. */
   readonly busy: boolean;
-  /** Whether tasks wait in pools that this node serves, and which nobody has paused; some node was just woken for them. */
+  /**
+   * Whether tasks wait in pools that this node serves, and which nobody has paused; some node was just woken for them.
+   */
   readonly waiting: boolean;
   /** Whether this node is the one to look through all claims now. */
   readonly pass: boolean;
@@ -57,7 +61,7 @@ const sweepReply = z.tuple(
 
 /** Reads what `includes/sweep.lua` has answered. @throws ZodError where that is something else. */
 export function readSwept(reply: unknown): Swept {
-  const [nodes, rank, unsettled, dueMs, held, busy, pass, ...dead] = sweepReply.parse(reply);
+  const [nodes, rank, pending, dueMs, held, busy, pass, ...dead] = sweepReply.parse(reply);
   const deaths: Death[] = [];
   for (let i = 0; i + 3 < dead.length; i += 4) {
     const [nodeId, incarnation, reason, silentMs] = dead.slice(i, i + 4);
@@ -71,7 +75,7 @@ export function readSwept(reply: unknown): Swept {
   return {
     nodes,
     rank: rank < 0 ? undefined : rank,
-    unsettled,
+    pending,
     dueMs,
     held,
     busy: busy > 0,

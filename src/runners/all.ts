@@ -5,7 +5,9 @@ import { gatewayKind } from './gateway.ts';
 import type { OpenClawConfig, Runner, RunnerKind, RunnerOptions } from './runner.ts';
 import { simulateKind } from './simulate.ts';
 
-/** All kinds of runners, one for each mode, in the order of preference in auto mode. The last one is always available. */
+/**
+ * All kinds of runners, one for each mode, in the order of preference in auto mode. The last one is always available.
+ */
 export const RUNNERS: readonly RunnerKind[] = [gatewayKind, execKind, simulateKind];
 
 /** The configured mode; for `auto` the mode of the first kind that this machine can use. */
@@ -27,11 +29,12 @@ export function createRunner(mode: OpenClawMode, options: RunnerOptions): Runner
 }
 
 /**
- * Stops the runs that this node left in its gateway, now or once the gateway is back, although the node runs its tasks in
+ * Stops the runs that this node left in its gateway, now or once the gateway is back, although the node runs its tasks
+ * in
  * another mode now. Returns undefined if it left none, else the runner that stops them: the caller closes it.
  */
 export function stopLeftInGateway(mode: OpenClawMode, options: RunnerOptions): Runner | undefined {
   const runner = RUNNERS.find((kind) => kind.mode !== mode && kind.hasLeftRuns?.(options))?.create(options);
-  void runner?.settle([]);
+  void runner?.stopLeftovers([]);
   return runner;
 }

@@ -15,21 +15,28 @@ const STOPPED_GRACE_MS = 5_000;
 const LEFTOVER_GRACE_MS = 2_000;
 /** Between the death of a process and Node's word of it, ms. */
 const EXIT_MS = 2_000;
-/** A process that has printed its envelope has nothing more to do: it's ended after so long without a sign of life, ms. */
+/**
+ * A process that has printed its envelope has nothing more to do: it's ended after so long without a sign of life, ms.
+ */
 const ANSWERED_SILENCE_MS = 2_000;
 /** The same for one that goes on to print other things, counted from the envelope, ms. */
 const ANSWERED_MS = 15_000;
-/** What was printed before the end has long arrived; only what can't be found or ended still holds the pipe then, ms. */
+/**
+ * What was printed before the end has long arrived; only what can't be found or ended still holds the pipe then, ms.
+ */
 const DRAIN_MS = 1_000;
 /** Longest line of stderr, bytes: more than is kept of it in any alphabet. */
 const MAX_LINE_BYTES = 16 * 1024;
 
 /**
- * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone: the group, and
- * what left the group but carries the run's mark (`setsid`). Without it a run would outlive `kill -9` of its daemon, and go
+ * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone: the group,
+ * and
+ * what left the group but carries the run's mark (`setsid`). Without it a run would outlive `kill -9` of its daemon,
+ * and go
  * on beside its successor on another node; everything is dead before the crash grace (1 s) is over.
  *
- * The watch reads a pipe that only the daemon holds: a line says that the run has ended in order, its end that the daemon is
+ * The watch reads a pipe that only the daemon holds: a line says that the run has ended in order, its end that the
+ * daemon is
  * gone. Nothing is put into this text; program and arguments come as `$@`.
  */
 const WATCHED_RUN = `
@@ -82,8 +89,10 @@ export interface ExecRunEnd {
 /**
  * Runs one process to its end, and ends all that it has started. Never rejects.
  *
- * The end is the exit of the process, or its silence after it has printed a whole envelope, or `signal`. What still runs
- * then (a background child, the process itself) is ended before the promise resolves. Output is read as it comes, in bounded
+ * The end is the exit of the process, or its silence after it has printed a whole envelope, or `signal`. What still
+ * runs
+ * then (a background child, the process itself) is ended before the promise resolves. Output is read as it comes, in
+ * bounded
  * memory; any byte of it is a sign of life.
  */
 export async function execRun(
@@ -127,7 +136,9 @@ function aborted(signal: AbortSignal, until: AbortSignal): Promise<{ failure?: s
   });
 }
 
-/** Ends whatever of the run is there: its process, its group, and what carries its mark. Answers what can't be ended. */
+/**
+ * Ends whatever of the run is there: its process, its group, and what carries its mark. Answers what can't be ended.
+ */
 async function endRun(
   child: ChildProcess,
   run: { exited: Promise<unknown>; watch: Watch; mark: string; clock: Clock },

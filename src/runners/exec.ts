@@ -106,11 +106,12 @@ export class ExecRunner implements Runner {
   }
 
   /**
-   * Ends what runs have left whose daemon was killed together with their watch, before this one claims anything. A process
+   * Ends what runs have left whose daemon was killed together with their watch, before this one claims anything. A
+   * process
    * that took the mark out of its environment is not found, nor on a Mac one of the system's own programs outside the
    * run's group.
    */
-  async settle(): Promise<void> {
+  async stopLeftovers(): Promise<void> {
     const find = async () => (await runningProcesses()).filter((one) => this.#isLeftover(one));
     await endProcesses(find, LEFTOVER_GRACE_MS).catch(() => {});
   }
@@ -176,7 +177,9 @@ const VERSION = String.raw`v?(\d{1,9}\.\d{1,9}\.\d{1,9}(?:[-+][\w.+-]{1,64})?)`;
 /** OpenClaw's own line, alone: `OpenClaw 2026.9.6 (eb377ac)`, or only the number. */
 const VERSION_LINE = new RegExp(`^(?:OpenClaw )?${VERSION}(?: \\([\\w.-]{1,64}\\))?$`, 'i');
 
-/** The version in what `openclaw --version` prints; other lines (warnings, news of an update) have numbers of their own. */
+/**
+ * The version in what `openclaw --version` prints; other lines (warnings, news of an update) have numbers of their own.
+ */
 export function parseVersion(text: string): string | undefined {
   const lines = withoutEscapes(text).split('\n');
   return lines.map((line) => VERSION_LINE.exec(line.trim())?.[1]).find((version) => version !== undefined);

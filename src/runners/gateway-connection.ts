@@ -25,7 +25,8 @@ export interface GatewayHello {
 
 /**
  * One connection to the node's gateway, kept up by the official client. Callers wait for {@link ready}, then send
- * requests on {@link client}; a request whose connection drops rejects, and the caller decides whether to send it again.
+ * requests on {@link client}; a request whose connection drops rejects, and the caller decides whether to send it
+ * again.
  */
 export class GatewayConnection {
   readonly client: GatewayClient;

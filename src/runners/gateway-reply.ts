@@ -96,7 +96,10 @@ export function refusal(error: Refusal, now: number): Outcome {
   return { ok: false, error: classifyError(messageOf(error), now) };
 }
 
-/** Whether the gateway took no runs just then, as while it starts or is about to stop. One that failed comes with a payload. */
+/**
+ * Whether the gateway took no runs just then, as while it starts or is about to stop. One that failed comes with a
+ * payload.
+ */
 export function wasTurnedAway(error: Refusal): boolean {
   return error.responsePayload === undefined && (error.retryable || error.code === 'UNAVAILABLE');
 }

@@ -27,7 +27,10 @@ const WAIT_GRACE_MS = 5_000;
 const SETTLE_MS = 100;
 /** Wait before a gateway that took no run is asked again, where it doesn't say when, and at most, ms. */
 const TURNED_AWAY_MS = { first: 1_000, max: 10_000 };
-/** How long the slot of a run that is stopped waits for the gateway to confirm it, ms. The stop itself is never given up. */
+/**
+ * How long the slot of a run that is stopped waits for the gateway to confirm it, ms. The stop itself is never given
+ * up.
+ */
 const STOP_WAIT_MS = 5_000;
 /** OpenClaw's own deadline comes after ours, s, so that ours is the one that is reported. */
 const GRACE_S = 60;
@@ -66,7 +69,7 @@ export class GatewayRunner implements Runner {
   readonly #stopper: RunStopper;
   /** Runs under way, by name. */
   readonly #underWay = new Set<string>();
-  /** Runs of a former life that are this one's, and have not gone on yet. */
+  /** Runs of an earlier incarnation that are this one's, and have not gone on yet. */
   readonly #takenUp = new Set<string>();
   #settled = false;
   #closed = false;
@@ -114,7 +117,7 @@ export class GatewayRunner implements Runner {
     }
   }
 
-  async settle(takenUp: readonly string[]): Promise<void> {
+  async stopLeftovers(takenUp: readonly string[]): Promise<void> {
     for (const runId of takenUp) if (!this.#underWay.has(runId)) this.#takenUp.add(runId);
     this.#settled = true;
     this.#stopLeftovers();
@@ -154,11 +157,11 @@ export class GatewayRunner implements Runner {
     for (const runId of this.#leftovers()) void this.#stopper.stop(runId);
   }
 
-  /** What is known of the run if a former life of the node began it. */
+  /** What is known of the run if an earlier incarnation of the node began it. */
   #recall(run: GatewayRun): void {
     const { runId, request } = run;
     const noted = this.#submissions.get(runId);
-    // The former life wanted to stop it, but it's this node's again.
+    // The earlier incarnation wanted to stop it, but it's this node's again.
     if (noted?.state === 'abort' && !this.#stopper.pending.includes(runId)) {
       void this.#submissions.put({ ...noted, state: 'running' });
     }

@@ -11,7 +11,10 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const AFTER_WORDS =
   /(?:retry[-_ ]?(?:after|in|delay)|(?:try|available) again (?:in|after|at|on)|ready in|resets?(?:[-_ ](?:in|after|at|on)(?:[-_ ]seconds)?)?)\b/gi;
 
-/** A length of time at the start of a text: `30`, `1.5 minutes`, `1h30m`, `6m0s`, `2 days and 3 hours`; seconds where no unit is named. */
+/**
+ * A length of time at the start of a text: `30`, `1.5 minutes`, `1h30m`, `6m0s`, `2 days and 3 hours`; seconds where no
+ * unit is named.
+ */
 const LENGTH =
   /^(\d{1,9}(?:\.\d{1,9})?) ?(ms|milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|[smhd])?(?![a-z\d:.-])/i;
 const LENGTH_PART =
@@ -27,7 +30,8 @@ const CLOCK =
 const MIDNIGHT = /^midnight(?: ?\(?([A-Za-z]+\/[A-Za-z_/]+|UTC|GMT)\)?)?/i;
 
 /**
- * How long a text asks to be waited, ms; undefined where it names no time that is still to come. A time of day or a date is
+ * How long a text asks to be waited, ms; undefined where it names no time that is still to come. A time of day or a
+ * date is
  * held against this machine's clock (`now`, ms since the epoch), and without a zone means its zone.
  */
 export function waitAsked(text: string, now: number): number | undefined {

@@ -31,7 +31,8 @@ type Connection = Pick<GatewayConnection, 'ready'> & { readonly client: Pick<Gat
 export type Session = Pick<Submission, 'sessionKey' | 'agent'>;
 
 /**
- * Stops runs in the gateway for real: each is asked to be aborted until the gateway has confirmed that it does not go on,
+ * Stops runs in the gateway for real: each is asked to be aborted until the gateway has confirmed that it does not go
+ * on,
  * across connections, starts of the gateway and, since it's noted on disk, of this daemon.
  */
 export class RunStopper {
@@ -72,7 +73,8 @@ export class RunStopper {
   }
 
   /**
-   * Resolves once no run that is being stopped may still go on in this session: OpenClaw would queue the next one behind it,
+   * Resolves once no run that is being stopped may still go on in this session: OpenClaw would queue the next one
+   * behind it,
    * and an abort of the session would hit both.
    */
   async cleared(session: Session): Promise<void> {

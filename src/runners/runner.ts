@@ -16,7 +16,8 @@ export interface RunRequest {
   /** The attempt's deadline, ms from now. The caller enforces it through the signal; it's passed on to OpenClaw. */
   readonly timeoutMs: number;
   /**
-   * Set where a former life of this node claimed the task: what the runner said of the run when it was `submitted`, or ''
+   * Set where an earlier incarnation of this node claimed the task: what the runner said of the run when it was
+   * `submitted`, or ''
    * if it never got to say so. A run that was begun is gone on with, if it can be, and never begun a second time beside
    * itself; one that never was begins now.
    */
@@ -72,15 +73,17 @@ export interface Runner {
    */
   run(request: RunRequest, signal: AbortSignal, onEvent: (event: RunEvent) => void): Promise<RunResult>;
   /**
-   * Called once a new life of the node has taken up its former runs, those with these names: whatever else a former life
+   * Called once a new incarnation of the node has taken up its former runs, those with these names: whatever else an
+   * earlier incarnation
    * has left in OpenClaw is stopped. Until that is done the runner is not healthy. The promise is not about that: it
    * resolves when the node may claim.
    */
-  settle(takenUp: readonly string[]): Promise<void>;
+  stopLeftovers(takenUp: readonly string[]): Promise<void>;
   /** Looks at OpenClaw; may take seconds. */
   health(): Promise<RunnerHealth>;
   /**
-   * Why OpenClaw has no login for the model that it runs tasks with by default; null if it has one, undefined if that is not
+   * Why OpenClaw has no login for the model that it runs tasks with by default; null if it has one, undefined if that
+   * is not
    * known. Takes seconds, costs no tokens, never throws.
    */
   loginTrouble?(): Promise<string | null | undefined>;

@@ -13,7 +13,9 @@ export const simulateKind: RunnerKind = {
   create: ({ clock }) => new SimulateRunner({ clock }),
 };
 
-/** Runs no OpenClaw: `sleep <duration>` takes that long, `fail <kind>` fails so, anything else is echoed after 50 ms. */
+/**
+ * Runs no OpenClaw: `sleep <duration>` takes that long, `fail <kind>` fails so, anything else is echoed after 50 ms.
+ */
 export class SimulateRunner implements Runner {
   readonly mode = simulateKind.mode;
   readonly capabilities = simulateKind.capabilities;
@@ -39,7 +41,7 @@ export class SimulateRunner implements Runner {
   }
 
   /** Nothing of ours outlives the daemon in this mode. */
-  async settle(): Promise<void> {}
+  async stopLeftovers(): Promise<void> {}
 
   async health(): Promise<RunnerHealth> {
     return { version: null, healthy: true, reason: null };

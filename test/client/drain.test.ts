@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { waitUntilDrained } from '../../src/client/drain.ts';
-import type { Node, NodeWish } from '../../src/domain/node.ts';
+import type { DesiredState, Node } from '../../src/domain/node.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -13,7 +13,7 @@ describe('a wait for a drained node', () => {
   const drainOf = (stages: Readonly<Record<number, Partial<Node>>>, more: { timeoutMs?: number } = {}) => {
     const clock = new VirtualClock();
     const reads: number[] = [];
-    let desired: NodeWish | undefined = 'drain';
+    let desired: DesiredState | undefined = 'drain';
     const now = () =>
       aNode(
         Object.entries(stages)

@@ -41,7 +41,7 @@ describe('the life of tasks that run as processes', () => {
   });
 
   it('removes ended tasks of a pool that no node serves, though a schedule can not be mended', async () => {
-    mesh.config = mesh.configWith('queue: {keep: {completed: 1s, failed: 1s}}\n');
+    mesh.config = mesh.configWith('queue: {retention: {completed: 1s, failed: 1s}}\n');
     const { redis, keys } = await mesh.store();
     await mesh.queueOne('x', { pool: 'nobodys', attempts: 1, key: 'k' });
     const [task] = await mesh.tasks();

@@ -6,7 +6,7 @@ import { isEnded } from '../../src/domain/task-state.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { requeueVoidClaims } from '../../src/queue/bullmq/requeue.ts';
+import { requeueOrphanedClaims } from '../../src/queue/bullmq/requeue.ts';
 import { TaskSigner } from '../../src/queue/task-signer.ts';
 import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
 import { aNodeRecord } from '../support/node-record.ts';
@@ -27,7 +27,11 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
   const { id, pools, labels = {} } = node;
   const { incarnation } = await mind.registry.register(id, pools, LEASE_MS, adopts ? LEASE_MS : 0);
   const line = virtualRedis(mind.redis);
-  const circuits = new Circuits(line.redis, mind.keys, { failures: 2, minProbe: 60_000, maxProbe: 60_000 });
+  const circuits = new Circuits(line.redis, mind.keys, {
+    failures: 2,
+    minProbeInterval: 60_000,
+    maxProbeInterval: 60_000,
+  });
   const queueOf = (pool: string) =>
     new PoolConsumer({
       pool,
@@ -55,7 +59,7 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
   for (const queue of queues.values()) {
     for (const claim of await queue.adopt('all')) life.runs.push({ claim, queue });
   }
-  await mind.registry.releaseHold({ nodeId: id, incarnation: incarnation - 1 });
+  await mind.registry.endReservation({ nodeId: id, incarnation: incarnation - 1 });
 }
 
 export async function beats(mind: Mind, life: Life): Promise<void> {
@@ -123,12 +127,15 @@ export async function renews(mind: Mind, life: Life): Promise<void> {
   }
 }
 
-/** Requeues tasks whose claim is void. */
+/** Requeues tasks whose claim is orphaned. */
 export async function putsBack(mind: Mind): Promise<void> {
   const before = mind.picture;
-  const owners = await mind.registry.unsettledDeaths();
-  await requeueVoidClaims(mind.line.redis, mind.keys, { visibilityTimeoutMs: LONG_MS, maxHandovers: MAX_HANDOVERS });
-  await mind.registry.settleDeaths(owners);
+  const owners = await mind.registry.pendingDeaths();
+  await requeueOrphanedClaims(mind.line.redis, mind.keys, {
+    visibilityTimeoutMs: LONG_MS,
+    maxHandovers: MAX_HANDOVERS,
+  });
+  await mind.registry.clearDeaths(owners);
   if (mind.jumpedAt !== mind.now) return;
   await mind.look();
   checkPatience(before, mind.picture, mind);
@@ -145,9 +152,9 @@ export async function ends(mind: Mind, life: Life, run: Run, how: string, fault:
   const before = mind.picture.tasks.get(claim.taskId);
   const fenced = mind.incarnationOf(life.node.id) !== life.incarnation;
   const request = async (): Promise<unknown> => {
-    if (how === 'hands') return queue.handBack(claim, 'drain');
+    if (how === 'hands') return queue.release(claim, 'drain');
     if (how === 'passes') {
-      const passed = await queue.passOn(claim, 'refused');
+      const passed = await queue.reassign(claim, 'refused');
       if (passed) entry.excused++;
       return passed;
     }
@@ -167,7 +174,9 @@ export async function ends(mind: Mind, life: Life, run: Run, how: string, fault:
     throw new BrokenPromise(`a fenced life has ended task ${mind.nameOfTask(claim.taskId)}, which was ${state}`);
 }
 
-/** A report of a run that has ended arrives once more, and changes nothing, unless Redis has forgotten the first one. */
+/**
+ * A report of a run that has ended arrives once more, and changes nothing, unless Redis has forgotten the first one.
+ */
 export async function repeats(mind: Mind, life: Life, { claim, queue }: Run): Promise<void> {
   if (mind.picture.tasks.get(claim.taskId)?.lock === claim.token) return;
   const before = await mind.reader.get(claim.taskId);

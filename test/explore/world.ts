@@ -16,7 +16,10 @@ const MOST_ROUNDS = 16;
 /** Ways of a run to end that are part of every world. */
 const ENDS = ['succeeds', 'crash'];
 
-/** One way through a world, on a Redis of its own. Every step is a line of text, so that a way can be read, and gone again. */
+/**
+ * One way through a world, on a Redis of its own. Every step is a line of text, so that a way can be read, and gone
+ * again.
+ */
 export class World {
   readonly #mind: Mind;
   /** Steps that were taken. */

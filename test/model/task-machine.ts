@@ -1,7 +1,9 @@
 import type { LineOf, RecordEntry, TaskSeen } from './history.ts';
 import type { Specification } from './linearizable.ts';
 
-/** What happens to one task, one atomic step after the other. Which answers are right is said here, and nowhere else. */
+/**
+ * What happens to one task, one atomic step after the other. Which answers are right is said here, and nowhere else.
+ */
 export type Step =
   | { readonly kind: 'asked'; readonly line: Exclude<LineOf<'asked'>, { what: 'cancel' }> }
   /** A cancellation looks and asks several times; each time is a step of its own, between these two. */
@@ -69,7 +71,8 @@ export interface TaskMachineOptions {
   readonly attempts: number;
   readonly maxHandovers: number;
   /**
-   * Where the task is looked at, in the order of the operations: shortens the search, since a record only grows. `entries`
+   * Where the task is looked at, in the order of the operations: shortens the search, since a record only grows.
+   * `entries`
    * is null where it was gone.
    */
   readonly shows: readonly {
@@ -79,9 +82,15 @@ export interface TaskMachineOptions {
   }[];
   /** When Redis was killed. */
   readonly kills: readonly number[];
-  /** What the handover log says of the task in the end; undefined where it was not read. No handover is without an entry. */
+  /**
+   * What the handover log says of the task in the end; undefined where it was not read. No handover is without an
+   * entry.
+   */
   readonly logged: readonly string[] | undefined;
-  /** Ends of claims for which no run has an end are only believed where they are on record in the end; undefined: that is not known. */
+  /**
+   * Ends of claims for which no run has an end are only believed where they are on record in the end; undefined: that
+   * is not known.
+   */
   readonly onRecord: ReadonlySet<string> | undefined;
   /** Nodes that may have claimed it without beginning a run, and how many handovers there may be. */
   readonly nodes: readonly string[];
@@ -99,7 +108,8 @@ function entryOf(event: string, node: string | null, attempt: number | null): st
 }
 
 /**
- * Why a task left its node, as far as it matters here: `drain`, the node gave it back; `lapsed`, nobody renewed the claim;
+ * Why a task left its node, as far as it matters here: `drain`, the node gave it back; `lapsed`, nobody renewed the
+ * claim;
  * `lost`, the node's incarnation was declared dead.
  */
 type Why = 'drain' | 'lapsed' | 'lost';
@@ -164,7 +174,7 @@ export function taskMachine(options: TaskMachineOptions): Specification<TaskStat
     return found;
   }
 
-  /** The claim is void, or its node gives the task back. */
+  /** The claim is orphaned, or its node gives the task back. */
   function handovers(state: TaskState): TaskState[] {
     const { stored } = state;
     const { claim } = stored;
@@ -263,7 +273,10 @@ export function taskMachine(options: TaskMachineOptions): Specification<TaskStat
     return when(true, place === 'active' ? {} : removed);
   }
 
-  /** The node's new incarnation fences the one before; what that had finished is delivered, its other claims are void. */
+  /**
+   * The node's new incarnation fences the one before; what that had finished is delivered, its other claims are
+   * orphaned.
+   */
   function registered(state: TaskState, { node, incarnation }: LineOf<'up'>): TaskState {
     const { claim } = state.stored;
     const run = claim === null ? undefined : runOf.get(claim);

@@ -26,7 +26,7 @@ async function adopt(claims: ReturnType<typeof aClaim>[], entries: JournalEntry[
   const wanted: unknown[] = [];
   const context = testContext({
     journal: { pending: () => [...entries], discard: ({ taskId }) => void discarded.push(taskId) },
-    registry: { releaseHold: async (owner) => void released.push(owner) },
+    registry: { endReservation: async (owner) => void released.push(owner) },
     runner: { capabilities: capabilities(outlivesDaemon) },
   });
   const loop = {

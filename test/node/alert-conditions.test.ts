@@ -36,10 +36,15 @@ it.each([
 const node = (id: string, state: string) => ({ id, state }) as Node;
 
 it.each([
-  ['a pool that keeps up', [node('a', 'up')], 5_000, ['queue-old resolved', 'no-nodes resolved']],
-  ['a pool that does not', [node('a', 'up')], 61_000, ['queue-old firing', 'no-nodes resolved']],
-  ['no node that takes tasks', [node('a', 'gated'), node('b', 'dead')], 0, ['queue-old resolved', 'no-nodes firing']],
-  ['no node at all', [node('a', 'stopped')], 0, ['queue-old resolved', 'no-nodes firing']],
+  ['a pool that keeps up', [node('a', 'up')], 5_000, ['queue-latency resolved', 'no-nodes resolved']],
+  ['a pool that does not', [node('a', 'up')], 61_000, ['queue-latency firing', 'no-nodes resolved']],
+  [
+    'no node that takes tasks',
+    [node('a', 'gated'), node('b', 'dead')],
+    0,
+    ['queue-latency resolved', 'no-nodes firing'],
+  ],
+  ['no node at all', [node('a', 'stopped')], 0, ['queue-latency resolved', 'no-nodes firing']],
 ])('tells how things stand: %s', (_, nodes, waited, expected) => {
   const conditions = currentConditions({ nodes, waitedMs: new Map([['default', waited]]), tooLongMs: 60_000 });
   expect(conditions.map(({ kind, state }) => `${kind} ${state}`)).toEqual(expected);

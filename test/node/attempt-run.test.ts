@@ -23,7 +23,7 @@ type Reply = Error | 'ok';
 class ScriptedQueue implements Partial<PoolQueue> {
   readonly pool = 'default';
   readonly reports: Outcome[] = [];
-  readonly handedBack: string[] = [];
+  readonly released: string[] = [];
   message: string | Error | undefined;
   readonly #reply: (outcome: Outcome, offer: Offer | undefined) => Reply;
 
@@ -38,14 +38,14 @@ class ScriptedQueue implements Partial<PoolQueue> {
     return { settled: outcome.ok ? ('completed' as const) : ('failed' as const), next: undefined };
   }
 
-  async handBack(claim: Claim) {
-    this.handedBack.push(claim.taskId);
+  async release(claim: Claim) {
+    this.released.push(claim.taskId);
     return true;
   }
 
   async log() {}
 
-  async fillIn({ spec }: Claim) {
+  async renderMessage({ spec }: Claim) {
     if (this.message instanceof Error) throw this.message;
     return this.message ?? spec.message;
   }
@@ -198,7 +198,7 @@ it('fails as a timeout once it was silent for its idle timeout', async () => {
 it.each([
   ['fenced', []],
   ['claim-lost', []],
-  ['hand-back', ['t1']],
+  ['release', ['t1']],
 ] as const)(
   'releases a run that is stopped for %s only if its claim holds, and never reports it',
   async (reason, released) => {
@@ -208,7 +208,7 @@ it.each([
     run.stop(reason);
     run.stop('deadline'); // the first reason counts
     await done;
-    expect([queue.reports, queue.handedBack]).toEqual([[], released]);
+    expect([queue.reports, queue.released]).toEqual([[], released]);
   },
 );
 
@@ -216,7 +216,7 @@ it('reports a run that ended before it could be stopped', async () => {
   const queue = new ScriptedQueue();
   const started = attempt(queue, 'sleep 1ms');
   await finish(started);
-  started.run.stop('hand-back');
+  started.run.stop('release');
   expect(queue.reports).toMatchObject([{ ok: true }]);
 });
 
@@ -244,7 +244,7 @@ it('releases a task whose run never began, so that it uses up no attempt', async
   const queue = new ScriptedQueue();
   const { runner } = scriptedRunner({ ok: false, begun: false, error });
   await finish(attempt(queue, 'hello', { runner }));
-  expect([queue.handedBack, queue.reports]).toEqual([['t1'], []]);
+  expect([queue.released, queue.reports]).toEqual([['t1'], []]);
 });
 
 it('stops the run of a previous incarnation if the message of its task is gone', async () => {

@@ -25,7 +25,7 @@ function loopOf(found: Claim[][], held = new Map<string, string[]>()) {
       return { settled: 'completed', next: undefined };
     },
     log: async () => {},
-    fillIn: async ({ spec }: Claim) => spec.message,
+    renderMessage: async ({ spec }: Claim) => spec.message,
     claim: async () => undefined,
     claimHeld: async (why: string) => {
       const taskId = held.get(why)?.shift();
@@ -103,8 +103,8 @@ it('claims held tasks of all reasons in turn, so that no reason waits for the en
     ['require:gpu=yes', ['g1', 'g2']],
   ]);
   const { loop, runs, reports, clock } = loopOf([], held);
-  await loop.takeHeld([...held.keys()]);
-  await loop.takeHeld([...held.keys()]);
+  await loop.claimHeld([...held.keys()]);
+  await loop.claimHeld([...held.keys()]);
   loop.start();
   await clock.advance(3 * RUN_MS);
   expect(reports).toHaveLength(5);

@@ -106,11 +106,11 @@ it('logs why a gate has closed, and that it has opened, and then tells the other
 });
 
 it('tells the other services nothing when a probe finds the same again', async () => {
-  const { gates, context } = gatesOf();
+  const { gates, clock, emitted } = gatesOf();
   await gates.start();
-  await context.clock.advance(60_000);
-  expect(context.emitted.filter((name) => name === 'factsChanged')).toHaveLength(6);
-  expect(context.emitted.filter((name) => name === 'gatesChanged')).toHaveLength(1);
+  await clock.advance(60_000);
+  expect(emitted.filter((name) => name === 'factsChanged')).toHaveLength(6);
+  expect(emitted.filter((name) => name === 'gatesChanged')).toHaveLength(1);
   await gates.stop();
 });
 

@@ -34,7 +34,7 @@ describe('a node in a mesh with many held sessions', () => {
     if (mesh.target.kind !== 'shared') throw new Error('a mesh of a test has a Redis of its own');
     return mesh.target.config;
   };
-  /** So many sessions that are at home on mac-1, each with a task that mac-2 has come across. */
+  /** So many sessions that are sticky to mac-1, each with a task that mac-2 has come across. */
   const holdSessions = async (count: number) => {
     await mesh.node('mac-1');
     const two = await mesh.node('mac-2');
@@ -81,7 +81,7 @@ describe('a node in a mesh with many held sessions', () => {
       backend: {
         ...base.backend,
         registry: new WatchedRegistry(redis, mesh.keys),
-        putBack: async () => [],
+        requeue: async () => [],
         releaseHeld: () => releaseHeld(redis, mesh.keys),
       },
       onError: fail,
@@ -97,7 +97,8 @@ describe('a node in a mesh with many held sessions', () => {
     await expect.poll(() => Math.min(rounds, sweeps)).toBeGreaterThan(2);
     await Promise.all([sweep.stop(), releaser.stop()]);
     redis.disconnect();
-    // Some 200 reasons a step, of one or two requests; one round and the end of the one before it may fall between two sweeps.
+    // Some 200 reasons a step, of one or two requests; one round and the end of the one before it may fall between two
+    // sweeps.
     expect(most).toBeGreaterThan(SESSIONS / 200);
     expect(most).toBeLessThan(60);
   });

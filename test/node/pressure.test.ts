@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { pressureOf } from '../../src/node/pressure.ts';
-import { parseTherm } from '../../src/platform/heat.ts';
+import { parseTherm } from '../../src/platform/thermal.ts';
 
 const calm = { cpu: 0.4, freeMemory: 0.5, battery: null, speed: undefined };
 

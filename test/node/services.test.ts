@@ -97,7 +97,7 @@ const openGates = { state: 'up' as const, states: () => [] };
 const swept: Swept = {
   nodes: 1,
   rank: 0,
-  unsettled: 1,
+  pending: 1,
   dueMs: 0,
   held: 1,
   busy: true,
@@ -122,7 +122,7 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
     provoke: () => clock.setWall(clock.now() + HOUR_MS),
   }),
   Heartbeat: (world) => {
-    const beat = world.call('beat', { redisTime: world.clock.now(), wish: undefined, swept });
+    const beat = world.call('beat', { redisTime: world.clock.now(), desired: undefined, swept });
     const context = world.context({ registry: { beat } });
     const service = new Heartbeat(context, {
       gates: openGates,
@@ -168,11 +168,11 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
     const context = world.context({
       registry: {
         sweep: world.call('sweep', swept),
-        unsettledDeaths: world.call('unsettledDeaths', []),
-        settleDeaths: world.call('settleDeaths', undefined),
+        pendingDeaths: world.call('pendingDeaths', []),
+        clearDeaths: world.call('clearDeaths', undefined),
         tellBusy: world.call('tellBusy', undefined),
       },
-      backend: { putBack: world.call('putBack', []) },
+      backend: { requeue: world.call('requeue', []) },
     });
     const releaser = { ask: () => void world.calls.push('ask') };
     const service = new Sweep(context, { runs: { count: 1, waitsForWork: true }, releaser });
@@ -233,8 +233,8 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
     return { service, provoke };
   },
   NodeProbe: (world) => {
-    const lookAround = world.call('lookAround', { redisPolicy: 'noeviction', pausedPools: [], digests: new Map() });
-    const context = world.context({ registry: { lookAround } });
+    const sampleMesh = world.call('sampleMesh', { redisPolicy: 'noeviction', pausedPools: [], digests: new Map() });
+    const context = world.context({ registry: { sampleMesh } });
     const machine = {
       freeMemory: world.call('freeMemory', 1),
       battery: world.call('battery', null),

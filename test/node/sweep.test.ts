@@ -7,7 +7,7 @@ import { VirtualClock } from '../support/virtual-clock.ts';
 const IDLE: Swept = {
   nodes: 2,
   rank: 0,
-  unsettled: 0,
+  pending: 0,
   dueMs: 0,
   held: 0,
   busy: false,
@@ -44,11 +44,11 @@ const sweepOf = (health: Record<string, string | number>) => {
         return answer(how);
       },
       tellBusy: async () => void told.push('busy'),
-      unsettledDeaths: async () => ['mac-2~1'],
-      settleDeaths: async (owners) => void told.push(`settled ${owners}`),
+      pendingDeaths: async () => ['mac-2~1'],
+      clearDeaths: async (owners) => void told.push(`settled ${owners}`),
     },
     backend: {
-      putBack: async () => {
+      requeue: async () => {
         told.push('requeued');
         await clock.sleep(requeueMs);
         return [];
@@ -102,7 +102,7 @@ it('sweeps again soon while tasks wait although this node waits for work', async
 
 it('requeues and releases tasks if a sweep shows the need, and keeps its turns after an error', async () => {
   sweep.start();
-  answer = async () => ({ ...IDLE, unsettled: 1, held: 2 });
+  answer = async () => ({ ...IDLE, pending: 1, held: 2 });
   await pass(1_000);
   answer = async () => Promise.reject(new Error('away'));
   await pass(3_000);
@@ -114,7 +114,7 @@ it('requeues and releases tasks if a sweep shows the need, and keeps its turns a
 it('keeps its turns while it requeues, and requeues again for what sweeps found meanwhile', async () => {
   requeueMs = 10_000;
   sweep.start();
-  answer = async () => ({ ...IDLE, unsettled: sweeps.length < 3 ? 1 : 0 });
+  answer = async () => ({ ...IDLE, pending: sweeps.length < 3 ? 1 : 0 });
   await pass(15_000);
   expect(times()).toEqual([1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 14_000]);
   await pass(10_000);

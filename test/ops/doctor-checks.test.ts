@@ -57,10 +57,10 @@ describe('the checks of the mesh', () => {
       clock,
       nodes: async () => [node('mac-1'), node('mac-2')],
       problems: async () => [],
-      voidClaims: async () => [],
+      orphanedClaims: async () => [],
       waiting: async () => new Map(),
       eventCount: async () => 0,
-      putBack: async () => 0,
+      requeue: async () => 0,
       ...changed(() => clock.monotonic()),
     });
     return { clock, checked };
@@ -73,10 +73,10 @@ describe('the checks of the mesh', () => {
   });
 
   it('report an orphaned claim only if it still is one after six seconds, in which a node requeues it', async () => {
-    const requeued = check((ms) => ({ voidClaims: async () => (ms() < 6_000 ? [orphan] : []) }));
+    const requeued = check((ms) => ({ orphanedClaims: async () => (ms() < 6_000 ? [orphan] : []) }));
     await requeued.clock.advance(6_000);
     expect(await requeued.checked).toContainEqual(expect.objectContaining({ check: 'claims', state: 'ok' }));
-    const stuck = check(() => ({ voidClaims: async () => [orphan] }));
+    const stuck = check(() => ({ orphanedClaims: async () => [orphan] }));
     await stuck.clock.advance(5_999);
     expect(await Promise.race([stuck.checked, 'under way'])).toBe('under way');
     await stuck.clock.advance(1);
@@ -84,7 +84,7 @@ describe('the checks of the mesh', () => {
   });
 
   it('report an orphaned claim at once if no node is up that could requeue it', async () => {
-    const { checked } = check(() => ({ nodes: async () => [], voidClaims: async () => [orphan] }));
+    const { checked } = check(() => ({ nodes: async () => [], orphanedClaims: async () => [orphan] }));
     expect(await checked).toContainEqual(expect.objectContaining({ check: 'claims', state: 'failed' }));
   });
 

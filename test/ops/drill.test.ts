@@ -15,7 +15,10 @@ interface Probe {
   endsAt: number;
 }
 
-/** Two nodes of one slot each, on virtual time. The node that fails loses its probe after `detectionMs`; `restartMs` later it runs again. */
+/**
+ * Two nodes of one slot each, on virtual time. The node that fails loses its probe after `detectionMs`; `restartMs`
+ * later it runs again.
+ */
 class FakeMesh implements DrilledMesh {
   readonly clock = new VirtualClock();
   readonly told: string[] = [];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { freeDisk, freeMemory } from '../../src/platform/room.ts';
+import { freeDisk, freeMemory } from '../../src/platform/disk-and-memory.ts';
 import { emptyFolder } from '../support/folders.ts';
 
 it('reads free disk and memory from the system', async () => {

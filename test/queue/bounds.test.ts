@@ -24,7 +24,9 @@ const retention = { completedMs: 600_000, failedMs: 600_000, count: 2, usageMs: 
 /** Streams are cut by whole nodes of 100 entries. */
 const STREAM = 10_100;
 
-/** One round of tidying, as if nothing were remembered; twice, since the first one notes since when things are unused. */
+/**
+ * One round of tidying, as if nothing were remembered; twice, since the first one notes since when things are unused.
+ */
 async function tidy(mesh: TestMesh, forgetAfterMs: typeof FORGET_AFTER_MS = NOTHING_IS_REMEMBERED): Promise<void> {
   for (let round = 0; round < 2; round++) {
     await mesh.redis.del(mesh.keys.tidying);
@@ -45,10 +47,10 @@ async function nodesThatNeverComeBack(mesh: TestMesh): Promise<void> {
     await node.claim(idleOffer);
     await mesh.redis.hset(mesh.keys.turns('default'), nodeId, '1');
     await mesh.redis.hset(mesh.keys.lastTokens, `default:${nodeId}`, `${nodeId}~1:1`);
-    await mesh.registry.wish(nodeId, 'drain');
+    await mesh.registry.setDesiredState(nodeId, 'drain');
     await mesh.registry.evict(nodeId, 15_000);
     await mesh.redis.hset(mesh.keys.presence, nodeId, '1@x');
-    await mesh.redis.hset(mesh.keys.gone, nodeId, '1');
+    await mesh.redis.hset(mesh.keys.absentSince, nodeId, '1');
   }
 }
 const forgotten = (...names: ((keys: MeshKeys) => string)[]) => ({
@@ -127,7 +129,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
-      for (let n = 0; n < 150; n++) await node.handBack(await claimNext(node), 'drain');
+      for (let n = 0; n < 150; n++) await node.release(await claimNext(node), 'drain');
     },
     holds: async (mesh) => {
       const [task] = await mesh.reader.list({ limit: 1 });
@@ -251,9 +253,9 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.exists(mesh.keys.deaths)).toBe(0);
     },
   },
-  '`{…}/presence`, `{…}/gone`': forgotten(
+  '`{…}/presence`, `{…}/absent-since`': forgotten(
     (keys) => keys.presence,
-    (keys) => keys.gone,
+    (keys) => keys.absentSince,
   ),
   '`{…}/sweep`': {
     goBeyond: nodesThatNeverComeBack,
@@ -273,7 +275,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
     async (mesh) => {
       await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
-      await node.handBack(await claimNext(node), 'drain');
+      await node.release(await claimNext(node), 'drain');
     },
   ),
   '`{…}/held`, `{…}/held:<pool> <why>`': {
@@ -295,8 +297,8 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
     (keys) => keys.turns('default'),
     (keys) => keys.loads,
   ),
-  '`{…}/call:<pool> <node>`': expires(
-    (keys) => `${keys.callPrefix('default')}mac-1`,
+  '`{…}/wakeup:<pool> <node>`': expires(
+    (keys) => `${keys.wakeupPrefix('default')}mac-1`,
     60_000,
     async (mesh) => {
       const [first, second] = [
@@ -336,7 +338,11 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
   },
   '`{…}/circuits`': {
     goBeyond: async (mesh) => {
-      const circuits = new Circuits(mesh.redis, mesh.keys, { failures: 3, minProbe: 1_000, maxProbe: 1_000 });
+      const circuits = new Circuits(mesh.redis, mesh.keys, {
+        failures: 3,
+        minProbeInterval: 1_000,
+        maxProbeInterval: 1_000,
+      });
       const node = await mesh.node('mac-1');
       for (let n = 0; n < 12; n++) {
         await mesh.producer.enqueue([newTask({ model: `m${n}` })]);
@@ -489,7 +495,7 @@ describe("the architecture page's table of keys", () => {
       keys.heldTasks('default', 'after'),
       keys.freeSlots('default'),
       keys.turns('default'),
-      `${keys.callPrefix('default')}mac-1`,
+      `${keys.wakeupPrefix('default')}mac-1`,
       keys.recentOfSession('main|s'),
       keys.usage(20_000),
       keys.taskImport('d'),

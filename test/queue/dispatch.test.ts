@@ -191,7 +191,7 @@ describe('a node that asks for a task', () => {
     await setPoolPaused(mesh.redis, mesh.keys, 'default', true);
     await enqueue(1);
     expect(await one.ask()).toBe(false);
-    expect(await mesh.redis.exists(`${mesh.keys.callPrefix('default')}n2`)).toBe(0);
+    expect(await mesh.redis.exists(`${mesh.keys.wakeupPrefix('default')}n2`)).toBe(0);
   });
 
   it('can share a pool with nodes of another strategy', async () => {

@@ -81,7 +81,7 @@ describe('a task that comes after others', () => {
     await node.report(await claimNext(node), { ok: true, result: { ...success.result, text: 'x'.repeat(1_000_000) } });
     await release();
     const claim = await claimNext(node);
-    await expect(node.fillIn(claim)).rejects.toMatchObject({
+    await expect(node.renderMessage(claim)).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining('quotes'),
     });
@@ -95,9 +95,9 @@ describe('a task that comes after others', () => {
     await release();
     const claim = await claimNext(node);
     expect(claim.taskId).toBe(quoting.id);
-    expect(await node.fillIn(claim)).toBe('sum up: done');
+    expect(await node.renderMessage(claim)).toBe('sum up: done');
     await mesh.control.remove(await read(first.id));
-    await expect(node.fillIn(claim)).rejects.toThrow(`{{result:${first.id}}}: that task has no result`);
+    await expect(node.renderMessage(claim)).rejects.toThrow(`{{result:${first.id}}}: that task has no result`);
   });
 
   it.each(['failed', 'cancelled', 'removed'])(

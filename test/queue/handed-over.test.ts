@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { requeueVoidClaims } from '../../src/queue/bullmq/requeue.ts';
+import { requeueOrphanedClaims } from '../../src/queue/bullmq/requeue.ts';
 import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { EventLog } from '../../src/registry/event-log.ts';
 import { forgetNode } from '../../src/registry/forget-nodes.ts';
@@ -17,8 +17,8 @@ beforeEach(() => {
 
 const enqueue = async (fields: Parameters<typeof newTask>[0] = {}) =>
   (await mesh.producer.enqueue([newTask(fields)]))[0]?.id ?? '';
-const putBack = (maxHandovers = 5) =>
-  requeueVoidClaims(mesh.redis, mesh.keys, { visibilityTimeoutMs: 1_000, maxHandovers });
+const requeue = (maxHandovers = 5) =>
+  requeueOrphanedClaims(mesh.redis, mesh.keys, { visibilityTimeoutMs: 1_000, maxHandovers });
 const events = async () => {
   const newest = await new EventLog(mesh.redis, mesh.keys).newest({ limit: 100 });
   return newest.filter(({ event }) => !event.startsWith('node-'));
@@ -42,7 +42,7 @@ describe('a task that was put back', () => {
     const id = await enqueue();
     await claimNext(await mesh.node('mac-1'));
     await lose();
-    expect(await putBack()).toEqual([{ taskId: id, pool: 'default', from: 'mac-1', reason }]);
+    expect(await requeue()).toEqual([{ taskId: id, pool: 'default', from: 'mac-1', reason }]);
     const task = await mesh.reader.get(id);
     expect(task?.history.map(({ event, reason: why }) => [event, why]).at(-1)).toEqual(['handover', reason]);
     expect(await new HandoverLog(mesh.redis, mesh.keys, mesh.reader).list({ limit: 5 })).toMatchObject([
@@ -50,12 +50,12 @@ describe('a task that was put back', () => {
     ]);
   });
 
-  it('for the third time is an event, and fails with one where it may not be put back once more', async () => {
+  it('for the third time is an event, and fails with one where it may not be requeued once more', async () => {
     const id = await enqueue();
     const loseIt = async (maxHandovers: number) => {
       await claimNext(await mesh.node('mac-1'));
       await mesh.registry.evict('mac-1', 15_000);
-      return putBack(maxHandovers);
+      return requeue(maxHandovers);
     };
     for (let n = 0; n < 2; n++) await loseIt(3);
     expect(await events()).toEqual([]);
@@ -118,7 +118,7 @@ describe('a node that somebody has forgotten', () => {
     const node = await mesh.node('mac-1', { strategy: 'round-robin' });
     await mesh.registry.beat({ nodeId: 'mac-1', incarnation: 1 }, aNodeRecord(), sweepHow('mac-1'));
     await node.report(await claimNext(node), success);
-    await mesh.redis.set(`${mesh.keys.bullPrefix}/call:default mac-1`, 'x');
+    await mesh.redis.set(`${mesh.keys.bullPrefix}/wakeup:default mac-1`, 'x');
     await mesh.registry.evict('mac-1', 15_000);
     expect(await forget('mac-1')).toEqual({ outcome: 'forgotten' });
     const { incarnations, nodes, leases, absent, presence, gone, control, serves, deaths, lastTokens } = mesh.keys;
@@ -128,7 +128,7 @@ describe('a node that somebody has forgotten', () => {
     expect(await mesh.redis.zscore(leases, 'mac-1')).toBeNull();
     expect(await mesh.redis.hgetall(deaths)).toEqual({});
     expect(await mesh.redis.hexists(lastTokens, 'default:mac-1')).toBe(0);
-    expect(await mesh.redis.exists(`${mesh.keys.bullPrefix}/call:default mac-1`)).toBe(0);
+    expect(await mesh.redis.exists(`${mesh.keys.bullPrefix}/wakeup:default mac-1`)).toBe(0);
     expect(await mesh.redis.hget(absent, 'mac-1')).toMatch(/^0 \d+$/);
     const [last] = (await new EventLog(mesh.redis, mesh.keys).newest({ limit: 100 })).slice(-1);
     expect(last).toMatchObject({ event: 'node-forgotten', node: 'mac-1' });

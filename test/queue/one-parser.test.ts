@@ -64,7 +64,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
     expect(await read(id)).toMatchObject({ heldBy: 'session chat' });
     expect((await one.claimHeld('session:|chat')) as Claim).toMatchObject({ taskId: id, movedFrom: undefined });
     await mesh.registry.evict('mac-1', 15_000);
-    await mesh.putBack();
+    await mesh.requeue();
     expect(await claimNext(two)).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
   });
 

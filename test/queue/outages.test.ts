@@ -158,7 +158,7 @@ describe('a provider in trouble', () => {
     expect((await releaseDue()).released).toBe(1);
     const lost = await claimNext(node);
     await mesh.registry.evict('mac-1', 15_000);
-    await mesh.putBack();
+    await mesh.requeue();
     const second = await mesh.node('mac-2');
     const again = await claimNext(second);
     expect(again.taskId).toBe(lost.taskId);
@@ -217,7 +217,7 @@ describe('a provider in trouble', () => {
       'removed',
       async (task: Task) => {
         await mesh.registry.evict('mac-2', 15_000);
-        await mesh.putBack();
+        await mesh.requeue();
         expect(await mesh.control.remove(task)).toBe('removed');
       },
     ],
@@ -225,7 +225,7 @@ describe('a provider in trouble', () => {
       'ended without a word to the circuit',
       async (task: Task) => {
         await mesh.registry.evict('mac-2', 15_000);
-        await mesh.putBack();
+        await mesh.requeue();
         expect(await mesh.control.cancel(task, 'by hand')).toBe('cancelled');
       },
     ],
@@ -323,7 +323,7 @@ describe('a provider in trouble', () => {
     expect(await mesh.reader.get(last.taskId)).toMatchObject({ attempts: { made: 2 }, error: { kind: 'rate_limit' } });
   });
 
-  it('is told of by a run that a former life of the node began', async () => {
+  it('is told of by a run that an earlier incarnation of the node began', async () => {
     const { elsewhere, claim } = await openWithProbeElsewhere();
     const next = await mesh.node('mac-2', { pool: 'other' });
     const [adopted] = await next.adopt('all');
@@ -355,13 +355,13 @@ describe('a provider in trouble', () => {
             ? 'provider'
             : pick(['provider', 'rate_limit', 'crash', 'auth', 'drain', 'death'] as const);
         if (kind === 'auth') {
-          if (!(await node.passOn(claim, 'auth'))) await node.report(claim, failure('auth'));
-        } else if (kind === 'drain') await node.handBack(claim, 'drain');
+          if (!(await node.reassign(claim, 'auth'))) await node.report(claim, failure('auth'));
+        } else if (kind === 'drain') await node.release(claim, 'drain');
         else if (kind === 'death') {
           await mesh.registry.evict(pick(['mac-1', 'mac-2']), 15_000);
-          await mesh.putBack();
+          await mesh.requeue();
           nodes = [await mesh.node('mac-1'), await mesh.node('mac-2')];
-          await mesh.putBack();
+          await mesh.requeue();
         } else await node.report(claim, failure(kind));
       }
       for (const id of ids) {
@@ -376,7 +376,7 @@ describe('a provider in trouble', () => {
   it('that refuses one node’s login has its task run by another, at no cost', async () => {
     const [id] = await enqueue(1);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
-    await one.passOn(await claimNext(one), 'auth on mac-1: HTTP 401');
+    await one.reassign(await claimNext(one), 'auth on mac-1: HTTP 401');
     const claim = await claimNext(two);
     expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers: 0, holds: 1, refusedOn: 'mac-1' });
   });

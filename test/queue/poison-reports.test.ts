@@ -25,13 +25,13 @@ it.each<[string, Usage]>([
   },
 );
 
-it('a report that is refused, since the task was put back, counts no usage and no dead letter', async () => {
-  const { producer, redis, keys, node, putBack } = mesh();
+it('a report that is refused, since the task was requeued, counts no usage and no dead letter', async () => {
+  const { producer, redis, keys, node, requeue } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');
   const claim = await claimNext(consumer);
   await redis.del(`${keys.task('default', claim.taskId)}:lock`);
-  expect(await putBack()).toEqual([claim.taskId]);
+  expect(await requeue()).toEqual([claim.taskId]);
   const failed: Outcome = { ok: false, error: { kind: 'invalid', message: 'no', retryable: false } };
   await expect(consumer.report(claim, used({ input: 1, output: 1, total: 2 }))).rejects.toMatchObject({
     code: 'claim-lost',
@@ -51,13 +51,13 @@ it('a report that is sent again after its answer was lost counts its usage once'
 });
 
 it('a failure of one run that is reported again counts at most once for the circuit of its provider', async () => {
-  const { producer, redis, keys, node, putBack } = mesh();
+  const { producer, redis, keys, node, requeue } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');
   const claim = await claimNext(consumer);
   const failed: Outcome = { ok: false, error: { kind: 'provider', message: 'HTTP 500', retryable: true } };
   await redis.del(`${keys.task('default', claim.taskId)}:lock`);
-  expect(await putBack()).toEqual([claim.taskId]);
+  expect(await requeue()).toEqual([claim.taskId]);
   for (let i = 0; i < 5; i++)
     await expect(consumer.report(claim, failed)).rejects.toMatchObject({ code: 'claim-lost' });
   const circuits = Object.values(await redis.hgetall(keys.circuits)).map((text) => JSON.parse(text).failures);

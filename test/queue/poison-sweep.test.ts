@@ -14,23 +14,23 @@ it.each<[string, (key: string) => [string, ...string[]][]]>([
   ],
   ['a hash that is gone', (key) => [['del', key]]],
 ])('a task with %s keeps no sweep from putting the others back', async (_, spoil) => {
-  const { producer, node, redis, keys, registry, putBack, reader } = mesh();
+  const { producer, node, redis, keys, registry, requeue, reader } = mesh();
   const tasks = await producer.enqueue([newTask(), newTask(), newTask()]);
   const lost = await node('mac-1');
   for (let i = 0; i < 3; i++) await claimNext(lost);
   const [, poisoned] = tasks;
   for (const [command, ...args] of spoil(keys.task('default', poisoned?.id ?? ''))) await redis.call(command, ...args);
   await registry.evict('mac-1', 15_000);
-  await putBack();
+  await requeue();
   for (const task of [tasks[0], tasks[2]]) expect(await reader.get(task?.id ?? '')).toMatchObject({ state: 'waiting' });
   expect(await redis.llen(keys.pool('default', 'active'))).toBe(0);
 });
 
 it('a death that can not be read is one all the same', async () => {
-  const { producer, node, redis, keys, registry, putBack } = mesh();
+  const { producer, node, redis, keys, registry, requeue } = mesh();
   const [task] = await producer.enqueue([newTask()]);
   await claimNext(await node('mac-1'));
   await registry.evict('mac-1', 15_000);
   for (const death of await redis.hkeys(keys.deaths)) await redis.hset(keys.deaths, death, '{"reason":');
-  expect(await putBack()).toEqual([task?.id]);
+  expect(await requeue()).toEqual([task?.id]);
 });

@@ -132,13 +132,13 @@ describe('a pool', () => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
-    expect(await node.handBack(claim, 'drain')).toBe(true);
+    expect(await node.release(claim, 'drain')).toBe(true);
     const again = await claimNext(await mesh.node('mac-2'));
     expect(again).toMatchObject({ taskId: first.id, attempt: 1, handovers: 1 });
     expect(await events(first.id)).toEqual(['enqueued', 'claimed', 'handover', 'claimed']);
     const [entry] = await mesh.redis.xrange(mesh.keys.handovers, '-', '+');
     expect(entry?.[1]).toEqual(expect.arrayContaining(['taskId', first.id, 'from', 'mac-1', 'reason', 'drain']));
-    expect(await node.handBack(claim, 'drain')).toBe(false);
+    expect(await node.release(claim, 'drain')).toBe(false);
   });
 
   it('refuses log lines for a claim that is gone, from an incarnation that is not fenced', async () => {
@@ -146,7 +146,7 @@ describe('a pool', () => {
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
     await mesh.redis.del(`${mesh.keys.task('default', claim.taskId)}:lock`);
-    expect(await mesh.putBack()).toEqual([claim.taskId]);
+    expect(await mesh.requeue()).toEqual([claim.taskId]);
     await expect(node.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'claim-lost' });
   });
 
@@ -158,7 +158,7 @@ describe('a pool', () => {
       for (let handovers = 0; handovers < 5; handovers++) {
         const claim = await claimNext(node);
         expect(claim).toMatchObject({ taskId: id, attempt: 1, handovers });
-        expect(await node.handBack(claim, reason)).toBe(true);
+        expect(await node.release(claim, reason)).toBe(true);
         expect(await mesh.reader.get(id)).toMatchObject({ state: 'waiting' });
       }
       const handovers = await mesh.redis.xrange(mesh.keys.handovers, '-', '+');
@@ -171,7 +171,7 @@ describe('a pool', () => {
     await enqueueOne({ priority: 2 });
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
-    await node.handBack(claim, 'drain');
+    await node.release(claim, 'drain');
     expect((await claimNext(node)).taskId).toBe(urgent.id);
   });
 
@@ -190,7 +190,7 @@ describe('a pool', () => {
     const node = await mesh.node('mac-1');
     const first = await claimNext(node);
     expect(first.taskId).toBe(one.id);
-    await node.handBack(first, 'drain');
+    await node.release(first, 'drain');
     let claim = await claimNext(node);
     const order = [claim.taskId];
     while (order.length < 5) {
@@ -222,7 +222,7 @@ describe('a pool', () => {
     await expect(old.report(claim, failure)).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.renew([claim])).rejects.toMatchObject({ code: 'fenced' });
     await expect(old.log(claim, ['late'], undefined)).rejects.toMatchObject({ code: 'fenced' });
-    await expect(old.handBack(claim, 'drain')).rejects.toMatchObject({ code: 'fenced' });
+    await expect(old.release(claim, 'drain')).rejects.toMatchObject({ code: 'fenced' });
     expect(await mesh.reader.get(claim.taskId)).toMatchObject({ state: 'active' });
   });
 
@@ -230,10 +230,10 @@ describe('a pool', () => {
     const { id } = await enqueueOne();
     const slow = await mesh.node('mac-1', { visibilityTimeoutMs: 1_000 });
     const claim = await claimNext(slow);
-    expect(await mesh.putBack()).toEqual([]);
+    expect(await mesh.requeue()).toEqual([]);
     await mesh.redis.pexpire(`${mesh.keys.task('default', id)}:lock`, 0);
     const other = await mesh.node('mac-2');
-    expect(await mesh.putBack()).toEqual([id]);
+    expect(await mesh.requeue()).toEqual([id]);
     expect(await slow.renew([claim])).toEqual([claim]);
     await expect(slow.report(claim, success)).rejects.toMatchObject({ code: 'claim-lost' });
     expect(await claimNext(other)).toMatchObject({ taskId: id, attempt: 1, handovers: 1 });
@@ -243,7 +243,7 @@ describe('a pool', () => {
     });
   });
 
-  it('waits for a renewal before a claim is void that has lapsed because Redis’ clock jumped', async () => {
+  it('waits for a renewal before a claim is orphaned that has lapsed because Redis’ clock jumped', async () => {
     const sweep = () => mesh.registry.sweep(sweepHow('sweeper', { stallMs: 1_000 }));
     const lively = await enqueueOne();
     const silent = await enqueueOne();
@@ -252,12 +252,12 @@ describe('a pool', () => {
     await sweep();
     await shiftTimes(mesh.redis, mesh.keys, -3_600_000);
     // Seen by no sweep so far, then by one.
-    expect(await mesh.putBack()).toEqual([]);
+    expect(await mesh.requeue()).toEqual([]);
     await sweep();
-    expect(await mesh.putBack({ visibilityTimeoutMs: 600_000 })).toEqual([]);
+    expect(await mesh.requeue({ visibilityTimeoutMs: 600_000 })).toEqual([]);
     expect(await node.renew(claims.slice(0, 1))).toEqual([]);
     await mesh.redis.hset(mesh.keys.sweep, 'resumedAt', (await mesh.registry.redisTime()) - 600_000);
-    expect(await mesh.putBack({ visibilityTimeoutMs: 600_000 })).toEqual([silent.id]);
+    expect(await mesh.requeue({ visibilityTimeoutMs: 600_000 })).toEqual([silent.id]);
     expect(await node.renew(claims)).toEqual(claims.slice(1));
     expect(await node.report(claims[0] as Claim, success)).toMatchObject({ settled: 'completed' });
     expect(await mesh.reader.get(lively.id)).toMatchObject({ state: 'completed', handovers: 0 });
@@ -267,18 +267,16 @@ describe('a pool', () => {
     await enqueueOne();
     await enqueueOne();
     const node = await mesh.node('mac-1');
-    const [reported, handedBack] = [await claimNext(node), await claimNext(node)];
+    const [reported, released] = [await claimNext(node), await claimNext(node)];
     await shiftTimes(mesh.redis, mesh.keys, -3_600_000);
     await node.log(reported, ['a line'], undefined);
     expect(await mesh.redis.llen(`${mesh.keys.task('default', reported.taskId)}:logs`)).toBe(1);
     await mesh.redis.del(`${mesh.keys.task('default', reported.taskId)}:lock`);
     expect(await node.report(reported, success)).toMatchObject({ settled: 'completed' });
-    expect(await node.handBack(handedBack, 'drain')).toBe(true);
-    expect(await node.renew([reported, handedBack])).toEqual([reported, handedBack]);
+    expect(await node.release(released, 'drain')).toBe(true);
+    expect(await node.renew([reported, released])).toEqual([reported, released]);
     expect(
-      await mesh.redis.exists(
-        ...[reported, handedBack].map(({ taskId }) => `${mesh.keys.task('default', taskId)}:lock`),
-      ),
+      await mesh.redis.exists(...[reported, released].map(({ taskId }) => `${mesh.keys.task('default', taskId)}:lock`)),
     ).toBe(0);
   });
 
@@ -289,7 +287,7 @@ describe('a pool', () => {
     const active = await mesh.redis.lrange(mesh.keys.pool('default', 'active'), 0, -1);
     const lapsed = active.filter((_, index) => index % 3 === 0);
     for (const id of lapsed) await mesh.redis.del(`${mesh.keys.task('default', id)}:lock`);
-    expect((await mesh.putBack()).sort()).toEqual(lapsed.sort());
+    expect((await mesh.requeue()).sort()).toEqual(lapsed.sort());
   });
 
   it('queues one task for one idempotency key, however many ask at once', async () => {

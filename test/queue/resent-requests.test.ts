@@ -56,7 +56,7 @@ describe('a request that is sent again because its answer was lost', () => {
     const second = await claimNext(node);
     expect([first.taskId, second.taskId]).toEqual([id, id]);
     await expect(node.report(first, failed)).rejects.toMatchObject({ code: 'claim-lost' });
-    await node.handBack(first, 'drain');
+    await node.release(first, 'drain');
     // Recovering it would run it a second time beside the run that is under way.
     expect(await node.recover()).toEqual([]);
     expect(await lockOf(id)).toBe(second.token);
@@ -80,7 +80,7 @@ describe('a request that is sent again because its answer was lost', () => {
     expect(recovered[0]?.token).not.toBe(claim?.token);
   });
 
-  it('adopts the tasks of the former life all the same, each with a token of its own', async () => {
+  it('adopts the tasks of the earlier incarnation all the same, each with a token of its own', async () => {
     const [first, second] = [await enqueue('the first'), await enqueue('the second')];
     const former = await mesh.node('mac-1');
     await claimNext(former);

@@ -94,8 +94,8 @@ describe('tasks of one session', () => {
     expect(await claimAll(one)).toHaveLength(1);
     await mesh.registry.evict('mac-1', 15_000);
     await release();
-    expect(await two.claim(), 'the first has not been put back yet').toBeUndefined();
-    expect(await mesh.putBack()).toEqual([ids[0]]);
+    expect(await two.claim(), 'the first has not been requeued yet').toBeUndefined();
+    expect(await mesh.requeue()).toEqual([ids[0]]);
     for (const [index, id] of ids.entries()) {
       const claim = index === 0 ? await claimNext(two) : await two.claimHeld(REASON);
       expect(claim).toMatchObject({ taskId: id, movedFrom: index === 0 ? 'mac-1' : undefined });
@@ -127,12 +127,12 @@ describe('tasks of one session', () => {
     for (const message of ['the first', 'the second', 'x'.repeat(2_000)]) {
       await enqueue({ message });
       const claim = await one.claim();
-      expect(await one.fillIn(claim as Claim)).toBe(message);
+      expect(await one.renderMessage(claim as Claim)).toBe(message);
       await finish(one, claim);
     }
     await mesh.registry.evict('mac-1', 15_000);
     await enqueue({ message: 'go on' });
-    const message = await two.fillIn((await two.claim()) as Claim);
+    const message = await two.renderMessage((await two.claim()) as Claim);
     expect(message).toBe(
       '[This conversation was on mac-1, which is gone. What was said last, oldest first:]\n\n' +
         `> the second\n\ndone\n\n> ${'x'.repeat(1_000)}…\n\ndone\n\n[End of what was said. It goes on with:]\n\ngo on`,
@@ -142,7 +142,7 @@ describe('tasks of one session', () => {
   it('leave a node whose login the provider has refused', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const id = await enqueue();
-    await one.passOn((await one.claim()) as Claim, 'auth on mac-1');
+    await one.reassign((await one.claim()) as Claim, 'auth on mac-1');
     expect(await two.claim()).toMatchObject({ taskId: id, refusedOn: 'mac-1', movedFrom: 'mac-1' });
   });
 
@@ -150,7 +150,7 @@ describe('tasks of one session', () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     await finish(one, await one.claim());
-    await mesh.registry.wish('mac-1', 'drain');
+    await mesh.registry.setDesiredState('mac-1', 'drain');
     const id = await enqueue();
     expect(await two.claim()).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
   });
@@ -186,7 +186,7 @@ describe('tasks of one session', () => {
     expect(claim).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
     await finish(two, claim);
     await enqueue();
-    expect(await one.claim(), 'it is at home on mac-2 now').toBeUndefined();
+    expect(await one.claim(), 'it is sticky to mac-2 now').toBeUndefined();
   });
 });
 

@@ -332,7 +332,7 @@ describe('another program that uses BullMQ on our pools', () => {
           const node = await mesh.node('mac-1');
           await claimNext(node);
           await mesh.registry.register('mac-1', ['default'], 15_000);
-          await mesh.putBack({ maxHandovers: 1 });
+          await mesh.requeue({ maxHandovers: 1 });
         }
       },
     };

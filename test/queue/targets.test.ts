@@ -93,7 +93,7 @@ describe('a task that only one node may run', () => {
     const second = await two.claimHeld('node:mac-2');
     expect(second).toMatchObject({ taskId: id, attempt: 2 });
     await mesh.registry.evict('mac-2', 15_000);
-    expect(await mesh.putBack()).toEqual([id]);
+    expect(await mesh.requeue()).toEqual([id]);
     expect(await one.claim()).toBeUndefined();
     expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', handovers: 1 });
     const next = await mesh.node('mac-2');
@@ -145,7 +145,7 @@ describe('a task that only one node may run', () => {
     expect(await two.claimHeld('require:gpu=yes,xcode=26')).toMatchObject({ taskId: id });
   });
 
-  it('is let go by a node that is not allowed its agent, also where its session is at home there, for a node that is', async () => {
+  it('is let go by a node that is not allowed its agent, also where its session is sticky to it, for a node that is', async () => {
     const only = await mesh.node('mac-1', { allow: { agents: ['ops'] } });
     const any = await mesh.node('mac-2');
     const plain = await enqueue({ node: undefined });

@@ -61,7 +61,7 @@ describe('a person who looks after the queue', () => {
     await claimNext(await mesh.node('mac-1'));
     await mesh.control.cancel(await read(id), 'by hand');
     await mesh.registry.evict('mac-1', 15_000);
-    await mesh.putBack();
+    await mesh.requeue();
     expect(await read(id)).toMatchObject({ state: 'cancelled', error: { kind: 'cancelled' } });
   });
 

@@ -36,7 +36,7 @@ describe('lists of tasks', () => {
     await mesh().producer.enqueue([newTask()]);
     let listing = true;
     const moves = async () => {
-      while (listing) await node.handBack(await claimNext(node), 'drain');
+      while (listing) await node.release(await claimNext(node), 'drain');
     };
     const moving = moves();
     const seen = new Set<string>();

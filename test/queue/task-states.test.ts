@@ -78,7 +78,7 @@ const ended = async (outcome: Outcome, fields: Partial<NewTask> = {}): Promise<S
 };
 const lapse = async ({ id }: Stage): Promise<unknown> => scene.mesh.redis.del(`${scene.mesh.keys.task(POOL, id)}:lock`);
 const cancel = async ({ id }: Stage): Promise<unknown> => scene.mesh.control.cancel(ref(id), 'by the test');
-const sweep = async (): Promise<string[]> => scene.mesh.putBack({ maxHandovers: MAX_HANDOVERS });
+const sweep = async (): Promise<string[]> => scene.mesh.requeue({ maxHandovers: MAX_HANDOVERS });
 /** The first node starts again, if it has not yet. */
 const startAgain = async (): Promise<void> => {
   const { redis, keys, registry } = scene.mesh;
@@ -113,7 +113,7 @@ const SITUATIONS: Readonly<Record<QueueState, Readonly<Record<string, () => Prom
     },
     'that came back from its node': async () => {
       const stage = await claimed();
-      await scene.one.handBack(stage.claim, 'drain');
+      await scene.one.release(stage.claim, 'drain');
       return stage;
     },
   },
@@ -168,7 +168,7 @@ const SITUATIONS: Readonly<Record<QueueState, Readonly<Record<string, () => Prom
     'on its last attempt': async () => claimed({ attempts: 1 }),
     'whose free run is used up': async () => {
       const { id, claim } = await claimed({ attempts: 1 });
-      await scene.one.passOn(claim, 'refused');
+      await scene.one.reassign(claim, 'refused');
       return { id, claim: await claimOf(id, scene.two), holder: scene.two };
     },
     'that was held for its node': async () => {
@@ -318,11 +318,11 @@ const CALLS: Readonly<Record<string, Call>> = {
   'report that it was cancelled': report(['cancel by node'], () => failure('cancelled')),
   'hand back': {
     may: ['requeue by node', 'cancel by node'],
-    act: async (stage) => ((await holderOf(stage).handBack(claimFor(stage), 'drain')) ? 'another' : 'as before'),
+    act: async (stage) => ((await holderOf(stage).release(claimFor(stage), 'drain')) ? 'another' : 'as before'),
   },
   'pass on': {
     may: ['reassign by node'],
-    act: async (stage) => ((await holderOf(stage).passOn(claimFor(stage), 'refused')) ? 'waiting' : 'as before'),
+    act: async (stage) => ((await holderOf(stage).reassign(claimFor(stage), 'refused')) ? 'waiting' : 'as before'),
   },
   renew: { may: [], act: (stage) => untold(holderOf(stage).renew([claimFor(stage)])) },
   log: { may: [], act: (stage) => untold(holderOf(stage).log(claimFor(stage), ['line'], undefined)) },
@@ -334,7 +334,7 @@ const CALLS: Readonly<Record<string, Call>> = {
       return (await scene.nextOne.adopt('all')).some(({ taskId }) => taskId === id) ? 'active' : undefined;
     },
   },
-  'put back what is void': {
+  'requeued what is void': {
     may: ['requeue by sweep', 'fail by sweep', 'cancel by sweep'],
     act: async ({ id }) => ((await sweep()).includes(id) ? 'another' : 'as before'),
   },

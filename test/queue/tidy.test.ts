@@ -115,7 +115,7 @@ describe('the handover log', () => {
   it('is read page by page, and of its tasks only what tells who took them', async () => {
     const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ message: 'x'.repeat(10_000) })]);
     const node = await mesh.node('mac-1');
-    await node.handBack(await claimNext(node), 'drain');
+    await node.release(await claimNext(node), 'drain');
     await claimNext(await mesh.node('mac-2'));
     const fill = `for i = 1, 9999 do
       redis.call('XADD', KEYS[1], '*', 'at', i, 'taskId', ARGV[1], 'pool', 'default', 'from', 'mac-3', 'reason', 'crash',

@@ -11,7 +11,10 @@ import { sweepHow } from '../support/sweep-how.ts';
 const REASON = 'session:|chat';
 const OVER = { stickyTimeoutMs: 0 };
 
-/** For each reason that holds a task: it ends if what the task waits for is gone, can't take it, or waits for the task itself. */
+/**
+ * For each reason that holds a task: it ends if what the task waits for is gone, can't take it, or waits for the task
+ * itself.
+ */
 describe('a held task', () => {
   let mesh: TestMesh;
   const current = meshPerTest('w');
@@ -43,14 +46,17 @@ describe('a held task', () => {
     await mesh.registry.beat({ nodeId, incarnation }, record, sweepHow(nodeId));
     return node;
   };
-  /** Two tasks of a session: the first has failed once on mac-1, the second is held behind it, and then the first one too. */
+  /**
+   * Two tasks of a session: the first has failed once on mac-1, the second is held behind it, and then the first one
+   * too.
+   */
   const heldBehindTheNext = async () => {
     const ids = [await chat(), await chat()] as const;
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const first = await one.claim();
     expect(await two.claim()).toBeUndefined();
     await retry(one, first);
-    expect(await two.claim(), 'its session is at home on mac-1').toBeUndefined();
+    expect(await two.claim(), 'its session is sticky to mac-1').toBeUndefined();
     expect(await read(ids[0])).toMatchObject({ heldBy: 'session chat' });
     return { ids, one, two };
   };
@@ -132,7 +138,7 @@ describe('a held task', () => {
     expect(moved).toMatchObject({ taskId: ids[0], movedFrom: 'mac-1' });
     expect(await release(OVER), 'the next one waits for its end').toMatchObject({ released: 0 });
     await finish(two, moved);
-    expect((await two.claimHeld(REASON))?.taskId, 'the session is at home here now').toBe(ids[1]);
+    expect((await two.claimHeld(REASON))?.taskId, 'the session is sticky to this node now').toBe(ids[1]);
   });
 
   it('waits no longer than the sticky timeout for the node that it would rather run on', async () => {
@@ -232,7 +238,7 @@ describe('a held task', () => {
     expect(await release()).toMatchObject({ released: 1 });
     expect(await one.claim(), 'it would rather run on mac-2').toBeUndefined();
     expect(await release(OVER)).toMatchObject({ released: 1 });
-    expect(await one.claim(), 'its session is at home on mac-2').toBeUndefined();
+    expect(await one.claim(), 'its session is sticky to mac-2').toBeUndefined();
     expect(await release()).toEqual({
       released: 0,
       failed: 0,
@@ -262,7 +268,7 @@ describe('a held task', () => {
   it('does not go back to the node that it would rather run on once its login was refused there', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const id = await enqueue({ node: 'mac-1', nodeFallback: true });
-    await one.passOn((await one.claimHeld('prefer:mac-1')) as Claim, 'auth on mac-1');
+    await one.reassign((await one.claimHeld('prefer:mac-1')) as Claim, 'auth on mac-1');
     expect(await two.claim()).toMatchObject({ taskId: id, refusedOn: 'mac-1' });
   });
 
@@ -278,7 +284,7 @@ describe('a held task', () => {
     const claim = await newer.claimHeld('format:2');
     expect(claim).toMatchObject({ taskId: id, movedFrom: undefined });
     await finish(newer, claim);
-    // The session is at home on the node that can read the format; one that can't does not keep its next task.
+    // The session is sticky to the node that can read the format; one that can't does not keep its next task.
     const next = await chat();
     expect(await old.claim()).toBeUndefined();
     expect(await read(next)).toMatchObject({ heldBy: 'session chat' });

@@ -8,7 +8,7 @@ import { settled, VirtualClock } from '../support/virtual-clock.ts';
 
 const keys = new MeshKeys({ prefix: 'clawmesh', mesh: 'm' });
 const MARKER = keys.pool('default', 'marker');
-const CALL = `${keys.callPrefix('default')}mac-1`;
+const CALL = `${keys.wakeupPrefix('default')}mac-1`;
 const OFFSET_MS = 3_600_000;
 
 type Woken = [key: string, member: string, score: string] | null;

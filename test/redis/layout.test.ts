@@ -24,7 +24,7 @@ describe('the names of keys', () => {
       serves: keys.serves,
       deaths: keys.deaths,
       presence: keys.presence,
-      gone: keys.gone,
+      absentSince: keys.absentSince,
       absent: keys.absent,
       control: keys.control,
       loads: keys.loads,
@@ -66,7 +66,7 @@ describe('the names of keys', () => {
     expect(await made("dispatchKeys(KEYS[1], 'gpu')")).toEqual({
       free: keys.freeSlots('gpu'),
       turns: keys.turns('gpu'),
-      calls: keys.callPrefix('gpu'),
+      wakeups: keys.wakeupPrefix('gpu'),
     });
   });
 });

@@ -11,7 +11,9 @@ import { reservePort } from '../support/ports.ts';
 import { spawnOwned } from '../support/processes.ts';
 import { redisProgram, SpawnedRedis } from '../support/redis.ts';
 
-/** Speaks TLS in front of a server on this machine, as a load balancer does, and remembers which names clients ask for. */
+/**
+ * Speaks TLS in front of a server on this machine, as a load balancer does, and remembers which names clients ask for.
+ */
 class TlsFront {
   readonly names: (string | false | null)[] = [];
   readonly #servers: ReturnType<typeof createServer>[] = [];

@@ -105,7 +105,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   'a connection that breaks': { may: ['declare-dead by sweep'], act: breakConnection },
   'a sweep': { may: [], act: () => mesh.registry.sweep(sweepHow('sweeper')) },
   evict: { may: ['evict by command'], act: evict },
-  'a wish to drain': { may: [], act: () => mesh.registry.wish(NODE, 'drain') },
+  'a desired to drain': { may: [], act: () => mesh.registry.setDesiredState(NODE, 'drain') },
   forget: { may: ['forget by command'], act: () => forgetNode(mesh.redis, mesh.keys, NODE) },
   'forget what is long away': {
     may: ['forget by sweep'],

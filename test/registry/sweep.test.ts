@@ -7,7 +7,9 @@ import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../supp
 import { shiftTimes } from '../support/process-mesh.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 
-/** Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides. */
+/**
+ * Leases and graces of a few ms stand for seconds: what is tested is the order of things, which Redis' clock decides.
+ */
 describe('a sweep', () => {
   let mesh: TestMesh;
   const current = meshPerTest('s');
@@ -31,7 +33,7 @@ describe('a sweep', () => {
   };
   const incarnationOf = async (nodeId: string) => Number(await mesh.redis.hget(mesh.keys.incarnations, nodeId));
 
-  it('has the tasks of all pools put back though those of one can not be', async () => {
+  it('has the tasks of all pools requeued though those of one can not be', async () => {
     for (const pool of ['b', 'c', 'd']) {
       await mesh.producer.enqueue([newTask({ pool })]);
       await claimNext(await mesh.node('mac-1', { pool }));
@@ -39,7 +41,7 @@ describe('a sweep', () => {
     await mesh.registry.evict('mac-1', 15_000);
     const [first = '', ...others] = await mesh.redis.smembers(mesh.keys.pools);
     await mesh.redis.set(mesh.keys.pool(first, 'active'), 'mangled');
-    await expect(mesh.putBack()).rejects.toThrow('WRONGTYPE');
+    await expect(mesh.requeue()).rejects.toThrow('WRONGTYPE');
     const counts = await mesh.reader.counts(others);
     expect([...counts.values()].map(({ waiting, active }) => [waiting, active])).toEqual([
       [1, 0],
@@ -232,7 +234,7 @@ describe('a sweep', () => {
     await endLease('mac-2');
     const record = aNodeRecord({ incarnation });
     const { swept } = await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1'));
-    expect(swept).toMatchObject({ unsettled: 1, deaths: [{ nodeId: 'mac-2', reason: 'heartbeat' }] });
+    expect(swept).toMatchObject({ pending: 1, deaths: [{ nodeId: 'mac-2', reason: 'heartbeat' }] });
     await mesh.node('mac-2');
     await endLease('mac-2');
     await mesh.registry.evict('mac-1', 15_000);
@@ -267,7 +269,7 @@ describe('a sweep', () => {
     await claimNext(await mesh.node('mac-1'));
     await mesh.registry.evict('mac-1', 15_000);
     await mesh.redis.del(mesh.keys.deaths);
-    expect(await mesh.putBack()).toEqual([task?.id]);
+    expect(await mesh.requeue()).toEqual([task?.id]);
     const again = await claimNext(await mesh.node('mac-2'));
     expect(again).toMatchObject({ taskId: task?.id, handovers: 1 });
     expect(await mesh.reader.get(again.taskId)).toMatchObject({ priority: 7 });
@@ -278,16 +280,16 @@ describe('a sweep', () => {
       const [task] = await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
       const claim = await claimNext(node);
-      const [report, , putBack] = await Promise.allSettled([
+      const [report, , requeue] = await Promise.allSettled([
         node.report(claim, success),
         mesh.registry.evict('mac-1', 15_000),
-        mesh.putBack(),
+        mesh.requeue(),
       ]);
       const state = (await mesh.reader.get(task?.id ?? ''))?.state;
-      const back = putBack.status === 'fulfilled' && putBack.value.length === 1;
+      const back = requeue.status === 'fulfilled' && requeue.value.length === 1;
       expect([report.status === 'fulfilled', back].filter(Boolean).length).toBeLessThanOrEqual(1);
       expect(state).toBe(report.status === 'fulfilled' ? 'completed' : back ? 'waiting' : 'active');
-      await mesh.putBack();
+      await mesh.requeue();
       const other = await mesh.node('mac-2');
       if (state !== 'completed') await other.report(await claimNext(other), success);
     }
@@ -298,20 +300,20 @@ describe('a sweep', () => {
     await claimNext(await mesh.node('mac-1'));
     await mesh.redis.hset(mesh.keys.pool('default', 'meta'), 'paused', 1);
     await mesh.registry.evict('mac-1', 15_000);
-    expect(await mesh.putBack()).toEqual([task?.id]);
+    expect(await mesh.requeue()).toEqual([task?.id]);
     expect(await (await mesh.node('mac-2')).claim()).toBeUndefined();
     expect(await mesh.reader.get(task?.id ?? '')).toMatchObject({ state: 'waiting' });
   });
 
-  it('keeps the former life’s tasks for a node that is about to take them up again', async () => {
+  it('keeps the earlier incarnation’s tasks for a node that is about to take them up again', async () => {
     const [task] = await mesh.producer.enqueue([newTask()]);
     const old = await mesh.node('mac-1');
     const claim = await claimNext(old);
     await mesh.registry.register('mac-1', ['default'], 15_000, 60_000);
-    expect(await mesh.putBack()).toEqual([]);
-    expect(await mesh.registry.unsettledDeaths()).toEqual([]);
+    expect(await mesh.requeue()).toEqual([]);
+    expect(await mesh.registry.pendingDeaths()).toEqual([]);
     await expect(old.report(claim, success)).rejects.toMatchObject({ code: 'fenced' });
-    await mesh.registry.releaseHold({ nodeId: 'mac-1', incarnation: 1 });
-    expect(await mesh.putBack()).toEqual([task?.id]);
+    await mesh.registry.endReservation({ nodeId: 'mac-1', incarnation: 1 });
+    expect(await mesh.requeue()).toEqual([task?.id]);
   });
 });

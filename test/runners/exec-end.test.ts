@@ -230,7 +230,7 @@ describe('after the death of the daemon', () => {
     const command = (pid: number) =>
       execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).trim();
     for (const pid of [leftover, reused, living, unknown]) await expect.poll(() => command(pid)).toBe('sleep 300');
-    await new ExecRunner({ bin: join(emptyFolder(), 'openclaw'), env: {}, clock: systemClock }).settle();
+    await new ExecRunner({ bin: join(emptyFolder(), 'openclaw'), env: {}, clock: systemClock }).stopLeftovers();
     expect([leftover, reused, living, unknown].map(isRunning)).toEqual([false, false, true, true]);
   });
 });

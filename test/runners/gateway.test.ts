@@ -37,7 +37,7 @@ describe('runs in a gateway', () => {
     };
     const runner = new GatewayRunner(options);
     runners.push(runner);
-    if (takenUp) runner.settle(takenUp);
+    if (takenUp) runner.stopLeftovers(takenUp);
     return runner;
   };
   const request = (taskId: string, more: Partial<RunRequest> = {}, session?: string, agent?: string): RunRequest => ({
@@ -71,7 +71,7 @@ describe('runs in a gateway', () => {
     expect(noted(folder)).toBe(0);
   });
 
-  it('stops what a former life left, under whatever session and agent, and is not healthy before that', async () => {
+  it('stops what an earlier incarnation left, under whatever session and agent, and is not healthy before that', async () => {
     const former = life();
     for (const [id, session, agent] of [
       ['t1', 'chat'],
@@ -103,7 +103,7 @@ describe('runs in a gateway', () => {
       clock: systemClock,
     });
     runners.push(other);
-    other.settle([]);
+    other.stopLeftovers([]);
     await healthy(other);
     const next = life(['clawmesh-t1-1']);
     await healthy(next);
@@ -234,7 +234,7 @@ describe('runs in a gateway', () => {
     expect(gateway.running).toEqual([]);
   });
 
-  it('begins a run that a former life had claimed and never submitted', async () => {
+  it('begins a run that an earlier incarnation had claimed and never submitted', async () => {
     const { result, events } = begin(life(['clawmesh-t1-1']), request('t1', { resumes: '' }));
     await expect.poll(() => gateway.running).toEqual(['clawmesh-t1-1']);
     await expect.poll(() => events).toContainEqual({ type: 'submitted', to: gateway.boot });
@@ -299,7 +299,7 @@ describe('runs in a gateway', () => {
     expect(await result).toMatchObject({ ok: true });
   });
 
-  it('finds what a former life left also where that can’t be read at first', async () => {
+  it('finds what an earlier incarnation left also where that can’t be read at first', async () => {
     const former = life();
     void begin(former, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);

@@ -20,7 +20,8 @@ import { parseVersion } from '../../src/runners/exec.ts';
 import { ExecStdout, execOutcome } from '../../src/runners/exec-envelope.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait } from '../../src/runners/gateway-reply.ts';
 
-// Run as a worker by test/groups/faults/hostile-input.test.ts: a parser that is slow on purpose can only be ended from outside.
+// Run as a worker by test/groups/faults/hostile-input.test.ts: a parser that is slow on purpose can only be ended from
+// outside.
 
 const MIB = 1_048_576;
 

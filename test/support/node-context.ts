@@ -25,7 +25,10 @@ export type Parts = Partial<Omit<DaemonContext, 'backend' | 'runner' | 'journal'
   readonly journal?: Partial<DaemonContext['journal']>;
 };
 
-/** The context of mac-1, incarnation 1, on a virtual clock; calls of what was not given throw. Redis time is the wall clock. */
+/**
+ * The context of mac-1, incarnation 1, on a virtual clock; calls of what was not given throw. Redis time is the wall
+ * clock.
+ */
 export function testContext(parts: Parts = {}): TestContext {
   const logged: TestContext['logged'][number][] = [];
   const write = (line: string) => void logged.push(JSON.parse(line));

@@ -18,7 +18,9 @@ export const request = (message: string, fields: Partial<RunRequest> = {}): RunR
 });
 export const never = new AbortController().signal;
 
-/** A stand-in for openclaw, to make it misbehave; `$HERE` is its folder. The real one is tested in test/groups/openclaw. */
+/**
+ * A stand-in for openclaw, to make it misbehave; `$HERE` is its folder. The real one is tested in test/groups/openclaw.
+ */
 export function standIn(body: string): { bin: string; folder: string } {
   const folder = emptyFolder();
   const bin = join(folder, 'openclaw');

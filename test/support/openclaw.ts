@@ -77,7 +77,10 @@ export class Gateway implements Witness {
     return `ws://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it (again) on the same state, and waits until it takes runs; that takes about ten seconds on an idle machine. */
+  /**
+   * Starts it (again) on the same state, and waits until it takes runs; that takes about ten seconds on an idle
+   * machine.
+   */
   async up(timeoutMs = 600_000): Promise<void> {
     this.#child = spawn(process.execPath, [openclawEntry, 'gateway', 'run'], {
       env: cleanEnv(this.#env),

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { HELD_SCORE } from '../../src/queue/bullmq/held-tasks.ts';
 import { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
-import { requeueVoidClaims } from '../../src/queue/bullmq/requeue.ts';
+import { requeueOrphanedClaims } from '../../src/queue/bullmq/requeue.ts';
 import { Schedules } from '../../src/queue/bullmq/schedules.ts';
 import { TaskControl } from '../../src/queue/bullmq/task-control.ts';
 import { TaskProducer } from '../../src/queue/bullmq/task-producer.ts';
@@ -42,9 +42,9 @@ export async function openTestMesh(url: string, mesh: string) {
     schedules,
     control: new TaskControl(redis, keys),
     target,
-    /** Puts back every void claim; answers ids. */
-    putBack: async (options: { maxHandovers?: number; visibilityTimeoutMs?: number } = {}) =>
-      (await requeueVoidClaims(redis, keys, { visibilityTimeoutMs: 1_000, maxHandovers: 5, ...options })).map(
+    /** Requeues every orphaned claim; answers ids. */
+    requeue: async (options: { maxHandovers?: number; visibilityTimeoutMs?: number } = {}) =>
+      (await requeueOrphanedClaims(redis, keys, { visibilityTimeoutMs: 1_000, maxHandovers: 5, ...options })).map(
         ({ taskId }) => taskId,
       ),
     /** A new incarnation of the node, ready to claim from the pool. */
@@ -85,7 +85,7 @@ export async function openTestMesh(url: string, mesh: string) {
         sessionExchanges: 2,
         backoff: { delay: 60_000, max: 60_000, jitter: 0 },
         schedules,
-        circuits: new Circuits(redis, keys, { failures: 3, minProbe: 60_000, maxProbe: 60_000 }),
+        circuits: new Circuits(redis, keys, { failures: 3, minProbeInterval: 60_000, maxProbeInterval: 60_000 }),
         signer: new TaskSigner([], keys.bullPrefix),
         clock: systemClock,
         clockOffset: () => 0,
@@ -143,7 +143,9 @@ export async function claimNext(consumer: PoolConsumer): Promise<Claim> {
   }
 }
 
-/** A Redis for the tests of this `describe`, and a fresh mesh for each of them; `mesh()` is the one of the running test. */
+/**
+ * A Redis for the tests of this `describe`, and a fresh mesh for each of them; `mesh()` is the one of the running test.
+ */
 export function meshPerTest(name: string): () => TestMesh {
   let server: TestRedis;
   let mesh: TestMesh;

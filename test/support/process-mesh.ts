@@ -17,7 +17,8 @@ import { openStore, type Store } from './store.ts';
 import { unexplainedOf } from './task-history.ts';
 
 /**
- * A lease of a minute, which no busy machine uses up: a node is dead when the test kills, freezes or evicts it, and only
+ * A lease of a minute, which no busy machine uses up: a node is dead when the test kills, freezes or evicts it, and
+ * only
  * then. Beats come often, so that what a node tells of itself is fresh. The crash grace is the default second.
  */
 export const LONG_LEASE = 'heartbeatInterval: 1s, missedHeartbeats: 60';
@@ -172,7 +173,10 @@ export class ProcessMesh {
     return opened;
   }
 
-  /** The mesh's Redis on a connection of the test's own, to look behind the client or to put the mesh into a state by hand. */
+  /**
+   * The mesh's Redis on a connection of the test's own, to look behind the client or to put the mesh into a state by
+   * hand.
+   */
   async store(): Promise<Store> {
     const known = await this.#store?.catch(() => undefined);
     if (known) return known;
@@ -240,7 +244,8 @@ export class ProcessMesh {
   }
 
   /**
-   * Lets the lease of a node that can't renew it (a frozen one) lapse now: puts it into the past in Redis, as Redis' clock
+   * Lets the lease of a node that can't renew it (a frozen one) lapse now: puts it into the past in Redis, as Redis'
+   * clock
    * would, instead of waiting for it. Resolves once a sweep has declared the node dead.
    */
   async lapse(nodeId: string): Promise<void> {
@@ -262,7 +267,8 @@ export class ProcessMesh {
   }
 
   /**
-   * Moves everything that the registry knows by time into the past, in one step: what Redis and all nodes look like when
+   * Moves everything that the registry knows by time into the past, in one step: what Redis and all nodes look like
+   * when
    * Redis was frozen for so long.
    */
   async passTime(ms: number): Promise<void> {
@@ -287,7 +293,7 @@ export async function shiftTimes(redis: Redis, keys: MeshKeys, ms: number): Prom
       if redis.call('HEXISTS', KEYS[2], field) == 1 then redis.call('HINCRBY', KEYS[2], field, ARGV[1]) end
     end
     for _, node in ipairs(redis.call('HKEYS', KEYS[3])) do redis.call('HINCRBY', KEYS[3], node, ARGV[1]) end`;
-  await redis.eval(script, 3, keys.leases, keys.sweep, keys.gone, ms);
+  await redis.eval(script, 3, keys.leases, keys.sweep, keys.absentSince, ms);
   for (const key of (await redis.keys('*')).filter((name) => name.startsWith(keys.bullPrefix))) {
     const life = await redis.pttl(key);
     if (life > 0) await redis.pexpire(key, life + ms);

@@ -25,7 +25,10 @@ export function aClaim(taskId: string, more: Partial<Claim> = {}): Claim {
 
 export type TestRunContext = RunContext & Pick<TestContext, 'clock' | 'logged' | 'emitted'>;
 
-/** What runs share, on a virtual clock. Runs are simulated, and the journal forgets everything, unless the test gives others. */
+/**
+ * What runs share, on a virtual clock. Runs are simulated, and the journal forgets everything, unless the test gives
+ * others.
+ */
 export function testRunContext(
   parts: Partial<Pick<RunContext, 'runner' | 'journal' | 'observer'>> = {},
 ): TestRunContext {

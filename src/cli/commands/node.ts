@@ -108,7 +108,8 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
   } finally {
     undo();
     undoReload();
-    // Whatever is still open must not keep a process that is no daemon any more: nothing would start it again. Outcomes that
+    // Whatever is still open must not keep a process that is no daemon any more: nothing would start it again. Outcomes
+    // that
     // a Redis which is away never took are in the journal.
     process.exit(code);
   }

@@ -103,7 +103,10 @@ async function remove(ids: string[], options: FailedOptions, command: Command): 
   });
 }
 
-/** Does it to the tasks of these ids, or to all failed ones that are meant. `filter`: those of them that it makes sense for. */
+/**
+ * Does it to the tasks of these ids, or to all failed ones that are meant. `filter`: those of them that it makes sense
+ * for.
+ */
 async function steerFailed(
   command: Command,
   verb: string,

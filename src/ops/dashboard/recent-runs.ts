@@ -36,7 +36,10 @@ export class RecentRuns {
     return [...this.#tasks.values()];
   }
 
-  /** Brings the runs up to `now` (Redis time, ms). @returns the tasks whose runs have changed, and those that are too old. */
+  /**
+   * Brings the runs up to `now` (Redis time, ms). @returns the tasks whose runs have changed, and those that are too
+   * old.
+   */
   async update(now: number): Promise<{ changed: TaskRuns[]; gone: string[] }> {
     const since = this.#readTo === undefined ? now - WINDOW_MS : this.#readTo - OVERLAP_MS;
     const [active, ended] = await Promise.all([

@@ -37,7 +37,8 @@ export interface DashboardOptions {
 }
 
 /**
- * Requests per minute and address. A page asks up to four times a second, and people behind one proxy share its address;
+ * Requests per minute and address. A page asks up to four times a second, and people behind one proxy share its
+ * address;
  * guessing a random token would still take for ever.
  */
 const MOST_REQUESTS = 3_000;
@@ -153,7 +154,9 @@ async function createApp(
   return app;
 }
 
-/** Fastify's own parser of JSON, for bodies that are UTF-8: by itself it puts a replacement character for what is not. */
+/**
+ * Fastify's own parser of JSON, for bodies that are UTF-8: by itself it puts a replacement character for what is not.
+ */
 function parseJsonAsWritten(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');

@@ -96,10 +96,10 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
       clock,
       nodes: () => mesh.node.list(),
       problems: async () => (await takeSnapshot(mesh, clock)).snapshot.problems,
-      voidClaims: () => mesh.task.orphaned(),
+      orphanedClaims: () => mesh.task.orphaned(),
       waiting: () => mesh.pool.inLine(),
       eventCount: () => mesh.events.count(),
-      putBack: async () => (await mesh.task.requeueOrphaned()).length,
+      requeue: async () => (await mesh.task.requeueOrphaned()).length,
     })),
   ];
 }

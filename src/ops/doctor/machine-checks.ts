@@ -6,8 +6,8 @@ import type { Clock } from '../../domain/clock.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
+import { freeDisk } from '../../platform/disk-and-memory.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
-import { freeDisk } from '../../platform/room.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import { checkService } from './service-check.ts';
@@ -113,7 +113,9 @@ function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
   return [failed('openclaw-login', `every task would fail here: ${login}`, fix)];
 }
 
-/** A gateway that runs fewer agents at once than the node claims tasks lets the rest wait, though other nodes have room. */
+/**
+ * A gateway that runs fewer agents at once than the node claims tasks lets the rest wait, though other nodes have room.
+ */
 async function checkConcurrency(config: Config, nodeId: string): Promise<readonly Diagnosis[]> {
   const atOnce = await openclawConcurrency(config.openclaw.exec.bin);
   if (atOnce === undefined) return [];

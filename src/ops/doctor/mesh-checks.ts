@@ -5,11 +5,11 @@ import type { Clock } from '../../domain/clock.ts';
 import type { Node } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { humanDuration } from '../../domain/units.ts';
-import type { VoidClaim } from '../../registry/void-claims.ts';
+import type { OrphanedClaim } from '../../registry/orphaned-claims.ts';
 import type { Problem } from '../problems.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 
-/** Nodes put back void claims every 5 s, and claim within a second; what is there twice is no coincidence, ms. */
+/** Nodes requeue orphaned claims every 5 s, and claim within a second; what is there twice is no coincidence, ms. */
 const TWICE_MS = 6_000;
 /** The log of events is cut at about 10,000 entries. */
 const LONG_STREAM = 20_000;
@@ -20,11 +20,11 @@ export interface MeshFacts {
   readonly clock: Clock;
   nodes(): Promise<readonly Node[]>;
   problems(): Promise<readonly Problem[]>;
-  voidClaims(): Promise<readonly VoidClaim[]>;
+  orphanedClaims(): Promise<readonly OrphanedClaim[]>;
   /** Tasks that any node may have, by pool that is not paused. */
   waiting(): Promise<ReadonlyMap<string, number>>;
   eventCount(): Promise<number>;
-  putBack(): Promise<number>;
+  requeue(): Promise<number>;
 }
 
 /** The mesh as a whole. */
@@ -93,10 +93,10 @@ function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnos
 
 /** Tasks that are said to run though nobody can be running them. */
 async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnosis> {
-  let found = await facts.voidClaims();
+  let found = await facts.orphanedClaims();
   if (found.length > 0 && anyoneUp) {
     await facts.clock.sleep(TWICE_MS);
-    const again = new Set((await facts.voidClaims()).map(({ taskId }) => taskId));
+    const again = new Set((await facts.orphanedClaims()).map(({ taskId }) => taskId));
     found = found.filter(({ taskId }) => again.has(taskId));
   }
   if (found.length === 0) return ok('claims', 'every running task has a node that runs it');
@@ -107,7 +107,7 @@ async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnos
       `${found.length} tasks are held by nodes that are gone: ${names.join(', ')}`,
       anyoneUp ? 'doctor --fix puts them back; see the logs for why no node does' : 'start a node: it puts them back',
     ),
-    repair: async () => `${await facts.putBack()} tasks were put back`,
+    repair: async () => `${await facts.requeue()} tasks were put back`,
   };
 }
 

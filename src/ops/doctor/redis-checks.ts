@@ -71,7 +71,7 @@ function checkMemory({ number }: ServerInfo): Diagnosis {
   const limit = number('maxmemory') || number('total_system_memory');
   const share = limit > 0 ? number('used_memory') / limit : 0;
   const evidence = `Redis uses ${Math.round(share * 100)} % of ${number('maxmemory') ? 'its maxmemory' : 'the memory of its machine'}`;
-  const fix = 'raise maxmemory, or keep ended tasks for a shorter time (queue.keep)';
+  const fix = 'raise maxmemory, or keep ended tasks for a shorter time (queue.retention)';
   if (share > NEARLY_FULL) return failed('redis-memory', evidence, fix);
   return share > TIGHT ? warning('redis-memory', evidence, fix) : ok('redis-memory', evidence);
 }

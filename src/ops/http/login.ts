@@ -3,12 +3,17 @@ import type { Clock } from '../../domain/clock.ts';
 
 /** People log in twice a day at most, ms. */
 const SESSION_MS = 12 * 3_600_000;
-/** Long enough to find the line and click on it, ms; what is left of a link in a terminal or a log is worth nothing then. */
+/**
+ * Long enough to find the line and click on it, ms; what is left of a link in a terminal or a log is worth nothing
+ * then.
+ */
 const LINK_MS = 10 * 60_000;
 
 /**
- * Who may see the dashboard: whoever knows the token. A session is a value signed with a key that only the token gives, so
- * every dashboard of the mesh takes it, and none has to remember it. So is the code of a link that logs in: whoever knows the
+ * Who may see the dashboard: whoever knows the token. A session is a value signed with a key that only the token gives,
+ * so
+ * every dashboard of the mesh takes it, and none has to remember it. So is the code of a link that logs in: whoever
+ * knows the
  * token can make one, and a server takes each once.
  */
 export class Login {
@@ -18,7 +23,9 @@ export class Login {
   /** Codes from before may have been used: nobody remembers. */
   readonly #startedAt: number;
   readonly #clock: Clock;
-  /** Sessions that were logged out of, until they would end by themselves (ms since the epoch, this machine's clock). */
+  /**
+   * Sessions that were logged out of, until they would end by themselves (ms since the epoch, this machine's clock).
+   */
   readonly #loggedOut = new Map<string, number>();
   /** Codes that were used, likewise. */
   readonly #usedCodes = new Map<string, number>();
@@ -47,7 +54,10 @@ export class Login {
     return sign(`${this.#clock.now() + SESSION_MS}.${randomBytes(12).toString('base64url')}`, this.#key);
   }
 
-  /** A link that logs in once, within ten minutes. Its code is in the fragment, which no browser sends and no server logs. */
+  /**
+   * A link that logs in once, within ten minutes. Its code is in the fragment, which no browser sends and no server
+   * logs.
+   */
   linkTo(dashboard: string): string {
     const ends = this.#clock.now() + LINK_MS;
     return `${dashboard}login#${sign(`${ends}.${randomBytes(12).toString('base64url')}`, this.#linkKey)}`;

@@ -25,7 +25,7 @@ export class NodeMetrics {
   readonly #registry = new Registry();
   readonly #claims = this.#counter('claims_total', 'Tasks claimed.', ['pool']);
   readonly #runs = this.#counter('runs_total', 'Runs ended, by how.', ['pool', 'outcome']);
-  readonly #handovers = this.#counter('handovers_total', 'Tasks this node has put back, by why.', ['reason']);
+  readonly #handovers = this.#counter('handovers_total', 'Tasks this node has requeued, by why.', ['reason']);
   readonly #tokens = this.#counter('tokens_total', 'Tokens that completed tasks have used.', ['model', 'kind']);
   readonly #cost = this.#counter('cost_total', "Cost of completed tasks, in the provider's currency.", ['model']);
   readonly #wait = this.#histogram('task_wait_seconds', 'From ready to the first claim.', ['pool'], WAIT_BUCKETS);

@@ -19,7 +19,7 @@ export interface ServiceDefinition {
   readonly user: string | undefined;
 }
 
-/** Beyond `drainTimeout`: to put back what did not end, and to say goodbye, ms. */
+/** Beyond `drainTimeout`: to requeue what did not end, and to say goodbye, ms. */
 const GOODBYE_MS = 30_000;
 /** launchd and systemd give a service next to no PATH; Homebrew is on Apple Silicon in the first of these. */
 const USUAL_PATH = ['/opt/homebrew/bin', '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
@@ -58,7 +58,9 @@ export function serviceDefinition(of: {
   };
 }
 
-/** What names a proxy, for alerts and for agent runs; one with a password in it is not for a file that anybody may read. */
+/**
+ * What names a proxy, for alerts and for agent runs; one with a password in it is not for a file that anybody may read.
+ */
 function proxies(env: NodeJS.ProcessEnv): Record<string, string> {
   const set = Object.entries(env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
   return Object.fromEntries(set.flatMap(([name, value]) => (value && !/@/.test(value) ? [[name, value]] : [])));

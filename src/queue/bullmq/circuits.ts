@@ -11,8 +11,8 @@ export interface CircuitSettings {
   /** Failures in a row that open a circuit, if they are of at least two tasks. */
   readonly failures: number;
   /** Shortest and longest time between two probes, ms. */
-  readonly minProbe: number;
-  readonly maxProbe: number;
+  readonly minProbeInterval: number;
+  readonly maxProbeInterval: number;
 }
 
 /** Failures further apart than this are not in a row, ms. */
@@ -29,7 +29,8 @@ const storedCircuit = z.object({
 });
 
 /**
- * What a node knows of the mesh's circuits. It is true at the moment of each claim: a claim with an old version is refused
+ * What a node knows of the mesh's circuits. It is true at the moment of each claim: a claim with an old version is
+ * refused
  * and comes again after {@link refresh}.
  */
 export class Circuits {
@@ -80,11 +81,12 @@ export class Circuits {
     if (!this.#settings || claim.spec.probe) return false;
     const circuit = circuitOf(claim.spec);
     const seen = whatIsSeen(outcome);
-    // A run that a former life of the node began may be the probe: its end tells something before anything was claimed.
+    // A run that an earlier incarnation of the node began may be the probe: its end tells something before anything was
+    // claimed.
     if (this.#version === undefined) await this.refresh();
     const known = this.#known.get(circuit);
     if (seen === 'ok' ? !known : seen === 'unsure' && !known?.open) return false;
-    const { failures, minProbe, maxProbe } = this.#settings;
+    const { failures, minProbeInterval, maxProbeInterval } = this.#settings;
     const reply = await scripts.circuitReport.run(this.#redis, this.#keys, [
       circuit,
       seen,
@@ -92,8 +94,8 @@ export class Circuits {
       `${claim.pool}:${claim.taskId}`,
       claim.claimedAt,
       failures,
-      minProbe,
-      maxProbe,
+      minProbeInterval,
+      maxProbeInterval,
       outcome.ok ? 0 : (outcome.error.retryAfterMs ?? 0),
       FORGET_MS,
       claim.token,

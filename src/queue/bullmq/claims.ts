@@ -18,7 +18,8 @@ import { scripts } from './scripts.ts';
 import { readField } from './task-fields.ts';
 
 /**
- * A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died or was
+ * A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died
+ * or was
  * cut off. 50 times what a call takes, and still nothing that people notice.
  */
 const PATIENCE_MS = 100;
@@ -70,11 +71,14 @@ const storedEnd = z.object({ by: z.string(), kind: z.string().optional() });
 type Argument = string | number;
 
 /**
- * The claims of one node in one pool. Each method is one script, and one atomic step: it checks that the node is not fenced and
+ * The claims of one node in one pool. Each method is one script, and one atomic step: it checks that the node is not
+ * fenced and
  * that the claim is its own, and changes nothing otherwise.
  *
- * Every method throws a ClawmeshError `fenced`; those that are about a claim also `claim-lost`, where another holds the task
- * by now, or it is gone. A claim that has only lapsed is renewed, and the request made again: Redis' clock may have jumped.
+ * Every method throws a ClawmeshError `fenced`; those that are about a claim also `claim-lost`, where another holds the
+ * task
+ * by now, or it is gone. A claim that has only lapsed is renewed, and the request made again: Redis' clock may have
+ * jumped.
  */
 export class Claims {
   readonly #options: ClaimsOptions;
@@ -89,7 +93,7 @@ export class Claims {
   /** Takes the next task, locked with `token`; without an offer whatever the strategy says. */
   async next(token: string, offer: Offer | undefined): Promise<NextTask> {
     for (;;) {
-      const reply = await this.#call(scripts.claim, [token, ...this.#asking(offer)]);
+      const reply = await this.#call(scripts.claim, [token, ...this.#claimRequest(offer)]);
       if (reply === 'for-another-node') return { ...NOTHING, limitedForMs: PASSED_OVER_MS };
       if (reply !== 'circuits-changed') return nextTask(reply, token);
       await this.#options.circuits.refresh();
@@ -103,7 +107,9 @@ export class Claims {
     return nextTask(reply, token).task;
   }
 
-  /** Ends the task, and takes the next one with `next` where that is given. A report that is sent again changes nothing. */
+  /**
+   * Ends the task, and takes the next one with `next` where that is given. A report that is sent again changes nothing.
+   */
   async finish(
     claim: Claim,
     end: { status: EndedState; reason: string; detail: TaskResult | TaskError },
@@ -119,7 +125,7 @@ export class Claims {
         claim.maxAttempts,
         completed ? usageOf(claim, end.detail as TaskResult, this.#options.retention.usageMs) : '',
         next?.token ?? '',
-        ...this.#asking(next?.offer),
+        ...this.#claimRequest(next?.offer),
       ]);
       return nextTask(reply, next?.token ?? '');
     } catch (error) {
@@ -134,9 +140,11 @@ export class Claims {
   }
 
   /**
-   * Takes a claimed task out of the queue until what it waits for comes; `failed`: why its run has failed, if it has begun.
+   * Takes a claimed task out of the queue until what it waits for comes; `failed`: why its run has failed, if it has
+   * begun.
    *
-   * @returns false where it may run (its circuit is closed again, or it is the one to try it), or where its run has failed and it
+   * @returns false where it may run (its circuit is closed again, or it is the one to try it), or where its run has
+   * failed and it
    * has no further one.
    */
   async hold(
@@ -159,7 +167,8 @@ export class Claims {
   /**
    * Has a claimed task enter its session, whose hash does not name that yet.
    *
-   * @returns undefined where it has to wait, and is held; else the node that the session was at home on before, '' for none.
+   * @returns undefined where it has to wait, and is held; else the node that the session was sticky to before, '' for
+   * none.
    */
   async admit(claim: Claim): Promise<string | undefined> {
     const session = sessionOf(claim.spec) ?? '';
@@ -172,15 +181,15 @@ export class Claims {
    *
    * @returns false where it has no further run.
    */
-  async passOn(claim: Claim, reason: string): Promise<boolean> {
+  async reassign(claim: Claim, reason: string): Promise<boolean> {
     const args = [reason, claim.maxAttempts, this.#preferredHere(claim)];
-    return (await this.#callFor(claim, scripts.passOn, args)) === 'done';
+    return (await this.#callFor(claim, scripts.reassign, args)) === 'done';
   }
 
   /** Gives the task back to the head of its pool; false where the claim was no longer ours. */
-  async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
+  async release(claim: Claim, reason: HandoverReason): Promise<boolean> {
     try {
-      await this.#callFor(claim, scripts.handBack, [reason]);
+      await this.#callFor(claim, scripts.release, [reason]);
       return true;
     } catch (error) {
       if (hasCode(error, 'claim-lost')) return false;
@@ -202,12 +211,15 @@ export class Claims {
     await this.#callFor(claim, scripts.appendLog, [LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines]);
   }
 
-  /** Those that this life of the node holds, less those whose lock tokens it knows. */
+  /** Those that this incarnation of the node holds, less those whose lock tokens it knows. */
   async unknown(known: Iterable<string>): Promise<ClaimedTask[]> {
     return claimedTasks(await this.#call(scripts.ownClaims, [...known]));
   }
 
-  /** Takes over those of the node's former lives, of the named tasks or all; their lock tokens count on from `firstToken`. */
+  /**
+   * Takes over those of the node's earlier incarnations, of the named tasks or all; their lock tokens count on from
+   * `firstToken`.
+   */
   async adopt(taskIds: readonly string[] | 'all', firstToken: number): Promise<ClaimedTask[]> {
     const wanted = taskIds === 'all' ? [] : taskIds;
     return claimedTasks(
@@ -250,7 +262,7 @@ export class Claims {
   }
 
   /** What comes with each request for the next task. */
-  #asking(offer: Offer | undefined): Argument[] {
+  #claimRequest(offer: Offer | undefined): Argument[] {
     const { visibilityTimeoutMs, circuits, strategy, patienceMs = PATIENCE_MS } = this.#options;
     const chosen = offer ? strategy() : 'pull';
     const offered =

@@ -10,10 +10,10 @@ import { POOL_NAME } from '../../domain/names.ts';
 import { forOthers, type Target } from '../../domain/target.ts';
 import { type Outcome, type TaskProgress, type TaskSpec, taskError } from '../../domain/task.ts';
 import { type Backoff, backoffDelay } from '../backoff.ts';
-import type { PoolQueue, Settlement } from '../task-queue.ts';
+import type { PoolQueue, ReportResult } from '../task-queue.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { type ClaimedTask, Claims, type ClaimsOptions, type NextTask } from './claims.ts';
-import { fillIn } from './fill-in.ts';
+import { renderMessage } from './render-message.ts';
 import { type Retention, removeExpired } from './retention.ts';
 import type { Schedules } from './schedules.ts';
 import { sessionContext } from './session-context.ts';
@@ -46,8 +46,11 @@ export class PoolConsumer implements PoolQueue {
   /** Lock tokens that were given out. */
   #tokens = 0;
   /** Requests that may bring a task, while they are under way. */
-  readonly #asking = new Set<Promise<unknown>>();
-  /** Lock tokens of the claims that this node knows. Not tasks: the node may claim a task again while a former claim ends. */
+  readonly #inFlight = new Set<Promise<unknown>>();
+  /**
+   * Lock tokens of the claims that this node knows. Not tasks: the node may claim a task again while a former claim
+   * ends.
+   */
   readonly #claimed = new Set<string>();
 
   constructor(options: PoolConsumerOptions) {
@@ -65,8 +68,8 @@ export class PoolConsumer implements PoolQueue {
     return this.#fetch((token) => this.#claims.next(token, offer));
   }
 
-  async passWakeUp(): Promise<void> {
-    await this.#wait.passOn();
+  async forwardWakeup(): Promise<void> {
+    await this.#wait.reassign();
   }
 
   async claimHeld(target: string): Promise<Claim | undefined> {
@@ -81,7 +84,7 @@ export class PoolConsumer implements PoolQueue {
     claim: Claim,
     outcome: Outcome,
     offer?: Offer | undefined,
-  ): Promise<{ settled: Settlement; next: Claim | undefined }> {
+  ): Promise<{ settled: ReportResult; next: Claim | undefined }> {
     this.#wait.ask();
     const holds = await this.#options.circuits.observe(claim, outcome);
     if (!outcome.ok) {
@@ -114,19 +117,19 @@ export class PoolConsumer implements PoolQueue {
     return { settled, next: undefined };
   }
 
-  async fillIn(claim: Claim): Promise<string> {
+  async renderMessage(claim: Claim): Promise<string> {
     const { redis, keys, sessionExchanges } = this.#options;
     const before = await sessionContext(redis, keys, claim, sessionExchanges);
     // What it quotes may have been cut inside a character, and providers refuse half of one.
-    return (before + (await fillIn(redis, keys, claim.spec))).toWellFormed();
+    return (before + (await renderMessage(redis, keys, claim.spec))).toWellFormed();
   }
 
-  async passOn(claim: Claim, reason: string): Promise<boolean> {
-    return this.#ending(claim, () => this.#claims.passOn(claim, reason));
+  async reassign(claim: Claim, reason: string): Promise<boolean> {
+    return this.#ending(claim, () => this.#claims.reassign(claim, reason));
   }
 
-  async handBack(claim: Claim, reason: HandoverReason): Promise<boolean> {
-    const done = await this.#ending(claim, () => this.#claims.handBack(claim, reason));
+  async release(claim: Claim, reason: HandoverReason): Promise<boolean> {
+    const done = await this.#ending(claim, () => this.#claims.release(claim, reason));
     this.#claimed.delete(claim.token);
     return done;
   }
@@ -155,7 +158,7 @@ export class PoolConsumer implements PoolQueue {
   async recover(): Promise<Claim[]> {
     const tasks = await this.#claims.unknown(this.#claimed);
     // What was claimed before this was asked is known once those requests have been worked off.
-    await Promise.allSettled(this.#asking);
+    await Promise.allSettled(this.#inFlight);
     const claims: Claim[] = [];
     for (const { id, token, fields } of tasks) {
       const claim = this.#claimed.has(token) ? undefined : await this.#claimOf(id, token, fields);
@@ -176,12 +179,12 @@ export class PoolConsumer implements PoolQueue {
   /** Asks for a task under a new lock token. */
   async #ask(request: (token: string) => Promise<ClaimedTask | undefined>): Promise<Claim | undefined> {
     const token = claimToken(this.#options.owner, ++this.#tokens);
-    const asking = request(token).then((task) => task && this.#claimOf(task.id, token, task.fields));
-    this.#asking.add(asking);
+    const asked = request(token).then((task) => task && this.#claimOf(task.id, token, task.fields));
+    this.#inFlight.add(asked);
     try {
-      return await asking;
+      return await asked;
     } finally {
-      this.#asking.delete(asking);
+      this.#inFlight.delete(asked);
     }
   }
 
@@ -209,7 +212,8 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /**
-   * The claim, unless the task is held back. What clawmesh queues has fields that name its session and what it comes after,
+   * The claim, unless the task is held back. What clawmesh queues has fields that name its session and what it comes
+   * after,
    * which the scripts look at; for tasks of schedules and of other programs, which have none, the node does it here.
    */
   async #admitted(claim: Claim, fields: ClaimedTask['fields']): Promise<Claim | undefined> {
@@ -239,7 +243,7 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** `runs`: a former life of the node has begun the run, so it's too late to hold the task back. */
+  /** `runs`: an earlier incarnation of the node has begun the run, so it's too late to hold the task back. */
   async #claimOf(id: string, token: string, fields: ClaimedTask['fields'], runs = false): Promise<Claim | undefined> {
     this.#claimed.add(token);
     const schedule = fields.get('rjk');

@@ -6,7 +6,7 @@ import { scripts } from './scripts.ts';
 /** Active tasks looked at per script: about a millisecond of Redis time (bench/sweep). */
 const WINDOW = 500;
 
-/** A task that was put back, and whose claim it was. */
+/** A task that was requeued, and whose claim it was. */
 export interface Requeued {
   readonly taskId: string;
   readonly pool: string;
@@ -20,12 +20,17 @@ export interface RequeueOptions {
 }
 
 /**
- * Puts back every task of every pool whose claim is void: its owner is no current incarnation, or it lapsed. Any node may
+ * Requeues every task of every pool whose claim is orphaned: its owner is no current incarnation, or it lapsed. Any
+ * node may
  * do this for any other; two at once do no harm.
  *
  * @throws Error of the first pool in which that was not possible, once all others have been gone through.
  */
-export async function requeueVoidClaims(redis: Redis, keys: MeshKeys, options: RequeueOptions): Promise<Requeued[]> {
+export async function requeueOrphanedClaims(
+  redis: Redis,
+  keys: MeshKeys,
+  options: RequeueOptions,
+): Promise<Requeued[]> {
   const requeued: Requeued[] = [];
   const errors: unknown[] = [];
   for (const pool of await redis.smembers(keys.pools)) {

@@ -15,7 +15,9 @@ import { TaskControl } from './task-control.ts';
 import { readField } from './task-fields.ts';
 import { storedTask } from './task-producer.ts';
 
-/** A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years. */
+/**
+ * A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years.
+ */
 const MOST_TAKEN = 1_000;
 /** What is kept of why a schedule can't be mended, characters. */
 const REASON_LENGTH = 500;
@@ -41,10 +43,12 @@ interface Armed {
 }
 
 /**
- * Tasks that are queued again and again, on BullMQ's job schedulers: there is always one next task of a schedule, delayed
+ * Tasks that are queued again and again, on BullMQ's job schedulers: there is always one next task of a schedule,
+ * delayed
  * until it is due, and the one after it comes when that is claimed. So a mesh that was down runs once what it missed.
  *
- * Nothing is stored of a schedule but together with its next task, and each change is one atomic step that holds only for
+ * Nothing is stored of a schedule but together with its next task, and each change is one atomic step that holds only
+ * for
  * the schedule that was read: one that was removed or paused meanwhile queues nothing any more.
  */
 export class Schedules {
@@ -63,7 +67,8 @@ export class Schedules {
   /**
    * Adds a schedule.
    *
-   * @throws ClawmeshError `usage` for a name, times or a task that can't be; `failed` where there is one of that name, or too
+   * @throws ClawmeshError `usage` for a name, times or a task that can't be; `failed` where there is one of that name,
+   * or too
    *   many. Nothing is stored then.
    */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
@@ -143,7 +148,8 @@ export class Schedules {
   }
 
   /**
-   * Mends schedules whose next task was cancelled or removed, or whose node died before it queued the next one. Each for
+   * Mends schedules whose next task was cancelled or removed, or whose node died before it queued the next one. Each
+   * for
    * itself: what is wrong with one is kept for `status`, and answered.
    */
   async mend(): Promise<ScheduleFailure[]> {
@@ -226,7 +232,8 @@ export class Schedules {
   }
 
   /**
-   * The first time of a cron line, after `last` (ms) and to come, that has no task yet, in any pool: a run that was cancelled
+   * The first time of a cron line, after `last` (ms) and to come, that has no task yet, in any pool: a run that was
+   * cancelled
    * stays cancelled, and BullMQ refuses a time that has one.
    */
   async #freeTime(name: string, cron: string, { timezone = null }: StoredSchedule, last: number): Promise<number> {

@@ -26,7 +26,8 @@ export interface PoolCounts {
 }
 
 /**
- * Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end, unless something else
+ * Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end, unless something
+ * else
  * than the time `decides` where a task stands in them.
  */
 const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 'priority' | 'due time' }[] = [
@@ -62,7 +63,7 @@ export interface HeldTasks {
   /** Undefined for one that this clawmesh does not know. */
   readonly reason: HoldReason | undefined;
   readonly count: number;
-  /** The node that their session is at home on; null for another reason. */
+  /** The node that their session is sticky to; null for another reason. */
   readonly home: string | null;
 }
 
@@ -254,7 +255,7 @@ export class TaskReader {
     return waiting;
   }
 
-  /** How many tasks are held back, by pool and reason; for those of a session with the node that it's at home on. */
+  /** How many tasks are held back, by pool and reason; for those of a session with the node that it's sticky to. */
   async held(): Promise<HeldTasks[]> {
     const members = await this.#redis.smembers(this.#keys.held);
     return Promise.all(

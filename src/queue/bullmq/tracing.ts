@@ -22,11 +22,13 @@ import type { TracingOptions } from './open-tracing.ts';
 /** A collector that takes longer is not waited for, ms. */
 const EXPORT_TIMEOUT_MS = 2_000;
 /** Ends of a run that are not its success, but no error of it either. */
-const NOT_FAILED = new Set(['completed', 'cancelled', 'handed-back']);
+const NOT_FAILED = new Set(['completed', 'cancelled', 'released']);
 
 /**
- * OpenTelemetry spans of tasks: one where tasks are queued, and a child of it for each run, on whatever node, since the task
- * carries the trace's context with it. A program that has OpenTelemetry set up already keeps its own provider, and its spans
+ * OpenTelemetry spans of tasks: one where tasks are queued, and a child of it for each run, on whatever node, since the
+ * task
+ * carries the trace's context with it. A program that has OpenTelemetry set up already keeps its own provider, and its
+ * spans
  * go there.
  */
 export class Tracing {

@@ -5,7 +5,10 @@ import { messageOf } from '../../domain/errors.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import type { NextTask } from './claims.ts';
 
-/** How long an idle claim blocks before it looks again (s). Lost wake-ups do not wait for that: each sweep gives them again. */
+/**
+ * How long an idle claim blocks before it looks again (s). Lost wake-ups do not wait for that: each sweep gives them
+ * again.
+ */
 const IDLE_BLOCK_S = 10;
 /** A block that Redis does not end this long (ms) after its time was lost with its connection (bullmq#4479). */
 const OVERDUE_MS = 1_000;
@@ -23,7 +26,9 @@ export interface WorkWaitOptions {
   readonly clockOffset: () => number;
 }
 
-/** An idle node's wait in Redis for work in one pool: for BullMQ's marker, which wakes any node, or a call for this one. */
+/**
+ * An idle node's wait in Redis for work in one pool: for BullMQ's marker, which wakes any node, or a call for this one.
+ */
 export class WorkWait {
   readonly #options: WorkWaitOptions;
   readonly #marker: string;
@@ -45,11 +50,12 @@ export class WorkWait {
     const { pool, nodeId, keys } = options;
     this.#options = options;
     this.#marker = keys.pool(pool, 'marker');
-    this.#call = `${keys.callPrefix(pool)}${nodeId}`;
+    this.#call = `${keys.wakeupPrefix(pool)}${nodeId}`;
   }
 
   /**
-   * To be called right before a request for a task. The function that it returns takes the answer, which tells whether, and
+   * To be called right before a request for a task. The function that it returns takes the answer, which tells whether,
+   * and
    * how long, the next wait is.
    */
   asking(): (reply: NextTask) => void {
@@ -107,7 +113,7 @@ export class WorkWait {
   }
 
   /** Wakes another node instead of this one, which offers no slot any more. */
-  async passOn(): Promise<void> {
+  async reassign(): Promise<void> {
     await this.#withdrawOffer();
     await this.#wakeAny();
   }
@@ -136,7 +142,8 @@ export class WorkWait {
       for (;;) {
         const answer = await Promise.race([woken, ended, overdue()]);
         if (answer !== 'overdue') return answer;
-        // While Redis is away the command waits for the connection; on one that is there, no answer means that it's dead.
+        // While Redis is away the command waits for the connection; on one that is there, no answer means that it's
+        // dead.
         if (blocking.status !== 'ready') continue;
         await this.#reconnect();
         return null;
@@ -149,7 +156,8 @@ export class WorkWait {
   }
 
   /**
-   * Waits for the end of the old connection: reconnecting before it would be undone by its close. Does nothing while there
+   * Waits for the end of the old connection: reconnecting before it would be undone by its close. Does nothing while
+   * there
    * is none: one that is being made again by itself has no end to wait for.
    */
   #reconnect(): Promise<void> {

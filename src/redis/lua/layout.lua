@@ -1,5 +1,7 @@
--- Where everything of a mesh stands in Redis; what each key holds is said in redis/keys.ts, whose names a test compares with
--- these. KEYS[1] of every script is the mesh's prefix, `{<prefix>:<mesh>}`: a hash tag, so that all of it is on one node of a
+-- Where everything of a mesh stands in Redis; what each key holds is said in redis/keys.ts, whose names a test compares
+-- with
+-- these. KEYS[1] of every script is the mesh's prefix, `{<prefix>:<mesh>}`: a hash tag, so that all of it is on one
+-- node of a
 -- Redis Cluster.
 
 local function meshKeys(prefix)
@@ -11,7 +13,7 @@ local function meshKeys(prefix)
     serves = prefix .. '/serves',
     deaths = prefix .. '/deaths',
     presence = prefix .. '/presence',
-    gone = prefix .. '/gone',
+    absentSince = prefix .. '/absent-since',
     absent = prefix .. '/absent',
     control = prefix .. '/control',
     loads = prefix .. '/loads',
@@ -25,7 +27,8 @@ local function meshKeys(prefix)
     circuitsVersion = prefix .. '/circuits:version',
     schedules = prefix .. '/schedules',
     scheduleFailures = prefix .. '/schedules:failures',
-    -- What these begin, the name of one ends: `<pool> <reason>`, `<agent>|<session>`, an idempotency key, a day, `<node>~<incarnation>`.
+    -- What these begin, the name of one ends: `<pool> <reason>`, `<agent>|<session>`, an idempotency key, a day,
+    -- `<node>~<incarnation>`.
     heldTasks = prefix .. '/held:',
     sessions = prefix .. '/session:',
     idempotency = prefix .. '/key:',
@@ -64,6 +67,6 @@ local function dispatchKeys(prefix, name)
   return {
     free = prefix .. '/free:' .. name,
     turns = prefix .. '/turns:' .. name,
-    calls = prefix .. '/call:' .. name .. ' ', -- a node follows
+    wakeups = prefix .. '/wakeup:' .. name .. ' ', -- a node follows
   }
 end

@@ -1,11 +1,13 @@
 --[[
-  One heartbeat: renews the node's lease and stores its record, unless the incarnation has been replaced or declared dead.
+  One heartbeat: renews the node's lease and stores its record, unless the incarnation has been replaced or declared
+  dead.
   Then it sweeps, in case the nodes whose turn it is are among the dead.
 
   ARGV: node (id), incarnation, lease (ms; 0 gives it up), record (JSON), then how to sweep: see sweepOptions in
   includes/sweep.lua
 
-  Result: {Redis time (ms), wish, then what the sweep returns}, or 'fenced'. Wish: what an operator wants of the node: '',
+  Result: {Redis time (ms), desired, then what the sweep returns}, or 'fenced'. Desired: what an operator wants of the
+  node: '',
   'drain', or a drill, once
   Invariant: a fenced incarnation changes nothing.
 ]]
@@ -33,12 +35,12 @@ end
 redis.call('HSET', mesh.nodes, node, record)
 
 -- A drill is for the incarnation that hears of it, once.
-local wish = redis.call('HGET', mesh.control, node) or ''
-if wish ~= '' and wish ~= 'drain' then
+local desired = redis.call('HGET', mesh.control, node) or ''
+if desired ~= '' and desired ~= 'drain' then
   redis.call('HDEL', mesh.control, node)
 end
 
-local result = {now, wish}
+local result = {now, desired}
 for _, found in ipairs(sweep(mesh, node, now, options)) do
   result[#result + 1] = found
 end

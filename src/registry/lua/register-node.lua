@@ -6,7 +6,8 @@
   '': replaces any), pools that the node serves...
 
   Result: {incarnation, Redis time (ms)}, or 'fenced' if the node has another incarnation than the caller expects
-  Invariant: incarnations of a node only grow, so no two daemons of it ever hold the same one. Of two daemons that start at
+  Invariant: incarnations of a node only grow, so no two daemons of it ever hold the same one. Of two daemons that start
+  at
   the same moment one is refused.
 ]]
 --- @include layout
@@ -27,8 +28,8 @@ end
 
 -- Fence the previous incarnation.
 if previous then
-  local heldUntil = hold > 0 and now + hold or nil
-  declareDead(mesh, node, previous, 'crash', now, lastSign(mesh, node, now, lease), heldUntil)
+  local reservedUntil = hold > 0 and now + hold or nil
+  declareDead(mesh, node, previous, 'crash', now, lastSign(mesh, node, now, lease), reservedUntil)
 else
   -- Above those of all nodes that were forgotten: this may have been one of them.
   redis.call('HSET', mesh.incarnations, node, tonumber(redis.call('HGET', mesh.incarnations, '') or '0') + 1)

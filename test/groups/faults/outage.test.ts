@@ -9,7 +9,7 @@ import { MoodyProvider } from '../../support/provider-client.ts';
 
 /** 500 tasks with CLAWMESH_OUTAGE=full. */
 const TASKS = process.env.CLAWMESH_OUTAGE === 'full' ? 500 : 40;
-/** The default of `queue.circuit.minProbe`, ms. */
+/** The default of `queue.circuit.minProbeInterval`, ms. */
 const MIN_PROBE_MS = 2_000;
 const NODES = ['mac-1', 'mac-2', 'mac-3'];
 

@@ -4,7 +4,10 @@ import { Mesh } from '../../../src/client/mesh.ts';
 import { CliProcess, cleanEnv, runCli } from '../../support/cli.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
-/** A command that waits, or follows, meets a Redis that is away for a while; it must neither end nor say anything untrue. */
+/**
+ * A command that waits, or follows, meets a Redis that is away for a while; it must neither end nor say anything
+ * untrue.
+ */
 describe('a restart of Redis while a command waits', () => {
   let mesh: ProcessMesh;
   let waiting: CliProcess | undefined;

@@ -7,7 +7,9 @@ import { FakeProvider } from '../../support/fake-provider.ts';
 import { GATEWAY_TOKEN, Gateway } from '../../support/openclaw.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
 
-/** What becomes of runs in the real gateway when daemon, gateway or both are killed. The provider's calls are counted. */
+/**
+ * What becomes of runs in the real gateway when daemon, gateway or both are killed. The provider's calls are counted.
+ */
 describe('failover with the real gateway', () => {
   let server: SpawnedRedis;
   let provider: FakeProvider;
@@ -52,7 +54,9 @@ describe('failover with the real gateway', () => {
   const called = (marker: string, times: number) =>
     expect.poll(() => provider.callsWith(marker).length, { interval: 50, timeout: 600_000 }).toBe(times);
 
-  /** Resolves once it is on record in which gateway the task runs, so that another life of the node can find it. */
+  /**
+   * Resolves once it is on record in which gateway the task runs, so that another incarnation of the node can find it.
+   */
   const submitted = (pool: string, id: string) =>
     expect.poll(async () => (await redis.hget(keys.task(pool, id), 'progress')) ?? '').toContain('submittedTo');
   const presenceSeen = (id: string) => expect.poll(() => redis.hexists(keys.presence, id)).toBe(1);

@@ -68,7 +68,8 @@ describe('a mesh that tells people of trouble', () => {
     await expect.poll(told).toEqual(['node-dead firing mac-1', 'node-dead resolved mac-1']);
     await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8')).toContain('mac-1 is back');
 
-    // Dead letters of a pool are told once in ten minutes: the second is on record before the next alert of another kind.
+    // Dead letters of a pool are told once in ten minutes: the second is on record before the next alert of another
+    // kind.
     for (const text of ['fail invalid', 'fail invalid again']) await mesh.cli('enqueue', text, '--wait');
     await expect.poll(() => told().slice(2)).toEqual(['dead-letter firing default']);
     expect((await mesh.cli('events', '--json')).stdout).toMatch(/"event":"dead-letter","node":"mac/);
@@ -95,12 +96,12 @@ describe('a mesh that tells people of trouble', () => {
       mode: 0o755,
     });
     mesh.config = configWith(
-      `webhook: "${hookUrl()}", notification: true, oldestWaiting: 2s, on: [queue-old, no-nodes]}\ndashboard: {port: ${await reservePort()}`,
+      `webhook: "${hookUrl()}", notification: true, oldestWaiting: 2s, on: [queue-latency, no-nodes]}\ndashboard: {port: ${await reservePort()}`,
     );
     const board = new CliProcess(['--config', mesh.config, 'dashboard'], { PATH: `${bin}:${process.env.PATH}` });
     await board.waitFor(/dashboard of mesh/);
     const id = await mesh.enqueue('hello');
-    await expect.poll(() => told().toSorted()).toEqual(['no-nodes firing mesh', 'queue-old firing default']);
+    await expect.poll(() => told().toSorted()).toEqual(['no-nodes firing mesh', 'queue-latency firing default']);
     await expect
       .poll(() => readFileSync(shown, 'utf8').split('\n').toSorted().join('\n'))
       .toMatch(/🔴 no node takes tasks[\s\S]*🔴 tasks of pool default have waited for \S+/);
@@ -108,7 +109,7 @@ describe('a mesh that tells people of trouble', () => {
     await mesh.taskState(id, 'completed');
     await expect
       .poll(() => told().slice(2).toSorted())
-      .toEqual(['no-nodes resolved mesh', 'queue-old resolved default']);
+      .toEqual(['no-nodes resolved mesh', 'queue-latency resolved default']);
     await board.kill();
   });
 

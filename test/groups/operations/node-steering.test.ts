@@ -78,7 +78,7 @@ describe('a node steered from the command line', () => {
       const taken = await claim(dead);
       await beat('mac-1', 1, { running: [taken.taskId], pools: { default: { concurrency: 2, running: 1 } } });
       await mesh.registry.evict('mac-1', 600_000);
-      await mesh.putBack();
+      await mesh.requeue();
       expect((await claimNext(other)).taskId).toBe(taken.taskId);
       const { stderr, code } = await cli('node', 'drain', 'mac-1');
       expect([code, stderr]).toEqual([
@@ -148,7 +148,7 @@ describe('a node steered from the command line', () => {
       await claim(node);
       const resumed = drainAndWait();
       await resumed.waitFor(/1 still runs/);
-      await mesh.registry.wish('mac-1', 'resume');
+      await mesh.registry.setDesiredState('mac-1', 'resume');
       expect(await resumed.exited).toBe(1);
       expect(resumed.output).toMatch(/mac-1 was resumed/);
       const died = drainAndWait();
@@ -180,7 +180,7 @@ describe('a node steered from the command line', () => {
       expect((await cli('node', 'show', 'mac-1')).stdout).toContain(
         `${handedOver.taskId}, until another node takes it`,
       );
-      await mesh.putBack();
+      await mesh.requeue();
       await claimNext(other);
       expect(await json('node', 'show', 'mac-1')).toMatchObject({
         running: [],
@@ -211,12 +211,12 @@ describe('a node steered from the command line', () => {
     it('once it is dead, so that status is quiet about it, and nothing of it is left but its place in the logs', async () => {
       await start('mac-2');
       await start('mac-1');
-      await mesh.registry.wish('mac-1', 'drain');
+      await mesh.registry.setDesiredState('mac-1', 'drain');
       await mesh.registry.evict('mac-1', 600_000);
       for (const key of ['presence', 'gone', 'loads'] as const) await mesh.redis.hset(mesh.keys[key], 'mac-1', '1');
       for (const key of ['freeSlots', 'turns'] as const) await mesh.redis.hset(mesh.keys[key]('default'), 'mac-1', '1');
       await mesh.redis.hset(mesh.keys.lastTokens, 'default:mac-1', 'mac-1~1:1');
-      await mesh.redis.zadd(`${mesh.keys.callPrefix('default')}mac-1`, 1, '0');
+      await mesh.redis.zadd(`${mesh.keys.wakeupPrefix('default')}mac-1`, 1, '0');
       await lapse('mac-1');
       expect((await json('status')).nodes.dead).toBe(1);
       const { code, stderr, stdout } = await cli('node', 'forget', 'mac-1');
@@ -235,7 +235,7 @@ describe('a node steered from the command line', () => {
       expect((await json('events')).events.at(-1)).toMatchObject({ event: 'node-forgotten', node: 'mac-1' });
     });
 
-    it('and comes back as a new node above every incarnation it had, while the former life stays fenced', async () => {
+    it('and comes back as a new node above every incarnation it had, while the earlier incarnation stays fenced', async () => {
       await start('mac-1');
       await mesh.registry.evict('mac-1', 600_000);
       const before = Number(await mesh.redis.hget(mesh.keys.incarnations, 'mac-1'));

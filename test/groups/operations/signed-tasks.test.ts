@@ -10,7 +10,7 @@ describe('a mesh with a signing key', () => {
   let mesh: ProcessMesh;
   let queue: Queue;
   const key = (value: string, old = '') =>
-    mesh.configWith(`security: {signingKey: "${value}", oldSigningKey: "${old}"}\n`);
+    mesh.configWith(`security: {signingKey: "${value}", previousSigningKey: "${old}"}\n`);
   const KEY = 'sign-with-this-and-no-other-key';
 
   beforeEach(async () => {

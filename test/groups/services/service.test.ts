@@ -54,7 +54,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     expect((await node('install')).stderr).toMatch(/nothing to do/);
     expect(manager.pid).toBe(first);
 
-    // A crash is mended by the manager, with the tasks of the former life.
+    // A crash is mended by the manager, with the tasks of the earlier incarnation.
     const id = await mesh.enqueue('2');
     await mesh.starts(1);
     process.kill(first as number, 'SIGKILL');

@@ -10,7 +10,7 @@ import { Circuits } from '../../../src/queue/bullmq/circuits.ts';
 import { HELD_SCORE, type HeldFor, releaseHeld } from '../../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../../src/queue/bullmq/pause-pool.ts';
 import { PoolConsumer } from '../../../src/queue/bullmq/pool-consumer.ts';
-import { requeueVoidClaims } from '../../../src/queue/bullmq/requeue.ts';
+import { requeueOrphanedClaims } from '../../../src/queue/bullmq/requeue.ts';
 import { Schedules } from '../../../src/queue/bullmq/schedules.ts';
 import { TaskControl } from '../../../src/queue/bullmq/task-control.ts';
 import { TaskProducer } from '../../../src/queue/bullmq/task-producer.ts';
@@ -292,7 +292,7 @@ export class World {
     const run = this.#pickOr(this.#runs.filter(({ zombie }) => !zombie));
     if (!run) return false;
     this.#note(run.claim.taskId, `released by ${run.node.profile.id}`);
-    await this.#ended(run, () => run.queue.handBack(run.claim, 'drain'));
+    await this.#ended(run, () => run.queue.release(run.claim, 'drain'));
     return true;
   }
 
@@ -301,7 +301,7 @@ export class World {
     const known = run && this.#known.get(run.claim.taskId);
     if (!run || !known) return false;
     this.#note(known.id, `reassigned by ${run.node.profile.id}`);
-    await this.#ended(run, () => run.queue.passOn(run.claim, 'simulated auth'));
+    await this.#ended(run, () => run.queue.reassign(run.claim, 'simulated auth'));
     known.excused++;
     return true;
   }
@@ -371,7 +371,7 @@ export class World {
     return true;
   }
 
-  /** A daemon that was killed, or ended, is started again; it may take up what its former life ran. */
+  /** A daemon that was killed, or ended, is started again; it may take up what its earlier incarnation ran. */
   async restart(): Promise<void> {
     const node = this.#pick(this.#nodes);
     this.#trace.push(`  ${node.profile.id} starts`);
@@ -387,12 +387,12 @@ export class World {
         this.#holds(node, claim);
       }
     }
-    await this.#registry.releaseHold({ nodeId: node.profile.id, incarnation: node.incarnation - 1 });
+    await this.#registry.endReservation({ nodeId: node.profile.id, incarnation: node.incarnation - 1 });
   }
 
   async drainNode(): Promise<void> {
     const { id } = this.#pick(PROFILES);
-    await this.#registry.wish(id, this.#random() < 0.5 ? 'drain' : 'resume');
+    await this.#registry.setDesiredState(id, this.#random() < 0.5 ? 'drain' : 'resume');
   }
 
   /** The visibility timeout of a claim passes before it's renewed. */
@@ -410,13 +410,13 @@ export class World {
   }
 
   async #requeue(): Promise<number> {
-    const owners = await this.#registry.unsettledDeaths();
-    const requeued = await requeueVoidClaims(this.#redis, this.#keys, {
+    const owners = await this.#registry.pendingDeaths();
+    const requeued = await requeueOrphanedClaims(this.#redis, this.#keys, {
       visibilityTimeoutMs: LONG_MS,
       maxHandovers: MAX_HANDOVERS,
     });
     for (const { taskId, reason } of requeued) this.#note(taskId, `requeued: ${reason}`);
-    await this.#registry.settleDeaths(owners);
+    await this.#registry.clearDeaths(owners);
     return requeued.length;
   }
 
@@ -490,15 +490,19 @@ export class World {
 
   // What the daemon does around the ports.
 
-  async #startNode(node: NodeInMesh, holdMs = 0): Promise<void> {
+  async #startNode(node: NodeInMesh, adoptionWindowMs = 0): Promise<void> {
     const { id, pools, labels, allow } = node.profile;
-    const { incarnation } = await this.#registry.register(id, pools, LONG_MS, holdMs);
+    const { incarnation } = await this.#registry.register(id, pools, LONG_MS, adoptionWindowMs);
     node.incarnation = incarnation;
     node.up = true;
     node.line = lossyRedis(this.#redis);
     node.queues = new Map();
     const { redis } = node.line;
-    const circuits = new Circuits(redis, this.#keys, { failures: 3, minProbe: LONG_MS, maxProbe: LONG_MS });
+    const circuits = new Circuits(redis, this.#keys, {
+      failures: 3,
+      minProbeInterval: LONG_MS,
+      maxProbeInterval: LONG_MS,
+    });
     for (const pool of pools) {
       const queue = new PoolConsumer({
         pool,
@@ -540,12 +544,12 @@ export class World {
       leaseMs: LONG_MS,
       pools: Object.fromEntries(pools.map((pool) => [pool, { concurrency: SLOTS, running: 0 }])),
     });
-    const { wish } = await this.#registry.beat(
+    const { desired } = await this.#registry.beat(
       { nodeId: id, incarnation: node.incarnation },
       record,
       sweepHow(id, { pools, leaseMs: LONG_MS, stallMs: LONG_MS, idleStallMs: LONG_MS, graceMs: LONG_MS }),
     );
-    if (wish === 'drain') await this.#registry.wish(id, 'resume');
+    if (desired === 'drain') await this.#registry.setDesiredState(id, 'resume');
   }
 
   /** A claim has been answered: what may not happen is checked before the run begins. */
@@ -671,7 +675,7 @@ export class World {
     }
   }
 
-  /** Which nodes get to hear of held tasks: as `Running.takeHeld` has it. */
+  /** Which nodes get to hear of held tasks: as `Running.claimHeld` has it. */
   #tell({ pool, why, node: home }: HeldFor): void {
     for (const { profile, heldFor, up } of this.#nodes) {
       if (!up || !(home === profile.id || isEligible(parseHoldReason(why), profile))) continue;

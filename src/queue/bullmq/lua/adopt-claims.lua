@@ -1,11 +1,14 @@
 --[[
-  The new life of a node takes over the claims of its former lives, to go on with runs that outlived the daemon.
+  The new incarnation of a node takes over the claims of its earlier incarnations, to go on with runs that outlived the
+  daemon.
 
-  ARGV pool   node id   incarnation   visibility timeout (ms)   number of the first lock token to give out   then the tasks to take
+  ARGV pool   node id   incarnation   visibility timeout (ms)   number of the first lock token to give out   then the
+  tasks to take
   over; all where none is named
 
   Result: {{task id, lock token, task hash as a flat list}...}; 'fenced'
-  Invariant: only locks that name this node are taken over; all in one step, so that no sweeper comes between. A life adopts
+  Invariant: only locks that name this node are taken over; all in one step, so that no sweeper comes between. A life
+  adopts
   before it claims, so a lock that names it already is of a first request whose answer was lost: it is taken over again.
 ]]
 --- @include layout

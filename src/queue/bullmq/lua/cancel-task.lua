@@ -1,6 +1,7 @@
 --[[
-  Somebody cancels a task. One that waits ends at once; one that runs is marked, and ends when its node has stopped it, or
-  when its claim is found void.
+  Somebody cancels a task. One that waits ends at once; one that runs is marked, and ends when its node has stopped it,
+  or
+  when its claim is found orphaned.
 
   ARGV pool   task id   why, for people
 

@@ -1,8 +1,11 @@
 --[[
-  A node takes the first task that is held for it and may run now, by priority, then by age, where there is one: the claim of a
-  task that only some nodes may run, or whose session is at home here. Of a session that is busy with a held task, it is that one.
+  A node takes the first task that is held for it and may run now, by priority, then by age, where there is one: the
+  claim of a
+  task that only some nodes may run, or whose session is sticky to this node. Of a session that is busy with a held
+  task, it is that one.
 
-  ARGV pool   node id   incarnation   lock token   visibility timeout (ms)   record: what the node is (JSON: labels, allow)
+  ARGV pool   node id   incarnation   lock token   visibility timeout (ms)   record: what the node is (JSON: labels,
+  allow)
   reason why the tasks are held
 
   Result: {task id ('' for none), task hash as a flat list}; 'again' where the token has brought a task before; 'fenced'

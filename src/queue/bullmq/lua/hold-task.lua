@@ -1,14 +1,18 @@
 --[[
-  A node has claimed a task whose provider's circuit may be open, or has seen its run fail because of that, or a task that
-  is for another node: the task leaves the queue until what it waits for comes. It uses up no handover, and an attempt only
+  A node has claimed a task whose provider's circuit may be open, or has seen its run fail because of that, or a task
+  that
+  is for another node: the task leaves the queue until what it waits for comes. It uses up no handover, and an attempt
+  only
   after a run that has failed, where its one free run is used up.
 
   ARGV pool   node id   incarnation   lock token   task id   what holds it   circuit ('' for another reason)
-  why the run failed ('' where it has not begun)   attempts that the task has   its session (`<agent>|<session>`, '' for none)
+  why the run failed ('' where it has not begun)   attempts that the task has   its session (`<agent>|<session>`, '' for
+  none)
   '1' if the task would rather run on this node, else ''
   the tasks that it comes after ('<pool>:<id> ...'), where its hash does not name them yet, else ''
 
-  Result: 'held'; 'may-run' (the circuit is closed, or this is the probe); 'no-further-run' (its run has failed, and nothing has
+  Result: 'held'; 'may-run' (the circuit is closed, or this is the probe); 'no-further-run' (its run has failed, and
+  nothing has
   changed); 'fenced'; 'claim-gone'
   Invariant: the task is in exactly one of active and delayed before and after.
 ]]
@@ -40,7 +44,7 @@ local function undoStart()
   redis.call('HDEL', taskKey, 'processedOn', 'pb', 'progress')
   if session == '' then return end
   local sessionKey = mesh.sessions .. session
-  local entered = redis.call('HMGET', sessionKey, 'claim', 'homeBefore')
+  local entered = redis.call('HMGET', sessionKey, 'claim', 'previousNode')
   if entered[1] ~= token then return end
   if entered[2] == '' then
     redis.call('HDEL', sessionKey, 'node')

@@ -1,5 +1,5 @@
 --[[
-  Which tasks of a pool does this life of the node hold, as Redis sees it?
+  Which tasks of a pool does this incarnation of the node hold, as Redis sees it?
 
   ARGV pool   node id   incarnation   then lock tokens that need not be told
 

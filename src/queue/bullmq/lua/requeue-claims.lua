@@ -1,7 +1,10 @@
 --[[
-  Puts back tasks whose claim is void: its owner is no longer the node's current incarnation (dead, evicted, replaced), or
-  it lapsed (no lock is left: visibility timeout). All claims lapse at once when Redis stood still or its clock jumped; their
-  nodes then have the time of two renewals to renew them. Looks at a window of the active list per call, so that Redis is never
+  Requeues tasks whose claim is orphaned: its owner is no longer the node's current incarnation (dead, evicted,
+  replaced), or
+  it lapsed (no lock is left: visibility timeout). All claims lapse at once when Redis stood still or its clock jumped;
+  their
+  nodes then have the time of two renewals to renew them. Looks at a window of the active list per call, so that Redis
+  is never
   held up; the caller goes through the windows. Any node may do this for any other, and may finish what another began.
 
   ARGV pool   first index   window size   visibility timeout (ms)   handovers after which a task is given up
@@ -34,8 +37,8 @@ local current = setmetatable({}, {__index = function(known, node)
   return known[node]
 end})
 
--- Whose claim is void, why, and how long that node has been silent (ms); nil where the claim holds.
-local function voidClaim(token)
+-- Whose claim is orphaned, why, and how long that node has been silent (ms); nil where the claim holds.
+local function orphanedClaim(token)
   if not token then
     if jumped then return nil end
     return 'unknown', 'visibility-timeout', visibilityMs
@@ -46,8 +49,8 @@ local function voidClaim(token)
   if not readable or type(death) ~= 'table' or not death.reason or not tonumber(death.lastSignAt) then
     return node, 'fenced', 0
   end
-  -- The next life of the node is about to take these runs up again.
-  if death.heldUntil and now < death.heldUntil and now >= (death.heldFrom or 0) then return nil end
+  -- The next incarnation of the node is about to take these runs up again.
+  if death.reservedUntil and now < death.reservedUntil and now >= (death.reservedFrom or 0) then return nil end
   return node, death.reason, math.max(0, now - death.lastSignAt)
 end
 
@@ -58,7 +61,7 @@ end
 local tokens = redis.call('MGET', unpack(locks))
 local result, taken = {0}, 0
 for i, id in ipairs(ids) do
-  local owner, reason, silentMs = voidClaim(tokens[i])
+  local owner, reason, silentMs = orphanedClaim(tokens[i])
   if owner and requeueTask(mesh, pool, id, owner, reason, silentMs, now, maxHandovers) then
     taken = taken + 1
     result[#result + 1] = id

@@ -8,8 +8,8 @@ local function lastSign(mesh, node, now, lease)
 end
 
 -- Fences the node's current incarnation, takes its lease away and notes why, for the nodes that requeue its tasks.
--- `now` and `lastSignAt` in ms; until `heldUntil` (ms, or nil) its tasks stay where they are.
-local function declareDead(mesh, node, incarnation, reason, now, lastSignAt, heldUntil)
+-- `now` and `lastSignAt` in ms; until `reservedUntil` (ms, or nil) its tasks stay where they are.
+local function declareDead(mesh, node, incarnation, reason, now, lastSignAt, reservedUntil)
   redis.call('HINCRBY', mesh.incarnations, node, 1)
   -- A node that has stopped, or was declared dead before, has no lease any more.
   if redis.call('ZREM', mesh.leases, node) == 1 then
@@ -17,7 +17,7 @@ local function declareDead(mesh, node, incarnation, reason, now, lastSignAt, hel
       'silentMs', ms(math.max(0, now - lastSignAt))})
   end
   redis.call('HDEL', mesh.presence, node)
-  redis.call('HDEL', mesh.gone, node)
+  redis.call('HDEL', mesh.absentSince, node)
   redis.call('HSET', mesh.deaths, node .. '~' .. incarnation,
-    cjson.encode({reason = reason, lastSignAt = lastSignAt, heldFrom = heldUntil and now, heldUntil = heldUntil}))
+    cjson.encode({reason = reason, lastSignAt = lastSignAt, reservedFrom = reservedUntil and now, reservedUntil = reservedUntil}))
 end

@@ -7,7 +7,7 @@ local function forgetNode(mesh, node)
   local highest = tonumber(redis.call('HGET', mesh.incarnations, '') or '0')
   redis.call('HSET', mesh.incarnations, '', math.max(highest, incarnation))
 
-  for _, key in ipairs({mesh.incarnations, mesh.nodes, mesh.presence, mesh.gone, mesh.control, mesh.loads, mesh.absent,
+  for _, key in ipairs({mesh.incarnations, mesh.nodes, mesh.presence, mesh.absentSince, mesh.control, mesh.loads, mesh.absent,
     mesh.serves}) do
     redis.call('HDEL', key, node)
   end
@@ -21,7 +21,7 @@ local function forgetNode(mesh, node)
     local dispatch = dispatchKeys(mesh.prefix, name)
     redis.call('HDEL', dispatch.free, node)
     redis.call('HDEL', dispatch.turns, node)
-    redis.call('DEL', dispatch.calls .. node)
+    redis.call('DEL', dispatch.wakeups .. node)
     redis.call('HDEL', mesh.tokens, name .. ':' .. node)
   end
 end

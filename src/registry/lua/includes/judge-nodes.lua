@@ -18,13 +18,17 @@ end
 --[[
   Declares the dead among these nodes dead; `leaseEnds`: when the lease of each ends (ms).
 
-  A node is dead when its lease has ended (heartbeats missed), or when its presence, a subscription to a channel of its own,
-  has been gone for the grace although it was there on this very run of the Redis server: a crash closes the connection at
+  A node is dead when its lease has ended (heartbeats missed), or when its presence, a subscription to a channel of its
+  own,
+  has been gone for the grace although it was there on this very run of the Redis server: a crash closes the connection
+  at
   once. After a restart or failover of Redis the presence of every node is gone, which therefore means nothing.
 
-  options: see sweepOptions (sweep.lua)   leasesFrom, presenceFrom: no lease and no absence is judged before (Redis time, ms)
+  options: see sweepOptions (sweep.lua)   leasesFrom, presenceFrom: no lease and no absence is judged before (Redis
+  time, ms)
 
-  Returns the dead as {node, incarnation, reason, silence (ms), ...}, and the time until the next grace is over (ms; 0 if no
+  Returns the dead as {node, incarnation, reason, silence (ms), ...}, and the time until the next grace is over (ms; 0
+  if no
   node is gone).
 ]]
 local function judgeNodes(mesh, now, nodes, leaseEnds, options, leasesFrom, presenceFrom)
@@ -38,7 +42,7 @@ local function judgeNodes(mesh, now, nodes, leaseEnds, options, leasesFrom, pres
   local runId = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local incarnations = callWithMany('HMGET', mesh.incarnations, nodes)
   local seen = callWithMany('HMGET', mesh.presence, nodes)
-  local gone = callWithMany('HMGET', mesh.gone, nodes)
+  local gone = callWithMany('HMGET', mesh.absentSince, nodes)
   local channels = {}
   for i, node in ipairs(nodes) do
     channels[i] = mesh.presenceChannels .. node .. '~' .. (incarnations[i] or '0')
@@ -51,11 +55,11 @@ local function judgeNodes(mesh, now, nodes, leaseEnds, options, leasesFrom, pres
     local reason, lastSignAt
     if counts[i * 2] > 0 then
       if seen[i] ~= here then redis.call('HSET', mesh.presence, node, here) end
-      if gone[i] then redis.call('HDEL', mesh.gone, node) end
+      if gone[i] then redis.call('HDEL', mesh.absentSince, node) end
     elseif seen[i] == here then
       local goneAt = tonumber(gone[i])
       if not goneAt or goneAt > now then
-        redis.call('HSET', mesh.gone, node, ms(now))
+        redis.call('HSET', mesh.absentSince, node, ms(now))
         dueIn(math.max(1, grace))
       elseif now >= presenceFrom and now - goneAt >= grace then
         reason, lastSignAt = 'crash', goneAt

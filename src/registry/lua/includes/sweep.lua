@@ -5,7 +5,8 @@
 --[[
   How the caller sweeps, from the arguments of its script; times in ms.
 
-  interval: the least time between sweeps   stall, idleStall: the longest time between sweeps of a healthy mesh that works,
+  interval: the least time between sweeps   stall, idleStall: the longest time between sweeps of a healthy mesh that
+  works,
   and that idles   lease   grace: how long a node's presence may be gone   pass: the time between two looks through all
   claims   ...: the pools that the caller serves
 ]]
@@ -21,7 +22,8 @@ local function sweepOptions(interval, stall, idleStall, lease, grace, pass, ...)
   }
 end
 
--- Wakes a node for each of these pools that is not paused and in which tasks wait: a node that froze, or was cut off, while
+-- Wakes a node for each of these pools that is not paused and in which tasks wait: a node that froze, or was cut off,
+-- while
 -- it waited for work may have swallowed the wake-up of a task. Returns whether there was such a pool.
 local function wakeForWaiting(mesh, pools)
   local waiting = false
@@ -45,8 +47,10 @@ local function countActive(mesh)
   return active
 end
 
--- When a lease ends, at most its own length from now: if it ends later, it was written before the clock went back, and is
--- cut. A node's lease may be longer than the caller's, `lease`: its record says so, which comes with its first heartbeat.
+-- When a lease ends, at most its own length from now: if it ends later, it was written before the clock went back, and
+-- is
+-- cut. A node's lease may be longer than the caller's, `lease`: its record says so, which comes with its first
+-- heartbeat.
 local function cutLease(mesh, now, node, leaseEnds, lease, wentBack)
   if leaseEnds <= now + lease then return leaseEnds end
   local own = tonumber(string.match(redis.call('HGET', mesh.nodes, node) or '', '"leaseMs":(%d+)'))
@@ -60,15 +64,20 @@ end
   Looks for dead nodes (judge-nodes.lua) and declares them dead. A caller that comes soon after another gets an early
   answer, so that the work does not grow with the number of nodes.
 
-  When the last sweep is long ago, or still to come, Redis was frozen, all nodes slept, or Redis' clock jumped: then every
-  node gets one more lease before it is judged, and lapsed claims one more renewal (requeue-claims.lua). An early answer, to
+  When the last sweep is long ago, or still to come, Redis was frozen, all nodes slept, or Redis' clock jumped: then
+  every
+  node gets one more lease before it is judged, and lapsed claims one more renewal (requeue-claims.lua). An early
+  answer, to
   a sweep or a heartbeat, shows as well that Redis was not frozen.
 
   caller: its node id   now: Redis time (ms)   options: see sweepOptions
 
-  Returns {number of nodes with a lease, how many of them come before the caller (-1: not looked at), number of deaths not
-  yet dealt with, time until the next grace is over (ms; 0 if no node is gone), number of pools and reasons for which tasks
-  are held, 1 if there is work in the mesh and 2 if tasks wait in the caller's pools, 1 if the caller is to look through all
+  Returns {number of nodes with a lease, how many of them come before the caller (-1: not looked at), number of deaths
+  not
+  yet dealt with, time until the next grace is over (ms; 0 if no node is gone), number of pools and reasons for which
+  tasks
+  are held, 1 if there is work in the mesh and 2 if tasks wait in the caller's pools, 1 if the caller is to look through
+  all
   claims, then for each node declared dead by this call: node, incarnation, reason, silence (ms)}
   Invariant: an incarnation is declared dead once.
 ]]
@@ -105,7 +114,7 @@ local function sweep(mesh, caller, now, options)
   if not lastAt or wentBack or now > stallAt then
     leasesFrom, presenceFrom = now + lease, now + grace
     if lastAt then resumedAt = now end
-    redis.call('DEL', mesh.gone)
+    redis.call('DEL', mesh.absentSince)
   end
   redis.call('HSET', mesh.sweep, 'lastAt', ms(now),
     'stallAt', ms(now + (busy > 0 and options.stall or options.idleStall)), 'leasesFrom', ms(leasesFrom),

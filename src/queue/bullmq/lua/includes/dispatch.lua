@@ -1,8 +1,11 @@
--- Dispatch without a dispatcher (docs/adr/0008): a node that asks for a task is answered by the strategy, in the same step
--- as the claim. It may take one if it would get one of those that wait, were they dealt out one after the other; otherwise
+-- Dispatch without a dispatcher (docs/adr/0008): a node that asks for a task is answered by the strategy, in the same
+-- step
+-- as the claim. It may take one if it would get one of those that wait, were they dealt out one after the other;
+-- otherwise
 -- the nodes are called that would.
 
--- How many tasks of a pool wait: those in line, and delayed ones that are due. BullMQ's score of those has the time in its
+-- How many tasks of a pool wait: those in line, and delayed ones that are due. BullMQ's score of those has the time in
+-- its
 -- upper bits, 12 bits of counter below.
 local function tasksWaiting(pool, now)
   if redis.call('HEXISTS', pool.meta, 'paused') == 1 then
@@ -15,7 +18,8 @@ end
 -- Whether the node `me` may take a task of the pool.
 -- `free`: hash, node → '<incarnation> <free slots> <called at>'   `turns`: hash, node → its turn, '' → the last turn
 -- mesh.loads: hash, node → '<running> <slots> <pressure>', all pools together
--- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure> <patience>', as right before it takes one; a node
+-- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure> <patience>', as right before it takes one;
+-- a node
 -- that was called and has not asked after the patience (ms) is passed over until it asks by itself
 local function mayTake(mesh, pool, me, incarnation, offer, now)
   local strategy, free, running, slots, pressure, patience = string.match(offer, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
@@ -37,7 +41,7 @@ local function mayTake(mesh, pool, me, incarnation, offer, now)
   end
 
   local myLoad, myTurn = (running + 1) * pressure / slots, turnOf(1)
-  redis.call('DEL', dispatch.calls .. me)
+  redis.call('DEL', dispatch.wakeups .. me)
   redis.call('HSET', mesh.loads, me, table.concat({running, slots, pressure}, ' '))
   redis.call('HSET', dispatch.free, me, incarnation .. ' ' .. free .. ' 0')
   if waiting == 0 then
@@ -75,8 +79,8 @@ local function mayTake(mesh, pool, me, incarnation, offer, now)
         if other.calledAt == 0 then
           redis.call('HSET', dispatch.free, nodes[i], other.incarnation .. ' ' .. other.free .. ' ' .. string.format('%.0f', now))
         end
-        redis.call('ZADD', dispatch.calls .. nodes[i], 0, '0')
-        redis.call('PEXPIRE', dispatch.calls .. nodes[i], 60000)
+        redis.call('ZADD', dispatch.wakeups .. nodes[i], 0, '0')
+        redis.call('PEXPIRE', dispatch.wakeups .. nodes[i], 60000)
       end
       return false
     end

@@ -2,9 +2,10 @@
 --- @include hold
 --- @include may-run
 
--- To be called with a task that was just claimed, and has a session. Whether it may run: its session is free, at home
--- here, and the task is the first of it. Otherwise the task is held, and the session's home told of it. Second, the node
--- that was the session's home, if it had another one.
+-- To be called with a task that was just claimed, and has a session. Whether it may run: its session is free, sticky to
+-- this node, and the task is the first of it. Otherwise the task is held, and the session's sticky node told of it.
+-- Second, the node
+-- that was the session's sticky node, if it had another one.
 -- claim: see start-task.lua   session: `<agent>|<session>`
 local function enterSession(mesh, pool, id, session, claim, now)
   local this, taskKey = pool.name .. ':' .. id, pool.tasks .. id
@@ -19,7 +20,7 @@ local function enterSession(mesh, pool, id, session, claim, now)
   local sessionKey, reason = mesh.sessions .. session, 'session:' .. session
   local list = mesh.heldTasks .. pool.name .. ' ' .. reason
   local state = redis.call('HMGET', sessionKey, 'node', 'task')
-  local home, current = state[1] or nil, state[2] or nil
+  local sticky, current = state[1] or nil, state[2] or nil
   local mustWait = false
   if current ~= this then
     if sessionTask(mesh, current) then
@@ -30,9 +31,9 @@ local function enterSession(mesh, pool, id, session, claim, now)
     end
   end
   local bound = preferred or string.find(needs, '^node:') or string.find(needs, '^require:')
-  local homeThere = waitsForHome(mesh, pool, taskKey, home, claim.node, bound, now)
+  local stickyThere = waitsForSticky(mesh, pool, taskKey, sticky, claim.node, bound, now)
 
-  if mustWait or homeThere then
+  if mustWait or stickyThere then
     if not place then
       place = redis.call('HINCRBY', sessionKey, 'places', 1)
       redis.call('HSET', taskKey, 'cm:place', place)
@@ -46,21 +47,21 @@ local function enterSession(mesh, pool, id, session, claim, now)
       redis.call('HDEL', taskKey, 'cm:bound')
     end
     holdClaimed(mesh, pool, id, reason, place)
-    if homeThere then
-      local incarnation = redis.call('HGET', mesh.incarnations, home) or '0'
-      redis.call('PUBLISH', mesh.presenceChannels .. home .. '~' .. incarnation, 'held ' .. pool.name .. ' ' .. reason)
+    if stickyThere then
+      local incarnation = redis.call('HGET', mesh.incarnations, sticky) or '0'
+      redis.call('PUBLISH', mesh.presenceChannels .. sticky .. '~' .. incarnation, 'held ' .. pool.name .. ' ' .. reason)
     end
     return false
   end
 
   redis.call('ZREM', list, id)
-  if home and home ~= claim.node then
+  if sticky and sticky ~= claim.node then
     -- The run has to begin without what the session was about; the task says so.
-    redis.call('HSET', taskKey, 'cm:movedFrom', home)
+    redis.call('HSET', taskKey, 'cm:movedFrom', sticky)
   end
   redis.call('HDEL', taskKey, 'cm:waitedFor', 'cm:bound')
-  -- Should this claim be held before its run has begun, the session is at home where it was; see hold-task.lua.
-  redis.call('HSET', sessionKey, 'node', claim.node, 'homeBefore', home or '', 'claim', claim.token)
+  -- Should this claim be held before its run has begun, the session stays sticky to the node before; see hold-task.lua.
+  redis.call('HSET', sessionKey, 'node', claim.node, 'previousNode', sticky or '', 'claim', claim.token)
   occupy(sessionKey, current, this)
-  return true, home ~= claim.node and home or nil
+  return true, sticky ~= claim.node and sticky or nil
 end

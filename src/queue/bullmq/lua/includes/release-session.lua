@@ -17,7 +17,8 @@ local function mayRunFirst(mesh, pool, current, now)
   return (bound or itsPool ~= pool.name) and 'slow' or true
 end
 
--- Since when a session waits for something that is there, ms, and whether it did so at an earlier look; from now on if it did not.
+-- Since when a session waits for something that is there, ms, and whether it did so at an earlier look; from now on if
+-- it did not.
 local function waitsSince(sessionKey, now)
   local since = tonumber(redis.call('HGET', sessionKey, 'waitsSince') or nil)
   if since and since <= now then return since, true end
@@ -25,12 +26,13 @@ local function waitsSince(sessionKey, now)
   return now, false
 end
 
--- Tasks of one session in one pool. Returns the node that may take the first of them now ('' if that waits for another task
+-- Tasks of one session in one pool. Returns the node that may take the first of them now ('' if that waits for another
+-- task
 -- of the session, nil if none is left or it was released), and how many were released.
 local function releaseSession(mesh, pool, list, session, stickyMs, now)
   local sessionKey = mesh.sessions .. session
   local state = redis.call('HMGET', sessionKey, 'node', 'task')
-  local home, current = state[1] or nil, state[2] or nil
+  local sticky, current = state[1] or nil, state[2] or nil
   local first, place = firstOfSession(pool, list, current)
   if not first then return nil, 0 end
   local this, taskKey = pool.name .. ':' .. first, pool.tasks .. first
@@ -42,7 +44,8 @@ local function releaseSession(mesh, pool, list, session, stickyMs, now)
       return nil, 0
     end
     if before == 'slow' then
-      -- One that was released just now, in another pool, has to have had the time to be claimed: else two pools would go on
+      -- One that was released just now, in another pool, has to have had the time to be claimed: else two pools would
+      -- go on
       -- taking the session from each other.
       local since, waited = waitsSince(sessionKey, now)
       if not waited or now - since < stickyMs then return nil, 0 end
@@ -51,9 +54,9 @@ local function releaseSession(mesh, pool, list, session, stickyMs, now)
     if not someoneThere(mesh, pool, '', now) then return nil, 0 end
     -- Once it can run, it is the next one.
     redis.call('HSET', mesh.prefix .. ':' .. current, 'cm:place', place - 1)
-  elseif waitsForHome(mesh, pool, taskKey, home, '', redis.call('HEXISTS', taskKey, 'cm:bound') == 1, now) then
-    if now - waitsSince(sessionKey, now) < stickyMs then return home, 0 end
-    redis.call('HSET', taskKey, 'cm:waitedFor', home)
+  elseif waitsForSticky(mesh, pool, taskKey, sticky, '', redis.call('HEXISTS', taskKey, 'cm:bound') == 1, now) then
+    if now - waitsSince(sessionKey, now) < stickyMs then return sticky, 0 end
+    redis.call('HSET', taskKey, 'cm:waitedFor', sticky)
   end
 
   if not releaseTask(pool, list, first, true) then return nil, 0 end

@@ -3,7 +3,8 @@
 --- @include end-task
 --- @include mesh-event
 
--- Counts up in a task's hash, also where the field holds no number: HINCRBY would end the sweep that meets such a task, and
+-- Counts up in a task's hash, also where the field holds no number: HINCRBY would end the sweep that meets such a task,
+-- and
 -- with it the takeover of all others, again and again.
 local function countUp(taskKey, field)
   local count = math.floor(tonumber(redis.call('HGET', taskKey, field) or '0') or 0) + 1
@@ -12,10 +13,14 @@ local function countUp(taskKey, field)
 end
 
 -- Takes a task from active back to the head of its pool (among equals, if it has a priority), removes its lock, wakes a
--- waiting node, and puts the handover into the task's history and the handover log. The third time that one is lost with its
--- node is an event of the mesh. One that has been lost more than `maxHandovers` times is given up instead: it may be what
--- kills them. One that a node gives back by itself was not lost: `maxHandovers` is nil then. One that somebody has cancelled
--- ends so. The caller has checked that the claim is void. `holder`: whose claim it was, if the task's hash does not tell.
+-- waiting node, and puts the handover into the task's history and the handover log. The third time that one is lost
+-- with its
+-- node is an event of the mesh. One that has been lost more than `maxHandovers` times is given up instead: it may be
+-- what
+-- kills them. One that a node gives back by itself was not lost: `maxHandovers` is nil then. One that somebody has
+-- cancelled
+-- ends so. The caller has checked that the claim is orphaned. `holder`: whose claim it was, if the task's hash does not
+-- tell.
 local function requeueTask(mesh, pool, id, holder, reason, silentMs, now, maxHandovers)
   local taskKey = pool.tasks .. id
   if redis.call('LREM', pool.active, '-1', id) == 0 then

@@ -1,9 +1,11 @@
 --- @include node-there
 
--- OpenClaw keeps a session's state on the machine where it ran. So a session has a home, the node that ran its last task,
--- and one task at a time; those that come while it is busy, or on another node than its home, are held in their order.
+-- OpenClaw keeps a session's state on the machine where it ran. So a session has a sticky node, the node that ran its
+-- last task,
+-- and one task at a time; those that come while it is busy, or on another node than its sticky node, are held in their
+-- order.
 
--- How long a session's home is remembered after its last task, ms: 30 days.
+-- How long a session's sticky node is remembered after its last task, ms: 30 days.
 local SESSION_MS = 2592000000
 -- Ended tasks of a session that are remembered for a node that has to start it anew.
 local RECENT = 10
@@ -16,7 +18,8 @@ local function sessionTask(mesh, current)
   end
 end
 
--- The held task of a session that comes first in this pool, and its place; those that somebody has cancelled are dropped. The
+-- The held task of a session that comes first in this pool, and its place; those that somebody has cancelled are
+-- dropped. The
 -- task that the session is busy with comes first wherever its place is: all others wait for it.
 -- list: the held tasks   current: `<pool>:<id>` or nil
 local function firstOfSession(pool, list, current)
@@ -47,14 +50,16 @@ local function occupy(sessionKey, current, this)
   redis.call('PEXPIRE', sessionKey, SESSION_MS)
 end
 
--- Whether a task of a session has to wait for the session's home: that is another node, is there for the task's pool, and
--- has neither refused this task nor been waited for in vain. A task that is for certain nodes (`bound`) takes its session along.
+-- Whether a task of a session has to wait for the session's sticky node: that is another node, is there for the task's
+-- pool, and
+-- has neither refused this task nor been waited for in vain. A task that is for certain nodes (`bound`) takes its
+-- session along.
 -- node: who wants to run it; '' for nobody yet
-local function waitsForHome(mesh, pool, taskKey, home, node, bound, now)
-  if not home or home == node or bound then return false end
-  -- The home's provider has refused its login, the home is not allowed it, or does not take it though it is there.
+local function waitsForSticky(mesh, pool, taskKey, sticky, node, bound, now)
+  if not sticky or sticky == node or bound then return false end
+  -- The sticky node has been refused its login, is not allowed it, or does not take it though it is there.
   for _, left in ipairs(redis.call('HMGET', taskKey, 'cm:refusedOn', 'cm:notAllowedOn', 'cm:waitedFor')) do
-    if left == home then return false end
+    if left == sticky then return false end
   end
-  return nodeThere(mesh, home, pool, now)
+  return nodeThere(mesh, sticky, pool, now)
 end

@@ -4,11 +4,12 @@ import { createConnection } from 'node:net';
 const WAIT_MS = 500;
 
 /**
- * What the server says before it hangs up on somebody who says nothing: that it has too many clients, or is in protected
+ * What the server says before it hangs up on somebody who says nothing: that it has too many clients, or is in
+ * protected
  * mode. A client that has sent its first command by then mostly loses that line to the reset of the connection.
  * Undefined where it says nothing.
  */
-export async function partingWords(host: string, port: number): Promise<string | undefined> {
+export async function connectionRefusal(host: string, port: number): Promise<string | undefined> {
   const socket = createConnection({ host, port });
   const { promise: heard, resolve } = Promise.withResolvers<string | undefined>();
   socket.setEncoding('utf8').setTimeout(WAIT_MS, () => resolve(undefined));

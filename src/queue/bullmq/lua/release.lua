@@ -4,7 +4,8 @@
   ARGV pool   node id   incarnation   lock token   task id   reason
 
   Result: 'done'; 'claim-gone' (nothing changed); 'fenced'
-  Invariant: the task is in exactly one of active and waiting before and after; it keeps its priority and its attempts, and
+  Invariant: the task is in exactly one of active and waiting before and after; it keeps its priority and its attempts,
+  and
   whatever the reason is, it was not lost with its node.
 ]]
 --- @include layout

@@ -11,9 +11,10 @@ const MAX_QUOTED = 16 * 1024 * 1024;
 /**
  * The task's message with `{{result:<id>}}` replaced by what that task answered.
  *
- * @throws ClawmeshError `not-found` where there is no such answer (any more), `usage` where the whole would be too long.
+ * @throws ClawmeshError `not-found` where there is no such answer (any more), `usage` where the whole would be too
+ * long.
  */
-export async function fillIn(redis: Redis, keys: MeshKeys, spec: TaskSpec): Promise<string> {
+export async function renderMessage(redis: Redis, keys: MeshKeys, spec: TaskSpec): Promise<string> {
   const ids = wantedResults(spec.message);
   if (ids.length === 0) return spec.message;
   const results = new Map<string, string>();

@@ -2,8 +2,8 @@ import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
 import { readActiveClaims } from './active-claims.ts';
 
-/** A task that is active though its claim is void. */
-export interface VoidClaim {
+/** A task that is active though its claim is orphaned. */
+export interface OrphanedClaim {
   readonly taskId: string;
   readonly pool: string;
   /** The node whose claim it was; null where it has lapsed. */
@@ -11,7 +11,7 @@ export interface VoidClaim {
 }
 
 /** Active tasks whose lock is gone, or names an incarnation that is not its node's current one. Changes nothing. */
-export async function findVoidClaims(redis: Redis, keys: MeshKeys): Promise<VoidClaim[]> {
+export async function findOrphanedClaims(redis: Redis, keys: MeshKeys): Promise<OrphanedClaim[]> {
   const claims = await readActiveClaims(redis, keys);
   return claims
     .filter(({ holds }) => !holds)

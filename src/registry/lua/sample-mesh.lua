@@ -3,7 +3,8 @@
 
   ARGV: count (how many nodes to pick at random), pools that the caller serves...
 
-  Result: {what Redis says of its memory, for each pool 1 if it is paused and 0 if not, then of each picked node: its id, its
+  Result: {what Redis says of its memory, for each pool 1 if it is paused and 0 if not, then of each picked node: its
+  id, its
   record}
   Invariant: changes nothing.
 ]]
