@@ -95,13 +95,13 @@ export class NodeProbe implements Service {
 
   async #look(): Promise<void> {
     const [memory, battery, speed, mesh] = await Promise.all([
-      this.#machine.freeMemory(),
+      this.#machine.freeMemory().catch(() => undefined),
       this.#machine.battery().catch(() => undefined),
       this.#machine.speed().catch(() => undefined),
       this.#sampleMesh(),
     ]);
     this.#sample = { ...this.#sample, freeMemory: memory, battery, speed, ...mesh };
-    this.#pressure = pressureOf({ cpu: this.#load.cpu, freeMemory: memory / totalmem(), battery, speed });
+    this.#pressure = pressureOf({ cpu: this.#load.cpu, freeMemory: memory && memory / totalmem(), battery, speed });
     this.#context.events.emit('factsChanged');
   }
 
