@@ -1,6 +1,6 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { ClawmeshError } from '../../src/domain/errors.ts';
-import type { NodeRecord, NodeWish } from '../../src/domain/node.ts';
+import type { DesiredState, NodeRecord } from '../../src/domain/node.ts';
 import { crashForDrill } from '../../src/node/crash-for-drill.ts';
 import { Heartbeat, type HeartbeatParts } from '../../src/node/heartbeat.ts';
 import type { SweepOptions, Swept } from '../../src/registry/sweeping.ts';
@@ -21,12 +21,12 @@ const withBeat = { intervalMs: 375 } as SweepOptions;
 function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}) {
   const clock = new VirtualClock();
   const sent: { readonly atMs: number; readonly record: NodeRecord; readonly how: SweepOptions }[] = [];
-  const reply = { aheadMs: 0, takesMs: 0, wish: undefined as NodeWish | undefined, error: undefined as unknown };
+  const reply = { aheadMs: 0, takesMs: 0, desired: undefined as DesiredState | undefined, error: undefined as unknown };
   const beat = async (_: unknown, record: NodeRecord, how: SweepOptions) => {
     sent.push({ atMs: clock.monotonic(), record, how });
     if (reply.takesMs > 0) await clock.sleep(reply.takesMs);
     if (reply.error) throw reply.error;
-    return { redisTime: clock.now() + reply.aheadMs, wish: reply.wish, swept };
+    return { redisTime: clock.now() + reply.aheadMs, desired: reply.desired, swept };
   };
   const did: unknown[] = [];
   const context = testContext({
@@ -149,9 +149,9 @@ it('tells the observer how long Redis took', async () => {
 it('drains and resumes the node as the desired state says', async () => {
   const { heartbeat, reply, did } = beating();
   await heartbeat.start();
-  reply.wish = 'drain';
+  reply.desired = 'drain';
   await heartbeat.beat();
-  reply.wish = undefined;
+  reply.desired = undefined;
   await heartbeat.beat();
   expect(did.filter((one) => one !== 'renewAll' && (one as unknown[])[0] === 'drained')).toEqual([
     ['drained', false],
@@ -160,11 +160,11 @@ it('drains and resumes the node as the desired state says', async () => {
   ]);
 });
 
-it.each(['drill-crash', 'drill-freeze'] as const)('obeys the desired state %s, for two leases', async (wish) => {
+it.each(['drill-crash', 'drill-freeze'] as const)('obeys the desired state %s, for two leases', async (desired) => {
   const { heartbeat, reply, log } = beating();
-  reply.wish = wish;
+  reply.desired = desired;
   await heartbeat.start();
-  expect(vi.mocked(crashForDrill).mock.calls).toEqual([[wish, 30_000, log]]);
+  expect(vi.mocked(crashForDrill).mock.calls).toEqual([[desired, 30_000, log]]);
 });
 
 it('renews all claims when Redis’ clock jumped, and not for a small difference', async () => {
@@ -201,7 +201,7 @@ it('takes no order from the reply to its last heartbeat', async () => {
   const { heartbeat, reply, did } = beating();
   await heartbeat.start();
   did.length = 0;
-  Object.assign(reply, { wish: 'drill-crash', aheadMs: 60_000 });
+  Object.assign(reply, { desired: 'drill-crash', aheadMs: 60_000 });
   await heartbeat.stop();
   expect(did).toEqual([['found', swept]]);
   expect(crashForDrill).not.toHaveBeenCalled();

@@ -11,11 +11,11 @@ function probing() {
   const clock = new VirtualClock();
   const looked = { machine: [] as number[], mesh: [] as number[] };
   const mesh = { redisPolicy: 'noeviction', pausedPools: [] as string[], digests: new Map<string, string>() };
-  const lookAround = async () => {
+  const sampleMesh = async () => {
     looked.mesh.push(clock.monotonic());
     return mesh;
   };
-  const context = testContext({ clock, registry: { lookAround } });
+  const context = testContext({ clock, registry: { sampleMesh } });
   const machine = {
     freeMemory: vi.fn(async () => {
       looked.machine.push(clock.monotonic());

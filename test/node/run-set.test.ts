@@ -50,13 +50,13 @@ async function claiming(options: { waiting?: string[]; labels?: Record<string, s
       askedHeld.push(why);
       return undefined;
     },
-    fillIn: async ({ spec }) => spec.message,
+    renderMessage: async ({ spec }) => spec.message,
     log: async () => {},
     report: async ({ taskId }: Claim, outcome: Outcome) => {
       said.push(`${taskId} ${outcome.ok ? 'completed' : outcome.error.kind}`);
       return { settled: outcome.ok ? 'completed' : 'failed', next: undefined };
     },
-    handBack: async ({ taskId }) => {
+    release: async ({ taskId }) => {
       said.push(`${taskId} released`);
       return true;
     },

@@ -13,7 +13,7 @@ const fencedError = new ClawmeshError('fenced', 'mac-1 incarnation 1 was replace
 const swept = {
   nodes: 1,
   rank: 0,
-  unsettled: 0,
+  pending: 0,
   dueMs: 0,
   held: 0,
   busy: false,
@@ -58,11 +58,11 @@ function daemonOf() {
       channels: () => ['own', 'all'],
       beat: async (_: unknown, { state }: NodeRecord) => {
         await call(state === 'stopped' ? 'last beat' : 'beat', undefined)();
-        return { redisTime: clock.now(), wish: undefined, swept };
+        return { redisTime: clock.now(), desired: undefined, swept };
       },
       sweep: async () => swept,
-      lookAround: async () => ({ redisPolicy: 'noeviction', pausedPools: [], digests: new Map() }),
-      releaseHold: async () => {},
+      sampleMesh: async () => ({ redisPolicy: 'noeviction', pausedPools: [], digests: new Map() }),
+      endReservation: async () => {},
     },
     backend: {
       openPresence: call('openPresence', presence as unknown as Presence),
@@ -75,7 +75,7 @@ function daemonOf() {
       },
     },
     runner: {
-      settle: call('settle', undefined),
+      stopLeftovers: call('settle', undefined),
       health: call('health', { version: '1', healthy: true, reason: null }),
     },
     journal: { onTrouble: () => () => {} },
@@ -115,7 +115,7 @@ it('is ready once it has begun', async () => {
 it('stops in the opposite order, and says last that it has stopped', async () => {
   const { runtime, calls, clock } = await begun();
   calls.length = 0;
-  await runtime.stop('hand-back');
+  await runtime.stop('release');
   expect([calls, clock.pending]).toEqual([['no onReconnect', 'interrupt', 'close', 'last beat', 'hide'], 0]);
 });
 
@@ -169,7 +169,7 @@ it.each(['interrupt', 'close', 'last beat'])(
     const { runtime, instead, calls, clock } = await begun();
     instead[hung] = () => new Promise(() => {});
     let isStopped = false;
-    void runtime.stop('hand-back').then(() => {
+    void runtime.stop('release').then(() => {
       isStopped = true;
     });
     await clock.advance(9_999);
@@ -182,7 +182,7 @@ it.each(['interrupt', 'close', 'last beat'])(
 it('stops the others though one service can not stop', async () => {
   const { runtime, instead, calls, context } = await begun();
   instead.close = () => Promise.reject(new Error('no connection'));
-  await runtime.stop('hand-back');
+  await runtime.stop('release');
   expect(calls.slice(-2)).toEqual(['last beat', 'hide']);
   expect(context.logged).toContainEqual(
     expect.objectContaining({ msg: 'not stopped in order', error: 'no connection' }),

@@ -213,7 +213,8 @@ describe('a node steered from the command line', () => {
       await start('mac-1');
       await mesh.registry.setDesiredState('mac-1', 'drain');
       await mesh.registry.evict('mac-1', 600_000);
-      for (const key of ['presence', 'gone', 'loads'] as const) await mesh.redis.hset(mesh.keys[key], 'mac-1', '1');
+      for (const key of ['presence', 'absentSince', 'loads'] as const)
+        await mesh.redis.hset(mesh.keys[key], 'mac-1', '1');
       for (const key of ['freeSlots', 'turns'] as const) await mesh.redis.hset(mesh.keys[key]('default'), 'mac-1', '1');
       await mesh.redis.hset(mesh.keys.lastTokens, 'default:mac-1', 'mac-1~1:1');
       await mesh.redis.zadd(`${mesh.keys.wakeupPrefix('default')}mac-1`, 1, '0');
