@@ -7,6 +7,18 @@ import type { Presence } from '../../src/registry/presence.ts';
 import { testContext } from '../support/node-context.ts';
 import { settled, VirtualClock } from '../support/virtual-clock.ts';
 
+// What the machine says takes real time, which the virtual clock does not wait for.
+vi.mock(import('../../src/platform/battery.ts'), async (real) => ({
+  ...(await real()),
+  batteryInUse: async () => null,
+}));
+vi.mock(import('../../src/platform/heat.ts'), async (real) => ({ ...(await real()), speedLimit: async () => 1 }));
+vi.mock(import('../../src/platform/room.ts'), async (real) => ({
+  ...(await real()),
+  freeMemory: async () => 8e9,
+  freeDisk: async () => 1e12,
+}));
+
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.5));
 
 const fencedError = new ClawmeshError('fenced', 'mac-1 incarnation 1 was replaced');
