@@ -42,7 +42,7 @@ describe('a mesh of three nodes', () => {
     const screen = new CliProcess(['--config', mesh.config, 'status', '--watch']);
     await screen.waitFor(/mac-1 +up +[█░]+ [0-4]\/4.*RUNNING +NODE.*mesh m.*sleep 50m/s);
     await screen.kill();
-    await reload('mac-1', 'node: {pools: {default: 9}}\n', /"settings":\["node.pools.default"\].*take a restart/);
+    await reload('mac-1', 'node: {pools: {default: 9}}\n', /"settings":\["node.pools.default"\].*require a restart/);
     await reload(
       'mac-1',
       'dispatch: {strategy: fastest}\n',
