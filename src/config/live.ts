@@ -3,7 +3,7 @@ import type { Config } from './schema.ts';
 
 /**
  * The config of a running daemon. It takes over `dispatch`, `gates` and `openclaw.version`, which are read anew at each use;
- * everything else takes a restart.
+ * everything else requires a restart.
  */
 export class LiveConfig {
   #config: Config;
@@ -23,7 +23,7 @@ export class LiveConfig {
   }
 
   /**
-   * Takes over a new config whole, if it differs in nothing that takes a restart.
+   * Takes over a new config whole, if it differs in nothing that requires a restart.
    *
    * @returns what does; nothing has changed then.
    */

@@ -12,8 +12,8 @@ vi.mock(import('../../src/platform/battery.ts'), async (real) => ({
   ...(await real()),
   batteryInUse: async () => null,
 }));
-vi.mock(import('../../src/platform/heat.ts'), async (real) => ({ ...(await real()), speedLimit: async () => 1 }));
-vi.mock(import('../../src/platform/room.ts'), async (real) => ({
+vi.mock(import('../../src/platform/thermal.ts'), async (real) => ({ ...(await real()), speedLimit: async () => 1 }));
+vi.mock(import('../../src/platform/disk-and-memory.ts'), async (real) => ({
   ...(await real()),
   freeMemory: async () => 8e9,
   freeDisk: async () => 1e12,

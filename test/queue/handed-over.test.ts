@@ -121,7 +121,8 @@ describe('a node that somebody has forgotten', () => {
     await mesh.redis.set(`${mesh.keys.bullPrefix}/wakeup:default mac-1`, 'x');
     await mesh.registry.evict('mac-1', 15_000);
     expect(await forget('mac-1')).toEqual({ outcome: 'forgotten' });
-    const { incarnations, nodes, leases, absent, presence, absentSince, control, serves, deaths, lastTokens } = mesh.keys;
+    const { incarnations, nodes, leases, absent, presence, absentSince, control, serves, deaths, lastTokens } =
+      mesh.keys;
     for (const key of [incarnations, nodes, presence, absentSince, control, serves]) {
       expect(await mesh.redis.hexists(key, 'mac-1'), key).toBe(0);
     }
