@@ -46,8 +46,12 @@ export interface NodeContext extends DaemonContext {
 export function nodeContext(daemon: DaemonContext, incarnation: number, redisTime: number): NodeContext {
   const { nodeId, clock, live, settings } = daemon;
   const log = daemon.log.child({ nodeId, incarnation });
+  let isFenced = false;
   const onError = (error: unknown) => {
     if (hasCode(error, 'fenced')) {
+      // Every loop hears of it until it is stopped.
+      if (isFenced) return;
+      isFenced = true;
       log.error({ error: messageOf(error) }, 'fenced: stopping all runs');
       events.emit('fenced');
     } else {

@@ -96,10 +96,12 @@ export class NodeRuntime {
     if (reason === 'fenced') events.emit('fenced');
     for (const stage of this.#parts.stages.toReversed()) {
       // Whatever Redis replies by now, the next incarnation needs this one to have ended.
-      const stopped = Promise.all(stage.map((service) => service.stop())).catch((error: unknown) =>
-        log.debug({ error: messageOf(error) }, 'not stopped in order'),
+      const stopped = stage.map((service) =>
+        service.stop().catch((error: unknown) => {
+          log.debug({ service: service.name, error: messageOf(error) }, 'not stopped in order');
+        }),
       );
-      await waitAtMost(clock, stopped, STOP_MS);
+      await waitAtMost(clock, Promise.all(stopped), STOP_MS);
     }
     log.info({ reason }, 'node is down');
   }

@@ -31,7 +31,8 @@ export function nodeStanding(node: {
   const { incarnation, gates, heartbeatAgeMs, leaseMs } = node;
   const closed = gates.flatMap(({ open, name, reason }) => (open ? [] : [`${name}: ${reason ?? 'closed'}`]));
   const isLate = heartbeatAgeMs > leaseMs;
-  const late = isLate ? [`Redis has taken no heartbeat for ${Math.round(heartbeatAgeMs / 1_000)}s`] : [];
+  const since = Number.isFinite(heartbeatAgeMs) ? `for ${Math.round(heartbeatAgeMs / 1_000)}s` : 'yet';
+  const late = isLate ? [`Redis has taken no heartbeat ${since}`] : [];
   return {
     ready: closed.length === 0 && !isLate,
     incarnation,

@@ -13,6 +13,12 @@ it('ends the incarnation when Redis says that it is fenced', () => {
   expect(logged).toMatchObject([{ level: 'error', msg: 'fenced: stopping all runs', error: fenced.message }]);
 });
 
+it('logs once that it is fenced, though every loop hears of it', () => {
+  const { onError, emitted, logged } = testContext();
+  for (let loop = 0; loop < 3; loop++) onError(fenced);
+  expect([emitted, logged.length]).toEqual([['fenced'], 1]);
+});
+
 it('logs every other error, names node and incarnation, and lets the loop continue', async () => {
   const { onError, emitted, logged, clock } = testContext();
   let rounds = 0;

@@ -34,6 +34,7 @@ it('calls a node ready while its last heartbeat is exactly as old as its lease, 
 it('tells no age of a heartbeat that was never taken', () => {
   expect(nodeStanding({ ...node, heartbeatAgeMs: Number.POSITIVE_INFINITY })).toMatchObject({
     ready: false,
+    reasons: ['Redis has taken no heartbeat yet'],
     heartbeatAgeMs: null,
   });
 });
