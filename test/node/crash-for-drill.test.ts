@@ -8,7 +8,10 @@ vi.mock('node:child_process', () => ({ spawn: vi.fn() }));
 const did: unknown[] = [];
 beforeEach(() => {
   did.length = 0;
-  vi.spyOn(process, 'kill').mockImplementation((...call) => did.push(call) > 0);
+  vi.spyOn(process, 'kill').mockImplementation((...call) => {
+    did.push(call);
+    return true;
+  });
   vi.mocked(spawn).mockImplementation(((file: string, args: string[], { detached }: { detached: boolean }) => {
     did.push([file, args[0], { detached }, ...args.slice(3)]);
     return { unref: () => did.push('unref') };
@@ -32,7 +35,10 @@ it('starts the process that resumes it, in a group of its own, before it freezes
 
 it('logs the drill before it can say nothing more', () => {
   const { log, logged } = testContext();
-  vi.spyOn(process, 'kill').mockImplementation(() => did.push([...logged]) > 0);
+  vi.spyOn(process, 'kill').mockImplementation(() => {
+    did.push([...logged]);
+    return true;
+  });
   crashForDrill('drill-crash', 30_000, log);
   expect(did).toEqual([[expect.objectContaining({ level: 'warn', drill: 'drill-crash' })]]);
 });

@@ -13,7 +13,10 @@ const linesOf = (maxBytes: number, ...chunks: (string | Buffer)[]) => {
 
 it.each([
   [['a\nb\n'], ['a', 'b']],
-  [['a', 'b', '\n', 'c'], ['ab', 'c']],
+  [
+    ['a', 'b', '\n', 'c'],
+    ['ab', 'c'],
+  ],
   [['\n\na'], ['', '', 'a']],
   [['a\r\n'], ['a\r']],
   [[''], []],
@@ -24,7 +27,10 @@ it.each([
 it.each([
   [['12345\nx'], ['12345', 'x']],
   [['123456\nx'], ['12345…', 'x']],
-  [['12345', '6', '789\nx'], ['12345…', 'x']],
+  [
+    ['12345', '6', '789\nx'],
+    ['12345…', 'x'],
+  ],
   [['1234567'], ['12345…']],
   [['1234567\n'], ['12345…']],
 ])('keeps 5 bytes of a longer line, with a mark behind them: %j gives %j', (chunks, lines) => {

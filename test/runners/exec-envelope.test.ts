@@ -67,7 +67,12 @@ it.each([
   ['', 1, null, 'openclaw ended with exit code 1 and printed nothing'],
   [' \n', 0, null, 'openclaw ended with exit code 0 and printed nothing'],
   ['', null, 'SIGKILL', 'openclaw was ended by SIGKILL and printed nothing'],
-  ['{"ok":"maybe"}\n', 139, null, 'openclaw ended with exit code 139 and printed no result envelope but: {"ok":"maybe"}'],
+  [
+    '{"ok":"maybe"}\n',
+    139,
+    null,
+    'openclaw ended with exit code 139 and printed no result envelope but: {"ok":"maybe"}',
+  ],
 ])('without an envelope it is a crash, and quotes what was printed: %j', (printed, code, signal, text) => {
   expect(end(printed, code, signal)).toMatchObject({ ok: false, error: { kind: 'crash' } });
   expect(message(printed, code, signal)).toBe(text);

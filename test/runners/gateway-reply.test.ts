@@ -88,7 +88,14 @@ it.each([
 it.each([
   ['assistant', { delta: 'he' }, [{ type: 'text', delta: 'he' }]],
   ['assistant', { delta: '' }, []],
-  ['tool', { name: 'bash' }, [{ type: 'log', text: 'tool bash: start' }, { type: 'progress', note: 'tool bash', tokens: null }]],
+  [
+    'tool',
+    { name: 'bash' },
+    [
+      { type: 'log', text: 'tool bash: start' },
+      { type: 'progress', note: 'tool bash', tokens: null },
+    ],
+  ],
   ['tool', { toolName: 'bash', phase: 'end' }, [{ type: 'log', text: 'tool bash: end' }]],
   ['lifecycle', { phase: 'start' }, [{ type: 'log', text: 'run started' }]],
   ['lifecycle', { phase: 'model', provider: 'fake', model: 'echo' }, [{ type: 'log', text: 'model fake/echo' }]],

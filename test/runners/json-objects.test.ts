@@ -24,7 +24,11 @@ const find = (
 const objectsIn = (stream: string) => find(stream).map(({ object }) => object);
 
 it.each([
-  ['text before, between and behind', 'x {"a":1} y\n{"b":[true,null,-1.5e3]} z', [{ a: 1 }, { b: [true, null, -1500] }]],
+  [
+    'text before, between and behind',
+    'x {"a":1} y\n{"b":[true,null,-1.5e3]} z',
+    [{ a: 1 }, { b: [true, null, -1500] }],
+  ],
   ['nothing in it', '{}', [{}]],
   ['others inside, which count as parts of it', '{"a":{"b":{}}}', [{ a: { b: {} } }]],
   ['braces and quotes in its strings', String.raw`{"a":"}{\"\\"}`, [{ a: '}{"\\' }]],
@@ -64,12 +68,12 @@ it.each([
   [String.raw`\u00fc`, 2],
   [String.raw`\u20ac`, 3],
   [String.raw`\ud83d\ude42`, 4],
-])('counts %s as the %i bytes that it stands for, and never cuts it in two', (escape, bytes) => {
-  expect(find(`{"a":"x${escape}","b":1}`, { stringBytes: 1 })).toEqual([
+])('counts %s as the %i bytes that it stands for, and never cuts it in two', (escaped, bytes) => {
+  expect(find(`{"a":"x${escaped}","b":1}`, { stringBytes: 1 })).toEqual([
     { object: { a: 'x', b: 1 }, leftOut: { a: bytes } },
   ]);
-  const whole = JSON.parse(`"x${escape}"`);
-  expect(find(`{"a":"x${escape}"}`, { stringBytes: 1 + bytes })).toEqual([{ object: { a: whole }, leftOut: {} }]);
+  const whole = JSON.parse(`"x${escaped}"`);
+  expect(find(`{"a":"x${escaped}"}`, { stringBytes: 1 + bytes })).toEqual([{ object: { a: whole }, leftOut: {} }]);
 });
 
 it('empties the values beyond the limit of the whole object, and keeps their keys', () => {

@@ -27,12 +27,15 @@ it('are found by the next process as they were put last, until they are removed'
   expect([next.all(), next.get('r1'), next.get('r2'), next.trouble]).toEqual([[changed], changed, undefined, null]);
 });
 
-it.each(['../../r', 'a/b', 'x'.repeat(1_000), 'ü\0'])('keep a run in their own folder, whatever its id is: %j', async (runId) => {
-  const folder = newFolder();
-  await new Submissions(folder).put(submission(runId));
-  expect(readdirSync(folder)).toEqual([expect.stringMatching(/^[0-9a-f]{32}\.json$/)]);
-  expect(new Submissions(folder).all()).toEqual([submission(runId)]);
-});
+it.each(['../../r', 'a/b', 'x'.repeat(1_000), 'ü\0'])(
+  'keep a run in their own folder, whatever its id is: %j',
+  async (runId) => {
+    const folder = newFolder();
+    await new Submissions(folder).put(submission(runId));
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^[0-9a-f]{32}\.json$/)]);
+    expect(new Submissions(folder).all()).toEqual([submission(runId)]);
+  },
+);
 
 it('keep each run in a file that only its owner can read', async () => {
   const folder = newFolder();
