@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { Claim } from '../domain/claim.ts';
 import { ERROR_KINDS, MAX_COST, MAX_TOKENS, type Outcome } from '../domain/task.ts';
@@ -51,7 +52,13 @@ export function readEntry(text: string): JournalEntry | undefined {
   }
 }
 
-/** The name of an entry's file. */
+/** Ids whose file name every file system takes, and tells apart from others; those of our own tasks are such. */
+const PLAIN_ID = /^[a-z0-9][a-z0-9_:-]{0,127}$/;
+
+/** The name of an entry's file. Other programs that queue with BullMQ give tasks ids that are no file names. */
 export function nameOf({ taskId, attempt, handovers, holds }: RunName): string {
-  return `${taskId.replaceAll(':', '-')}-${attempt}-${handovers}-${holds}.json`;
+  const task = PLAIN_ID.test(taskId)
+    ? taskId.replaceAll(':', '-')
+    : createHash('sha256').update(taskId).digest('hex').slice(0, 32);
+  return `${task}-${attempt}-${handovers}-${holds}.json`;
 }

@@ -19,7 +19,7 @@ type Expects = 'value' | 'value-or-end' | 'key' | 'key-or-end' | 'colon' | 'comm
 export interface JsonLimits {
   /** Longest text (bytes, as it reads) that is kept of one string. */
   readonly stringBytes: number;
-  /** Longest object that is kept, bytes; strings beyond it become empty. */
+  /** Longest object that is kept, bytes; values beyond it that are strings become empty. */
   readonly objectBytes: number;
 }
 
@@ -152,7 +152,7 @@ export class JsonObjects {
       this.#expects = 'string';
       this.#stringBytes = 0;
       this.#stringAt = this.#length + 1;
-      this.#cuts = this.#length > this.#limits.objectBytes;
+      this.#cuts = this.#isBeyond();
     } else if (expects.startsWith('value') && (byte === OPEN_OBJECT || byte === OPEN_ARRAY)) {
       if (this.#open.length === MAX_DEPTH) return false;
       this.#open.push(byte === OPEN_OBJECT);
@@ -173,13 +173,12 @@ export class JsonObjects {
 
   #inString(byte: number): boolean {
     if (byte < 0x20) return false;
-    const { stringBytes, objectBytes } = this.#limits;
     const atCharacter = this.#expects === 'string' && (byte & 0xc0) !== 0x80;
     if (atCharacter && byte === QUOTE) {
       this.#endString();
       return true;
     }
-    if (atCharacter) this.#cuts ||= this.#stringBytes >= stringBytes || this.#length > objectBytes;
+    if (atCharacter) this.#cuts ||= this.#stringBytes >= this.#limits.stringBytes || this.#isBeyond();
     const bytes = this.#textBytes(byte);
     if (bytes < 0) return false;
     if (!this.#cuts) {
@@ -189,6 +188,11 @@ export class JsonObjects {
       this.#leftOut.set(this.#key, (this.#leftOut.get(this.#key) ?? 0) + bytes);
     }
     return true;
+  }
+
+  /** Without its key, a number behind a long text would be lost, too. */
+  #isBeyond(): boolean {
+    return !this.#isKey && this.#length > this.#limits.objectBytes;
   }
 
   /** How many bytes of UTF-8 this byte of a string completes; -1 where it can't stand here. */

@@ -3,7 +3,9 @@ import type { Claim } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
+import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, idleOffer, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
+import { sweepHow } from '../support/sweep-how.ts';
 
 const REASON = 'session:|chat';
 
@@ -153,6 +155,21 @@ describe('tasks of one session', () => {
     await mesh.registry.setDesiredState('mac-1', 'drain');
     const id = await enqueue();
     expect(await two.claim()).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
+  });
+
+  it('leave a node that stops, though its lease still runs and nobody has drained it', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await enqueue();
+    await one.report(await claimNext(one), success);
+    const owner = { nodeId: 'mac-1', incarnation: 1 };
+    await mesh.registry.beat(owner, aNodeRecord(), sweepHow('mac-1'));
+    const id = await enqueue();
+    expect(await two.claim(), 'it waits for its node').toBeUndefined();
+    await mesh.registry.beat(owner, aNodeRecord({ state: 'draining' }), sweepHow('mac-1'));
+    const next = await enqueue();
+    expect(await two.claim(), 'those before it come first').toBeUndefined();
+    expect(await two.claimHeld(REASON)).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
+    expect(await mesh.reader.get(next)).toMatchObject({ heldBy: 'session chat' });
   });
 
   it('are held in the step that ends another task, too', async () => {

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffDelay } from '../../src/queue/backoff.ts';
 import { type BullState, taskView } from '../../src/queue/bullmq/task-view.ts';
-import { parseNewTask } from '../../src/queue/new-task.ts';
 
 const data = JSON.stringify({ v: 1, message: 'm', tags: {}, attempts: 3 });
 const states: BullState[] = ['wait', 'prioritized', 'delayed', 'active', 'completed', 'failed'];
@@ -62,27 +61,5 @@ describe('backoff', () => {
         return wait <= full && wait >= full * 0.8 - 1;
       }),
     );
-  });
-});
-
-describe('a task that people write', () => {
-  it('is checked whatever it is', () => {
-    fc.assert(fc.property(fc.anything(), (input) => typeof parseNewTask(input, { attempts: 3 }) === 'object'));
-  });
-
-  it('gets defaults, and ms for durations', () => {
-    expect(parseNewTask({ message: 'x', delay: '5s', timeout: '1m' }, { attempts: 7 })).toMatchObject({
-      pool: 'default',
-      priority: 0,
-      delayMs: 5_000,
-      timeoutMs: 60_000,
-      attempts: 7,
-      tags: {},
-    });
-  });
-
-  it('is limited in bytes, not in characters', () => {
-    const big = parseNewTask({ message: 'ü'.repeat(600_000) }, { attempts: 1 });
-    expect(big).toEqual({ problems: [expect.stringContaining('longer than 1 MiB')] });
   });
 });

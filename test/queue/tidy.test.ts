@@ -6,7 +6,6 @@ import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
-import { HandoverLog } from '../../src/queue/handover-log.ts';
 import { forgetNodes } from '../../src/registry/forget-nodes.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
@@ -101,41 +100,6 @@ describe('the history of a task', () => {
     expect(Number(history[cut]?.reason?.split(' ')[0]) + history.length - 2).toBe(300);
     expect(history.every(({ reason }) => (reason ?? '').length <= 2_000)).toBe(true);
     expect(await claimNext(node)).toMatchObject({ taskId: id, attempt: 101, maxAttempts: 101 });
-  });
-});
-
-describe('the handover log', () => {
-  const calls = async () => {
-    const stats = await mesh.redis.info('commandstats');
-    const count = (name: string) => Number(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
-    return { xrevrange: count('xrevrange'), hmget: count('hmget'), hgetall: count('hgetall') };
-  };
-  const log = () => new HandoverLog(mesh.redis, mesh.keys, mesh.reader);
-
-  it('is read page by page, and of its tasks only what tells who took them', async () => {
-    const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ message: 'x'.repeat(10_000) })]);
-    const node = await mesh.node('mac-1');
-    await node.release(await claimNext(node), 'drain');
-    await claimNext(await mesh.node('mac-2'));
-    const fill = `for i = 1, 9999 do
-      redis.call('XADD', KEYS[1], '*', 'at', i, 'taskId', ARGV[1], 'pool', 'default', 'from', 'mac-3', 'reason', 'crash',
-        'ranMs', 1, 'silentMs', 0) end`;
-    await mesh.redis.eval(fill, 1, mesh.keys.handovers, id);
-    const before = await calls();
-    const found = await log().list({ nodeId: 'mac-2', limit: 20 });
-    const after = await calls();
-    expect(found).toMatchObject([{ taskId: id, from: 'mac-1', to: 'mac-2', reason: 'drain' }]);
-    expect(found[0]).not.toHaveProperty('pool');
-    expect(after.xrevrange - before.xrevrange).toBeLessThanOrEqual(21);
-    expect(after.hmget - before.hmget).toBeLessThanOrEqual(21);
-    expect(after.hgetall).toBe(before.hgetall);
-    expect(await log().list({ limit: 5 })).toHaveLength(5);
-    expect(await log().list({ nodeId: 'mac-3', limit: 700 })).toHaveLength(700);
-  });
-
-  it('is told though one entry of it can not be read', async () => {
-    await mesh.redis.xadd(mesh.keys.handovers, '*', 'mangled', 'x');
-    expect(await log().list({ limit: 5 })).toHaveLength(1);
   });
 });
 

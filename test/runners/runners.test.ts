@@ -1,84 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/platform/clock.ts';
 import { ExecRunner, parseVersion } from '../../src/runners/exec.ts';
-import { ExecStdout, execOutcome } from '../../src/runners/exec-envelope.ts';
-import { describeEvent, gatewayOutcome } from '../../src/runners/gateway-reply.ts';
 import { runKey } from '../../src/runners/runner.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { never, request, runWith, standIn } from '../support/openclaw-stand-in.ts';
 import { isRunning } from '../support/processes.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
-const NOW = Date.UTC(2026, 0, 1);
-
-describe('the exec envelope', () => {
-  const end = (printed: string, exitCode = 0) => {
-    const stdout = new ExecStdout();
-    stdout.push(Buffer.from(printed));
-    stdout.end();
-    return execOutcome({ stdout, exitCode, signal: null, durationMs: 7 }, NOW);
-  };
-
-  it('gives text, usage, model and run id', () => {
-    const stdout =
-      '{"ok":true,"status":"ok","final":"hi","payloads":[{"text":"hi","mediaUrl":null}],"usage":{"input":11,"output":5,"cacheRead":0,"total":16,"cost":{"total":0}},"model":"echo","provider":"fake","sessionId":"s1","new":1}';
-    expect(end(`warming up\n{not json\n${stdout}\n`)).toEqual({
-      ok: true,
-      result: {
-        text: 'hi',
-        usage: { input: 11, output: 5, total: 16, cost: 0 },
-        model: 'fake/echo',
-        runId: 's1',
-        durationMs: 7,
-      },
-    });
-  });
-
-  it.each([
-    [
-      '{"ok":false,"status":"error","final":"","payloads":[],"error":{"message":"HTTP 401","kind":"exception"}}',
-      1,
-      'auth',
-    ],
-    ['{"ok":false,"status":"timeout","error":{"message":"x"}}', 2, 'timeout'],
-    ['', 1, 'crash'],
-    ['Segmentation fault', 139, 'crash'],
-    ['{"ok":"maybe"}', 0, 'crash'],
-  ])('of %j with exit code %d is %s', (stdout, code, kind) => {
-    expect(end(stdout, code)).toMatchObject({ ok: false, error: { kind } });
-  });
-
-  it('never throws', () => {
-    fc.assert(fc.property(fc.string(), (stdout) => typeof end(stdout).ok === 'boolean'));
-    fc.assert(fc.property(fc.json(), (stdout) => typeof end(stdout).ok === 'boolean'));
-  });
-});
-
-describe('gateway replies', () => {
-  it('never make it throw', () => {
-    fc.assert(
-      fc.property(
-        fc.jsonValue(),
-        (reply) => typeof gatewayOutcome(reply, { runId: 'r', durationMs: 1, now: NOW }).ok === 'boolean',
-      ),
-    );
-  });
-
-  it('of tools become log lines and progress', () => {
-    const event = { runId: 'r', stream: 'tool', data: { phase: 'start', name: 'bash' } };
-    expect(describeEvent(event)).toEqual([
-      { type: 'log', text: 'tool bash: start' },
-      { type: 'progress', note: 'tool bash', tokens: null },
-    ]);
-  });
-
-  it('key a run by task, attempt and handover', () => {
-    expect(runKey(request('x'))).toBe('clawmesh-t1-2-h1');
-    expect(runKey(request('x', { handovers: 0 }))).toBe('clawmesh-t1-2');
-  });
+it('keys a run by task, attempt and handover', () => {
+  expect(runKey(request('x'))).toBe('clawmesh-t1-2-h1');
+  expect(runKey(request('x', { handovers: 0 }))).toBe('clawmesh-t1-2');
 });
 
 describe('exec mode', () => {

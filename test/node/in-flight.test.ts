@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import { InFlight } from '../../src/node/in-flight.ts';
+import { settled } from '../support/virtual-clock.ts';
+
+/** Work of a service, and whether its end has been waited out. */
+const inFlight = () => {
+  const work = new InFlight();
+  let isOver = false;
+  const end = () => void work.ended().then(() => (isOver = true));
+  const over = async () => {
+    await settled();
+    return isOver;
+  };
+  return { work, end, over };
+};
+
+it('ends once all its work has ended, although some of it failed', async () => {
+  const { work, end, over } = inFlight();
+  const [one, two] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  void work.add(one.promise);
+  work.add(two.promise).catch(() => {});
+  end();
+  two.reject(new Error('x'));
+  expect(await over()).toBe(false);
+  one.resolve();
+  expect(await over()).toBe(true);
+});
+
+it('returns the work itself, so that its caller learns how it ended', async () => {
+  const { work } = inFlight();
+  await expect(work.add(Promise.resolve(7))).resolves.toBe(7);
+  await expect(work.add(Promise.reject(new Error('x')))).rejects.toThrow('x');
+});
+
+it('has ended if no work was ever added', async () => {
+  const { end, over } = inFlight();
+  end();
+  expect(await over()).toBe(true);
+});
