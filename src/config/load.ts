@@ -22,7 +22,7 @@ export interface LoadedConfig {
   readonly ownSecretEnv: readonly string[];
 }
 
-/** Config files in order of preference, after `--config`; the first that exists is used (CLI.md, "Config"). */
+/** Config files in order of preference, after `--config`; the first that exists is used. */
 export function configCandidates(env: NodeJS.ProcessEnv): string[] {
   return ['config/clawmesh.yaml', ...ownConfig(env), '/etc/clawmesh/clawmesh.yaml'];
 }

@@ -1,4 +1,4 @@
-/** Conditions that can raise an alert; the names are part of the contract (CLI.md). */
+/** Conditions that can raise an alert; the names are part of the public contract. */
 export const ALERT_KINDS = [
   'node-dead',
   'dead-letter',

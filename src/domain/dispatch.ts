@@ -1,4 +1,4 @@
-/** How tasks are spread over nodes; the names are part of the contract (CLI.md). */
+/** How tasks are spread over nodes; the names are part of the public contract. */
 export const DISPATCH_STRATEGIES = ['pull', 'round-robin', 'least-loaded'] as const;
 export type DispatchStrategy = (typeof DISPATCH_STRATEGIES)[number];
 

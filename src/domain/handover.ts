@@ -1,7 +1,7 @@
 /** Why a task left its node. */
 export type HandoverReason = 'crash' | 'heartbeat' | 'visibility-timeout' | 'drain' | 'evicted' | 'fenced';
 
-/** The move of a task from one node to another, as `handovers --json` prints it (CLI.md). */
+/** The move of a task from one node to another, as `handovers --json` prints it. */
 export interface Handover {
   readonly at: string;
   readonly taskId: string;

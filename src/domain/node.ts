@@ -77,7 +77,7 @@ export interface SeenNode extends Omit<NodeRecord, 'state' | 'leaseMs' | 'runnin
   readonly heartbeatAgeMs: number | null;
 }
 
-/** A node as `node list --json` prints it (CLI.md). Its running tasks come from the locks of the tasks. */
+/** A node as `node list --json` prints it. Its running tasks come from the locks of the tasks. */
 export interface Node extends Omit<SeenNode, 'pools'> {
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
   /** Ids of the running tasks; empty for a node that is dead or stopped. */

@@ -1,6 +1,6 @@
 import type { TaskState } from './task-state.ts';
 
-/** Why a run failed; the names are part of the contract (CLI.md). */
+/** Why a run failed; the names are part of the public contract. */
 export const ERROR_KINDS = [
   'auth',
   'invalid',
@@ -27,7 +27,7 @@ export interface TaskError {
   readonly outage?: boolean | undefined;
 }
 
-/** An error of this kind, retryable or not by its kind (DESIGN.md, "Retry vs handover"). */
+/** An error of this kind; the kind decides whether it is retryable. */
 export function taskError(kind: ErrorKind, message: string): TaskError {
   return { kind, message, retryable: RETRYABLE.has(kind) };
 }
@@ -143,7 +143,7 @@ export interface HistoryEntry {
   readonly reason: string | null;
 }
 
-/** Everything about one task, as `task show --json` prints it (CLI.md). Times are ISO 8601, null until they happen. */
+/** Everything about one task, as `task show --json` prints it. Times are ISO 8601, null until they happen. */
 export interface Task {
   readonly id: string;
   readonly pool: string;
