@@ -4,8 +4,8 @@ import { type Config, configSchema } from './schema.ts';
 import { type Setting, settingOf } from './tree.ts';
 
 /**
- * A short stable hash of everything that must be equal on all nodes: per-node settings left out, secrets only as
- * present or absent, keys in one order. 12 hex digits of SHA-256.
+ * A short stable hash of everything that must be equal on all nodes: 12 hex digits of SHA-256. It excludes per-node
+ * settings, counts secrets only as present or absent, and sorts the keys.
  */
 export function configDigest(config: Config): string {
   const shared = JSON.stringify(sharedPart(config, settingOf(configSchema)) ?? {});

@@ -4,20 +4,20 @@ import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { utf8Text } from '../domain/text.ts';
 import { envValues } from './env-values.ts';
 
-/** Beside the config file; `$CLAWMESH_ENV_FILE` names another. */
+/** Next to the config file; `$CLAWMESH_ENV_FILE` names another file. */
 export const ENV_FILE = 'clawmesh.env';
 const OTHERS = 0o077;
 
-/** Whether others than its owner may read or write the file. @throws Error where it can't be looked at. */
+/** Whether users other than the owner may read or write the file. @throws Error if it can't be inspected. */
 export function openToOthers(file: string): boolean {
   return (statSync(file).mode & OTHERS) !== 0;
 }
 
 /**
- * The environment for a config: that of the process, and below it what the file of secrets beside the config says
- * (see {@link envValues}). So neither a service's definition nor the environment of agent runs has them.
+ * The environment for a config: the process environment, which overrides the file of secrets next to the config (see
+ * {@link envValues}). This keeps the secrets out of the service definition and out of the environment of agent runs.
  *
- * @throws ClawmeshError `config` where that file can't be read, or may be by others, or a line of it is unclear.
+ * @throws ClawmeshError `config` if the file can't be read, is open to other users, or has an ambiguous line.
  */
 export function configEnvironment(configFile: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const file = env.CLAWMESH_ENV_FILE || join(dirname(configFile), ENV_FILE);

@@ -1,9 +1,9 @@
-/** `${NAME}` or `${NAME:-default}`; a default can't hold another reference, so that none is read twice. */
+/** `${NAME}` or `${NAME:-default}`. A default can't contain another reference, so that no text is expanded twice. */
 const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n$]*(?:\$(?!\{)[^}\n$]*)*))?\}/g;
 const OPEN = '\uE000';
 const CLOSE = '\uE001';
 const PAD = '\uE002';
-/** Characters of ours, which could not be told from a reference; no config needs them. */
+/** Characters reserved for placeholders. In a config they would be mistaken for a reference; no config needs them. */
 export const RESERVED = new RegExp(`[${OPEN}${CLOSE}${PAD}]`);
 const PLACEHOLDER = new RegExp(`${OPEN}([0-9a-z]+)${PAD}*${CLOSE}`, 'g');
 
@@ -15,9 +15,9 @@ export interface EnvReference {
 /**
  * A config text whose `${NAME}` references are hidden from the YAML parser.
  *
- * The braces of a reference would end a flow mapping (`{url: …, token: ${TOKEN}}`), and a value pasted in before parsing
+ * The braces of a reference would end a flow mapping (`{url: …, token: ${TOKEN}}`). A value inserted before parsing
  * could change the structure (`#`, `: `, quotes). So each reference becomes a placeholder of the same length, which
- * keeps lines and columns, and is filled in afterwards, inside the scalar that it stands in.
+ * keeps lines and columns. It is expanded after parsing, inside its scalar.
  */
 export class EnvText {
   readonly text: string;
@@ -30,14 +30,14 @@ export class EnvText {
     });
   }
 
-  /** The references that stand in a scalar. */
+  /** The references inside a scalar. */
   referencesIn(scalar: string): EnvReference[] {
     return [...scalar.matchAll(PLACEHOLDER)].flatMap((match) => this.#reference(match[1]) ?? []);
   }
 
   /**
-   * Fills in the scalar; `missing` lists the variables that are neither set nor have a default, `garbled` those that were no
-   * UTF-8, in which Node.js has put replacement characters.
+   * Expands the references in a scalar. `missing` lists variables that have neither a value nor a default; `garbled`
+   * lists variables that were not UTF-8, in which Node.js has put replacement characters.
    */
   expand(scalar: string, env: NodeJS.ProcessEnv): { value: string; missing: string[]; garbled: string[] } {
     const missing: string[] = [];

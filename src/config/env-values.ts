@@ -1,13 +1,13 @@
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** What a shell takes for one character between double quotes; it keeps the backslash before any other. */
+/** Escapes that a shell knows between double quotes; it keeps the backslash before any other character. */
 const ESCAPED = /\\(["\\$`])/g;
 
 /**
- * The values of an env file, a `NAME=value` on each line. A value is what is written, with spaces around it taken off; between
- * single quotes all of it, between double quotes with `\"`, `\\`, `\$` and `` \` `` as in a shell. What programs read in
- * different ways, such as a `#` behind a space, is refused rather than guessed at: it's a secret that would be another one.
+ * Parses an env file with one `NAME=value` per line. An unquoted value is trimmed. Single quotes keep everything;
+ * double quotes know `\"`, `\\`, `\$` and `` \` `` as in a shell. Syntax that programs read differently, such as a `#`
+ * after a space, is refused: a wrong guess would change a secret.
  *
- * @throws Error with the number of the line and what is wrong there, and never with what is written in it.
+ * @throws Error with the line number and the problem, and never with the text of the line.
  */
 export function envValues(text: string): Record<string, string> {
   const values = new Map<string, string>();

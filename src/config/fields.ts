@@ -1,11 +1,14 @@
 import * as z from 'zod';
 import { DURATION_HINT, parseDuration, parseSize, SIZE_HINT } from '../domain/units.ts';
 
-/** Where a setting may differ between nodes, and what must never be shown. Read by `digest.ts` and `show.ts`. */
+/** Marks per-node settings and secrets. `digest.ts` and `show.ts` read these marks. */
 interface Meta {
-  /** Masked by `config show`, and only its presence counts for the digest: the whole, or of a URL the password. */
+  /**
+   * `config show` masks it, and the digest counts only its presence; `'password'`: applies only to the password of a
+   * URL.
+   */
   readonly secret?: true | 'password';
-  /** Left out of the shared digest. */
+  /** Excluded from the shared digest. */
   readonly local?: true;
 }
 export const settingMeta = z.registry<Meta>();
@@ -47,7 +50,7 @@ export function size(fallback: string) {
     .prefault(fallback);
 }
 
-/** `${VAR}` always expands to text, so numbers may come as digits in quotes. */
+/** `${VAR}` always expands to text, so a number may arrive as digits in quotes. */
 export function integer(min: number, max: number) {
   const hint = `expected a whole number from ${min} to ${max}`;
   return z.preprocess(

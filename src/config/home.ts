@@ -3,9 +3,9 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 
 /**
- * This user's home folder.
+ * The home folder of this user.
  *
- * @throws ClawmeshError `config` for a user without one: no `$HOME`, and no entry among the system's users.
+ * @throws ClawmeshError `config` for a user without one: no `$HOME`, and no entry in the user database of the system.
  */
 export function homeFolder(env: NodeJS.ProcessEnv): string {
   const found = env.HOME || homeOfSystem();
@@ -24,16 +24,16 @@ function homeOfSystem(): string | undefined {
 }
 
 /**
- * Where this machine's part of a mesh is kept: `$CLAWMESH_HOME` or `~/.clawmesh`, and there a folder named after the mesh.
+ * The state folder of this machine for a mesh: named after the mesh, in `$CLAWMESH_HOME` or `~/.clawmesh`.
  *
- * @throws ClawmeshError `config` as {@link homeFolder}.
+ * @throws ClawmeshError `config` as {@link homeFolder} does.
  */
 export function stateFolder(mesh: string, env: NodeJS.ProcessEnv): string {
   const folder = env.CLAWMESH_HOME || join(homeFolder(env), '.clawmesh');
   return join(isAbsolute(folder) ? folder : resolve(folder), mesh);
 }
 
-/** That a folder or file of {@link stateFolder} can't be used. */
+/** Error for an unusable folder or file in {@link stateFolder}. */
 export function unusableState(path: string, error: unknown): ClawmeshError {
   return new ClawmeshError('config', `${path} can't be used: ${messageOf(error)}`, {
     remedy: 'let this user write there and see that the disk has room, or set CLAWMESH_HOME to another folder',

@@ -3,9 +3,9 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { NODE_ID, NODE_ID_HINT } from '../domain/names.ts';
 
 /**
- * This machine's node id: `$CLAWMESH_NODE_ID`, `$NODE_ID`, else the host name without its `.local` or domain.
+ * This machine's node id: `$CLAWMESH_NODE_ID`, `$NODE_ID`, else the host name without `.local` or its domain.
  *
- * @throws ClawmeshError `config` where the id can't be used.
+ * @throws ClawmeshError `config` if the id is invalid.
  */
 export function nodeIdentity(env: NodeJS.ProcessEnv): string {
   const variable = env.CLAWMESH_NODE_ID ? 'CLAWMESH_NODE_ID' : env.NODE_ID ? 'NODE_ID' : undefined;
@@ -16,7 +16,7 @@ export function nodeIdentity(env: NodeJS.ProcessEnv): string {
   });
 }
 
-/** Who runs this process; by number where the system has no entry for it (a container, an arbitrary uid). */
+/** The user that runs this process; its number if the system has no entry for it (a container, an arbitrary uid). */
 export function userName(): string {
   try {
     return userInfo().username;

@@ -1,6 +1,6 @@
 import type { Config } from './schema.ts';
 
-/** How long a heartbeat holds, ms: a node is dead when it has missed the configured number of them. */
+/** How long a heartbeat renews the lease, ms. A node that misses the configured number of heartbeats is dead. */
 export function leaseMs(config: Config): number {
   return config.health.heartbeatInterval * config.health.missedHeartbeats;
 }

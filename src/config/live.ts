@@ -2,8 +2,8 @@ import { configDigest } from './digest.ts';
 import type { Config } from './schema.ts';
 
 /**
- * The config of a running daemon. It takes over `dispatch`, `gates` and `openclaw.version`, which are read anew at each use;
- * everything else requires a restart.
+ * The config of a running daemon. Changes to `dispatch`, `gates` and `openclaw.version` apply at once, because their
+ * users read them at each use. Everything else requires a restart.
  */
 export class LiveConfig {
   #config: Config;
@@ -23,9 +23,9 @@ export class LiveConfig {
   }
 
   /**
-   * Takes over a new config whole, if it differs in nothing that requires a restart.
+   * Applies a new config as a whole, if no change in it requires a restart.
    *
-   * @returns what does; nothing has changed then.
+   * @returns the settings that require a restart; if there are any, nothing was changed.
    */
   replace(next: Config): string[] {
     const restartFor = differences(withoutLive(this.#config), withoutLive(next));

@@ -11,18 +11,18 @@ import { homeFolder } from './home.ts';
 import { type Config, configSchema } from './schema.ts';
 import { settingAt } from './tree.ts';
 
-/** A config, and where it came from. */
+/** A config and its source. */
 export interface LoadedConfig {
   readonly config: Config;
-  /** The file, or undefined where there is none and everything is default. */
+  /** The file; undefined if there is none and every setting has its default. */
   readonly file: string | undefined;
-  /** The line each setting was read from, by dotted path; what is missing here is a default. */
+  /** The line of each setting, by dotted path; settings without a line have their default. */
   readonly origins: ReadonlyMap<string, number>;
-  /** Environment variables that clawmesh's own secrets came from: never handed to agent runs. */
+  /** Environment variables that supply clawmesh's own secrets. They are never passed to agent runs. */
   readonly ownSecretEnv: readonly string[];
 }
 
-/** What config the process gets: `--config`, then these, first match (CLI.md, "Config"). */
+/** Config files in order of preference, after `--config`; the first that exists is used. */
 export function configCandidates(env: NodeJS.ProcessEnv): string[] {
   return ['config/clawmesh.yaml', ...ownConfig(env), '/etc/clawmesh/clawmesh.yaml'];
 }
@@ -31,15 +31,15 @@ function ownConfig(env: NodeJS.ProcessEnv): string[] {
   try {
     return [join(homeFolder(env), '.config/clawmesh/clawmesh.yaml')];
   } catch {
-    // A user without a home folder has none there.
+    // A user without a home folder has no config there.
     return [];
   }
 }
 
 /**
- * Finds, reads and validates the config. With no file anywhere all defaults hold.
+ * Finds, reads and validates the config. Without any file, every setting has its default.
  *
- * @throws ClawmeshError `config`, one line per problem: file:line:column: key: what was expected.
+ * @throws ClawmeshError `config`, one line per problem: file:line:column: key: expectation.
  */
 export function loadConfig(options: { file?: string | undefined; env: NodeJS.ProcessEnv }): LoadedConfig {
   const named = options.file ?? options.env.CLAWMESH_CONFIG;
@@ -50,7 +50,10 @@ export function loadConfig(options: { file?: string | undefined; env: NodeJS.Pro
   return parseConfig(readConfigFile(file), file, configEnvironment(file, options.env));
 }
 
-/** The file of a config that others shall read too. @throws ClawmeshError `config` where it is none, such as a pipe. */
+/**
+ * Checks that other programs can read this config file, too. @throws ClawmeshError `config` for a non-file, such as a
+ * pipe.
+ */
 export function sharedFile(file: string): string {
   if (statSync(file).isFile()) return file;
   throw new ClawmeshError('config', `${file}: other programs have to read it as well, and this is no file`, {
@@ -85,7 +88,7 @@ function readConfigFile(file: string): string {
   }
 }
 
-/** Validates a config text; `file` only names it in errors. */
+/** Validates a config text; `file` is used only in errors. */
 export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv): LoadedConfig {
   const envText = new EnvText(source);
   const lines = new LineCounter();
@@ -98,7 +101,7 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
   const reserved = source.search(RESERVED);
   if (reserved !== -1)
     throw configError([`${at(reserved)}: a character from U+E000 to U+E002, which clawmesh uses itself`]);
-  // What the parser only warns of, such as `!vault`, changes what a value means.
+  // Parser warnings count as errors: `!vault`, for example, changes the meaning of a value.
   const [yamlError] = [...document.errors, ...document.warnings];
   if (yamlError) {
     throw configError([`${at(yamlError.pos[0])}: not valid YAML: ${messageOf(yamlError)}`]);
@@ -128,7 +131,7 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
   };
 }
 
-/** Relative paths in a config are beside it: a service has no working folder that anybody thinks of. */
+/** Resolves relative paths against the config file, because the working folder of a service is arbitrary. */
 function withPathsFrom(folder: string, config: Config): Config {
   if (!config.redis?.tls) return config;
   const files = Object.entries(config.redis.tls).map(([name, path]) => [name, path && resolve(folder, path)]);
@@ -140,10 +143,10 @@ function configError(problems: string[]): ClawmeshError {
 }
 
 /**
- * YAML makes numbers of `1.10`, `007` and `1e5`, which are other texts then. Names, and whatever the schema has as text, stay
- * as they are written.
+ * YAML turns `1.10`, `007` and `1e5` into numbers, which changes their text. This keeps names, and everything that is
+ * text in the schema, as written.
  *
- * @returns numbers that are unclear.
+ * @returns problems with ambiguous numbers.
  */
 function keepAsWritten(document: Document, at: (offset: number | undefined) => string): string[] {
   const problems: string[] = [];
@@ -217,7 +220,7 @@ function lowerFirst(text: string): string {
     .replace(/^./, (first) => first.toLowerCase());
 }
 
-/** What was found, unless it's a secret, a map or nothing at all. */
+/** The value that was found, unless it is a secret, a map or absent. */
 function receivedText(document: Document, path: readonly PropertyKey[]): string {
   const value: unknown = document.getIn(path as string[]);
   const shown = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
@@ -225,7 +228,7 @@ function receivedText(document: Document, path: readonly PropertyKey[]): string 
   return `, got ${JSON.stringify(value).slice(0, 60)}`;
 }
 
-/** Where in the text the key of `path` stands; its parent's place where the key itself is absent. */
+/** The offset of the key of `path` in the text; the offset of its parent if the key is absent. */
 function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
   for (let length = path.length; length > 0; length--) {
     const parent = document.getIn(path.slice(0, length - 1) as string[], true);
@@ -248,7 +251,10 @@ function originsOf(document: Document, lines: LineCounter): Map<string, number> 
   return origins;
 }
 
-/** Variables used under `redis`, `dashboard`, `alerts`, `security` and `telemetry`; OpenClaw's own token stays with OpenClaw's runs. */
+/**
+ * Variables used under `redis`, `dashboard`, `alerts`, `security` and `telemetry`. OpenClaw's own token is not one of
+ * them: its runs keep it.
+ */
 function secretVariables(document: Document, envText: EnvText): string[] {
   const names = new Set<string>();
   for (const section of ['redis', 'dashboard', 'alerts', 'security', 'telemetry']) {

@@ -1,6 +1,6 @@
 export const MASK = '********';
 
-/** The URL with its password masked; anything that is no URL is masked whole, and none is none. */
+/** Masks the password of a URL. Text that is no URL is masked whole; empty text stays empty. */
 export function maskUrl(url: string): string {
   if (url === '') return '';
   try {

@@ -12,7 +12,6 @@ import {
 } from '../domain/names.ts';
 import { duration, durationText, integer, settingMeta } from './fields.ts';
 
-/** The name of a pool. */
 export const poolName = z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`);
 const pools = z
   .record(poolName, integer(1, 1_000), { error: 'expected pools with a concurrency each, e.g. {default: 2}' })
@@ -104,9 +103,9 @@ export interface NodeConfig extends Readonly<NodeSettings['node']> {
 }
 
 /**
- * The settings of one node: the mesh's defaults with the node's own overrides on top.
+ * The settings of one node: the mesh's defaults, overridden by the node's own settings.
  *
- * @throws ClawmeshError `config` where the inventory has the node's name only in other case.
+ * @throws ClawmeshError `config` if the inventory has the node's name only in a different case.
  */
 export function nodeConfig(config: NodeSettings, nodeId: string): NodeConfig {
   const own = config.nodes[nodeId] ?? {};

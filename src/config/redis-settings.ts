@@ -3,7 +3,7 @@ import { integer, secret, settingMeta } from './fields.ts';
 
 const port = integer(1, 65_535);
 
-/** What of the URL would be taken for something else, or for nothing; undefined if nothing is. */
+/** The part of the URL that would be misread or ignored; undefined if there is none. */
 function urlProblem(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { hostname, port, pathname, username, password } = new URL(text);
@@ -23,7 +23,7 @@ function urlProblem(text: string): string | undefined {
   }
 }
 
-/** Where the shared Redis is, and what it must have before a task counts as queued. */
+/** The address of the shared Redis, and the durability that counts as queued. */
 export const redis = z
   .strictObject({
     url: z

@@ -1,15 +1,19 @@
 import type { LoadedConfig } from './load.ts';
 import { secretValues } from './secret-values.ts';
 
-/** OpenTelemetry's variables for the key of a collector: of all signals, or of one. */
+/** OpenTelemetry's variables for the key of a collector, for all signals or for one. */
 const COLLECTOR_HEADERS = /^OTEL_EXPORTER_OTLP_(?:[A-Z]{1,20}_)?HEADERS$/;
-/** A shorter value is too likely to stand in another by chance. */
+/** A shorter value is too likely to occur in other values by chance. */
 const MIN_LENGTH = 6;
 
 /**
- * The environment that agent runs inherit: the daemon's, less what is only for clawmesh. That is each variable from which
- * the config takes a secret, or that holds one under another name (`REDISCLI_AUTH`, a URL with the password in it), and the
- * keys of the collector that spans go to. The token of the gateway is OpenClaw's own, and stays.
+ * The environment that agent runs inherit: the daemon's, without clawmesh's own secrets. It excludes:
+ *
+ * - variables that supply secrets to the config
+ * - variables that contain such a secret under another name (`REDISCLI_AUTH`, a URL with the password)
+ * - the keys of the collector for spans
+ *
+ * The gateway token belongs to OpenClaw, and stays.
  */
 export function runEnvironment(
   { config, ownSecretEnv }: Pick<LoadedConfig, 'config' | 'ownSecretEnv'>,

@@ -221,7 +221,7 @@ const log = z
   })
   .prefault({});
 
-/** The one schema of the config file: types, defaults, validation and docs come from here. */
+/** The only schema of the config file: the source of types, defaults, validation and docs. */
 export const configSchema = z
   .strictObject({
     mesh: z
@@ -265,6 +265,6 @@ export const configSchema = z
     }
   });
 
-/** A validated config with all defaults filled in; durations in ms, sizes in bytes. */
+/** A validated config with all defaults applied; durations in ms, sizes in bytes. */
 export type Config = z.output<typeof configSchema>;
 export type RedisConfig = NonNullable<Config['redis']>;

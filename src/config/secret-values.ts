@@ -2,7 +2,7 @@ import type { Config } from './schema.ts';
 import { configSchema } from './schema.ts';
 import { type Setting, settingOf } from './tree.ts';
 
-/** The secrets in this config, so that they can be masked wherever they turn up. */
+/** All secrets in this config, to mask them in any output. */
 export function secretValues(config: Config): string[] {
   return collect(config, settingOf(configSchema));
 }
@@ -17,7 +17,7 @@ function collect(value: unknown, setting: Setting): string[] {
   });
 }
 
-/** Of a URL only the password is secret. */
+/** In a URL, only the password is secret. */
 function passwordOf(text: string): string[] {
   if (!URL.canParse(text)) return [text];
   const { password } = new URL(text);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { secret } from './fields.ts';
 
-/** Shorter ones can be guessed from a single signed task. */
+/** A shorter key can be guessed from a single signed task. */
 const MIN_KEY = 16;
 
 const key = () =>
@@ -26,7 +26,7 @@ export const security = z
   )
   .prefault({});
 
-/** The keys that a task may be signed with; the first is the one that signs. */
+/** The keys that a task may be signed with; the first one signs new tasks. */
 export function signingKeys(config: { readonly security: z.output<typeof security> }): string[] {
   const { signingKey, previousSigningKey } = config.security;
   return [signingKey, previousSigningKey];

@@ -5,12 +5,12 @@ import { MASK, maskUrl } from './mask.ts';
 import { configSchema } from './schema.ts';
 import { type Setting, settingOf } from './tree.ts';
 
-/** The merged config as a plain tree, secrets masked, durations and sizes as they are written. */
+/** The merged config as a plain tree: secrets masked, durations and sizes in their text form. */
 export function shownConfig(loaded: LoadedConfig): Record<string, unknown> {
   return shown(loaded.config, settingOf(configSchema)) as Record<string, unknown>;
 }
 
-/** The merged config as YAML, with a comment behind each value that says where it came from. */
+/** The merged config as YAML, with a comment after each value that names its source. */
 export function configYaml(loaded: LoadedConfig): string {
   const document = new Document(shownConfig(loaded));
   visit(document, {
@@ -45,7 +45,7 @@ function shown(value: unknown, setting: Setting): unknown {
   );
 }
 
-/** Durations and sizes are written as text but held as numbers; the default tells which of the two it is. */
+/** Durations and sizes are written as text but held as numbers; the unit of the default distinguishes them. */
 function written(value: number, setting: Setting): unknown {
   if (setting.type._zod.def.type !== 'string') return value;
   const isSize = typeof setting.fallback === 'string' && setting.fallback.endsWith('B');

@@ -1,12 +1,12 @@
 import type * as z from 'zod';
 import { settingMeta } from './fields.ts';
 
-/** What the schema says about one setting, wrappers (default, optional, nullable, transform) taken off. */
+/** What the schema says about one setting, without its wrappers (default, optional, nullable, transform). */
 export interface Setting {
   readonly type: z.core.$ZodType;
   readonly description: string | undefined;
   readonly fallback: unknown;
-  /** Whole, or a URL of which only the password is. */
+  /** True: the whole value. `'password'`: only the password of a URL. */
   readonly secret: boolean | 'password';
   readonly local: boolean;
   /** Children by name, for an object. */
@@ -49,7 +49,7 @@ export function settingOf(schema: z.core.$ZodType): Setting {
 function innerType(def: Def): z.core.$ZodType | undefined {
   if (def.innerType) return def.innerType;
   if (def.type !== 'pipe') return undefined;
-  // A preprocess step has its transform first and the real type behind it; a transform step the other way round.
+  // A preprocess step has the transform first and the real type second; a transform step has the reverse order.
   const first = def.in?._zod.def as Def | undefined;
   return first?.type === 'transform' ? def.out : def.in;
 }
@@ -58,12 +58,12 @@ function childType(def: Def): z.core.$ZodType | undefined {
   return def.type === 'array' ? def.element : def.valueType;
 }
 
-/** The setting at a path such as `['redis', 'tls', 'ca']`; undefined where the schema has none. */
+/** The setting at a path such as `['redis', 'tls', 'ca']`; undefined if the schema has none. */
 export function settingAt(root: z.core.$ZodType, path: readonly PropertyKey[]): Setting | undefined {
   let setting = settingOf(root);
   for (const key of path) {
     const { shape } = setting;
-    // A name such as `valueOf` is no setting.
+    // An inherited property such as `valueOf` is no setting.
     const child = shape ? (Object.hasOwn(shape, key) ? shape[String(key)] : undefined) : setting.element;
     if (!child) return undefined;
     setting = settingOf(child);

@@ -1,4 +1,4 @@
-/** What people may be told of; the names are part of the contract (CLI.md). */
+/** Conditions that can raise an alert; the names are part of the public contract. */
 export const ALERT_KINDS = [
   'node-dead',
   'dead-letter',
@@ -9,15 +9,15 @@ export const ALERT_KINDS = [
 ] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
-/** One thing that people are told. */
+/** One alert, as its receivers get it. */
 export interface Alert {
   readonly kind: AlertKind | 'test';
   readonly mesh: string;
   readonly state: 'firing' | 'resolved';
-  /** What it is about: a node, a task, a pool, a circuit. */
+  /** The node, task, pool or circuit that the alert is about. */
   readonly subject: string;
   readonly text: string;
-  /** What to do; null once it is over. */
+  /** The remedy; null once the alert is resolved. */
   readonly fix: string | null;
   /** ISO 8601. */
   readonly at: string;

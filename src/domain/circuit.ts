@@ -1,25 +1,25 @@
 import type { ErrorKind, TaskSpec } from './task.ts';
 
-/** The circuit of a provider: open while its tasks are held back in the whole mesh. */
+/** The circuit of a provider. While it's open, the whole mesh holds the tasks of that provider. */
 export interface Circuit {
   readonly name: string;
   /** Failures in a row. */
   readonly failures: number;
   readonly kind: ErrorKind;
   readonly message: string;
-  /** Since when it's open (ISO 8601); null while it's closed. */
+  /** When it opened (ISO 8601); null while it's closed. */
   readonly openedAt: string | null;
-  /** When the next task may try (ISO 8601). */
+  /** When the next probe may run (ISO 8601). */
   readonly nextProbeAt: string | null;
-  /** The task that is trying now, as `<pool>:<id>`. */
+  /** The task that probes the provider now, as `<pool>:<id>`. */
   readonly probe: string | null;
-  /** The last different tasks whose runs have failed, as `<pool>:<id>`; 20 at most. */
+  /** The last distinct tasks whose runs failed, as `<pool>:<id>`; at most 20. */
   readonly tasks: readonly string[];
 }
 
 /**
- * The circuit that a task's runs belong to: its model, else its agent's, else that of OpenClaw's defaults. Which provider
- * serves a model is OpenClaw's affair.
+ * The circuit of a task's runs: its model, else its agent, else OpenClaw's defaults. OpenClaw decides which provider
+ * serves a model.
  */
 export function circuitOf(spec: TaskSpec): string {
   if (spec.model !== undefined) return spec.model;

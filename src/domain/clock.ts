@@ -1,30 +1,25 @@
-/** A callback that is due once. */
+/** A callback that runs once. */
 export interface Timer {
-  /** Starts the wait again, unless it is over. Cheap enough for every byte that arrives. */
+  /** Restarts the wait, unless it is over. Cheap enough to call for every byte that arrives. */
   refresh(): void;
   /** Cancels the callback. Stopping twice is harmless. */
   stop(): void;
 }
 
 /**
- * The only source of time for the daemon's parts: they take a clock instead of asking Node, so that tests decide what
- * time it
- * is. `systemClock` is the real one.
+ * The only source of time for the parts of the daemon, so that tests can control the time. `systemClock` is the real
+ * one.
  */
 export interface Clock {
   /**
-   * Wall-clock time of this machine, ms since the epoch. It may be wrong and may jump: it is for people, and for
-   * working out
-   * the difference to Redis time. Durations and deadlines use {@link monotonic}.
+   * Wall-clock time of this machine, ms since the epoch. It may be wrong and may jump. Use it only for display and to
+   * compute the difference to Redis time. Durations and deadlines use {@link monotonic}.
    */
   now(): number;
-  /**
-   * Monotonic time, ms from an arbitrary start. It stands still or goes on while the machine sleeps, depending on the
-   * system.
-   */
+  /** Monotonic time, ms from an arbitrary start. Whether it advances while the machine sleeps depends on the system. */
   monotonic(): number;
-  /** Resolves after `ms`, any duration, or as soon as the signal aborts. Never rejects. */
+  /** Resolves after `ms` (of any length) or as soon as the signal aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Calls `onTimeout` after `ms`, any duration. */
+  /** Calls `onTimeout` after `ms` (of any length). */
   timer(ms: number, onTimeout: () => void): Timer;
 }

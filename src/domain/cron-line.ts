@@ -1,9 +1,9 @@
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-/** Longer lines are not looked at; a list of all minutes has 170 characters. */
+/** Longer lines are refused. A list of all minutes has 170 characters. */
 const MAX_LENGTH = 500;
-/** How far ahead a line is followed, days: ten years, and a leap day in between. As far as BullMQ keeps delayed tasks. */
+/** How far ahead to search, in days: ten years with leap days, the longest delay that BullMQ can store. */
 const HORIZON_DAYS = 3_653;
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
@@ -23,30 +23,30 @@ interface FieldKind {
   readonly what: string;
   readonly min: number;
   readonly max: number;
-  /** Names that stand for numbers from `min` on. */
+  /** Names for the numbers from `min` on. */
   readonly names?: readonly string[];
 }
 const MINUTE: FieldKind = { what: 'minute', min: 0, max: 59 };
 const HOUR: FieldKind = { what: 'hour', min: 0, max: 23 };
 const DAY: FieldKind = { what: 'day', min: 1, max: 31 };
 const MONTH: FieldKind = { what: 'month', min: 1, max: 12, names: MONTHS };
-/** Sunday is 0 and 7. */
+/** Sunday is both 0 and 7. */
 const WEEKDAY: FieldKind = { what: 'weekday', min: 0, max: 7, names: WEEKDAYS };
 
 /**
- * A cron line: minute, hour, day of the month, month and weekday, as crontab(5) has them; and `L` for the last day of the
- * month, `fri#2` for its second and `friL` for its last Friday. Whatever else some programs take for a cron line (seconds,
- * years, `H`, fewer fields) is refused: it would mean something else here.
+ * A cron line: minute, hour, day of the month, month and weekday, as in crontab(5). `L` is the last day of the month,
+ * `fri#2` its second Friday and `friL` its last Friday. Extensions of other programs (seconds, years, `H`, fewer
+ * fields) are refused, because they would mean something else here.
  */
 export class CronLine {
-  /** The line names each hour of the day, so that it's about the time between two runs rather than the time of day. */
+  /** The line names every hour of the day, so it describes an interval rather than a time of day. */
   readonly everyHour: boolean;
   readonly #minutes: readonly number[];
   readonly #hours: readonly number[];
   readonly #months: ReadonlySet<number>;
   readonly #isDay: (day: DayOfMonth) => boolean;
 
-  /** @throws Error with what is wrong, for people. */
+  /** @throws Error that says what is wrong, in words for people. */
   constructor(text: string) {
     if (text.length > MAX_LENGTH) throw new Error(`it has ${text.length} characters, of at most ${MAX_LENGTH}`);
     const line = text.replace(/^[ \t]+|[ \t]+$/g, '');
@@ -67,14 +67,14 @@ export class CronLine {
     this.everyHour = this.#hours.length === 24;
     const isMonthDay = monthDays(day);
     const isWeekday = weekdays(weekday);
-    // As in crontab(5): where both are restricted, either will do.
+    // As in crontab(5): if both fields are restricted, a day needs to match only one of them.
     const both = /^[*?]/.test(day) || /^[*?]/.test(weekday);
     this.#isDay = (date) => (both ? isMonthDay(date) && isWeekday(date) : isMonthDay(date) || isWeekday(date));
   }
 
   /**
-   * The times on the wall clock that the line names, from `from` on, in order; those of the next ten years. A wall clock's
-   * time is written as the epoch time (ms) at which a clock in UTC shows the same.
+   * The wall-clock times that the line names within ten years of `from`, in order. A wall-clock time is written as the
+   * epoch time (ms) at which a clock in UTC shows the same.
    */
   *wallTimes(from: number): Generator<number> {
     const first = Math.floor(from / DAY_MS) * DAY_MS;
@@ -93,7 +93,7 @@ export class CronLine {
 
 interface DayOfMonth {
   readonly day: number;
-  /** How many days the month has. */
+  /** Number of days in the month. */
   readonly last: number;
   /** 0 is Sunday. */
   readonly weekday: number;
@@ -126,7 +126,7 @@ function weekdays(field: string): (date: DayOfMonth) => boolean {
     });
 }
 
-/** Those of a list's parts that have a form of their own, and the list of all others. */
+/** Splits a list into the parts that match `form` and a list of all other parts. */
 function partsOf(field: string, form: RegExp): { special: RegExpExecArray[]; plain: string } {
   if (field === '?') return { special: [], plain: '*' };
   const parts = field.split(',').map((part) => ({ part, special: form.exec(part) }));
@@ -144,7 +144,7 @@ function numbersOf(field: string, kind: FieldKind): Set<number> {
       throw new Error(`${what} "${part}": expected e.g. *, ${min}, ${min}-${max}, */5 or a list of such`);
     }
     const first = from === '*' ? min : numberOf(from, kind);
-    // A number with a step counts on to the end of the field.
+    // A number with a step runs up to the end of the field.
     const last = to !== undefined ? numberOf(to, kind) : from === '*' || step !== undefined ? max : first;
     if (first > last) throw new Error(`${what} "${part}": ${to} is before ${from}`);
     const by = Number(step ?? 1);

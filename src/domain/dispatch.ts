@@ -1,15 +1,15 @@
-/** How tasks are spread over nodes; the names are part of the contract (CLI.md). */
+/** How tasks are spread over nodes; the names are part of the public contract. */
 export const DISPATCH_STRATEGIES = ['pull', 'round-robin', 'least-loaded'] as const;
 export type DispatchStrategy = (typeof DISPATCH_STRATEGIES)[number];
 
-/** What a node offers when it asks for a task of a pool. */
+/** What a node states when it asks for a task of a pool. */
 export interface Offer {
-  /** Slots that are free for this pool, the one to be filled included. */
+  /** Free slots for this pool, including the slot to be filled. */
   readonly free: number;
-  /** Tasks that the node runs, of all pools, without the one it asks for. */
+  /** Tasks that the node runs in all pools, without the requested one. */
   readonly running: number;
-  /** Tasks that it runs at once at most, of all pools. */
+  /** Maximum number of tasks that the node runs at once, in all pools. */
   readonly slots: number;
-  /** How much harder than its running tasks tell the machine is at work; 1 for not at all. */
+  /** Load beyond what the running tasks explain; 1 = none. */
   readonly pressure: number;
 }

@@ -1,4 +1,4 @@
-/** What went wrong, as a stable name. The CLI maps each to its exit code in one place (`cli/exit.ts`). */
+/** Stable names of errors. Only `cli/exit.ts` maps them to exit codes. */
 export type ErrorCode =
   | 'usage'
   | 'config'
@@ -10,9 +10,7 @@ export type ErrorCode =
   | 'fenced'
   | 'claim-lost';
 
-/**
- * An error a person can act on: `message` is one line that says what is wrong and where, `remedy` what to do about it.
- */
+/** An error that a person can act on. `message` says on one line what is wrong and where; `remedy` says what to do. */
 export class ClawmeshError extends Error {
   override readonly name: string = 'ClawmeshError';
   readonly code: ErrorCode;
@@ -25,19 +23,19 @@ export class ClawmeshError extends Error {
   }
 }
 
-/** The text of anything that was thrown, on one line. */
+/** The text of any thrown value, on one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   return onOneLine(text);
 }
 
-/** The lines of a text, one behind the other. Without a pattern, which would be slow on a megabyte of spaces. */
+/** The lines of a text, joined by spaces. No regular expression: it would be slow on a megabyte of spaces. */
 export function onOneLine(text: string): string {
   const lines = text.split('\n').map((line) => line.trim());
   return lines.filter((line) => line !== '').join(' ');
 }
 
-/** True where `error` is one of ours with this code. */
+/** True if `error` is a ClawmeshError with this code. */
 export function hasCode(error: unknown, code: ErrorCode): error is ClawmeshError {
   return error instanceof ClawmeshError && error.code === code;
 }

@@ -1,20 +1,20 @@
 /** Why a task left its node. */
 export type HandoverReason = 'crash' | 'heartbeat' | 'visibility-timeout' | 'drain' | 'evicted' | 'fenced';
 
-/** A task left one node for another, as `handovers --json` prints it (CLI.md). */
+/** The move of a task from one node to another, as `handovers --json` prints it. */
 export interface Handover {
   readonly at: string;
   readonly taskId: string;
   readonly from: string;
-  /** Who took it next; null until somebody does. */
+  /** The node that claimed the task next; null until then. */
   readonly to: string | null;
   readonly reason: HandoverReason;
-  /** How long it had run, ms. */
+  /** How long the task had run, ms. */
   readonly ranMs: number;
-  /** How long `from` had given no sign of life when the task was taken away, ms. */
+  /** Time from the last sign of life of `from` until the task was taken from it, ms. */
   readonly silentMs: number;
-  /** Whether the task's session had to start anew on `to`, whose OpenClaw knows nothing of it. */
+  /** Whether the session had to restart on `to`, because the OpenClaw there has no transcript of it. */
   readonly sessionAnew: boolean;
-  /** From the last sign of life of `from` to the claim by `to`, ms; null until then. */
+  /** Time from the last sign of life of `from` to the claim by `to`, ms; null until that claim. */
   readonly takeoverMs: number | null;
 }

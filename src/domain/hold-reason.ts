@@ -2,11 +2,11 @@ import { formatTarget, mayRun, parseTarget, sessionOf, type Target, type TargetN
 import type { Task, TaskSpec } from './task.ts';
 
 /**
- * Why a task is held: it comes after others, the circuit of its provider is open, its session is busy or sticky to another
- * node, or only some nodes may run it.
+ * Why a task is held: it comes after other tasks, the circuit of its provider is open, its session is busy or sticky to
+ * another node, or only some nodes may run it.
  *
- * Redis has it as a text, in the task's hash and behind the pool in the set of what is held. Scripts read that text as
- * well: `after`, `circuit:<circuit>`, `session:<agent>|<session>`, or that of a {@link Target}.
+ * Redis stores the reason as text: in the task's hash, and after the pool's name in the set of held tasks. Scripts
+ * parse that text too: `after`, `circuit:<circuit>`, `session:<agent>|<session>`, or the text of a {@link Target}.
  */
 export type HoldReason =
   | { readonly kind: 'after' }
@@ -14,17 +14,17 @@ export type HoldReason =
   | SessionReason
   | Target;
 
-/** A session belongs to an agent; undefined is the default one. */
+/** A session belongs to an agent; undefined means the default agent. */
 export interface SessionReason {
   readonly kind: 'session';
   readonly agent: string | undefined;
   readonly session: string;
 }
 
-/** Longest text that is read as a reason, characters; some 500 of the longest labels fit. */
+/** Longest text that is parsed as a reason, in characters. About 500 labels of the maximum length fit. */
 const MAX_LENGTH = 65_536;
 
-/** The reason that this text stands for; undefined for one that this clawmesh does not know. */
+/** Parses a reason; undefined if this version of clawmesh does not know it. */
 export function parseHoldReason(text: string): HoldReason | undefined {
   if (text.length > MAX_LENGTH) return undefined;
   if (text === 'after') return { kind: 'after' };
@@ -35,7 +35,7 @@ export function parseHoldReason(text: string): HoldReason | undefined {
   return parseTarget(text);
 }
 
-/** The text that {@link parseHoldReason} reads. */
+/** The text that {@link parseHoldReason} parses. */
 export function formatHoldReason(reason: HoldReason): string {
   switch (reason.kind) {
     case 'after':
@@ -49,15 +49,15 @@ export function formatHoldReason(reason: HoldReason): string {
   }
 }
 
-/** The reason as people read it in `heldBy` of a task: `session chat`, `node mac-1`. */
+/** The reason as people read it in a task's `heldBy`: `session chat`, `node mac-1`. */
 export function describeHoldReason(reason: HoldReason): string {
-  // Programs read `heldBy`, too, and know it so: its first colon becomes a space, even if it is part of a session's key.
+  // Programs depend on this form of `heldBy`: its first colon becomes a space, even if it is part of a session's key.
   return (reason.kind === 'session' ? `session ${reason.session}` : formatHoldReason(reason)).replace(':', ' ');
 }
 
 /**
- * Why a task is held that people see; undefined if it is not held, or for a reason that this clawmesh does not know.
- * `heldBy` leaves out the agent of a session, which is the task's own.
+ * Parses a task's `heldBy`; undefined if the task is not held, or if this version of clawmesh does not know the reason.
+ * `heldBy` omits the agent of a session, which is the task's own agent.
  */
 export function holdReasonOf({
   heldBy,
@@ -70,17 +70,23 @@ export function holdReasonOf({
   return parseHoldReason(heldBy.replace(' ', ':'));
 }
 
-/** Why tasks of this one's session are held while it is busy or sticky to another node; undefined for a task without one. */
+/**
+ * Why tasks of this task's session are held while the session is busy or sticky to another node; undefined without a
+ * session.
+ */
 export function sessionReason({ agent, session }: Pick<TaskSpec, 'agent' | 'session'>): SessionReason | undefined {
   return session === undefined ? undefined : { kind: 'session', agent, session };
 }
 
-/** Whether the task is held for some nodes, and waits for nothing else. */
+/** Whether the task waits only for certain nodes. */
 export function isTarget(reason: HoldReason): reason is Target {
   return reason.kind !== 'after' && reason.kind !== 'circuit' && reason.kind !== 'session';
 }
 
-/** Whether a node may take tasks that are held for this reason: never if that is unknown, or they wait for no node. */
+/**
+ * Whether a node may claim tasks that are held for this reason. False if the reason is unknown or has nothing to do
+ * with nodes.
+ */
 export function isEligible(reason: HoldReason | undefined, node: TargetNode): boolean {
   return reason !== undefined && isTarget(reason) && mayRun(reason, node);
 }

@@ -1,10 +1,10 @@
 import type { Cause } from './task-state.ts';
 
-/** The states of a node, as people and programs see them. */
+/** The states of a node that people and programs see. */
 export const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
-/** What a node says of itself with a heartbeat; that it is dead, others find. */
+/** The states that a node reports with a heartbeat. Only other nodes can find that it is dead. */
 export const REPORTED_STATES = ['up', 'gated', 'draining', 'stopped'] as const satisfies readonly NodeState[];
 
 /** `none`: the mesh does not know the node, or has forgotten it. */
@@ -25,13 +25,16 @@ interface Row {
   readonly to: readonly KnownNodeState[];
   readonly event: string;
   readonly by: Cause;
-  /** The condition, and what happens: one sentence. */
+  /** One sentence: the condition, and what happens. */
   readonly when: string;
 }
 
 const THERE = ['up', 'gated', 'draining'] as const;
 
-/** All that can happen to the state of a node, as heartbeats, leases and records tell it. A test holds the registry to it. */
+/**
+ * All transitions of a node's state, as heartbeats, leases and records show it. A test holds the registry to this
+ * table.
+ */
 export const NODE_TRANSITIONS = [
   {
     from: ['none', ...NODE_STATES],
@@ -83,7 +86,7 @@ export const NODE_TRANSITIONS = [
   },
 ] as const satisfies readonly Row[];
 
-/** Whether the node is there, so that it takes an eviction to have it count as dead at once. */
+/** Whether the node still counts as present, so that only an eviction makes it count as dead at once. */
 export function isThere(state: NodeState): boolean {
   return NODE_TRANSITIONS.some((row) => row.event === 'evict' && row.from.some((from) => from === state));
 }

@@ -6,13 +6,13 @@ import type { Allowed } from './target.ts';
 export interface GateState {
   readonly name: string;
   readonly open: boolean;
-  /** Why it's closed, or open with a warning, for people; null while all is well. */
+  /** Why the gate is closed, or open with a warning, for people; null if all is well. */
   readonly reason: string | null;
-  /** What to do about it. */
+  /** The remedy. */
   readonly fix: string | null;
 }
 
-/** What somebody may want of a node: to drain, or to crash or freeze itself for a drill. */
+/** What an operator can want of a node: drain, or crash or freeze for a drill. */
 export const DESIRED_STATES = ['drain', 'drill-crash', 'drill-freeze'] as const;
 export type DesiredState = (typeof DESIRED_STATES)[number];
 
@@ -22,14 +22,14 @@ export type OpenClawMode = (typeof OPENCLAW_MODES)[number];
 
 export interface OpenClawState {
   readonly mode: OpenClawMode;
-  /** The running version; null where it is not known (yet). */
+  /** The running version; null if it is not known (yet). */
   readonly version: string | null;
-  /** The pinned version; null where none is pinned. */
+  /** The pinned version; null if none is pinned. */
   readonly expected: string | null;
   readonly healthy: boolean;
 }
 
-/** What a heartbeat says: everything about a node that others may want to know. */
+/** The content of a heartbeat: everything that other nodes and programs may need to know about a node. */
 export interface NodeRecord {
   readonly incarnation: number;
   readonly state: (typeof REPORTED_STATES)[number];
@@ -37,22 +37,22 @@ export interface NodeRecord {
   readonly pid: number;
   readonly version: string;
   readonly uptimeMs: number;
-  /** What it is known by, from `nodes.<id>.labels`. */
+  /** From `nodes.<id>.labels`. */
   readonly labels: Readonly<Record<string, string>>;
-  /** The only agents and models that it runs. */
+  /** The only agents and models that the node runs. */
   readonly allow?: Allowed | undefined;
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
-  /** Tasks at once of all its pools together, where that is less than they add up to. */
+  /** Maximum number of tasks at once in all pools, if it is less than the sum of the pools. */
   readonly maxTasks?: number | undefined;
-  /** Ids of the tasks it runs. */
+  /** Ids of the running tasks. */
   readonly running: readonly string[];
   readonly openclaw: OpenClawState;
   readonly configDigest: string;
   readonly gates: readonly GateState[];
   readonly load: NodeLoad;
-  /** Outcomes on the node's disk: to be delivered, and those whose task was somebody else's by then. */
+  /** Results on the node's disk: those to deliver, and those discarded because another node had the task by then. */
   readonly journal: { readonly pending: number; readonly discarded: number };
-  /** Life of the lease that came with this record, ms. */
+  /** Lease that this record renews, ms. */
   readonly leaseMs: number;
 }
 
@@ -66,36 +66,36 @@ export interface NodeLoad {
 }
 
 /**
- * A node as its lease and its last heartbeat tell. What it ran at that heartbeat is left out: it may have claimed,
- * ended or
- * lost tasks since; see {@link Node}.
+ * A node as its lease and its last heartbeat describe it. The tasks that it ran then are left out, because the node may
+ * have claimed, finished or lost tasks since; see {@link Node}.
  */
 export interface SeenNode extends Omit<NodeRecord, 'state' | 'leaseMs' | 'running' | 'pools'> {
   readonly id: string;
   readonly state: NodeState;
   readonly pools: Readonly<Record<string, { readonly concurrency: number }>>;
-  /** Time since its last heartbeat by Redis time, ms; null once it stopped. */
+  /** Time since the last heartbeat, measured in Redis time, ms; null once the node has stopped. */
   readonly heartbeatAgeMs: number | null;
 }
 
-/** A node as `node list --json` prints it (CLI.md). What it runs is what the locks of tasks say. */
+/** A node as `node list --json` prints it. Its running tasks come from the locks of the tasks. */
 export interface Node extends Omit<SeenNode, 'pools'> {
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
-  /** Ids of the tasks it runs; none for a node that is dead or has stopped. */
+  /** Ids of the running tasks; empty for a node that is dead or stopped. */
   readonly running: readonly string[];
   /**
-   * Ids of tasks that it, or an earlier incarnation of it, claimed and can't be running; they wait to be taken over.
+   * Ids of tasks that this node or an earlier incarnation claimed, but can't be running. Another node will take them
+   * over.
    */
   readonly orphaned: readonly string[];
 }
 
-/** How many tasks a node runs at once, of all its pools together. */
+/** Maximum number of tasks that a node runs at once, in all pools. */
 export function slotsOf(concurrencies: readonly number[], maxTasks: number | undefined): number {
   const inPools = concurrencies.reduce((sum, concurrency) => sum + concurrency, 0);
   return Math.min(maxTasks ?? inPools, inPools);
 }
 
-/** How many tasks of a node that is gone are still to be taken over, as part of a sentence. */
+/** Part of a sentence: how many tasks of a lost node still wait for another node. */
 export function orphanedWords(count: number): string {
   return `${counted(count, 'task')} that it held ${count === 1 ? 'waits' : 'wait'} for another node`;
 }

@@ -1,19 +1,19 @@
 import { ClawmeshError } from './errors.ts';
 import { nearest } from './names.ts';
 
-/** That there is no such node, pool or circuit, with the name that was probably meant. */
+/** Error for an unknown node, pool or circuit, with the most likely intended name. */
 export function notFound(what: 'node' | 'pool' | 'circuit', name: string, known: readonly string[]): ClawmeshError {
   const likely = nearest(name, known);
   const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
   return new ClawmeshError('not-found', `no ${what} ${asTyped(name)}`, { remedy });
 }
 
-/** What somebody has typed, as it can be shown in one line. */
+/** User input, made safe to show on one line. */
 export function asTyped(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
 }
 
-/** `there is no node x (did you mean y?)`, for a filter that finds nothing; undefined if there is one. */
+/** Says `there is no node x (did you mean y?)` for a filter that matches nothing; undefined if the name is known. */
 export function noSuch(what: 'node' | 'pool', name: string | undefined, known: readonly string[]): string | undefined {
   if (name === undefined || known.includes(name)) return undefined;
   const likely = nearest(name, known);

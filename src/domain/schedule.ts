@@ -1,11 +1,11 @@
 import type { TaskSpec } from './task.ts';
 
-/** When a schedule's tasks are due: by a cron line in a time zone, or again and again. */
+/** When the tasks of a schedule are due: by a cron line in a time zone, or at a fixed interval. */
 export type ScheduleTimes =
   | { readonly cron: string; readonly timezone: string | null; readonly everyMs?: undefined }
   | { readonly everyMs: number; readonly cron?: undefined };
 
-/** A task that is queued again and again, as `schedule list --json` prints it. */
+/** A schedule, as `schedule list --json` prints it. */
 export interface Schedule {
   readonly name: string;
   readonly pool: string;
@@ -13,12 +13,12 @@ export interface Schedule {
   readonly timezone: string | null;
   readonly everyMs: number | null;
   readonly paused: boolean;
-  /** When the next task is due (ISO 8601); null while it's paused. */
+  /** When the next task is due (ISO 8601); null while the schedule is paused. */
   readonly nextRunAt: string | null;
   readonly task: Pick<TaskSpec, 'message' | 'agent' | 'model'>;
 }
 
-/** A schedule whose next task could not be queued, and why. */
+/** A schedule whose next task could not be queued, and the reason. */
 export interface ScheduleFailure {
   readonly name: string;
   readonly reason: string;

@@ -1,8 +1,8 @@
 const MASKED = '********';
 
 /**
- * Forms that secrets usually have; the whole match is masked. Texts come from anybody and are up to megabytes long, so each
- * pattern is linear: wherever it may begin, what it reads can't begin another match.
+ * Common forms of secrets; the whole match is masked. The texts are untrusted and up to megabytes long, so each pattern
+ * must be linear: no text that a match reads may be able to start another match.
  */
 const PATTERNS: readonly RegExp[] = [
   /\bsk-[A-Za-z0-9_-]{12,}/g,
@@ -12,18 +12,18 @@ const PATTERNS: readonly RegExp[] = [
   /\bAIza[A-Za-z0-9_-]{30,}/g,
   /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?/g,
 ];
-/** What follows these words is the secret. */
+/** The secret follows these words. */
 const AFTER_WORDS: readonly RegExp[] = [
   /\b(authorization:\s*(?:bearer|basic)\s+)\S+/gi,
   /\b(bearer\s+)[A-Za-z0-9._~+/-]{16,}=*/gi,
   /\b((?:api[_-]?key|password|passwd|secret|token)\s*[=:]\s*["']?)[^\s"',;]{6,}/gi,
-  // The password of a URL. Its scheme could begin at each dot of a long word, so it is left to what precedes it.
+  // The password of a URL. The pattern leaves out the scheme, which could begin at each dot of a long word.
   /(:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g,
 ];
 
-/** Words of this length that may hold a JSON web token: three parts in base64url. */
+/** Words that are long enough for a JSON web token: three parts in base64url. */
 const TOKEN_WORDS = /[A-Za-z0-9_.-]{27,}/g;
-/** The least length of its parts. */
+/** The minimum lengths of its parts. */
 const TOKEN_PARTS = [13, 10, 5] as const;
 
 /** Shorter values are too likely to occur by chance. */
@@ -32,8 +32,8 @@ const MIN_LENGTH = 6;
 export type Mask = (text: string) => string;
 
 /**
- * Makes a function that masks the known secrets, and whatever looks like one, in linear time. `answer`: less what only
- * stands behind a word such as "password", since the text is somebody's work, and more often a line of code than a leak.
+ * Returns a function that masks the known secrets and everything that looks like one, in linear time. With `answer`, it
+ * ignores words such as "password": in an agent's answer they are more often a line of code than a leak.
  */
 export function secretMasker(known: readonly string[], of: 'log' | 'answer' = 'log'): Mask {
   const values = known.filter((value) => value.length >= MIN_LENGTH).sort((a, b) => b.length - a.length);
@@ -47,7 +47,7 @@ export function secretMasker(known: readonly string[], of: 'log' | 'answer' = 'l
   };
 }
 
-/** A single pattern for these would begin again at each `eyJ` of a long word, and read it to its end each time. */
+/** A single regular expression would start at each `eyJ` of a long word, and read the word to its end each time. */
 function withoutTokens(word: string): string {
   if (!word.includes('eyJ')) return word;
   const parts = word.split('.');
@@ -63,18 +63,18 @@ function withoutTokens(word: string): string {
   return kept.join('.');
 }
 
-/** Beyond what is kept of a line, so many characters are still looked at, since a secret may begin before the cut. */
+/** Characters that are searched beyond the kept part of a line, because a secret may begin before the cut. */
 const AHEAD = 1_000;
 
 /**
- * The line, masked, and cut to `length` characters with a `…` behind it. It is cut before it is looked at: what masking
- * costs is bounded, however long the line is.
+ * Masks the line and cuts it to `length` characters, with a `…` after them. The line is cut before it is masked, so
+ * that the cost is bounded for lines of any length.
  */
 export function maskedLine(mask: Mask, line: string, length: number): string {
   const looked = line.slice(0, length + AHEAD);
   const masked = mask(looked);
   if (looked.length === line.length && masked.length <= length) return masked;
-  // A secret that was cut in two looks like none; its first part is left out, too.
+  // Half of a secret no longer looks like one, so the end of the searched part is dropped, too.
   const sure = looked.length === line.length ? masked.length : masked.length - AHEAD;
   return `${masked.slice(0, Math.max(0, Math.min(length, sure)))}…`;
 }

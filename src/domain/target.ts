@@ -1,43 +1,44 @@
 import type { TaskSpec } from './task.ts';
 
-/** What nodes are known by, as `nodes.<id>.labels` has it. */
+/** Labels of a node, from `nodes.<id>.labels`. */
 export type Labels = Readonly<Record<string, string>>;
 
 /**
- * The newest format of stored tasks that this clawmesh reads. While a mesh is upgraded node by node, tasks of a newer one
- * wait for a node that has been.
+ * The newest format of stored tasks that this version reads. While a mesh is upgraded node by node, tasks in a newer
+ * format wait for an upgraded node.
  */
 export const TASK_FORMAT = 1;
 
-/** The only agents and models that a node runs, as `nodes.<id>.allow` has them; any, where a list is not given. */
+/** The only agents and models that a node runs, from `nodes.<id>.allow`. Without a list, all are allowed. */
 export interface Allowed {
   readonly agents?: readonly string[] | undefined;
   readonly models?: readonly string[] | undefined;
 }
 
-/** A node as far as targets look at it. */
+/** The part of a node that targets are compared with. */
 export interface TargetNode {
   readonly id: string;
   readonly labels: Labels;
   readonly allow?: Allowed | undefined;
 }
 
-/** The agent of a task, and its model if it names one: what a node must be allowed to run it. */
+/** The agent of a task, and its model if it names one. A node must allow both to run the task. */
 export interface Allowance {
   readonly agent: string;
   readonly model: string | undefined;
 }
 
 /**
- * For which nodes a task is held. Redis has it as a text, which scripts read as well (`may-run.lua`, `release-held.lua`):
+ * The nodes that a task is held for. Redis stores it as text, which scripts parse too (`may-run.lua`,
+ * `release-held.lua`):
  *
- * - `node:<id>`: only that node may run it.
- * - `prefer:<id>`: that node should run it; any other may once that one is gone.
+ * - `node:<id>`: only this node may run it.
+ * - `prefer:<id>`: this node should run it; any other node may once this node is gone.
  * - `require:<label>=<value>,…`: a node with all these labels may run it.
- * - `format:<n>`: a node with a newer clawmesh may run it, one that reads this format of stored tasks.
- * - `allow:<agent>|<model>`: a node that is allowed this agent and model may run it; the model is empty for none.
+ * - `format:<n>`: a node whose clawmesh reads this format of stored tasks may run it.
+ * - `allow:<agent>|<model>`: a node that allows this agent and model may run it; an empty model means none.
  *
- * Each of the first three may be followed by `&allow:<agent>|<model>`; the node then has to meet both.
+ * The first three may be followed by `&allow:<agent>|<model>`; a node then has to meet both.
  */
 export type Target =
   | { readonly kind: 'node' | 'prefer'; readonly id: string; readonly allow?: Allowance }
@@ -48,10 +49,10 @@ export type Target =
 /** A label that a node must have, and its value. */
 type Label = readonly [name: string, value: string];
 
-/** A target that names nodes or labels, as people choose it for a task. */
+/** A target that names nodes or labels, as users choose it for a task. */
 type Place = Extract<Target, { kind: 'node' | 'prefer' | 'require' }>;
 
-/** The target that this text stands for; undefined if it is none. Its work grows with the length of the text. */
+/** Parses a target; undefined if the text is none. Runs in time linear in the length of the text. */
 export function parseTarget(text: string): Target | undefined {
   const [first = '', second, ...more] = text.split('&', 3);
   const target = parseSingle(first);
@@ -88,7 +89,7 @@ function parseLabel(text: string): Label | undefined {
   return name === undefined || value === undefined ? undefined : [name, value];
 }
 
-/** The text that {@link parseTarget} reads. */
+/** The text that {@link parseTarget} parses. */
 export function formatTarget(target: Target): string {
   const { allow } = target;
   const allowed = allow && `allow:${allow.agent}|${allow.model ?? ''}`;
@@ -130,7 +131,7 @@ function isAllowed({ agent, model }: Allowance, { allow = {} }: TargetNode): boo
   return (!agents || agents.includes(agent)) && (!models || model === undefined || models.includes(model));
 }
 
-/** The target that people have chosen for a task, as Redis has it; undefined if any node may run it. */
+/** The target that the user chose for a task, as Redis stores it; undefined if any node may run the task. */
 export function targetOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require'>): string | undefined {
   const place = placeOf(spec);
   return place && formatTarget(place);
@@ -147,8 +148,8 @@ function placeOf({
 }
 
 /**
- * For which other nodes a node has to release a task: those of its target, or those that are allowed its
- * agent (`main` if it names none) and its model (any if it names none). Undefined if this node may run it.
+ * The other nodes that a node must release a task for: the nodes of its target, or nodes that allow its agent (`main`
+ * by default) and its model (any by default). Undefined if this node may run the task.
  */
 export function forOthers(
   spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require' | 'agent' | 'model'>,
@@ -163,15 +164,16 @@ export function forOthers(
 }
 
 /**
- * Whether the node may run such tasks, as all nodes read the target from Redis. Other programs may queue names that contain
- * separators. If this node compared those as they are, it could release a task that every node reads as meant for it.
+ * Whether the node may run such tasks, after the same text round trip that all nodes apply. Other programs may queue
+ * names with separators in them. Without the round trip, this node could release a task that every node reads as meant
+ * for this node.
  */
 function fits(target: Target, node: TargetNode): boolean {
   const read = parseTarget(formatTarget(target));
   return read !== undefined && mayRun(read, node);
 }
 
-/** All that a task needs of a node, as scripts read it: its target, if it has one, and what the node must be allowed. */
+/** Everything a task needs of a node, as scripts read it: its target, if any, and the agent and model to be allowed. */
 export function needsOf(spec: Pick<TaskSpec, 'node' | 'nodeFallback' | 'require' | 'agent' | 'model'>): string {
   const place = placeOf(spec);
   const allow = allowanceOf(spec);
@@ -182,7 +184,7 @@ function allowanceOf({ agent = 'main', model }: Pick<TaskSpec, 'agent' | 'model'
   return { agent, model };
 }
 
-/** The task's session as Redis names it, `<agent>|<session>`; undefined for a task without one. */
+/** The name of the task's session in Redis, `<agent>|<session>`; undefined for a task without a session. */
 export function sessionOf({ agent = '', session }: Pick<TaskSpec, 'agent' | 'session'>): string | undefined {
   return session === undefined ? undefined : `${agent}|${session}`;
 }

@@ -1,10 +1,10 @@
-/** The states of a task that people and programs see, in the order in which they are listed. */
+/** The states of a task that people and programs see, in display order. */
 export const TASK_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 
 /**
- * The states that the queue tells apart: as people see them, but `held` tasks are shown as `waiting` with a reason
- * (`heldBy`). `none`: not queued yet, or removed.
+ * The states that the queue distinguishes: the visible ones, plus two. `held` tasks are shown as `waiting` with a
+ * reason (`heldBy`). `none` means not queued yet, or removed.
  */
 export type QueueState = TaskState | 'held' | 'none';
 
@@ -21,9 +21,8 @@ export const QUEUE_STATES: Readonly<Record<QueueState, string>> = {
 };
 
 /**
- * Who causes a transition: an operator's or a program's command, the node that claims or runs the task, the sweep that
- * any
- * node does for the whole mesh, or the time.
+ * Who causes a transition: a command of an operator or program, the node that claims or runs the task, the sweep that
+ * any node does for the whole mesh, or the passing of time.
  */
 export const CAUSES = ['command', 'node', 'sweep', 'time'] as const;
 export type Cause = (typeof CAUSES)[number];
@@ -31,19 +30,19 @@ export type Cause = (typeof CAUSES)[number];
 interface Row {
   readonly from: QueueState;
   readonly to: QueueState;
-  /** In the terms of the field; the same one may be caused by several. */
+  /** Uses the standard terms. Several causes may share an event. */
   readonly event: string;
   readonly by: Cause;
-  /** The condition, and what happens: one sentence. */
+  /** One sentence: the condition, and what happens. */
   readonly when: string;
 }
 
 /**
- * All that can happen to the state of a task. What leaves the state as it is has no row: a claim that is renewed or
- * adopted, a
- * running task that is marked as cancelled, a held task that is held for another reason.
+ * All transitions of a task's state. Changes that keep the state have no row: a claim is renewed or adopted, a running
+ * task is marked as cancelled, a held task gets another reason.
  *
- * Tests hold this against the queue (`test/queue/task-states.test.ts`, `test/explore`); docs are made from it.
+ * Tests hold the queue to this table (`test/queue/task-states.test.ts`, `test/explore`), and the docs are generated
+ * from it.
  */
 export const TASK_TRANSITIONS = [
   {
@@ -285,22 +284,22 @@ export const TASK_TRANSITIONS = [
 export type TaskTransition = (typeof TASK_TRANSITIONS)[number];
 export type TaskEvent = TaskTransition['event'];
 
-/** An ended task is moved on by no node and no time: only by a command, until it expires. */
+/** The states that only a command can end, until the task expires: no node and no time does. */
 export type EndedState = Exclude<TaskState, Extract<TaskTransition, { by: 'node' | 'time' }>['from']>;
 
-/** Whether the task never leaves this state by itself, until it is removed. */
+/** Whether a task stays in this state until a command moves it or it is removed. */
 export function isEnded(state: TaskState): state is EndedState {
   return !TASK_TRANSITIONS.some(({ from, by }) => from === state && (by === 'node' || by === 'time'));
 }
 
 export const ENDED_STATES: readonly EndedState[] = TASK_STATES.filter(isEnded);
 
-/** As which state people see it. */
+/** The state that people see. */
 export function shownState(state: Exclude<QueueState, 'none'>): TaskState {
   return state === 'held' ? 'waiting' : state;
 }
 
-/** The states in which a task may meet this event, as people see them. `by`: only where it is caused so. */
+/** The visible states in which this event can happen; with `by`, only if it has this cause. */
 export function statesBefore(event: TaskEvent, by?: Cause): TaskState[] {
   const from = TASK_TRANSITIONS.filter((row) => row.event === event && (by === undefined || row.by === by));
   return TASK_STATES.filter((state) => from.some((row) => row.from !== 'none' && shownState(row.from) === state));
@@ -308,6 +307,6 @@ export function statesBefore(event: TaskEvent, by?: Cause): TaskState[] {
 
 /** Whether an operator can cancel, retry or remove a task in this state. */
 export function allows(state: TaskState, operation: 'cancel' | 'retry' | 'remove'): boolean {
-  // A command only marks a running task; its node ends it.
+  // A command only marks a running task as cancelled; its node ends it.
   return statesBefore(operation, operation === 'cancel' ? undefined : 'command').includes(state);
 }

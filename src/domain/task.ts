@@ -1,6 +1,6 @@
 import type { TaskState } from './task-state.ts';
 
-/** Why a run failed; the names are part of the contract (CLI.md). */
+/** Why a run failed; the names are part of the public contract. */
 export const ERROR_KINDS = [
   'auth',
   'invalid',
@@ -19,33 +19,33 @@ const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['rate_limit', 'provider', 'ti
 export interface TaskError {
   readonly kind: ErrorKind;
   readonly message: string;
-  /** Whether another attempt could end better. */
+  /** Whether another attempt could succeed. */
   readonly retryable: boolean;
-  /** How long the provider asked to be left alone, ms. */
+  /** How long the provider asked clients to wait, ms. */
   readonly retryAfterMs?: number | undefined;
-  /** The provider has said that it serves nobody at present, so it's no fault of this task. */
+  /** The provider reported that it serves no requests at present, so the task is not at fault. */
   readonly outage?: boolean | undefined;
 }
 
-/** An error of this kind, retryable or not by its kind (DESIGN.md, "Retry vs handover"). */
+/** An error of this kind; the kind decides whether it is retryable. */
 export function taskError(kind: ErrorKind, message: string): TaskError {
   return { kind, message, retryable: RETRYABLE.has(kind) };
 }
 
-/** More tokens than any run uses; sums of thousands of such runs are still exact, in Redis and in JavaScript. */
+/** More tokens than any run uses. Sums of thousands of such runs are still exact, in Redis and in JavaScript. */
 export const MAX_TOKENS = 1e12;
 /** More than any run costs, in any currency. */
 export const MAX_COST = 1e9;
 
 /**
- * Tokens used: whole numbers from 0 to {@link MAX_TOKENS}. `total` may exceed input + output where the provider counts its
+ * Tokens used: whole numbers from 0 to {@link MAX_TOKENS}. `total` may exceed input + output if the provider counts its
  * cache.
  */
 export interface Usage {
   readonly input: number;
   readonly output: number;
   readonly total: number;
-  /** In the provider's currency, from 0 to {@link MAX_COST}, where it is known. */
+  /** In the provider's currency, from 0 to {@link MAX_COST}, if known. */
   readonly cost?: number | undefined;
 }
 
@@ -53,18 +53,18 @@ export interface TaskResult {
   readonly text: string;
   readonly usage: Usage | null;
   readonly model: string | null;
-  /** OpenClaw's id of the run, where it has one. */
+  /** OpenClaw's id of the run, if it has one. */
   readonly runId: string | null;
   readonly durationMs: number;
 }
 
-/** Longest answer that is kept of a task, bytes; Redis and BullMQ copy it several times. */
+/** Longest answer that a task keeps, bytes. Redis and BullMQ copy it several times. */
 export const MAX_RESULT_BYTES = 1_048_576;
 
 /**
- * The result with its text cut to what is kept, and a last line that says so.
+ * Cuts the text of a result to the maximum length, and adds a last line that says so.
  *
- * @param leftOut how many bytes of the text were left out already, where it was read
+ * @param leftOut number of bytes that the reader of the text has already dropped
  */
 export function keptResult(result: TaskResult, leftOut = 0): TaskResult {
   const read = Buffer.byteLength(result.text);
@@ -72,7 +72,7 @@ export function keptResult(result: TaskResult, leftOut = 0): TaskResult {
   if (read <= MAX_RESULT_BYTES && leftOut === 0) return result;
   const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${Math.min(read, MAX_RESULT_BYTES)} are kept]`;
   const kept = Buffer.from(result.text).subarray(0, MAX_RESULT_BYTES - Buffer.byteLength(note));
-  // A character that was cut in two becomes a replacement character; it's dropped.
+  // A character that was cut in two becomes a replacement character; drop it.
   return { ...result, text: kept.toString('utf8').replace(/\ufffd$/, '') + note };
 }
 
@@ -81,47 +81,47 @@ export type Outcome =
   | { readonly ok: true; readonly result: TaskResult }
   | { readonly ok: false; readonly error: TaskError };
 
-/** A task, and where it is to be found. */
+/** A task's id and its pool. */
 export interface TaskRef {
   readonly id: string;
   readonly pool: string;
 }
 
-/** What is wanted of OpenClaw: the part of a task that is fixed when it is enqueued. */
+/** What OpenClaw is asked to do: the part of a task that is fixed when it is enqueued. */
 export interface TaskSpec {
   readonly message: string;
   readonly agent?: string | undefined;
-  /** OpenClaw session to go on with; without one every attempt gets a fresh session. */
+  /** OpenClaw session to continue; without one, every attempt gets a fresh session. */
   readonly session?: string | undefined;
   readonly model?: string | undefined;
   readonly thinking?: string | undefined;
-  /** The only node that may run it. */
+  /** The only node that may run the task. */
   readonly node?: string | undefined;
-  /** Another node may, too, if that one is gone before the task has started. */
+  /** Lets another node run the task if `node` is gone before the task has started. */
   readonly nodeFallback?: boolean | undefined;
-  /** Labels that a node must have to run it. */
+  /** Labels that a node must have to run the task. */
   readonly require?: Readonly<Record<string, string>> | undefined;
-  /** Idempotency key: enqueuing it again gives the first task. */
+  /** Idempotency key: reusing it returns the original task. */
   readonly key?: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
-  /** A task of a drill: it is simulated, whatever the mesh runs tasks with. */
+  /** A task of a drill. It is always simulated, regardless of the mesh's mode. */
   readonly probe?: boolean | undefined;
-  /** Deadline of one attempt, in ms; the mesh's `queue.taskTimeout` where absent. */
+  /** Deadline of one attempt, ms; defaults to the mesh's `queue.taskTimeout`. */
   readonly timeoutMs?: number | undefined;
-  /** Longest silence of a run, in ms; the mesh's `queue.idleTimeout` where absent. */
+  /** Longest silence of a run, ms; defaults to the mesh's `queue.idleTimeout`. */
   readonly idleTimeoutMs?: number | undefined;
-  /** Wait before the second attempt, in ms; the mesh's `queue.backoff.delay` where absent. */
+  /** Wait before the second attempt, ms; defaults to the mesh's `queue.backoff.delay`. */
   readonly backoffMs?: number | undefined;
-  /** Runs once these have completed. */
+  /** The task runs once these have completed. */
   readonly after?: readonly TaskRef[] | undefined;
 }
 
 /** A task to be queued. */
 export interface NewTask extends TaskSpec {
-  /** Where it has been decided already; otherwise the task gets a new one. */
+  /** Set if the caller has chosen the id; otherwise the task gets a new one. */
   readonly id?: string | undefined;
   readonly pool: string;
-  /** 1 is served first, then 2 and so on; those with 0, which is none, come last, in order of arrival. */
+  /** 1 is served first, then 2, and so on. Tasks with 0 (no priority) come last, in order of arrival. */
   readonly priority: number;
   readonly delayMs: number;
   readonly attempts: number;
@@ -129,10 +129,10 @@ export interface NewTask extends TaskSpec {
 
 /** BullMQ packs the priority into the upper 21 bits of a score. */
 export const MAX_PRIORITY = 2_097_151;
-/** Redis and BullMQ copy a message several times; 1 MiB keeps a task below a millisecond of Redis time. */
+/** Redis and BullMQ copy a message several times. At 1 MiB, a task costs less than a millisecond of Redis time. */
 export const MAX_MESSAGE_BYTES = 1_048_576;
 
-/** `cut` stands for the middle of a history that became too long; its reason tells how much that was. */
+/** `cut` replaces the middle of a history that became too long; its reason says how much was cut. */
 export type HistoryEvent = 'enqueued' | 'claimed' | 'handover' | 'retry' | 'completed' | 'failed' | 'cancelled' | 'cut';
 
 export interface HistoryEntry {
@@ -143,7 +143,7 @@ export interface HistoryEntry {
   readonly reason: string | null;
 }
 
-/** Everything about one task, as `task show --json` prints it (CLI.md). Times are ISO 8601, null until they happen. */
+/** Everything about one task, as `task show --json` prints it. Times are ISO 8601, null until they happen. */
 export interface Task {
   readonly id: string;
   readonly pool: string;
@@ -154,7 +154,7 @@ export interface Task {
   readonly model: string | null;
   readonly thinking: string | null;
   readonly priority: number;
-  /** Who has it now, or had it last. */
+  /** The current node of the task, or its last one. */
   readonly node: string | null;
   readonly attempts: { readonly made: number; readonly max: number };
   readonly handovers: number;
@@ -167,25 +167,27 @@ export interface Task {
   readonly finishedAt: string | null;
   /** When a delayed task becomes claimable. */
   readonly delayedUntil: string | null;
-  /** What a waiting task is held back by: other tasks, or a provider that is in trouble; null for nothing. */
+  /** What a waiting task is held by, such as other tasks or an open circuit; null for nothing. */
   readonly heldBy: string | null;
-  /** Who may run it, as `node:<id>` or `require:<label>=<value>,…`; null for any node. */
+  /** The nodes that may run it, as `node:<id>` or `require:<label>=<value>,…`; null for any node. */
   readonly target: string | null;
-  /** The node that had its session before, where the session started anew on the one that ran it; null otherwise. */
+  /**
+   * The previous sticky node of the session, if the session restarted on the node that ran the task; null otherwise.
+   */
   readonly sessionMovedFrom: string | null;
   readonly progress: TaskProgress | null;
   readonly result: TaskResult | null;
   readonly error: TaskError | null;
-  /** When an operator acknowledged that it failed; null if it was not, or has not failed. */
+  /** When an operator acknowledged the failure; null if the task has not failed or was not acknowledged. */
   readonly acknowledgedAt: string | null;
   readonly history: readonly HistoryEntry[];
 }
 
-/** What a run reports while it goes on. */
+/** What a run reports while it is running. */
 export interface TaskProgress {
   readonly at: string;
   readonly note: string;
   readonly tokens: number | null;
-  /** Where a run that would outlive its daemon was submitted to. */
+  /** Where the run was submitted to, if it can outlive the daemon. */
   readonly submittedTo?: string | undefined;
 }

@@ -3,8 +3,9 @@ const BEL = String.fromCharCode(0x07);
 const CSI = String.fromCharCode(0x9b);
 
 /**
- * Escape sequences of terminals: control sequences (colours), whole strings for the terminal (titles, links), and short ones.
- * Each begins with a character that none holds, so that the search is linear; that of `node:util` is not.
+ * Terminal escape sequences: control sequences (colours), strings for the terminal (titles, links), and short
+ * sequences. Each starts with a character that no sequence contains, so the search is linear; the pattern of
+ * `node:util` is not.
  */
 const SEQUENCES = new RegExp(
   [
@@ -15,7 +16,7 @@ const SEQUENCES = new RegExp(
   'g',
 );
 
-/** The text without what would steer a terminal by escape sequences; other control characters stay. */
+/** Removes terminal escape sequences from the text; other control characters stay. */
 export function withoutEscapes(text: string): string {
   return text.replace(SEQUENCES, '');
 }

@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 
-/** Why text is refused of which half a character is left: JavaScript and JSON can have such text, UTF-8 can't. */
+/** Why text with half a character is refused: JavaScript and JSON can represent it, UTF-8 can't. */
 export const NOT_WELL_FORMED =
   'has half of a character (a lone surrogate such as \\ud83d); send it whole, or leave it out';
 
-/** JSON that every parser reads: half a character, as is left where text was cut, becomes the replacement character. */
+/** JSON that every parser reads. Half a character, left by a cut, becomes the replacement character. */
 export function wellFormedJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? part.toWellFormed() : part));
 }
 
-/** What is wrong with these bytes as UTF-8 text; undefined if nothing is. */
+/** What is wrong with these bytes as UTF-8 text; undefined if they are valid. */
 export function utf8Problem(bytes: Buffer): string | undefined {
   const [first, second] = bytes;
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
@@ -19,7 +19,7 @@ export function utf8Problem(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? undefined : 'is not UTF-8 text; save it in that encoding (iconv -f ISO-8859-1 -t UTF-8)';
 }
 
-/** The text in these bytes, without a byte order mark. @throws Error with the line, and what is wrong with the encoding. */
+/** Decodes UTF-8 text, without a byte order mark. @throws Error with the line and the encoding problem. */
 export function utf8Text(bytes: Buffer): string {
   const problem = utf8Problem(bytes);
   if (problem === undefined) return withoutMark(bytes.toString('utf8'));
@@ -32,7 +32,7 @@ export function utf8Text(bytes: Buffer): string {
   throw new Error(problem);
 }
 
-/** Editors on Windows put a byte order mark before UTF-8 text; where files were joined it may stand before any line. */
+/** Editors on Windows put a byte order mark before UTF-8 text. In joined files it may precede any line. */
 export function withoutMark(text: string): string {
   return text.replace(/^\ufeff/, '');
 }

@@ -16,7 +16,7 @@ const SIZE_BYTES: Readonly<Record<string, number>> = {
 };
 
 /**
- * Longest duration that is taken, ms: ten years. BullMQ keeps the time of a delayed task in 41 bits, which end in 2039, and
+ * Longest accepted duration, ms: ten years. BullMQ stores the time of a delayed task in 41 bits, which end in 2039, and
  * `Date` and Lua stay exact as well.
  */
 export const MAX_DURATION_MS = 3_650 * 86_400_000;
@@ -25,8 +25,8 @@ export const DURATION_HINT = 'a duration such as 500ms, 30s, 10m, 2h or 7d, at m
 export const SIZE_HINT = 'a size such as 500MB or 5GB';
 
 /**
- * Milliseconds of a written duration (`500ms`, `1.5s`, `10m`, `2h`, `7d`); a bare number other than 0 has no unit and is
- * refused. Returns undefined where the text is no duration, or one longer than {@link MAX_DURATION_MS}.
+ * Parses a duration (`500ms`, `1.5s`, `10m`, `2h`, `7d`) to ms. A bare number other than 0 has no unit and is refused.
+ * Returns undefined if the text is no duration, or is longer than {@link MAX_DURATION_MS}.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.trim() === '0') return 0;
@@ -34,7 +34,7 @@ export function parseDuration(text: string): number | undefined {
   return ms !== undefined && ms <= MAX_DURATION_MS ? ms : undefined;
 }
 
-/** Bytes of a written size (`5GB`); undefined where the text is no size. */
+/** Parses a size (`5GB`) to bytes; undefined if the text is no size. */
 export function parseSize(text: string): number | undefined {
   return parseWithUnit(text.toUpperCase(), /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)$/, SIZE_BYTES);
 }
@@ -45,7 +45,7 @@ function parseWithUnit(text: string, pattern: RegExp, units: Readonly<Record<str
   return Math.round(Number(amount) * (units[unit] ?? Number.NaN));
 }
 
-/** The shortest exact way to write `ms`, the inverse of {@link parseDuration}. */
+/** The shortest exact text for `ms`, the inverse of {@link parseDuration}. */
 export function formatDuration(ms: number): string {
   if (ms === 0) return '0';
   const exact = Object.entries(DURATION_MS)
@@ -54,7 +54,7 @@ export function formatDuration(ms: number): string {
   return exact ? `${ms / exact[1]}${exact[0]}` : `${ms}ms`;
 }
 
-/** The shortest exact way to write `bytes`, the inverse of {@link parseSize}. */
+/** The shortest exact text for `bytes`, the inverse of {@link parseSize}. */
 export function formatSize(bytes: number): string {
   const exact = Object.entries(SIZE_BYTES)
     .reverse()

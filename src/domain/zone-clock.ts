@@ -1,15 +1,18 @@
 const SECOND_MS = 1_000;
-/** No zone is farther from UTC than 14 hours, and none has moved its clocks twice within three days, ms. */
+/**
+ * Half-width of the search for an offset change, ms. No zone is more than 14 hours from UTC, and none has changed its
+ * clocks twice within three days.
+ */
 const AROUND_MS = 36 * 3_600_000;
 
 /**
- * What the clocks on the walls of a time zone show. A wall clock's time is written as the epoch time (ms) at which a clock in
- * UTC shows the same. Where clocks are moved forward, some such times never come; where they are moved back, some come twice.
+ * The wall-clock time of a time zone, written as the epoch time (ms) at which a clock in UTC shows the same. When
+ * clocks move forward, some wall-clock times never occur; when they move back, some occur twice.
  */
 export class ZoneClock {
   readonly #format: Intl.DateTimeFormat;
 
-  /** @throws RangeError for a zone that is not known. */
+  /** @throws RangeError for an unknown zone. */
   constructor(zone: string) {
     this.#format = new Intl.DateTimeFormat('en-US', {
       timeZone: zone,
@@ -23,7 +26,7 @@ export class ZoneClock {
     });
   }
 
-  /** What the clock shows at this time. */
+  /** The wall-clock time at this epoch time. */
   wall(time: number): number {
     const shown: Record<string, number> = {};
     for (const { type, value } of this.#format.formatToParts(time)) shown[type] = Number(value);
@@ -35,14 +38,14 @@ export class ZoneClock {
     return this.wall(time) - time;
   }
 
-  /** When the clock shows this: once, twice or never. In order. */
+  /** The epoch times at which the clock shows this: none, one or two, in order. */
   timesOf(wall: number): number[] {
     const offsets = new Set([this.offset(wall - AROUND_MS), this.offset(wall + AROUND_MS)]);
     const times = [...offsets].map((offset) => wall - offset).filter((time) => this.wall(time) === wall);
     return times.sort((a, b) => a - b);
   }
 
-  /** When the clock was moved forward over this time, which it never shows. */
+  /** When the clock skipped this wall-clock time, which it never shows. */
   timeAfterGap(wall: number): number {
     let before = Math.floor((wall - AROUND_MS) / SECOND_MS);
     let after = Math.ceil((wall + AROUND_MS) / SECOND_MS);

@@ -3,11 +3,11 @@ export interface Backoff {
   readonly delay: number;
   /** Longest wait, ms. */
   readonly max: number;
-  /** Share of the wait that is drawn at random, 0 to 1. */
+  /** Random share of the wait, 0 to 1. */
   readonly jitter: number;
 }
 
-/** Wait (ms) after the `attempt`-th attempt failed: `delay` doubled each time, capped, less a random share. */
+/** Wait after the failure of the `attempt`-th attempt, ms: `delay` doubled each time, capped, less a random share. */
 export function backoffDelay(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
   const full = Math.min(backoff.delay * 2 ** Math.min(attempt - 1, 30), backoff.max);
   return Math.round(full * (1 - backoff.jitter * random()));

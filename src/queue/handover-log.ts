@@ -10,17 +10,17 @@ export interface HandoverFilter {
   readonly taskId?: string | undefined;
   /** Either side of the handover. */
   readonly nodeId?: string | undefined;
-  /** Not older than this, ms. */
+  /** Maximum age, ms. */
   readonly sinceMs?: number | undefined;
   readonly limit: number;
 }
 
-/** Entries read at once; of each its task's runs, at most 100 lines (includes/add-history.lua). */
+/** Entries read at once. Each entry also needs the runs of its task, at most 100 lines (includes/add-history.lua). */
 const PAGE = 500;
 
 /**
- * The handover log: one stream entry per handover, written in the step that took the task away. Who took the task next,
- * and when, is read from the task's own history, so that there's nothing to be filled in later that could get lost.
+ * The handover log: one stream entry per handover, written in the step that took the task away. The next node and the
+ * time of its claim come from the task's own history, so no later update of the entry can get lost.
  */
 export class HandoverLog {
   readonly #redis: Redis;
@@ -34,12 +34,12 @@ export class HandoverLog {
   }
 
   /**
-   * Handovers that match, newest first. Read page by page, no further than needed; of the tasks only what tells who took
-   * them, all of a page in one round trip.
+   * Handovers that match, newest first. Reads only as many pages as needed. Reads only the run fields of the tasks, all
+   * of a page in one round trip.
    */
   async list(filter: HandoverFilter): Promise<Handover[]> {
     const oldest = filter.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - filter.sinceMs);
-    // With a filter most entries may be others'.
+    // With a filter, most entries may not match.
     const size = filter.taskId || filter.nodeId ? PAGE : Math.min(PAGE, filter.limit);
     const found: Handover[] = [];
     let end = '+';
@@ -48,7 +48,7 @@ export class HandoverLog {
       const entries = page
         .map(([, fields]) => readEntry(fields))
         .filter(({ taskId }) => !filter.taskId || taskId === filter.taskId);
-      // A task may stand there many times.
+      // A task may appear many times.
       const tasks = new Map(entries.map(({ taskId, pool }) => [`${pool}:${taskId}`, { id: taskId, pool }]));
       const runs = await this.#reader.runs([...tasks.values()]);
       const runsOf = new Map([...tasks.keys()].map((name, index) => [name, runs[index]]));
@@ -63,7 +63,7 @@ export class HandoverLog {
   }
 }
 
-/** An entry of the log as it is stored; times in ms. */
+/** A stored entry of the log; times in ms. */
 interface LoggedHandover {
   readonly at: string;
   readonly taskId: string;

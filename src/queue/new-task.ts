@@ -20,7 +20,7 @@ import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 const name = (what: string) =>
   z.string().regex(OPENCLAW_NAME, `expected ${what}: letters, digits and ._:/@+-, no spaces, at most 128`);
 
-/** Text that people write. Names are narrower by themselves. */
+/** Free text from users. Names have narrower rules. */
 const text = (error?: string) => z.string(error).refine((value) => value.isWellFormed(), NOT_WELL_FORMED);
 
 const duration = (atLeastMs: number) =>
@@ -34,7 +34,7 @@ const wholeNumber = (min: number, max: number) => {
   return z.number(hint).int(hint).min(min, hint).max(max, hint);
 };
 
-/** A task as people write it, on the command line or as a line of JSON. */
+/** A task as users write it, on the command line or as a line of JSON. */
 const taskInput = z.strictObject({
   message: text('expected the text for the agent')
     .refine((message) => message.trim() !== '', 'must not be empty')
@@ -69,24 +69,24 @@ const taskInput = z.strictObject({
 
 export type TaskInput = z.infer<typeof taskInput>;
 
-/** What holds for every task that does not say otherwise. */
+/** Defaults for tasks. */
 export interface TaskDefaults {
   readonly attempts: number;
-  /** Fields of tasks that are queued together; checked by {@link checkDefaults}. */
+  /** Common fields of tasks that are queued together; checked by {@link checkDefaults}. */
   readonly fields?: TaskFields | undefined;
 }
 
 export type TaskFields = Readonly<Partial<Omit<TaskInput, 'message'>>>;
 
-/** What is wrong with these fields, whatever task they are of: `field: what is wrong`. */
+/** Problems with these fields that do not depend on the task: `field: what is wrong`. */
 export function checkDefaults({ nodeFallback: _needsNode, ...fields }: TaskFields): string[] {
   const parsed = parseNewTask({ message: 'any', ...fields }, { attempts: 1 });
   return 'problems' in parsed ? parsed.problems : [];
 }
 
 /**
- * What somebody has written, with the defaults for what is not there. Tags are added to each other. A task that names a
- * node or labels says all of where it runs.
+ * The user's input, with defaults for missing fields. Tags are merged. A task that names a node or labels ignores the
+ * default place.
  */
 function withDefaults(input: unknown, fields: TaskFields | undefined): unknown {
   if (!fields || !isObject(input)) return input;
@@ -118,7 +118,7 @@ export function parseNewTask(input: unknown, defaults: TaskDefaults): NewTask | 
   return task;
 }
 
-/** The task that is queued for what somebody has written, which has been checked. */
+/** The task to queue for input that has already been checked. */
 export function toNewTask(input: TaskInput, defaults: TaskDefaults): NewTask {
   return newTask(withDefaults(input, defaults.fields) as TaskInput, defaults);
 }
@@ -126,7 +126,7 @@ export function toNewTask(input: TaskInput, defaults: TaskDefaults): NewTask {
 function newTask(input: TaskInput, defaults: TaskDefaults): NewTask {
   const { delay, timeout, idleTimeout, backoff, attempts, after, pool, priority, tags, ...rest } = input;
   const ms = (text: string | undefined) => (text === undefined ? undefined : parseDuration(text));
-  // What a message quotes has to be there first. Where they are is found when the task is queued.
+  // A quoted task has to complete first. Its pool is looked up at enqueue.
   const before = [...new Set([...(after ?? []), ...wantedResults(rest.message)])].map((id) => ({ id, pool: '' }));
   return {
     ...rest,

@@ -7,11 +7,11 @@ import { ZoneClock } from '../domain/zone-clock.ts';
 /** Shorter intervals would queue more than agents can run, ms. */
 const LEAST_EVERY_MS = 1_000;
 const DAY_MS = 86_400_000;
-/** So much of what somebody has written is repeated in a message, characters. */
+/** Maximum length of user input quoted in a message, characters. */
 const QUOTED = 60;
 
 /**
- * Checks the times of a schedule that a person has given.
+ * Checks the times of a schedule that a user has given.
  *
  * @param now see {@link checkTimes}.
  * @throws ClawmeshError `usage`.
@@ -32,7 +32,7 @@ export function parseTimes(
 const HOW = 'give --cron "0 7 * * *", with --tz, or --every 30m';
 
 /**
- * Proves that a schedule with these times will ever queue a task.
+ * Checks that a schedule with these times will ever queue a task.
  *
  * @param now ms since the epoch; a cron line must name a time in the ten years after it.
  * @throws ClawmeshError `usage`.
@@ -61,14 +61,12 @@ type CronTimes = Extract<ScheduleTimes, { cron: string }>;
 
 /**
  * The first `most` times after `afterMs` that the cron line names, ms, in order; none later than in ten years. A zone
- * of null
- * is UTC.
+ * of null is UTC.
  *
- * Where clocks are moved forward, a line for certain hours runs once right after the gap, if it names a time in it.
- * Where
- * they are moved back, it runs once at a time that comes twice. A line for every hour goes on at its usual pace.
+ * When clocks move forward, a line for certain hours runs once right after the gap if it names a time in it. When they
+ * move back, it runs once at a time that occurs twice. A line for every hour keeps its usual pace.
  *
- * @throws Error for a line that can't be read.
+ * @throws Error for an invalid line.
  */
 export function* timesAfter({ cron, timezone }: CronTimes, afterMs: number, most: number): Generator<number> {
   const line = new CronLine(cron);
@@ -98,7 +96,7 @@ function nextOfDay(line: CronLine, clock: ZoneClock, after: number): number | un
 }
 
 function nextAtPace(line: CronLine, clock: ZoneClock, after: number): number | undefined {
-  // Clocks that are about to be moved back will show again what they have shown before.
+  // If clocks are about to move back, they will show earlier wall-clock times again.
   const again = Math.max(0, clock.offset(after) - clock.offset(after + DAY_MS));
   let best: number | undefined;
   for (const wall of line.wallTimes(clock.wall(after) - again)) {

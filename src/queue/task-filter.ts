@@ -11,24 +11,27 @@ export interface TaskFilter {
   readonly limit: number;
 }
 
-/** Tasks read per state and round trip, at most. */
+/** Maximum number of tasks read per state and round trip. */
 const PAGE = 200;
-/** Ids looked at first where a filter has to read the tasks themselves. */
+/** Ids read first if a filter has to read the tasks themselves. */
 const FIRST_LOOK = 1_000;
-/** Maximum number of tasks per state that a filter reads, unless more are wanted, so that a rare tag does not read a million hashes. */
+/**
+ * Maximum number of tasks per state that a filter reads, unless `limit` is larger, so that a rare tag does not cause a
+ * read of a million hashes.
+ */
 export const SCAN_LIMIT = 20_000;
 
-/** How many tasks are read at once. Where no filter has to read them first, what is read first is what is wanted. */
+/** Number of tasks read at once. Without a filter on task contents, the first tasks read are the result. */
 export function pageOf(filter: TaskFilter): number {
   return readsTasks(filter) ? PAGE : Math.min(PAGE, filter.limit);
 }
 
 /**
- * How many ids of a state are looked at in the same step as those of all others; whole pages. `ordered`: the state is kept in
- * another order than that of time.
+ * Number of ids of a state that are read in the same step as those of all other states; whole pages. `ordered`: the
+ * state is not ordered by time.
  */
 export function firstLook(ordered: boolean, filter: TaskFilter): number {
-  // In the order of their priorities or due times, any may be the newest.
+  // In the order of priorities or due times, any task may be the newest.
   const least = ordered ? SCAN_LIMIT : readsTasks(filter) ? FIRST_LOOK : 0;
   const page = pageOf(filter);
   return Math.ceil(Math.max(least, filter.limit) / page) * page;

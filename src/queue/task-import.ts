@@ -4,20 +4,20 @@ import type { NewTask } from '../domain/task.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import type { Enqueued } from './bullmq/task-producer.ts';
 
-/** An interrupted import is gone on with within this time, ms; after it the same file is a new import. */
+/** An interrupted import can be resumed within this time, ms; later the same file is a new import. */
 const REMEMBERED_MS = 24 * 60 * 60_000;
 
 /**
- * Queues the tasks of one file so that an import that was interrupted can be repeated: the n-th task of a file always gets
- * the same id until the file has been queued whole.
+ * Queues the tasks of one file so that an interrupted import can be repeated: the n-th task of a file always gets the
+ * same id until the whole file has been queued.
  */
 export class TaskImport {
-  /** Tasks that an earlier import of this file has queued. */
+  /** Number of tasks that an earlier import of this file has queued. */
   readonly resumedAt: number;
   readonly #redis: Redis;
   readonly #name: string;
   readonly #base: string;
-  /** Tells this import from another one of the same file; whoever wrote last is in the key. */
+  /** Distinguishes this import from another one of the same file; the key contains the last writer. */
   readonly #writer = newTaskId();
   #next = 0;
   #shared = false;
@@ -32,7 +32,7 @@ export class TaskImport {
   static async begin(redis: Redis, keys: MeshKeys, digest: string): Promise<TaskImport> {
     const name = keys.taskImport(digest);
     const fresh = newTaskId();
-    // Two commands: `SET … NX GET` came with Redis 7.0 only.
+    // Two commands, because `SET … NX GET` requires Redis 7.0.
     const replies = await redis.multi().set(name, `${fresh} 0`, 'PX', REMEMBERED_MS, 'NX').get(name).exec();
     const [error, found] = replies?.[1] ?? [];
     if (error) throw error;
@@ -42,12 +42,14 @@ export class TaskImport {
     return begun;
   }
 
-  /** Whether another import of the same file was seen at work: both have queued the same tasks, each of them once. */
+  /**
+   * Whether another import of the same file ran at the same time. Both have queued the same tasks, each of them once.
+   */
   get shared(): boolean {
     return this.#shared;
   }
 
-  /** Queues the next tasks of the file, those left out that are queued already. */
+  /** Queues the next tasks of the file, except those that are already queued. */
   async queue(
     tasks: readonly NewTask[],
     enqueue: (tasks: readonly NewTask[]) => Promise<Enqueued[]>,
@@ -55,14 +57,14 @@ export class TaskImport {
     const numbered = tasks.map((task) => ({ ...task, id: numberedTaskId(this.#base, this.#next++) }));
     const end = this.#next;
     const before = end - tasks.length;
-    // One with a key may be another import's.
+    // A task with a key may belong to another import.
     const open = numbered.filter((task, index) => before + index >= this.resumedAt || task.key !== undefined);
     const answers = open.length > 0 ? await enqueue(open) : [];
     const byId = new Map(open.map((task, index) => [task.id, answers[index]]));
-    // Batches are acknowledged in the order they were sent, so all before this one are there too.
+    // Batches are acknowledged in the order they were sent, so all earlier ones are queued, too.
     if (end > this.resumedAt) {
       const progress = `${this.#base} ${end} ${this.#writer}`;
-      // Where another import has come to the end, the key is gone, and must stay so: the file again means new tasks.
+      // If another import has finished, the key is gone and must stay so: the same file then means new tasks.
       await this.#look(this.#redis.multi().get(this.#name).set(this.#name, progress, 'PX', REMEMBERED_MS, 'XX'));
     }
     return numbered.map(
@@ -71,12 +73,12 @@ export class TaskImport {
     );
   }
 
-  /** The file has been queued whole; the same file again means the same tasks once more. */
+  /** Ends the import: the whole file has been queued. Importing the same file again queues its tasks once more. */
   async end(): Promise<void> {
     await this.#look(this.#redis.multi().get(this.#name).del(this.#name));
   }
 
-  /** A key that another import has written, or taken away, since this one did: they run at the same time. */
+  /** If another import has written or removed the key since this one did, both run at the same time. */
   async #look(change: ChainableCommander): Promise<void> {
     const replies = (await change.exec()) ?? [];
     for (const [error] of replies) if (error) throw error;

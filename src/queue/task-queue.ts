@@ -4,36 +4,32 @@ import type { HandoverReason } from '../domain/handover.ts';
 import type { Outcome, TaskProgress } from '../domain/task.ts';
 import type { EndedState } from '../domain/task-state.ts';
 
-/**
- * What became of a report: the task has ended, waits for another attempt, or is held back until its provider recovers.
- */
+/** The result of a report: the task has ended, waits for another attempt, or is held until its provider recovers. */
 export type ReportResult = EndedState | 'retry' | 'held';
 
 /**
- * The queue as a node's daemon sees it: one pool, in domain verbs. BullMQ stands behind it (`bullmq/pool-consumer.ts`).
+ * The queue as a node's daemon sees it: one pool, in domain terms, implemented with BullMQ (`bullmq/pool-consumer.ts`).
  *
- * Every method that changes a task checks the claim in the same atomic step; a claim that is gone is answered with a
- * ClawmeshError `claim-lost`, a fenced incarnation with `fenced`.
+ * Every method that changes a task checks the claim in the same atomic step. It throws a ClawmeshError `claim-lost` if
+ * the claim is gone, and `fenced` for a fenced incarnation.
  */
 export interface PoolQueue {
   readonly pool: string;
   /**
-   * Blocks until there may be a task for this node, at most a few seconds; false where it's not worth asking, since
-   * {@link interrupt} has ended the wait.
+   * Blocks for at most a few seconds until there may be a task for this node. Returns false if {@link interrupt} has
+   * ended the wait, so that asking is pointless.
    */
   waitForWork(): Promise<boolean>;
-  /**
-   * Takes the next task, if there is one and the strategy gives it to this node; without an offer whatever that says.
-   */
+  /** Claims the next task, if there is one and the strategy allows it; without an offer, regardless of the strategy. */
   claim(offer?: Offer): Promise<Claim | undefined>;
-  /** Wakes another node for the work that this one was woken for, and has no slot for. */
+  /** Wakes another node, if this one was woken for work but has no free slot. */
   forwardWakeup(): Promise<void>;
-  /** Takes the oldest task with this target, which is one of the node's, without waiting for one. */
+  /** Claims the first task held for this reason, by priority and age, if there is one. Does not wait. */
   claimHeld(target: string): Promise<Claim | undefined>;
   /** Makes a blocked {@link waitForWork} return at once, without taking a wake-up away from other nodes. */
   interrupt(): Promise<void>;
   /**
-   * Reports how the run ended; with an offer the slot gets the next claim in the same round trip, if the task has
+   * Reports the outcome of a run. With an offer, the slot gets the next claim in the same round trip, if the task has
    * ended.
    */
   report(
@@ -42,33 +38,32 @@ export interface PoolQueue {
     offer?: Offer | undefined,
   ): Promise<{ settled: ReportResult; next: Claim | undefined }>;
   /**
-   * The task's message with `{{result:<id>}}` replaced by what that task answered, and behind what was said last in a
-   * session
-   * that has to start anew, if that is wanted. @throws ClawmeshError `not-found` where there
-   * is no such answer (any more).
+   * The task's message with each `{{result:<id>}}` replaced by the result text of that task. If the session has to
+   * restart, its last exchanges come first, if the config asks for them.
+   *
+   * @throws ClawmeshError `not-found` if there is no such result (any more).
    */
   renderMessage(claim: Claim): Promise<string>;
   /**
-   * Gives the task to another node, since the provider refuses this one's login; that uses up no attempt, unless the
-   * task
-   * has had its one free run. Answers false where it has no further run, and is to be reported.
+   * Reassigns the task to another node, because the provider refuses this node's login. This uses up no attempt, unless
+   * the task has already used its one free run. Returns false if no further run is left; then the caller must report
+   * the outcome.
    */
   reassign(claim: Claim, reason: string): Promise<boolean>;
-  /** Gives the task back to the head of its pool, for whatever reason; false where the claim was no longer ours. */
+  /** Releases the task to the head of its pool, for any reason; false if this node had lost the claim. */
   release(claim: Claim, reason: HandoverReason): Promise<boolean>;
   /** Adds lines to the task's log and stores its latest progress. */
   log(claim: Claim, lines: readonly string[], progress: TaskProgress | undefined): Promise<void>;
-  /** Renews claims; answers those that are lost. */
+  /** Renews claims; returns the lost ones. */
   renew(claims: readonly Claim[]): Promise<Claim[]>;
-  /** Takes over the claims of this node's earlier incarnations: those of the named tasks, or all. */
+  /** Adopts the claims of this node's earlier incarnations: those of the named tasks, or all. */
   adopt(taskIds: readonly string[] | 'all'): Promise<Claim[]>;
   /**
-   * Claims that this incarnation of the node holds in Redis without knowing it: the connection broke before the answer
-   * came. To
-   * be asked after a reconnect.
+   * Claims of this incarnation in Redis that it does not know, because the connection broke before the reply arrived.
+   * Call this after a reconnect.
    */
   recover(): Promise<Claim[]>;
-  /** Removes ended tasks that were kept long enough, some at a time; answers how many. */
+  /** Removes some of the ended tasks that were kept long enough; returns their number. */
   removeExpired(): Promise<number>;
   close(): Promise<void>;
 }

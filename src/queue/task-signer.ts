@@ -2,25 +2,27 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type StoredSpec, storedSpec } from './bullmq/task-fields.ts';
 
 /**
- * Signs tasks where they are queued, and tells a node whether to run them: whoever can write to Redis, but has not the key,
- * can't make a node run what nobody of the mesh has asked for. HMAC-SHA256 over what will run, its mesh, its pool, and its
- * id, so that a signature is worth nothing on another task, nor on a copy in another mesh with the same key. Tasks of a
- * schedule share one, with the schedule's name in place of the id.
+ * Signs tasks at enqueue, and tells a node whether to run them. So write access to Redis without the key is not enough
+ * to make a node run a task.
+ *
+ * The signature is an HMAC-SHA256 over the content to run, the mesh, the pool and the id. It is worthless for another
+ * task, and for a copy in another mesh with the same key. Tasks of a schedule share one signature, with the schedule's
+ * name in place of the id.
  */
 export class TaskSigner {
   readonly #keys: readonly string[];
   readonly #mesh: string;
 
   /**
-   * The first key signs; the others, which are on their way out, are still taken. No key: nothing is signed or asked for.
-   * `mesh` is what all keys of the mesh begin with, which no other mesh of that Redis has.
+   * The first key signs; the others are being phased out, and are still accepted. Without a key, nothing is signed or
+   * checked. `mesh` is the prefix of all keys of the mesh, which is unique in its Redis.
    */
   constructor(keys: readonly string[], mesh: string) {
     this.#keys = keys.filter((key) => key !== '');
     this.#mesh = mesh;
   }
 
-  /** The task as it is to be stored: with its signature, if there is a key. */
+  /** The task to store: with its signature, if there is a key. */
   signed(spec: StoredSpec, pool: string, subject: { id: string } | { schedule: string }): StoredSpec {
     const [key] = this.#keys;
     if (key === undefined) return spec;
@@ -28,7 +30,7 @@ export class TaskSigner {
     return { ...spec, sig: this.#hmac(key, spec, pool, name).toString('base64url') };
   }
 
-  /** Why a node must not run it; undefined if it may. */
+  /** Why a node must not run the task; undefined if it may. */
   problem(spec: StoredSpec, pool: string, id: string): string | undefined {
     if (this.#keys.length === 0) return undefined;
     if (spec.sig === undefined) return 'the task is not signed, and this mesh runs only signed ones';
@@ -42,7 +44,7 @@ export class TaskSigner {
   }
 
   #hmac(key: string, spec: StoredSpec, pool: string, subject: string): Buffer {
-    // As it will be read: with defaults filled in, and nothing in it that a node would not look at.
+    // Sign what a node will read: with defaults applied, and without unknown fields.
     const { sig: _sig, ...read } = storedSpec.parse(spec);
     return createHmac('sha256', key)
       .update(JSON.stringify(['clawmesh task 2', this.#mesh, subject, pool, canonical(read)]))
@@ -56,7 +58,7 @@ function subjectOf(id: string): string {
   return schedule === undefined ? `task ${id}` : `schedule ${schedule}`;
 }
 
-/** The same value whatever the order of its keys; what is undefined is not there. */
+/** A form that does not depend on the order of keys; undefined properties count as missing. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
   if (value === null || typeof value !== 'object') return value;

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
 import { redisTime } from '../redis/time.ts';
 
-/** Tokens that completed tasks have used on one day (UTC), of one agent and model. */
+/** Tokens that completed tasks have used on one day (UTC), for one agent and model. */
 export interface UsageSum {
   readonly day: string;
   readonly agent: string | null;
@@ -11,13 +11,13 @@ export interface UsageSum {
   readonly input: number;
   readonly output: number;
   readonly total: number;
-  /** In the provider's currency; null where it was not known. */
+  /** In the provider's currency; null if unknown. */
   readonly cost: number | null;
 }
 
 const DAY_MS = 86_400_000;
 
-/** All agents and models together on the day of `now` (ms). */
+/** The total of all agents and models on the day of `now` (ms). */
 export function usageOn(sums: readonly UsageSum[], now: number): Omit<UsageSum, 'agent' | 'model'> {
   const day = new Date(now).toISOString().slice(0, 10);
   const total = { day, tasks: 0, input: 0, output: 0, total: 0, cost: null as number | null };
@@ -32,8 +32,8 @@ export function usageOn(sums: readonly UsageSum[], now: number): Omit<UsageSum, 
 }
 
 /**
- * The sums of the last `days` days (UTC), the newest first; each day is a hash of its own, so that nothing else is read.
- * They are counted in the step that completes a task (`bullmq/lua/includes/count-usage.lua`).
+ * The sums of the last `days` days (UTC), the newest first. Each day is a separate hash, so nothing else is read. The
+ * step that completes a task updates them (`bullmq/lua/includes/count-usage.lua`).
  */
 export async function readUsage(redis: Redis, keys: MeshKeys, days: number): Promise<UsageSum[]> {
   const today = Math.floor((await redisTime(redis)) / DAY_MS);

@@ -1,25 +1,25 @@
 import { createHash } from 'node:crypto';
 
-/** Who uses Redis, from least to most: looks on, types commands, works. */
+/** The roles of Redis users, with growing rights: read the mesh, run commands, run tasks. */
 export const ACL_ROLES = ['viewer', 'operator', 'node'] as const;
 export type AclRole = (typeof ACL_ROLES)[number];
 
 /**
- * Users that Redis' own programs have, each with what Redis' manual says it needs: a replica and a Sentinel in Redis; in the
- * Sentinels, whose ACL file is another, the clients that ask them for the primary, and the Sentinels among themselves.
+ * Users for Redis' own programs, with the rights that the Redis manual lists: a replica and a Sentinel in Redis, and
+ * the clients and peers of a Sentinel. The last two belong in the Sentinels' own ACL file.
  *
- * A password of one must not be that of another: who may be a Sentinel in Redis can make a primary a replica of anything,
- * and who may do all in a Sentinel can make it do that.
+ * Each user needs its own password. A Sentinel user in Redis can make a primary a replica of any server, and a user
+ * with all rights in a Sentinel can make the Sentinel do that.
  */
 export const SERVER_ROLES = ['replica', 'sentinel', 'sentinel-client', 'sentinel-peer'] as const;
 export type ServerRole = (typeof SERVER_ROLES)[number];
 
-/** What every connection does, and what reading the mesh takes. */
+/** Commands of every connection, and of reading the mesh. */
 const READ = [
   'ping info time select client|setname client|list multi exec hget hgetall hmget hexists smembers',
   'llen lrange lindex lpos mget zcard zcount zscore zrange zrevrange xlen xrange xrevrange',
 ];
-/** Scripts, which may call only what their user may, and what else commands do. */
+/** Commands that change the mesh, and those that scripts call: a script may call only what its user may. */
 const WRITE = [
   'eval evalsha publish wait get exists hlen hstrlen type scard zrangebyscore zrevrangebyscore',
   'set del incr pexpire pttl rename hset hmset hdel hkeys hincrby hincrbyfloat sadd srem',
@@ -44,7 +44,7 @@ const SERVERS: Readonly<Record<ServerRole, { readonly channels: string; readonly
       'multi exec slaveof ping subscribe publish role info config|rewrite client|setname client|kill script|kill',
     ]),
   },
-  // They learn, also by Pub/Sub, who is the primary, and tell a Sentinel nothing.
+  // Clients find the primary, also by Pub/Sub, and change nothing in a Sentinel.
   'sentinel-client': {
     channels: '*',
     commands: words([
@@ -73,9 +73,9 @@ function isServerRole(role: AclRole | ServerRole): role is ServerRole {
 }
 
 /**
- * The rules of a Redis user with no more rights than the role needs; a role of the mesh is held to the keys and channels of
- * this one mesh. What comes after `ACL SETUSER <name>`, or after `user <name>` in an ACL file. Of the password there is only
- * its SHA-256.
+ * The rules of a Redis user with no more rights than the role needs. A role of the mesh may use only the keys and
+ * channels of this mesh. The rules follow `ACL SETUSER <name>`, or `user <name>` in an ACL file. They contain only the
+ * SHA-256 of the password.
  */
 export function aclRules(role: AclRole | ServerRole, bullPrefix: string, password: string): string {
   const hash = createHash('sha256').update(password).digest('hex');
@@ -85,7 +85,7 @@ export function aclRules(role: AclRole | ServerRole, bullPrefix: string, passwor
 
 function patterns(role: AclRole | ServerRole, bullPrefix: string): string[] {
   if (isServerRole(role)) return SERVERS[role].channels === '' ? [] : [`&${SERVERS[role].channels}`];
-  // What is a wildcard in Redis' patterns is none in the name of a mesh.
+  // The mesh's name is literal text, so wildcards of Redis' patterns are escaped.
   const own = bullPrefix.replace(/[\\*?[\]]/g, '\\$&');
   return [`~${own}*`, `&${own}*`];
 }

@@ -1,13 +1,11 @@
 import { createConnection } from 'node:net';
 
-/** A server that refuses a connection says so at once or not at all, ms. */
+/** How long to wait for the server's refusal, ms. A server that refuses a connection says so at once or not at all. */
 const WAIT_MS = 500;
 
 /**
- * What the server says before it hangs up on somebody who says nothing: that it has too many clients, or is in
- * protected
- * mode. A client that has sent its first command by then mostly loses that line to the reset of the connection.
- * Undefined where it says nothing.
+ * The message with which the server closes a silent connection: too many clients, or protected mode. A client that has
+ * already sent a command mostly loses this message to the connection reset. Undefined if the server sends none.
  */
 export async function connectionRefusal(host: string, port: number): Promise<string | undefined> {
   const socket = createConnection({ host, port });

@@ -11,49 +11,50 @@ import { ServerInfo } from './server-info.ts';
 
 type RedisOptions = Omit<IoredisOptions, 'replyMapping'>;
 
-/** Where Redis is: the config's `redis` section, or the unix socket of a private server. */
+/** The location of Redis: the config's `redis` section, or the unix socket of a private server. */
 export type RedisTarget =
   | { readonly kind: 'shared'; readonly config: RedisConfig }
   | { readonly kind: 'private'; readonly socket: string };
 
 /**
- * What a connection is for.
+ * The purpose of a connection.
  *
- * - `cli`: short commands of a person waiting; gives up within {@link CLI_TIMEOUT_MS}.
- * - `service`: a program that stays, for people who wait: each command gives up as soon, the connection never.
- * - `daemon`: a node's commands; waits for Redis to come back, however long it takes.
+ * - `cli`: short commands while a person waits; gives up within {@link CLI_TIMEOUT_MS}.
+ * - `service`: commands of a long-running program while people wait. Each command gives up as soon as for `cli`, the
+ * connection never does.
+ * - `daemon`: a node's commands; waits for Redis to come back for any length of time.
  * - `blocking`: a node's wait for work; one command blocks it.
- * - `subscriber`: Pub/Sub; subscribes again by itself after a reconnect (registry/presence.ts), not by ioredis.
+ * - `subscriber`: Pub/Sub; registry/presence.ts subscribes again after a reconnect, not ioredis.
  */
 export type ConnectionRole = 'cli' | 'service' | 'daemon' | 'blocking' | 'subscriber';
 
-/** A command typed by a person fails rather than hangs (issue: at most 5 s). */
+/** A command that a person types must fail rather than hang: within 5 s at most. */
 const CLI_TIMEOUT_MS = 4_000;
 
-/** Sentinels have chosen a new primary by then, with their usual settings (`down-after-milliseconds` 5 s), ms. */
+/** With their usual settings (`down-after-milliseconds` 5 s), Sentinels choose a new primary within this time, ms. */
 const FAILOVER_MS = 10_000;
 const FAILOVER_RETRY_MS = 250;
 
-/** BullMQ's own back-off grows to 20 s; a mesh should be back seconds after its Redis is (FACTS.md). */
+/** BullMQ's own back-off grows to 20 s, but a mesh should recover within seconds of its Redis. */
 const MAX_RECONNECT_DELAY_MS = 2_000;
 
-/** Makes every Redis connection of the program. `name` shows up in `CLIENT LIST`. */
+/** Creates every Redis connection of the program. `CLIENT LIST` shows `name`. */
 export function connectRedis(target: RedisTarget, role: ConnectionRole, name: string): Redis {
   const options: RedisOptions = {
     ...addressOf(target),
     ...policyOf(role),
     connectionName: name,
     lazyConnect: true,
-    // One shape of replies on every server, old or new.
+    // Replies have the same shape on old and new servers.
     protocol: 2,
   };
   const watched = target.kind === 'shared' && target.config.sentinels !== undefined;
   const Connector = sentinelConnector((address) => primaries.set(client, address));
   const client = new Redis({ ...options, ...(watched && { Connector }) });
-  // Each failed command rejects on its own; without a listener ioredis prints to the console.
+  // Each failed command rejects separately. Without a listener, ioredis prints errors to the console.
   client.on('error', (error: unknown) => {
     troubles.set(client, error);
-    // ioredis would go on in database 0.
+    // ioredis would continue in database 0.
     if (failedSelect.safeParse(error).success) client.disconnect(true);
   });
   client.on('ready', () => troubles.delete(client));
@@ -64,13 +65,13 @@ const failedSelect = z.object({ command: z.object({ name: z.literal('select') })
 const troubles = new WeakMap<Redis, unknown>();
 const primaries = new WeakMap<Redis, string>();
 
-/** The address (`host:port`) that a Sentinel has named last to this connection; undefined where none has. */
+/** The address (`host:port`) that a Sentinel last named to this connection; undefined if no Sentinel has. */
 export function primaryOf(client: Redis): string | undefined {
   return primaries.get(client);
 }
 
 /**
- * What a connection that is not there has said last: its commands fail without the reason. Undefined while it's there.
+ * The last error of a connection that is down, whose failed commands do not carry the reason. Undefined while it is up.
  */
 export function troubleOf(client: Redis): unknown {
   return troubles.get(client);
@@ -91,7 +92,7 @@ function addressOf(target: RedisTarget): RedisOptions {
       ...(config.sentinelUsername !== undefined && { sentinelUsername: config.sentinelUsername }),
       ...(config.sentinelPassword !== undefined && { sentinelPassword: config.sentinelPassword }),
       ...login,
-      // Whoever speaks TLS to Redis speaks it to the Sentinels too.
+      // A config with TLS for Redis uses TLS for the Sentinels, too.
       ...(tls && { ...tls, sentinelTLS: tls.tls, enableTLSForSentinelMode: true }),
     };
   }
@@ -144,11 +145,11 @@ function policyOf(role: ConnectionRole): RedisOptions {
   }
   return {
     connectTimeout: 5_000,
-    // BullMQ needs null: a command waits for the connection to come back instead of failing.
+    // BullMQ needs null: commands wait for the connection instead of failing.
     maxRetriesPerRequest: null,
     retryStrategy: reconnectDelay,
     reconnectOnError: afterDemotion,
-    // ioredis' own leaves a promise behind that nobody handles: closed at the wrong moment, it would end the process.
+    // ioredis' own resubscription leaves an unhandled promise: a close at the wrong moment would end the process.
     autoResubscribe: false,
   };
 }
@@ -157,18 +158,19 @@ function reconnectDelay(times: number): number {
   return Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_DELAY_MS);
 }
 
-/** A primary that became a replica answers READONLY: reconnect, which finds the new primary, and send again. */
+/** A demoted primary replies READONLY. Reconnecting finds the new primary; then the command is sent again. */
 function afterDemotion(error: Error): 2 | false {
   return error.message.startsWith('READONLY') ? 2 : false;
 }
 
 /**
- * Opens the connection and checks that the server can carry a mesh; with `anyServer` only that it answers.
+ * Opens the connection and checks that the server meets the requirements of a mesh; with `anyServer` only that it
+ * replies.
  *
  * @throws ClawmeshError `redis` with one line of what to check.
  */
 export async function openRedis(client: Redis, target: RedisTarget, anyServer = false): Promise<void> {
-  // ioredis reports only "Connection is closed"; the reason came as an event before.
+  // ioredis rejects only with "Connection is closed"; the reason arrives earlier, as an event.
   let reason: unknown;
   const remember = (error: unknown) => {
     reason ??= error;
@@ -183,7 +185,7 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
     const cause = (await sentinelTrouble(error, target)) ?? reason ?? error;
     const explained = explainRedisError(cause, target, primaries.get(client));
     const { host, port, tls } = addressOf(target);
-    // Behind TLS a plain connection would be told nothing, and with Sentinels the address is theirs to say.
+    // A TLS port would not reply to a plain connection, and with Sentinels this address is not the server's.
     const words = hungUp(explained) && host && port && !tls ? await connectionRefusal(host, port) : undefined;
     throw words ? explainRedisError(new Error(words, { cause }), target) : explained;
   } finally {
@@ -192,9 +194,8 @@ export async function openRedis(client: Redis, target: RedisTarget, anyServer = 
 }
 
 /**
- * Connects as {@link openRedis} does. Where Sentinels watch Redis and there is no primary just now, it waits for the
- * next one,
- * up to {@link FAILOVER_MS}, and says so by `onWaiting`.
+ * Connects as {@link openRedis} does. If Sentinels watch Redis and there is no primary at present, it waits for the
+ * next one for up to {@link FAILOVER_MS}, and reports the wait to `onWaiting`.
  *
  * @throws ClawmeshError `redis` with one line of what to check.
  */
@@ -218,7 +219,7 @@ export async function connectForCommand(
   }
 }
 
-/** What the first Sentinel has against us: ioredis only tells that none could be asked. */
+/** Why the first Sentinel refuses us. ioredis reports only that it could reach none. */
 async function sentinelTrouble(error: unknown, target: RedisTarget): Promise<unknown> {
   if (target.kind === 'private' || !messageOf(error).startsWith('All sentinels are unreachable')) return undefined;
   const { sentinels, sentinelUsername, sentinelPassword, tls } = target.config;

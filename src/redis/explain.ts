@@ -5,13 +5,13 @@ interface Explanation {
   readonly matches: RegExp;
   readonly problem: string;
   readonly remedy: string;
-  /** It stays so until somebody mends it: there is nothing to wait for. */
+  /** The problem stays until an operator fixes it, so waiting is useless. */
   readonly lasting?: true;
 }
 
 const HUNG_UP = 'it hung up at once';
 
-/** The guide's troubleshooting table: what Redis or the network said, what it means, what to check. First match wins. */
+/** The troubleshooting table: what Redis or the network reports, what it means, what to check. The first match wins. */
 const EXPLANATIONS: readonly Explanation[] = [
   {
     matches: /ECONNREFUSED|ENOENT/,
@@ -92,7 +92,7 @@ const EXPLANATIONS: readonly Explanation[] = [
     remedy: 'if this is a TLS port use rediss://; else check its log',
   },
   {
-    // A plain Redis takes the handshake for the beginning of a very long command, and waits for the rest.
+    // A Redis without TLS reads the handshake as the start of a very long command, and waits for the rest.
     matches: /^over TLS .*(?:ETIMEDOUT|no answer)/i,
     problem: 'no answer to the TLS handshake; it probably does not speak TLS on this port',
     remedy: "use redis:// instead of rediss://, or the server's TLS port",
@@ -133,9 +133,9 @@ const EXPLANATIONS: readonly Explanation[] = [
 ];
 
 /**
- * One line of what is wrong with Redis and what to check, from whatever was thrown.
+ * Explains any error about Redis in one line: what is wrong, and what to check.
  *
- * @param primary the address (`host:port`) that the Sentinels have named; undefined where none has, or there are none
+ * @param primary the address (`host:port`) that the Sentinels named; undefined without one
  */
 export function explainRedisError(error: unknown, target: RedisTarget, primary?: string): ClawmeshError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -152,7 +152,7 @@ export function explainRedisError(error: unknown, target: RedisTarget, primary?:
   });
 }
 
-/** What says that an address leads nowhere, or somewhere else. */
+/** Errors that show an address to be unreachable or wrong. */
 const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timed out|no answer|EHOSTUNREACH|ENETUNREACH/i;
 const NAMED_REMEDY =
   'if that address is not reachable from this machine, have Redis and the Sentinels announce another ' +
@@ -173,23 +173,23 @@ function hostAndPort(host: string, port: number | string): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Whether the server hung up without a reason that has reached us. */
+/** Whether the server hung up without a known reason. */
 export function hungUp(explained: ClawmeshError): boolean {
   return explained.message.endsWith(HUNG_UP);
 }
 
-/** Whether it is of no use to try again. */
+/** Whether a retry is useless. */
 export function isLasting(error: unknown): boolean {
   return EXPLANATIONS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
 }
 
-/** What ioredis says of a command whose connection is gone; the reason came before, as an event. */
+/** What ioredis reports for a command on a lost connection; the reason arrives earlier, as an event. */
 const CONNECTION_GONE = /MaxRetriesPerRequestError|Connection is closed/;
 
 /**
- * The same for a command on a connection that was there already. A lost one never means that something is configured wrongly.
+ * The same for a command on an established connection. A lost connection never means a wrong config.
  *
- * @param reason what the connection said last, if it has said anything since it was there
+ * @param reason the last error of the connection since it was established, if any
  */
 export function explainCommandError(
   error: unknown,
@@ -205,15 +205,15 @@ export function explainCommandError(
 }
 
 /**
- * Whether it's trouble that may pass without anybody changing anything: a restart, a failover, a network that is away for a
- * while. Not so what Redis answers to a command that is wrong, or to a wrong password.
+ * Whether the problem may pass without any change by an operator: a restart, a failover, a network outage. An invalid
+ * command or a wrong password does not pass.
  */
 export function passes(error: unknown, explained: ClawmeshError): boolean {
   const known = EXPLANATIONS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
   return isRedisError(error) && known && !isLasting(explained);
 }
 
-/** ioredis and Node wrap the reason: an AggregateError of addresses, or the last of many retries. */
+/** ioredis and Node.js wrap the reason: in an AggregateError of addresses, or in the last of many retries. */
 function nestedMessages(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map((inner) => `${messageOf(inner)}`).join(' ');
   for (const key of ['lastNodeError', 'previousErrors', 'cause'] as const) {
@@ -241,7 +241,7 @@ export function describeTarget(target: RedisTarget): string {
   }
 }
 
-/** Whether Redis, or the way to it, is to blame for this error. */
+/** Whether this error comes from Redis or from the connection to it. */
 export function isRedisError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return (

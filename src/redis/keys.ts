@@ -1,10 +1,11 @@
 import type { Config } from '../config/schema.ts';
 
 /**
- * Names of all Redis keys of a mesh. Everything stands under one hash tag, so that scripts over several keys work on
- * Redis Cluster: `{<prefix>:<mesh>}`.
+ * Names of all Redis keys of a mesh. All share one hash tag, `{<prefix>:<mesh>}`, so that scripts over several keys
+ * work on Redis Cluster.
  *
- * Tasks live in BullMQ's keys, `{…}:<pool>:<what>`. Ours begin with `{…}/`, outside what BullMQ scans for orphans.
+ * Tasks are in BullMQ's keys, `{…}:<pool>:<what>`. Our own keys begin with `{…}/`, which BullMQ's scan for orphans
+ * ignores.
  */
 export class MeshKeys {
   /** The keys of the mesh that this config describes. */
@@ -19,26 +20,25 @@ export class MeshKeys {
     this.bullPrefix = `{${options.prefix}:${options.mesh}}`;
   }
 
-  /** String: what tells this mesh from every other one of the same name. */
+  /** String: the id that distinguishes this mesh from others of the same name. */
   get meshId(): string {
     return `${this.bullPrefix}/id`;
   }
 
   /**
-   * Hash: node id → its current incarnation. An incarnation that is not the current one is fenced. Of '': the highest
-   * one
-   * of all nodes that were forgotten.
+   * Hash: node id → its current incarnation; all others are fenced. Field '': the highest incarnation of all forgotten
+   * nodes.
    */
   get incarnations(): string {
     return `${this.bullPrefix}/incarnations`;
   }
 
-  /** Hash: `<pool>:<node id>` → the newest lock token with which that node has claimed a task there. */
+  /** Hash: `<pool>:<node id>` → the newest lock token that has brought the node a task in this pool. */
   get lastTokens(): string {
     return `${this.bullPrefix}/tokens`;
   }
 
-  /** Sorted set: node id by the Redis time (ms) at which its lease ends. */
+  /** Sorted set: node ids by the Redis time (ms) at which their lease ends. */
   get leases(): string {
     return `${this.bullPrefix}/leases`;
   }
@@ -53,58 +53,58 @@ export class MeshKeys {
     return `${this.bullPrefix}/serves`;
   }
 
-  /** Hash: `<node>~<incarnation>` declared dead → why and since when (JSON), until its tasks have been requeued. */
+  /** Hash: `<node>~<incarnation>` declared dead → the reason and times (JSON), until its tasks have been requeued. */
   get deaths(): string {
     return `${this.bullPrefix}/deaths`;
   }
 
-  /** Hash: node id → `<incarnation>@<run id of the Redis server>` on which its presence was seen. */
+  /** Hash: node id → `<incarnation>@<run id of the Redis server>` of the last time its presence was seen. */
   get presence(): string {
     return `${this.bullPrefix}/presence`;
   }
 
-  /** Hash: node id → Redis time (ms) since when its presence is gone. */
+  /** Hash: node id → Redis time (ms) since when its presence has been gone. */
   get absentSince(): string {
     return `${this.bullPrefix}/absent-since`;
   }
 
   /**
-   * Hash: when the mesh was swept last and its claims were looked through, from when on nodes are judged, whether there
-   * is work.
+   * Hash: state of the sweep. It holds the times of the last sweep and of the last pass through all claims, the times
+   * from which nodes are judged, and whether there is work.
    */
   get sweep(): string {
     return `${this.bullPrefix}/sweep`;
   }
 
-  /** Hash: node id → what somebody wants of it (`drain`). */
+  /** Hash: node id → its desired state (`drain`, or a drill). */
   get control(): string {
     return `${this.bullPrefix}/control`;
   }
 
   /**
-   * Hash: node id → `<incarnation> <Redis time (ms)>` since when it has no lease; `pool <pool>` → since when it is
-   * empty.
+   * Hash: node id → `<incarnation> <Redis time (ms)>` since when it has had no lease; `pool <pool>` → since when it has
+   * been empty.
    */
   get absent(): string {
     return `${this.bullPrefix}/absent`;
   }
 
-  /** String: the node that tidies up what is nobody's own. */
+  /** String: the node that does the mesh-wide cleanup. */
   get tidying(): string {
     return `${this.bullPrefix}/tidying`;
   }
 
-  /** Begin of the channels that nodes show their presence on; `<node>~<incarnation>` follows. */
+  /** Prefix of the channels for presence; `<node>~<incarnation>` follows. */
   get presenceChannels(): string {
     return `${this.bullPrefix}/alive:`;
   }
 
-  /** Begin of the channels on which a daemon answers which one it is; the question follows. */
+  /** Prefix of the channels on which a daemon identifies itself; the question follows. */
   get answerChannels(): string {
     return `${this.bullPrefix}/who:`;
   }
 
-  /** Channel that all nodes listen on. */
+  /** Channel that all nodes subscribe to. */
   get meshChannel(): string {
     return `${this.bullPrefix}/all`;
   }
@@ -114,20 +114,17 @@ export class MeshKeys {
     return `${this.bullPrefix}/acknowledged`;
   }
 
-  /** Set: every pool a task was ever enqueued to or a node serves. */
+  /** Set: every pool that a task was enqueued to or that a node serves. */
   get pools(): string {
     return `${this.bullPrefix}/pools`;
   }
 
-  /**
-   * Sorted set: the failed tasks of a pool that somebody has cancelled, by when they ended (ms); for BullMQ they have
-   * failed.
-   */
+  /** Sorted set: the cancelled tasks of a pool by the time they ended (ms). For BullMQ, they are failed tasks. */
   cancelledTasks(pool: string): string {
     return `${this.bullPrefix}/cancelled:${pool}`;
   }
 
-  /** Sorted set: the failed tasks of a pool that an operator has seen, by when (ms). */
+  /** Sorted set: the failed tasks of a pool that an operator has acknowledged, by time (ms). */
   acknowledgedTasks(pool: string): string {
     return `${this.bullPrefix}/acknowledged:${pool}`;
   }
@@ -138,44 +135,44 @@ export class MeshKeys {
   }
 
   /**
-   * Set: what is held back, as `<pool> <why>`; why is `after`, a target, `circuit:<circuit>` or
+   * Set: what tasks are held for, as `<pool> <why>`. `why` is `after`, a target, `circuit:<circuit>` or
    * `session:<agent>|<session>`.
    */
   get held(): string {
     return `${this.bullPrefix}/held`;
   }
 
-  /** Sorted set: the tasks of a pool that are held back for one reason, by when (ms). */
+  /** Sorted set: the tasks of a pool that are held for one reason, in the order of that reason. */
   heldTasks(pool: string, why: string): string {
     return `${this.heldTasksPrefix}${pool} ${why}`;
   }
 
-  /** Begin of the names of held tasks; `<pool> <why>` follows. */
+  /** Prefix of the sorted sets of held tasks; `<pool> <why>` follows. */
   get heldTasksPrefix(): string {
     return `${this.bullPrefix}/held:`;
   }
 
-  /** Hash: node → `<incarnation> <free slots of this pool> <Redis time (ms) when it was called, 0: not>`. */
+  /** Hash: node → `<incarnation> <free slots of this pool> <Redis time (ms) when it was called, 0: not called>`. */
   freeSlots(pool: string): string {
     return `${this.bullPrefix}/free:${pool}`;
   }
 
-  /** Hash: node → its turn in this pool, a number that grows; of `''`, the last one. */
+  /** Hash: node → its turn in this pool, a growing number; field `''`: the last turn. */
   turns(pool: string): string {
     return `${this.bullPrefix}/turns:${pool}`;
   }
 
-  /** Hash: node → `<running> <slots> <pressure>`, all pools together. */
+  /** Hash: node → `<running> <slots> <pressure>`, for all pools together. */
   get loads(): string {
     return `${this.bullPrefix}/loads`;
   }
 
-  /** Begin of the names of sorted sets that wake one node for a pool; the node follows. */
+  /** Prefix of the sorted sets that wake one node for a pool; the node follows. */
   wakeupPrefix(pool: string): string {
     return `${this.bullPrefix}/wakeup:${pool} `;
   }
 
-  /** Begin of the names of hashes that tell where a session is at home; `<agent>|<session>` follows. */
+  /** Prefix of the hashes with the state of a session, such as its sticky node; `<agent>|<session>` follows. */
   get sessionPrefix(): string {
     return `${this.bullPrefix}/session:`;
   }
@@ -185,7 +182,7 @@ export class MeshKeys {
     return `${this.sessionPrefix}${session}:recent`;
   }
 
-  /** Hash: circuit → its state (JSON). One that is not there is closed. */
+  /** Hash: circuit → its state (JSON). A missing circuit is closed. */
   get circuits(): string {
     return `${this.bullPrefix}/circuits`;
   }
@@ -195,44 +192,43 @@ export class MeshKeys {
     return `${this.bullPrefix}/circuits:version`;
   }
 
-  /** Hash: `<agent>|<model>|<what>` → sum, of one day (since 1970, UTC). */
+  /** Hash: `<agent>|<model>|<what>` → sum of one day (days since 1970, UTC). */
   usage(day: number): string {
     return `${this.bullPrefix}/usage:${day}`;
   }
 
-  /** String: an import of tasks that is under way, as `<first id> <tasks queued>`; named by the digest of its file. */
+  /** String: a running import of tasks, as `<first id> <tasks queued> <writer>`; named by the digest of its file. */
   taskImport(digest: string): string {
     return `${this.bullPrefix}/import:${digest}`;
   }
 
-  /** Hash: name of a schedule → what it is (JSON). */
+  /** Hash: name of a schedule → its definition (JSON). */
   get schedules(): string {
     return `${this.bullPrefix}/schedules`;
   }
 
-  /** Hash: name of a schedule → why its next task could not be queued, until it could. */
+  /** Hash: name of a schedule → why its next task could not be queued, until it can be. */
   get scheduleFailures(): string {
     return `${this.bullPrefix}/schedules:failures`;
   }
 
-  /** String: somebody has been told of this, as `<kind>:<subject>`. */
+  /** String: an alert that has been sent, as `<kind>:<subject>`. */
   alert(what: string): string {
     return `${this.bullPrefix}/alert:${what}`;
   }
 
-  /** Stream: what happened in the mesh. */
+  /** Stream: the events of the mesh. */
   get events(): string {
     return `${this.bullPrefix}/events`;
   }
 
-  /** Begin of the names of idempotency keys. */
+  /** Prefix of the idempotency keys. */
   get idempotencyPrefix(): string {
     return `${this.bullPrefix}/key:`;
   }
 
   /**
-   * String: the task that was enqueued with this idempotency key, as `<pool> <task id>`; `ended` follows where it's
-   * gone.
+   * String: the task of this idempotency key, as `<pool> <task id>`; `ended` follows once the task has been removed.
    */
   idempotency(key: string): string {
     return `${this.idempotencyPrefix}${key}`;

@@ -12,31 +12,33 @@ import { processIdentity, runsStill, trySignal } from '../platform/process.ts';
 import { connectRedis, openRedis, type RedisTarget } from './connection.ts';
 import { ServerInfo } from './server-info.ts';
 
-/** Unix sockets have a path limit of 104 bytes on macOS, 108 on Linux. */
+/** The path of a unix socket has at most 104 bytes on macOS, and 108 on Linux. */
 const MAX_SOCKET_PATH = 100;
-/** Loading a large append-only file takes a while; a healthy empty server is there in 50 ms. */
+/** Loading a large append-only file takes a while; a healthy empty server is ready within 50 ms. */
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 25;
 
-/** A server on a unix socket answers within milliseconds, or hangs, ms. */
+/** A server on a unix socket replies within milliseconds or hangs, ms. */
 const ASK_TIMEOUT_MS = 5_000;
 
-/** `server.json`: the server's process, the process that keeps it, and its socket. Both processes as {@link processIdentity}. */
+/**
+ * `server.json`: the server's process, its keeper's process, and the socket. Both processes as {@link processIdentity}.
+ */
 const serverFile = z.object({ server: z.string(), keeper: z.string(), socket: z.string() });
 
-/** Where the private server of a mesh keeps its data: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/redis`. */
+/** The data folder of a mesh's private server: `<mesh>/redis` in `$CLAWMESH_HOME` or `~/.clawmesh`. */
 export function privateRedisFolder(mesh: string, env: NodeJS.ProcessEnv): string {
   return join(stateFolder(mesh, env), 'redis');
 }
 
-/** The private server that runs on this machine for the mesh, found through its folder; undefined where none runs. */
+/** The mesh's private server on this machine, found through its folder; undefined if none is running. */
 export function findPrivateServer(mesh: string, env: NodeJS.ProcessEnv): RedisTarget | undefined {
   const file = readServerFile(privateRedisFolder(mesh, env));
   return file && runsStill(file.server) ? { kind: 'private', socket: file.socket } : undefined;
 }
 
-/** What was written when the server started. The machine may have been started anew since, and its ids be anybody's. */
+/** The file was written when the server started. After a reboot, its process ids may belong to other processes. */
 function readServerFile(folder: string): z.infer<typeof serverFile> | undefined {
   try {
     return serverFile.parse(JSON.parse(readFileSync(join(folder, 'server.json'), 'utf8')));
@@ -46,16 +48,17 @@ function readServerFile(folder: string): z.infer<typeof serverFile> | undefined 
 }
 
 /**
- * The process that answers at the socket and keeps its data in the folder, as it says itself; undefined where none does.
+ * The process that replies at the socket and keeps its data in the folder, as the server reports it; undefined if none
+ * does.
  *
- * @throws ClawmeshError `redis` for a server that is there, but hangs or is another one.
+ * @throws ClawmeshError `redis` if a server hangs, or is another server.
  */
 async function answeringServer(socket: string, folder: string): Promise<string | undefined> {
   const client = new Redis({
     path: socket,
     lazyConnect: true,
     protocol: 2,
-    // One that still loads its data is the one, too.
+    // A server that is still loading its data counts, too.
     enableReadyCheck: false,
     connectTimeout: ASK_TIMEOUT_MS,
     commandTimeout: ASK_TIMEOUT_MS,
@@ -84,7 +87,7 @@ async function answeringServer(socket: string, folder: string): Promise<string |
   }
 }
 
-/** A Redis server of our own: append-only persistence, reachable only by this user through a unix socket. */
+/** A Redis server of our own: append-only persistence, accessible only to this user, through a unix socket. */
 export class PrivateServer {
   readonly target: RedisTarget;
   readonly folder: string;
@@ -97,10 +100,10 @@ export class PrivateServer {
   }
 
   /**
-   * Starts a server for the mesh, or takes over one whose keeper was killed. A server is believed to be there if it answers
-   * at its socket: what a file says of processes may be about somebody else's.
+   * Starts a server for the mesh, or takes over a server whose keeper was killed. A server counts as running only if it
+   * replies at its socket: the process ids in the file may belong to other programs by now.
    *
-   * @throws ClawmeshError `failed` where another process keeps one, `redis` if it can't be started.
+   * @throws ClawmeshError `failed` if another process keeps a server, `redis` if the server can't be started.
    */
   static async start(mesh: string, env: NodeJS.ProcessEnv): Promise<PrivateServer> {
     const folder = privateRedisFolder(mesh, env);
@@ -122,19 +125,19 @@ export class PrivateServer {
     try {
       writeFileSync(join(folder, 'server.json'), JSON.stringify(now), { mode: 0o600 });
     } catch (error) {
-      // Without the file no other command would find it.
+      // Without the file, no other command would find the server.
       await server.stop();
       throw unusableState(join(folder, 'server.json'), error);
     }
     return server;
   }
 
-  /** Stops it cleanly; everything acknowledged is on disk. */
+  /** Stops the server cleanly; everything acknowledged is on disk. */
   async stop(): Promise<void> {
     try {
       rmSync(join(this.folder, 'server.json'), { force: true });
     } catch {
-      // The process matters; what the file says of one that has ended is not believed.
+      // A leftover file is harmless: readers ignore it once its process has ended.
     }
     const pid = Number.parseInt(this.#process, 10);
     const killAt = performance.now() + STOP_TIMEOUT_MS;
@@ -169,7 +172,7 @@ export class PrivateServer {
   }
 }
 
-/** @throws ClawmeshError `config` where the folder's path is too long for a socket in it. */
+/** @throws ClawmeshError `config` if the folder's path is too long for a socket. */
 function socketIn(folder: string): string {
   const socket = join(folder, 'redis.sock');
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
@@ -193,7 +196,7 @@ function spawnServer(folder: string, socket: string, env: NodeJS.ProcessEnv): Ch
   } catch (error) {
     throw unusableState(folder, error);
   }
-  // A process group of its own: Ctrl-C goes to us, and the server stops last.
+  // A separate process group: Ctrl-C reaches only this process, which stops the server last.
   const child = spawn(program, serverArguments(folder, socket), { stdio: 'ignore', detached: true });
   child.unref();
   return child;

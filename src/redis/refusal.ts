@@ -1,20 +1,20 @@
 import { ZodError } from 'zod';
 
 /**
- * Answers of Redis that are about its own state, or about what an operator can mend, and not about what it was asked: the
- * same request is taken later. Redis before 7.0 wraps them into the error of the script that they came up in.
+ * Error replies of Redis that depend on its own state, or on something an operator can fix, not on the request: Redis
+ * will accept the same request later. Redis before 7.0 wraps them into the error of the running script.
  */
 const PASSING =
   /\b(?:LOADING|READONLY|OOM|BUSY|NOSCRIPT|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|UNBLOCKED|NOAUTH|WRONGPASS|NOPERM|DENIED)\b|max number of clients|[Ss]cript killed|can't run this command|ACL failure|not enough memory/;
 
-/** Redis refuses what it was asked, and will refuse it again: what we sent, or what is stored, is wrong. */
+/** Redis refuses the request, and always will: the request or the stored data is wrong. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 }
 
 /**
- * Whether the same request would fail the same way again: a script of ours that fails, an answer that says so, or a fault of
- * this program. A connection that breaks, a Redis that is loading, full or a replica are none of these.
+ * Whether the same request would fail again in the same way: one of our scripts fails, the reply says so, or this
+ * program has a bug. A broken connection, or a Redis that is loading, full or a replica, is no such case.
  */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

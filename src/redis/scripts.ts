@@ -5,13 +5,15 @@ import type { MeshKeys } from './keys.ts';
 type Argument = string | number;
 type Runner = (keyCount: number, ...args: Argument[]) => Promise<unknown>;
 
-/** What all scripts may include: key names, Redis time, the fence. */
+/** Scripts of all folders may include these: key names, Redis time, the fence. */
 const SHARED = new URL('./lua/', import.meta.url);
 
-/** Included files that were read: each is in many scripts, and all scripts are read when a command starts. */
+/** Cache of included files: many scripts include the same file, and every command reads all scripts at its start. */
 const texts = new Map<string, string>();
 
-/** A Lua script that runs as one atomic step in Redis. What it takes and answers stands in the header of its file. */
+/**
+ * A Lua script that runs as one atomic step in Redis. The header of its file describes its arguments and its result.
+ */
 export class Script {
   readonly #name: string;
   readonly #lua: string;
@@ -22,7 +24,10 @@ export class Script {
     this.#lua = lua;
   }
 
-  /** Runs the script, by its hash where the server knows it. It makes the names of all keys of the mesh's prefix (`layout.lua`). */
+  /**
+   * Runs the script, by its hash if the server knows it. The script derives all key names from the mesh's prefix
+   * (`layout.lua`).
+   */
   run(client: Redis, keys: Pick<MeshKeys, 'bullPrefix'>, args: readonly Argument[]): Promise<unknown> {
     if (!this.#known.has(client)) {
       client.defineCommand(this.#name, { lua: this.#lua });
@@ -39,8 +44,8 @@ export function readScript(folder: URL, name: string): Script {
 }
 
 /**
- * The text of a script with its `--- @include <name>` lines replaced, each file once: by `<folder>/includes/<name>.lua`, or
- * one of those that are for all.
+ * The text of a script with each `--- @include <name>` line replaced, once per file, by `<folder>/includes/<name>.lua`
+ * or by a shared file.
  */
 export function readLua(folder: URL, name: string): string {
   const included = new Set<string>();
@@ -62,7 +67,7 @@ function includedText(folder: URL, name: string): string {
   return text;
 }
 
-/** Leaves out of the layout what the script never asks for: to name all keys takes Redis longer than most scripts. */
+/** Drops keys from the layout that the script does not use: naming all keys takes Redis longer than most scripts. */
 function withoutUnusedKeys(lua: string): string {
   const used = new Set(Array.from(lua.matchAll(/\b(?:mesh|pool|dispatch)\.(\w+)/g), ([, name]) => name));
   return lua.replace(/^ {4}(\w+) = (?:prefix|base) \.\. .*\n/gm, (line, name) => (used.has(name) ? line : ''));

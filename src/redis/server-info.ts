@@ -1,16 +1,16 @@
 import type { Redis } from 'ioredis';
 
-/** The oldest that the tests run on (`npm run test:all servers`); Valkey counts from 7.2. */
+/** The oldest version in the tests (`npm run test:all servers`); Valkey starts at 7.2. */
 const MINIMUM_VERSION = [6, 0] as const;
 
-/** What a server lacks to carry a mesh. */
+/** A requirement that a server does not meet. */
 interface Unfitness {
   readonly of: 'version' | 'policy' | 'role';
   readonly problem: string;
   readonly remedy: string;
 }
 
-/** What a server says of itself (`INFO`). */
+/** The self-description of a server (`INFO`). */
 export class ServerInfo {
   readonly #fields: ReadonlyMap<string, string>;
 
@@ -19,32 +19,32 @@ export class ServerInfo {
     this.#fields = new Map(lines.flatMap((match) => (match ? [[match[1] as string, match[2] as string]] : [])));
   }
 
-  /** All of it, or one section. */
+  /** Reads the default sections, or the named one. */
   static async of(client: Redis, section = 'default'): Promise<ServerInfo> {
     return ServerInfo.from(await client.info(section));
   }
 
-  /** What `INFO` has answered. */
+  /** Parses the reply to `INFO`. */
   static from(info: string): ServerInfo {
     return new ServerInfo(info);
   }
 
-  /** A field as it is; '' where there is none. */
+  /** A field as text; '' if it is missing. */
   readonly text = (name: string): string => this.#fields.get(name) ?? '';
 
-  /** A field as a number; 0 where there is none. */
+  /** A field as a number; 0 if it is missing. */
   readonly number = (name: string): number => Number(this.text(name)) || 0;
 
   get version(): string {
     return this.text('redis_version');
   }
 
-  /** What it does when its memory is full; '' where it does not say. */
+  /** What the server does when its memory is full; '' if it does not say. */
   get evictionPolicy(): string {
     return this.text('maxmemory_policy');
   }
 
-  /** Why this server can't carry a mesh, if so. */
+  /** Why this server can't be used for a mesh; empty if it can. */
   get unfit(): readonly Unfitness[] {
     const found: Unfitness[] = [];
     if (!this.#isSupported) {

@@ -3,7 +3,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { RedisTarget } from './connection.ts';
 import { findPrivateServer } from './private-server.ts';
 
-/** Where this mesh's Redis is: configured, or the private server that runs here. @throws ClawmeshError `redis`. */
+/** The Redis of this mesh: the configured one, or the private server on this machine. @throws ClawmeshError `redis`. */
 export function redisTarget(config: Config, env: NodeJS.ProcessEnv): RedisTarget {
   if (config.redis) return { kind: 'shared', config: config.redis };
   const target = findPrivateServer(config.mesh, env);

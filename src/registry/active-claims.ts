@@ -2,24 +2,27 @@ import type { Redis } from 'ioredis';
 import { type Incarnation, tokenOwner } from '../domain/claim.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 
-/** Locks read per command: far below a millisecond of Redis time. */
+/** Locks read per command, to stay far below a millisecond of Redis time. */
 const LOCKS_AT_ONCE = 500;
 
-/** An active task, and who has it by its lock: the one truth about that. A heartbeat only tells how it was, seconds ago. */
+/** An active task and the owner of its lock. Only the lock is authoritative: a heartbeat may be seconds old. */
 export interface ActiveClaim {
   readonly taskId: string;
   readonly pool: string;
-  /** The incarnation that the lock names; undefined where the lock has lapsed. */
+  /** The incarnation that the lock names; undefined if the lock has lapsed. */
   readonly owner: Incarnation | undefined;
-  /** Whether that is its node's current incarnation. If not, the task goes to another node. */
+  /**
+   * Whether the owner is its node's current incarnation. If not, the claim is orphaned and the task goes to another
+   * node.
+   */
   readonly holds: boolean;
 }
 
 /**
- * All active tasks of the mesh with who has them. Changes nothing.
+ * All active tasks of the mesh with their owners. Changes nothing.
  *
- * Incarnations are read after the locks: a lock never names one that has not been given out yet, so a claim that doesn't
- * hold here really does not.
+ * Incarnations are read after the locks. A lock never names an incarnation that Redis has not assigned yet, so a claim
+ * that looks orphaned here really is.
  */
 export async function readActiveClaims(redis: Redis, keys: MeshKeys): Promise<ActiveClaim[]> {
   const locks: { taskId: string; pool: string; token: string | null }[] = [];

@@ -3,17 +3,17 @@ import * as z from 'zod';
 import type { MeshKeys } from '../redis/keys.ts';
 import { EventLog, type MeshEvent, readEvent } from './event-log.ts';
 
-/** Nodes that tell people read the events together, each as a consumer of this group. */
+/** The consumer group of the nodes that send alerts; each node is one consumer. */
 export const ALERT_GROUP = 'alerts';
-/** An event whose reader has not dealt with it after this time goes to another one, ms. */
+/** An event that its reader has not handled within this time goes to another reader, ms. */
 const TAKEN_OVER_MS = 15_000;
 const BATCH = 20;
-/** Id, reader, time since it was given to that (ms), how often it was given out. */
+/** Id, reader, time since its delivery to that reader (ms), number of deliveries. */
 const pendingEntries = z.array(z.tuple([z.string(), z.string(), z.number(), z.number()]));
 
 /**
- * The events of the mesh, each for one of the nodes that watch them: a consumer group of the stream. An event that is not
- * marked as done is handed out again.
+ * The events of the mesh, each delivered to one of the watching nodes: a consumer group of the stream. An event that is
+ * not marked as done is delivered again.
  */
 export class AlertFeed {
   readonly #redis: Redis;
@@ -28,27 +28,30 @@ export class AlertFeed {
     this.#log = new EventLog(redis, keys);
   }
 
-  /** Makes the group where there is none; what happened before is nobody's concern. */
+  /** Creates the group if it is missing. Earlier events are skipped. */
   async open(): Promise<void> {
     await this.#redis.xgroup('CREATE', this.#keys.events, ALERT_GROUP, '$', 'MKSTREAM').catch((error: Error) => {
       if (!error.message.startsWith('BUSYGROUP')) throw error;
     });
   }
 
-  /** Events that are for this reader now: those it has not dealt with, with what others left lying, then new ones. */
+  /** Events for this reader: first those that it or a stalled reader has not handled, then new ones. */
   async take(): Promise<MeshEvent[]> {
     try {
       await this.#takeOver();
       return [...(await this.#read('0')), ...(await this.#read('>'))];
     } catch (error) {
-      // Somebody has emptied this Redis.
+      // The Redis database was emptied.
       if (!(error instanceof Error && error.message.startsWith('NOGROUP'))) throw error;
       await this.open();
       return [];
     }
   }
 
-  /** What others were given and have not dealt with for long. XAUTOCLAIM does this in one step; Redis 6.0 has none. */
+  /**
+   * Takes over events that other readers have not handled for too long. XAUTOCLAIM would do it in one step, but Redis
+   * 6.0 lacks it.
+   */
   async #takeOver(): Promise<void> {
     const { events } = this.#keys;
     const reply = await this.#redis.xpending(events, ALERT_GROUP, '-', '+', BATCH);
@@ -73,24 +76,27 @@ export class AlertFeed {
     );
     const stream: unknown = Array.isArray(reply) ? reply[0] : undefined;
     const entries = ((Array.isArray(stream) ? stream[1] : undefined) ?? []) as [string, string[] | null][];
-    // Those that have been trimmed away meanwhile come without fields, again and again.
+    // Events that were trimmed in the meantime arrive without fields, again and again.
     const gone = entries.flatMap(([id, fields]) => (fields === null ? [id] : []));
     if (gone.length > 0) await this.#redis.xack(events, ALERT_GROUP, ...gone);
     return entries.flatMap(([id, fields]) => (fields === null ? [] : [readEvent(id, fields)]));
   }
 
-  /** The event has been dealt with. */
+  /** Marks the event as handled. */
   async done(event: MeshEvent): Promise<void> {
     await this.#redis.xack(this.#keys.events, ALERT_GROUP, event.id);
   }
 
-  /** How often this has happened to that node lately. */
+  /** How often this event has happened to this node in the last `sinceMs`. */
   async count(event: string, node: string, sinceMs: number): Promise<number> {
     const recent = await this.#log.newest({ sinceMs, limit: 1_000 });
     return recent.filter((entry) => entry.event === event && entry.node === node).length;
   }
 
-  /** Whether this reader is the one to look how things stand: one at a time, and another one after `ms` without it. */
+  /**
+   * Whether this reader is the current watcher of conditions. There is one at a time; another reader takes over after
+   * `ms` without it.
+   */
   async watches(ms: number): Promise<boolean> {
     const key = this.#keys.alert('watcher');
     if ((await this.#redis.set(key, this.#reader, 'PX', ms, 'NX')) === 'OK') return true;
@@ -99,12 +105,12 @@ export class AlertFeed {
     return true;
   }
 
-  /** Whether nobody was told of this in the last `ms`; notes that somebody is now. */
+  /** Whether no alert was sent for this in the last `ms`; records that one is sent now. */
   async begins(what: string, ms: number): Promise<boolean> {
     return (await this.#redis.set(this.#keys.alert(what), '1', 'PX', ms, 'NX')) === 'OK';
   }
 
-  /** Forgets that somebody was told of this; whether that was so. */
+  /** Forgets the alert for this; returns whether there was one. */
   async ends(what: string): Promise<boolean> {
     return (await this.#redis.del(this.#keys.alert(what))) === 1;
   }

@@ -4,9 +4,9 @@ import { pairsToMap } from '../redis/pairs.ts';
 import { idAfter } from '../redis/stream-id.ts';
 import { redisTime } from '../redis/time.ts';
 
-/** Something that happened in the mesh, as `events --json` prints it; what else there is depends on the event. */
+/** An event of the mesh, as `events --json` prints it; which fields are set depends on the event. */
 export interface MeshEvent {
-  /** Its place in the log, to go on from. */
+  /** Its position in the log, from which a reader can continue. */
   readonly id: string;
   readonly at: string;
   readonly event: string;
@@ -16,11 +16,11 @@ export interface MeshEvent {
   readonly pool: string | null;
   readonly circuit: string | null;
   readonly reason: string | null;
-  /** How long a node that has died had given no sign of life, ms. */
+  /** For a dead node: how long it had given no sign of life, ms. */
   readonly silentMs: number | null;
 }
 
-/** The log of what happened in the mesh, about 10,000 entries; written in the steps that make it happen. */
+/** The event log of the mesh, about 10,000 entries. Each entry is written in the same step as its change. */
 export class EventLog {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
@@ -30,21 +30,21 @@ export class EventLog {
     this.#keys = keys;
   }
 
-  /** The newest entries, oldest first. `sinceMs`: not older than this. */
+  /** The newest entries, oldest first. `sinceMs`: maximum age. */
   async newest(options: { sinceMs?: number | undefined; limit: number }): Promise<MeshEvent[]> {
     const oldest = options.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - options.sinceMs);
     const entries = await this.#redis.xrevrange(this.#keys.events, '+', oldest, 'COUNT', options.limit);
     return entries.reverse().map(([id, fields]) => readEvent(id, fields));
   }
 
-  /** What came after that entry, oldest first. */
+  /** The entries after that entry, oldest first. */
   async after(id: string): Promise<MeshEvent[]> {
     const entries = await this.#redis.xrange(this.#keys.events, idAfter(id), '+', 'COUNT', 1_000);
     return entries.map(([entryId, fields]) => readEvent(entryId, fields));
   }
 }
 
-/** One entry of the log as it is stored. */
+/** Parses a stored entry of the log. */
 export function readEvent(id: string, fields: readonly string[]): MeshEvent {
   const found = pairsToMap(fields);
   const at = Number(found.get('at'));

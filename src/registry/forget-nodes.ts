@@ -4,14 +4,14 @@ import type { MeshKeys } from '../redis/keys.ts';
 import { ALERT_GROUP } from './alert-feed.ts';
 import { scripts } from './scripts.ts';
 
-/** Nodes looked at per script. */
+/** Nodes checked per script call. */
 const STEP = 20;
 
 /**
- * Forgets nodes that have been away for `keepMs`, so that machines which come and go under ever new names leave nothing
- * behind. One that comes back is a new node. Any node may do this.
+ * Forgets nodes that have been away for `keepMs`, so that machines with ever-changing names leave nothing behind. A
+ * node that comes back is a new node. Any node may do this.
  *
- * @returns the ids of the forgotten.
+ * @returns the ids of the forgotten nodes.
  */
 export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number): Promise<string[]> {
   const { incarnations, nodes, control, loads, absent, serves } = keys;
@@ -19,7 +19,7 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
   for (const key of [incarnations, nodes, control, loads, absent, serves]) {
     for (const id of Object.keys(await redis.hgetall(key))) ids.add(id);
   }
-  // What stands there of forgotten nodes together, and of pools.
+  // These fields are not nodes: the common one for forgotten nodes, and those for pools.
   for (const id of ids) if (id === '' || id.startsWith('pool ')) ids.delete(id);
   const all = [...ids];
   const forgotten: string[] = [];
@@ -28,7 +28,7 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
     forgotten.push(...z.array(z.string()).parse(reply));
   }
   for (const id of forgotten) {
-    // There is no such group where nobody is told of anything.
+    // The group does not exist in a mesh that sends no alerts.
     await redis.xgroup('DELCONSUMER', keys.events, ALERT_GROUP, id).catch((error: Error) => {
       if (!/NOGROUP|requires the key to exist/.test(error.message)) throw error;
     });
@@ -36,14 +36,14 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
   return forgotten;
 }
 
-/** Why a node was not forgotten, or that it was; `tasks`: those whose locks name it. */
+/** Whether a node was forgotten, or why not; `tasks`: those whose locks name the node. */
 export type Forgotten =
   | { readonly outcome: 'forgotten' | 'unknown' | 'up' }
   | { readonly outcome: 'holds'; readonly tasks: readonly string[] };
 
 const forgetReply = z.tuple([z.enum(['forgotten', 'unknown', 'up', 'holds'])], z.string());
 
-/** Forgets a node now, unless its lease runs or tasks are locked by it; nothing else is changed. */
+/** Forgets a node now, unless its lease is valid or task locks name it; then it changes nothing. */
 export async function forgetNode(redis: Redis, keys: MeshKeys, nodeId: string): Promise<Forgotten> {
   const [outcome, ...tasks] = forgetReply.parse(await scripts.forgetNode.run(redis, keys, [nodeId]));
   return outcome === 'holds' ? { outcome, tasks } : { outcome };

@@ -7,7 +7,7 @@ import { formatNodeMessage } from './node-message.ts';
 
 const beatenRecord = z.object({ incarnation: z.number() });
 
-/** Which process holds a node id: a question on the presence channel of the node's incarnation, and its answer. */
+/** Finds out which process has a node id: by a question on the presence channel of the node's incarnation. */
 export class Holders {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
@@ -17,14 +17,14 @@ export class Holders {
     this.#keys = keys;
   }
 
-  /** The node's incarnation, 0 where it never was there; and how many connections show the presence of that one. */
+  /** The node's incarnation (0 if it never registered), and the number of connections that show its presence. */
   async present(nodeId: string): Promise<{ incarnation: number; connections: number }> {
     const incarnation = Number((await this.#redis.hget(this.#keys.incarnations, nodeId)) ?? 0);
     const [, connections] = await this.#redis.pubsub('NUMSUB', this.#channel({ nodeId, incarnation }));
     return { incarnation, connections: Number(connections) };
   }
 
-  /** Whether this incarnation has registered, and not sent a heartbeat so far. */
+  /** Whether this incarnation has registered, but has not sent a heartbeat yet. */
   async isStarting({ nodeId, incarnation }: Incarnation): Promise<boolean> {
     const [text, lease] = await Promise.all([
       this.#redis.hget(this.#keys.nodes, nodeId),
@@ -33,12 +33,12 @@ export class Holders {
     return lease !== null && beatenIncarnation(text) !== incarnation;
   }
 
-  /** Asks; the answer comes on {@link answerChannel}, if the process lives. */
+  /** Asks the question; a live process replies on {@link answerChannel}. */
   async ask(owner: Incarnation, question: string): Promise<void> {
     await this.#redis.publish(this.#channel(owner), formatNodeMessage({ type: 'who', question }));
   }
 
-  /** Answers a question; what is none is left alone. */
+  /** Replies to a question; ignores text that is none. */
   async answer(question: string, holder: NodeHolder): Promise<void> {
     if (!z.uuid().safeParse(question).success) return;
     await this.#redis.publish(this.answerChannel(question), JSON.stringify(holder));

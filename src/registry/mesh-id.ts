@@ -4,8 +4,8 @@ import * as z from 'zod';
 import type { MeshKeys } from '../redis/keys.ts';
 
 /**
- * What tells this mesh from every other one of the same name. The first node makes it; it stays with the data, whatever
- * address Redis has.
+ * The id that distinguishes this mesh from others of the same name. The first node creates it. It stays with the data
+ * if the address of Redis changes.
  */
 export async function meshId(redis: Redis, keys: MeshKeys): Promise<string> {
   await redis.set(keys.meshId, randomUUID(), 'NX');

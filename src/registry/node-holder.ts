@@ -10,10 +10,9 @@ const nodeHolder = z.object({
   addresses: z.array(z.string().max(MAX_TEXT)).max(MAX_ADDRESSES),
 });
 
-/** The process that holds a node id. Clones of a Mac have the same host name; their addresses in the network differ. */
+/** The process that has a node id. Clones of a Mac share its host name, but have different network addresses. */
 export type NodeHolder = Readonly<z.infer<typeof nodeHolder>>;
 
-/** This process. */
 export function thisHolder(): NodeHolder {
   const addresses = Object.values(networkInterfaces())
     .flatMap((all) => all ?? [])
@@ -22,12 +21,12 @@ export function thisHolder(): NodeHolder {
   return { host: hostname(), pid: process.pid, addresses: addresses.sort().slice(0, MAX_ADDRESSES) };
 }
 
-/** Whether both are processes of one machine, as far as can be told. */
+/** Whether both processes appear to be on one machine. */
 export function onOneMachine(one: NodeHolder, other: NodeHolder): boolean {
   return one.host === other.host && one.addresses.join() === other.addresses.join();
 }
 
-/** Reads what a daemon has answered; undefined where it is something else. */
+/** Parses a daemon's reply; undefined if it is malformed. */
 export function readHolder(text: string): NodeHolder | undefined {
   try {
     return nodeHolder.safeParse(JSON.parse(text)).data;

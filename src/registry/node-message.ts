@@ -1,20 +1,19 @@
 /**
- * What a node may be told over its presence channel, or over the one that all nodes listen on. Redis keeps no message,
- * so each
- * only saves a wait: what it is about also stands in Redis, or is asked for again.
+ * Messages to a node, over its presence channel or the channel of all nodes. Redis keeps no message, so a message only
+ * saves a wait: its information is also stored in Redis, or is requested again.
  */
 export type NodeMessage =
   /** Send a heartbeat now: its reply carries the desired state. */
   | { readonly type: 'beat' }
-  /** An operator has changed the mesh: look at it now. */
+  /** An operator has changed the mesh: check it now. */
   | { readonly type: 'look' }
-  /** A node of the mesh works, so it has to be watched closely. */
+  /** A node of the mesh has work, so nodes must sweep at the shorter interval. */
   | { readonly type: 'busy' }
   /** Stop the run of this task. */
   | { readonly type: 'cancel'; readonly taskId: string }
   /** A task of this pool is held for this node, for this reason. */
   | { readonly type: 'held'; readonly pool: string; readonly why: string }
-  /** Which process are you? The answer goes to the channel of this question. */
+  /** Identify your process; reply on the channel of this question. */
   | { readonly type: 'who'; readonly question: string };
 
 export function formatNodeMessage(message: NodeMessage): string {
@@ -30,7 +29,7 @@ export function formatNodeMessage(message: NodeMessage): string {
   }
 }
 
-/** Undefined for a message that this version does not know, or that lacks a part. */
+/** Undefined for a message that this version does not know, or that is incomplete. */
 export function parseNodeMessage(text: string): NodeMessage | undefined {
   const [type, first = '', second = ''] = text.split(' ');
   switch (type) {

@@ -49,27 +49,28 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
 });
 
 /**
- * For how long a death's tasks are kept, ms of Redis time; before its beginning the clock went back, and it is over.
+ * How long a death's tasks are reserved, ms of Redis time. A time before `reservedFrom` means that the clock went back;
+ * then the reservation is over.
  */
 const storedReservation = z.object({ reservedFrom: z.number(), reservedUntil: z.number() });
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
 const beatReply = z.tuple([z.number(), z.enum(['', ...DESIRED_STATES])], z.unknown());
 const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
 
-/** What a node sees around it in Redis. */
+/** What a node sees of the rest of the mesh in Redis. */
 export interface Around {
-  /** What Redis does when its memory is full; undefined where it does not say. */
+  /** What Redis does when its memory is full; undefined if it does not say. */
   readonly redisPolicy: string | undefined;
   readonly pausedPools: string[];
-  /** The config digests of some nodes that are there, picked at random, by node. */
+  /** Config digests of some present nodes, picked at random, by node. */
   readonly digests: ReadonlyMap<string, string>;
 }
 
 /**
- * Who is there: one lease per node in Redis time, and the record that came with its last heartbeat.
+ * The nodes of the mesh: one lease per node in Redis time, and the record of its last heartbeat.
  *
- * A node's incarnation is the fence: every change a node makes carries it, and is refused once Redis has given out a
- * larger one.
+ * A node's incarnation is its fencing token: every change by a node carries it. Redis refuses the change once it has
+ * assigned a larger one.
  */
 export class NodeRegistry {
   readonly #redis: Redis;
@@ -81,11 +82,11 @@ export class NodeRegistry {
   }
 
   /**
-   * Starts a new incarnation of the node; its earlier one is fenced from here on. Its tasks can be requeued by anybody
-   * at once, or
-   * after `adoptionWindowMs`, for a node that is about to take them up again. `redisTime` is in ms. With `former`, only
-   * if that is the
-   * node's incarnation, 0 for none. @throws ClawmeshError `fenced` where it is another one.
+   * Starts a new incarnation of the node and fences the earlier one. Other nodes may requeue its tasks at once, or
+   * after `adoptionWindowMs`, in which the new incarnation can adopt them. `redisTime` is in ms. With `former`,
+   * registers only if that is the node's current incarnation (0: none).
+   *
+   * @throws ClawmeshError `fenced` if the current incarnation is another one.
    */
   async register(
     nodeId: string,
@@ -102,9 +103,10 @@ export class NodeRegistry {
   }
 
   /**
-   * One heartbeat, and a sweep unless there was one just before; a stopped record gives the lease up. @throws
-   * ClawmeshError
-   * `fenced`. @returns Redis time (ms), and what somebody wants of the node.
+   * One heartbeat, with a sweep unless another node has just swept. A stopped record gives up the lease.
+   *
+   * @throws ClawmeshError `fenced`.
+   * @returns Redis time (ms), the desired state of the node, and the result of the sweep.
    */
   async beat(
     owner: Incarnation,
@@ -122,13 +124,16 @@ export class NodeRegistry {
     return { redisTime, desired: desired || undefined, swept: readSwept(swept) };
   }
 
-  /** Declares dead what is dead, and wakes a node for each of the pools that has work; see `includes/sweep.lua`. */
+  /** Declares dead nodes dead, and wakes a node for each pool with work; see `includes/sweep.lua`. */
   async sweep(options: SweepOptions): Promise<Swept> {
     const args = [options.nodeId, ...sweepArguments(options)];
     return readSwept(await scripts.sweepNodes.run(this.#redis, this.#keys, args));
   }
 
-  /** The deaths whose tasks have not all been requeued, as `<node>~<incarnation>`; held ones left out. */
+  /**
+   * The deaths with tasks to be requeued, as `<node>~<incarnation>`, without those whose tasks are reserved for
+   * adoption.
+   */
   async pendingDeaths(): Promise<string[]> {
     const deaths = await this.#redis.hgetall(this.#keys.deaths);
     const now = await this.redisTime();
@@ -138,12 +143,12 @@ export class NodeRegistry {
     });
   }
 
-  /** To be called once the tasks of these dead incarnations have been requeued. */
+  /** Call this once the tasks of these dead incarnations have been requeued. */
   async clearDeaths(owners: readonly string[]): Promise<void> {
     if (owners.length > 0) await this.#redis.hdel(this.#keys.deaths, ...owners);
   }
 
-  /** Writes down that gates of the node have closed or opened. */
+  /** Records the gates of the node that have closed or opened. */
   async noteGates({ nodeId }: Incarnation, changed: readonly GateState[]): Promise<void> {
     if (changed.length === 0) return;
     const now = await this.redisTime();
@@ -153,7 +158,10 @@ export class NodeRegistry {
     }
   }
 
-  /** The node has taken up again what it wanted; the rest of its earlier incarnation's tasks is anybody's. */
+  /**
+   * Ends the reservation once the node has adopted its runs: other nodes may requeue the remaining tasks of the earlier
+   * incarnation.
+   */
   async endReservation(owner: Incarnation): Promise<void> {
     const field = `${owner.nodeId}~${owner.incarnation}`;
     const death = parseJson((await this.#redis.hget(this.#keys.deaths, field)) ?? '');
@@ -161,7 +169,7 @@ export class NodeRegistry {
     await this.#redis.hset(this.#keys.deaths, field, JSON.stringify({ ...death, reservedUntil: 0 }));
   }
 
-  /** Declares a node dead by hand. @returns the incarnation, undefined where there is no such node. */
+  /** Declares a node dead on request of an operator. @returns its incarnation; undefined if there is no such node. */
   async evict(nodeId: string, leaseMs: number): Promise<number | undefined> {
     const reply = await scripts.evictNode.run(this.#redis, this.#keys, [nodeId, leaseMs]);
     if (reply === 'unknown') return undefined;
@@ -170,34 +178,34 @@ export class NodeRegistry {
     return incarnation;
   }
 
-  /** Tells a node what is wanted of it; `resume` takes that back. */
+  /** Sets a node's desired state and notifies the node; `resume` clears it. */
   async setDesiredState(nodeId: string, desired: DesiredState | 'resume'): Promise<void> {
     if (desired !== 'resume') await this.#redis.hset(this.#keys.control, nodeId, desired);
     else await this.#redis.hdel(this.#keys.control, nodeId);
     await this.#notify(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
   }
 
-  /** Tells a node to stop the run of a task that has been cancelled. */
+  /** Tells a node to stop the run of a cancelled task. */
   async tellCancelled(owner: Incarnation, taskId: string): Promise<void> {
     await this.#redis.publish(this.presenceChannel(owner), formatNodeMessage({ type: 'cancel', taskId }));
   }
 
-  /** Tells all nodes to look at once: a pool was paused or goes on. */
+  /** Tells all nodes to check at once: a pool was paused or resumed. */
   async tellPaused(): Promise<void> {
     await this.#redis.publish(this.#keys.meshChannel, formatNodeMessage({ type: 'look' }));
   }
 
-  /** Tells all nodes that there is work in the mesh, so that somebody has to watch. */
+  /** Tells all nodes that the mesh has work, so that they sweep at the shorter interval. */
   async tellBusy(): Promise<void> {
     await this.#redis.publish(this.#keys.meshChannel, formatNodeMessage({ type: 'busy' }));
   }
 
-  /** The channels to listen on: the node's own, and that of all. */
+  /** The channels to subscribe to: the node's own, and that of all nodes. */
   channels(owner: Incarnation): readonly [own: string, all: string] {
     return [this.presenceChannel(owner), this.#keys.meshChannel];
   }
 
-  /** The channel on which this incarnation of a node shows that it's there, and is told to look at once. */
+  /** The channel that shows the presence of this incarnation, and that carries messages to it. */
   presenceChannel(owner: Incarnation): string {
     return `${this.#keys.presenceChannels}${owner.nodeId}~${owner.incarnation}`;
   }
@@ -207,9 +215,8 @@ export class NodeRegistry {
   }
 
   /**
-   * Looks around for a node that serves these pools, at `count` other nodes. All of them, looked through by every node,
-   * were
-   * what a mesh of a thousand was busy with.
+   * Samples the mesh for a node that serves these pools, with `count` random nodes. If every node read the records of
+   * all others, a mesh of a thousand nodes would do little else.
    */
   async sampleMesh(pools: readonly string[], count: number): Promise<Around> {
     const reply = await scripts.sampleMesh.run(this.#redis, this.#keys, [count, ...pools]);
@@ -226,18 +233,17 @@ export class NodeRegistry {
     };
   }
 
-  /** Redis time, ms since the epoch. */
   async redisTime(): Promise<number> {
     return redisTime(this.#redis);
   }
 
-  /** What is wanted of the node; undefined for nothing. */
+  /** The desired state of the node; undefined for none. */
   async wanted(nodeId: string): Promise<DesiredState | undefined> {
     const desired = await this.#redis.hget(this.#keys.control, nodeId);
     return DESIRED_STATES.find((one) => one === desired);
   }
 
-  /** One node, as it was seen last; undefined where it never was there. */
+  /** The last known state of one node; undefined if it never sent a heartbeat. */
   async find(nodeId: string): Promise<SeenNode | undefined> {
     const [text, leaseEnds, now] = await Promise.all([
       this.#redis.hget(this.#keys.nodes, nodeId),
@@ -249,9 +255,8 @@ export class NodeRegistry {
   }
 
   /**
-   * All nodes that were ever there and what they run, by id. Locks are read after the heartbeats: what a node had let
-   * go of
-   * when it said that it drains, it has let go of here.
+   * All known nodes and the tasks they run, by id. Locks are read after the heartbeats, so tasks that a node released
+   * before it reported a drain no longer appear.
    */
   async list(): Promise<Node[]> {
     const nodes = await this.seen();
@@ -259,7 +264,7 @@ export class NodeRegistry {
     return nodes.map((node) => withClaims(node, claims.get(node.id) ?? []));
   }
 
-  /** All nodes that were ever there, by id. Records that can't be read (a newer clawmesh's) are left out. */
+  /** All known nodes, by id. Unreadable records (from a newer clawmesh) are left out. */
   async seen(): Promise<SeenNode[]> {
     const [records, leases, now] = await Promise.all([
       this.#redis.hgetall(this.#keys.nodes),
@@ -277,7 +282,7 @@ export class NodeRegistry {
   }
 }
 
-/** How to sweep, as `sweepOptions` of `includes/sweep.lua` takes it. */
+/** The arguments for `sweepOptions` in `includes/sweep.lua`. */
 function sweepArguments(options: SweepOptions): (string | number)[] {
   const { intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs, pools } = options;
   return [intervalMs, stallMs, idleStallMs, leaseMs, graceMs, passMs, ...pools];

@@ -2,11 +2,11 @@ import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
 import { readActiveClaims } from './active-claims.ts';
 
-/** A task that is active though its claim is orphaned. */
+/** An active task whose claim is orphaned. */
 export interface OrphanedClaim {
   readonly taskId: string;
   readonly pool: string;
-  /** The node whose claim it was; null where it has lapsed. */
+  /** The node that had the claim; null if the claim has lapsed. */
   readonly owner: string | null;
 }
 

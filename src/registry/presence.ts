@@ -1,13 +1,9 @@
 import type { Redis } from 'ioredis';
 
 /**
- * A node's presence: a subscription to a channel of its own name and incarnation. Redis drops it the moment the
- * daemon's
- * connection closes, so a crash is seen within milliseconds by whoever counts the channel's subscribers. A message on
- * the
- * channel, or on the one that all nodes listen on, asks the node to look at once what is wanted of it, or to stop the
- * run of a
- * task (`cancel <task id>`).
+ * A node's presence: a subscription to a channel named after the node and its incarnation. Redis drops it the moment
+ * the daemon's connection closes, so a count of the subscribers shows a crash within milliseconds. Messages on this
+ * channel, and on the channel of all nodes, ask the node to act at once (see `NodeMessage`).
  */
 export class Presence {
   readonly #subscriber: Redis;
@@ -17,7 +13,7 @@ export class Presence {
   constructor(subscriber: Redis, onMessage: (message: string) => void) {
     this.#subscriber = subscriber;
     this.#onMessage = onMessage;
-    // Where this fails the node counts as gone, and begins a new incarnation once it's told so.
+    // If this fails, the node counts as gone. It starts a new incarnation once it is told so.
     subscriber.on('ready', () => {
       if (this.#channels.length > 0) void subscriber.subscribe(...this.#channels).catch(() => {});
     });

@@ -2,7 +2,7 @@ import { readScript } from '../redis/scripts.ts';
 
 const script = (name: string) => readScript(new URL('./lua/', import.meta.url), name);
 
-/** What changes who is there, each in one atomic step; see the header of its file. */
+/** Scripts that read or change the node registry, each in one atomic step; see the headers of their files. */
 export const scripts = {
   registerNode: script('register-node'),
   beatNode: script('beat-node'),

@@ -1,9 +1,8 @@
 import * as z from 'zod';
 
-/** Why a node was declared dead. */
 export type DeathReason = 'crash' | 'heartbeat' | 'evicted';
 
-/** A node that was just declared dead. */
+/** A node that this sweep has declared dead. */
 export interface Death {
   readonly nodeId: string;
   readonly incarnation: number;
@@ -13,43 +12,41 @@ export interface Death {
 }
 
 export interface SweepOptions {
-  /** The node that sweeps. */
+  /** The sweeping node. */
   readonly nodeId: string;
-  /** The pools that it serves. */
+  /** The pools that the sweeping node serves. */
   readonly pools: readonly string[];
-  /** A sweep so soon after another only tells what that one has found, ms. */
+  /** A sweep sooner than this after the last one does not look for dead nodes, ms. */
   readonly intervalMs: number;
   /**
-   * A longer time between two sweeps means that Redis or everybody stood still, ms: while there is work, and while not.
+   * A longer time between two sweeps means that Redis or all nodes stood still, ms: for a mesh with work, and without.
    */
   readonly stallMs: number;
   readonly idleStallMs: number;
   readonly leaseMs: number;
   /** How long a node's presence may be gone, ms. */
   readonly graceMs: number;
-  /** All claims of the mesh are looked through so often, ms. */
+  /** Interval between passes through all claims of the mesh, ms. */
   readonly passMs: number;
 }
 
-/** What a sweep has found. */
+/** The result of a sweep. */
 export interface Swept {
-  /** How many nodes have a lease. */
+  /** Number of nodes with a lease. */
   readonly nodes: number;
-  /** How many of them come before this one; undefined where it was too soon to look. */
+  /** Number of those nodes that sort before this one; undefined if the sweep was too soon after the last one. */
   readonly rank: number | undefined;
   /** Deaths whose tasks are still to be requeued. */
   readonly pending: number;
-  /** When the grace of somebody who is gone will be over, ms from now; 0 if nobody is. */
+  /** Time until the grace of an absent node ends, ms; 0 if no node is absent. */
   readonly dueMs: number;
-  /** For how many pools and reasons tasks are held back. */
+  /** Number of pairs of pool and reason with held tasks. */
   readonly held: number;
-  /** Whether anything in the mesh runs, waits for a slot or is held back. */
+  /** Whether the mesh has running, waiting or held tasks, or unhandled deaths. */
   readonly busy: boolean;
-  /**
-   * Whether tasks wait in pools that this node serves, and which nobody has paused; some node was just woken for them.
-   */
+  /** Whether tasks wait in unpaused pools that this node serves; the sweep has just woken a node for them. */
   readonly waiting: boolean;
-  /** Whether this node is the one to look through all claims now. */
+  /** Whether this node must check all claims now. */
   readonly pass: boolean;
   readonly deaths: readonly Death[];
 }
@@ -59,7 +56,7 @@ const sweepReply = z.tuple(
   z.union([z.string(), z.number()]),
 );
 
-/** Reads what `includes/sweep.lua` has answered. @throws ZodError where that is something else. */
+/** Parses the result of `includes/sweep.lua`. @throws ZodError if it has another shape. */
 export function readSwept(reply: unknown): Swept {
   const [nodes, rank, pending, dueMs, held, busy, pass, ...dead] = sweepReply.parse(reply);
   const deaths: Death[] = [];

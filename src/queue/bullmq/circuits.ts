@@ -8,14 +8,14 @@ import { scripts } from './scripts.ts';
 import { readField } from './task-fields.ts';
 
 export interface CircuitSettings {
-  /** Failures in a row that open a circuit, if they are of at least two tasks. */
+  /** Failures in a row that open a circuit, if they come from at least two tasks. */
   readonly failures: number;
-  /** Shortest and longest time between two probes, ms. */
+  /** Minimum and maximum time between two probes, ms. */
   readonly minProbeInterval: number;
   readonly maxProbeInterval: number;
 }
 
-/** Failures further apart than this are not in a row, ms. */
+/** Failures further apart than this do not count as failures in a row, ms. */
 const FORGET_MS = 5 * 60_000;
 
 const storedCircuit = z.object({
@@ -29,21 +29,20 @@ const storedCircuit = z.object({
 });
 
 /**
- * What a node knows of the mesh's circuits. It is true at the moment of each claim: a claim with an old version is
- * refused
- * and comes again after {@link refresh}.
+ * A node's view of the mesh's circuits. It is current at each claim: Redis refuses a claim with an old version, and the
+ * claim is repeated after {@link refresh}.
  */
 export class Circuits {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
   readonly #settings: CircuitSettings | undefined;
-  /** Undefined before the first look. */
+  /** Undefined before the first refresh. */
   #version: string | undefined;
   #known: ReadonlyMap<string, { open: boolean }> = new Map();
-  /** What was answered for an outcome. */
+  /** The reply for each reported outcome. */
   readonly #observed = new WeakMap<Outcome, boolean>();
 
-  /** Without settings nothing that runs do opens or closes a circuit. */
+  /** Without settings, runs neither open nor close circuits. */
   constructor(redis: Redis, keys: MeshKeys, settings: CircuitSettings | undefined) {
     this.#redis = redis;
     this.#keys = keys;
@@ -59,7 +58,7 @@ export class Circuits {
   }
 
   async refresh(): Promise<void> {
-    // The version is read first: what is read after it is at least as new.
+    // Read the version first: everything read later is at least as new.
     const version = (await this.#redis.get(this.#keys.circuitsVersion)) ?? '0';
     const circuits = await listCircuits(this.#redis, this.#keys);
     this.#known = new Map(circuits.map(({ name, openedAt }) => [name, { open: openedAt !== null }]));
@@ -67,9 +66,9 @@ export class Circuits {
   }
 
   /**
-   * Tells what a run says about its provider; an outcome whose report is sent again is told once.
+   * Reports what a run reveals about its provider. If the report of an outcome is sent again, it counts once.
    *
-   * @returns whether its tasks are to be held back.
+   * @returns whether the tasks of the provider are to be held.
    */
   async observe(claim: Claim, outcome: Outcome): Promise<boolean> {
     const holds = this.#observed.get(outcome) ?? (await this.#observe(claim, outcome));
@@ -81,8 +80,8 @@ export class Circuits {
     if (!this.#settings || claim.spec.probe) return false;
     const circuit = circuitOf(claim.spec);
     const seen = whatIsSeen(outcome);
-    // A run that an earlier incarnation of the node began may be the probe: its end tells something before anything was
-    // claimed.
+    // The run of an earlier incarnation may be the probe, so its end matters before this incarnation has claimed
+    // anything.
     if (this.#version === undefined) await this.refresh();
     const known = this.#known.get(circuit);
     if (seen === 'ok' ? !known : seen === 'unsure' && !known?.open) return false;
@@ -105,9 +104,9 @@ export class Circuits {
 }
 
 /**
- * Closes a circuit, open or not, and forgets its failures; what it held back is to be released by the caller.
+ * Closes a circuit, open or not, and forgets its failures. The caller releases the tasks that it held.
  *
- * @returns `absent` where there is none.
+ * @returns `absent` if there is no such circuit.
  */
 export async function closeCircuit(
   redis: Redis,
@@ -119,7 +118,7 @@ export async function closeCircuit(
   return z.enum(['closed', 'forgotten', 'absent']).parse(reply);
 }
 
-/** The circuits that are open, or about to. */
+/** Circuits that are open, or have failures that may open them. */
 export async function listCircuits(redis: Redis, keys: MeshKeys): Promise<Circuit[]> {
   const stored = await redis.hgetall(keys.circuits);
   const iso = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
@@ -132,7 +131,7 @@ export async function listCircuits(redis: Redis, keys: MeshKeys): Promise<Circui
   });
 }
 
-/** A refused request shows that the provider answers; the other failures say nothing about it. */
+/** A rejected request shows that the provider works; other errors reveal nothing about it. */
 function whatIsSeen(outcome: Outcome): 'ok' | 'provider' | 'outage' | 'rate_limit' | 'unsure' {
   if (outcome.ok || outcome.error.kind === 'invalid') return 'ok';
   const { kind, outage } = outcome.error;

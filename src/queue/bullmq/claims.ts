@@ -18,14 +18,16 @@ import { scripts } from './scripts.ts';
 import { readField } from './task-fields.ts';
 
 /**
- * A node that was called and has not asked after this time (ms) is passed over until it asks by itself: it froze, died
- * or was
- * cut off. 50 times what a call takes, and still nothing that people notice.
+ * How long the strategy waits for a node after a wake-up, ms. A node that has not asked by then froze, died or lost its
+ * connection, and is skipped until it asks by itself. This is about 50 times the duration of a wake-up, but too short
+ * for people to notice.
  */
 const PATIENCE_MS = 100;
-/** A node that the strategy has passed over asks again after this time, ms: once others are waited for no longer. */
+/**
+ * A node that the strategy has refused a task asks again after this time, ms: when the wait for other nodes is over.
+ */
 const PASSED_OVER_MS = PATIENCE_MS + 1;
-/** Log lines kept per task; the oldest go first. */
+/** Log lines kept per task; the oldest are dropped first. */
 const LOG_LINES = 1_000;
 
 export interface ClaimsOptions {
@@ -36,27 +38,27 @@ export interface ClaimsOptions {
   readonly keys: MeshKeys;
   readonly redis: Redis;
   readonly circuits: Circuits;
-  /** Read anew at each use. */
+  /** Called at each use, since the config may change. */
   readonly strategy: () => DispatchStrategy;
-  /** How long a called node is waited for, ms; 100 unless told. */
+  /** How long the strategy waits for a node after a wake-up, ms; 100 by default. */
   readonly patienceMs?: number | undefined;
   readonly visibilityTimeoutMs: number;
   readonly retention: Pick<Retention, 'usageMs'>;
 }
 
-/** A task that this node has claimed, as Redis tells it. */
+/** A task that this node has claimed, as Redis returns it. */
 export interface ClaimedTask {
   readonly id: string;
   readonly token: string;
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** What Redis answers when asked for the next task. Times are Redis time, ms. */
+/** Redis' reply to a request for the next task. Times are Redis time, ms. */
 export interface NextTask {
   readonly task: ClaimedTask | undefined;
-  /** There may be another one: this one had to wait for its session. */
+  /** Another task may be available: the first one had to wait for its session. */
   readonly again: boolean;
-  /** Nothing for this node for so long (ms): the pool is rate-limited, or the strategy has called another node. */
+  /** Time without a task for this node (ms): the pool is rate-limited, or the strategy has woken another node. */
   readonly limitedForMs: number;
   /** When the next delayed task is due; 0 for none. */
   readonly nextDueAt: number;
@@ -65,24 +67,24 @@ export interface NextTask {
 const NOTHING: NextTask = { task: undefined, again: false, limitedForMs: 0, nextDueAt: 0 };
 
 const admitted = z.tuple([z.string()]);
-/** What stands in the result or error of an ended task: the claim that has ended it, and why it did not complete. */
+/**
+ * The part of an ended task's result or error that names the claim that ended it, and why the task did not complete.
+ */
 const storedEnd = z.object({ by: z.string(), kind: z.string().optional() });
 
 type Argument = string | number;
 
 /**
- * The claims of one node in one pool. Each method is one script, and one atomic step: it checks that the node is not
- * fenced and
- * that the claim is its own, and changes nothing otherwise.
+ * The claims of one node in one pool. Each method is one script and one atomic step. It checks that the node is not
+ * fenced and still has the claim, and changes nothing otherwise.
  *
- * Every method throws a ClawmeshError `fenced`; those that are about a claim also `claim-lost`, where another holds the
- * task
- * by now, or it is gone. A claim that has only lapsed is renewed, and the request made again: Redis' clock may have
- * jumped.
+ * Every method throws a ClawmeshError `fenced`. Methods about a claim also throw `claim-lost` if another claim has the
+ * task by now, or the task is gone. A claim that has only lapsed is renewed and the request repeated, since Redis'
+ * clock may have jumped.
  */
 export class Claims {
   readonly #options: ClaimsOptions;
-  /** What this node is, for the scripts that look at it. */
+  /** This node's labels and allowed agents and models, for the scripts that check them. */
   readonly #record: string;
 
   constructor(options: ClaimsOptions) {
@@ -90,7 +92,7 @@ export class Claims {
     this.#record = JSON.stringify({ labels: options.labels, allow: options.allow });
   }
 
-  /** Takes the next task, locked with `token`; without an offer whatever the strategy says. */
+  /** Claims the next task with the lock `token`; without an offer, regardless of the strategy. */
   async next(token: string, offer: Offer | undefined): Promise<NextTask> {
     for (;;) {
       const reply = await this.#call(scripts.claim, [token, ...this.#claimRequest(offer)]);
@@ -100,16 +102,14 @@ export class Claims {
     }
   }
 
-  /** Takes the first task that is held for this reason and that this node may run, locked with `token`. */
+  /** Claims the first task that is held for this reason and that this node may run, with the lock `token`. */
   async nextHeld(token: string, reason: string): Promise<ClaimedTask | undefined> {
     const { visibilityTimeoutMs } = this.#options;
     const reply = await this.#call(scripts.claimHeld, [token, visibilityTimeoutMs, this.#record, reason]);
     return nextTask(reply, token).task;
   }
 
-  /**
-   * Ends the task, and takes the next one with `next` where that is given. A report that is sent again changes nothing.
-   */
+  /** Ends the task, and claims the next one if `next` is given. A repeated report changes nothing. */
   async finish(
     claim: Claim,
     end: { status: EndedState; reason: string; detail: TaskResult | TaskError },
@@ -134,18 +134,17 @@ export class Claims {
     }
   }
 
-  /** Has the task wait for another attempt. */
+  /** Delays the task until its next attempt. */
   async retry(claim: Claim, pauseMs: number, reason: string): Promise<void> {
     await this.#callFor(claim, scripts.retry, [pauseMs, reason]);
   }
 
   /**
-   * Takes a claimed task out of the queue until what it waits for comes; `failed`: why its run has failed, if it has
-   * begun.
+   * Takes a claimed task out of the line until the condition for its release is met. `failed` says why its run failed,
+   * if it has started.
    *
-   * @returns false where it may run (its circuit is closed again, or it is the one to try it), or where its run has
-   * failed and it
-   * has no further one.
+   * @returns false if the task may run (its circuit has closed, or it is the probe), or if its run failed and no
+   * further run is left.
    */
   async hold(
     claim: Claim,
@@ -165,10 +164,9 @@ export class Claims {
   }
 
   /**
-   * Has a claimed task enter its session, whose hash does not name that yet.
+   * Admits a claimed task to its session, which its hash does not name yet.
    *
-   * @returns undefined where it has to wait, and is held; else the node that the session was sticky to before, '' for
-   * none.
+   * @returns undefined if the task has to wait, and is held; else the previous sticky node of the session, '' for none.
    */
   async admit(claim: Claim): Promise<string | undefined> {
     const session = sessionOf(claim.spec) ?? '';
@@ -177,16 +175,16 @@ export class Claims {
   }
 
   /**
-   * Puts the task back to the head of the pool, for a node whose login the provider takes.
+   * Requeues the task at the head of the pool, for a node whose login the provider accepts.
    *
-   * @returns false where it has no further run.
+   * @returns false if the task has no further run.
    */
   async reassign(claim: Claim, reason: string): Promise<boolean> {
     const args = [reason, claim.maxAttempts, this.#preferredHere(claim)];
     return (await this.#callFor(claim, scripts.reassign, args)) === 'done';
   }
 
-  /** Gives the task back to the head of its pool; false where the claim was no longer ours. */
+  /** Releases the task to the head of its pool; false if this node had lost the claim. */
   async release(claim: Claim, reason: HandoverReason): Promise<boolean> {
     try {
       await this.#callFor(claim, scripts.release, [reason]);
@@ -197,7 +195,7 @@ export class Claims {
     }
   }
 
-  /** Renews claims, lapsed ones too as long as nobody has taken their tasks; answers those that are lost. */
+  /** Renews claims, lapsed ones included if no other node has taken their tasks. Returns the lost claims. */
   async renew(claims: readonly Claim[]): Promise<Claim[]> {
     if (claims.length === 0) return [];
     const named = claims.flatMap(({ taskId, token, claimedAt }) => [taskId, token, claimedAt]);
@@ -211,14 +209,14 @@ export class Claims {
     await this.#callFor(claim, scripts.appendLog, [LOG_LINES, progress ? JSON.stringify(progress) : '', ...lines]);
   }
 
-  /** Those that this incarnation of the node holds, less those whose lock tokens it knows. */
+  /** The claims of this incarnation in Redis, except those with known lock tokens. */
   async unknown(known: Iterable<string>): Promise<ClaimedTask[]> {
     return claimedTasks(await this.#call(scripts.ownClaims, [...known]));
   }
 
   /**
-   * Takes over those of the node's earlier incarnations, of the named tasks or all; their lock tokens count on from
-   * `firstToken`.
+   * Adopts the claims of the node's earlier incarnations: of the named tasks, or all. Their new lock tokens are
+   * numbered from `firstToken`.
    */
   async adopt(taskIds: readonly string[] | 'all', firstToken: number): Promise<ClaimedTask[]> {
     const wanted = taskIds === 'all' ? [] : taskIds;
@@ -227,7 +225,7 @@ export class Claims {
     );
   }
 
-  /** Runs a script of this node. */
+  /** Runs a script on behalf of this node. */
   async #call(script: Script, args: readonly Argument[]): Promise<unknown> {
     const { redis, keys, pool, owner } = this.#options;
     const reply = await script.run(redis, keys, [pool, owner.nodeId, owner.incarnation, ...args]);
@@ -235,7 +233,7 @@ export class Claims {
     throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} is fenced`);
   }
 
-  /** Runs a script about one claim. */
+  /** Runs a script on behalf of one claim. */
   async #callFor(claim: Claim, script: Script, args: readonly Argument[]): Promise<unknown> {
     const request = () => this.#call(script, [claim.token, claim.taskId, ...args]);
     let reply = await request();
@@ -253,7 +251,10 @@ export class Claims {
     }
   }
 
-  /** Whether this very claim has ended the task so before: the first answer got lost, and the report was sent again. */
+  /**
+   * Whether this very claim has already ended the task in this way: the first reply was lost, and the report was sent
+   * again.
+   */
   async #hasEnded(claim: Claim, status: EndedState): Promise<boolean> {
     const field = status === 'completed' ? 'returnvalue' : 'cm:error';
     const { redis, keys } = this.#options;
@@ -261,7 +262,7 @@ export class Claims {
     return end?.by === claim.token && (end.kind === 'cancelled') === (status === 'cancelled');
   }
 
-  /** What comes with each request for the next task. */
+  /** The arguments of each request for the next task. */
   #claimRequest(offer: Offer | undefined): Argument[] {
     const { visibilityTimeoutMs, circuits, strategy, patienceMs = PATIENCE_MS } = this.#options;
     const chosen = offer ? strategy() : 'pull';
@@ -270,13 +271,13 @@ export class Claims {
     return [visibilityTimeoutMs, this.#record, circuits.version, offered.join(' ')];
   }
 
-  /** '1' where the task would rather run here than elsewhere. */
+  /** '1' if the task prefers this node. */
   #preferredHere({ spec }: Claim): '1' | '' {
     return spec.nodeFallback && spec.node === this.#options.owner.nodeId ? '1' : '';
   }
 }
 
-/** Read by hand, on the way of every task. */
+/** Parsed without a schema, because every task passes through here. */
 function nextTask(reply: unknown, token: string): NextTask {
   if (!Array.isArray(reply)) return { ...NOTHING, again: reply === 'again' };
   const [id, hash, limited = 0, due = 0] = reply as [string, string[], number?, number?];
@@ -288,7 +289,7 @@ function claimedTasks(reply: unknown): ClaimedTask[] {
   return (reply as [string, string, string[]][]).map(([id, token, hash]) => ({ id, token, fields: pairsToMap(hash) }));
 }
 
-/** What the run has used, for the sums of the day; '' where that is not known. */
+/** The usage of the run for the daily sums; '' if it is not known. */
 function usageOf({ spec }: Claim, { usage, model }: TaskResult, keepMs: number): string {
   if (!usage) return '';
   const names = [spec.agent ?? '', model ?? spec.model ?? ''].map((name) => name.toWellFormed());

@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../../redis/keys.ts';
 
 /**
- * Job schedulers that another program has made with BullMQ in one of our pools. BullMQ's own worker queues the next task when
- * it claims one; so do we, with BullMQ's own means.
+ * Job schedulers that another program has created with BullMQ in one of our pools. BullMQ's own worker queues the next
+ * task when it claims one, so we do the same with BullMQ's own code.
  */
 export class ForeignSchedulers {
   readonly #redis: Redis;
@@ -16,7 +16,7 @@ export class ForeignSchedulers {
     this.#keys = keys;
   }
 
-  /** Queues the task after this one, if that is the scheduler's last. */
+  /** Queues the task after this one, if this is the scheduler's latest task. */
   async advance(pool: string, name: string, taskId: string): Promise<void> {
     const bull = this.#of(pool);
     const scheduler = await bull.getScheduler(name);
@@ -32,7 +32,7 @@ export class ForeignSchedulers {
     );
   }
 
-  /** Queues the next task where a node has died before it did. */
+  /** Queues the next task if a node died before it did. */
   async mend(pool: string, name: string): Promise<void> {
     const due = await this.#redis.zscore(this.#keys.pool(pool, 'repeat'), name);
     if (due === null) return;
@@ -49,7 +49,7 @@ export class ForeignSchedulers {
     let scheduler = this.#schedulers.get(pool);
     if (!scheduler) {
       scheduler = new JobScheduler(pool, { connection: this.#redis as never, prefix: this.#keys.bullPrefix });
-      // Failed commands reject where they were called.
+      // Failed commands reject at their callers.
       scheduler.on('error', () => {});
       this.#schedulers.set(pool, scheduler);
     }

@@ -5,8 +5,8 @@ import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from './scripts.ts';
 
 /**
- * The score in BullMQ's sorted set of delayed tasks for those that wait for something else than a time: the largest whole
- * number of a double whose lower 12 bits, BullMQ's counter, are 0. As a time that is in the year 2039.
+ * The score of held tasks in BullMQ's sorted set of delayed tasks, where they wait for something other than a time. It
+ * is the largest integer of a double whose lower 12 bits, BullMQ's counter, are 0. As a time, it is in the year 2039.
  */
 export const HELD_SCORE = 2 ** 53 - 4_096;
 
@@ -15,37 +15,37 @@ export function namesOf(tasks: readonly TaskRef[]): string {
   return tasks.map(({ pool, id }) => `${pool}:${id}`).join(' ');
 }
 
-/** Reasons per script, and tasks looked at: a few milliseconds of Redis time, however much is held. */
+/** Reasons and tasks per script call: a few milliseconds of Redis time, regardless of the number of held tasks. */
 const STEP = { reasons: 200, tasks: 400 };
-/** As `queue.stickyTimeout` of a config that says nothing else, ms. */
+/** The default of `queue.stickyTimeout`, ms. */
 const STICKY_TIMEOUT_MS = 30 * 60_000;
 
-/** Tasks of a pool that are held for some nodes. */
+/** Tasks of a pool that are held for certain nodes. */
 export interface HeldFor {
   readonly pool: string;
   /** A target, or a session. */
   readonly why: string;
-  /** The one node that may take them, where they wait for their session or would rather run there. */
+  /** The only node that may claim them, if they wait for their sticky node or prefer this node. */
   readonly node?: string;
 }
 
-/** What one look at everything that is held has found and done. */
+/** The result of one pass over all held tasks. */
 export interface Released {
-  /** Tasks that are in their queue again. */
+  /** Tasks that are back in line. */
   readonly released: number;
-  /** Tasks that failed because a task before them has failed or is gone. */
+  /** Tasks that failed because a task before them failed or is gone. */
   readonly failed: number;
-  /** What is held for some nodes. */
+  /** Tasks that are held for certain nodes. */
   readonly heldFor: readonly HeldFor[];
 }
 
 const stepReply = z.tuple([z.number(), z.number(), z.number(), z.number()], z.string());
 
 /**
- * Releases held tasks if what they wait for has come, or will not come. Any node may do this at any time. The number of
- * requests grows with what is held, one or two for some 200 reasons; nothing else may wait for it.
+ * Releases held tasks if their condition is met, or can no longer be met. Any node may do this at any time. The number
+ * of requests grows with the number of reasons, one or two per 200 reasons, so nothing else may wait for this.
  *
- * `stickyTimeoutMs`: longest wait for a node that is there and does not take its tasks.
+ * `stickyTimeoutMs`: longest wait for a present node that does not claim its tasks.
  */
 export async function releaseHeld(
   redis: Redis,

@@ -1,16 +1,16 @@
 import type { Tracing } from './tracing.ts';
 
 export interface TracingOptions {
-  /** Base address of an OTLP/HTTP collector; empty for the one that `OTEL_EXPORTER_OTLP_*` names. */
+  /** Base address of an OTLP/HTTP collector; empty for the collector that `OTEL_EXPORTER_OTLP_*` names. */
   readonly endpoint: string;
   readonly mesh: string;
   readonly nodeId?: string | undefined;
-  /** Hears why spans could not be sent. */
+  /** Called with the reason if spans could not be sent. */
   readonly warn?: ((problem: string) => void) | undefined;
 }
 
 /**
- * Tracing, where it is wanted: a collector is configured, or named by OpenTelemetry's own variables. Only then is any of
+ * Enables tracing if a collector is configured, or named by OpenTelemetry's own variables. Only then is any part of
  * OpenTelemetry loaded.
  */
 export async function openTracing(options: TracingOptions, env: NodeJS.ProcessEnv): Promise<Tracing | undefined> {

@@ -22,18 +22,18 @@ import { readField, storedProgress } from './task-fields.ts';
 import { WorkWait } from './work-wait.ts';
 
 export interface PoolConsumerOptions extends ClaimsOptions {
-  /** This pool's own connection: one blocking command holds it. */
+  /** This pool's own connection, because a blocking command occupies it. */
   readonly blocking: Redis;
   readonly retention: Retention;
   readonly backoff: Backoff;
-  /** So many of a session's last exchanges go before the message of one that has to start anew. */
+  /** How many of the session's last exchanges precede the message if the session has to restart. */
   readonly sessionExchanges: number;
-  /** Shared by all pools of the node, as are the circuits. */
+  /** Shared by all pools of the node, as the circuits are. */
   readonly schedules: Schedules;
-  /** Tells which tasks may be run at all. */
+  /** Decides which tasks may run at all. */
   readonly signer: TaskSigner;
   readonly clock: Clock;
-  /** Redis time minus wall-clock time of `clock`, ms; read at each use. */
+  /** Redis time minus the wall-clock time of `clock`, ms; called at each use. */
   readonly clockOffset: () => number;
 }
 
@@ -43,13 +43,13 @@ export class PoolConsumer implements PoolQueue {
   readonly #options: PoolConsumerOptions;
   readonly #claims: Claims;
   readonly #wait: WorkWait;
-  /** Lock tokens that were given out. */
+  /** Number of lock tokens used so far. */
   #tokens = 0;
-  /** Requests that may bring a task, while they are under way. */
+  /** Pending requests that may bring a task. */
   readonly #inFlight = new Set<Promise<unknown>>();
   /**
-   * Lock tokens of the claims that this node knows. Not tasks: the node may claim a task again while a former claim
-   * ends.
+   * Lock tokens of the claims that this node knows. Not task ids: the node may claim a task again while an earlier
+   * claim of it is ending.
    */
   readonly #claimed = new Set<string>();
 
@@ -120,7 +120,7 @@ export class PoolConsumer implements PoolQueue {
   async renderMessage(claim: Claim): Promise<string> {
     const { redis, keys, sessionExchanges } = this.#options;
     const before = await sessionContext(redis, keys, claim, sessionExchanges);
-    // What it quotes may have been cut inside a character, and providers refuse half of one.
+    // A quote may have been cut inside a character, and providers refuse half a character.
     return (before + (await renderMessage(redis, keys, claim.spec))).toWellFormed();
   }
 
@@ -157,7 +157,7 @@ export class PoolConsumer implements PoolQueue {
 
   async recover(): Promise<Claim[]> {
     const tasks = await this.#claims.unknown(this.#claimed);
-    // What was claimed before this was asked is known once those requests have been worked off.
+    // Tasks claimed before this request become known once those pending requests have finished.
     await Promise.allSettled(this.#inFlight);
     const claims: Claim[] = [];
     for (const { id, token, fields } of tasks) {
@@ -176,7 +176,7 @@ export class PoolConsumer implements PoolQueue {
     this.#options.blocking.disconnect();
   }
 
-  /** Asks for a task under a new lock token. */
+  /** Requests a task with a new lock token. */
   async #ask(request: (token: string) => Promise<ClaimedTask | undefined>): Promise<Claim | undefined> {
     const token = claimToken(this.#options.owner, ++this.#tokens);
     const asked = request(token).then((task) => task && this.#claimOf(task.id, token, task.fields));
@@ -188,7 +188,7 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** Asks for the next task; the answer also tells how long to wait for the next one. */
+  /** Requests the next task; the reply also determines the next wait. */
   #fetch(request: (token: string) => Promise<NextTask>): Promise<Claim | undefined> {
     const answered = this.#wait.asking();
     return this.#ask(async (token) => {
@@ -198,7 +198,7 @@ export class PoolConsumer implements PoolQueue {
     });
   }
 
-  /** Whether the task is held back: it is for another node, or its circuit is open and another one is trying it. */
+  /** Whether the task was held: it is for another node, or its circuit is open and another task is the probe. */
   async #isHeld(claim: Claim, needed?: Target): Promise<boolean> {
     const { circuits, owner, labels, allow } = this.#options;
     const circuit = circuitOf(claim.spec);
@@ -212,9 +212,8 @@ export class PoolConsumer implements PoolQueue {
   }
 
   /**
-   * The claim, unless the task is held back. What clawmesh queues has fields that name its session and what it comes
-   * after,
-   * which the scripts look at; for tasks of schedules and of other programs, which have none, the node does it here.
+   * The claim, unless the task has to be held. Tasks queued by clawmesh have fields for their session and predecessors,
+   * which the scripts check. Tasks of schedules and of other programs lack these fields, so the node checks them here.
    */
   async #admitted(claim: Claim, fields: ClaimedTask['fields']): Promise<Claim | undefined> {
     const { after } = claim.spec;
@@ -231,7 +230,10 @@ export class PoolConsumer implements PoolQueue {
     return undefined;
   }
 
-  /** Does what ends a claim, unless it answers false; it is ours until Redis has answered that, or that it is gone. */
+  /**
+   * Runs a request that ends a claim, unless it returns false. The claim stays known until Redis has confirmed its end
+   * or reported it lost.
+   */
   async #ending<T>(claim: Claim, request: () => Promise<T>): Promise<T> {
     try {
       const answer = await request();
@@ -243,11 +245,11 @@ export class PoolConsumer implements PoolQueue {
     }
   }
 
-  /** `runs`: an earlier incarnation of the node has begun the run, so it's too late to hold the task back. */
+  /** `runs`: an earlier incarnation of the node has started the run, so it is too late to hold the task. */
   async #claimOf(id: string, token: string, fields: ClaimedTask['fields'], runs = false): Promise<Claim | undefined> {
     this.#claimed.add(token);
     const schedule = fields.get('rjk');
-    // Should this fail, the janitor queues the next one once this has ended.
+    // If this fails, the janitor queues the next task once this one has ended.
     if (schedule !== undefined) void this.#options.schedules.advance(this.pool, schedule, id).catch(() => {});
     const { claim, spec, newer } = storedClaim(id, this.pool, token, fields);
     const cancelled = fields.get('cm:cancel');
@@ -257,7 +259,7 @@ export class PoolConsumer implements PoolQueue {
       (await this.#isHeld(claim, { kind: 'format', format: newer }))
     )
       return undefined;
-    // Something that is no task of ours must not block the pool.
+    // A foreign or unreadable task must not block the pool.
     const problem = !spec
       ? 'the stored task can not be read'
       : fields.has('parentKey')
@@ -271,7 +273,7 @@ export class PoolConsumer implements PoolQueue {
   }
 }
 
-/** Names of tasks stand between spaces where scripts look at them. Ours fit; those of other programs may not. */
+/** Scripts separate task names by spaces. Our own names never contain one; those of other programs may. */
 function problemOfAfter({ after = [] }: TaskSpec): string | undefined {
   const fit = after.every(({ id, pool }) => TASK_ID.test(id) && POOL_NAME.test(pool));
   return fit ? undefined : 'after: names something that can be no task';

@@ -2,7 +2,7 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../../redis/keys.ts';
 
-/** The pools as BullMQ's own queues, for tools that look into those; nothing is to be changed through them. */
+/** The pools as BullMQ queues, for tools that display them; change nothing through them. */
 export class RawQueues {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
@@ -13,7 +13,7 @@ export class RawQueues {
     this.#keys = keys;
   }
 
-  /** Those of these pools, made on first use. */
+  /** The queues of these pools, created on first use. */
   of(pools: readonly string[]): Queue[] {
     return pools.map((pool) => {
       const known = this.#queues.get(pool);
@@ -23,7 +23,7 @@ export class RawQueues {
         prefix: this.#keys.bullPrefix,
         skipMetasUpdate: true,
       });
-      // The connection's owner hears of its errors.
+      // The owner of the connection handles its errors.
       queue.on('error', () => {});
       this.#queues.set(pool, queue);
       return queue;

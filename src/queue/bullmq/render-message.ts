@@ -5,14 +5,13 @@ import type { TaskSpec } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { readField, storedResult } from './task-fields.ts';
 
-/** Longest that all quoted results of a message may be together, in characters; a hundred tasks may be quoted. */
+/** Maximum total length of the quoted results of a message, in characters; a message may quote a hundred tasks. */
 const MAX_QUOTED = 16 * 1024 * 1024;
 
 /**
- * The task's message with `{{result:<id>}}` replaced by what that task answered.
+ * The task's message with each `{{result:<id>}}` replaced by the result text of that task.
  *
- * @throws ClawmeshError `not-found` where there is no such answer (any more), `usage` where the whole would be too
- * long.
+ * @throws ClawmeshError `not-found` if there is no such result (any more), `usage` if the message would be too long.
  */
 export async function renderMessage(redis: Redis, keys: MeshKeys, spec: TaskSpec): Promise<string> {
   const ids = wantedResults(spec.message);
@@ -25,7 +24,7 @@ export async function renderMessage(redis: Redis, keys: MeshKeys, spec: TaskSpec
     if (!result) throw new ClawmeshError('not-found', `{{result:${id}}}: that task has no result (any more)`);
     results.set(id, result.text);
   }
-  // One result may be quoted as often as fits into a message: counted before any of it is put together.
+  // A message may quote one result many times, so compute the length before building the text.
   const length = quotedLength(spec.message, results);
   if (length > MAX_QUOTED) {
     throw new ClawmeshError('usage', `message: the results that it quotes are longer than ${MAX_QUOTED} characters`);

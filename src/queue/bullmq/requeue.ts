@@ -3,10 +3,10 @@ import type { HandoverReason } from '../../domain/handover.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from './scripts.ts';
 
-/** Active tasks looked at per script: about a millisecond of Redis time (bench/sweep). */
+/** Active tasks checked per script call: about a millisecond of Redis time (bench/sweep). */
 const WINDOW = 500;
 
-/** A task that was requeued, and whose claim it was. */
+/** A requeued task and the node whose claim was orphaned. */
 export interface Requeued {
   readonly taskId: string;
   readonly pool: string;
@@ -20,11 +20,10 @@ export interface RequeueOptions {
 }
 
 /**
- * Requeues every task of every pool whose claim is orphaned: its owner is no current incarnation, or it lapsed. Any
- * node may
- * do this for any other; two at once do no harm.
+ * Requeues every task, in all pools, whose claim is orphaned: its owner is no current incarnation, or it lapsed. Any
+ * node may do this for any other, and two nodes may do it at once.
  *
- * @throws Error of the first pool in which that was not possible, once all others have been gone through.
+ * @throws the error of the first pool in which this failed, after all other pools were processed.
  */
 export async function requeueOrphanedClaims(
   redis: Redis,

@@ -5,16 +5,19 @@ import { scripts } from './scripts.ts';
 export interface Retention {
   readonly completedMs: number;
   readonly failedMs: number;
-  /** How many ended tasks of a state are kept at most. */
+  /** Maximum number of ended tasks to keep per state. */
   readonly count: number;
-  /** How long a day's usage is kept. */
+  /** How long to keep the usage of a day, ms. */
   readonly usageMs: number;
 }
 
-/** Expired tasks, and bytes of them, removed per script: a few ms of Redis time, in which nobody else is served. */
+/** Expired tasks, and their bytes, removed per script call: a few ms of Redis time, which block all other clients. */
 const STEP = { tasks: 200, bytes: 2 * 1_024 * 1_024 };
 
-/** Removes ended tasks of a pool that were kept long enough, some at a time; answers how many. Any node may do this. */
+/**
+ * Removes some of a pool's ended tasks that were kept long enough or are too many. Returns their number. Any node may
+ * do this.
+ */
 export async function removeExpired(redis: Redis, keys: MeshKeys, pool: string, retention: Retention): Promise<number> {
   let removed = 0;
   for (const [state, keepMs] of [

@@ -16,40 +16,39 @@ import { readField } from './task-fields.ts';
 import { storedTask } from './task-producer.ts';
 
 /**
- * A cron line whose next times all have an ended task is given up after so many of them: somebody has cancelled years.
+ * How many times of a cron line to try for one without an ended task before giving up: an operator has cancelled years
+ * of them.
  */
 const MOST_TAKEN = 1_000;
-/** What is kept of why a schedule can't be mended, characters. */
+/** Maximum length of the stored reason why a schedule can't be mended, characters. */
 const REASON_LENGTH = 500;
-/** So many schedules are enough for a small team, and looked through within a second. */
+/** Maximum number of schedules: enough for a small team, and checked within a second. */
 export const MOST_SCHEDULES = 1_000;
-/** Task ids read per request while looking for a schedule's, and removed per script. */
+/** Task ids read per request in the search for the tasks of a schedule, and removed per script call. */
 const PAGE = 1_000;
 
 const armed = z.enum(['armed', 'changed', 'other-next', 'too-many', 'foreign', 'taken']);
 
-/** What the caller has seen in Redis, with which the next task of a schedule is queued. */
+/** The caller's view of Redis, which must still be true when the next task of a schedule is queued. */
 interface Seen {
-  /** The schedule as it was read (JSON); '' where there must be none. */
+  /** The schedule as it was read (JSON); '' if there must be none. */
   readonly text: string;
-  /** When the task was due that was its next one, as Redis has it (ms); '' where there must be none. */
+  /** The due time of the schedule's latest task, as stored in Redis (ms); '' if there must be none. */
   readonly due: string;
 }
 
-/** A job scheduler of BullMQ's that has a next task. */
+/** A BullMQ job scheduler with a next task. */
 interface Armed {
   readonly name: string;
   readonly pool: string;
 }
 
 /**
- * Tasks that are queued again and again, on BullMQ's job schedulers: there is always one next task of a schedule,
- * delayed
- * until it is due, and the one after it comes when that is claimed. So a mesh that was down runs once what it missed.
+ * Schedules, built on BullMQ's job schedulers. A schedule always has one next task, delayed until it is due. A claim of
+ * that task queues the one after it. So a mesh that was down catches up on its missed runs once.
  *
- * Nothing is stored of a schedule but together with its next task, and each change is one atomic step that holds only
- * for
- * the schedule that was read: one that was removed or paused meanwhile queues nothing any more.
+ * A schedule is stored only together with its next task. Each change is one atomic step that succeeds only if the
+ * schedule is still as it was read. A schedule that was removed or paused in the meantime queues nothing.
  */
 export class Schedules {
   readonly #redis: Redis;
@@ -67,9 +66,8 @@ export class Schedules {
   /**
    * Adds a schedule.
    *
-   * @throws ClawmeshError `usage` for a name, times or a task that can't be; `failed` where there is one of that name,
-   * or too
-   *   many. Nothing is stored then.
+   * @throws ClawmeshError `usage` for an invalid name, time or task; `failed` if a schedule of that name exists, or
+   * there are too many. Nothing is stored then.
    */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
     if (!POOL_NAME.test(name)) {
@@ -108,7 +106,7 @@ export class Schedules {
   }
 
   /**
-   * Removes a schedule, also one that can't be read, and its tasks that no node has begun.
+   * Removes a schedule, even an unreadable one, and its tasks that no node has started.
    *
    * @throws ClawmeshError `not-found`.
    */
@@ -121,7 +119,7 @@ export class Schedules {
     await this.#removeUnbegun(name);
   }
 
-  /** Lets a schedule rest, of whose tasks none starts any more then, or go on. @throws ClawmeshError `not-found`. */
+  /** Pauses a schedule, so that none of its tasks starts any more, or resumes it. @throws ClawmeshError `not-found`. */
   async setPaused(name: string, paused: boolean): Promise<void> {
     for (let done = false; !done; ) {
       const text = await this.#read(name);
@@ -135,7 +133,7 @@ export class Schedules {
     if (paused) await this.#removeUnbegun(name);
   }
 
-  /** A schedule's task of this pool has been claimed: the next one is queued, unless it is already. */
+  /** Queues the next task after a schedule's task of this pool was claimed, unless the next one is already queued. */
   async advance(pool: string, name: string, taskId: string): Promise<void> {
     const text = await this.#read(name);
     const stored = readField(storedSchedule, text);
@@ -149,11 +147,11 @@ export class Schedules {
 
   /**
    * Mends schedules whose next task was cancelled or removed, or whose node died before it queued the next one. Each
-   * for
-   * itself: what is wrong with one is kept for `status`, and answered.
+   * schedule is handled separately: its problem is stored for `status`, and returned.
    */
   async mend(): Promise<ScheduleFailure[]> {
-    // Read before the schedules: whatever is armed now and is no schedule then has been removed or paused meanwhile.
+    // Read this before the schedules: a scheduler that is armed but has no schedule was removed or paused in the
+    // meantime.
     const armed = await this.#armed();
     const texts = await this.#redis.hgetall(this.#keys.schedules);
     const known = await this.#redis.hgetall(this.#keys.scheduleFailures);
@@ -199,14 +197,14 @@ export class Schedules {
     if (due === '' || (await this.#isOver(stored.pool, name, due))) await this.#arm(name, stored, { text, due });
   }
 
-  /** Whether the task that was due then is no longer to come: it is gone, has ended or has begun. */
+  /** Whether the task that was due at this time is no longer pending: it is gone, has ended or has started. */
   async #isOver(pool: string, name: string, due: string): Promise<boolean> {
     const task = this.#keys.task(pool, taskIdOf(name, due));
     const [exists, ...begun] = await this.#redis.hmget(task, 'timestamp', 'processedOn', 'cm:history', 'finishedOn');
     return exists === null || begun.some((field) => field !== null);
   }
 
-  /** Queues the next task. Answers false where the schedule or its next task is not what was seen. */
+  /** Queues the next task. Returns false if the schedule or its next task has changed since it was read. */
   async #arm(name: string, stored: StoredSchedule, seen: Seen): Promise<boolean> {
     const { pool, cron, timezone, everyMs, task, priority } = stored;
     const next = cron === undefined ? '' : await this.#freeTime(name, cron, stored, Number(seen.due));
@@ -232,9 +230,8 @@ export class Schedules {
   }
 
   /**
-   * The first time of a cron line, after `last` (ms) and to come, that has no task yet, in any pool: a run that was
-   * cancelled
-   * stays cancelled, and BullMQ refuses a time that has one.
+   * The first future time of a cron line after `last` (ms) without a task in any pool. A cancelled run stays cancelled,
+   * and BullMQ refuses a time that already has a task.
    */
   async #freeTime(name: string, cron: string, { timezone = null }: StoredSchedule, last: number): Promise<number> {
     const pools = await this.#redis.smembers(this.#keys.pools);
@@ -252,7 +249,7 @@ export class Schedules {
     );
   }
 
-  /** A new schedule takes the place of a former one of its name: cancelled runs of that do not stand in its way. */
+  /** Removes ended runs of an earlier schedule with this name, so that they do not block the new one. */
   async #clearWay(name: string, { cron, timezone = null }: StoredSchedule): Promise<void> {
     if (cron === undefined) return;
     const pools = await this.#redis.smembers(this.#keys.pools);
@@ -268,12 +265,15 @@ export class Schedules {
     }
   }
 
-  /** Changes what is stored, and takes the next task away. Answers false where the schedule is not what was read. */
+  /**
+   * Changes the stored schedule, and removes its next task. Returns false if the schedule has changed since it was
+   * read.
+   */
   async #drop(name: string, read: string, store: string, pool = ''): Promise<boolean> {
     return (await scripts.dropSchedule.run(this.#redis, this.#keys, [name, read, store, pool])) === 1;
   }
 
-  /** Tasks that were due, and that no node has begun: those of an outage may be many. */
+  /** Removes due tasks that no node has started; after an outage there may be many. */
   async #removeUnbegun(name: string): Promise<void> {
     const isOfIt = (id: string) => id.startsWith(`repeat:${name}:`) && /^\d+$/.test(id.slice(`repeat:${name}:`.length));
     for (const pool of await this.#redis.smembers(this.#keys.pools)) {
@@ -299,7 +299,7 @@ export class Schedules {
     }
   }
 
-  /** What is stored (JSON); '' where there is none. */
+  /** The stored schedule (JSON); '' if there is none. */
   async #read(name: string): Promise<string> {
     return (await this.#redis.hget(this.#keys.schedules, name)) ?? '';
   }
@@ -319,7 +319,10 @@ export class Schedules {
     };
   }
 
-  /** What BullMQ has armed, in any pool that can be read; in another one, mending its schedules tells why not. */
+  /**
+   * The armed schedulers of BullMQ in all readable pools. For an unreadable pool, mending its schedules reports the
+   * reason.
+   */
   async #armed(): Promise<Armed[]> {
     const found: Armed[] = [];
     for (const pool of await this.#redis.smembers(this.#keys.pools)) {
@@ -329,19 +332,19 @@ export class Schedules {
     return found;
   }
 
-  /** Whether the job scheduler of this name in BullMQ is one of clawmesh, or has lost what it is made of. */
+  /** Whether the BullMQ job scheduler of this name belongs to clawmesh, or has lost its data. */
   async #isOurs(pool: string, name: string): Promise<boolean> {
     const scheduler = this.#keys.pool(pool, `repeat:${name}`);
     return (await this.#redis.hexists(scheduler, 'cm')) === 1 || (await this.#redis.exists(scheduler)) === 0;
   }
 
-  /** When the schedule's next task is due, as Redis has it (ms); '' where there is none. */
+  /** When the schedule's next task is due, as stored in Redis (ms); '' if there is none. */
   async #due(name: string, pool: string): Promise<string> {
     return (await this.#redis.zscore(this.#keys.pool(pool, 'repeat'), name)) ?? '';
   }
 }
 
-/** The ids that Redis answers; none where what stands there is mangled. */
+/** The ids in the reply; empty if the stored data is corrupt. */
 async function readableIds(ids: Promise<string[]>): Promise<string[]> {
   return ids.catch((error: Error) => {
     if (!error.message.startsWith('WRONGTYPE')) throw error;
@@ -353,7 +356,7 @@ function noSchedule(name: string): ClawmeshError {
   return new ClawmeshError('not-found', `no schedule ${name}`, { remedy: 'see clawmesh schedule list' });
 }
 
-/** Why a schedule can't have its next task. */
+/** Errors for a schedule that can't get its next task. */
 const NOT_ARMED = {
   'too-many': () =>
     new ClawmeshError('failed', `there are ${MOST_SCHEDULES} schedules already`, {

@@ -4,13 +4,10 @@ import { sessionOf } from '../../domain/target.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { readField, storedResult, storedSpec } from './task-fields.ts';
 
-/** Longest part of a message or an answer that is quoted, characters. */
+/** Longest quoted part of a message or an answer, characters. */
 const QUOTED = 1_000;
 
-/**
- * What the last tasks of a session said, oldest first, for a node on which it has to start anew; '' where nothing is known
- * of them any more.
- */
+/** The last exchanges of a session, oldest first, for a node that has to restart it; '' if none of them is kept. */
 export async function sessionContext(
   redis: Redis,
   keys: MeshKeys,

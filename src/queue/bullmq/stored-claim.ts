@@ -4,10 +4,10 @@ import type { HandoverReason } from '../../domain/handover.ts';
 import { TASK_FORMAT } from '../../domain/target.ts';
 import { readField, type StoredSpec, storedHistoryLine, storedSpec } from './task-fields.ts';
 
-/** BullMQ's options of a job, as far as they are of use to us: `tm` is there where the task was queued in a trace. */
+/** The part of BullMQ's job options that we use: `tm` is set if the task was queued in a trace. */
 const tracedOptions = z.object({ tm: z.string().optional() });
 
-/** What every format of stored tasks has, and what letting go of one has to know. */
+/** The part that all formats of stored tasks share, and that a node needs to release a task. */
 const anyFormat = z.object({
   v: z.number().int().positive(),
   agent: z.string().optional().catch(undefined),
@@ -16,7 +16,10 @@ const anyFormat = z.object({
   nodeFallback: z.boolean().optional().catch(undefined),
 });
 
-/** A claimed task as its hash tells it; `spec` is undefined where it can't be read, `newer` where a newer clawmesh can. */
+/**
+ * A claimed task, parsed from its hash. `spec` is undefined if the task is unreadable; `newer` is its format if only a
+ * newer clawmesh can read it.
+ */
 export function storedClaim(
   taskId: string,
   pool: string,
@@ -46,12 +49,12 @@ export function storedClaim(
   return { claim, spec, newer: format > TASK_FORMAT ? format : undefined };
 }
 
-/** Most tasks are in no trace; parsing their options for that took longer than the rest of a claim. */
+/** Most tasks are in no trace, and parsing their options would take longer than the rest of a claim. */
 function traceOf(options: string | undefined): string | undefined {
   return options?.includes('"tm":') ? readField(tracedOptions, options)?.tm : undefined;
 }
 
-/** The handover that this claim ends, if the last thing that happened to the task was one. */
+/** The handover that this claim ends, if that is the last event of the task. */
 function takenOver(fields: ReadonlyMap<string, string>): Claim['takenOver'] {
   if (!fields.has('cm:handovers')) return undefined;
   const last = readField(storedHistoryLine, fields.get('cm:history')?.trimEnd().split('\n').at(-1));

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { storedSpec } from './task-fields.ts';
 
-/** What is stored of a schedule; BullMQ's scheduler is made from it, and made again if it gets lost. */
+/** A stored schedule. BullMQ's job scheduler is created from it, and created again if it is lost. */
 export const storedSchedule = z.object({
   pool: z.string(),
   cron: z.string().optional(),
@@ -13,7 +13,7 @@ export const storedSchedule = z.object({
 });
 export type StoredSchedule = z.infer<typeof storedSchedule>;
 
-/** BullMQ's name for the task of a schedule that is due then. */
+/** BullMQ's id for the task of a schedule that is due at this time. */
 export function taskIdOf(name: string, due: number | string): string {
   return `repeat:${name}:${due}`;
 }

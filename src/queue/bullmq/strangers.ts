@@ -3,30 +3,33 @@ import * as z from 'zod';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { readField } from './task-fields.ts';
 
-/** Tasks looked at per pool and state, the newest: enough to notice, and a few milliseconds. */
+/** Number of newest tasks to check per pool and state: enough to notice a stranger, within a few milliseconds. */
 const LOOKED_AT = 20;
-/** What was taken longer ago is over, ms. */
+/** Tasks taken longer ago than this do not count, ms. */
 const RECENT_MS = 86_400_000;
 
-/** What other programs' BullMQ workers do in a pool of the mesh. */
+/** What BullMQ workers of other programs do in a pool of the mesh. */
 export interface Strangers {
   readonly pool: string;
-  /** Workers that are connected: their names, '' for one without; empty where this user may not ask Redis. */
+  /** Names of connected workers, '' for one without a name; empty if this user may not ask Redis. */
   readonly connected: readonly string[];
-  /** Of the tasks looked at, those that such a worker runs or has ended within a day. */
+  /** Of the checked tasks, the number that such a worker runs, or has ended within a day. */
   readonly taken: number;
-  /** How many tasks were looked at. */
+  /** Number of checked tasks. */
   readonly of: number;
-  /** Names that such workers have given themselves. */
+  /** Names of such workers. */
   readonly names: readonly string[];
 }
 
-/** Connections whose user may not list the clients of Redis; asked again, each try would stand in Redis' log of refusals. */
+/**
+ * Connections whose user may not list the clients of Redis. Each further attempt would appear in Redis' log of denied
+ * commands.
+ */
 const denied = new WeakSet<Redis>();
 
 /**
- * Looks for workers of BullMQ in our pools that are no nodes: they take tasks without running them through OpenClaw. `now` is
- * Redis time, ms. Pools without any are left out.
+ * Looks for BullMQ workers in our pools that are not nodes: they take tasks without running them through OpenClaw.
+ * `now` is Redis time, ms. Pools without any are left out.
  */
 export async function findStrangers(
   redis: Redis,
@@ -39,7 +42,7 @@ export async function findStrangers(
     ...pools.map((pool) => takenBy(redis, keys, pool, now)),
   ]);
   return seen.flatMap(({ pool, taken, of }) => {
-    // As BullMQ names the connections of its workers.
+    // BullMQ names the connections of its workers like this.
     const worker = `${keys.bullPrefix}:${Buffer.from(pool).toString('base64')}`;
     const connected = clients
       .filter((name) => name === worker || name.startsWith(`${worker}:w:`))
@@ -53,7 +56,7 @@ export async function findStrangers(
 
 interface Taken {
   readonly pool: string;
-  /** Of each task that a stranger took, the name of the worker. */
+  /** The name of the worker, for each task that a stranger took. */
   readonly taken: readonly string[];
   readonly of: number;
 }
@@ -85,7 +88,8 @@ async function takenBy(redis: Redis, keys: MeshKeys, pool: string, now: number):
   }
   const taken: string[] = [];
   for (const { key, state, by, error } of tasks) {
-    // What no node has begun fails with an error of ours; whose node was forgotten has an answer that names its claim.
+    // A task that no node has started fails with an error of ours. If its node was forgotten, its result still names
+    // our claim.
     if (error !== null || (by !== null && nodes.get(by))) continue;
     if (state === 'completed' && by !== null && (await isAnswer(redis, key))) continue;
     taken.push(by ?? '');
@@ -103,7 +107,7 @@ async function clientNames(redis: Redis): Promise<string[]> {
     const list = String(await redis.client('LIST'));
     return list.split('\n').flatMap((line) => / name=(\S+)/.exec(line)?.[1] ?? []);
   } catch (error) {
-    // Some servers do not know it, and users with few rights are refused.
+    // Some servers do not support the command, and users with few rights are denied.
     if (!(error instanceof Error) || !/^(?:NOPERM|ERR)\b/.test(error.message)) throw error;
     denied.add(redis);
     return [];

@@ -10,7 +10,7 @@ const removed = z.enum(['gone', 'active', 'other', 'removed']);
 const acknowledged = z.enum(['gone', 'other', 'acknowledged']);
 const bullOptions = z.object({ attempts: z.number().int().positive() });
 
-/** What somebody who looks after the queue does to single tasks. Each is one atomic step. */
+/** An operator's commands on single tasks. Each is one atomic step. */
 export class TaskControl {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
@@ -21,8 +21,8 @@ export class TaskControl {
   }
 
   /**
-   * Cancels a task. One that runs is only marked; the lock token of its claim is answered, so that its node can be told
-   * ('' where the claim has lapsed, and the next sweep ends the task).
+   * Cancels a task. A running task is only marked. Then the lock token of its claim is returned, so that its node can
+   * be notified ('' if the claim has lapsed, and the next sweep ends the task).
    */
   async cancel(task: TaskRef, reason: string): Promise<'gone' | 'ended' | 'cancelled' | { readonly token: string }> {
     const reply = String(await scripts.cancelTask.run(this.#redis, this.#keys, [task.pool, task.id, reason]));
@@ -30,8 +30,8 @@ export class TaskControl {
   }
 
   /**
-   * Queues a failed or cancelled task again, with as many attempts as it had at first. One that has not run yet waits for
-   * those that it comes after.
+   * Queues a failed or cancelled task again, with its original number of attempts. A task that has never run waits
+   * again for the tasks that it comes after.
    */
   async retry(task: TaskRef): Promise<'gone' | 'open' | 'completed' | 'waiting'> {
     const attempts = await this.#attemptsAtFirst(task);
@@ -39,18 +39,20 @@ export class TaskControl {
     return retried.parse(reply);
   }
 
-  /** Removes a task that does not run; with `onlyFailed` one that has failed, and `other` is answered for any else. */
+  /** Removes a task that is not running; with `onlyFailed`, only a failed one, and returns `other` for others. */
   async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
     const args = [task.pool, task.id, onlyFailed ? '1' : ''];
     return removed.parse(await scripts.removeTask.run(this.#redis, this.#keys, args));
   }
 
-  /** Marks a failed task as seen. */
+  /** Acknowledges a failed task. */
   async acknowledge(task: TaskRef): Promise<'gone' | 'other' | 'acknowledged'> {
     return acknowledged.parse(await scripts.acknowledgeTask.run(this.#redis, this.#keys, [task.pool, task.id]));
   }
 
-  /** As a claim reads it; of something that is no task of ours BullMQ's options tell. It never changes. */
+  /**
+   * The number of attempts as a claim reads it, else from BullMQ's options if the task is not ours. It never changes.
+   */
   async #attemptsAtFirst({ pool, id }: TaskRef): Promise<number> {
     const [data, opts] = await this.#redis.hmget(this.#keys.task(pool, id), 'data', 'opts');
     return readField(storedSpec, data)?.attempts ?? readField(bullOptions, opts)?.attempts ?? 1;

@@ -2,11 +2,11 @@ import * as z from 'zod';
 import { ERROR_KINDS } from '../../domain/task.ts';
 
 /**
- * How a task stands in the hash that BullMQ keeps of it. BullMQ's own fields are used where it has one (`timestamp`,
- * `processedOn`, `pb`, `finishedOn`, `atm`, `priority`, `delay`); ours begin with `cm:`.
+ * The fields of a task in its BullMQ hash. BullMQ's own fields are used where they exist (`timestamp`, `processedOn`,
+ * `pb`, `finishedOn`, `atm`, `priority`, `delay`); ours begin with `cm:`.
  */
 
-/** The job's `data`: what is wanted. `v` counts up when the format changes. */
+/** The job's `data`: the task's specification. `v` is incremented when the format changes. */
 export const storedSpec = z.object({
   v: z.literal(1),
   message: z.string(),
@@ -30,14 +30,17 @@ export const storedSpec = z.object({
 });
 export type StoredSpec = z.infer<typeof storedSpec>;
 
-/** The lock token of the claim that ended the task, inside its result or error; a report that is sent twice knows itself. */
+/**
+ * The lock token of the claim that ended the task, inside its result or error. A repeated report recognises itself by
+ * it.
+ */
 const endedBy = { by: z.string().optional() };
 
 /** Field `returnvalue` of a completed task. */
 export const storedResult = z.object({
   ...endedBy,
   text: z.string(),
-  // Whatever it is, it hides no answer.
+  // An invalid usage must not hide the answer.
   usage: z
     .object({ input: z.number(), output: z.number(), total: z.number(), cost: z.number().optional() })
     .nullable()
@@ -55,7 +58,7 @@ export const storedError = z.object({
   retryable: z.boolean(),
 });
 
-/** One line of field `cm:history`, of which there are at most 100: runs that did not end the task, and why. */
+/** One line of field `cm:history`, which has at most 100 lines: runs that did not end the task, and why. */
 export const storedHistoryLine = z.object({
   at: z.number(),
   event: z.enum(['enqueued', 'claimed', 'handover', 'retry', 'failed', 'cancelled', 'cut']),
@@ -63,7 +66,7 @@ export const storedHistoryLine = z.object({
   attempt: z.number(),
   reason: z.string().optional(),
   silentMs: z.number().optional(),
-  /** Of `cut`: how many entries stood here. */
+  /** For `cut`: the number of removed entries. */
   count: z.number().optional(),
 });
 
@@ -75,7 +78,7 @@ export const storedProgress = z.object({
   submittedTo: z.string().optional(),
 });
 
-/** Reads a JSON field; undefined where it's missing or not what we wrote. */
+/** Parses a JSON field; undefined if it is missing or malformed. */
 export function readField<T>(schema: z.ZodType<T>, text: string | null | undefined): T | undefined {
   if (!text) return undefined;
   try {

@@ -13,21 +13,21 @@ import { scripts } from './scripts.ts';
 import type { StoredSpec } from './task-fields.ts';
 import type { Tracing } from './tracing.ts';
 
-/** What became of one enqueued task. */
+/** The result of enqueuing one task. */
 export interface Enqueued {
   readonly id: string;
   readonly pool: string;
-  /** Of a duplicate how it stands now; `gone` if it's not kept any more. */
+  /** For a duplicate, its current state; `gone` if it is no longer kept. */
   readonly state: TaskState | 'gone';
-  /** There was a task with this idempotency key already; `id` is that one's. */
+  /** A task with this idempotency key already existed; `id` is its id. */
   readonly duplicate: boolean;
 }
 
-/** A replica that is there has a write within milliseconds, ms. */
+/** A replica that is up has a write within milliseconds, ms. */
 const REPLICA_TIMEOUT_MS = 2_000;
 
 export interface ProducerOptions {
-  /** Makes a span of each batch; closed with the producer. */
+  /** Creates a span for each batch; closed with the producer. */
   readonly tracing?: Tracing | undefined;
   readonly signer?: TaskSigner | undefined;
   /** See `redis.durability` in the config. */
@@ -39,13 +39,13 @@ interface Placed {
   enqueued: Enqueued;
 }
 
-/** Tasks under way at once: 22,500/s against 4,500/s one by one (FACTS.md), and a bound on memory. */
+/** Maximum number of tasks in flight: far faster than single tasks, with bounded memory. */
 export const BULK_BATCH = 1_000;
-/** Tasks and characters per script: 1 to 3 ms of Redis, in which nobody else is served. */
+/** Tasks and characters per script call: 1 to 3 ms of Redis time, which block all other clients. */
 const STEP_TASKS = 100;
 const STEP_CHARACTERS = 512 * 1024;
 
-/** Puts tasks into the pools' queues. Every method resolves only once Redis has what it was given. */
+/** Adds tasks to the pools' queues. Every method resolves only once Redis has stored the tasks. */
 export class TaskProducer {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
@@ -71,7 +71,7 @@ export class TaskProducer {
     await this.#options.tracing?.close();
   }
 
-  /** Batches are sent in the order of their calls; while Redis takes one, the next is made ready. */
+  /** Sends batches in the order of the calls. The next batch is prepared while Redis processes the current one. */
   async #enqueueBatch(tasks: readonly NewTask[]): Promise<Enqueued[]> {
     const before = this.#lastSent;
     const sent = Promise.withResolvers<void>();
@@ -90,7 +90,7 @@ export class TaskProducer {
     return placed.map(({ enqueued }) => enqueued);
   }
 
-  /** Sends all of it before it waits, so that the next batch comes behind it. */
+  /** Sends everything before it waits, so that the next batch follows directly. */
   async #send(placed: readonly Placed[]): Promise<void> {
     const { tracing } = this.#options;
     const groups = Map.groupBy(placed, ({ enqueued }) => enqueued.pool);
@@ -142,7 +142,7 @@ export class TaskProducer {
     await Promise.all(steps);
   }
 
-  /** Queues some tasks in one step. One whose idempotency key is another one's becomes that one. */
+  /** Queues some tasks in one step. A task whose idempotency key belongs to another task becomes that task. */
   async #run(step: readonly Placed[], args: (string | number)[]): Promise<void> {
     const owners = z.array(z.string()).parse(await scripts.enqueue.run(this.#redis, this.#keys, args));
     const keyed = step.filter(({ task }) => task.key !== undefined);
@@ -152,9 +152,10 @@ export class TaskProducer {
     }
   }
 
-  /** @throws ClawmeshError `redis` where no replica has what this connection has written. */
+  /** @throws ClawmeshError `redis` if no replica has this connection's writes. */
   async #replicated(ids: readonly string[]): Promise<void> {
-    // WAIT is about what this connection has written; a task that was there already may be of another one's.
+    // WAIT covers only the writes of this connection, and a duplicate may come from another one. This write comes after
+    // both.
     await this.#redis.incr(this.#keys.acknowledged);
     if ((await this.#redis.wait(1, REPLICA_TIMEOUT_MS)) > 0) return;
     const which = ids.length === 1 ? `task ${ids[0]} is` : `${ids.length} tasks (${ids[0]} and after) are`;
@@ -170,13 +171,13 @@ function place(task: NewTask): Placed {
   return { task, enqueued: { id, pool, state: delayMs > 0 ? 'delayed' : 'waiting', duplicate: false } };
 }
 
-/** Why the task is held from the start; undefined where it just waits, or waits for its time first. */
+/** Why the task is held from the start; undefined if it is simply in line, or delayed first. */
 function heldFor(task: NewTask): string | undefined {
   if ((task.after ?? []).length > 0) return formatHoldReason({ kind: 'after' });
   return task.delayMs > 0 ? undefined : targetOf(task);
 }
 
-/** The task as it stands in the job's data. */
+/** The task as stored in the job's data. */
 export function storedTask(task: NewTask): StoredSpec {
   const { id: _id, pool: _pool, priority: _priority, delayMs: _delay, after, ...spec } = task;
   return { v: 1, ...spec, after: after && [...after] };

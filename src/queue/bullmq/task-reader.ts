@@ -12,13 +12,13 @@ import { HELD_SCORE } from './held-tasks.ts';
 import { findStrangers, type Strangers } from './strangers.ts';
 import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
 
-/** How many tasks of a pool are in each state. */
+/** Number of tasks of a pool in each state. */
 export interface PoolCounts {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
   readonly failed: number;
-  /** Of the failed ones, those that an operator has acknowledged. */
+  /** Failed tasks that an operator has acknowledged. */
   readonly acknowledged: number;
   readonly completed: number;
   readonly cancelled: number;
@@ -26,9 +26,8 @@ export interface PoolCounts {
 }
 
 /**
- * Where BullMQ keeps the ids of each state, and how: lists grow at the left, sorted sets at the end, unless something
- * else
- * than the time `decides` where a task stands in them.
+ * Where BullMQ keeps the ids of each state. New ids are added at the left of a list, and at the end of a sorted set,
+ * unless `decides` names another order.
  */
 const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 'priority' | 'due time' }[] = [
   { state: 'active', type: 'list' },
@@ -37,37 +36,37 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 
   { state: 'delayed', type: 'zset', decides: 'due time' },
   { state: 'waiting-children', type: 'zset' },
   { state: 'completed', type: 'zset' },
-  // Some of those that have failed for BullMQ.
+  // A subset of the failed tasks, for BullMQ.
   { state: 'cancelled', type: 'zset' },
   { state: 'failed', type: 'zset' },
 ];
 
 type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
 
-/** Longer ids are none, characters. */
+/** A longer text is no id, characters. */
 const MAX_ID_LENGTH = 1_000;
 
-/** Who had a task when. */
+/** Which nodes ran a task, and when. */
 export type TaskRunHistory = Pick<Task, 'history' | 'sessionMovedFrom'>;
 
-/** A task that has waited longest. */
+/** The task that has waited longest. */
 export interface OldestTask extends TaskRef {
   readonly waitingMs: number;
 }
 
-/** Tasks of a pool that are held back for one reason. */
+/** Tasks of a pool that are held for one reason. */
 export interface HeldTasks {
   readonly pool: string;
-  /** As Redis has it. */
+  /** The reason as stored in Redis. */
   readonly why: string;
-  /** Undefined for one that this clawmesh does not know. */
+  /** Undefined if this clawmesh does not know the reason. */
   readonly reason: HoldReason | undefined;
   readonly count: number;
-  /** The node that their session is sticky to; null for another reason. */
+  /** The sticky node of their session; null for another reason. */
   readonly home: string | null;
 }
 
-/** Reads tasks. Everything comes from the queue itself; there is no second bookkeeping. */
+/** Reads tasks. Everything comes from the queue itself; there are no separate records. */
 export class TaskReader {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
@@ -81,9 +80,9 @@ export class TaskReader {
     return (await this.#redis.smembers(this.#keys.pools)).sort();
   }
 
-  /** The task with this id, whichever pool it is in; undefined where there is none. */
+  /** The task with this id, in any pool; undefined if there is none. */
   async get(id: string): Promise<Task | undefined> {
-    // Other programs that queue with BullMQ give tasks other ids than we do.
+    // Other programs that queue with BullMQ use other forms of ids.
     if (id === '' || id.length > MAX_ID_LENGTH) return undefined;
     const pools = await this.pools();
     const there = await Promise.all(pools.map((pool) => this.#isTask(this.#keys.task(pool, id))));
@@ -91,9 +90,9 @@ export class TaskReader {
     return pool === undefined ? undefined : this.#read(id, pool);
   }
 
-  /** How these tasks stand, undefined for those that are gone. Cheap: neither messages nor long lists are read. */
+  /** The states of these tasks, undefined for those that are gone. Cheap: reads neither messages nor long lists. */
   async states(tasks: readonly TaskRef[]): Promise<(TaskState | undefined)[]> {
-    // One that is there and nowhere else waits in line; that list may be too long to look through.
+    // An existing task that is in no other place is in line. The list of the line may be too long to search.
     const places = STATE_KEYS.filter(({ state }) => state !== 'wait');
     const width = places.length + 1;
     const replies = await this.#all(
@@ -111,12 +110,12 @@ export class TaskReader {
     });
   }
 
-  /** The kept log lines of a task, oldest first. */
+  /** The log lines of a task that are still kept, oldest first. */
   async logs(task: Task, from = 0): Promise<string[]> {
     return this.#redis.lrange(`${this.#keys.task(task.pool, task.id)}:logs`, from, -1);
   }
 
-  /** Tasks that match, those that were queued last first. */
+  /** Tasks that match, the most recently queued first. */
   async list(filter: TaskFilter): Promise<Task[]> {
     const pools = filter.pool ? [filter.pool] : await this.pools();
     const only = filter.unacknowledged ? 'failed' : filter.state;
@@ -124,11 +123,11 @@ export class TaskReader {
       only ? bullStatesOf(only).includes(state) : state !== 'cancelled',
     );
     const sources = pools.flatMap((pool) => wanted.map((source) => ({ pool, ...source })));
-    // In one step: a task that moves on while one state is read after the other would be found in none of them.
+    // In one step: a task that moves between two reads would be found in neither state.
     const first = await this.#atOnce(
       sources.map((source) => this.#idsOf(source, 0, firstLook(Boolean(source.decides), filter))),
     );
-    // Further away, one that moves on may be met twice; where it was met last is where it is.
+    // On later pages, a task that moves may be found twice; its last position is the current one.
     const found = new Map<string, Task>();
     for (const [index, source] of sources.entries()) {
       for (const task of await this.#scan(source, first[index] as string[], filter))
@@ -137,7 +136,7 @@ export class TaskReader {
     return [...found.values()].sort(byNewest).slice(0, filter.limit);
   }
 
-  /** Tasks that run, the longest first, `limit` at most. */
+  /** Running tasks, the longest first; at most `limit`. */
   async longestRunning(limit: number): Promise<Task[]> {
     const found: Task[] = [];
     for (const pool of await this.pools()) {
@@ -148,7 +147,7 @@ export class TaskReader {
     return found.sort((a, b) => timeOf(a.startedAt) - timeOf(b.startedAt)).slice(0, limit);
   }
 
-  /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
+  /** Tasks that ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
   async endedSince(since: number, limit: number): Promise<Task[]> {
     const found: Task[] = [];
     for (const pool of await this.pools()) {
@@ -161,17 +160,17 @@ export class TaskReader {
     return found;
   }
 
-  /** The tasks of these ids that are still there. */
+  /** Those of these tasks that still exist. */
   async getAll(ids: readonly string[]): Promise<Task[]> {
     return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);
   }
 
-  /** What BullMQ workers do in these pools that are no nodes; `now`: Redis time (ms). */
+  /** What BullMQ workers that are not nodes do in these pools; `now`: Redis time (ms). */
   async strangers(pools: readonly string[], now: number): Promise<Strangers[]> {
     return findStrangers(this.#redis, this.#keys, pools, now);
   }
 
-  /** Who ran these tasks when; undefined for those that are gone. Neither message nor result is read. */
+  /** Which nodes ran these tasks and when; undefined for tasks that are gone. Reads neither messages nor results. */
   async runs(tasks: readonly TaskRef[]): Promise<(TaskRunHistory | undefined)[]> {
     const rows = await this.#all(tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]));
     return rows.map((row, index) => {
@@ -216,7 +215,7 @@ export class TaskReader {
     );
   }
 
-  /** Of those that wait in line, the one that was queued first; `now`: Redis time (ms). Undefined where none waits. */
+  /** The first task in line that was queued earliest; `now`: Redis time (ms). Undefined if none waits. */
   async oldestWaiting(pools: readonly string[], now: number): Promise<OldestTask | undefined> {
     const candidates = await Promise.all(
       pools.map(async (pool) => {
@@ -234,7 +233,7 @@ export class TaskReader {
     return oldest;
   }
 
-  /** How long the first in line of each pool has waited, ms; 0 where none waits, or the pool is paused. */
+  /** How long the first task in line of each pool has waited, ms; 0 if none waits, or the pool is paused. */
   async waitedMs(): Promise<ReadonlyMap<string, number>> {
     const [pools, now, inLine] = await Promise.all([this.pools(), redisTime(this.#redis), this.inLine()]);
     const waited = pools.map(async (pool) => {
@@ -244,7 +243,7 @@ export class TaskReader {
     return new Map(await Promise.all(waited));
   }
 
-  /** How many tasks wait in line that any node may have, by pool; paused pools are left out. */
+  /** Number of tasks in line, by pool; paused pools are left out. */
   async inLine(): Promise<Map<string, number>> {
     const waiting = new Map<string, number>();
     for (const pool of await this.pools()) {
@@ -255,7 +254,7 @@ export class TaskReader {
     return waiting;
   }
 
-  /** How many tasks are held back, by pool and reason; for those of a session with the node that it's sticky to. */
+  /** Number of held tasks, by pool and reason; for tasks of a session, with its sticky node. */
   async held(): Promise<HeldTasks[]> {
     const members = await this.#redis.smembers(this.#keys.held);
     return Promise.all(
@@ -276,7 +275,7 @@ export class TaskReader {
     return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
   }
 
-  /** Goes on from the ids that were seen first, until enough of their tasks match. */
+  /** Continues from the ids of the first read, until enough of their tasks match. */
   async #scan(source: Source, first: readonly string[], filter: TaskFilter): Promise<Task[]> {
     const { pool, state, decides } = source;
     const found: Task[] = [];
@@ -298,12 +297,12 @@ export class TaskReader {
     return ids as string[];
   }
 
-  /** The command that reads `count` ids, the newest first where the state is kept by time. */
+  /** The command that reads `count` ids, the newest first if the state is ordered by time. */
   #idsOf({ pool, state, type }: Source, start: number, count: number): (string | number)[] {
     return [type === 'list' ? 'lrange' : 'zrevrange', this.#place(pool, state), start, start + count - 1];
   }
 
-  /** These ids by when their tasks were queued, which most ids tell. */
+  /** Sorts these ids by the time their tasks were queued, which most ids contain. */
   async #newestFirst(pool: string, ids: readonly string[]): Promise<string[]> {
     const times = new Map(ids.map((id) => [id, namedAt(id)]));
     const others = ids.filter((id) => times.get(id) === undefined);
@@ -320,7 +319,9 @@ export class TaskReader {
     });
   }
 
-  /** One step: a task that moves meanwhile must not be shown as completed without its result, or be found nowhere. */
+  /**
+   * One step: a task that moves in the meantime must not appear as completed without its result, or be found nowhere.
+   */
   async #read(id: string, pool: string): Promise<Task | undefined> {
     const [hash, ...places] = await this.#atOnce([
       ['hgetall', this.#keys.task(pool, id)],
@@ -331,7 +332,7 @@ export class TaskReader {
     return taskView(id, pool, STATE_KEYS[index]?.state ?? 'wait', hash as TaskHash);
   }
 
-  /** Whether there is a task at this key; beside tasks, BullMQ has other things there, such as `meta`. */
+  /** Whether there is a task at this key. BullMQ keeps other data under similar keys, such as `meta`. */
   async #isTask(key: string): Promise<boolean> {
     try {
       const fields = await this.#redis.hmget(key, 'timestamp', 'data');
@@ -347,12 +348,12 @@ export class TaskReader {
     return state === 'cancelled' ? this.#keys.cancelledTasks(pool) : this.#keys.pool(pool, state);
   }
 
-  /** The answers to all of these, sent at once. */
+  /** The replies to all of these commands, sent at once. */
   async #all(commands: (string | number)[][]): Promise<unknown[]> {
     return commands.length === 0 ? [] : answersOf(await this.#redis.pipeline(commands).exec());
   }
 
-  /** As {@link #all}, in one step of Redis: nothing happens between two of them. */
+  /** As {@link #all}, but in one step of Redis: nothing happens between two commands. */
   async #atOnce(commands: (string | number)[][]): Promise<unknown[]> {
     return commands.length === 0 ? [] : answersOf(await this.#redis.multi(commands).exec());
   }
@@ -369,12 +370,12 @@ function byNewest(a: Task, b: Task): number {
   return timeOf(b.enqueuedAt) - timeOf(a.enqueuedAt) || (a.id < b.id ? 1 : -1);
 }
 
-/** ms; of what has no time, the latest there is. */
+/** ms; a missing time counts as the latest possible. */
 function timeOf(iso: string | null): number {
   return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
 }
 
-/** Those that are held back stand among the delayed ones. */
+/** Held tasks are among the delayed ones. */
 function bullStatesOf(state: TaskState): BullState[] {
   return state === 'waiting' ? ['wait', 'prioritized', 'delayed', 'waiting-children'] : [state];
 }

@@ -4,10 +4,10 @@ import type { HistoryEntry, Task } from '../../domain/task.ts';
 import { isEnded, shownState, type TaskState } from '../../domain/task-state.ts';
 import { readField, storedError, storedHistoryLine, storedProgress, storedResult, storedSpec } from './task-fields.ts';
 
-/** A task's hash as Redis has it. */
+/** A task's hash as stored in Redis. */
 export type TaskHash = Readonly<Record<string, string>>;
 
-/** The fields a {@link Task} is made of; lists leave the (long) result out. */
+/** The fields that a {@link Task} is built from; lists leave out the (long) result. */
 export const LISTED_FIELDS = [
   'data',
   'timestamp',
@@ -29,7 +29,7 @@ export const LISTED_FIELDS = [
   'cm:acknowledged',
 ] as const;
 
-/** Those that tell who ran it when. */
+/** The fields that show which nodes ran the task, and when. */
 export const RUN_FIELDS = [
   'timestamp',
   'processedOn',
@@ -40,10 +40,10 @@ export const RUN_FIELDS = [
   'cm:movedFrom',
 ] as const;
 
-/** What holds the parent of a flow that another program has made with BullMQ. */
+/** Why the parent of a BullMQ flow of another program is held. */
 const CHILDREN = 'children of its BullMQ flow';
 
-/** Where the task is kept, by BullMQ but for `cancelled`. */
+/** BullMQ's place of the task; `cancelled` is our own. */
 export type BullState =
   | 'wait'
   | 'prioritized'
@@ -55,10 +55,10 @@ export type BullState =
   | 'cancelled';
 
 /**
- * The task as people and programs see it, from its hash.
+ * The task as people and programs see it, built from its hash.
  *
- * The history is put together from two parts: runs that did not end the task are lines in `cm:history`, written in the
- * step that ended them; enqueuing, the latest claim and the end are BullMQ's own fields, written in its steps.
+ * The history has two sources. Runs that did not end the task are lines in `cm:history`, written in the step that ended
+ * them. Enqueuing, the latest claim and the end are BullMQ's own fields.
  */
 export function taskView(id: string, pool: string, bullState: BullState, hash: TaskHash): Task {
   const spec = readField(storedSpec, hash.data);
@@ -93,27 +93,30 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     sessionMovedFrom: hash['cm:movedFrom'] ?? null,
     progress: readField(storedProgress, hash.progress) ?? null,
     result: readField(storedResult, hash.returnvalue) ?? null,
-    // BullMQ's own retry leaves that of the last run.
+    // BullMQ's own retry leaves the error of the last run.
     error: state === 'completed' ? null : error,
     acknowledgedAt: state === 'failed' ? acknowledgedAt(hash) : null,
     history,
   };
 }
 
-/** What a task is held for, as people read it; also if only a newer clawmesh knows that reason. */
+/** The reason of a hold, as people read it; even if only a newer clawmesh knows it. */
 function shownReason(why: string | undefined): string | null {
   if (why === undefined) return null;
   const reason = parseHoldReason(why);
   return reason ? describeHoldReason(reason) : why.replace(':', ' ');
 }
 
-/** Null also where it has failed since then: a BullMQ client may have queued it again, which knows nothing of this. */
+/**
+ * Also null if the task has failed again since then: a BullMQ client may have queued it again without clearing this
+ * field.
+ */
 function acknowledgedAt(hash: TaskHash): string | null {
   const at = numberOf(hash['cm:acknowledged']);
   return at === undefined || at < (numberOf(hash.finishedOn) ?? 0) ? null : isoTime(at);
 }
 
-/** The state that people see; what is held stands among BullMQ's delayed ones, or waits for the children of its flow. */
+/** The state that people see. Held tasks are among BullMQ's delayed ones, or wait for the children of their flow. */
 export function stateOf(bullState: BullState, heldBy: string | null): TaskState {
   if (bullState === 'wait' || bullState === 'prioritized') return 'waiting';
   if (bullState === 'waiting-children' || (bullState === 'delayed' && heldBy !== null)) return shownState('held');
@@ -151,7 +154,7 @@ function historyOf(hash: TaskHash, state: TaskState, errorMessage: string | null
   return history;
 }
 
-/** A retry's wait begins when the attempt failed, a delayed task's when it was enqueued. */
+/** The wait of a retry starts when the attempt failed, the delay of a new task when it was enqueued. */
 function delayStart(hash: TaskHash, history: readonly HistoryEntry[]): number {
   const retry = history.findLast((entry) => entry.event === 'retry');
   return retry ? Date.parse(retry.at) : (numberOf(hash.timestamp) ?? 0);
@@ -163,7 +166,7 @@ function numberOf(text: string | undefined): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-/** The most that a Date can be away from 1970 (ECMAScript), ms; somebody may have mangled the hash. */
+/** The largest distance of a Date from 1970 (ECMAScript), ms; the hash may be corrupt. */
 const MAX_DATE_MS = 8.64e15;
 
 function isoTime(ms: number): string {

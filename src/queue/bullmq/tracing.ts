@@ -19,28 +19,26 @@ import { messageOf } from '../../domain/errors.ts';
 import type { TaskResult } from '../../domain/task.ts';
 import type { TracingOptions } from './open-tracing.ts';
 
-/** A collector that takes longer is not waited for, ms. */
+/** How long to wait for a collector, ms. */
 const EXPORT_TIMEOUT_MS = 2_000;
-/** Ends of a run that are not its success, but no error of it either. */
+/** Ends of a run that are not errors. */
 const NOT_FAILED = new Set(['completed', 'cancelled', 'released']);
 
 /**
- * OpenTelemetry spans of tasks: one where tasks are queued, and a child of it for each run, on whatever node, since the
- * task
- * carries the trace's context with it. A program that has OpenTelemetry set up already keeps its own provider, and its
- * spans
- * go there.
+ * OpenTelemetry spans of tasks: one for the enqueue, and a child for each run. The task carries the context of the
+ * trace, so runs on any node are included. If a program has already set up OpenTelemetry, its own provider stays and
+ * gets the spans.
  */
 export class Tracing {
-  /** Writes and reads the context that goes with a task, as BullMQ's own workers do. */
+  /** Writes and reads the context in a task, as BullMQ's own workers do. */
   readonly #contexts: Telemetry<Context>['contextManager'];
   readonly #tracer: Tracer;
   readonly #provider: TracerProvider;
   readonly #nodeId: string | undefined;
-  /** False in a program that has a provider of its own. */
+  /** False if the program has its own provider. */
   readonly #registered: boolean;
   readonly #warn: (problem: string) => void;
-  /** By task and lock token: each pool of a node counts its tokens by itself. */
+  /** By task and lock token, because each pool of a node counts its tokens separately. */
   readonly #runs = new Map<string, Span>();
 
   constructor({ endpoint, mesh, nodeId, warn = () => {} }: TracingOptions) {
@@ -63,7 +61,9 @@ export class Tracing {
     this.#contexts = new BullMQOtel({ tracerName: 'clawmesh' }).contextManager;
   }
 
-  /** So many tasks are being queued by `send`, which gets what is to go with them; it is called at once. */
+  /**
+   * Wraps `send`, which queues `count` tasks and is called at once, in a span. `send` gets the context for the tasks.
+   */
   async queueing<T>(pool: string, count: number, send: (trace: string) => Promise<T>): Promise<T> {
     const parent = this.#contexts.active();
     const span = this.#tracer.startSpan(
@@ -89,7 +89,7 @@ export class Tracing {
     }
   }
 
-  /** A task was claimed: its run begins. */
+  /** Starts the span of a run after its claim. */
   claimed(claim: Claim): void {
     const parent = claim.trace ? this.#contexts.fromMetadata(ROOT_CONTEXT, claim.trace) : ROOT_CONTEXT;
     const span = this.#tracer.startSpan(
@@ -118,7 +118,7 @@ export class Tracing {
     this.#runs.set(runOf(claim), span);
   }
 
-  /** A run ended after `ranMs`, in whatever way `end` says. */
+  /** Ends the span of a run; `end` says how the run ended. */
   ended(claim: Claim, end: string, _ranMs: number, result: TaskResult | undefined): void {
     const span = this.#runs.get(runOf(claim));
     if (!span) return;
@@ -138,7 +138,7 @@ export class Tracing {
 
   beat(): void {}
 
-  /** Sends what is left; waits no longer than {@link EXPORT_TIMEOUT_MS}. */
+  /** Sends the remaining spans; waits no longer than {@link EXPORT_TIMEOUT_MS}. */
   async close(): Promise<void> {
     await this.#provider.shutdown().catch((error: unknown) => this.#warn(messageOf(error)));
     if (!this.#registered) return;

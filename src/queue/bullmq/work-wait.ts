@@ -6,13 +6,15 @@ import type { MeshKeys } from '../../redis/keys.ts';
 import type { NextTask } from './claims.ts';
 
 /**
- * How long an idle claim blocks before it looks again (s). Lost wake-ups do not wait for that: each sweep gives them
- * again.
+ * How long an idle claim blocks before it checks again, s. Recovery from a lost wake-up does not depend on it: each
+ * sweep repeats wake-ups.
  */
 const IDLE_BLOCK_S = 10;
-/** A block that Redis does not end this long (ms) after its time was lost with its connection (bullmq#4479). */
+/**
+ * A block that Redis does not end within this time (ms) after its timeout was lost with its connection (bullmq#4479).
+ */
 const OVERDUE_MS = 1_000;
-/** Redis before 7.0.8 takes a shorter block (s) for one without an end. */
+/** Redis before 7.0.8 treats a shorter block (s) as an endless one. */
 const SHORTEST_BLOCK_S = 0.002;
 
 export interface WorkWaitOptions {
@@ -27,23 +29,24 @@ export interface WorkWaitOptions {
 }
 
 /**
- * An idle node's wait in Redis for work in one pool: for BullMQ's marker, which wakes any node, or a call for this one.
+ * An idle node's wait in Redis for work in one pool: for BullMQ's marker, which wakes any node, or for a wake-up of
+ * this node.
  */
 export class WorkWait {
   readonly #options: WorkWaitOptions;
   readonly #marker: string;
   readonly #call: string;
-  /** The last answer was "nothing waiting". */
+  /** Whether the last reply was that no task waits. */
   #idle = false;
   #limitedUntil = 0;
   #nextDueAt = 0;
-  /** How often there was a reason to ask anew: an answer to an older request does not tell whether to wait. */
+  /** Number of reasons to ask again so far: the reply to an older request does not justify a wait. */
   #reasonsToAsk = 0;
-  /** Counted, so that a wait that began after an interruption is not taken for the one that it ended. */
+  /** A counter, so that an interruption is not attributed to a wait that started after it. */
   #interruptions = 0;
-  /** Ends the wait that is under way, if one is. */
+  /** Ends the current wait, if any. */
   #endWait = () => {};
-  /** While the connection is made anew: what is sent meanwhile would be cut off with the old one. */
+  /** Set while the connection is replaced: commands sent in that time would be cut off with the old connection. */
   #reconnecting: Promise<void> | undefined;
 
   constructor(options: WorkWaitOptions) {
@@ -54,9 +57,8 @@ export class WorkWait {
   }
 
   /**
-   * To be called right before a request for a task. The function that it returns takes the answer, which tells whether,
-   * and
-   * how long, the next wait is.
+   * Call this right before a request for a task. The returned function takes the reply, which determines whether and
+   * how long the next wait is.
    */
   asking(): (reply: NextTask) => void {
     const reasons = this.#reasonsToAsk;
@@ -67,13 +69,16 @@ export class WorkWait {
     };
   }
 
-  /** What this node has to offer, or how it is to be told, has changed: it asks before the next wait. */
+  /** The node's offer, or the way to wake it, has changed: it must ask before the next wait. */
   ask(): void {
     this.#reasonsToAsk++;
     this.#idle = false;
   }
 
-  /** Blocks until there may be work: a marker, a call, a delayed task that is due, or the time to look anyway. */
+  /**
+   * Blocks until there may be work: a marker, a wake-up, a due delayed task, or the regular check. Returns false if
+   * interrupted.
+   */
   async forWork(): Promise<boolean> {
     if (!this.#idle) return true;
     await this.#reconnecting?.catch(() => {});
@@ -89,7 +94,7 @@ export class WorkWait {
       const dueAt = woken?.[0] === this.#marker ? Number(woken[2]) : 0;
       if (dueAt > 0) this.#nextDueAt = dueAt;
     } catch (error) {
-      // What this node offers may be unknown by now, to Redis or to the others.
+      // Redis or the other nodes may no longer know this node's offer.
       this.ask();
       if (interruptions === this.#interruptions)
         throw new Error(`waiting for work failed: ${messageOf(error)}`, { cause: error });
@@ -99,8 +104,8 @@ export class WorkWait {
 
   async interrupt(): Promise<void> {
     const connected = this.#options.blocking.status === 'ready';
-    // Before the wait ends: the loop may make its next offer at once, and that is to stay.
-    // An offer that can't be withdrawn must not keep the loop from ending.
+    // Withdraw before the wait ends: the loop may make its next offer at once, and that offer must stay. If the
+    // withdrawal fails, the loop must still end.
     if (connected) await this.#withdrawOffer().catch(() => {});
     this.#interruptions++;
     this.ask();
@@ -108,11 +113,11 @@ export class WorkWait {
     // Without a connection nothing is blocked in Redis, and nothing can be written there.
     if (!connected) return;
     await this.#reconnect().catch(() => {});
-    // The cut-off command may have just swallowed a wake-up; a needless one only costs a look.
+    // The cut-off command may just have consumed a wake-up. A needless wake-up costs only a check.
     await this.#wakeAny().catch(() => {});
   }
 
-  /** Wakes another node instead of this one, which offers no slot any more. */
+  /** Wakes another node instead of this one, which no longer offers a slot. */
   async reassign(): Promise<void> {
     await this.#withdrawOffer();
     await this.#wakeAny();
@@ -132,7 +137,7 @@ export class WorkWait {
     const keys = strategy() === 'pull' ? [this.#marker] : [this.#call, this.#marker];
     const woken = blocking.bzpopmin(...keys, seconds);
     let waits = true;
-    // A command that goes out late may take a wake-up that this node does not wait for any more.
+    // A command that is sent late may consume a wake-up that this node no longer waits for.
     woken.then((taken) => (taken && !waits ? this.#wakeAny() : undefined)).catch(() => {});
     const { promise: ended, resolve } = Promise.withResolvers<null>();
     this.#endWait = () => resolve(null);
@@ -142,8 +147,8 @@ export class WorkWait {
       for (;;) {
         const answer = await Promise.race([woken, ended, overdue()]);
         if (answer !== 'overdue') return answer;
-        // While Redis is away the command waits for the connection; on one that is there, no answer means that it's
-        // dead.
+        // While Redis is away, the command waits for the connection. If the connection is ready, a missing reply means
+        // that it is dead.
         if (blocking.status !== 'ready') continue;
         await this.#reconnect();
         return null;
@@ -156,9 +161,8 @@ export class WorkWait {
   }
 
   /**
-   * Waits for the end of the old connection: reconnecting before it would be undone by its close. Does nothing while
-   * there
-   * is none: one that is being made again by itself has no end to wait for.
+   * Waits for the end of the old connection, because its close would undo an earlier reconnect. Does nothing if the
+   * connection is not ready: a connection that is already reconnecting emits no end to wait for.
    */
   #reconnect(): Promise<void> {
     const { blocking } = this.#options;

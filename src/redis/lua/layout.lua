@@ -1,7 +1,5 @@
--- Where everything of a mesh stands in Redis; what each key holds is said in redis/keys.ts, whose names a test compares
--- with
--- these. KEYS[1] of every script is the mesh's prefix, `{<prefix>:<mesh>}`: a hash tag, so that all of it is on one
--- node of a
+-- All Redis keys of a mesh. redis/keys.ts describes their contents, and a test compares the names there with these.
+-- KEYS[1] of every script is the mesh's prefix, `{<prefix>:<mesh>}`: a hash tag, so that all keys are on one node of a
 -- Redis Cluster.
 
 local function meshKeys(prefix)
@@ -27,7 +25,7 @@ local function meshKeys(prefix)
     circuitsVersion = prefix .. '/circuits:version',
     schedules = prefix .. '/schedules',
     scheduleFailures = prefix .. '/schedules:failures',
-    -- What these begin, the name of one ends: `<pool> <reason>`, `<agent>|<session>`, an idempotency key, a day,
+    -- Prefixes; the rest of the name follows: `<pool> <reason>`, `<agent>|<session>`, an idempotency key, a day,
     -- `<node>~<incarnation>`.
     heldTasks = prefix .. '/held:',
     sessions = prefix .. '/session:',
@@ -37,12 +35,12 @@ local function meshKeys(prefix)
   }
 end
 
--- Of one pool: BullMQ's own keys, and two of ours outside of what BullMQ's cleaning of orphans looks at.
+-- The keys of one pool: BullMQ's own, and two of ours, which BullMQ's scan for orphans ignores.
 local function poolKeys(prefix, name)
   local base = prefix .. ':' .. name .. ':'
   return {
     name = name,
-    tasks = base, -- what the hash of a task begins with; its id follows
+    tasks = base, -- prefix of the task hashes; the id follows
     wait = base .. 'wait',
     prioritized = base .. 'prioritized',
     priorityCounter = base .. 'pc',
@@ -51,8 +49,8 @@ local function poolKeys(prefix, name)
     waitingChildren = base .. 'waiting-children',
     completed = base .. 'completed',
     failed = base .. 'failed',
-    cancelled = prefix .. '/cancelled:' .. name, -- of the failed ones
-    acknowledged = prefix .. '/acknowledged:' .. name, -- of the failed ones
+    cancelled = prefix .. '/cancelled:' .. name, -- a subset of failed
+    acknowledged = prefix .. '/acknowledged:' .. name, -- a subset of failed
     meta = base .. 'meta',
     limiter = base .. 'limiter',
     marker = base .. 'marker',
@@ -62,11 +60,11 @@ local function poolKeys(prefix, name)
   }
 end
 
--- What the dispatch strategies keep of a pool.
+-- The keys of the dispatch strategies for a pool.
 local function dispatchKeys(prefix, name)
   return {
     free = prefix .. '/free:' .. name,
     turns = prefix .. '/turns:' .. name,
-    wakeups = prefix .. '/wakeup:' .. name .. ' ', -- a node follows
+    wakeups = prefix .. '/wakeup:' .. name .. ' ', -- the node follows
   }
 end

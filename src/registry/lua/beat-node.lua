@@ -1,14 +1,11 @@
 --[[
   One heartbeat: renews the node's lease and stores its record, unless the incarnation has been replaced or declared
-  dead.
-  Then it sweeps, in case the nodes whose turn it is are among the dead.
+  dead. Then it sweeps, so that sweeping continues even if the nodes whose turn it is are dead.
 
   ARGV: node (id), incarnation, lease (ms; 0 gives it up), record (JSON), then how to sweep: see sweepOptions in
   includes/sweep.lua
-
-  Result: {Redis time (ms), desired, then what the sweep returns}, or 'fenced'. Desired: what an operator wants of the
-  node: '',
-  'drain', or a drill, once
+  Result: {Redis time (ms), desired, then the result of the sweep}, or 'fenced'. Desired is the node's desired state:
+  '', 'drain', or a drill, which is returned once
   Invariant: a fenced incarnation changes nothing.
 ]]
 --- @include layout
@@ -26,7 +23,6 @@ if isFenced(mesh, node, incarnation) then
   return 'fenced'
 end
 
--- Renew.
 if lease > 0 then
   redis.call('ZADD', mesh.leases, now + lease, node)
 else
@@ -34,7 +30,7 @@ else
 end
 redis.call('HSET', mesh.nodes, node, record)
 
--- A drill is for the incarnation that hears of it, once.
+-- Only one heartbeat gets a drill, so that no later incarnation repeats it.
 local desired = redis.call('HGET', mesh.control, node) or ''
 if desired ~= '' and desired ~= 'drain' then
   redis.call('HDEL', mesh.control, node)

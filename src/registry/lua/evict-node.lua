@@ -2,7 +2,6 @@
   An operator declares a node dead.
 
   ARGV: node (id), lease (ms)
-
   Result: the incarnation that was declared dead, or 'unknown' if there is no such node
 ]]
 --- @include layout

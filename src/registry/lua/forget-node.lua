@@ -1,10 +1,9 @@
 --[[
-  An operator has a node forgotten: a Mac that was retired, or an id that was given by mistake.
+  An operator forgets a node: a retired Mac, or an id that was given by mistake.
 
   ARGV: node (id)
-
-  Result: {'unknown'}, {'up'} (its lease runs), {'holds', task id...} (locks name it), or {'forgotten'}
-  Invariant: nothing is changed unless the node is forgotten. No task is active under the name of an unknown node.
+  Result: {'unknown'}, {'up'} (its lease is valid), {'holds', task id...} (locks name it), or {'forgotten'}
+  Invariant: nothing changes unless the node is forgotten. No active task has the lock of an unknown node.
 ]]
 --- @include layout
 --- @include now
@@ -16,7 +15,7 @@ local node = ARGV[1]
 local mesh = meshKeys(KEYS[1])
 local now = redisNow()
 
--- Refuse. Field '' is no node.
+-- Field '' is no node.
 if node == '' or redis.call('HEXISTS', mesh.incarnations, node) + redis.call('HEXISTS', mesh.nodes, node) == 0 then
   return {'unknown'}
 end
@@ -38,8 +37,8 @@ if #holds > 1 then
   return holds
 end
 
--- Change. As a reader of the events the node may have some that it has not dealt with, which others take over first.
--- forget-nodes.lua, for which it is away from now on, has it removed there.
+-- As a reader of the events, the node may have unhandled ones, which other readers must take over first.
+-- forget-nodes.lua, which counts the node as away from now on, removes that reader later.
 forgetNode(mesh, node)
 redis.call('HSET', mesh.absent, node, '0 ' .. ms(now))
 meshEvent(mesh, 'node-forgotten', now, {'node', node})

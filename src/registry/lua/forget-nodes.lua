@@ -1,11 +1,10 @@
 --[[
-  Forgets nodes that have been away for long: all that is kept by node id. A node is away if it has no lease. The first look
-  notes since when; a node that has had another incarnation meanwhile is noted again.
+  Forgets nodes that have been away for long, with everything that is stored by node id. A node without a lease is
+  away. The first call records the time; a node with another incarnation since then is recorded again.
 
   ARGV: keep (for how long a node is remembered, ms), nodes (ids)...
-
-  Result: the ids of the forgotten
-  Invariant: a node that comes back after that gets a higher incarnation than it ever had.
+  Result: the ids of the forgotten nodes
+  Invariant: a forgotten node that comes back gets a higher incarnation than it ever had.
 ]]
 --- @include layout
 --- @include now

@@ -1,14 +1,13 @@
 --[[
-  A daemon starts: gives it the node's next incarnation, which fences the previous one, and a lease to begin with. Other
-  nodes may requeue the tasks of the previous incarnation at once, or after a hold, so that the new one can adopt them.
+  A daemon starts: assigns the node's next incarnation, which fences the previous one, and an initial lease. Other
+  nodes may requeue the tasks of the previous incarnation at once, or after a reservation (`hold`), in which the new
+  incarnation can adopt them.
 
   ARGV: node (id), lease (ms), hold (ms; 0: none), expected (the previous incarnation as the caller knows it; 0: none,
   '': replaces any), pools that the node serves...
-
-  Result: {incarnation, Redis time (ms)}, or 'fenced' if the node has another incarnation than the caller expects
-  Invariant: incarnations of a node only grow, so no two daemons of it ever hold the same one. Of two daemons that start
-  at
-  the same moment one is refused.
+  Result: {incarnation, Redis time (ms)}, or 'fenced' if the node's incarnation is not the expected one
+  Invariant: incarnations of a node only grow, so two daemons never have the same one. If two daemons start at the
+  same moment, one is refused.
 ]]
 --- @include layout
 --- @include now
@@ -20,22 +19,19 @@ local pools = {unpack(ARGV, 5)}
 local mesh = meshKeys(KEYS[1])
 local now = redisNow()
 
--- Refuse.
 local previous = redis.call('HGET', mesh.incarnations, node)
 if expected ~= '' and (previous or '0') ~= expected then
   return 'fenced'
 end
 
--- Fence the previous incarnation.
 if previous then
   local reservedUntil = hold > 0 and now + hold or nil
   declareDead(mesh, node, previous, 'crash', now, lastSign(mesh, node, now, lease), reservedUntil)
 else
-  -- Above those of all nodes that were forgotten: this may have been one of them.
+  -- Start above all forgotten nodes: this node may be one of them.
   redis.call('HSET', mesh.incarnations, node, tonumber(redis.call('HGET', mesh.incarnations, '') or '0') + 1)
 end
 
--- Start.
 redis.call('ZADD', mesh.leases, now + lease, node)
 for _, pool in ipairs(pools) do
   redis.call('SADD', mesh.pools, pool)

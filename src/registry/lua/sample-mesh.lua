@@ -1,11 +1,9 @@
 --[[
-  Reads what a node wants to know of the rest of the mesh now and then.
+  Reads what a node regularly checks about the rest of the mesh.
 
   ARGV: count (how many nodes to pick at random), pools that the caller serves...
-
-  Result: {what Redis says of its memory, for each pool 1 if it is paused and 0 if not, then of each picked node: its
-  id, its
-  record}
+  Result: {Redis' report on its memory, for each pool 1 if it is paused and 0 if not, then for each picked node: its
+  id, its record}
   Invariant: changes nothing.
 ]]
 --- @include layout

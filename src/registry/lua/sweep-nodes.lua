@@ -2,7 +2,6 @@
   Looks for dead nodes and declares them dead, unless another node has just swept.
 
   ARGV: caller (node id), then how to sweep: see sweepOptions in includes/sweep.lua
-
   Result, invariant: see includes/sweep.lua
 ]]
 --- @include layout

@@ -1,11 +1,11 @@
 --[[
-  An operator has seen that a task failed, and wants to hear no more of it. It stays as it is, and counts as acknowledged until
-  it is queued again, removed or expires.
+  An operator acknowledges that a task failed. The task stays as it is, and counts as acknowledged until it is queued
+  again, is removed or expires.
 
   ARGV pool   task id
-
-  Result: 'gone', 'other' (it has not failed), or 'acknowledged'; nothing is changed where it was acknowledged before
-  Invariant: a task that fails after that is not acknowledged, whoever queued it again: its time is later.
+  Result: 'gone', 'other' (it has not failed), or 'acknowledged'; nothing changes if it was already acknowledged
+  Invariant: a task that fails later is not acknowledged, even if another program has queued it again: the time of
+  that failure is later.
 ]]
 --- @include layout
 --- @include now

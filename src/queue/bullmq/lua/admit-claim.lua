@@ -1,17 +1,12 @@
 --[[
-  A node has claimed a task of a session that another program than clawmesh has queued, or a schedule: in its hash there
-  is
-  no field yet that names the session, so that the claim could not look at that. What such a task wants is only known to
-  who
-  can read it, which no script does: two parsers of JSON may see different things in one text.
+  Admits a task to its session after its claim, if another program or a schedule queued it. The hash of such a task
+  has no field for the session, so the claim could not check it. Only a node may parse the task itself, not a script:
+  two JSON parsers may read one text differently.
 
-  ARGV pool   node id   incarnation   lock token   task id   its session (`<agent>|<session>`)   what it needs (see
-  `needsOf` in
-  domain/target.ts)   record: what the node is (JSON: labels, allow)
-
-  Result: {the node that was the session's sticky node before, '' for none}; 'held' if it has to wait; 'fenced';
-  'claim-gone'
-  Invariant: from here on the task is as one that clawmesh has queued.
+  ARGV pool   node id   incarnation   lock token   task id   its session (`<agent>|<session>`)   its needs (see
+  `needsOf` in domain/target.ts)   record of the node (JSON: labels, allow)
+  Result: {previous sticky node of the session, '' for none}; 'held' if the task has to wait; 'fenced'; 'claim-gone'
+  Invariant: from here on, the task is like one that clawmesh has queued.
 ]]
 --- @include layout
 --- @include now

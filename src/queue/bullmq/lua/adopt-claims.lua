@@ -1,15 +1,13 @@
 --[[
-  The new incarnation of a node takes over the claims of its earlier incarnations, to go on with runs that outlived the
+  The new incarnation of a node adopts the claims of its earlier incarnations, to continue runs that outlived the
   daemon.
 
-  ARGV pool   node id   incarnation   visibility timeout (ms)   number of the first lock token to give out   then the
-  tasks to take
-  over; all where none is named
-
+  ARGV pool   node id   incarnation   visibility timeout (ms)   number of the first new lock token   then the tasks to
+  adopt; all if none is named
   Result: {{task id, lock token, task hash as a flat list}...}; 'fenced'
-  Invariant: only locks that name this node are taken over; all in one step, so that no sweeper comes between. A life
-  adopts
-  before it claims, so a lock that names it already is of a first request whose answer was lost: it is taken over again.
+  Invariant: only locks that name this node are adopted, all in one step, so that no sweeper intervenes. An
+  incarnation adopts before it claims. So a lock that already names it comes from a first request whose reply was
+  lost, and is adopted again.
 ]]
 --- @include layout
 --- @include fence

@@ -1,9 +1,8 @@
 --[[
-  Adds lines to a task's log and stores its latest progress, if the claim is still ours. BullMQ's own log and progress
-  calls are not fenced: a zombie could overwrite its successor's.
+  Adds lines to a task's log and stores its latest progress, if the claim still holds. BullMQ's own log and progress
+  calls are not fenced: a fenced node could overwrite the progress of its successor.
 
   ARGV pool   node id   incarnation   lock token   task id   lines to keep   progress (JSON or '')   then the lines
-
   Result: 'done'; 'fenced'; 'claim-gone'
 ]]
 --- @include layout

@@ -1,15 +1,15 @@
 --[[
-  Queues the next task of a schedule, and stores the schedule, if that is still what the caller has read, and its next task is
-  the one that the caller has seen. Field `cm` marks our job schedulers among those that other programs have made with BullMQ.
+  Queues the next task of a schedule and stores the schedule, if the schedule and its next task are still as the
+  caller has read them. Field `cm` distinguishes our job schedulers from those of other programs that use BullMQ.
 
-  ARGV pool   name of the schedule   as the caller has read it (JSON), '' if there must be none   as it is to be stored (JSON)
-  when the task before this one was due (ms), '' if there must be none   most schedules   when the task is due (ms; '' for an interval)
-  interval (ms; '' for a cron line)   cron line   time zone ('' for none)   the task (JSON)
-  BullMQ's options of each task (JSON)
-
-  Result: 'armed'; 'changed' (the schedule is not what was read); 'too-many'; 'other-next' (another task is the next one by now);
-  'foreign' (BullMQ has a job scheduler of this name that is not ours); 'taken' (there is a task of that time)
-  Invariant: what is stored has its next task; of a schedule that was removed, paused or changed meanwhile nothing is queued.
+  ARGV pool   name of the schedule   schedule as the caller has read it (JSON), '' if there must be none   schedule to
+  store (JSON)   when the previous task was due (ms), '' if there must be none   maximum number of schedules   when
+  the task is due (ms; '' for an interval)   interval (ms; '' for a cron line)   cron line   time zone ('' for none)
+  the task (JSON)   BullMQ's options of each task (JSON)
+  Result: 'armed'; 'changed' (the schedule is not as read); 'too-many'; 'other-next' (another task is the next one by
+  now); 'foreign' (BullMQ has a job scheduler of this name that is not ours); 'taken' (there is a task at that time)
+  Invariant: a stored schedule that is not paused has its next task. Nothing is queued for a schedule that was
+  removed, paused or changed in the meantime.
 ]]
 --- @include layout
 --- @include now
@@ -19,7 +19,7 @@ local poolName, name, read, store, seenDue, most, dueAt, everyMs, cron, timezone
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 dueAt, everyMs = tonumber(dueAt), tonumber(everyMs)
 local scheduler = pool.schedulers .. ':' .. name
--- So many of an interval's next times may have a task already, an ended one that is kept.
+-- Maximum number of times of an interval to try, since an ended task that is still kept may occupy a time.
 local TIMES_TRIED = 32
 
 local function taskIdAt(time)
@@ -30,8 +30,8 @@ local function isTaken(time)
   return redis.call('EXISTS', pool.tasks .. taskIdAt(time)) == 1
 end
 
--- The next time of an interval, as BullMQ reckons it: at once, then one interval after the other; after a pause at the next
--- multiple of the interval.
+-- The next time of an interval, as BullMQ computes it: at once, then one interval after the other; after a pause, the
+-- next multiple of the interval.
 local function nextOfInterval()
   local last = tonumber(seenDue)
   if not last or tonumber(redis.call('HGET', scheduler, 'every') or nil) ~= everyMs then

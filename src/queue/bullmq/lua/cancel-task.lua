@@ -1,12 +1,10 @@
 --[[
-  Somebody cancels a task. One that waits ends at once; one that runs is marked, and ends when its node has stopped it,
-  or
-  when its claim is found orphaned.
+  Cancels a task on request. A task that is not running ends at once. A running task is marked; it ends when its node
+  has stopped the run, or when its claim is found orphaned.
 
   ARGV pool   task id   why, for people
-
-  Result: 'gone', 'ended', 'cancelled', or the lock token of the node that runs it ('' if it has lapsed)
-  Invariant: a task ends once; whoever comes first in Redis, this or a report, wins.
+  Result: 'gone', 'ended', 'cancelled', or the lock token of the claim that runs it ('' if the claim has lapsed)
+  Invariant: a task ends once; of a cancellation and a report, the first one in Redis wins.
 ]]
 --- @include layout
 --- @include now

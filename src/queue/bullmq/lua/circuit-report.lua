@@ -1,16 +1,16 @@
 --[[
-  A run has told something about its provider. Repeated failures of different tasks, or one answer of the provider that it
-  serves nobody, open its circuit for the whole mesh; a success closes it. While it's open one task at a time, the probe, may
-  try.
+  A run reports on its provider. Repeated failures of different tasks, or one reply that the provider serves no
+  requests, open its circuit for the whole mesh; a success closes it. While it is open, one task at a time, the probe,
+  may run.
 
-  ARGV circuit   what was seen: 'ok', 'provider' (a failure that may be the task's own), 'outage' or 'rate_limit' (the provider said
-  that it serves nobody), or 'unsure' (another failure)   error message   the task, as `<pool>:<id>`   when it was claimed (ms)
-  failures in a row that open   shortest and longest time between probes (ms)   wait that the provider asked for (ms)
-  time after which failures are forgotten (ms)   lock token of the run: a report that is sent again counts once
-
+  ARGV circuit   observation: 'ok', 'provider' (a failure that may be the task's own), 'outage' or 'rate_limit' (the
+  provider said that it serves no requests), or 'unsure' (another failure)   error message   the task, as
+  `<pool>:<id>`   time of its claim (ms)   failures in a row that open   minimum and maximum time between probes (ms)
+  wait that the provider asked for (ms)   time after which failures are forgotten (ms)   lock token of the run: a
+  repeated report counts once
   Result: 1 if the circuit is open now, 0 if not
-  Invariant: the version grows whenever a circuit appears, opens or closes, so that nodes know what they knew is old. One
-  task alone opens no circuit by failures, however often it is tried.
+  Invariant: the version grows whenever a circuit appears, opens or closes, so that nodes notice that their view is
+  old. Failures of a single task never open a circuit, however often it is tried.
 ]]
 --- @include layout
 --- @include now
@@ -20,7 +20,7 @@
 local name, seen, message, task, claimedAt, failuresToOpen, shortestMs, longestMs, askedMs, forgetMs, token = unpack(ARGV)
 claimedAt, failuresToOpen, askedMs, forgetMs = tonumber(claimedAt), tonumber(failuresToOpen), tonumber(askedMs), tonumber(forgetMs)
 local mesh, now = meshKeys(KEYS[1]), redisNow()
--- The last failed tasks and runs that are kept of a circuit.
+-- Number of failed tasks and runs that a circuit remembers.
 local KEPT = 20
 
 local circuit = readCircuit(mesh, name)
@@ -35,12 +35,12 @@ local function save()
   circuit.lastAt = now
   storeCircuit(mesh, name, circuit)
 end
--- A twentieth of the outage so far: soon back after a short one, little asked during a long one.
+-- A twentieth of the outage so far: quick recovery after a short outage, few probes during a long one.
 local function nextProbeAt()
   local pause = math.min(math.max((now - circuit.openedAt) / 20, tonumber(shortestMs)), tonumber(longestMs))
   return math.floor(now + math.max(pause, askedMs))
 end
--- Adds `value` to a list of the last different ones. Returns whether it was not there.
+-- Appends `value` to a list of the last distinct values. Returns whether it was new.
 local function note(list, value)
   for _, known in ipairs(list) do
     if known == value then return false end
@@ -55,8 +55,8 @@ local function endProbe()
 end
 
 if seen == 'ok' then
-  -- A run that began before the outage says nothing about its end.
-  -- The probe began after it, whatever a clock that went back says.
+  -- A run that started before the outage says nothing about its end. The probe started after it, even if a clock that
+  -- went back shows otherwise.
   if not isNew and not (wasOpen and claimedAt < circuit.openedAt and circuit.probe ~= task) then
     redis.call('HDEL', mesh.circuits, name)
     redis.call('INCR', mesh.circuitsVersion)

@@ -1,15 +1,12 @@
 --[[
-  A node takes the first task that is held for it and may run now, by priority, then by age, where there is one: the
-  claim of a
-  task that only some nodes may run, or whose session is sticky to this node. Of a session that is busy with a held
-  task, it is that one.
+  A node claims the first task that is held for it and may run now, by priority, then by age: a task that only certain
+  nodes may run, or whose session is sticky to this node. If the session is busy with a held task, that task is the
+  only candidate.
 
-  ARGV pool   node id   incarnation   lock token   visibility timeout (ms)   record: what the node is (JSON: labels,
-  allow)
+  ARGV pool   node id   incarnation   lock token   visibility timeout (ms)   record of the node (JSON: labels, allow)
   reason why the tasks are held
-
-  Result: {task id ('' for none), task hash as a flat list}; 'again' where the token has brought a task before; 'fenced'
-  Invariant: as claim.lua. The pool's global concurrency and rate limit hold, too.
+  Result: {task id ('' for none), task hash as a flat list}; 'again' if the token has already brought a task; 'fenced'
+  Invariant: as claim.lua. The pool's global concurrency and rate limit apply, too.
 ]]
 --- @include layout
 --- @include now
@@ -24,10 +21,10 @@ local claim = {at = string.format('%.0f', now), node = node, token = token, visi
 local member = poolName .. ' ' .. reason
 local list = mesh.heldTasks .. member
 
--- So many held tasks are looked at, the oldest.
+-- Maximum number of held tasks to check, the oldest first.
 local LOOKED_AT = 200
 
--- The first of a session, behind which its others wait, else those with a priority first, 1 before 2, and then by age.
+-- Of a session, only the first task. Otherwise tasks with a priority come first, 1 before 2, and then the oldest.
 local function candidates()
   local session = string.match(reason, '^session:(.*)$')
   if session then
@@ -58,13 +55,13 @@ if closed then
 end
 for _, id in ipairs(candidates()) do
   redis.call('ZREM', list, id)
-  -- Somebody may have cancelled or removed it meanwhile.
+  -- The task may have been cancelled or removed in the meantime.
   if redis.call('ZREM', pool.delayed, id) == 1 then
     redis.call('LPUSH', pool.active, id)
     redis.call('HSET', pool.tasks .. id, 'delay', 0)
     redis.call('HDEL', pool.tasks .. id, 'cm:held')
     local fields = startTask(mesh, pool, id, claim, rateMs, now)
-    -- If its session is busy, it is held for that from here on, and the next one may run.
+    -- If its session is busy, the task is now held for the session, and the next task may run.
     if fields then
       return {id, fields}
     end

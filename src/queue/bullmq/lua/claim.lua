@@ -1,14 +1,14 @@
 --[[
-  A node takes the next task of a pool, if there is one for it.
+  A node claims the next task of a pool, if there is one for it.
 
-  ARGV pool   node id   incarnation   lock token   visibility timeout (ms)   record: what the node is (JSON: labels, allow)
-  known version of the circuits   offer: '' to take a task whatever the strategy says, else see includes/dispatch.lua
-
-  Result: {task id ('' for none), task hash as a flat list, how long the pool gives none (ms, 0: not known), when the next
-  delayed task is due (ms, 0: there is none)}; 'again' where the token has brought a task before, or a task had to be held for
-  its session; 'fenced'; 'circuits-changed'; 'for-another-node' where the strategy gives the task to one
-  Invariant: lock, start and owner are set in the step that makes the task active, and no two tasks ever get the same token.
-  Times are Redis time, so that a Mac with a wrong clock neither starts delayed tasks early nor writes wrong times.
+  ARGV pool   node id   incarnation   lock token   visibility timeout (ms)   record of the node (JSON: labels, allow)
+  known version of the circuits   offer: '' to claim regardless of the strategy, else see includes/dispatch.lua
+  Result: {task id ('' for none), task hash as a flat list, how long the pool gives no task (ms, 0: not known), when
+  the next delayed task is due (ms, 0: there is none)}; 'again' if the token has already brought a task, or a task had
+  to be held for its session; 'fenced'; 'circuits-changed'; 'for-another-node' if the strategy prefers another node
+  Invariant: lock, start and owner are set in the step that makes the task active, and no two tasks ever get the same
+  token. Times are Redis time, so that a Mac with a wrong clock neither starts delayed tasks early nor writes wrong
+  times.
 ]]
 --- @include layout
 --- @include now
@@ -35,7 +35,7 @@ end
 local claim = {at = string.format('%.0f', now), node = node, token = token, visibilityMs = visibilityMs, record = record}
 local next = takeNext(mesh, pool, claim, now)
 if next == 'again' or next[1] ~= '' then
-  -- The node may have been woken for it, which took the marker away; more tasks may wait, for the next node.
+  -- The node's wake-up for this task may have removed the marker. More tasks may wait, for the next node.
   redis.call('ZADD', pool.marker, '0', '0')
 end
 return next

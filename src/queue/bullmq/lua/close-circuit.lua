@@ -1,9 +1,8 @@
 --[[
-  Somebody closes a circuit: its provider is taken to be well again, and its failures are forgotten.
+  Closes a circuit on request: its provider is assumed to work again, and its failures are forgotten.
 
   ARGV circuit   why, for people
-
-  Result: 'closed' where it was open, 'forgotten' where it had failures, 'absent' where there is none (nothing changed)
+  Result: 'closed' if it was open, 'forgotten' if it only had failures, 'absent' if there is none (nothing changed)
   Invariant: the version grows whenever a circuit appears, opens or closes.
 ]]
 --- @include layout

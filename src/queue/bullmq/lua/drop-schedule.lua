@@ -1,11 +1,11 @@
 --[[
-  Removes or pauses a schedule, with its next task: in BullMQ's job schedulers and, if no node has begun it, in the queue.
+  Removes or pauses a schedule with its next task: in BullMQ's job schedulers and, if no node has started the task, in
+  the queue.
 
-  ARGV name   the schedule that the caller has read (JSON), '' if there must be none   the schedule to store (JSON), '' to remove it
-  the one pool whose job scheduler is to go, '' for all
-
-  Result: 1 done, 0 the schedule is not what was read (nothing has changed)
-  Invariant: job schedulers that other programs have made with BullMQ stay.
+  ARGV name   schedule that the caller has read (JSON), '' if there must be none   schedule to store (JSON), '' to
+  remove it   the only pool whose job scheduler is to be removed, '' for all
+  Result: 1 done, 0 the schedule is not as read (nothing has changed)
+  Invariant: job schedulers that other programs have created with BullMQ stay.
 ]]
 --- @include layout
 --- @include remove-unbegun
@@ -25,7 +25,7 @@ end
 for _, poolName in ipairs(onlyPool ~= '' and {onlyPool} or redis.call('SMEMBERS', mesh.pools)) do
   local pool = poolKeys(KEYS[1], poolName)
   local scheduler = pool.schedulers .. ':' .. name
-  -- What stands there may be mangled: then it arms nothing.
+  -- The stored data may be corrupt; then it arms nothing.
   local due = redis.pcall('ZSCORE', pool.schedulers, name)
   local foreign = redis.call('EXISTS', scheduler) == 1 and redis.call('HEXISTS', scheduler, 'cm') == 0
   if type(due) == 'string' and not foreign then

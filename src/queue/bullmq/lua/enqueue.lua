@@ -1,15 +1,14 @@
 --[[
-  Puts tasks into a pool's queue, in their order. One that is there already, by its id, is left as it is.
+  Adds tasks to a pool's queue, in their order. A task whose id already exists is left unchanged.
 
-  ARGV pool   then of each task: its id   its data (JSON)   BullMQ's options of it (JSON)   priority   delay (ms)
-  why it is held   the tasks it comes after ('<pool>:<id> ...')   its idempotency key   its session ('<agent>|<session>')
-  what it needs of a node (see `needsOf` in domain/target.ts); '' for none of those. What scripts look at stands in fields of its
-  own: none of them reads the task itself, for two parsers of JSON may see different things in one text
-
-  Result: for each task with a key, '' where it is queued now, else whose the key is: '<pool> <id>', ' ended' behind it where
-  that one is gone
-  Invariant: a held task is on the list of what holds it from the step on in which it is queued. A key and its task come
-  in one step, so that there is no key without a task; one whose task has vanished is given away again.
+  ARGV pool   then for each task: its id   its data (JSON)   its BullMQ options (JSON)   priority   delay (ms)   why
+  it is held   the tasks it comes after ('<pool>:<id> ...')   its idempotency key   its session ('<agent>|<session>')
+  its needs (see `needsOf` in domain/target.ts); each of the last five is '' for none. Everything that scripts read is
+  in separate fields: no script parses the task itself, since two JSON parsers may read one text differently
+  Result: for each task with a key, '' if it is queued now, else the owner of the key: '<pool> <id>', followed by '
+  ended' if that task has been removed
+  Invariant: a held task is on the list of its reason from the step in which it is queued. A key and its task are
+  written in one step, so that there is no key without a task. The key of a vanished task may be used again.
 ]]
 --- @include layout
 --- @include now
@@ -19,7 +18,7 @@
 local poolName = ARGV[1]
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 
--- Whose the key is; nil where that is nobody, or this task.
+-- The task that owns the key; nil if no other task does.
 local function keyOwner(key, own)
   local owner = redis.call('GET', mesh.idempotency .. key)
   if owner and owner ~= own then
@@ -30,7 +29,7 @@ local function keyOwner(key, own)
   end
 end
 
--- Returns whether the task stands in line, so that a node is to be woken.
+-- Returns whether the task is in line, so that a node must be woken.
 local function queue(id, task, reason, after, session, needs)
   local more = {}
   if after ~= '' then

@@ -1,16 +1,14 @@
 --[[
-  A node reports how a run has ended that is not followed by another: the task has ended. In the same step its slot gets the
-  next task, if it wants one.
+  A node reports the end of a run that is not followed by another: the task ends. The same step may claim the next
+  task for the free slot.
 
-  ARGV pool   node id   incarnation   lock token   task id   'completed', 'failed' or 'cancelled'   the result (JSON), or why it
-  failed   error (JSON; '' for a completed one)   attempts that the task has   usage (JSON, see includes/count-usage.lua; '' if not
-  known)
-  Of the next claim: its lock token ('' to take none), and as of claim.lua: visibility timeout (ms), record, known version of the
-  circuits, offer
-
-  Result: as of claim.lua, of the next claim; 'fenced'; 'claim-gone'. No task where the circuits have changed meanwhile, or the
-  strategy gives it to another node.
-  Invariant: a task ends once, by the claim that its lock names. Nothing is counted for a report that is refused.
+  ARGV pool   node id   incarnation   lock token   task id   'completed', 'failed' or 'cancelled'   the result (JSON),
+  or why it failed   error (JSON; '' for a completed task)   maximum attempts of the task   usage (JSON, see
+  includes/count-usage.lua; '' if not known)   then for the next claim: its lock token ('' for no claim), and as for
+  claim.lua: visibility timeout (ms), record, known version of the circuits, offer
+  Result: as for claim.lua, about the next claim; 'fenced'; 'claim-gone'. No task if the circuits have changed in the
+  meantime, or the strategy prefers another node.
+  Invariant: a task ends once, by the claim that its lock names. Nothing is counted for a refused report.
 ]]
 --- @include layout
 --- @include now
@@ -25,7 +23,8 @@ local poolName, node, incarnation, token, id, state, result, failure, attempts, 
   nextToken, visibilityMs, record, circuitsVersion, offer = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 local taskKey, time, completed = pool.tasks .. id, string.format('%.0f', now), state == 'completed'
--- A result may be a mebibyte, and BullMQ's event stream keeps 10,000 entries: who waits there reads a long one from the task.
+-- A result may have a mebibyte, and BullMQ's event stream keeps 10,000 entries. So readers of the stream get a long
+-- result from the task instead.
 local EVENT_BYTES = 1024
 
 if isFenced(mesh, node, incarnation) then

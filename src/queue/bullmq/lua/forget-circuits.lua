@@ -1,11 +1,10 @@
 --[[
-  Forgets circuits of providers that nobody has asked for long: closed ones with a few failures, and open ones that hold
-  nothing back; and what is no circuit at all.
+  Forgets circuits that have seen no report for long: closed ones with a few failures, and open ones that hold no
+  tasks. Also removes unreadable entries.
 
-  ARGV how long a closed one is remembered (ms)   how long an open one (ms)
-
-  Result: how many were forgotten
-  Invariant: the version grows whenever a circuit goes, as in circuit-report.lua.
+  ARGV how long to remember a closed circuit (ms)   how long to remember an open circuit (ms)
+  Result: number of forgotten circuits
+  Invariant: the version grows whenever circuits are removed, as in circuit-report.lua.
 ]]
 --- @include layout
 --- @include now

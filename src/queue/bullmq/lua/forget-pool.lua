@@ -1,18 +1,17 @@
 --[[
-  Forgets a pool that has been empty for long and that no node serves, with all that BullMQ and the strategies keep of it.
-  Since when it is so is noted at the first look.
+  Forgets a pool that has been empty for long and that no node serves, with everything that BullMQ and the strategies
+  store for it. The first call records since when the pool is unused.
 
-  ARGV pool   1 if a node or a schedule is there for it   how long an empty pool is remembered (ms)
-
-  Result: 1 if it was forgotten
-  Invariant: a pool with a task in any state, or that somebody has paused, stays.
+  ARGV pool   '1' if a node or a schedule uses it   how long an empty pool is remembered (ms)
+  Result: 1 if it was forgotten, else 0
+  Invariant: a pool with a task in any state stays, and so does a paused pool.
 ]]
 --- @include layout
 --- @include now
 
 local poolName, used, keepMs = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
--- No node's id has a space.
+-- A space keeps this field distinct from node ids.
 local field = 'pool ' .. poolName
 
 local tasks = redis.call('LLEN', pool.wait) + redis.call('LLEN', pool.active)
@@ -38,7 +37,7 @@ redis.call('HDEL', mesh.absent, field)
 local dispatch = dispatchKeys(KEYS[1], poolName)
 redis.call('DEL', pool.meta, pool.events, pool.marker, pool.limiter, pool.priorityCounter, pool.jobCounter, pool.cancelled, pool.acknowledged,
   dispatch.free, dispatch.turns)
--- What BullMQ's own workers and its deduplication leave behind.
+-- Keys that BullMQ's own workers and its deduplication leave behind.
 redis.call('DEL', pool.tasks .. 'stalled', pool.tasks .. 'stalled-check', pool.tasks .. 'paused', pool.tasks .. 'de')
 for _, node in ipairs(redis.call('HKEYS', mesh.incarnations)) do
   redis.call('HDEL', mesh.tokens, poolName .. ':' .. node)

@@ -1,19 +1,14 @@
 --[[
-  A node has claimed a task whose provider's circuit may be open, or has seen its run fail because of that, or a task
-  that
-  is for another node: the task leaves the queue until what it waits for comes. It uses up no handover, and an attempt
-  only
-  after a run that has failed, where its one free run is used up.
+  Holds a claimed task that can't run now: its circuit may be open, its run has failed because of that, or it is for
+  another node or after other tasks. The task leaves the line until its condition is met. This uses up no handover. It
+  uses up an attempt only after a failed run, once the one free run is used up.
 
-  ARGV pool   node id   incarnation   lock token   task id   what holds it   circuit ('' for another reason)
-  why the run failed ('' where it has not begun)   attempts that the task has   its session (`<agent>|<session>`, '' for
-  none)
-  '1' if the task would rather run on this node, else ''
-  the tasks that it comes after ('<pool>:<id> ...'), where its hash does not name them yet, else ''
-
+  ARGV pool   node id   incarnation   lock token   task id   why it is held   circuit ('' for another reason)   why
+  the run failed ('' if it has not started)   maximum attempts of the task   its session (`<agent>|<session>`, '' for
+  none)   '1' if the task prefers this node, else ''   the tasks that it comes after ('<pool>:<id> ...') if its hash
+  does not name them yet, else ''
   Result: 'held'; 'may-run' (the circuit is closed, or this is the probe); 'no-further-run' (its run has failed, and
-  nothing has
-  changed); 'fenced'; 'claim-gone'
+  nothing has changed); 'fenced'; 'claim-gone'
   Invariant: the task is in exactly one of active and delayed before and after.
 ]]
 --- @include layout
@@ -28,7 +23,7 @@ local poolName, node, incarnation, token, id, reason, circuitName, failure, atte
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 local taskKey, hasRun = pool.tasks .. id, failure ~= ''
 
--- Whether the circuit lets this task run: it is closed, or the task is its probe from now on.
+-- Whether the circuit lets this task run: it is closed, or the task becomes its probe.
 local function passesCircuit()
   local circuit = readCircuit(mesh, circuitName)
   if not circuit or not circuit.openedAt then return true end
@@ -39,7 +34,7 @@ local function passesCircuit()
   return true
 end
 
--- It was claimed in vain; nothing has happened to it, nor to its session.
+-- Undoes the start of a run that never began, in the task and in its session.
 local function undoStart()
   redis.call('HDEL', taskKey, 'processedOn', 'pb', 'progress')
   if session == '' then return end
@@ -67,7 +62,7 @@ else
   if circuitName ~= '' and passesCircuit() then return 'may-run' end
   undoStart()
   if circuitName == '' and preferred == '1' then
-    -- Not even the node that it would rather run on may run it: whoever may does.
+    -- Even its preferred node may not run it, so any other node that may run it can.
     redis.call('HSET', taskKey, 'cm:fellBack', 1)
   end
   if after ~= '' then

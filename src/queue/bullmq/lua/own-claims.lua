@@ -1,9 +1,8 @@
 --[[
-  Which tasks of a pool does this incarnation of the node hold, as Redis sees it?
+  Lists the tasks of a pool that this incarnation of the node has claimed, as Redis sees it. Changes nothing.
 
-  ARGV pool   node id   incarnation   then lock tokens that need not be told
-
-  Result: {{task id, lock token, task hash as a flat list}...}; 'fenced'. Nothing is changed
+  ARGV pool   node id   incarnation   then lock tokens to leave out
+  Result: {{task id, lock token, task hash as a flat list}...}; 'fenced'
 ]]
 --- @include layout
 --- @include fence

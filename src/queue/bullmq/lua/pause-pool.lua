@@ -1,9 +1,8 @@
 --[[
-  Somebody pauses a pool, or lets it go on: BullMQ's own pause, which its other tools understand, too.
+  Pauses or resumes a pool: BullMQ's own pause, which its other tools understand, too.
 
-  ARGV pool   '1' to pause it, '' to let it go on
-
-  Result: 1 where it was otherwise before, 0 where nothing has changed
+  ARGV pool   '1' to pause it, '' to resume it
+  Result: 1 if this changed the pool, 0 if nothing has changed
 ]]
 --- @include layout
 --- @include delay

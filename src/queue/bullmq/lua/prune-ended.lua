@@ -1,10 +1,9 @@
 --[[
-  Looks through what is noted of failed tasks, that somebody has cancelled or seen them, and drops the tasks that are no failed
-  ones any more: another program has queued them again, or removed them, with BullMQ.
+  Checks the records of cancelled or acknowledged tasks, and drops tasks that are no longer failed: another program
+  has queued them again or removed them with BullMQ.
 
-  ARGV pool   'cancelled' or 'acknowledged'   first task to look at   tasks looked at
-
-  Result: next task to look at, 0 when through
+  ARGV pool   'cancelled' or 'acknowledged'   first task to check   number of tasks to check
+  Result: next task to check, 0 at the end
 ]]
 --- @include layout
 --- @include drop-strays

@@ -1,10 +1,9 @@
 --[[
-  Looks through tasks that are held back for one reason, and drops those that are not held any more: somebody has cancelled
-  or removed them. A reason that holds nothing is dropped, too.
+  Checks tasks that are held for one reason, and drops those that are no longer held because they were cancelled or
+  removed. A reason without tasks is dropped, too.
 
-  ARGV pool   what holds them   first task to look at   tasks looked at
-
-  Result: next task to look at, 0 when through
+  ARGV pool   why they are held   first task to check   number of tasks to check
+  Result: next task to check, 0 at the end
 ]]
 --- @include layout
 --- @include drop-strays

@@ -1,10 +1,9 @@
 --[[
-  The provider has refused this node's login: the task goes back to the head of its pool for another node. It uses up no
-  handover, and an attempt only where its one free run is used up.
+  Reassigns a task because the provider has refused this node's login: requeues it at the head of its pool for another
+  node. This uses up no handover, and an attempt only once the one free run is used up.
 
-  ARGV pool   node id   incarnation   lock token   task id   why, for people   attempts that the task has
-  '1' if the task would rather run on this node, else ''
-
+  ARGV pool   node id   incarnation   lock token   task id   why, for people   maximum attempts of the task   '1' if
+  the task prefers this node, else ''
   Result: 'done'; 'no-further-run' (nothing has changed); 'fenced'; 'claim-gone'
 ]]
 --- @include layout
@@ -31,7 +30,7 @@ closeAttempt(taskKey, 'retry', reason, redisNow())
 redis.call('HINCRBY', taskKey, payment, 1)
 redis.call('HSET', taskKey, 'cm:refusedOn', node)
 if preferred == '1' then
-  -- The node that it would rather run on has had its turn.
+  -- The preferred node has had its turn.
   redis.call('HSET', taskKey, 'cm:fellBack', 1)
 end
 redis.call('LREM', pool.active, '-1', id)

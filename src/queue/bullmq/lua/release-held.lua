@@ -1,27 +1,20 @@
 --[[
-  Lets go on what was held, where what it waited for has come or will not come. Any node may run this at any time. Looks
-  at
-  some reasons per call, and at a bounded number of tasks:
+  Releases held tasks whose condition is met, or can no longer be met. Any node may run this at any time. Each call
+  checks some reasons and a bounded number of tasks:
+  - `after`: the tasks before it have completed. If one has failed or is gone, the task fails.
+  - `circuit:…`: the circuit has closed, or a probe is due.
+  - `session:…`: the task that the session was busy with has ended or can't run now, and the session's sticky node is
+  gone or does not claim the task. Only the first task of a session is released, to the head of the line.
+  - `prefer:…`: the preferred node is gone, or has not claimed the tasks within the sticky timeout.
+  - Tasks with other targets wait for a node that may run them; only cancelled tasks are dropped.
 
-  - `after`: the tasks before it have completed; or one has failed or is gone, and so it fails.
-  - `circuit:…`: the circuit has closed, or it is time for a probe.
-  - `session:…`: the task that the session was busy with has ended, or can not run at present, and the session's sticky
-  node is
-    gone or does not take it. Only the first task of a session goes, to the head of the queue.
-  - `prefer:…`: the node that the tasks would rather run on is gone, or has not taken them for the sticky timeout.
-  - other targets wait for a node that may run them; what is left of cancelled tasks is cleared away.
-
-  ARGV tasks to look at in this call   how many tasks of the first reason were looked at before   sticky timeout (ms):
-  longest wait
-  for a node that is there and does not take a task   then reasons, as members of the set of what is held: `<pool>
-  <reason>`
-
-  Result: {reasons that are through, tasks of the next one that were looked at, released, failed, then for each reason
-  that
-  waits for nodes: the member, and the one node that may take its tasks now, '' for any that may run them}
-  Invariants: of a session, no task is let go while another one of it may run; what is let go leaves the index and
-  BullMQ's
-  delayed set, and enters the queue, in one step.
+  ARGV tasks to check in this call   tasks of the first reason that earlier calls have checked   sticky timeout (ms):
+  longest wait for a present node that does not claim a task   then reasons, as members of the set of held tasks:
+  `<pool> <reason>`
+  Result: {completed reasons, checked tasks of the next reason, released, failed, then for each reason that waits for
+  nodes: the member, and the only node that may claim its tasks now, '' for any node that may run them}
+  Invariants: no task of a session is released while another one may run. A released task leaves the index and
+  BullMQ's delayed set and enters the line in one step.
 ]]
 --- @include layout
 --- @include now

@@ -1,12 +1,10 @@
 --[[
-  A node gives a task back that it holds: it is stopping, and the run did not end in time.
+  A node releases a task that it has claimed, for example because it is stopping and the run did not end in time.
 
   ARGV pool   node id   incarnation   lock token   task id   reason
-
   Result: 'done'; 'claim-gone' (nothing changed); 'fenced'
-  Invariant: the task is in exactly one of active and waiting before and after; it keeps its priority and its attempts,
-  and
-  whatever the reason is, it was not lost with its node.
+  Invariant: the task is in exactly one of active and waiting before and after, unless it was cancelled and ends. It
+  keeps its priority and its attempts. Whatever the reason, it does not count as lost with its node.
 ]]
 --- @include layout
 --- @include now

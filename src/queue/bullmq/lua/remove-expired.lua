@@ -1,12 +1,11 @@
 --[[
-  Removes ended tasks that were kept long enough, or are too many; the oldest first, some per call.
+  Removes ended tasks that were kept long enough or exceed the maximum number; the oldest first, some per call.
 
-  ARGV pool   'completed', or 'failed' for those that have failed or were cancelled   how long to keep them (ms)   how many to keep   at most so many
-  at most so many bytes, unless it is a single task
-
-  Result: how many were removed
-  Invariant: an idempotency key is remembered for the whole time, also where its task is removed for being one too many.
-  The work of a call is bounded: nothing of a task is read or decoded, and memory is given back by the mebibyte.
+  ARGV pool   'completed', or 'failed' for failed and cancelled tasks   how long to keep them (ms)   how many to keep
+  maximum number to remove   maximum bytes to remove, unless it is a single task
+  Result: number of removed tasks
+  Invariant: an idempotency key is remembered for the whole time, even if its task is removed early because of the
+  maximum number. The work of a call is bounded: it parses no task, and frees a bounded amount of memory.
 ]]
 --- @include layout
 --- @include now
@@ -16,7 +15,7 @@ local poolName, state, keepMs, kept, limit, bytesLeft = unpack(ARGV)
 keepMs, kept, limit, bytesLeft = tonumber(keepMs), tonumber(kept), tonumber(limit), tonumber(bytesLeft)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 local ended = state == 'completed' and pool.completed or pool.failed
--- What a log line counts, bytes; more than most are long.
+-- Assumed size of a log line, bytes; most lines are shorter.
 local LINE_BYTES = 500
 
 local old = redis.call('ZRANGEBYSCORE', ended, '-inf', now - keepMs, 'WITHSCORES', 'LIMIT', 0, limit)

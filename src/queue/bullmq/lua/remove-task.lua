@@ -1,9 +1,8 @@
 --[[
-  Somebody removes a task that no node runs, whatever its state.
+  Removes a task that no node runs, in any state.
 
   ARGV pool   task id   '1' to remove it only if it has failed
-
-  Result: 'gone', 'active' or 'other' (it is not failed; nothing is changed), or 'removed'
+  Result: 'gone', 'active' or 'other' (it is not failed; nothing has changed), or 'removed'
 ]]
 --- @include layout
 --- @include hold

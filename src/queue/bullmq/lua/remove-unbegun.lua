@@ -1,9 +1,8 @@
 --[[
-  Removes those of some tasks that no node has begun.
+  Removes those of the given tasks that no node has started.
 
   ARGV pool   then task ids
-
-  Result: how many were removed
+  Result: number of removed tasks
 ]]
 --- @include layout
 --- @include remove-unbegun

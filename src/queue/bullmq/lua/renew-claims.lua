@@ -1,11 +1,11 @@
 --[[
   Renews the claims of one node in one step.
 
-  ARGV pool   node id   incarnation   visibility timeout (ms)   then of each claim: task id, lock token, when it was claimed (ms)
-
-  Result: {1 renewed or 0 lost, for each}; 'fenced'
-  Invariant: only a lock that still has our token is renewed. One that has lapsed is set again while the task's hash shows
-  this claim's run as going on: whoever puts the task back, and whatever ends it, takes that out of the hash.
+  ARGV pool   node id   incarnation   visibility timeout (ms)   then for each claim: task id, lock token, time of the
+  claim (ms)
+  Result: {1 renewed or 0 lost, for each claim}; 'fenced'
+  Invariant: only a lock with the claim's own token is renewed. A lapsed lock is set again while the task's hash still
+  shows the run of this claim: a requeue or the end of the task removes it from the hash.
 ]]
 --- @include layout
 --- @include fence

@@ -1,17 +1,14 @@
 --[[
-  Requeues tasks whose claim is orphaned: its owner is no longer the node's current incarnation (dead, evicted,
-  replaced), or
-  it lapsed (no lock is left: visibility timeout). All claims lapse at once when Redis stood still or its clock jumped;
-  their
-  nodes then have the time of two renewals to renew them. Looks at a window of the active list per call, so that Redis
-  is never
-  held up; the caller goes through the windows. Any node may do this for any other, and may finish what another began.
+  Requeues tasks with an orphaned claim: its owner is not the node's current incarnation (dead, evicted, replaced), or
+  it lapsed (no lock is left: visibility timeout). If Redis stood still or its clock jumped, all claims lapse at once;
+  their nodes then get the time of two renewals. Each call checks a window of the active list, so that Redis is never
+  blocked; the caller goes through the windows. Any node may do this for any other, and may finish what another node
+  began.
 
-  ARGV pool   first index   window size   visibility timeout (ms)   handovers after which a task is given up
-
-  Result: {next index (0 when the list is through), then for each task put back: id, owner, reason}
-  Invariant: a task whose lock names a current incarnation is never touched. A claim sets the lock in the same step that
-  makes a task active, so a task without one has lapsed.
+  ARGV pool   first index   window size   visibility timeout (ms)   maximum handovers, after which a task fails
+  Result: {next index (0 at the end of the list), then for each requeued task: id, owner, reason}
+  Invariant: a task whose lock names a current incarnation is never touched. A claim sets the lock in the same step
+  that makes a task active, so a task without one has lapsed.
 ]]
 --- @include layout
 --- @include now
@@ -28,16 +25,16 @@ end
 
 local times = redis.call('HMGET', mesh.sweep, 'stallAt', 'resumedAt')
 local stallAt, resumedAt = tonumber(times[1] or nil), tonumber(times[2] or nil)
--- A jump that no sweep has seen yet counts, too. A node renews four times per visibility timeout.
+-- Includes a jump that no sweep has seen yet. A node renews four times per visibility timeout.
 local jumped = (stallAt and now > stallAt) or (resumedAt and now < resumedAt + visibilityMs / 2)
 
--- The current incarnation of each node, as it is asked for.
+-- Cache of the current incarnation of each node.
 local current = setmetatable({}, {__index = function(known, node)
   known[node] = redis.call('HGET', mesh.incarnations, node)
   return known[node]
 end})
 
--- Whose claim is orphaned, why, and how long that node has been silent (ms); nil where the claim holds.
+-- The owner of an orphaned claim, the reason, and how long that node has been silent (ms); nil if the claim holds.
 local function orphanedClaim(token)
   if not token then
     if jumped then return nil end
@@ -49,7 +46,7 @@ local function orphanedClaim(token)
   if not readable or type(death) ~= 'table' or not death.reason or not tonumber(death.lastSignAt) then
     return node, 'fenced', 0
   end
-  -- The next incarnation of the node is about to take these runs up again.
+  -- The next incarnation of the node is about to adopt these runs.
   if death.reservedUntil and now < death.reservedUntil and now >= (death.reservedFrom or 0) then return nil end
   return node, death.reason, math.max(0, now - death.lastSignAt)
 end

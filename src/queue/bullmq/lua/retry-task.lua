@@ -1,12 +1,10 @@
 --[[
-  Somebody wants a failed or cancelled task to be tried again: it waits as if it were new, with as many attempts as it had
-  at first. What it went through stays in its history. One that has not run yet waits for those that it comes after, as it did
-  at first.
+  Queues a failed or cancelled task again on request, like a new one, with its original number of attempts. Its
+  history stays. A task that has never run waits again for the tasks that it comes after.
 
-  ARGV pool   task id   attempts that it had at first
-
-  Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' once it's done
-  Invariant: a task never runs before those that it comes after have completed.
+  ARGV pool   task id   original number of attempts
+  Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' on success
+  Invariant: a task never runs before the tasks that it comes after have completed.
 ]]
 --- @include layout
 --- @include now
@@ -29,7 +27,7 @@ local state = redis.call('ZREM', pool.cancelled, id) > 0 and 'cancelled' or 'fai
 local fields = redis.call('HMGET', taskKey, 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
 local startedAt, node, made = tonumber(fields[1] or nil), fields[2] or nil, tonumber(fields[3] or '0') or 0
 local history, endedAt, reason = fields[4] or '', tonumber(fields[5] or nil), fields[6] or nil
--- A task that never ran is not retried but queued once more; starts = 1 + handovers + retries stays true.
+-- A task that never ran is not retried but enqueued again, so that starts = 1 + handovers + retries stays true.
 local ran = startedAt or string.find(history, '"event":"claimed"', 1, true)
 local entries = {
   {at = endedAt, event = state, node = node, attempt = made, reason = reason},
@@ -43,7 +41,7 @@ redis.call('HDEL', taskKey, 'finishedOn', 'failedReason', 'cm:error', 'processed
 redis.call('ZREM', pool.acknowledged, id)
 redis.call('HSET', taskKey, 'cm:history', addHistory(history, entries), 'cm:max', made + tonumber(attempts), 'delay', 0)
 
--- Once it has run, those before it had completed.
+-- If it has run, the tasks before it had completed.
 if not ran and (redis.call('HGET', taskKey, 'cm:after') or '') ~= '' then
   holdTask(mesh, pool, id, 'after', string.format('%.0f', now))
 else

@@ -1,10 +1,10 @@
 --[[
-  A node reports a run that has failed and is to be followed by another attempt, after a pause.
+  A node reports a failed run that is followed by another attempt, after a pause.
 
   ARGV pool   node id   incarnation   lock token   task id   pause (ms)   why it failed
-
   Result: 'done'; 'fenced'; 'claim-gone'
-  Invariant: the failed attempt is in the task's history from the step on in which the task waits for the next one.
+  Invariant: the failed attempt is in the task's history from the step in which the task starts to wait for the next
+  one.
 ]]
 --- @include layout
 --- @include now

@@ -1,7 +1,8 @@
 --- @include layout
 
--- Removes all that is kept by the id of a node whose lease does not run. Field '' of `incarnations` keeps the highest
--- incarnation of all forgotten nodes: a node that comes back begins above it, so its previous incarnations stay fenced.
+-- Removes everything that is stored by the id of a node without a valid lease. Field '' of `incarnations` keeps the
+-- highest incarnation of all forgotten nodes. A returning node starts above it, so its previous incarnations stay
+-- fenced.
 local function forgetNode(mesh, node)
   local incarnation = tonumber(redis.call('HGET', mesh.incarnations, node) or '0')
   local highest = tonumber(redis.call('HGET', mesh.incarnations, '') or '0')

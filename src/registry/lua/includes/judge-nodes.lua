@@ -1,7 +1,8 @@
 --- @include declare-dead
 --- @include ms
 
--- The reply to a command with any number of arguments after the first two. Lua passes some 8,000 at once.
+-- The reply to a command with any number of arguments after the first two. Lua passes only about 8,000 arguments at
+-- once.
 local function callWithMany(command, subject, words)
   local most = 5000
   if #words <= most then return redis.call(command, subject, unpack(words)) end
@@ -16,20 +17,15 @@ local function callWithMany(command, subject, words)
 end
 
 --[[
-  Declares the dead among these nodes dead; `leaseEnds`: when the lease of each ends (ms).
+  Declares the dead among these nodes dead; `leaseEnds`: when the lease of each ends (ms). A node is dead when its
+  lease has ended (missed heartbeats), or when its presence has been gone for the grace. Presence is a subscription to
+  the node's own channel: a crash closes the connection at once. It counts only if this run of the Redis server has
+  seen it, because a restart or failover of Redis drops the presence of every node.
 
-  A node is dead when its lease has ended (heartbeats missed), or when its presence, a subscription to a channel of its
-  own,
-  has been gone for the grace although it was there on this very run of the Redis server: a crash closes the connection
-  at
-  once. After a restart or failover of Redis the presence of every node is gone, which therefore means nothing.
-
-  options: see sweepOptions (sweep.lua)   leasesFrom, presenceFrom: no lease and no absence is judged before (Redis
-  time, ms)
-
-  Returns the dead as {node, incarnation, reason, silence (ms), ...}, and the time until the next grace is over (ms; 0
-  if no
-  node is gone).
+  options: see sweepOptions (sweep.lua)   leasesFrom, presenceFrom: no lease and no absence is judged before these
+  (Redis time, ms)
+  Returns the dead as {node, incarnation, reason, silence (ms), ...}, and the time until the next grace ends (ms; 0 if
+  no node is absent).
 ]]
 local function judgeNodes(mesh, now, nodes, leaseEnds, options, leasesFrom, presenceFrom)
   local grace = options.grace

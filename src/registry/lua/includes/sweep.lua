@@ -5,9 +5,8 @@
 --[[
   How the caller sweeps, from the arguments of its script; times in ms.
 
-  interval: the least time between sweeps   stall, idleStall: the longest time between sweeps of a healthy mesh that
-  works,
-  and that idles   lease   grace: how long a node's presence may be gone   pass: the time between two looks through all
+  interval: minimum time between sweeps   stall, idleStall: maximum time between sweeps of a healthy mesh, with and
+  without work   lease   grace: how long a node's presence may be gone   pass: time between two passes through all
   claims   ...: the pools that the caller serves
 ]]
 local function sweepOptions(interval, stall, idleStall, lease, grace, pass, ...)
@@ -22,9 +21,8 @@ local function sweepOptions(interval, stall, idleStall, lease, grace, pass, ...)
   }
 end
 
--- Wakes a node for each of these pools that is not paused and in which tasks wait: a node that froze, or was cut off,
--- while
--- it waited for work may have swallowed the wake-up of a task. Returns whether there was such a pool.
+-- Wakes a node for each unpaused pool in which tasks wait. A node that froze or lost its connection while it waited
+-- for work may have consumed the wake-up of a task. Returns whether there was such a pool.
 local function wakeForWaiting(mesh, pools)
   local waiting = false
   for _, name in ipairs(pools) do
@@ -47,10 +45,8 @@ local function countActive(mesh)
   return active
 end
 
--- When a lease ends, at most its own length from now: if it ends later, it was written before the clock went back, and
--- is
--- cut. A node's lease may be longer than the caller's, `lease`: its record says so, which comes with its first
--- heartbeat.
+-- The end of a lease, at most its own length from now. A later end was written before the clock went back, and is cut.
+-- A node's lease may be longer than the caller's `lease`: the record of its first heartbeat says so.
 local function cutLease(mesh, now, node, leaseEnds, lease, wentBack)
   if leaseEnds <= now + lease then return leaseEnds end
   local own = tonumber(string.match(redis.call('HGET', mesh.nodes, node) or '', '"leaseMs":(%d+)'))
@@ -61,24 +57,17 @@ local function cutLease(mesh, now, node, leaseEnds, lease, wentBack)
 end
 
 --[[
-  Looks for dead nodes (judge-nodes.lua) and declares them dead. A caller that comes soon after another gets an early
-  answer, so that the work does not grow with the number of nodes.
-
-  When the last sweep is long ago, or still to come, Redis was frozen, all nodes slept, or Redis' clock jumped: then
-  every
-  node gets one more lease before it is judged, and lapsed claims one more renewal (requeue-claims.lua). An early
-  answer, to
-  a sweep or a heartbeat, shows as well that Redis was not frozen.
+  Looks for dead nodes (judge-nodes.lua) and declares them dead. A caller soon after another one gets an early reply,
+  so that the work does not grow with the number of nodes.
+  - If the last sweep is too long ago, or in the future, Redis froze, all nodes slept, or Redis' clock jumped. Every
+  node then gets one more lease before it is judged, and lapsed claims get time for renewal (requeue-claims.lua).
+  - An early reply to a sweep or a heartbeat also proves that Redis was not frozen.
 
   caller: its node id   now: Redis time (ms)   options: see sweepOptions
-
-  Returns {number of nodes with a lease, how many of them come before the caller (-1: not looked at), number of deaths
-  not
-  yet dealt with, time until the next grace is over (ms; 0 if no node is gone), number of pools and reasons for which
-  tasks
-  are held, 1 if there is work in the mesh and 2 if tasks wait in the caller's pools, 1 if the caller is to look through
-  all
-  claims, then for each node declared dead by this call: node, incarnation, reason, silence (ms)}
+  Returns {number of nodes with a lease, number of them that sort before the caller (-1: not checked), number of
+  unhandled deaths, time until the next grace ends (ms; 0 if no node is absent), number of pools and reasons with held
+  tasks, work in the mesh (0: none, 1: some, 2: tasks wait in the caller's pools), 1 if the caller must check all
+  claims, then for each node that this call declared dead: node, incarnation, reason, silence (ms)}
   Invariant: an incarnation is declared dead once.
 ]]
 local function sweep(mesh, caller, now, options)
@@ -88,7 +77,6 @@ local function sweep(mesh, caller, now, options)
   local lastAt, stallAt, lastBusy = unpack(redis.call('HMGET', mesh.sweep, 'lastAt', 'stallAt', 'busy'))
   lastAt, stallAt = tonumber(lastAt), tonumber(stallAt) or 0
 
-  -- Too soon after another sweep.
   if lastAt and now >= lastAt and now - lastAt < options.interval then
     local busy = waiting and 2 or (lastBusy == '0' and 0 or 1)
     if now <= stallAt then
@@ -106,7 +94,8 @@ local function sweep(mesh, caller, now, options)
   local pass = active > 0 and (now - passAt >= options.pass or now < passAt)
   if pass then passAt = now end
 
-  -- From when on nodes are judged. Numbers that no clock of ours has written must not put that off for ever.
+  -- The times from which nodes are judged. Values that were not written by our clock must not postpone this
+  -- indefinitely.
   leasesFrom = math.min(tonumber(leasesFrom) or 0, now + lease)
   presenceFrom = math.min(tonumber(presenceFrom) or 0, now + grace)
   resumedAt = math.min(tonumber(resumedAt) or 0, now)

@@ -1,10 +1,10 @@
--- What a task's history holds at most, lines: one that is drained or retried again and again keeps how it began and what
--- happened last, and one line in between that says how much was cut.
+-- Maximum number of lines in a task's history. A task that is drained or retried again and again keeps the first
+-- entries, the last ones, and one line between them with the number of cut entries.
 local HISTORY_LINES, HISTORY_FIRST, HISTORY_LAST = 100, 10, 80
--- Of why something happened, bytes: an error message may quote a whole page.
+-- Maximum length of a reason, bytes: an error message may quote a whole page.
 local HISTORY_REASON = 2000
 
--- The task's history (JSON lines in field `cm:history`) with these entries behind it.
+-- Appends these entries to the task's history (JSON lines in field `cm:history`).
 local function addHistory(history, entries)
   for _, entry in ipairs(entries) do
     if entry.reason and #entry.reason > HISTORY_REASON then

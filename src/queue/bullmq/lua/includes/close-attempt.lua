@@ -1,10 +1,10 @@
 --- @include add-history
 
--- Ends the run that a task's hash shows as going on, without ending the task: writes the run and why it ended into the
--- task's own history (JSON lines in field `cm:history`) and takes its start and owner out of the hash.
--- The newest run needs no entry: BullMQ's own fields (processedOn, pb, finishedOn) tell it.
--- `silentMs`: how long a node that lost it had given no sign of life; nil for other ends.
--- Returns the node that ran it and the time it started (ms), both nil where the task had not been claimed.
+-- Ends the current run in a task's hash without ending the task. Writes the run and its end into the task's history
+-- (JSON lines in field `cm:history`), and removes start and owner from the hash.
+-- The newest run needs no entry: BullMQ's own fields (processedOn, pb, finishedOn) describe it.
+-- `silentMs`: how long the lost node had given no sign of life; nil for other ends.
+-- Returns the node that ran the task and the start time (ms), both nil if the task had not been claimed.
 local function closeAttempt(taskKey, event, reason, now, silentMs)
   local fields = redis.call('HMGET', taskKey, 'processedOn', 'pb', 'atm', 'cm:history')
   local startedAt, node = tonumber(fields[1] or nil), fields[2] or nil

@@ -1,10 +1,12 @@
--- Adds what a run has used to the sums of the day (since 1970, UTC), one hash a day with a life of its own. None of this ends
--- the step, in which the task has ended already: a sum that can't be counted up stays as it is.
--- usage: {agent, model, tokens read, tokens written, tokens in all, cost or false, how long the day's sums are kept (ms)}, JSON
+-- Adds the usage of a run to the sums of the day (since 1970, UTC): one hash per day, which expires by itself. An
+-- error here must not abort the step, in which the task has already ended: a sum that can't be incremented stays as it
+-- is.
+-- usage: {agent, model, input tokens, output tokens, total tokens, cost or false, how long the sums of a day are kept
+-- (ms)}, JSON
 local function countUsage(mesh, usage, now)
   local agent, model, input, output, total, cost, keepMs = unpack(cjson.decode(usage))
   local sums, field = mesh.usage .. math.floor(now / 86400000), agent .. '|' .. model .. '|'
-  -- Names come from outside: what is beyond some 400 agents and models a day is summed up.
+  -- Names are untrusted input: beyond about 400 agents and models a day, they share one sum.
   if redis.pcall('HEXISTS', sums, field .. 'tasks') == 0 and redis.call('HLEN', sums) >= 2000 then
     field = '*|*|'
   end

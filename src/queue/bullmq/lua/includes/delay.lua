@@ -1,13 +1,14 @@
 --- @include pool-event
 --- @include next-due
 
--- Nodes that wait for work learn from the marker `1` when the next delayed task is due.
+-- Marker `1` tells waiting nodes when the next delayed task is due.
 local function markNextDue(pool)
   local dueAt = nextDueAt(pool)
   if dueAt > 0 then redis.call('ZADD', pool.marker, dueAt, '1') end
 end
 
--- A task waits for its time, `dueAt` (ms). BullMQ's score: the time, and 12 bits that keep tasks of one millisecond in order.
+-- Delays a task until `dueAt` (ms). BullMQ's score is the time, plus 12 bits that keep tasks of one millisecond in
+-- order.
 local function delayTask(pool, id, dueAt)
   local first, last = dueAt * 0x1000, (dueAt + 1) * 0x1000 - 1
   local newest = redis.call('ZREVRANGEBYSCORE', pool.delayed, last, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]

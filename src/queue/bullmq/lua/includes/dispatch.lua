@@ -1,12 +1,9 @@
--- Dispatch without a dispatcher (docs/adr/0008): a node that asks for a task is answered by the strategy, in the same
--- step
--- as the claim. It may take one if it would get one of those that wait, were they dealt out one after the other;
--- otherwise
--- the nodes are called that would.
+-- Dispatch without a dispatcher (docs/adr/0008): the strategy decides in the same step as the claim. A node may claim
+-- a task if it would get one of the waiting tasks when they were dealt out one after the other. Otherwise the nodes
+-- that would get them are woken.
 
--- How many tasks of a pool wait: those in line, and delayed ones that are due. BullMQ's score of those has the time in
--- its
--- upper bits, 12 bits of counter below.
+-- Number of waiting tasks of a pool: tasks in line, and delayed tasks that are due. BullMQ's score of a delayed task
+-- has the time in its upper bits, above a counter of 12 bits.
 local function tasksWaiting(pool, now)
   if redis.call('HEXISTS', pool.meta, 'paused') == 1 then
     return 0
@@ -18,9 +15,8 @@ end
 -- Whether the node `me` may take a task of the pool.
 -- `free`: hash, node → '<incarnation> <free slots> <called at>'   `turns`: hash, node → its turn, '' → the last turn
 -- mesh.loads: hash, node → '<running> <slots> <pressure>', all pools together
--- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure> <patience>', as right before it takes one;
--- a node
--- that was called and has not asked after the patience (ms) is passed over until it asks by itself
+-- offer: '<strategy> <free slots of this pool> <running> <slots> <pressure> <patience>', as of right before the claim.
+-- A called node that has not asked within the patience (ms) is skipped until it asks by itself
 local function mayTake(mesh, pool, me, incarnation, offer, now)
   local strategy, free, running, slots, pressure, patience = string.match(offer, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   free, running, slots, pressure = tonumber(free), tonumber(running), tonumber(slots), tonumber(pressure)
@@ -60,7 +56,8 @@ local function mayTake(mesh, pool, me, incarnation, offer, now)
         local theirRunning, theirSlots, theirPressure = string.match(loads[i], '^(%S+) (%S+) (%S+)$')
         local taken = 0
         while taken < other.free and before < waiting do
-          -- A turn is as long as the node is small: one with 8 slots has eight while one with a single slot has one.
+          -- Turns are shorter on larger nodes: a node with 8 slots gets eight turns for each turn of a node with one
+          -- slot.
           local load = strategy == 'least-loaded' and (theirRunning + taken + 1) * theirPressure / theirSlots or myLoad
           local turn = turnOf(i) + taken / theirSlots
           local first = load < myLoad

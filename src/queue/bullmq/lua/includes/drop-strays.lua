@@ -1,5 +1,5 @@
--- Takes from a list of tasks those that do not stand in `state` any more. Looks at `size` of them from `first` on; returns where to
--- go on, 0 when through.
+-- Removes tasks from a list that are no longer in `state`. Checks `size` tasks from `first` on; returns where to
+-- continue, 0 at the end.
 local function dropStrays(list, state, first, size)
   local ids = redis.call('ZRANGE', list, first, first + size - 1)
   local dropped = 0

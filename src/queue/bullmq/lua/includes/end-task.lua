@@ -1,8 +1,7 @@
 --- @include pool-event
 --- @include free-deduplication
 
--- Ends a task that no node runs: it has failed, which for BullMQ is also what happens to one that is cancelled.
--- `err`: {kind, message}.
+-- Ends a task that no node runs as failed. For BullMQ, a cancelled task is a failed one, too. `err`: {kind, message}.
 local function endTask(pool, id, err, now, from)
   local taskKey = pool.tasks .. id
   redis.call('HSET', taskKey, 'finishedOn', string.format('%.0f', now), 'failedReason', err.message, 'cm:error',

@@ -2,17 +2,17 @@
 --- @include hold
 --- @include may-run
 
--- To be called with a task that was just claimed, and has a session. Whether it may run: its session is free, sticky to
--- this node, and the task is the first of it. Otherwise the task is held, and the session's sticky node told of it.
--- Second, the node
--- that was the session's sticky node, if it had another one.
+-- Call this for a task that was just claimed and has a session. Returns whether it may run: its session is free, not
+-- sticky to another present node, and the task is the first of the session. Otherwise the task is held, and the sticky
+-- node is notified if the task waits for it. The second result is the previous sticky node of the session, if it was
+-- another node.
 -- claim: see start-task.lua   session: `<agent>|<session>`
 local function enterSession(mesh, pool, id, session, claim, now)
   local this, taskKey = pool.name .. ':' .. id, pool.tasks .. id
   local asked = redis.call('HMGET', taskKey, 'cm:needs', 'cm:fellBack', 'cm:place')
   local needs, fellBack, place = asked[1] or '', asked[2], tonumber(asked[3] or nil)
   local preferred = not fellBack and string.match(needs, '^prefer:([^&]*)')
-  -- A task that is for another node is let go by this one afterwards, and has not begun here.
+  -- This node will release a task that is for another node, so the task does not enter its session here.
   if (preferred and preferred ~= claim.node) or not recordMayRun(needs, claim.node, cjson.decode(claim.record)) then
     return true
   end
@@ -40,7 +40,7 @@ local function enterSession(mesh, pool, id, session, claim, now)
       redis.call('PEXPIRE', sessionKey, SESSION_MS)
     end
     redis.call('HDEL', taskKey, 'processedOn', 'pb', 'progress')
-    -- As it is now: a task that preferred a node may have fallen back since it was held before.
+    -- Set at each hold: a task that preferred a node may have fallen back since the last one.
     if bound then
       redis.call('HSET', taskKey, 'cm:bound', 1)
     else
@@ -56,11 +56,11 @@ local function enterSession(mesh, pool, id, session, claim, now)
 
   redis.call('ZREM', list, id)
   if sticky and sticky ~= claim.node then
-    -- The run has to begin without what the session was about; the task says so.
+    -- The run has to start without the session's transcript; the task records that.
     redis.call('HSET', taskKey, 'cm:movedFrom', sticky)
   end
   redis.call('HDEL', taskKey, 'cm:waitedFor', 'cm:bound')
-  -- Should this claim be held before its run has begun, the session stays sticky to the node before; see hold-task.lua.
+  -- If this claim is held before its run starts, the previous node stays the sticky node; see hold-task.lua.
   redis.call('HSET', sessionKey, 'node', claim.node, 'previousNode', sticky or '', 'claim', claim.token)
   occupy(sessionKey, current, this)
   return true, sticky ~= claim.node and sticky or nil

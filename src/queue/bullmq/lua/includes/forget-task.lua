@@ -1,5 +1,6 @@
--- Removes all there is of a task, and frees its idempotency key and its id in BullMQ's deduplication; with `keyMs` > 0 the key
--- is remembered for so long yet. The key stands in a field of its own: the task itself may be a mebibyte of JSON.
+-- Removes everything about a task, and frees its idempotency key and its id in BullMQ's deduplication. With `keyMs` >
+-- 0, the key is remembered for that long. The key has its own field, because the task itself may be a mebibyte of
+-- JSON.
 local function forgetTask(mesh, pool, id, keyMs)
   local taskKey = pool.tasks .. id
   local fields = redis.call('HMGET', taskKey, 'cm:key', 'deid')
@@ -15,7 +16,7 @@ local function forgetTask(mesh, pool, id, keyMs)
   if deduplicationId and redis.call('GET', pool.tasks .. 'de:' .. deduplicationId) == id then
     redis.call('DEL', pool.tasks .. 'de:' .. deduplicationId, pool.tasks .. 'dn:' .. deduplicationId)
   end
-  -- The last four are of BullMQ's flows.
+  -- The last four belong to BullMQ's flows.
   redis.call('DEL', taskKey, taskKey .. ':logs', taskKey .. ':lock', taskKey .. ':dependencies', taskKey .. ':processed',
     taskKey .. ':failed', taskKey .. ':unsuccessful')
 end

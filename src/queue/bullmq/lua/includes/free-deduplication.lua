@@ -1,7 +1,7 @@
 --- @include line
 
--- Frees the id with which BullMQ keeps other jobs out of the queue while this one has not ended, unless that has a time of its
--- own. What came meanwhile with `keepLastIfActive` is queued now.
+-- Frees the id with which BullMQ's deduplication keeps other jobs out of the queue until this one has ended, unless
+-- the id has its own expiry. Then queues the latest job that `keepLastIfActive` has kept.
 local function freeDeduplication(pool, id, deduplicationId, now)
   local holder, latest = pool.tasks .. 'de:' .. deduplicationId, pool.tasks .. 'dn:' .. deduplicationId
   if redis.call('GET', holder) == id and redis.call('PTTL', holder) == -1 then

@@ -1,6 +1,6 @@
--- Whether this lock token claims for the first time. The client sends a claim again if its connection broke before the answer
--- came, with the same token: had the first one brought a task, a second task would get its token. The tokens of a node's
--- incarnation in one pool count up, and the newest of them that has brought a task is noted.
+-- Whether this lock token claims for the first time. The client repeats a claim with the same token if its connection
+-- broke before the reply. If the first request brought a task, a second task would get the same token. The tokens of
+-- an incarnation in one pool count up, so it is enough to store the newest one that has brought a task.
 local function isFresh(mesh, pool, node, token)
   local last = redis.call('HGET', mesh.tokens, pool.name .. ':' .. node)
   local incarnation, n = string.match(token, '~(%d+):(%d+)$')

@@ -1,10 +1,10 @@
 --- @include pool-event
 
--- A held task waits for something else than a time. It stands among BullMQ's delayed tasks with the largest score there is
--- (HELD_SCORE in held-tasks.ts), and on the list of what holds it.
+-- A held task waits for something other than a time. It is in BullMQ's set of delayed tasks with the largest possible
+-- score (HELD_SCORE in held-tasks.ts), and on the list of its reason.
 local HELD_SCORE = '9007199254736896'
 
--- The task is in no other place. `order`: its place on that list.
+-- The task must not be in any other list. `order`: its position on the list of its reason.
 local function holdTask(mesh, pool, id, reason, order)
   local member = pool.name .. ' ' .. reason
   redis.call('HSET', pool.tasks .. id, 'cm:held', reason)
@@ -14,14 +14,14 @@ local function holdTask(mesh, pool, id, reason, order)
   poolEvent(pool, 'delayed', id, 'delay', HELD_SCORE)
 end
 
--- As if it had not been claimed.
+-- Undoes the claim as well.
 local function holdClaimed(mesh, pool, id, reason, order)
   redis.call('LREM', pool.active, '-1', id)
   redis.call('DEL', pool.tasks .. id .. ':lock')
   holdTask(mesh, pool, id, reason, order)
 end
 
--- Takes a task off the list of what holds it, if anything does.
+-- Removes a task from the list of its reason, if it is held.
 local function dropHeld(mesh, pool, id)
   local reason = redis.call('HGET', pool.tasks .. id, 'cm:held')
   if not reason then return end

@@ -1,6 +1,6 @@
--- What holds for a whole pool: BullMQ's pause, its global concurrency and its rate limit.
--- Returns whether no task may start now, and for how long that is certain because of the rate (ms, 0: not known); then the time
--- (ms) in which only so many may start, nil where there is no rate.
+-- The limits of a whole pool: BullMQ's pause, its global concurrency and its rate limit.
+-- Returns whether no task may start now, and how long the rate limit guarantees that (ms, 0: not known); then the
+-- period (ms) of the rate limit, nil without one.
 local function poolLimits(pool)
   local meta = redis.call('HMGET', pool.meta, 'paused', 'concurrency', 'max', 'duration')
   local most, rate = tonumber(meta[2] or nil), tonumber(meta[3] or nil)

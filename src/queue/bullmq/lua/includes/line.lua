@@ -1,12 +1,12 @@
 --- @include pool-event
 
--- The tasks of a pool that any node may take stand in line: those with a priority in a sorted set, 1 before 2, all others
--- behind them in a list.
+-- The line of a pool holds the tasks that any node may run: tasks with a priority in a sorted set, 1 before 2, and
+-- behind them all others in a list.
 
--- At the head a task goes before all that wait (among equals, if it has a priority), else behind them.
+-- At the head, a task goes before all waiting tasks (of its own priority, if it has one), else behind them.
 local function standInLine(pool, id, priority, atHead)
   if priority > 0 then
-    -- BullMQ's score: priority in the upper bits, order of arrival in the lower 32; 0 is before all arrivals.
+    -- BullMQ's score: priority in the upper bits, order of arrival in the lower 32 bits; 0 is before all arrivals.
     local arrival = atHead and 0 or redis.call('INCR', pool.priorityCounter) % 0x100000000
     redis.call('ZADD', pool.prioritized, priority * 0x100000000 + arrival, id)
   else
@@ -14,14 +14,14 @@ local function standInLine(pool, id, priority, atHead)
   end
 end
 
--- Wakes a node that waits for work; a paused pool wakes none.
+-- Wakes a node that waits for work, unless the pool is paused.
 local function wakeNode(pool)
   if redis.call('HEXISTS', pool.meta, 'paused') == 0 then
     redis.call('ZADD', pool.marker, '0', '0')
   end
 end
 
--- A task that was elsewhere stands in line from now on.
+-- Puts a task that left the line back in it.
 local function backInLine(pool, id, atHead, from)
   local priority = tonumber(redis.call('HGET', pool.tasks .. id, 'priority') or '0') or 0
   standInLine(pool, id, priority, atHead)

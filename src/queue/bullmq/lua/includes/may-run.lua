@@ -1,5 +1,5 @@
--- Whether a node with this record (from its heartbeat) may run tasks with this target; see domain/target.ts. Before its
--- first heartbeat a node has no labels, and no list of what it is allowed. `prefer` asks for nothing.
+-- Whether a node with this record (from its heartbeat) may run tasks with this target; see domain/target.ts. Before
+-- its first heartbeat, a node has no labels and no lists of allowed agents and models. `prefer` requires nothing.
 local function recordMayRun(target, node, record)
   local function listed(list, what)
     if type(list) ~= 'table' or what == '' then return true end
@@ -23,7 +23,7 @@ local function recordMayRun(target, node, record)
       local allow = type(record.allow) == 'table' and record.allow or {}
       if not listed(allow.agents, agent) or not listed(allow.models, model) then return false end
     elseif kind == 'format' then
-      -- Which formats a node reads is not in its record.
+      -- A record does not say which formats the node reads.
       return false
     end
   end

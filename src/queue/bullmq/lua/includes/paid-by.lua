@@ -1,7 +1,8 @@
--- What pays for a run that ended through no fault of its task and is to be followed by another: the first such run of a task
--- is free, each later one uses up an attempt, as long as there is a further one. So a task never starts more often than its
--- attempts, its handovers, and once more.
--- Returns the field of the task's hash to be counted up, behind what writes the run into its history; nil where nothing pays.
+-- What pays for another run after a run that ended through no fault of its task. The first such run is free; each
+-- later one uses up an attempt, as long as a further one is left. So a task never starts more often than its attempts
+-- and handovers, plus one.
+-- Returns the field of the task's hash that the caller must increment after it has recorded the run; nil if nothing
+-- can pay.
 local function paidBy(taskKey, maxAttempts)
   local fields = redis.call('HMGET', taskKey, 'cm:holds', 'atm')
   if (tonumber(fields[1] or '0') or 0) == 0 then return 'cm:holds' end

@@ -1,18 +1,21 @@
--- While a circuit is open one task at a time, the probe, tries whether the provider is back. `circuit.probe` names it as
--- `<pool>:<id>`, so that it is found whatever pool it is in; it counts for no longer than `circuit.probeUntil` (Redis time,
--- ms), so that nothing that happens to it can keep the circuit open.
+-- While a circuit is open, one task at a time, the probe, checks whether the provider has recovered. `circuit.probe`
+-- names it as `<pool>:<id>`, so that it is found in any pool. It counts only until `circuit.probeUntil` (Redis time,
+-- ms), so that a lost probe can't keep the circuit open.
 
--- How long a probe may wait for a node, ms. One that is claimed later is held again, so a short time costs nothing.
+-- How long a probe may wait for a node, ms. A probe that is claimed later is held again, so a short time costs
+-- nothing.
 local PROBE_WAIT_MS = 30000
--- How long its run may take before another task may try as well, ms: recovery waits for a long run no longer than this.
+-- How long the run of a probe may take before another task may probe as well, ms: the limit by which a long run delays
+-- recovery.
 local PROBE_RUN_MS = 300000
--- A pool whose probe no node has claimed in time names no other for this long, ms: it is paused, or no node serves it.
+-- How long a pool provides no probe after no node claimed its last one in time, ms: it is paused, or no node serves
+-- it.
 local POOL_REST_MS = 120000
--- A task that has had its one free run is tried again only after a pause: 10 s, then 30 times as long for each attempt that
--- it has used, an hour at most. So a task that is alone with the default of 3 attempts outlives an hour of outage.
+-- A task that has used its free run is tried again only after a pause: 10 s, then 30 times as long for each used
+-- attempt, at most an hour. So a single task with the default of 3 attempts outlives an hour of outage.
 local SPENT_PAUSE_MS, SPENT_FACTOR, SPENT_MOST_MS = 10000, 30, 3600000
 
--- The circuit as it is stored; nil where there is none, or what stands there is none of ours.
+-- The stored circuit; nil if there is none, or the entry is unreadable.
 local function readCircuit(mesh, name)
   local readable, circuit = pcall(cjson.decode, redis.call('HGET', mesh.circuits, name) or '')
   if not readable or type(circuit) ~= 'table' or (circuit.openedAt and not tonumber(circuit.dueAt)) then return nil end
@@ -23,7 +26,8 @@ local function storeCircuit(mesh, name, circuit)
   redis.call('HSET', mesh.circuits, name, cjson.encode(circuit))
 end
 
--- Whether the probe may still tell how the provider is: it has neither ended nor gone, and is not held back itself.
+-- Whether the probe can still report on the provider: it has not ended, is not gone, and is neither held nor
+-- cancelled.
 local function probeLives(mesh, circuit, now)
   if not circuit.probe or now >= (circuit.probeUntil or 0) then return false end
   local taskKey = mesh.prefix .. ':' .. circuit.probe
@@ -31,7 +35,7 @@ local function probeLives(mesh, circuit, now)
   return fields[1] and not fields[2] and not fields[3] and not fields[4]
 end
 
--- When the task may be the probe (Redis time, ms).
+-- When the task may become the probe (Redis time, ms).
 local function probeDueAt(circuit, taskKey)
   local fields = redis.call('HMGET', taskKey, 'cm:holds', 'atm')
   if (tonumber(fields[1] or '0') or 0) == 0 then return circuit.dueAt end

@@ -1,14 +1,16 @@
 --- @include release-task
 --- @include end-task
 
--- BullMQ's own retry of a task leaves the error of its last run in its hash.
+-- The task's hash does not tell: BullMQ's own retry leaves the error of the last run in it.
 local function hasFailed(mesh, poolName, id)
   local pool = poolKeys(mesh.prefix, poolName)
   return redis.call('ZSCORE', pool.failed, id)
 end
 
--- Tasks of a pool that come after others: each goes on once those have completed, and fails once one has failed or is gone.
--- Looks at `most` tasks from `first` on. Returns how many were looked at, released and failed, and where to go on, if there are more.
+-- Tasks of a pool that come after others. Each is released once those have completed, and fails once one of them has
+-- failed or is gone.
+-- Checks `most` tasks from `first` on. Returns the numbers of checked, released and failed tasks, and where to
+-- continue, if there are more.
 local function releaseAfter(mesh, pool, list, first, most, now)
   local released, failed, gone = 0, 0, 0
   local members = redis.call('ZRANGE', list, first, first + most - 1)
@@ -27,7 +29,7 @@ local function releaseAfter(mesh, pool, list, first, most, now)
       end
     end
     if not task[1] then
-      -- Somebody has removed it meanwhile.
+      -- The task was removed in the meantime.
       redis.call('ZREM', list, id)
       gone = gone + 1
     elseif broken then

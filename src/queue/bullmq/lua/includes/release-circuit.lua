@@ -1,13 +1,14 @@
 --- @include release-task
 --- @include probe
 
--- Tasks of a pool that are held for a circuit: all of them once it has closed, one at a time as its probe while it is open.
--- Returns how many were looked at, how many were released, and 0 if there are more to release at once.
+-- Tasks of a pool that are held for a circuit: all are released once it has closed, and one at a time as its probe
+-- while it is open.
+-- Returns the numbers of checked and released tasks, and 0 if there are more to release at once.
 local function releaseCircuit(mesh, pool, list, name, most, now)
   local released = 0
   local circuit = readCircuit(mesh, name)
   if not circuit or not circuit.openedAt then
-    -- The newest first, each to the head: the oldest ends up before all.
+    -- The newest first, each to the head, so that the oldest ends up first.
     local ids = redis.call('ZREVRANGE', list, 0, most - 1)
     for _, id in ipairs(ids) do
       if releaseTask(pool, list, id, true) then released = released + 1 end
@@ -17,7 +18,7 @@ local function releaseCircuit(mesh, pool, list, name, most, now)
   if probeLives(mesh, circuit, now) then return 1, 0, nil end
 
   local rests = circuit.rests or {}
-  -- No node has claimed it in time; let another pool name the next one.
+  -- No node has claimed the probe in time; let another pool provide the next one.
   local waited = circuit.probe and now >= (circuit.probeUntil or 0)
     and redis.call('EXISTS', mesh.prefix .. ':' .. circuit.probe .. ':lock') == 0
   if waited then
@@ -34,7 +35,7 @@ local function releaseCircuit(mesh, pool, list, name, most, now)
     if redis.call('ZSCORE', pool.delayed, id) then
       local dueAt = probeDueAt(circuit, pool.tasks .. id)
       if not first or dueAt < firstDueAt then first, firstDueAt = id, dueAt end
-      -- One that has its free run yet; there is none that is due before it.
+      -- This task still has its free run, so no other task is due before it.
       if firstDueAt == circuit.dueAt then break end
     else
       redis.call('ZREM', list, id)

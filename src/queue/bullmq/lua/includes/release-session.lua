@@ -2,14 +2,15 @@
 --- @include session
 --- @include someone-there
 
--- Whether a session's task that others of it wait for may still run before them: true; false if none that is there can
--- run it at present; 'slow' if a node could but does not begin it, and the order of the queue does not ask to wait.
--- current: the task, `<pool>:<id>`   pool: that of those that wait
+-- Whether the task that others of its session wait for may still run before them. Returns true; false if no present
+-- node can run it now; 'slow' if a node could but does not start it, and the order of the queue does not require the
+-- others to wait.
+-- current: the task, `<pool>:<id>`   pool: the pool of the waiting tasks
 local function mayRunFirst(mesh, pool, current, now)
   local taskKey = mesh.prefix .. ':' .. current
   if redis.call('EXISTS', taskKey .. ':lock') == 1 then return true end
   local itsPool = string.match(current, '^([^:]*):')
-  -- Those that prefer a node do not depend on it.
+  -- A task that only prefers a node does not depend on it.
   local target = redis.call('HGET', taskKey, 'cm:held') or ''
   local bound = string.find(target, '^node:') or string.find(target, '^require:') or string.find(target, '^allow:')
     or string.find(target, '^format:')
@@ -17,8 +18,8 @@ local function mayRunFirst(mesh, pool, current, now)
   return (bound or itsPool ~= pool.name) and 'slow' or true
 end
 
--- Since when a session waits for something that is there, ms, and whether it did so at an earlier look; from now on if
--- it did not.
+-- Returns since when a session has waited for a present task or node (ms), and whether an earlier call has recorded
+-- that. Records it if not.
 local function waitsSince(sessionKey, now)
   local since = tonumber(redis.call('HGET', sessionKey, 'waitsSince') or nil)
   if since and since <= now then return since, true end
@@ -26,9 +27,8 @@ local function waitsSince(sessionKey, now)
   return now, false
 end
 
--- Tasks of one session in one pool. Returns the node that may take the first of them now ('' if that waits for another
--- task
--- of the session, nil if none is left or it was released), and how many were released.
+-- Tasks of one session in one pool. Returns the node that may claim the first of them now, and the number of released
+-- tasks. The node is nil if no task is left, the first one was released, or it waits for another task of the session.
 local function releaseSession(mesh, pool, list, session, stickyMs, now)
   local sessionKey = mesh.sessions .. session
   local state = redis.call('HMGET', sessionKey, 'node', 'task')
@@ -44,15 +44,14 @@ local function releaseSession(mesh, pool, list, session, stickyMs, now)
       return nil, 0
     end
     if before == 'slow' then
-      -- One that was released just now, in another pool, has to have had the time to be claimed: else two pools would
-      -- go on
-      -- taking the session from each other.
+      -- A task that was just released in another pool needs time to be claimed. Otherwise two pools would keep taking
+      -- the session from each other.
       local since, waited = waitsSince(sessionKey, now)
       if not waited or now - since < stickyMs then return nil, 0 end
     end
-    -- Waiting is of use only if this one could run.
+    -- Overtaking is useful only if this task could run.
     if not someoneThere(mesh, pool, '', now) then return nil, 0 end
-    -- Once it can run, it is the next one.
+    -- The overtaken task comes next once it can run.
     redis.call('HSET', mesh.prefix .. ':' .. current, 'cm:place', place - 1)
   elseif waitsForSticky(mesh, pool, taskKey, sticky, '', redis.call('HEXISTS', taskKey, 'cm:bound') == 1, now) then
     if now - waitsSince(sessionKey, now) < stickyMs then return sticky, 0 end
@@ -60,7 +59,7 @@ local function releaseSession(mesh, pool, list, session, stickyMs, now)
   end
 
   if not releaseTask(pool, list, first, true) then return nil, 0 end
-  -- Until it is claimed, too, or the next look would let the one behind it overtake it.
+  -- Already before the claim, or the next call would let the task behind it overtake.
   occupy(sessionKey, current, this)
   return nil, 1
 end

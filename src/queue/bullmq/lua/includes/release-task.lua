@@ -1,7 +1,7 @@
 --- @include line
 
--- Puts a held task back in line. Not one that somebody has cancelled or removed meanwhile; that is only dropped.
--- list: the held tasks that it is one of
+-- Puts a held task back in line. A task that was cancelled or removed in the meantime is only dropped.
+-- list: the held tasks that it belongs to
 local function releaseTask(pool, list, id, atHead)
   redis.call('ZREM', list, id)
   if redis.call('ZREM', pool.delayed, id) == 0 then return false end
@@ -11,7 +11,8 @@ local function releaseTask(pool, list, id, atHead)
   return true
 end
 
--- The first of these held tasks; before it, some that somebody has cancelled or removed are dropped. `true` if there are more of those.
+-- The first of these held tasks, after dropping those that were cancelled or removed. `true` if there are more of
+-- those to drop.
 local function firstHeld(pool, list)
   for _ = 1, 100 do
     local id = redis.call('ZRANGE', list, 0, 0)[1]

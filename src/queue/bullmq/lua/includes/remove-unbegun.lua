@@ -1,7 +1,8 @@
 --- @include hold
 --- @include forget-task
 
--- Removes a task that no node has begun: not one that runs, has run, or waits for another attempt. Returns whether it was removed.
+-- Removes a task that no node has started: not one that runs, has run, or waits for another attempt. Returns whether
+-- it was removed.
 local function removeUnbegun(mesh, pool, id)
   local fields = redis.call('HMGET', pool.tasks .. id, 'processedOn', 'cm:history')
   if fields[1] or string.find(fields[2] or '', '"event":"claimed"', 1, true) then return false end

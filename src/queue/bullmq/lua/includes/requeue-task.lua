@@ -3,31 +3,28 @@
 --- @include end-task
 --- @include mesh-event
 
--- Counts up in a task's hash, also where the field holds no number: HINCRBY would end the sweep that meets such a task,
--- and
--- with it the takeover of all others, again and again.
+-- Increments a field of a task's hash, even if it holds no number. HINCRBY would abort the sweep at such a task, and
+-- with it the requeue of all other tasks, again and again.
 local function countUp(taskKey, field)
   local count = math.floor(tonumber(redis.call('HGET', taskKey, field) or '0') or 0) + 1
   redis.call('HSET', taskKey, field, string.format('%.0f', count))
   return count
 end
 
--- Takes a task from active back to the head of its pool (among equals, if it has a priority), removes its lock, wakes a
--- waiting node, and puts the handover into the task's history and the handover log. The third time that one is lost
--- with its
--- node is an event of the mesh. One that has been lost more than `maxHandovers` times is given up instead: it may be
--- what
--- kills them. One that a node gives back by itself was not lost: `maxHandovers` is nil then. One that somebody has
--- cancelled
--- ends so. The caller has checked that the claim is orphaned. `holder`: whose claim it was, if the task's hash does not
--- tell.
+-- Requeues an active task at the head of its pool (of its own priority, if it has one), removes its lock, and wakes a
+-- waiting node. Records the handover in the task's history and in the handover log.
+-- The third loss of a task with its node is an event of the mesh. A task that was lost more than `maxHandovers` times
+-- fails instead, because it may be what kills the nodes. A task that a node releases itself is not lost; then
+-- `maxHandovers` is nil. A cancelled task ends as cancelled.
+-- The caller has checked that the claim is orphaned, or is the caller's own. `holder`: the owner of the claim, if the
+-- task's hash does not name it.
 local function requeueTask(mesh, pool, id, holder, reason, silentMs, now, maxHandovers)
   local taskKey = pool.tasks .. id
   if redis.call('LREM', pool.active, '-1', id) == 0 then
     return false
   end
   redis.call('DEL', taskKey .. ':lock')
-  -- It was removed meanwhile, or is no task.
+  -- The task was removed in the meantime, or is not a task.
   if redis.call('TYPE', taskKey).ok ~= 'hash' then
     return false
   end

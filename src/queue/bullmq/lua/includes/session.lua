@@ -1,16 +1,15 @@
 --- @include node-there
 
 -- OpenClaw keeps a session's state on the machine where it ran. So a session has a sticky node, the node that ran its
--- last task,
--- and one task at a time; those that come while it is busy, or on another node than its sticky node, are held in their
--- order.
+-- last task, and runs one task at a time. Tasks that are claimed while it is busy, or by another node than its sticky
+-- node, are held in their order.
 
--- How long a session's sticky node is remembered after its last task, ms: 30 days.
+-- How long the sticky node of a session is remembered after its last task, ms: 30 days.
 local SESSION_MS = 2592000000
--- Ended tasks of a session that are remembered for a node that has to start it anew.
+-- Number of ended tasks of a session that are remembered for a node that has to restart the session.
 local RECENT = 10
 
--- The task that the session is busy with, as `<pool>:<id>`; nil if that has ended or is gone.
+-- The task that the session is busy with, as `<pool>:<id>`; nil if the task has ended or is gone.
 local function sessionTask(mesh, current)
   local taskKey = current and mesh.prefix .. ':' .. current
   if taskKey and redis.call('EXISTS', taskKey) == 1 and redis.call('HEXISTS', taskKey, 'finishedOn') == 0 then
@@ -18,9 +17,8 @@ local function sessionTask(mesh, current)
   end
 end
 
--- The held task of a session that comes first in this pool, and its place; those that somebody has cancelled are
--- dropped. The
--- task that the session is busy with comes first wherever its place is: all others wait for it.
+-- The first held task of a session in this pool, and its place; cancelled tasks are dropped. The task that the session
+-- is busy with comes first regardless of its place, because all others wait for it.
 -- list: the held tasks   current: `<pool>:<id>` or nil
 local function firstOfSession(pool, list, current)
   local busyWith = current and string.sub(current, 1, #pool.name + 1) == pool.name .. ':' and string.sub(current, #pool.name + 2)
@@ -37,7 +35,7 @@ local function firstOfSession(pool, list, current)
   end
 end
 
--- The session is busy with this task from now on, and waits for nobody.
+-- The session is busy with this task from now on, and no longer waits.
 local function occupy(sessionKey, current, this)
   if current and current ~= this then
     redis.call('LREM', sessionKey .. ':recent', 0, current)
@@ -50,14 +48,13 @@ local function occupy(sessionKey, current, this)
   redis.call('PEXPIRE', sessionKey, SESSION_MS)
 end
 
--- Whether a task of a session has to wait for the session's sticky node: that is another node, is there for the task's
--- pool, and
--- has neither refused this task nor been waited for in vain. A task that is for certain nodes (`bound`) takes its
--- session along.
--- node: who wants to run it; '' for nobody yet
+-- Whether a task of a session has to wait for the session's sticky node. It does if that is another node, is present
+-- for the task's pool, has not refused this task, and the wait for it has not timed out. A task that is for certain
+-- nodes (`bound`) moves its session along.
+-- node: the node that wants to run the task; '' for none yet
 local function waitsForSticky(mesh, pool, taskKey, sticky, node, bound, now)
   if not sticky or sticky == node or bound then return false end
-  -- The sticky node has been refused its login, is not allowed it, or does not take it though it is there.
+  -- The provider refused the sticky node's login, the node may not run the task, or it did not claim the task in time.
   for _, left in ipairs(redis.call('HMGET', taskKey, 'cm:refusedOn', 'cm:notAllowedOn', 'cm:waitedFor')) do
     if left == sticky then return false end
   end

@@ -1,12 +1,12 @@
 --- @include node-there
 --- @include may-run
 
--- Whether a node is there that takes tasks of this pool, and may run those with this target ('' for any).
+-- Whether a present node serves this pool and may run tasks with this target ('' for any).
 local function someoneThere(mesh, pool, target, now)
   if redis.call('HEXISTS', pool.meta, 'paused') == 1 then
     return false
   end
-  -- Mostly the first one does; it is read no further than that.
+  -- Usually the first node does, so the other records are not read.
   for _, node in ipairs(redis.call('ZRANGEBYSCORE', mesh.leases, string.format('(%.0f', now), '+inf')) do
     if nodeThere(mesh, node, pool, now) then
       if target == '' then return true end

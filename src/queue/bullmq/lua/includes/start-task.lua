@@ -1,14 +1,14 @@
 --- @include pool-event
 --- @include enter-session
 
--- The task's lock names the claim that has it, until the visibility timeout. The token is used up.
+-- Sets the task's lock, which names its claim until the visibility timeout. The token is used up.
 local function lockTask(mesh, pool, id, claim)
   redis.call('SET', pool.tasks .. id .. ':lock', claim.token, 'PX', claim.visibilityMs)
   redis.call('HSET', mesh.tokens, pool.name .. ':' .. claim.node, claim.token)
 end
 
--- A task that stands in the active list already becomes a claim. Returns its hash as a flat list; nil where it had to be held
--- instead, for its session. (One that another program has queued has no field that names its session; see admit-claim.lua.)
+-- Turns a task on the active list into a claim. Returns its hash as a flat list; nil if the task had to be held for
+-- its session. (A task from another program has no field that names its session; see admit-claim.lua.)
 -- claim: {at (ms, as text), node, token, visibilityMs, record (JSON: labels of the node, and what it is allowed)}
 -- rateMs: see limits.lua
 local function startTask(mesh, pool, id, claim, rateMs, now)
@@ -24,9 +24,9 @@ local function startTask(mesh, pool, id, claim, rateMs, now)
     if fields[i] == 'cm:session' then session = fields[i + 1] end
   end
   redis.call('HSET', taskKey, 'processedOn', claim.at, 'pb', claim.node, 'ats', started + 1)
-  -- The event of its end cuts the stream.
+  -- Not trimmed here: the event of the task's end trims the stream.
   redis.call('XADD', pool.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-  -- What the hash has from now on, behind what it had.
+  -- Later values of a field win, so the new ones are appended.
   fields[#fields + 1], fields[#fields + 2], fields[#fields + 3], fields[#fields + 4] = 'processedOn', claim.at, 'pb', claim.node
   if session then
     local mayRun, movedFrom = enterSession(mesh, pool, id, session, claim, now)

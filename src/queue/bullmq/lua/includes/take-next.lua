@@ -3,7 +3,8 @@
 --- @include limits
 --- @include start-task
 
--- When the next delayed task is due (ms), 0 where there is none. Those that are due stand in line from now on; a thousand at once.
+-- Puts due delayed tasks in line, at most a thousand at once. Returns when the next delayed task is due (ms), 0 if
+-- there is none.
 local function promoteDue(pool, now)
   local dueAt = nextDueAt(pool)
   if dueAt == 0 or dueAt >= now + 1 then return dueAt end
@@ -15,8 +16,8 @@ local function promoteDue(pool, now)
   return nextDueAt(pool)
 end
 
--- The first task in line becomes active; nil where none waits. BullMQ's own workers serve those with a priority last, so that 1
--- is later than none; here those without one are the lowest class, as people expect of a priority.
+-- Makes the first task in line active; nil if none waits. BullMQ's own workers serve tasks with a priority last, so
+-- that 1 is later than none. Here tasks without one are the lowest class, as people expect of a priority.
 local function activateFirst(pool)
   local id = redis.call('ZPOPMIN', pool.prioritized)[1]
   if id then
@@ -28,8 +29,9 @@ local function activateFirst(pool)
   return id or nil
 end
 
--- A claim takes the next task of the pool. Returns {task id ('' for none), its hash as a flat list, how long the pool gives
--- none (ms, 0: not known), when the next delayed one is due (ms, 0: there is none)}; 'again' where the task was held for its session.
+-- Claims the next task of the pool. Returns {task id ('' for none), its hash as a flat list, how long the pool gives
+-- no task (ms, 0: not known), when the next delayed task is due (ms, 0: there is none)}; 'again' if the task was held
+-- for its session.
 -- claim: see start-task.lua
 local function takeNext(mesh, pool, claim, now)
   local dueAt = promoteDue(pool, now)
