@@ -39,10 +39,10 @@ const entrySchema = z.object({
 });
 export type JournalEntry = z.infer<typeof entrySchema>;
 
-/** What tells one run from all others, over restarts of the daemon, too. */
+/** Identifies one run among all others, also across restarts of the daemon. */
 export type RunName = Pick<Claim, 'taskId' | 'attempt' | 'handovers' | 'holds'>;
 
-/** Undefined for what is none, or of another version. */
+/** Undefined if the text is no entry, or one of another version. */
 export function readEntry(text: string): JournalEntry | undefined {
   try {
     return entrySchema.safeParse(JSON.parse(text)).data;
@@ -51,7 +51,7 @@ export function readEntry(text: string): JournalEntry | undefined {
   }
 }
 
-/** The name of an entry's file. */
+/** The file name of an entry. */
 export function nameOf({ taskId, attempt, handovers, holds }: RunName): string {
   return `${taskId.replaceAll(':', '-')}-${attempt}-${handovers}-${holds}.json`;
 }
