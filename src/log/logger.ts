@@ -5,14 +5,14 @@ import prettyStream from 'pino-pretty';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { makeFolderSync } from '../platform/make-folder.ts';
 
-/** Lines (bytes) that wait for a log that can't be written; later ones are dropped. */
+/** Maximum bytes buffered for a log that can't be written; further lines are dropped. */
 const MAX_WAITING = 1_048_576;
-/** How often it's seen whether the log file was moved away, ms. */
+/** Interval between checks whether the log file was moved away, ms. */
 const MOVED_CHECK_MS = 2_000;
 
 export type Logger = PinoLogger;
 
-/** The daemon's log, in a file (always JSON) or on stderr: stdout belongs to a command's result. */
+/** The daemon's log, in a file (always JSON) or on stderr: stdout is reserved for a command's result. */
 export function createLogger(options: { level: string; format: 'json' | 'pretty'; file?: string | undefined }): Logger {
   const pretty = options.format === 'pretty' && !options.file;
   const settings = {
@@ -35,24 +35,30 @@ export function createLogger(options: { level: string; format: 'json' | 'pretty'
   return pino(settings, stream);
 }
 
-/** What JSON leaves as it is though a terminal may obey it: C1 codes and turns of the reading direction. */
+/** Characters that JSON does not escape although a terminal may obey them: C1 codes and bidirectional controls. */
 const LEFT_BY_JSON = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
-/** The same, and what JSON escapes, but line breaks and tabs; a backslash of the text is two. */
+/**
+ * The same, and JSON escapes of control characters except line breaks and tabs. Matching `\\` skips an escaped
+ * backslash.
+ */
 const STEERING_IN_JSON = /\\\\|\\u00[01][0-9a-f]|\\[bfr]|[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
-/** A line of the log, in JSON, in which nothing steers the terminal that it may be read on, also once it is unpacked for people. */
+/** A JSON log line that can't control the terminal that shows it, also after pretty-printing unpacks it. */
 function harmless(line: string, unpacked: boolean): string {
   if (unpacked) return line.replace(STEERING_IN_JSON, (found) => (found === '\\\\' ? found : '\ufffd'));
   return line.replace(LEFT_BY_JSON, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** A log whose disk is full, or whose reader is gone, throws where somebody logs. No line is worth the daemon. */
+/**
+ * Ignores write errors: a log with a full disk or without a reader would otherwise throw in the code that logs. No line
+ * is worth the daemon.
+ */
 function tolerant(destination: ReturnType<typeof pino.destination>) {
   destination.on('error', () => {});
   return destination;
 }
 
-/** @throws ClawmeshError `config` for a log that can't be begun: a daemon would be blind from its start. */
+/** @throws ClawmeshError `config` if the log can't be opened: a daemon would run without a log from its start. */
 function opened(options: Parameters<typeof pino.destination>[0] & { readonly dest: string }) {
   try {
     makeFolderSync(dirname(options.dest), 0o777);
@@ -65,7 +71,7 @@ function opened(options: Parameters<typeof pino.destination>[0] & { readonly des
   }
 }
 
-/** A log file that newsyslog or logrotate may move away: it's opened anew then, with no signal needed. */
+/** A log file that newsyslog or logrotate may move away; it is then reopened without a signal. */
 function rotatable(file: string) {
   const inode = () => statSync(file, { throwIfNoEntry: false })?.ino;
   const options = { dest: file, append: true, sync: true, mode: 0o600, maxLength: MAX_WAITING };
@@ -77,7 +83,7 @@ function rotatable(file: string) {
       destination.reopen();
       known = inode();
     } catch {
-      // The folder is gone or can't be read; the old file is written until that is mended.
+      // The folder is gone or unreadable; the old file is written until an operator repairs that.
     }
   }, MOVED_CHECK_MS).unref();
   return destination;

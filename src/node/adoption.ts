@@ -12,16 +12,16 @@ const ADOPTION_MS = 30_000;
  * adopt.
  */
 export function adoptionWindowMs({ runner, journal }: Pick<DaemonContext, 'runner' | 'journal'>): number {
-  // Runs that outlive the daemon are adopted; in the other modes only outcomes that are still to be delivered are left.
+  // If no runs outlive the daemon, only undelivered outcomes are left to adopt.
   return runner.capabilities.outlivesDaemon || journal.pending().length > 0 ? ADOPTION_MS : 0;
 }
 
 /**
- * A new incarnation adopts what the previous one left: it re-attaches to runs that outlive the daemon, and delivers
- * outcomes on
- * disk. No other node may touch those tasks meanwhile; afterwards the rest is open to every node.
+ * A new incarnation adopts the tasks of the previous one. It re-attaches to runs that outlive the daemon, and delivers
+ * outcomes that are still on disk. No other node may touch those tasks meanwhile; afterwards the rest is open to every
+ * node.
  *
- * @returns the names of the runs that were adopted.
+ * @returns the names of the adopted runs.
  */
 export async function adoptPrevious(context: NodeContext, { loops }: Pick<RunSet, 'loops'>): Promise<string[]> {
   const { owner, journal, backend, runner, log } = context;
@@ -45,7 +45,7 @@ export async function adoptPrevious(context: NodeContext, { loops }: Pick<RunSet
   return adopted;
 }
 
-/** Takes the outcome of this claim out of the list. */
+/** Removes the outcome of this claim from the list and returns it. */
 function take(entries: JournalEntry[], claim: Claim): JournalEntry | undefined {
   const { taskId, attempt, handovers, holds } = claim;
   const index = entries.findIndex(

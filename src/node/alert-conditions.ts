@@ -3,18 +3,18 @@ import type { SeenNode } from '../domain/node.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
 
-/** A node that dies this often within {@link REPEATED_MS} is not just unlucky. */
+/** Deaths of a node within {@link REPEATED_MS} that are no longer bad luck. */
 export const REPEATED = 3;
 export const REPEATED_MS = 3_600_000;
 
-/** Something that people are told of: it fires, and it may be resolved. */
+/** A condition that an alert reports; it fires, and may be resolved later. */
 export interface AlertCondition {
   readonly kind: AlertKind;
   readonly subject: string;
   readonly state: 'firing' | 'resolved';
   readonly text: string;
   readonly fix: string | null;
-  /** For how long the same condition is not told again, ms. */
+  /** How long the same condition is not reported again, ms. */
   readonly quietMs: number;
 }
 
@@ -96,13 +96,14 @@ function resolved(kind: AlertKind, subject: string | null, text: string): AlertC
 }
 
 /**
- * The conditions that follow from how things are, rather than from what happened: each one, whether it fires or not.
+ * The conditions that follow from the current state of the mesh rather than from an event; each is listed whether it
+ * fires or not.
  */
 export function currentConditions(now: {
   readonly nodes: readonly SeenNode[];
-  /** How long the first in line of each pool has waited, ms; 0 if none waits, or the pool is paused. */
+  /** How long the first in line of each pool has waited, ms; 0 if no task waits, or the pool is paused. */
   readonly waitedMs: ReadonlyMap<string, number>;
-  /** A longer wait than this fires, ms; 0 for never. */
+  /** A longer wait than this fires, ms; 0 disables. */
   readonly tooLongMs: number;
 }): readonly AlertCondition[] {
   const { nodes, waitedMs, tooLongMs } = now;

@@ -11,23 +11,26 @@ import { Periodic } from './periodic.ts';
 import type { Service } from './service.ts';
 
 const INTERVAL_MS = 2_000;
-/** How things stand is looked at this often, ms; only what is so twice is told, so that a start or a restart is not. */
+/**
+ * Interval between checks of the current conditions, ms. A condition alerts only if two checks in a row find it: a
+ * restart does not.
+ */
 const STANDING_MS = 5_000;
-/** Whoever looks is followed by another one after so long without a look, ms. */
+/** If the watching node has not checked for this long, another node takes over, ms. */
 const WATCHER_MS = 3 * STANDING_MS;
-/** The end of a trouble that could not be told is tried again for so long, ms. */
+/** A resolved alert that could not be delivered is tried again for this long, ms. */
 const UNTOLD_END_MS = 200_000;
 
-/** Whether anybody is to be told of anything. */
+/** Whether any way to deliver alerts is configured. */
 export function hasAlerts({ alerts }: Pick<Config, 'alerts'>): boolean {
   return alerts.webhook !== '' || alerts.command !== '' || alerts.notification;
 }
 
-/** Tells people, by all the ways that are configured. @throws Error of the first that fails. */
+/** Delivers an alert in every configured way. @throws Error of the first that fails. */
 export async function deliver({ alerts }: Pick<Config, 'alerts'>, alert: Alert): Promise<void> {
   const { text, fix, mesh, state } = alert;
   const mark = state === 'firing' ? '🔴' : '🟢';
-  // Slack and what speaks like it reads `text`; programs read the rest.
+  // Slack-compatible webhooks read `text`; programs read the rest.
   const body = {
     ...alert,
     summary: text,
@@ -43,15 +46,15 @@ export async function deliver({ alerts }: Pick<Config, 'alerts'>, alert: Alert):
 const ESCAPED: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 /**
- * A text for a chat as it is: ids and reasons in it may come from anywhere, and must link nowhere and call nobody.
- * Slack takes
- * `<…>` for links and calls, Mattermost and Discord `@channel` and the like, which a space of no width breaks.
+ * Escapes a text for a chat. Its ids and reasons may come from any source, so they must create no link and mention no
+ * user. Slack reads `<…>` as links and mentions. Mattermost and Discord read `@channel` and the like, which a
+ * zero-width space breaks.
  */
 function chatText(text: string): string {
   return text.replace(/[&<>]/g, (char) => ESCAPED[char] ?? char).replace(/@(?=channel|here|all|everyone)/gi, '@\u200b');
 }
 
-/** Watches the mesh together with all other nodes, and tells people of condition, each once. */
+/** Watches the mesh together with all other nodes, and alerts on each condition once. */
 export class Alerts implements Service {
   readonly name = 'alerts';
   readonly #config: Config;
@@ -60,7 +63,7 @@ export class Alerts implements Service {
   readonly #clock: Clock;
   readonly #current: () => Promise<Parameters<typeof currentConditions>[0]>;
   readonly #loops: readonly Periodic[];
-  /** What was so at the last look. */
+  /** The conditions that fired at the last check. */
   #lastFiring = new Set<string>();
   #starting: Promise<void> | undefined;
   #stopped = false;
@@ -69,7 +72,7 @@ export class Alerts implements Service {
     config: Config;
     feed: AlertFeed;
     clock: Clock;
-    /** How things are now. */
+    /** Reads the current state of the mesh. */
     current: () => Promise<Parameters<typeof currentConditions>[0]>;
     log: Logger;
   }) {
@@ -108,7 +111,7 @@ export class Alerts implements Service {
         await this.#tell(event);
         await this.#feed.done(event);
       } catch (error) {
-        // It stays on the list, and comes again: here, or on another node.
+        // The event stays on the list, so this node or another one takes it again.
         this.#log.error({ event: event.event, error: messageOf(error) }, 'an alert could not be delivered');
       }
     }
@@ -120,9 +123,9 @@ export class Alerts implements Service {
     for (const condition of conditionsOf(event, deaths)) await this.#tellOnce(condition, event.at);
   }
 
-  /** Tells of what is so now and was so at the last look, and of what is over. */
+  /** Alerts on conditions that fire at two checks in a row, and on conditions that are resolved. */
   async #look(): Promise<void> {
-    // All nodes of a large mesh, looking at all nodes, would be what it is busy with.
+    // One node checks at a time: in a large mesh, checks by all nodes of all nodes would be most of the load.
     if (!(await this.#feed.watches(WATCHER_MS))) {
       this.#lastFiring = new Set();
       return;
@@ -156,7 +159,7 @@ export class Alerts implements Service {
       await deliver(this.#config, { kind, mesh: this.#config.mesh, state, subject, text, fix, at });
       this.#log.info({ kind, subject, state }, 'alert delivered');
     } catch (error) {
-      // As if nobody had begun, so that the next try counts.
+      // Undo the state change, so that the next try counts as news.
       if (state === 'firing') await this.#feed.ends(name);
       else await this.#feed.begins(name, UNTOLD_END_MS);
       throw error;

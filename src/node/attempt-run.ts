@@ -19,14 +19,14 @@ export type StopReason = 'deadline' | 'idle' | 'cancelled' | 'release' | 'claim-
 
 /** Longest error message that is kept, in characters. */
 const MAX_ERROR = 2_000;
-/** Redis answers a report within milliseconds; after this long it's away, ms. */
+/** Redis replies to a report within milliseconds; after this long it is considered away, ms. */
 const JOURNAL_AFTER_MS = 1_000;
-/** Wait before a report that Redis refused is sent again: doubles from the first to the second, ms. */
+/** Wait before a refused report is sent again: doubles from the first to the second, ms. */
 const REPORT_BACKOFF_MS = { first: 100, max: 2_000 };
-/** After so many refusals the next one would be no other; with the back-off that is a second and a half. */
+/** After this many refusals, the next would be the same; with the back-off that is one and a half seconds. */
 const MAX_REFUSALS = 5;
 
-/** How a request ended: Redis has taken it, the claim is not ours any more, or Redis would refuse it each time. */
+/** How a request ended: Redis accepted it, the claim is no longer this node's, or Redis would refuse it every time. */
 type Sent<T> =
   | { readonly end: 'taken'; readonly answer: T }
   | { readonly end: 'void' }
@@ -40,10 +40,10 @@ const SETTLED: Readonly<Record<ReportResult, string>> = {
   held: 'the provider is in trouble, task is held back',
 };
 
-/** What the node offers for the slot of a run that ends; undefined if no task may follow it at once. */
+/** What the node offers for the slot of an ending run; undefined if no task may follow at once. */
 export type NextOffer = () => Offer | undefined;
 
-/** What all runs of an incarnation have. */
+/** What all runs of an incarnation share. */
 export interface RunContext
   extends Pick<
     NodeContext,
@@ -52,12 +52,11 @@ export interface RunContext
   readonly auth: Pick<AuthBackoff, 'refused'>;
 }
 
-/** One run. */
 export interface ClaimedRun {
   readonly claim: Claim;
   readonly queue: PoolQueue;
   readonly nextOffer: NextOffer;
-  /** The run has ended in an earlier incarnation; only its outcome is to be delivered. */
+  /** Set if the run ended in an earlier incarnation, so that only its outcome is left to deliver. */
   readonly outcome?: Outcome | undefined;
 }
 
@@ -68,7 +67,7 @@ export class AttemptRun {
   readonly #run: ClaimedRun;
   readonly #log: Logger;
   readonly #abort = new AbortController();
-  /** Monotonic time (ms) until which the claim surely holds, counted from when the claiming request began. */
+  /** Monotonic time (ms) until which the claim is certain to hold, counted from the start of the claiming request. */
   #validUntil: number;
   readonly #runLog: RunLog;
   #delivered: Outcome | undefined;
@@ -84,7 +83,7 @@ export class AttemptRun {
     this.#runLog = new RunLog({ claim, queue, clock, log: this.#log, mask: masks.said });
   }
 
-  /** The outcome that Redis has taken. */
+  /** The outcome that Redis has accepted. */
   get delivered(): Outcome | undefined {
     return this.#delivered;
   }
@@ -94,17 +93,17 @@ export class AttemptRun {
     if (!this.#abort.signal.aborted) this.#abort.abort(reason);
   }
 
-  /** The claim was renewed by a request that began at this monotonic time (ms). */
+  /** Records that a request begun at this monotonic time (ms) renewed the claim. */
   renewed(requestedAt: number): void {
     this.#validUntil = requestedAt + this.#context.live.config.queue.visibilityTimeout;
   }
 
-  /** Whether others may take the task within `marginMs`, since the claim could not be renewed. */
+  /** Whether another node may take the task within `marginMs` because the claim could not be renewed. */
   expiresWithin(marginMs: number): boolean {
     return this.#context.clock.monotonic() + marginMs >= this.#validUntil;
   }
 
-  /** Runs the task and reports; resolves with the slot's next claim, if one came with the answer. */
+  /** Runs the task and reports; resolves with the slot's next claim, if the reply to the report contains one. */
   async run(): Promise<Claim | undefined> {
     const { claim } = this;
     const { clock, observer } = this.#context;
@@ -120,7 +119,7 @@ export class AttemptRun {
     });
     deadline.stop();
     idle.stop();
-    // Sent before the report on the same connection; not waited for, since Redis may be away for long.
+    // Sent before the report on the same connection. Not awaited, since Redis may be away for long.
     void this.#runLog.end();
     return this.#settle(outcome, Math.round(clock.monotonic() - startedAt));
   }
@@ -151,7 +150,7 @@ export class AttemptRun {
     if (filled.end === 'taken' && typeof filled.answer === 'string') {
       return runner.run({ ...request, spec: { ...claim.spec, message: filled.answer } }, this.#abort.signal, onEvent);
     }
-    // What an earlier incarnation has begun of it must not go on.
+    // A run that an earlier incarnation began must not continue.
     if (resumes !== undefined) await runner.run(request, AbortSignal.abort(), onEvent);
     if (filled.end === 'taken') return { ok: false, error: taskError('invalid', messageOf(filled.answer)) };
     return { ok: false, error: taskError('unknown', filled.end === 'refused' ? messageOf(filled.error) : 'stopped') };
@@ -176,7 +175,7 @@ export class AttemptRun {
     const final: Outcome = outcome.ok
       ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
       : this.#explained(outcome, reason);
-    // The outcome of an earlier incarnation is old news, and drills say nothing about OpenClaw.
+    // An outcome of an earlier incarnation is no news, and a drill says nothing about OpenClaw.
     if (!this.#run.outcome && !this.claim.spec.probe)
       this.#context.events.emit('runEnded', { claim: this.claim, outcome: final });
     if (!final.ok && final.error.kind === 'auth' && (await this.#reassign(final.error.message, ranMs)))
@@ -194,7 +193,7 @@ export class AttemptRun {
     return { ...result, text: this.#context.masks.answer(result.text) };
   }
 
-  /** A run that was stopped ends with why, not with what the runner made of it. */
+  /** For a stopped run, the outcome is the reason for the stop and not the runner's own error. */
   #explained(outcome: Outcome & { ok: false }, reason: StopReason | undefined): Outcome & { ok: false } {
     const failed = (kind: ErrorKind, message: string) => ({ ok: false as const, error: taskError(kind, message) });
     if (reason === 'cancelled') return failed('cancelled', 'cancelled while it ran');
@@ -206,7 +205,7 @@ export class AttemptRun {
     };
   }
 
-  /** Gives the task to a node whose login the provider takes, if there may be one. */
+  /** Reassigns the task to a node whose login the provider may accept. @returns false if there is none. */
   async #reassign(message: string, ranMs: number): Promise<boolean> {
     const { claim } = this;
     const { nodeId, auth } = this.#context;
@@ -221,9 +220,8 @@ export class AttemptRun {
   }
 
   /**
-   * Tells Redis the outcome, and counts the run once Redis has taken it. An outcome that Redis can't store is kept in
-   * the
-   * journal, and the task fails with the reason: nobody is helped by a slot that tries that for ever.
+   * Reports the outcome to Redis, and counts the run once Redis has accepted it. If Redis can't store the outcome, the
+   * journal keeps it and the task fails with the reason. Retrying forever would only block the slot.
    */
   async #deliver(outcome: Outcome, ranMs: number): Promise<Claim | undefined> {
     const { claim } = this;
@@ -263,7 +261,7 @@ export class AttemptRun {
     return undefined;
   }
 
-  /** Reports an outcome; where Redis doesn't take it soon, it's on disk while that goes on. */
+  /** Reports an outcome; if Redis does not accept it soon, the journal keeps it on disk during the retries. */
   async #report(outcome: Outcome): Promise<Sent<Awaited<ReturnType<PoolQueue['report']>>>> {
     const { claim } = this;
     const { clock, journal } = this.#context;
@@ -273,7 +271,7 @@ export class AttemptRun {
       if (isKept) this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
     });
     try {
-      // What Redis has refused may be wrong with the next task, and not with this one.
+      // A refusal may be due to the next task of the same request, so a retry asks for none.
       return await this.#send((refused) => queue.report(claim, outcome, refused === 0 ? nextOffer() : undefined));
     } finally {
       toDisk.stop();
@@ -281,8 +279,8 @@ export class AttemptRun {
   }
 
   /**
-   * Tries until Redis gives a real answer: one OOM or READONLY must not turn a success into a failure. It ends when the
-   * signal aborts, and after a few refusals that would only come again.
+   * Retries until Redis gives a definite reply: a single OOM or READONLY must not turn a success into a failure. Ends
+   * when the signal aborts, or after {@link MAX_REFUSALS} refusals, since more would be the same.
    */
   async #send<T>(request: (refused: number) => Promise<T>, signal?: AbortSignal): Promise<Sent<T>> {
     let refused = 0;

@@ -5,10 +5,10 @@ import type { NodeContext } from './context.ts';
 import { GateBackoff } from './gate-backoff.ts';
 import type { Service } from './service.ts';
 
-/** How long a node whose login was refused takes no tasks before it tries one again, ms; doubles each time. */
+/** How long a node whose login was refused takes no tasks before it tries one, ms; doubles each time. */
 const PAUSE_MS = { first: 60_000, most: 10 * 60_000 };
 
-/** Remembers that the provider has refused this node's login, until a task has shown that the login works again. */
+/** Remembers that the provider refused this node's login, until a task shows that the login works again. */
 export class AuthBackoff implements Service {
   readonly name = 'auth-backoff';
   readonly backoff: GateBackoff;
@@ -38,11 +38,12 @@ export class AuthBackoff implements Service {
   /**
    * The provider has refused this node's login for a task, so the node takes no more tasks for a while.
    *
-   * @returns whether another node that is up may run the task: one that only this node may run would come back forever.
+   * @returns whether another node that is up may run the task; a task that only this node may run would return to it
+   * forever.
    */
   async refused({ pool, spec }: Pick<Claim, 'pool' | 'spec'>, message: string): Promise<boolean> {
     const { nodeId, backend, runner } = this.#context;
-    // That a simulated login is refused says nothing about the next task.
+    // A refused login that was simulated says nothing about the next task.
     if (runner.capabilities.hasProvider) this.#close(message);
     const others = (await backend.registry.list()).filter((node) => node.id !== nodeId && node.state === 'up');
     if (!others.some((node) => pool in node.pools && forOthers(spec, node, true) === undefined)) return false;

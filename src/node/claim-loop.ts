@@ -11,15 +11,17 @@ import type { EventBus } from './event-bus.ts';
 import { Signal } from './signal.ts';
 import type { Slots } from './slots.ts';
 
-/** Wait after a claim that failed for an unexpected reason, ms, so that a broken Redis isn't asked in a hot loop. */
+/** Wait after an unexpected claim error, ms, so that the node does not query a broken Redis in a hot loop. */
 const ERROR_PAUSE_MS = 1_000;
 
 /**
- * Outcomes are remembered at least so long after their report, ms: Redis may forget its last two seconds, and take some
- * to come back.
+ * Minimum time to remember reported outcomes, ms. Redis may forget its last two seconds and take some time to return.
  */
 const REMEMBERED_MS = 30_000;
-/** If there are fewer of them than this: more than a node reports in the two seconds that Redis may forget. */
+/**
+ * Number of outcomes at which older ones are dropped sooner: more than a node reports in the two seconds that Redis may
+ * forget.
+ */
 const REMEMBERED_MAX = 2_000;
 
 export interface ClaimLoopOptions {
@@ -32,29 +34,31 @@ export interface ClaimLoopOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: EventBus;
-  /** Whether the node may claim: its gates, and what its own runs say of it. */
+  /** Whether the node may claim, by its gates and by the state of its own runs. */
   readonly mayClaim: () => boolean;
-  /** With an `outcome` there is no run, only that to report. */
+  /** With an `outcome`, the run only reports it. */
   readonly createRun: (claim: Claim, nextOffer: NextOffer, outcome?: Outcome) => AttemptRun;
 }
 
 /**
- * Keeps one pool's slots busy. Only one claim waits in Redis at a time; a run that ends takes the next task in the same
- * round trip as its report, so that a busy pool needs no other.
+ * Keeps one pool's slots busy. Only one claim waits in Redis at a time. A run that ends takes the next task in the same
+ * round trip as its report, so a busy pool needs no other request.
  */
 export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #runs = new Set<AttemptRun>();
   readonly #changed = new Signal();
-  /** The last outcomes that Redis has taken, by {@link nameOf} of their claim. */
+  /** The last outcomes that Redis accepted, by {@link nameOf} of their claim. */
   #reported = new Map<string, Outcome>();
-  /** Those before them: deleting one by one cost a busy node more than all the rest it does for a task here. */
+  /**
+   * The outcomes before those. Two maps that rotate are far cheaper on a busy node than deleting entries one by one.
+   */
   #reportedBefore = new Map<string, Outcome>();
   #reportedSince = 0;
   #stopping = false;
-  /** Reasons for which tasks are, or may be, held for this node. */
+  /** Hold reasons under which tasks are, or may be, waiting for this node. */
   readonly #heldTargets = new Set<string>();
-  /** Held tasks and those in line take turns. */
+  /** Held tasks and tasks in line take turns. */
   #heldIsNext = true;
   #waitsForWork = false;
   #loop: Promise<void> | undefined;
@@ -71,20 +75,18 @@ export class ClaimLoop {
     return this.#options.concurrency;
   }
 
-  /** Whether it is blocked in Redis until there is work. */
+  /** Whether the loop is blocked in Redis until there is work. */
   get waitsForWork(): boolean {
     return this.#waitsForWork;
   }
 
-  /** The runs under way. */
   get runs(): ReadonlySet<AttemptRun> {
     return this.#runs;
   }
 
   /**
-   * Goes on with a claim that this node's earlier incarnation held, or only delivers its outcome. May fill more slots
-   * than there
-   * are.
+   * Resumes a claim of this node's earlier incarnation, or only delivers its outcome. May use more slots than the node
+   * has.
    */
   take(claim: Claim, outcome: Outcome | undefined): void {
     this.#options.slots.use(claim.pool);
@@ -92,9 +94,8 @@ export class ClaimLoop {
   }
 
   /**
-   * After a reconnect: goes on with claims that are ours though we do not know them. Either their answer was lost with
-   * the
-   * connection, or a Redis that was killed has forgotten its last second, and with it our report.
+   * After a reconnect, resumes claims that belong to this incarnation but that it does not know. Either the connection
+   * dropped before the reply, or a killed Redis has forgotten its last second, including our report.
    */
   async recover(): Promise<void> {
     for (const claim of await this.#options.queue.recover()) {
@@ -111,7 +112,7 @@ export class ClaimLoop {
     }
   }
 
-  /** There are tasks that are held for these reasons, and for this node: a free slot is for them. */
+  /** Tasks are held for these reasons that this node may run, so a free slot is used for them. */
   async claimHeld(targets: readonly string[]): Promise<void> {
     const before = this.#heldTargets.size;
     for (const target of targets) this.#heldTargets.add(target);
@@ -124,13 +125,13 @@ export class ClaimLoop {
     this.#loop ??= this.#claimForever();
   }
 
-  /** To be called when a gate has opened or closed: a closed gate ends the wait in Redis. */
+  /** Called when a gate has opened or closed: a closed gate ends the wait in Redis. */
   async gatesChanged(): Promise<void> {
     this.#changed.notify();
     if (!this.#mayClaim()) await this.#options.queue.interrupt();
   }
 
-  /** Takes no more tasks; runs go on. Resolves when no claim is under way any more. */
+  /** Takes no more tasks; runs continue. Resolves when no claim is under way. */
   async stopClaiming(): Promise<void> {
     this.#stopping = true;
     this.#changed.notify();
@@ -139,7 +140,6 @@ export class ClaimLoop {
     await this.#loop;
   }
 
-  /** Resolves when all runs have ended. */
   async idle(): Promise<void> {
     while (this.#runs.size > 0) await this.#changed.wait();
   }
@@ -183,12 +183,12 @@ export class ClaimLoop {
       }
     }
     if (slots.take(queue.pool)) return true;
-    // Other pools of this node have its slots; other nodes may have one.
+    // This node's other pools use all its slots, but another node may have a free one.
     await queue.forwardWakeup();
     return !this.#stopping && (await slots.turn(queue.pool));
   }
 
-  /** Fills the slot that was just taken, or gives it back. */
+  /** Fills the slot just taken, or releases it. */
   async #fillSlot(): Promise<void> {
     let claim: Claim | undefined;
     try {
@@ -207,7 +207,7 @@ export class ClaimLoop {
     if (target === undefined) return queue.claim(this.#offer());
     const inLine = heldIsNext ? undefined : await queue.claim(this.#offer());
     if (inLine) return inLine;
-    // What is held for it from here on adds it again. Reasons take turns, so that none waits for the end of another.
+    // A later `claimHeld` adds the reason again. Reasons take turns, so that none waits until another is exhausted.
     this.#heldTargets.delete(target);
     const claim = await queue.claimHeld(target);
     if (!claim) return undefined;
@@ -217,8 +217,8 @@ export class ClaimLoop {
   }
 
   /**
-   * What the node has to offer, with a slot taken for the task that it asks for; `ending`: it's that of a run that
-   * ends.
+   * What the node has to offer, with a slot taken for the requested task; `ending` is 1 if that slot belongs to an
+   * ending run.
    */
   #offer(ending = 0): Offer {
     const { slots, concurrency, pressure } = this.#options;
@@ -236,7 +236,7 @@ export class ClaimLoop {
 
   /** Begins the run of a claim whose slot is taken. */
   async #accept(claim: Claim): Promise<void> {
-    // A gate may have closed, or the stop come, while the claim was on its way.
+    // A gate may have closed, or a stop begun, while the claim was under way.
     if (this.#mayClaim()) return this.#start(claim);
     this.#options.slots.release();
     await this.#options.queue.release(claim, 'drain');
@@ -269,13 +269,13 @@ export class ClaimLoop {
       });
   }
 
-  /** What is offered for the slot of a run that ends, where the next task of this pool may have it at once. */
+  /** The offer for the slot of an ending run, if the next task of this pool may use it at once. */
   #nextOffer(ending: Claim): Offer | undefined {
     const { concurrency, slots } = this.#options;
     const mayKeep =
       this.#mayClaim() &&
       this.#heldTargets.size === 0 &&
-      // The next of its session may wait for just this.
+      // The next task of its session may wait for this very run.
       ending.spec.session === undefined &&
       this.#runs.size <= concurrency &&
       slots.mayKeep(ending.pool);
@@ -293,7 +293,7 @@ export class ClaimLoop {
   }
 }
 
-/** Task and token together: a Redis that has lost its last second may give a token that it has seen to another task. */
+/** Task and token together: a Redis that has lost its last second may reuse a token for another task. */
 function nameOf({ taskId, token }: Claim): string {
   return `${taskId} ${token}`;
 }

@@ -13,7 +13,7 @@ import type { NodeBackend } from './node-backend.ts';
 import type { NodeObserver } from './observer.ts';
 import { RedisClock } from './redis-clock.ts';
 
-/** What the daemon has for as long as it lives, for every incarnation of its node. */
+/** What the daemon shares with every incarnation of its node. */
 export interface DaemonContext {
   readonly nodeId: string;
   readonly live: LiveConfig;
@@ -27,14 +27,14 @@ export interface DaemonContext {
   readonly observer: NodeObserver;
 }
 
-/** What every service of one incarnation has. */
+/** What all services of one incarnation share. */
 export interface NodeContext extends DaemonContext {
   readonly owner: Incarnation;
   /** The pools that the node serves. */
   readonly pools: readonly string[];
   readonly redisClock: RedisClock;
   readonly events: EventBus;
-  /** Remove secrets from what a run says (log lines, progress, errors), and from its answer. */
+  /** Mask secrets in a run's log lines, progress and errors (`said`), and in its answer. */
   readonly masks: { readonly said: Mask; readonly answer: Mask };
   /**
    * The error policy of every loop: `fenced` ends this incarnation, anything else is logged, and the loop continues.
@@ -42,14 +42,14 @@ export interface NodeContext extends DaemonContext {
   readonly onError: (error: unknown) => void;
 }
 
-/** The context of the incarnation that Redis has just registered at this Redis time, ms. */
+/** The context of an incarnation that Redis has just registered, at this Redis time, ms. */
 export function nodeContext(daemon: DaemonContext, incarnation: number, redisTime: number): NodeContext {
   const { nodeId, clock, live, settings } = daemon;
   const log = daemon.log.child({ nodeId, incarnation });
   let isFenced = false;
   const onError = (error: unknown) => {
     if (hasCode(error, 'fenced')) {
-      // Every loop hears of it until it is stopped.
+      // Every loop sees this error until it is stopped.
       if (isFenced) return;
       isFenced = true;
       log.error({ error: messageOf(error) }, 'fenced: stopping all runs');

@@ -20,9 +20,9 @@ import { NodeRuntime } from './runtime.ts';
 import { NOT_UP_YET, type NodeStanding } from './standing.ts';
 import { waitAtMost } from './wait-at-most.ts';
 
-/** A stopping daemon waits this long for an alert under way, ms. */
+/** How long a stopping daemon waits for an alert under way, ms. */
 const ALERTS_MS = 2_000;
-/** Wait before an incarnation that could not begin is tried again, ms. */
+/** Wait before another try to begin an incarnation, ms. */
 const RETRY_MS = 1_000;
 
 export interface DaemonOptions {
@@ -53,8 +53,8 @@ export class Daemon {
   }
 
   /**
-   * Uses the config that is in the file now, unless something in it requires a restart; what is wrong with it is only
-   * logged.
+   * Uses the config that is now in the file, unless a change in it requires a restart. An error in the new config is
+   * only logged.
    */
   reload(): void {
     const { log, reload } = this.#options;
@@ -71,12 +71,12 @@ export class Daemon {
     }
   }
 
-  /** Whether it claims tasks, and else why not. */
+  /** Whether the node claims tasks, and if not, why. */
   standing(): NodeStanding {
     return this.#runtime?.standing() ?? NOT_UP_YET;
   }
 
-  /** Releases the tasks that run, without waiting any longer. */
+  /** Releases the running tasks without further waiting. */
   hurry(): void {
     this.#hurry.resolve();
   }
@@ -84,7 +84,7 @@ export class Daemon {
   /**
    * Runs until the signal aborts, then drains.
    *
-   * @throws ClawmeshError `redis` where Redis can't be reached or used at start; later outages are waited out.
+   * @throws ClawmeshError `redis` if Redis can't be reached or used at start; later outages are waited out.
    */
   async run(): Promise<void> {
     const { loaded, nodeId, target, log, signal, clock, env, version } = this.#options;
@@ -92,11 +92,11 @@ export class Daemon {
     const mode = await chooseMode(config, env, clock);
     const { hasProvider } = kindOf(mode).capabilities;
     const backend = await openNodeBackend({ live: this.#live, target, nodeId, clock, hasProvider });
-    // What has been opened is closed in the opposite order, also if something throws.
+    // Resources are closed in reverse order, also after an error.
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backend.close());
     const outcomes = journalFolder({ mesh: config.mesh, meshId: backend.id, nodeId }, env);
-    // Beside the outcomes, for this mesh alone, too.
+    // Next to the outcomes, and also separate for each mesh.
     const submissions = join(dirname(dirname(outcomes)), 'submissions', basename(outcomes));
     const runnerOptions = { config, nodeId, env: runEnvironment(loaded, env), submissions, clock };
     const runner = this.#createRunner(mode, runnerOptions);
@@ -127,9 +127,9 @@ export class Daemon {
   }
 
   /**
-   * Begins an incarnation; undefined if the daemon is told to stop before that. If the first one can't begin, the
-   * daemon ends
-   * with one line of why. Later ones are tried until Redis takes them: what is wrong with it gets repaired.
+   * Begins an incarnation; undefined if the daemon is told to stop before that. Throws if the first one can't begin, or
+   * if another daemon uses the node id. It retries later ones until Redis accepts one, since operators repair a broken
+   * Redis.
    */
   async #begin(daemon: DaemonContext): Promise<NodeRuntime | undefined> {
     const { nodeId, log, clock, backend } = daemon;
@@ -138,7 +138,7 @@ export class Daemon {
       try {
         return await NodeRuntime.begin(daemon, await goneIncarnation(backend, nodeId, clock));
       } catch (error) {
-        // Another daemon of this node was faster, or the node was evicted: check again which one is there.
+        // Another daemon of this node was faster, or the node was evicted: check again which incarnation is current.
         if ((!this.#runtime && !hasCode(error, 'fenced')) || hasCode(error, 'failed')) throw error;
         log.warn({ nodeId, error: messageOf(error) }, 'the next incarnation could not begin; trying again');
         await clock.sleep(RETRY_MS, signal);

@@ -4,25 +4,26 @@ import type { RunSet } from './run-set.ts';
 import { waitAtMost } from './wait-at-most.ts';
 
 /**
- * A drain by hand, which can be resumed, and the last one before the daemon stops. In both the node takes nothing new.
+ * The drain that an operator asks for and can end, and the final one before the daemon stops. During both, the node
+ * takes no tasks.
  */
 export class Drain {
   readonly #context: Pick<NodeContext, 'clock' | 'events' | 'log' | 'settings'>;
   #stopping = false;
-  /** Set while the node is drained by hand; ends the patience with its runs. */
+  /** Set while an operator drains the node; its expiry releases the runs. */
   #byHand: Timer | undefined;
 
   constructor(context: Pick<NodeContext, 'clock' | 'events' | 'log' | 'settings'>) {
     this.#context = context;
   }
 
-  /** Why the node takes nothing new; undefined if it does. */
+  /** Why the node takes no tasks; undefined if it does. */
   get why(): 'stopping' | 'by hand' | undefined {
     if (this.#stopping) return 'stopping';
     return this.#byHand ? 'by hand' : undefined;
   }
 
-  /** What an operator wants of the node. Runs that take longer than `drainTimeout` are released. */
+  /** Applies the operator's desired state. The node releases runs that take longer than `drainTimeout`. */
   set(drained: boolean): void {
     if (drained === (this.#byHand !== undefined) || this.#stopping) return;
     const { clock, events, log, settings } = this.#context;
@@ -33,16 +34,15 @@ export class Drain {
     events.emit('factsChanged');
   }
 
-  /** The node claims nothing from here on. */
+  /** The node claims no task from now on. */
   stop(): void {
     this.#stopping = true;
     this.#byHand?.stop();
   }
 
   /**
-   * Stops claiming and waits for the runs, until `drainTimeout` is over or `hurry` resolves. What still runs then is up
-   * to
-   * {@link RunSet.stop}.
+   * Stops claiming and waits for the runs, until `drainTimeout` is over or `hurry` resolves. {@link RunSet.stop}
+   * handles the runs that are left.
    */
   async finish(runs: Pick<RunSet, 'count' | 'stopClaiming' | 'idle'>, hurry: Promise<void>): Promise<void> {
     const { clock, events, log, settings } = this.#context;

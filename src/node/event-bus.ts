@@ -2,34 +2,29 @@ import type { Claim } from '../domain/claim.ts';
 import type { Outcome } from '../domain/task.ts';
 import type { HeldFor } from '../queue/bullmq/held-tasks.ts';
 
-/** What the services of a node tell each other. */
+/** The events by which the services of a node notify each other. */
 export interface NodeEvents {
-  /** Redis has said that this incarnation is no longer the node's. */
+  /** Redis has replied that this incarnation is no longer current. */
   fenced: undefined;
-  /** Something that gates look at may have changed. */
+  /** A fact that gates check may have changed. */
   factsChanged: undefined;
   /** The gates were checked after such a change. */
   gatesChanged: undefined;
-  /**
-   * The config file was reloaded, or an operator has changed the mesh: look again instead of waiting for the next time.
-   */
+  /** The config file was reloaded, or an operator has changed the mesh: check now instead of at the next interval. */
   configChanged: undefined;
-  /** A run has begun or ended. */
   runsChanged: undefined;
-  /**
-   * A run has ended on this node, told before it is reported. Drills are left out, and runs of earlier incarnations.
-   */
+  /** A run has ended on this node; emitted before its report. Excludes drills and runs of earlier incarnations. */
   runEnded: { readonly claim: Claim; readonly outcome: Outcome };
   /** Tasks are held that this node may be allowed to run. */
   heldFor: readonly HeldFor[];
-  /** A drain by hand has waited long enough for its runs. */
+  /** An operator's drain has waited long enough for its runs. */
   drainExpired: undefined;
 }
 
 type Listener<T> = (payload: T) => unknown;
 
 /**
- * Calls listeners in the order in which they were added. A listener that throws or rejects disturbs none of the others.
+ * Calls listeners in the order in which they were added. A listener that throws or rejects does not affect the others.
  */
 export class EventBus {
   readonly #onError: (error: unknown) => void;

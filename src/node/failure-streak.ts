@@ -4,17 +4,16 @@ import type { NodeEvents } from './event-bus.ts';
 import { GateBackoff } from './gate-backoff.ts';
 import type { Service } from './service.ts';
 
-/** This many different tasks in a row are no coincidence. */
+/** Number of different tasks failed in a row that is no coincidence. */
 const TASKS = 5;
-/** How long the node takes no tasks then, ms; doubles each time that a try fails. */
+/** How long the node then takes no tasks, ms; doubles with each failed try. */
 const PAUSE_MS = { first: 30_000, most: 10 * 60_000 };
-/** Longest piece of an error that a gate shows, in characters. */
+/** Longest part of an error that a gate shows, in characters. */
 const MAX_REASON = 200;
 
 /**
- * Notices that runs of many different tasks fail here, one after the other, for unknown reasons: then this Mac is at
- * fault and
- * not the tasks, and the rest of the queue is left to other nodes. Any success shows that the Mac is well.
+ * Detects that many different tasks in a row fail on this node for unknown reasons. Then this Mac is at fault and not
+ * the tasks, and the node leaves the rest of the queue to other nodes. Any success shows that the Mac is well.
  */
 export class FailureStreak implements Service {
   readonly name = 'failure-streak';
@@ -24,7 +23,7 @@ export class FailureStreak implements Service {
   constructor({ clock, events, runner }: Pick<NodeContext, 'clock' | 'events' | 'runner'>) {
     const onChange = () => events.emit('factsChanged');
     this.backoff = new GateBackoff({ clock, firstMs: PAUSE_MS.first, mostMs: PAUSE_MS.most, onChange });
-    // A simulated run fails because it was told to.
+    // A simulated run fails only because its task says so.
     if (runner.capabilities.hasProvider) events.on('runEnded', (ended) => this.#ended(ended));
   }
 
@@ -40,7 +39,7 @@ export class FailureStreak implements Service {
       this.backoff.succeeded(taskId);
       return;
     }
-    // Refusals by the provider, and of the task, say nothing about this Mac.
+    // When the provider refuses a login or rejects a task, that says nothing about this Mac.
     const { kind, message } = outcome.error;
     if (kind !== 'unknown' && kind !== 'crash') return;
     this.#failed.add(taskId);
@@ -51,7 +50,7 @@ export class FailureStreak implements Service {
         `different tasks in a row have failed here for reasons that clawmesh does not know, the last with: ` +
         `${kind}: ${last}. Tries one task again every ${humanDuration(pauseMs)}`,
     );
-    // Those that fail while one task tries must not pile up.
+    // Failures while one task tries must not pile up.
     for (const id of [...this.#failed].slice(0, -TASKS)) this.#failed.delete(id);
   }
 }

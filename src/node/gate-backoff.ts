@@ -8,17 +8,15 @@ export interface GateBackoffOptions {
   /** The gate has closed or opened, or one task may try. */
   readonly onChange: () => void;
   /**
-   * Asked before a task is risked: returns why it would fail, null if it would not, undefined if that is not known.
-   * Never
-   * throws.
+   * Called before a task is risked. Returns why it would fail, null if it would not, undefined if that is unknown.
+   * Never throws.
    */
   readonly check?: (() => Promise<string | null | undefined>) | undefined;
 }
 
 /**
- * A gate that the node's own runs have closed, and that opens by trying: after a pause one task at a time may run. Its
- * success
- * opens the gate, its failure closes it for twice as long.
+ * A gate that failed runs close, and that a trial run opens: after a pause, one task at a time may run. Its success
+ * opens the gate; its failure closes it for twice as long.
  */
 export class GateBackoff {
   readonly #options: GateBackoffOptions;
@@ -26,9 +24,8 @@ export class GateBackoff {
   #pauseMs: number;
   #reason: string | undefined;
   #timer: Timer | undefined;
-  /** The task that tries; the one before it counts for nothing once another has begun. */
+  /** The task that tries; an earlier one no longer counts once another has begun. */
   #tries: string | undefined;
-  /** The check under way. */
   #checking: Promise<void> | undefined;
   #stopped = false;
 
@@ -42,7 +39,7 @@ export class GateBackoff {
     return this.#state === 'closed' ? this.#reason : undefined;
   }
 
-  /** Whether tasks run one at a time, to see whether all is well again. */
+  /** Whether tasks run one at a time, to check whether the node works again. */
   get isTrying(): boolean {
     return this.#state === 'trying';
   }
@@ -52,12 +49,12 @@ export class GateBackoff {
     return this.#state !== 'trying' || this.#tries === undefined || !running.includes(this.#tries);
   }
 
-  /** A run of this task begins. */
+  /** Records that a run of this task begins. */
   began(taskId: string): void {
     if (this.#state === 'trying') this.#tries = taskId;
   }
 
-  /** A run of this task has shown that all is well; while one task tries, only that one counts. */
+  /** Records that a run of this task succeeded; while one task tries, only that task counts. */
   succeeded(taskId: string): void {
     if (this.#state !== 'trying' || this.#tries !== taskId) return;
     this.#state = 'open';
@@ -65,7 +62,7 @@ export class GateBackoff {
     this.#options.onChange();
   }
 
-  /** Closes the gate. Failures of what ran beside the first one make the pause no longer. */
+  /** Closes the gate. Failures of runs that ran beside the first failed one do not lengthen the pause. */
   close(reason: (pauseMs: number) => string): void {
     if (this.#state === 'closed' || this.#stopped) return;
     const { firstMs, mostMs, onChange } = this.#options;
@@ -87,7 +84,7 @@ export class GateBackoff {
     const trouble = await this.#options.check?.();
     if (this.#stopped) return;
     if (typeof trouble === 'string') {
-      // The check costs no task, so there is no need to check less and less often.
+      // The check costs no task, so its interval need not grow.
       this.#pause(reason);
       return;
     }

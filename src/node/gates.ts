@@ -20,9 +20,8 @@ export interface FactSources {
 }
 
 /**
- * Whether the node may claim: checks all gates whenever facts change, tells the log and the mesh which of them have
- * opened or
- * closed, and then the other services (`gatesChanged`).
+ * Decides whether the node may claim. Checks all gates whenever facts change, records in the log and the mesh which
+ * have opened or closed, and then notifies the other services (`gatesChanged`).
  */
 export class Gates implements Service {
   readonly name = 'gates';
@@ -34,7 +33,7 @@ export class Gates implements Service {
   #started = false;
   #stopped = false;
   #open = false;
-  /** What the last `gatesChanged` was about. */
+  /** Serialized facts of the last `gatesChanged`. */
   #told = '';
   /** Names of the gates that were closed at the last check. */
   #closed: ReadonlySet<string> = new Set();
@@ -54,12 +53,12 @@ export class Gates implements Service {
     events.on('configChanged', () => this.#inFlight.add(this.#probeAll()));
   }
 
-  /** Whether all gates were open at the last check, and the node does not stop. */
+  /** Whether all gates were open at the last check, and the node neither drains nor stops. */
   get open(): boolean {
     return this.#open && this.#sources.drain.why === undefined;
   }
 
-  /** What a heartbeat says. */
+  /** The node's state, as heartbeats report it. */
   get state(): Exclude<NodeRecord['state'], 'stopped'> {
     if (this.#sources.drain.why !== undefined) return 'draining';
     return this.states().some((gate) => !gate.open) ? 'gated' : 'up';
@@ -108,7 +107,7 @@ export class Gates implements Service {
     await backend.registry.noteGates(owner, changed);
   }
 
-  /** Whether claim loops or the mesh have something to hear of: a probe that finds the same again is none. */
+  /** Whether claim loops or the mesh need to know: a probe with an unchanged result is no news. */
   #isNews(states: readonly GateState[]): boolean {
     const { openclaw, auth, failures } = this.#sources;
     const trying = [auth.backoff.isTrying, failures.backoff.isTrying];

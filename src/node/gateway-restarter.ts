@@ -9,14 +9,14 @@ const HOUR_MS = 3_600_000;
 export interface GatewayRestarterOptions {
   /** How long the gateway may be in trouble, ms. */
   readonly afterMs: number;
-  /** Maximum number of restarts within an hour: what they do not cure is for people. */
+  /** Maximum number of restarts within an hour: an operator has to repair what they do not cure. */
   readonly perHour: number;
   readonly restart: () => Promise<void>;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
-/** Restarts a gateway that has been in trouble for long, a few times. */
+/** Restarts a gateway that has been in trouble for long, up to the hourly maximum. */
 export class GatewayRestarter {
   readonly #options: GatewayRestarterOptions;
   #troubleSince: number | undefined;
@@ -27,14 +27,14 @@ export class GatewayRestarter {
     this.#options = options;
   }
 
-  /** The restarter that this config asks for, if any. */
+  /** The restarter for this config; undefined if the config disables restarts. */
   static of({ openclaw }: Pick<Config, 'openclaw'>, clock: Clock, log: Logger): GatewayRestarter | undefined {
     const { after, perHour, job } = openclaw.gateway.restart;
     if (after === 0) return undefined;
     return new GatewayRestarter({ afterMs: after, perHour, restart: () => restartGatewayJob(job), clock, log });
   }
 
-  /** Called after every check of the gateway, with why it is in trouble, or null. */
+  /** Called after every check of the gateway, with the reason for its trouble, or null. */
   async checked(trouble: string | null): Promise<void> {
     const { afterMs, perHour, restart, log, clock } = this.#options;
     const now = clock.monotonic();
@@ -52,7 +52,7 @@ export class GatewayRestarter {
       this.#gaveUp = true;
       return;
     }
-    // The new one gets as long to come up.
+    // The restarted gateway gets the same time to come up.
     this.#troubleSince = now;
     this.#restarts.push(now);
     log.warn({ trouble, afterMs }, 'the gateway has been in trouble for long; its job is restarted');

@@ -25,9 +25,8 @@ export interface HeartbeatParts {
 }
 
 /**
- * Renews the node's lease, tells the mesh everything about the node, and learns from the reply what is desired of it,
- * what
- * time it is in Redis, and what a sweep has found.
+ * Renews the node's lease and reports the node's whole state to the mesh. The reply contains the node's desired state,
+ * the Redis time, and the results of a sweep.
  */
 export class Heartbeat implements Service {
   readonly name = 'heartbeat';
@@ -35,7 +34,7 @@ export class Heartbeat implements Service {
   readonly #parts: HeartbeatParts;
   readonly #loop: Periodic;
   readonly #startedAt: number;
-  /** Monotonic time (ms) of the last heartbeat that Redis has taken. */
+  /** Monotonic time (ms) of the last heartbeat that Redis accepted. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   readonly #inFlight = new InFlight();
   #started = false;
@@ -60,12 +59,12 @@ export class Heartbeat implements Service {
     });
   }
 
-  /** Since Redis took the last heartbeat, ms; infinite before the first. */
+  /** Time since Redis accepted the last heartbeat, ms; infinite before the first. */
   get ageMs(): number {
     return this.#context.clock.monotonic() - this.#lastBeat;
   }
 
-  /** Resolves once Redis has taken the first heartbeat. */
+  /** Resolves once Redis has accepted the first heartbeat. */
   async start(): Promise<void> {
     if (this.#started || this.#stopped) return;
     this.#started = true;
@@ -73,7 +72,7 @@ export class Heartbeat implements Service {
     this.#loop.start();
   }
 
-  /** The last heartbeat says that the node has stopped, unless the incarnation is fenced. */
+  /** The last heartbeat reports that the node has stopped, unless the incarnation is fenced. */
   async stop(): Promise<void> {
     const isLast = this.#started && !this.#stopped && !this.#fenced;
     this.#stopped = true;

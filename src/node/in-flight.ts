@@ -10,7 +10,7 @@ export class InFlight {
     return work;
   }
 
-  /** Resolves when all of it has ended, however. */
+  /** Resolves when all of the work has ended, whether it succeeded or failed. */
   async ended(): Promise<void> {
     await Promise.allSettled(this.#work);
   }

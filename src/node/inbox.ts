@@ -14,7 +14,7 @@ export interface InboxParts {
   readonly sweep: Pick<Sweep, 'wake'>;
 }
 
-/** Shows the node's presence, and acts on the messages that come over its channels. */
+/** Shows the node's presence, and acts on the messages that arrive on its channels. */
 export class Inbox implements Service {
   readonly name = 'inbox';
   readonly #context: NodeContext;

@@ -4,11 +4,11 @@ import type { NodeContext } from './context.ts';
 import { Periodic } from './periodic.ts';
 import type { RunSet } from './run-set.ts';
 
-/** After the start, so that a node that is restarted often gets to it, ms. */
+/** Delay after the start, ms; short, so that a node that restarts often still does a round. */
 const FIRST_MS = 5_000;
-/** While there is something to remove, and while not, ms. */
+/** Interval while there are tasks to remove, and while there are none, ms. */
 const INTERVAL_MS = { busy: 20_000, idle: 60_000 };
-/** Removed from a pool per round, tasks: every node keeps up with some 250 a second. */
+/** Most tasks removed from a pool per round: every node keeps up with some 250 tasks a second. */
 const MAX_REMOVED = 5_000;
 
 /** See {@link janitorRound}. */
@@ -18,11 +18,10 @@ export function createJanitor(context: NodeContext, runs: Pick<RunSet, 'loops'>)
 }
 
 /**
- * Removes ended tasks that were kept long enough, some at a time, so that no completion has to; and repairs schedules.
- * Each of
- * these by itself: a pool or schedule that can't be worked on holds up none of the others.
+ * Removes ended tasks after their retention, a limited number per round, so that no completion has to do it; and
+ * repairs schedules. Each job runs by itself: an error in one pool or schedule does not stop the others.
  *
- * @returns one round of it, which returns when the next one is due, ms.
+ * @returns a function that runs one round and returns the time until the next, ms.
  */
 export function janitorRound(
   { backend, pools, log, onError }: Pick<NodeContext, 'backend' | 'pools' | 'log' | 'onError'>,

@@ -40,10 +40,10 @@ const entrySchema = z.object({
 });
 export type JournalEntry = z.infer<typeof entrySchema>;
 
-/** What tells one run from all others, over restarts of the daemon, too. */
+/** Identifies one run among all others, also across restarts of the daemon. */
 export type RunName = Pick<Claim, 'taskId' | 'attempt' | 'handovers' | 'holds'>;
 
-/** Undefined for what is none, or of another version. */
+/** Undefined if the text is no entry, or one of another version. */
 export function readEntry(text: string): JournalEntry | undefined {
   try {
     return entrySchema.safeParse(JSON.parse(text)).data;

@@ -2,14 +2,14 @@ import { access, constants, open, readdir, readFile, rename, rm, stat } from 'no
 import { join } from 'node:path';
 import { makeFolder } from '../platform/make-folder.ts';
 
-/** Files kept of those that nobody wants any more, in each folder for them; the oldest go first. */
+/** Maximum number of files kept in the folder of discarded entries and in that of broken ones; the oldest go first. */
 const MAX_KEPT = 100;
-/** Larger than any entry of ours: an answer of 1 MiB, each of whose characters is written as six. */
+/** Larger than any valid entry: an answer of 1 MiB in which each character is escaped as six. */
 const MAX_ENTRY_BYTES = 16 * 1_048_576;
-/** What file systems answer that can't make sure that a folder is on the disk. */
+/** Error codes of file systems that can't sync a folder to disk. */
 const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES']);
 
-/** The folder of a journal: entries that are to be delivered, and next to them what was discarded, or is broken. */
+/** The folder of a journal: entries to deliver, with subfolders for discarded and broken ones. */
 export class JournalFiles {
   readonly folder: string;
   readonly #discarded: string;
@@ -22,12 +22,12 @@ export class JournalFiles {
     this.#broken = join(folder, 'broken');
   }
 
-  /** How many discarded entries there are, by the last look. */
+  /** Number of discarded entries at the last check. */
   get discarded(): number {
     return this.#discardedNames.length;
   }
 
-  /** Makes the folder where there is none, and sees whether it can be written. @returns whether it had to be made. */
+  /** Creates the folder if it is missing, and checks that it is writable. @returns whether it was created. */
   async prepare(): Promise<boolean> {
     const made = await makeFolder(this.folder);
     await makeFolder(this.#discarded);
@@ -36,7 +36,7 @@ export class JournalFiles {
     return made;
   }
 
-  /** The texts of all entries, by name; a half-written one of a process that died meanwhile is removed. */
+  /** Reads the texts of all entries, by name, and removes half-written files that a killed process left. */
   async read(onTrouble: (name: string, error: unknown) => void): Promise<Map<string, string>> {
     this.#discardedNames = await names(this.#discarded);
     const texts = new Map<string, string>();
@@ -54,7 +54,7 @@ export class JournalFiles {
     return texts;
   }
 
-  /** Writes an entry so that it is there whole or not at all, whatever happens next. */
+  /** Writes an entry atomically, so that after a crash it is either complete or absent. */
   async write(name: string, text: string): Promise<void> {
     await writeWhole(this.folder, name, text);
   }
@@ -63,14 +63,14 @@ export class JournalFiles {
     await rm(join(this.folder, name), { force: true });
   }
 
-  /** Keeps an entry as a discarded one; the oldest of those are removed. */
+  /** Moves an entry to the discarded ones, and removes the oldest of those. */
   async discard(name: string, text: string): Promise<void> {
     await writeWhole(this.#discarded, name, text);
     await this.remove(name);
     this.#discardedNames = await trim(this.#discarded);
   }
 
-  /** Puts away an entry that can't be read, for people to look at. @returns where it is now. */
+  /** Sets an unreadable entry aside for an operator to inspect. @returns its new path. */
   async setAside(name: string): Promise<string> {
     await makeFolder(this.#broken);
     const to = join(this.#broken, name);
@@ -85,7 +85,7 @@ async function writeWhole(folder: string, name: string, text: string): Promise<v
   try {
     const file = await open(temporary, 'w', 0o600);
     try {
-      // Unlike one write, this goes on until all is written, or throws.
+      // Unlike a single write, this continues until all is written, or throws.
       await file.writeFile(text);
       await file.sync();
     } finally {
@@ -93,14 +93,14 @@ async function writeWhole(folder: string, name: string, text: string): Promise<v
     }
     await rename(temporary, join(folder, name));
   } catch (error) {
-    // Half of an entry must not take the room that a smaller one has.
+    // A partial file must not use up space that a smaller entry needs.
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
   await syncFolder(folder);
 }
 
-/** A power cut must not undo the rename. */
+/** Syncs the folder, so that a power cut does not undo the rename. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
@@ -116,7 +116,7 @@ async function names(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
 }
 
-/** Removes the oldest files, by name, where there are too many. @returns the names of the rest. */
+/** Removes the oldest files, by name, if there are too many. @returns the names of the rest. */
 async function trim(folder: string): Promise<string[]> {
   const all = await names(folder);
   for (const name of all.slice(0, -MAX_KEPT)) await rm(join(folder, name), { force: true });

@@ -11,25 +11,24 @@ import { JournalFiles } from './journal-files.ts';
 import { Signal } from './signal.ts';
 import { waitAtMost } from './wait-at-most.ts';
 
-/** Wait before a disk that failed is tried again: doubles from the first to the second, ms. */
+/** Wait before a retry on a failed disk: doubles from the first to the second, ms. */
 const RETRY_MS = { first: 500, max: 10_000 };
-/** A disk that works is looked at this often, ms. */
+/** Interval between checks of a working disk, ms. */
 const LOOK_MS = 10_000;
-/** A disk that takes longer hangs; neither a start nor the end waits for it, ms. */
+/** A disk that takes longer is hung; neither start nor close waits for it, ms. */
 const PATIENCE_MS = 3_000;
-/** Discarded outcomes that wait for a disk that fails; they may be large. */
+/** Maximum number of discarded outcomes to keep in memory while the disk fails; they may be large. */
 const MAX_WAITING_DISCARDS = 20;
 
 /**
- * Where a node keeps its journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`, and there
- * a
- * folder for each mesh of this name, since two of them may stand on two Redis servers.
+ * The folder of a node's journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`. Below it,
+ * each mesh of this name has a folder, since two Redis servers may each have one.
  */
 export function journalFolder(
   { mesh, meshId, nodeId }: { mesh: string; meshId: string; nodeId: string },
   env: NodeJS.ProcessEnv,
 ): string {
-  // Whatever stands in Redis, this is a name of a folder.
+  // Hashed, so that no id from Redis can be an unsafe folder name.
   const own = createHash('sha256').update(meshId).digest('hex').slice(0, 16);
   return join(stateFolder(mesh, env), 'nodes', nodeId, 'outcomes', own);
 }
@@ -38,25 +37,23 @@ interface Kept {
   readonly entry: JournalEntry;
   state: 'pending' | 'discarded';
   onDisk: boolean;
-  /** Resolves once it is on disk, or has been removed before. */
+  /** Resolves once the entry is on disk, or was removed before that. */
   readonly written: PromiseWithResolvers<void>;
 }
 
 /**
- * Outcomes of runs that ended while Redis could not be told: delivered when Redis is back, also by the next incarnation
- * of the
- * daemon, as long as the claim is still the node's. One that is not is kept as discarded.
+ * Outcomes of runs that ended while Redis was away. They are delivered when Redis is back, also by the daemon's next
+ * incarnation, if the node still has the claim. Otherwise they are kept as discarded.
  *
- * What counts is in memory, and the node's own disk follows: no method does I/O before it returns, and none throws.
- * While the
- * disk fails, everything stays in memory, is tried again and again, and {@link trouble} says why.
+ * Memory is authoritative, and the node's disk follows: no method does I/O before it returns, and none throws. While
+ * the disk fails, everything stays in memory and the journal keeps retrying; {@link trouble} says why.
  */
 export class Journal {
   readonly #files: JournalFiles;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #kept = new Map<string, Kept>();
-  /** Names of entries whose file is not what it should be. */
+  /** Names of entries whose file is out of date. */
   readonly #dirty = new Set<string>();
   readonly #changed = new Signal();
   readonly #passed = new Signal();
@@ -73,7 +70,7 @@ export class Journal {
   }
 
   /**
-   * Opens the journal with what earlier incarnations have left in it. A disk that fails, or hangs, holds up no start.
+   * Opens the journal with the entries of earlier incarnations. A disk that fails or hangs does not delay the start.
    */
   static async open(folder: string, clock: Clock, log: Logger): Promise<Journal> {
     const journal = new Journal(folder, clock, log);
@@ -92,14 +89,14 @@ export class Journal {
     return this.#trouble;
   }
 
-  /** Calls back whenever {@link trouble} has come or gone; answers how to end that. */
+  /** Calls back whenever {@link trouble} changes. @returns a function that ends this. */
   onTrouble(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Keeps an outcome until it is removed or discarded. Resolves once it is on disk; false if it need not be any more.
+   * Keeps an outcome until it is removed or discarded. Resolves once it is on disk; false if that is no longer needed.
    */
   async keep(claim: RunName & Pick<Claim, 'pool'>, result: Outcome): Promise<boolean> {
     const kept = this.#put(claim, result, 'pending');
@@ -107,7 +104,7 @@ export class Journal {
     return kept.onDisk && kept.state === 'pending';
   }
 
-  /** The outcome has been delivered; one that was discarded stays so. */
+  /** Removes a delivered outcome; a discarded one stays discarded. */
   remove(run: RunName): void {
     const name = nameOf(run);
     const kept = this.#kept.get(name);
@@ -117,7 +114,9 @@ export class Journal {
     this.#touch(name);
   }
 
-  /** The task is somebody else's by now, or Redis can't take the outcome; it is kept for whoever wants to look. */
+  /**
+   * Discards an outcome because the claim is lost or Redis can't store the outcome; it is kept on disk for inspection.
+   */
   discard(claim: RunName & Pick<Claim, 'pool'>, result: Outcome): void {
     const waiting = [...this.#kept].filter(([, { state }]) => state === 'discarded');
     for (const [name] of waiting.slice(0, Math.max(0, waiting.length - MAX_WAITING_DISCARDS + 1))) {
@@ -127,7 +126,7 @@ export class Journal {
     this.#put(claim, result, 'discarded');
   }
 
-  /** What has not been delivered, oldest task first. */
+  /** The undelivered outcomes, oldest task first. */
   pending(): JournalEntry[] {
     return [...this.#kept]
       .filter(([, { state }]) => state === 'pending')
@@ -135,19 +134,19 @@ export class Journal {
       .map(([, { entry }]) => entry);
   }
 
-  /** How many outcomes wait, and how many were discarded; asked with each heartbeat. */
+  /** Number of undelivered and of discarded outcomes; read with each heartbeat. */
   counts(): { pending: number; discarded: number } {
     let pending = 0;
     for (const { state } of this.#kept.values()) if (state === 'pending') pending++;
     return { pending, discarded: this.#files.discarded + this.#kept.size - pending };
   }
 
-  /** Resolves once the disk is what it should be; while it fails, never. */
+  /** Resolves once the disk is up to date; never while it fails. */
   async settled(): Promise<void> {
     while (this.#isAtWork || this.#dirty.size > 0 || this.#trouble !== undefined) await this.#passed.wait();
   }
 
-  /** Waits for what is being written, but not for a disk that fails. */
+  /** Waits for writes under way, but not for a disk that fails. */
   async close(): Promise<void> {
     await waitAtMost(this.#clock, this.settled(), PATIENCE_MS);
     this.#stop.abort();
@@ -176,7 +175,7 @@ export class Journal {
     this.#changed.notify();
   }
 
-  /** Has the disk follow, for as long as the journal is open. */
+  /** Keeps the disk up to date for as long as the journal is open. */
   async #follow(): Promise<void> {
     const { signal } = this.#stop;
     let wait = RETRY_MS.first;
@@ -192,20 +191,20 @@ export class Journal {
       this.#passed.notify();
       const over = new AbortController();
       const pause = this.#clock.sleep(error === undefined ? LOOK_MS : wait, over.signal);
-      // A disk that fails is given time: each outcome is one more reason to try, and none to try in a hot loop.
+      // On a failing disk, a new outcome causes one early retry. The failed entries cause none, so this is no hot loop.
       await Promise.race([pause, changed]);
       over.abort();
     }
   }
 
-  /** Makes the disk what it should be. @returns what is wrong with it, if anything is. */
+  /** Brings the disk up to date. @returns its problem, if it has one. */
   async #pass(): Promise<string | undefined> {
     const isNew = await this.#files.prepare();
     if (!this.#isRead) await this.#read();
     else if (isNew) this.#writeAgain();
     let trouble: string | undefined;
     for (const name of [...this.#dirty]) {
-      // Before it is written: what changes meanwhile is for the next pass.
+      // Removed before the write: a change during the write is for the next pass.
       this.#dirty.delete(name);
       try {
         await this.#write(name);
@@ -231,7 +230,7 @@ export class Journal {
     if (this.#kept.get(name) === kept) this.#kept.delete(name);
   }
 
-  /** Takes in what earlier incarnations have left. */
+  /** Reads the entries of earlier incarnations. */
   async #read(): Promise<void> {
     const onTrouble = (file: string, error: unknown) =>
       this.#log.error({ file, error: messageOf(error) }, 'a file of the journal can not be read');
@@ -249,7 +248,7 @@ export class Journal {
     this.#isRead = true;
   }
 
-  /** Somebody has removed the folder, and what was in it. */
+  /** The folder and its files were removed, so every entry is written again. */
   #writeAgain(): void {
     this.#log.warn('the folder of the journal was gone; it is made anew');
     for (const [name, kept] of this.#kept) {

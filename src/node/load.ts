@@ -4,7 +4,7 @@ import type { NodeLoad } from '../domain/node.ts';
 import type { Service } from './service.ts';
 
 const NS_PER_MS = 1e6;
-/** A finer one wakes an idle Mac more often than all the rest of the daemon, ms. */
+/** A finer resolution would wake an idle Mac more often than the rest of the daemon does, ms. */
 const RESOLUTION_MS = 250;
 
 /** Measures how busy this machine and this process are. */
@@ -27,9 +27,9 @@ export class LoadMeter implements Service {
     return round((loadavg()[0] ?? 0) / availableParallelism());
   }
 
-  /** The load now; the event loop's delay is that since the last call. */
+  /** The current load; the event loop's delay is measured since the last call. */
   read(): NodeLoad {
-    // Node counts from one look to the next, so that one without any delay is as long as the resolution.
+    // Node measures between two samples, so a sample without any delay is as long as the resolution.
     const delayMs = Math.max(0, this.#delay.percentile(99) / NS_PER_MS - RESOLUTION_MS);
     this.#delay.reset();
     return {

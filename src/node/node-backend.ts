@@ -22,22 +22,22 @@ import { Presence } from '../registry/presence.ts';
 import { tidyMesh } from './tidy.ts';
 
 /**
- * What a node needs of Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh.
+ * What a node needs from Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh.
  */
 export interface NodeBackend {
   readonly registry: NodeRegistry;
-  /** Tells this mesh from every other one of the same name. */
+  /** Distinguishes this mesh from every other one of the same name. */
   readonly id: string;
   readonly holders: Holders;
   /**
-   * A pool as one incarnation of the node sees it; `clockOffset` is Redis time minus this machine's, ms, read at each
+   * A pool as one incarnation of the node sees it. `clockOffset` is Redis time minus this machine's, ms, read at each
    * use.
    */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onMessage: (message: string) => void): Promise<Presence>;
   /** The events of the mesh, for alerts. */
   readonly alertFeed: AlertFeed;
-  /** How long the first in line of each pool has waited, ms; 0 if none waits, or the pool is paused. */
+  /** How long the first in line of each pool has waited, ms; 0 if no task waits, or the pool is paused. */
   waitedMs(): Promise<ReadonlyMap<string, number>>;
   /** Repairs schedules whose next task got lost; returns those that can't be repaired. */
   mendSchedules(): Promise<readonly ScheduleFailure[]>;
@@ -47,12 +47,12 @@ export interface NodeBackend {
   releaseHeld(): Promise<{ readonly heldFor: readonly HeldFor[] }>;
   /** Requeues the tasks of all dead nodes. */
   requeue(): Promise<Requeued[]>;
-  /** Calls back whenever a lost connection is back; returns how to end that. */
+  /** Calls back whenever a lost connection is restored; returns a function that ends this. */
   onReconnect(listener: () => void): () => void;
   close(): void;
 }
 
-/** @throws ClawmeshError `redis` where Redis can't be reached or used; later outages are waited out. */
+/** @throws ClawmeshError `redis` if Redis can't be reached or used; later outages are waited out. */
 export async function openNodeBackend(options: {
   live: LiveConfig;
   target: RedisTarget;

@@ -10,20 +10,20 @@ import { Periodic } from './periodic.ts';
 import { pressureOf } from './pressure.ts';
 import type { Service } from './service.ts';
 
-/** None of this changes within seconds, and looking at it costs a small process, ms. */
+/** None of these facts changes within seconds, and sampling them costs a small process, ms. */
 const INTERVAL_MS = 10_000;
-/** The mesh is sampled only this often, ms: a change by hand sends a message. */
+/** Interval between samples of the mesh, ms; an operator's change sends a message. */
 const MESH_MS = 30_000;
-/** Maximum number of other nodes asked for their config: enough to know what most of them have. */
+/** Maximum number of nodes whose config digest is read: enough to know the most common one. */
 const DIGESTS = 40;
 
 export interface NodeSample
   extends Pick<NodeFacts, 'freeMemory' | 'battery' | 'otherDigest' | 'redisPolicy' | 'pausedPools'> {
-  /** Share of its speed that heat leaves the machine, 0 to 1. */
+  /** Share of full speed that heat leaves the machine, 0 to 1. */
   readonly speed: number | undefined;
 }
 
-/** What the machine says of itself. */
+/** Reads the state of the machine. */
 export interface MachineProbes {
   /** Bytes. */
   readonly freeMemory: () => Promise<number>;
@@ -34,8 +34,7 @@ export interface MachineProbes {
 const MACHINE: MachineProbes = { freeMemory, battery: batteryInUse, speed: speedLimit };
 
 /**
- * Samples what surrounds the node: its machine, and of the mesh the other nodes' configs, paused pools and Redis'
- * policy.
+ * Samples the node's surroundings: its machine, the configs of other nodes, paused pools and Redis' eviction policy.
  */
 export class NodeProbe implements Service {
   readonly name = 'node-probe';
@@ -108,14 +107,14 @@ export class NodeProbe implements Service {
   async #sampleMesh(): Promise<Pick<NodeSample, 'redisPolicy' | 'pausedPools' | 'otherDigest'> | undefined> {
     const { backend, clock, pools } = this.#context;
     const now = clock.monotonic();
-    // A little early counts, since the interval jitters.
+    // Slightly early counts, since the interval has jitter.
     if (now - this.#meshSampledAt < MESH_MS - INTERVAL_MS / 2) return undefined;
     const { redisPolicy, pausedPools, digests } = await backend.registry.sampleMesh(pools, DIGESTS);
     this.#meshSampledAt = now;
     return { redisPolicy, pausedPools, otherDigest: this.#otherDigest(digests) };
   }
 
-  /** The config digest that more of the other nodes have than have this node's. */
+  /** The most common digest among other nodes, if more nodes have it than have this node's. */
   #otherDigest(digests: ReadonlyMap<string, string>): string | undefined {
     const { nodeId, live } = this.#context;
     const others = [...digests].filter(([id]) => id !== nodeId);

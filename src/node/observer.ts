@@ -3,27 +3,25 @@ import type { HandoverReason } from '../domain/handover.ts';
 import type { TaskResult } from '../domain/task.ts';
 import type { ReportResult } from '../queue/task-queue.ts';
 
-/** How a run ended on this node: as the queue took its report, or without one that counts. */
+/** How a run ended on this node: by a report that the queue accepted, or without an accepted report. */
 export type RunEnd = ReportResult | 'released' | 'reassigned' | 'void';
 
-/** Somebody who counts what a node does. */
+/** Counts what a node does. */
 export interface NodeObserver {
   /** A task was claimed. */
   claimed(claim: Claim): void;
-  /** A run ended after `ranMs`; with its result, where it has one. */
+  /** A run ended after `ranMs`; with its result, if it has one. */
   ended(claim: Claim, end: RunEnd, ranMs: number, result: TaskResult | undefined): void;
-  /** This node has put a task back, its own or that of a dead node. */
+  /** This node has released, reassigned or requeued a task; the task may be of a dead node. */
   handedOver(reason: HandoverReason): void;
-  /** Redis has answered a heartbeat after so long, ms. */
+  /** Redis has replied to a heartbeat after `roundTripMs`. */
   beat(roundTripMs: number): void;
 }
 
-/** Where nobody counts. */
+/** Counts nothing. */
 export const NO_OBSERVER: NodeObserver = { claimed() {}, ended() {}, handedOver() {}, beat() {} };
 
-/**
- * An observer that never throws: a count that goes wrong is worth a line in the log, and no task, heartbeat or sweep.
- */
+/** An observer that never throws: a counting error is worth a log line, and must break no task, heartbeat or sweep. */
 export function guarded(observer: NodeObserver, onError: (error: unknown) => void): NodeObserver {
   const safely = (observe: () => void) => {
     try {
@@ -40,7 +38,7 @@ export function guarded(observer: NodeObserver, onError: (error: unknown) => voi
   };
 }
 
-/** One observer that tells all of these. */
+/** One observer that forwards to all of these. */
 export function allOf(observers: readonly NodeObserver[]): NodeObserver {
   return {
     claimed: (claim) => observers.forEach((observer) => void observer.claimed(claim)),

@@ -11,9 +11,8 @@ export interface OnDemandOptions {
 }
 
 /**
- * Does its work when asked, and never twice at a time: requests during a round lead to one more round after it. The
- * caller
- * does not wait.
+ * Does its work on request, and never twice at a time: requests during a round lead to one more round after it. The
+ * caller does not wait.
  */
 export class OnDemand implements Service {
   readonly name: string;

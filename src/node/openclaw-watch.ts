@@ -5,7 +5,7 @@ import { InFlight } from './in-flight.ts';
 import { Periodic } from './periodic.ts';
 import type { Service } from './service.ts';
 
-/** Checks the OpenClaw behind the node's runner, and reports when something about it has changed. */
+/** Checks the OpenClaw behind the node's runner, and reports changes. */
 export class OpenClawWatch implements Service {
   readonly name = 'openclaw-watch';
   readonly #context: NodeContext;
@@ -37,7 +37,7 @@ export class OpenClawWatch implements Service {
     return this.#trouble;
   }
 
-  /** Resolves when it is known how OpenClaw is. */
+  /** Resolves once OpenClaw's health is known. */
   async start(): Promise<void> {
     if (this.#started || this.#stopped) return;
     this.#started = true;
@@ -59,7 +59,7 @@ export class OpenClawWatch implements Service {
     const { runner, masks, log, events } = this.#context;
     const { version, healthy, reason: said } = await runner.health();
     if (this.#stopped) return;
-    // It goes into the log and, through a gate, to everyone who reads the mesh's state.
+    // The reason goes into the log and, through a gate, to every reader of the mesh's state.
     const reason = said === null ? null : masks.said(said);
     if (this.#restarter) void this.#inFlight.add(this.#restarter.checked(reason));
     const changed = version !== this.#state.version || reason !== this.#trouble;

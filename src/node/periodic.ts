@@ -11,9 +11,8 @@ export interface PeriodicOptions {
 }
 
 /**
- * Repeats its work: `intervalMs` between the end of one round and the start of the next, or the number that the work
- * returns.
- * A jitter of a tenth lets nodes that started together drift apart.
+ * Repeats its work, with `intervalMs` between the end of one round and the start of the next. If the work returns a
+ * number, that becomes the interval. A jitter of a tenth lets nodes that started together drift apart.
  */
 export class Periodic implements Service {
   readonly name: string;

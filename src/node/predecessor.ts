@@ -7,20 +7,19 @@ import { isAlive } from '../platform/process.ts';
 import { type NodeHolder, onOneMachine, readHolder, thisHolder } from '../registry/node-holder.ts';
 import type { NodeBackend } from './node-backend.ts';
 
-/** A daemon that lives answers within this time, ms; a frozen one, or a dead Mac's half-open connection, does not. */
+/** A live daemon replies within this time, ms; a frozen one, or a dead Mac's half-open connection, does not. */
 const ANSWER_MS = 2_000;
-/** It is asked so often, ms: one that is starting listens a moment after it has registered. */
+/** Interval between questions, ms: a starting daemon listens only a moment after it has registered. */
 const ASK_AGAIN_MS = 200;
 
 type Backend = Pick<NodeBackend, 'registry' | 'holders' | 'openPresence'>;
 
 /**
- * Two daemons of one node id would fence each other for ever: a cloned Mac, or a second start by hand. Asks the one
- * before
- * this whether it lives.
+ * Two daemons of one node id would fence each other forever: a cloned Mac, or a second manual start. So this asks the
+ * previous daemon whether it is alive.
  *
- * @returns the incarnation that is surely gone, to be replaced by the next; 0 where there was none.
- * @throws ClawmeshError `failed` where it lives.
+ * @returns the incarnation that is certainly gone, to be replaced by the next; 0 if there was none.
+ * @throws ClawmeshError `failed` if it is alive.
  */
 export async function goneIncarnation(backend: Backend, nodeId: string, clock: Clock): Promise<number> {
   const { registry, holders } = backend;
@@ -32,7 +31,7 @@ export async function goneIncarnation(backend: Backend, nodeId: string, clock: C
   if (holder) throw inUse(nodeId, holder);
   const node = await registry.find(nodeId);
   const { state, host = '', pid = 0 } = node ?? {};
-  // A process of this machine may be frozen. What another machine holds is its own until its lease ends.
+  // A process of this machine may be frozen. A node id in use on another machine stays reserved until its lease ends.
   const leased = state !== undefined && isThere(state) && node?.incarnation === incarnation;
   const here = host === hostname();
   if (leased && here && mayLive && pid !== process.pid && isAlive(pid)) throw inUse(nodeId, { ...thisHolder(), pid });
@@ -40,7 +39,7 @@ export async function goneIncarnation(backend: Backend, nodeId: string, clock: C
   return incarnation;
 }
 
-/** What the daemon says that is there; undefined where none answers. */
+/** Asks the current daemon to identify itself; undefined if none replies. */
 async function askHolder(
   { holders, openPresence }: Backend,
   owner: { nodeId: string; incarnation: number },

@@ -1,23 +1,23 @@
-/** What tells how hard a machine is at work; undefined where it is not known. */
+/** The facts from which pressure is computed; undefined if unknown. */
 export interface PressureFacts {
   /** One-minute load average per core. */
   readonly cpu: number;
-  /** Share of memory that programs could still have, 0 to 1. */
+  /** Share of memory that is still available to programs, 0 to 1. */
   readonly freeMemory: number | undefined;
-  /** Charge of the battery it runs on; null where it has another supply. */
+  /** Charge of the battery that the machine runs on; null if it has another power supply. */
   readonly battery: number | null | undefined;
-  /** Share of its speed that heat leaves a Mac, 0 to 1. */
+  /** Share of full speed that heat leaves a Mac, 0 to 1. */
   readonly speed: number | undefined;
 }
 
-/** A core with more work than this waiting for it is slow for everybody. */
+/** A higher load per core than this slows down every program. */
 const BUSY_CPU = 2;
-/** Below this macOS and Linux begin to push programs out of memory. */
+/** Below this, macOS and Linux begin to page out programs. */
 const SCARCE_MEMORY = 0.1;
 
 /**
- * How much harder than its running tasks tell a machine is at work: 1 for not at all. Tasks mostly wait for a model, so
- * only real trouble counts, and in steps: small differences between idle machines must not undo the order of turns.
+ * Load beyond what the running tasks explain: 1 for none. Tasks mostly wait for a model, so only real trouble counts.
+ * It counts in steps: small differences between idle machines must not change the order of turns.
  */
 export function pressureOf({ cpu, freeMemory, battery, speed }: PressureFacts): number {
   const factors = [

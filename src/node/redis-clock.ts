@@ -1,12 +1,9 @@
 import type { Clock } from '../domain/clock.ts';
 
-/**
- * Redis' clock and this process' own may drift apart by this much between two heartbeats, ms: replies are sometimes
- * late.
- */
+/** Apparent drift between Redis' clock and this process' own that still is no jump, ms: replies are sometimes late. */
 const JUMP_MS = 2_000;
 
-/** Knows Redis time from what each heartbeat says of it, and notices if one of the two clocks has jumped. */
+/** Derives Redis time from each heartbeat's reply, and detects that one of the two clocks has jumped. */
 export class RedisClock {
   readonly #clock: Clock;
   /** Redis time minus this machine's, ms. */
@@ -29,7 +26,7 @@ export class RedisClock {
     return this.#clock.now() + this.#offset;
   }
 
-  /** Takes over Redis time as it is now. @returns by how much it has jumped since the last time, ms; 0 for no jump. */
+  /** Adopts the current Redis time. @returns by how much it has jumped since the last call, ms; 0 for no jump. */
   follow(redisTime: number): number {
     const lead = redisTime - this.#clock.monotonic();
     const jumpMs = Math.round(lead - this.#lead);

@@ -5,15 +5,18 @@ import { Periodic } from './periodic.ts';
 import type { RunSet } from './run-set.ts';
 import type { Service } from './service.ts';
 
-/** A claim is renewed this often within its visibility timeout, so that three renewals may fail before it lapses. */
+/** Renewals of a claim within its visibility timeout: two in a row may fail before its run is stopped. */
 const RENEWALS_PER_TIMEOUT = 4;
-/** Time (ms) left on a claim at which its run is stopped: enough to end a process group before others may start. */
+/**
+ * Remaining time (ms) of a claim at which its run is stopped: enough to end a process group before another node may
+ * start.
+ */
 const MAX_MARGIN_MS = 10_000;
 const CHECKS_PER_TIMEOUT = 20;
 
 /**
- * Keeps the node's claims alive, independent of what the runs do. Runs whose claim is lost, or could not be renewed in
- * time because Redis is away, are stopped before another node may take their task.
+ * Renews the node's claims, independently of the runs themselves. A run whose claim is lost, or could not be renewed in
+ * time because Redis is away, is stopped before another node may take its task.
  */
 export class Renewal implements Service {
   readonly name = 'renewal';
@@ -49,9 +52,8 @@ export class Renewal implements Service {
   }
 
   /**
-   * Renews all claims now. After a reconnect, or a jump of Redis' clock, they may have lapsed though this node lives;
-   * the
-   * sweeps of the others wait for this.
+   * Renews all claims now. After a reconnect, or a jump of Redis' clock, they may have lapsed although this node is
+   * alive; the sweeps of other nodes wait for this.
    *
    * @throws ClawmeshError `fenced`.
    */
@@ -60,7 +62,7 @@ export class Renewal implements Service {
   }
 
   async #renewAll(): Promise<void> {
-    // Together and each for itself: one pool that can't be renewed must not let the claims of the others lapse.
+    // Each pool independently: one that can't be renewed must not let the claims of the others lapse.
     const renewed = await Promise.allSettled(this.#runs.loops.map((loop) => this.#renewPool(loop)));
     for (const pool of renewed) if (pool.status === 'rejected') throw pool.reason;
   }

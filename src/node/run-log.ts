@@ -7,27 +7,27 @@ import type { Logger } from '../log/logger.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
 import type { RunEvent } from '../runners/runner.ts';
 
-/** Log lines are written together, so that a chatty run costs two round trips a second, ms. */
+/** Interval between writes, ms; log lines are batched, so that a chatty run costs two round trips a second. */
 const INTERVAL_MS = 500;
-/** Lines kept while they can't be written; as many as are kept of a task. */
+/** Lines buffered while they can't be written; equals the number of lines that a task's log keeps. */
 const MAX_BUFFERED_LINES = 1_000;
-/** Longest line that is kept, in characters. */
+/** Longest line to keep, in characters. */
 const MAX_LINE = 4_000;
-/** Much longer lines are cut as they come, in characters; the rest when they are written. */
+/** Longer raw lines are cut on arrival, in characters; the final cut happens when they are written. */
 const MAX_RAW_LINE = 2 * MAX_LINE;
 /** Longest note on a run's progress, in characters. */
 const MAX_NOTE = 200;
 
-/** What a run tells of itself, on its way to the task's log and progress. */
+/** Buffers a run's output and progress on the way to the task's log. */
 export class RunLog {
   readonly #claim: Claim;
   readonly #queue: PoolQueue;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #mask: Mask;
-  /** As they came (ms); what a run says is masked when it is written, since most of a flood is never kept. */
+  /** Lines with their time of arrival (ms). They are masked when written, since most of a flood is never kept. */
   #lines: { at: number; text: string }[] = [];
-  /** What the agent has said since the last line break. */
+  /** The agent's text since the last line break. */
   #text = '';
   #progress: { at: number; note: string } | undefined;
   #tokens: number | null = null;
@@ -64,11 +64,11 @@ export class RunLog {
     if (event.type !== 'submitted') return;
     this.#submittedTo = event.to;
     this.#progress = { at, note: 'submitted' };
-    // Whoever takes the run up again after a crash of this daemon needs it.
+    // The next incarnation needs this to re-attach to the run after a crash of this daemon.
     void this.#flush();
   }
 
-  /** Writes the lines that are left; how far a run had come matters no more once it has ended. */
+  /** Writes the remaining lines; the progress of a run is irrelevant once it has ended. */
   async end(): Promise<void> {
     if (this.#text !== '') this.#endText(this.#clock.now());
     this.#progress = undefined;
@@ -86,7 +86,7 @@ export class RunLog {
     if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
   }
 
-  /** One write at a time: while Redis is away, lines gather here and not in a queue of commands. */
+  /** One write at a time: while Redis is away, lines gather here and not in a command queue. */
   #flushSoon(): void {
     this.#timer ??= this.#clock.timer(INTERVAL_MS, () => {
       this.#timer = undefined;

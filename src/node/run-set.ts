@@ -26,8 +26,8 @@ export interface RunSetParts {
 }
 
 /**
- * All that runs on a node: a claim loop per pool, and their runs. After {@link open} claims can be adopted; after the
- * start the node claims.
+ * All runs of a node: a claim loop per pool, and its runs. After {@link open} claims can be adopted; after the start
+ * the node claims.
  */
 export class RunSet implements Service {
   readonly name = 'claims';
@@ -57,7 +57,7 @@ export class RunSet implements Service {
     events.on('drainExpired', () => this.stopRuns('release'));
     events.on('heldFor', (held) => this.#unlessStopped(() => this.#claimHeld(held)));
     events.on('gatesChanged', () => this.#unlessStopped(() => this.#notifyLoops()));
-    // Loops that wait for work wait for what the old dispatch strategy wakes them with.
+    // Waiting loops depend on the old dispatch strategy to wake them.
     events.on('configChanged', () => this.#unlessStopped(() => this.#interrupt()));
     events.on('runsChanged', () => this.#runsChanged());
   }
@@ -111,7 +111,7 @@ export class RunSet implements Service {
     return this.loops.reduce((sum, { runs }) => sum + runs.size, 0);
   }
 
-  /** Whether some pool waits for work. */
+  /** Whether any pool waits for work. */
   get waitsForWork(): boolean {
     return this.loops.some((loop) => loop.waitsForWork);
   }
@@ -128,7 +128,6 @@ export class RunSet implements Service {
     await Promise.all(this.loops.map((loop) => loop.stopClaiming()));
   }
 
-  /** Resolves when all runs have ended. */
   async idle(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.idle()));
   }
@@ -140,7 +139,7 @@ export class RunSet implements Service {
     });
   }
 
-  /** Does work that the stop waits for. */
+  /** Does work that the stop waits for; does nothing after it. */
   async #unlessStopped(work: () => Promise<void>): Promise<void> {
     if (!this.#stopped) await this.#inFlight.add(work());
   }
@@ -162,7 +161,7 @@ export class RunSet implements Service {
   }
 
   #createRun(queue: PoolQueue, claim: Claim, nextOffer: NextOffer, outcome: Outcome | undefined): AttemptRun {
-    // Drills say nothing about OpenClaw.
+    // A drill says nothing about OpenClaw.
     if (!claim.spec.probe && !outcome) for (const backoff of this.#parts.backoffs) backoff.began(claim.taskId);
     const context = { ...this.#context, auth: this.#parts.auth };
     return new AttemptRun(context, { claim, queue, nextOffer, outcome });
@@ -183,7 +182,7 @@ export class RunSet implements Service {
   async #runsChanged(): Promise<void> {
     if (this.count > 0 && this.#context.settings.keepAwake) this.#awake.hold();
     else this.#awake.release();
-    // While a backoff tries one task, what runs in one pool decides whether the others may claim.
+    // While a backoff tries one task, a run in one pool decides whether the others may claim.
     if (this.#parts.backoffs.some(({ isTrying }) => isTrying)) await this.#unlessStopped(() => this.#notifyLoops());
   }
 }

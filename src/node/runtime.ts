@@ -22,16 +22,18 @@ import { type NodeStanding, nodeStanding } from './standing.ts';
 import { Sweep } from './sweep.ts';
 import { waitAtMost } from './wait-at-most.ts';
 
-/** Longest wait for services to stop, ms: a run gets SIGKILL after 5 s. What a service has not done by then lapses. */
+/**
+ * Longest wait for a stage of services to stop, ms: a run gets SIGKILL after 5 s. After that, the stop continues
+ * without it.
+ */
 const STOP_MS = 10_000;
 
 /**
- * One incarnation of the node, from its registration until it is stopped or fenced. A fenced one is thrown away whole,
- * never
- * resumed: after sleep or a freeze its idea of what it owns is stale. The daemon then begins the next.
+ * One incarnation of the node, from its registration until it is stopped or fenced. A fenced one is discarded whole and
+ * never resumed: after sleep or a freeze its record of its own claims is stale. The daemon then begins the next.
  */
 export class NodeRuntime {
-  /** Resolves when Redis has said that this incarnation is no longer the node's. */
+  /** Resolves when Redis has replied that this incarnation is no longer current. */
   readonly fenced: Promise<void>;
   readonly #context: NodeContext;
   readonly #parts: ReturnType<typeof createServices>;
@@ -68,7 +70,7 @@ export class NodeRuntime {
     return runtime;
   }
 
-  /** Whether it claims tasks, and else why not. */
+  /** Whether the node claims tasks, and if not, why. */
   standing(): NodeStanding {
     const { owner, live } = this.#context;
     const { gates, heartbeat } = this.#parts;
@@ -84,18 +86,18 @@ export class NodeRuntime {
     this.#context.events.emit('configChanged');
   }
 
-  /** Takes nothing new, and waits for the runs until `drainTimeout` is over or `hurry` resolves. */
+  /** Takes no more tasks, and waits for the runs until `drainTimeout` is over or `hurry` resolves. */
   async drain(hurry: Promise<void>): Promise<void> {
     await this.#parts.drain.finish(this.#parts.runs, hurry);
   }
 
-  /** Stops all services, last started first. Of a fenced incarnation Redis takes nothing any more. */
+  /** Stops all services, last started first. Redis accepts nothing more from a fenced incarnation. */
   async stop(reason: 'release' | 'fenced'): Promise<void> {
     const { clock, events, log } = this.#context;
     this.#parts.drain.stop();
     if (reason === 'fenced') events.emit('fenced');
     for (const stage of this.#parts.stages.toReversed()) {
-      // Whatever Redis replies by now, the next incarnation needs this one to have ended.
+      // Errors from Redis no longer matter: the next incarnation needs this one to have ended.
       const stopped = stage.map((service) =>
         service.stop().catch((error: unknown) => {
           log.debug({ service: service.name, error: messageOf(error) }, 'not stopped in order');
@@ -113,7 +115,7 @@ export class NodeRuntime {
   }
 }
 
-/** All services of a node, and the stages in which they start: from top to bottom, and stop from bottom to top. */
+/** All services of a node, in stages: they start from top to bottom, and stop from bottom to top. */
 function createServices(context: NodeContext, windowMs: number) {
   const { clock, events, live, log, runner, backend, journal, onError } = context;
   const load = new LoadMeter();
@@ -130,7 +132,7 @@ function createServices(context: NodeContext, windowMs: number) {
   const sweep = new Sweep(context, { runs, releaser });
   const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, openclaw, load });
   const inbox = new Inbox(context, { heartbeat, runs, sweep });
-  // Redis refuses what a fenced incarnation asks for, so after a sleep it is enough to ask it at once.
+  // Redis refuses the requests of a fenced incarnation, so after a sleep one immediate request is enough.
   const sleepWatch = new SleepWatch(clock, (sleptMs) => {
     log.warn({ sleptMs }, 'stood still (sleep, freeze or a blocked event loop); asking Redis for the incarnation');
     heartbeat.beat().catch(onError);
@@ -155,25 +157,26 @@ function createServices(context: NodeContext, windowMs: number) {
   const stages: readonly (readonly Service[])[] = [
     // Presence comes before the first heartbeat, which makes other nodes look for it.
     [inbox],
-    // The lease comes before anything slow, and lasts for as long as the node holds anything.
+    // The lease comes before any slow step, and lasts while the node has any claim.
     [heartbeat],
     [sleepWatch, load, probe, auth, failures],
     [queues],
-    // Claims are renewed from the moment they are adopted, which takes longer the more there are, until the last run
-    // has ended.
+    // Claims are renewed from their adoption until the last run has ended. Adoption takes longer the more claims there
+    // are.
     [renewal, releaser, sweep, createJanitor(context, runs)],
     [adoption],
-    // Nothing is claimed before it is known how OpenClaw is, and that no run of an earlier incarnation continues in it.
+    // The node claims only after OpenClaw's health is known, and after no run of an earlier incarnation continues in
+    // it.
     [openclaw],
     [gates],
-    // Claims stop first: everything above serves them.
+    // Claims stop first, since all services above serve them.
     [runs],
     [triggers],
   ];
   return { stages, drain, gates, heartbeat, runs };
 }
 
-/** A service that is no more than a step of the start, of the stop, or of both. */
+/** A service that is only a step of the start, of the stop, or of both. */
 function service(name: string, steps: { readonly start: () => unknown; readonly stop?: () => unknown }): Service {
   let state: 'new' | 'started' | 'stopped' = 'new';
   return {

@@ -1,4 +1,4 @@
-/** Something several loops can wait for. A wait only ever sees notifications that come after it began. */
+/** A notification that several loops can wait for. A wait sees only notifications after its beginning. */
 export class Signal {
   #next = Promise.withResolvers<void>();
 

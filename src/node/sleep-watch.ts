@@ -6,9 +6,8 @@ const TICK_MS = 1_000;
 const JUMP_MS = 2_000;
 
 /**
- * Notices that this process stood still: its Mac slept, it was frozen, or its event loop was blocked. Looks at both
- * clocks,
- * since systems differ in which of them continues during sleep.
+ * Detects that this process stood still: its Mac slept, it was frozen, or its event loop was blocked. Compares both
+ * clocks, since systems differ in which of them continues during sleep.
  */
 export class SleepWatch implements Service {
   readonly name = 'sleep-watch';

@@ -1,13 +1,14 @@
 /**
- * The slots of a node, which its pools share where it may run fewer tasks at once than they add up to. When pools wait for
- * a slot, each gets as many starts as its weight says: stride scheduling (Waldspurger and Weihl, 1995).
+ * The slots of a node. Its pools share them if the node may run fewer tasks at once than their concurrencies add up to.
+ * When pools wait for a slot, each gets starts in proportion to its weight: stride scheduling (Waldspurger and Weihl,
+ * 1995).
  */
 export class Slots {
   readonly total: number;
   readonly #weightOf: (pool: string) => number;
   #inUse = 0;
   readonly #waiting = new Map<string, (granted: boolean) => void>();
-  /** Of each pool, the point in virtual time of its next start. */
+  /** For each pool, the virtual time of its next start. */
   readonly #passes = new Map<string, number>();
   #now = 0;
 
@@ -24,14 +25,14 @@ export class Slots {
     return Math.max(0, this.total - this.#inUse);
   }
 
-  /** A slot for this pool at once; false where all are in use, or others wait. */
+  /** Takes a slot for this pool at once. @returns false if all slots are in use, or pools wait. */
   take(pool: string): boolean {
     if (this.free === 0 || this.#waiting.size > 0) return false;
     this.use(pool);
     return true;
   }
 
-  /** A slot for this pool once it's its turn; false where {@link cancel} came first. */
+  /** Waits for this pool's turn and takes a slot; resolves to false if {@link cancel} came first. */
   async turn(pool: string): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#waiting.get(pool)?.(false);
@@ -40,14 +41,14 @@ export class Slots {
     return promise;
   }
 
-  /** The pool does not wait any more. */
+  /** Ends the pool's wait. */
   cancel(pool: string): void {
     const resolve = this.#waiting.get(pool);
     this.#waiting.delete(pool);
     resolve?.(false);
   }
 
-  /** A run that is there anyway, whether or not a slot is free for it. */
+  /** Counts a run that starts in any case, whether or not a slot is free for it. */
   use(pool: string): void {
     this.#inUse++;
     const start = this.#startOf(pool);
@@ -55,13 +56,13 @@ export class Slots {
     this.#passes.set(pool, start + 1 / this.#weightOf(pool));
   }
 
-  /** Whether a run of this pool that ends may be followed by the next one of the same pool, without a new turn. */
+  /** Whether the next run of this pool may use the slot of an ending one, without a new turn. */
   mayKeep(pool: string): boolean {
     const first = this.#next();
     return this.#inUse <= this.total && (first === undefined || this.#startOf(pool) < this.#startOf(first));
   }
 
-  /** A slot is free again, or was not needed. */
+  /** Frees a slot after a run, or if it was not needed. */
   release(): void {
     this.#inUse--;
     this.#grant();
@@ -76,7 +77,7 @@ export class Slots {
     resolve?.(true);
   }
 
-  /** Of the pools that wait, the one whose turn it is. */
+  /** The waiting pool whose turn it is. */
   #next(): string | undefined {
     let first: string | undefined;
     for (const pool of this.#waiting.keys()) {

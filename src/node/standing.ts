@@ -1,18 +1,17 @@
 import type { GateState } from '../domain/node.ts';
 
-/** Whether a node claims tasks, as its health routes tell it. */
+/** Whether a node claims tasks, as its health routes report it. */
 export interface NodeStanding {
   readonly ready: boolean;
-  /** Null before it has registered. */
+  /** Null before the node has registered. */
   readonly incarnation: number | null;
-  /** Why it is not ready; empty if it is. */
+  /** Why the node is not ready; empty if it is. */
   readonly reasons: readonly string[];
   readonly gates: readonly GateState[];
-  /** Since Redis took the last heartbeat, ms; null if it never did. */
+  /** Time since Redis accepted the last heartbeat, ms; null if it never did. */
   readonly heartbeatAgeMs: number | null;
 }
 
-/** The standing of a node that has not registered yet. */
 export const NOT_UP_YET: NodeStanding = {
   ready: false,
   incarnation: null,

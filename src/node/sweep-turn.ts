@@ -1,7 +1,7 @@
 /**
- * When it is this node's turn to sweep, ms from now: Redis time is cut into intervals, and each belongs to one of the nodes
- * in order. Nobody has to be told, the sweeps of a mesh are evenly apart, and one that is missed because its node has died
- * is made good by the next.
+ * When it is this node's turn to sweep, ms from now. Redis time is divided into intervals, and each belongs to one of
+ * the nodes in order. So turns need no messages, the sweeps of a mesh are evenly spaced, and the next sweep makes up
+ * for one that a dead node missed.
  */
 export function sweepTurn(turn: {
   /** Redis time, ms. */
@@ -14,7 +14,7 @@ export function sweepTurn(turn: {
   const { now, rank, nodes, intervalMs } = turn;
   const roundMs = Math.max(1, nodes) * intervalMs;
   const waitMs = modulo(rank * intervalMs - now, roundMs);
-  // A timer that was a little early must not have the same turn twice.
+  // A timer that was slightly early must not get the same turn twice.
   return waitMs < intervalMs / 2 ? waitMs + roundMs : waitMs;
 }
 

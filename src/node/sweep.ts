@@ -8,36 +8,36 @@ import type { RunSet } from './run-set.ts';
 import type { Service } from './service.ts';
 import { sweepTurn } from './sweep-turn.ts';
 
-/** Sweeps of a mesh that works come this often, ms: a quarter second is what detection adds to the crash grace. */
+/** Interval between sweeps of a busy mesh, ms: detection adds at most a quarter second to the crash grace. */
 const SWEEP_MS = { least: 50, most: 250 };
 /**
- * In a mesh that idles nobody's task could be lost; what a sleeping node has swallowed of a new one is seen so soon,
- * ms.
+ * Interval between sweeps of an idle mesh, ms. No task can be lost there, but a sleeping node may have taken a wake-up
+ * for a new one; the sweep notices this.
  */
 const IDLE_SWEEP_MS = 1_000;
-/** Short leases want more: so many sweeps per lease at least. */
+/** Short leases need shorter intervals: at least this many sweeps per lease. */
 const IDLE_SWEEPS_PER_LEASE = 15;
-/** Sweeps nearer to each other than this share of the interval are one: timers are late. */
+/** Sweeps closer to each other than this share of the interval count as one, since timers are late. */
 const SAME = 0.5;
-/** After so many intervals without a sweep turns were missed, and a heartbeat sweeps. */
+/** After this many intervals without a sweep, turns were missed and a heartbeat sweeps. */
 const MISSED = 1.5;
-/** More intervals than this without a sweep, and without a heartbeat: Redis was frozen or everybody slept. */
+/** More intervals than this without a sweep or heartbeat: Redis was frozen, or all nodes slept. */
 const STALL = 10;
-/** The same in heartbeats: if sweeps are late, each heartbeat still shows that Redis was not frozen. */
+/** The same limit in heartbeats: if sweeps are late, each heartbeat still shows that Redis was not frozen. */
 const STALL_BEATS = 1.5;
-/** Claims are looked through this often even if no node has died: lapsed ones, or what a sweeper left behind, ms. */
+/**
+ * Interval between full passes over claims, even if no node has died, ms: some may have lapsed, or a sweeper may have
+ * failed before the requeue.
+ */
 const FULL_PASS_MS = 5_000;
 
 /**
- * Watches over the other nodes: declares the dead dead, and puts their tasks back. Every node does this, so that there
- * is
- * no leader to elect or to lose: they take turns, together once per interval, however many they are. Where turns are
- * missed,
- * because many have died at once, the next heartbeat sweeps.
+ * Watches the other nodes: declares dead nodes dead, and requeues their tasks. Every node does this, so there is no
+ * leader to elect or to lose. Nodes take turns and together sweep once per interval, however many they are. If turns
+ * are missed because many nodes have died at once, the next heartbeat sweeps.
  *
- * Between two sweeps there is nothing that grows with the work in the mesh: putting tasks back and looking at what is
- * held
- * are asked for, and not waited for.
+ * No step of a sweep grows with the work in the mesh: it only requests that tasks be requeued and held tasks be
+ * checked, and does not wait for this.
  */
 export class Sweep implements Service {
   readonly name = 'sweep';
@@ -45,17 +45,17 @@ export class Sweep implements Service {
   readonly #runs: Pick<RunSet, 'count' | 'waitsForWork'>;
   readonly #releaser: Pick<OnDemand, 'ask'>;
   readonly #how: Omit<SweepOptions, 'intervalMs'>;
-  /** In a mesh that works, ms. */
+  /** In a busy mesh, ms. */
   readonly #intervalMs: number;
   readonly #idleMs: number;
   readonly #requeue: OnDemand;
   readonly #inFlight = new InFlight();
   #running = false;
   #stopped = false;
-  /** One at a time: none may pile up while Redis is away. */
+  /** One sweep at a time: sweeps must not pile up while Redis is away. */
   #sweeping: Promise<void> | undefined;
   #timer: Timer | undefined;
-  /** A sweep that neither waits for its turn nor cares who else has swept, ms of monotonic time. */
+  /** When to sweep regardless of turns and of other nodes' sweeps, ms of monotonic time. */
   #dueAt = Number.POSITIVE_INFINITY;
   #busy = false;
   #nodes = 1;
@@ -71,11 +71,11 @@ export class Sweep implements Service {
     const { live, nodeId, pools, clock, events, onError } = context;
     const { config } = live;
     const lease = leaseMs(config);
-    // Fast enough for its leases, and no faster than needed.
+    // Fast enough for the mesh's leases, and no faster than needed.
     this.#intervalMs = Math.min(SWEEP_MS.most, Math.max(SWEEP_MS.least, lease / 20));
     this.#idleMs = Math.max(this.#intervalMs, Math.min(IDLE_SWEEP_MS, lease / IDLE_SWEEPS_PER_LEASE));
     const beats = STALL_BEATS * config.health.heartbeatInterval;
-    // What is left of any lease is longer than this: it was renewed within the last heartbeat.
+    // The rest of any lease is longer than this, since it was renewed within the last heartbeat interval.
     const stallMs = Math.max(Math.min(STALL * this.#intervalMs, lease / 2), Math.min(beats, lease - beats));
     this.#how = {
       nodeId,
@@ -90,17 +90,17 @@ export class Sweep implements Service {
     events.on('runsChanged', () => this.#inFlight.add(this.#working()));
   }
 
-  /** How this node sweeps with a heartbeat. */
+  /** The options for a sweep by a heartbeat of this node. */
   get withBeat(): SweepOptions {
     return { ...this.#how, intervalMs: this.#currentMs * MISSED };
   }
 
-  /** Between two sweeps, ms. */
+  /** Interval between sweeps, ms. */
   get #currentMs(): number {
     return this.#busy ? this.#intervalMs : this.#idleMs;
   }
 
-  /** Acts on what is found from here on. */
+  /** Acts on the results of sweeps from now on. */
   start(): void {
     if (this.#stopped) return;
     this.#running = true;
@@ -115,29 +115,29 @@ export class Sweep implements Service {
     await Promise.all([this.#requeue.stop(), this.#sweeping, this.#inFlight.ended()]);
   }
 
-  /** This node works; the others may not know that there is a node to watch. */
+  /** Tells the mesh that this node works: the other nodes may not know that there is a node to watch. */
   async #working(): Promise<void> {
     if (this.#running && !this.#busy && this.#runs.count > 0) await this.#context.backend.registry.tellBusy();
   }
 
-  /** There is work in the mesh. */
+  /** Records that the mesh is busy. */
   wake(): void {
     if (this.#busy) return;
     this.#busy = true;
     this.#plan();
   }
 
-  /** Asks for what a sweep has shown to be needed. */
+  /** Requests the work that a sweep has found. */
   found(swept: Swept): void {
     const { nodes, rank = this.#rank, pending, dueMs, held, busy, waiting, pass, deaths } = swept;
     this.#nodes = nodes;
     this.#rank = rank;
-    // One that was too soon to look knows only what was before.
+    // A sweep that came too soon to look reports only old facts.
     const looked = swept.rank !== undefined;
     if (busy || looked) this.#busy = busy;
-    // Whoever saw that a grace is nearly over comes back for it.
+    // The node that saw a nearly expired grace sweeps again for it.
     if (looked) this.#dueAt = dueMs > 0 ? this.#context.clock.monotonic() + dueMs : Number.POSITIVE_INFINITY;
-    // Tasks wait and so does this node: a node that sleeps may take the wake-up, and the next one.
+    // Tasks wait, and so does this node: a sleeping node may have taken the wake-up, and may take the next one.
     if (waiting && this.#runs.waitsForWork) {
       this.#dueAt = Math.min(this.#dueAt, this.#context.clock.monotonic() + this.#intervalMs);
     }
@@ -151,7 +151,7 @@ export class Sweep implements Service {
     if (held > 0) this.#releaser.ask();
   }
 
-  /** The next sweep: in this node's turn, or before, where one is due. */
+  /** Plans the next sweep: at this node's turn, or earlier if one is due. */
   #plan(): void {
     this.#timer?.stop();
     if (!this.#running) return;
@@ -174,13 +174,11 @@ export class Sweep implements Service {
       onError(error);
     }
     this.#sweeping = undefined;
-    // A turn may have come and gone meanwhile.
+    // A turn may have passed during the sweep.
     this.#plan();
   }
 
-  /**
-   * Reads the deaths before it requeues, and clears them after: a death that comes in between waits for the next round.
-   */
+  /** Reads the deaths before it requeues, and clears them afterwards: a death in between waits for the next round. */
   async #requeueOrphaned(): Promise<void> {
     const { backend, log, observer } = this.#context;
     const owners = await backend.registry.pendingDeaths();

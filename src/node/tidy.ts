@@ -9,25 +9,25 @@ import { forgetNodes } from '../registry/forget-nodes.ts';
 import { NodeRegistry } from '../registry/node-registry.ts';
 
 const DAY_MS = 86_400_000;
-/** How long what nobody uses is remembered, ms. */
+/** How long the mesh remembers things out of use, ms. */
 export const FORGET_AFTER_MS = {
-  /** A node that is away; `status` tells of it for as long. */
+  /** A node that is away; `status` reports it for this long. */
   node: 30 * DAY_MS,
-  /** A pool without a task in any state, which no node serves. */
+  /** A pool without a task in any state that no node serves. */
   pool: 30 * DAY_MS,
-  /** A provider that nobody has asked, with some failures or in trouble. */
+  /** A circuit of a provider without requests, after some failures (closed) or while in trouble (open). */
   circuit: { closed: DAY_MS, open: 30 * DAY_MS },
 };
-/** One node at a time looks after what is nobody's own, and another one after this time, ms. */
+/** One node at a time tidies for the whole mesh; another may take over after this time, ms. */
 const TURN_MS = 15_000;
 /** Expired tasks removed from a pool per turn. */
 const MAX_REMOVED = 5_000;
-/** Tasks looked at per script: well below a millisecond of Redis time. */
+/** Tasks checked per script: well below a millisecond of Redis time. */
 const WINDOW = 200;
 
 export interface TidyOptions {
   readonly nodeId: string;
-  /** Those that this node serves, and looks after anyway. */
+  /** The pools that this node serves; its janitor already tidies them. */
   readonly ownPools: readonly string[];
   readonly retention: Retention;
   readonly forgetAfterMs?: typeof FORGET_AFTER_MS;
@@ -35,11 +35,11 @@ export interface TidyOptions {
 }
 
 /**
- * Keeps in bounds what belongs to no node: ended tasks of pools that nobody serves, nodes, pools and circuits that were not
- * seen for long, and tasks that are said to be held back, cancelled or seen though they are not. One of the nodes does it at a time; each
- * part for itself.
+ * Bounds the data that belongs to no node. Removes ended tasks of pools that no node serves, and nodes, pools and
+ * circuits that have long been out of use. Also removes stale entries from the lists of held, cancelled and
+ * acknowledged tasks. One node does this at a time; an error in one part does not stop the others.
  *
- * @returns how many tasks were removed.
+ * @returns the number of removed tasks.
  */
 export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOptions): Promise<number> {
   const { nodeId, ownPools, retention, onError, forgetAfterMs = FORGET_AFTER_MS } = options;
@@ -73,7 +73,7 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
   return removed;
 }
 
-/** Goes on from where a script says, until it is through. */
+/** Repeats the step from the position that the last one returned, until it returns 0. */
 async function inSteps(step: (first: number) => Promise<unknown>): Promise<void> {
   let first = 0;
   do first = Number(await step(first));
@@ -89,7 +89,7 @@ async function forgetPools(
   const used = new Set<string>();
   for (const text of Object.values(await redis.hgetall(keys.schedules))) {
     const stored = readField(z.object({ pool: z.string() }), text);
-    // One that can't be read may be for any pool.
+    // An unreadable schedule may be for any pool.
     if (!stored) return;
     used.add(stored.pool);
   }

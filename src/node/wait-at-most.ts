@@ -1,8 +1,8 @@
 import type { Clock } from '../domain/clock.ts';
 
 /**
- * Waits for the promise, but at most `ms`: what has to be told to Redis never ends while Redis is away. Rejects as the
- * promise does.
+ * Waits for the promise, but at most `ms`: a request to Redis never ends while Redis is away. Rejects if the promise
+ * does.
  */
 export async function waitAtMost(clock: Clock, promise: Promise<unknown>, ms: number): Promise<void> {
   const late = Promise.withResolvers<void>();

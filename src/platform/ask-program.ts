@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { trySignal } from './process.ts';
 
-/** Longest output that is kept, bytes: the answers are short. */
+/** Longest output that is accepted, bytes: these programs print little. */
 const MAX_OUTPUT = 65_536;
 
 /**
- * What a program prints on stdout, '' where it fails, prints too much or takes too long. Never rejects. Nothing of it is
- * left when this resolves, and a child of it that holds the pipe is not waited for.
+ * Returns what a program prints on stdout; '' if it fails, prints too much or takes too long. Never rejects. When this
+ * resolves, the program and its process group are killed; a child that holds the pipe open is not awaited.
  */
 export function askProgram(
   program: string,
@@ -34,7 +34,7 @@ export function askProgram(
     });
     child.once('error', () => end(''));
     child.once('exit', (code) => {
-      // What it printed is in the pipe by now; the kill closes that for those who would keep it open.
+      // All its output is in the pipe by now; the kill ends child processes that would keep the pipe open.
       if (child.pid !== undefined) trySignal(-child.pid, 'SIGKILL');
       const done = () => end(code === 0 ? output.toString('utf8') : '');
       child.once('close', done);

@@ -4,7 +4,7 @@ import { execa } from 'execa';
 
 const PMSET_TIMEOUT_MS = 5_000;
 
-/** Charge of the battery that this machine runs on, 0 to 1; null where it has another supply, or none that can be asked. */
+/** Charge of the battery that this machine runs on, 0 to 1; null if it has another supply, or no readable one. */
 export async function batteryInUse(platform: NodeJS.Platform = process.platform): Promise<number | null> {
   if (platform === 'darwin') {
     const { stdout } = await execa('pmset', ['-g', 'batt'], { reject: false, timeout: PMSET_TIMEOUT_MS });
@@ -13,14 +13,14 @@ export async function batteryInUse(platform: NodeJS.Platform = process.platform)
   return platform === 'linux' ? readPowerSupplies('/sys/class/power_supply') : null;
 }
 
-/** What `pmset -g batt` says: `Now drawing from 'Battery Power'` and a line with `87%; discharging`. */
+/** Parses `pmset -g batt`: `Now drawing from 'Battery Power'` and a line with `87%; discharging`. */
 export function parsePmset(text: string): number | null {
   if (!/drawing from 'Battery Power'/.test(text)) return null;
   const percent = /\b(\d{1,3})%/.exec(text)?.[1];
   return percent === undefined ? null : Number(percent) / 100;
 }
 
-/** The first battery that is being discharged, as Linux tells it in files. */
+/** The charge of the first discharging battery, from Linux' sysfs files; 0 to 1, or null. */
 export function readPowerSupplies(folder: string): number | null {
   try {
     for (const name of readdirSync(folder)) {
@@ -28,7 +28,7 @@ export function readPowerSupplies(folder: string): number | null {
       if (read('type') === 'Battery' && read('status') === 'Discharging') return Number(read('capacity')) / 100;
     }
   } catch {
-    // A machine without such files has no battery, or one that does not tell.
+    // A machine without such files has no battery, or none that reports its state.
   }
   return null;
 }

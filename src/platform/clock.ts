@@ -1,7 +1,6 @@
 import type { Clock } from '../domain/clock.ts';
 import { LongTimer, longSleep } from './long-timer.ts';
 
-/** The clock of this machine and process. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

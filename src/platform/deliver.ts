@@ -7,9 +7,9 @@ import { findProgram } from './find-program.ts';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Posts JSON to a web hook, through the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+ * Posts JSON to a webhook, through the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
  *
- * @throws Error where it is not taken. The URL is a secret and never in the message.
+ * @throws Error if the webhook can't be reached or refuses it. The URL is a secret and never in the message.
  */
 export async function postJson(url: string, body: object, env: NodeJS.ProcessEnv = process.env): Promise<void> {
   let status: number;
@@ -21,7 +21,7 @@ export async function postJson(url: string, body: object, env: NodeJS.ProcessEnv
   if (status >= 300) throw new Error(`the webhook has answered ${status}`);
 }
 
-/** Node's own `fetch` knows proxies only if the process was started so. */
+/** Node's own `fetch` uses these proxies only if the process was started with that option. */
 async function post(url: URL, text: string, proxyEnv: NodeJS.ProcessEnv): Promise<number> {
   const secure = url.protocol === 'https:';
   const agent = secure ? new HttpsAgent({ proxyEnv }) : new HttpAgent({ proxyEnv });
@@ -34,7 +34,7 @@ async function post(url: URL, text: string, proxyEnv: NodeJS.ProcessEnv): Promis
   });
   request.once('error', answered.reject);
   request.once('response', (response) => {
-    // What it says is of no interest, but has to be taken.
+    // The body is irrelevant, but must be consumed.
     response.on('error', () => {}).resume();
     answered.resolve(response.statusCode ?? 0);
   });
@@ -46,27 +46,27 @@ async function post(url: URL, text: string, proxyEnv: NodeJS.ProcessEnv): Promis
   }
 }
 
-/** Of several addresses that were tried each has a reason. */
+/** If several addresses were tried, each has its own reason; returns the first. */
 function reasonOf(error: unknown): string {
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;
   if (inner instanceof Error && inner.name === 'AbortError') return `no answer within ${TIMEOUT_MS / 1_000} s`;
   return messageOf(inner);
 }
 
-/** Runs a command with JSON on its standard input. @throws Error where it fails. */
+/** Runs a command with JSON on its standard input. @throws Error if it fails. */
 export async function runWithJson(command: string, body: object): Promise<void> {
   await execa(command, { shell: true, input: JSON.stringify(body), timeout: TIMEOUT_MS, stdout: 'ignore' });
 }
 
-/** The words come as arguments, so that nothing in them is taken for AppleScript. */
+/** The texts are passed as arguments, so that no part of them is read as AppleScript. */
 const NOTIFY = ['on run argv', 'display notification (item 2 of argv) with title (item 1 of argv)', 'end run'].flatMap(
   (line) => ['-e', line],
 );
 
 /**
- * Shows a notification on this Mac. Elsewhere it is left out if it `mayBeLeftOut`.
+ * Shows a notification on this Mac. On another system it does nothing if `mayBeLeftOut`.
  *
- * @throws Error where it can't be shown.
+ * @throws Error if it can't be shown.
  */
 export async function notifyMac(title: string, text: string, mayBeLeftOut: boolean): Promise<void> {
   const osascript = findProgram(['osascript'], process.env);

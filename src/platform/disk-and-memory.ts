@@ -5,14 +5,14 @@ import { execa } from 'execa';
 
 const SYSCTL_TIMEOUT_MS = 5_000;
 
-/** Free disk where this path is, bytes, for programs without special rights. */
+/** Free space on the disk of this path, bytes, for programs without special rights. */
 export async function freeDisk(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }
 
 /**
- * Memory that programs could still have, bytes. Both systems count caches as used, but tell what is available: Linux in
+ * Memory still available to programs, bytes. Both systems count caches as used, but report what is available: Linux in
  * kB, macOS as a percentage.
  */
 export async function freeMemory(platform: NodeJS.Platform = process.platform): Promise<number> {
@@ -27,7 +27,7 @@ export async function freeMemory(platform: NodeJS.Platform = process.platform): 
     const kb = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
     if (kb !== undefined) return Number(kb) * 1024;
   } catch {
-    // Neither of them.
+    // Neither Linux nor macOS reported it.
   }
   return freemem();
 }

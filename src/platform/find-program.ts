@@ -1,7 +1,9 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The full path of the first of these programs that is on PATH (or, with a slash, is there); undefined for none. */
+/**
+ * The full path of the first of these programs that is on PATH, or exists if its name has a slash; undefined if none.
+ */
 export function findProgram(names: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
   for (const name of names) {
     const folders = name.includes('/') ? [''] : (env.PATH ?? '').split(delimiter).filter(Boolean);

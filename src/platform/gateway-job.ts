@@ -9,10 +9,10 @@ const JOBS: Partial<Record<NodeJS.Platform, string>> = {
 };
 
 /**
- * Restarts the job of this user that runs the OpenClaw gateway. `kickstart -k` is the one way that also works where
- * launchd has given up on the job; stopping and starting it does not (DEMAND.md).
+ * Restarts this user's job that runs the OpenClaw gateway. Only `kickstart -k` also works if launchd has given up on
+ * the job; stopping and starting it does not.
  *
- * @throws Error with what the system said.
+ * @throws Error with the system's message.
  */
 export async function restartGatewayJob(
   job: string | undefined,

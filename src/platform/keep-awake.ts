@@ -1,17 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** How long the assertion outlasts its need (ms), so that a stream of short tasks does not start a process for each. */
+/** How long the assertion outlasts its need (ms), so that not every short task starts a process. */
 const LINGER_MS = 10_000;
 
-/** Keeps the machine from falling asleep by itself while something runs on it. */
+/** Keeps an idle machine from falling asleep while it has work. */
 export interface KeepAwake {
   hold(): void;
   release(): void;
 }
 
 /**
- * On a Mac a `caffeinate -i -w <pid>`: against idle sleep only (a closed lid or an empty battery still win), and gone
- * with the process it is for, however that ends. Elsewhere nothing. Trouble goes to `onError`; it is no reason to stop.
+ * On a Mac, runs `caffeinate -i -w <pid>`. It only prevents idle sleep: a closed lid or an empty battery still suspends
+ * the Mac. It ends with this process, even after a crash. On other systems this does nothing. Errors go to `onError`
+ * and stop no work.
  */
 export function keepAwake(onError: (error: Error) => void, platform: NodeJS.Platform = process.platform): KeepAwake {
   if (platform !== 'darwin') return { hold: () => {}, release: () => {} };

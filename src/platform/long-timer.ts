@@ -1,7 +1,7 @@
-/** Longest delay of one of Node's timers, ms: 32 bits, 24.8 days. With a longer one it would fire at once. */
+/** Longest delay of a Node timer, ms: 32 bits, 24.8 days. A longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A timer for any duration: one that is too long for Node's is waited for in parts. */
+/** A timer for any duration; it splits one that is too long for a Node timer into parts. */
 export class LongTimer {
   readonly #onTimeout: () => void;
   readonly #ms: number;
@@ -14,7 +14,7 @@ export class LongTimer {
     this.#wait(ms);
   }
 
-  /** Begins the wait again, if it is not over. Cheap enough for each byte that arrives. */
+  /** Restarts the wait, if it is not over. Cheap enough to call for each byte that arrives. */
   refresh(): void {
     if (!this.#timer) return;
     if (this.#ms <= MAX_TIMER_MS) {

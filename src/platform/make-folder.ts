@@ -3,11 +3,11 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes the folder, and those above it that are not there; `0700` unless told otherwise. Node's own `recursive` never returns
- * where the system says ENOENT of a parent that is there (`/proc`, a folder that has been deleted), and says ENOENT of a disk
- * that can only be read.
+ * Creates the folder and its missing parents, with mode `0700` unless told otherwise. Node's own `recursive` option has
+ * two bugs. It never returns if the system reports ENOENT for an existing parent (`/proc`, or a deleted folder). And it
+ * reports ENOENT for a read-only disk.
  *
- * @returns whether it had to be made. @throws NodeJS.ErrnoException of the first folder that can't be made.
+ * @returns whether it was created. @throws NodeJS.ErrnoException of the first folder that can't be created.
  */
 export async function makeFolder(path: string, mode = 0o700): Promise<boolean> {
   if (await isFolder(path)) return false;
@@ -17,13 +17,13 @@ export async function makeFolder(path: string, mode = 0o700): Promise<boolean> {
     await mkdir(path, { mode });
     return true;
   } catch (error) {
-    // Another process may do the same just now.
+    // Another process may have created it at the same time.
     if (await isFolder(path)) return false;
     throw error;
   }
 }
 
-/** The same, at once; for short commands and the moment of a start. */
+/** The synchronous form, for short commands and for the start. */
 export function makeFolderSync(path: string, mode = 0o700): boolean {
   if (isFolderSync(path)) return false;
   const parent = dirname(path);

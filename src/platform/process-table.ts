@@ -4,27 +4,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { statFields, trySignal } from './process.ts';
 
-/** Environment variable that every process of an exec run carries, unless it takes it out itself. */
+/** Environment variable that every process of an exec run carries, unless the process removes it. */
 export const RUN_MARK = 'CLAWMESH_RUN';
 
 /** `ps` on a Mac full of processes prints some megabytes, bytes. */
 const MAX_PS_OUTPUT = 64 * 1024 * 1024;
 const PS_TIMEOUT_MS = 10_000;
-/** Processes that are looked at in one go, some 2 ms. */
+/** Number of processes read per turn of the event loop, which takes some 2 ms. */
 const READ_AT_ONCE = 50;
-/** Wait before it's seen again whether processes have ended: doubles from the first to the second, ms. */
+/** Wait before the next check for ended processes: doubles from the first to the second, ms. */
 const POLL_MS = { first: 25, max: 400 };
-/** The kernel ends what was killed at once, unless it hangs in a device or is not ours to kill, ms. */
+/** The kernel ends a killed process at once, unless it hangs in a device or belongs to another user, ms. */
 const KILLED_WITHIN_MS = 1_000;
 
 const execFileAsync = promisify(execFile);
 
-/** A process that runs on this machine; those that have ended and wait for their parent are left out. */
+/** A running process of this machine; excludes zombies. */
 export interface RunningProcess {
   readonly pid: number;
   /** Id of its process group. */
   readonly group: number;
-  /** Value of {@link RUN_MARK} in its environment; undefined where there is none, or the system does not show it. */
+  /** Value of {@link RUN_MARK} in its environment; undefined if it has none, or the system does not show it. */
   readonly mark: string | undefined;
 }
 
@@ -33,11 +33,11 @@ let current: Promise<unknown> = Promise.resolve();
 let next: Promise<RunningProcess[]> | undefined;
 
 /**
- * All processes. Linux shows the environment of our own; macOS as well, but not that of its own programs (under System
- * Integrity Protection), such as `/bin/sleep`.
+ * All processes. Linux shows the environment of our own ones. macOS does as well, except for its own programs under
+ * System Integrity Protection, such as `/bin/sleep`.
  *
- * There is one listing at a time, which begins after the call and is shared by all who ask meanwhile: fifty runs that end
- * together cost little more than one.
+ * Only one listing runs at a time. It begins after the call, and all callers before its start share it: fifty runs that
+ * end together cost little more than one.
  */
 export function runningProcesses(): Promise<RunningProcess[]> {
   next ??= current.then(() => {
@@ -57,7 +57,7 @@ async function psProcesses(): Promise<RunningProcess[]> {
   return parsePs(stdout);
 }
 
-/** These files are in memory: reading them at once costs a fraction of doing it in the background. */
+/** These files are in memory: a synchronous read costs a fraction of an asynchronous one. */
 async function linuxProcesses(): Promise<RunningProcess[]> {
   const pids = readdirSync('/proc')
     .map(Number)
@@ -79,7 +79,7 @@ function linuxProcess(pid: number): RunningProcess | undefined {
   return { pid, group: Number(group), mark: mark?.slice(RUN_MARK.length + 1) };
 }
 
-/** '' where the process has ended meanwhile, or is another user's. */
+/** '' if the process has ended, or belongs to another user. */
 function readProc(file: string): string {
   try {
     return readFileSync(file, 'latin1');
@@ -88,7 +88,7 @@ function readProc(file: string): string {
   }
 }
 
-/** Reads `ps -E -o pid=,pgid=,stat=,command=`: the environment stands behind the command, in one line. */
+/** Parses `ps -E -o pid=,pgid=,stat=,command=`: the environment follows the command, on the same line. */
 export function parsePs(text: string): RunningProcess[] {
   return text.split('\n').flatMap((line) => {
     const [, pid, group, state] = /^\s*(\d+)\s+(\d+)\s+(\S+)/.exec(line) ?? [];
@@ -100,12 +100,11 @@ export function parsePs(text: string): RunningProcess[] {
 }
 
 /**
- * Ends processes: SIGTERM, and SIGKILL to those that are still there after `graceMs`. They are looked for again and again,
- * since they may start others meanwhile, and each is signalled by itself: a group refuses a signal as a whole where one of
- * its members does.
+ * Ends processes with SIGTERM, and with SIGKILL those that are left after `graceMs`. Searches repeatedly, since they
+ * may start others, and signals each one separately: a group refuses a signal as a whole if one of its members does.
  *
- * @returns those that are left: another user's, or such as hang in the kernel.
- * @throws Error where processes can't be listed.
+ * @returns the processes that are left: another user's, or ones that hang in the kernel.
+ * @throws Error if processes can't be listed.
  */
 export async function endProcesses(find: () => Promise<RunningProcess[]>, graceMs: number): Promise<RunningProcess[]> {
   for (const { signal, forMs } of [

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** Whether a process with this id is there (and is not one we may not even see). */
+/** Whether a process with this id exists, including one that this user may not signal. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -12,8 +12,9 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * Sends a signal to a process, or to a whole group where `pid` is negative; whether it was sent. Best effort, and no reason
- * to throw: the process may be gone, or be another user's. On macOS one such member refuses the signal for its whole group.
+ * Sends a signal to a process, or to a whole group if `pid` is negative. @returns whether it was sent. Best effort, and
+ * never throws: the process may be gone, or belong to another user. On macOS one such member refuses the signal for its
+ * whole group.
  */
 export function trySignal(pid: number, signal: NodeJS.Signals): boolean {
   try {
@@ -24,8 +25,8 @@ export function trySignal(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /**
- * Names a process for good: its id and when it started, without spaces or colons. Ids are given out again, so that an id
- * that was kept in a file or an environment may be anybody's by now. Undefined where no such process runs.
+ * Identifies a process permanently by its id and start time, without spaces or colons. The system reuses ids, so an id
+ * in a file or environment may belong to an unrelated process. Undefined if no such process runs.
  */
 export function processIdentity(pid: number): string | undefined {
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
@@ -33,17 +34,17 @@ export function processIdentity(pid: number): string | undefined {
   return startedAt && `${pid}@${startedAt}`;
 }
 
-/** Whether the process of that identity still runs. */
+/** Whether the process with this identity still runs. */
 export function runsStill(identity: string): boolean {
   return processIdentity(Number.parseInt(identity, 10)) === identity;
 }
 
-/** The fields of `/proc/<pid>/stat` behind the name, which may itself hold spaces and parentheses. */
+/** The fields of `/proc/<pid>/stat` after the name, which may itself contain spaces and parentheses. */
 export function statFields(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** Clock ticks since the machine booted; undefined for one that has ended and only waits for its parent. */
+/** Start time in clock ticks since the machine booted; undefined for a zombie or a missing process. */
 function linuxStart(pid: number): string | undefined {
   try {
     const fields = statFields(readFileSync(`/proc/${pid}/stat`, 'utf8'));

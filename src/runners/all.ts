@@ -10,14 +10,14 @@ import { simulateKind } from './simulate.ts';
  */
 export const RUNNERS: readonly RunnerKind[] = [gatewayKind, execKind, simulateKind];
 
-/** The configured mode; for `auto` the mode of the first kind that this machine can use. */
+/** The configured mode; for `auto`, the mode of the first kind that this machine can use. */
 export async function chooseMode(config: OpenClawConfig, env: NodeJS.ProcessEnv, clock: Clock): Promise<OpenClawMode> {
   if (config.openclaw.mode !== 'auto') return config.openclaw.mode;
   for (const kind of RUNNERS) if (await kind.detect({ config, env, clock })) return kind.mode;
   throw new Error('the last kind of runner must always be available');
 }
 
-/** The kind of runner that this mode stands for. */
+/** The kind of runner for this mode. */
 export function kindOf(mode: OpenClawMode): RunnerKind {
   const kind = RUNNERS.find((one) => one.mode === mode);
   if (!kind) throw new Error(`no kind of runner has the mode ${mode}`);
@@ -29,9 +29,8 @@ export function createRunner(mode: OpenClawMode, options: RunnerOptions): Runner
 }
 
 /**
- * Stops the runs that this node left in its gateway, now or once the gateway is back, although the node runs its tasks
- * in
- * another mode now. Returns undefined if it left none, else the runner that stops them: the caller closes it.
+ * Stops runs that this node left in its gateway although it now runs tasks in another mode; waits for the gateway if it
+ * is away. Returns undefined if the node left none, else the runner that stops them: the caller closes it.
  */
 export function stopLeftInGateway(mode: OpenClawMode, options: RunnerOptions): Runner | undefined {
   const runner = RUNNERS.find((kind) => kind.mode !== mode && kind.hasLeftRuns?.(options))?.create(options);

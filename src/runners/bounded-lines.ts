@@ -1,16 +1,16 @@
 const NEWLINE = 0x0a;
 
-/** Cuts a stream into lines that are never longer than a limit, however long the stream's own are. */
+/** Splits a stream into lines with a length limit, however long the stream's own lines are. */
 export class BoundedLines {
   readonly #maxBytes: number;
   readonly #onLine: (line: string) => void;
-  /** The beginning of the line that has not ended yet. */
+  /** The beginning of the unfinished line. */
   #parts: Buffer[] = [];
   #bytes = 0;
-  /** That line was longer than the limit and has been handed on; the rest of it is left out. */
+  /** Whether the line reached the limit and was emitted; the rest of it is skipped. */
   #skips = false;
 
-  /** A longer line is handed on as soon as it reaches the limit, with a `…` behind it. */
+  /** A longer line is emitted as soon as it exceeds the limit, with a `…` at its end. */
   constructor(maxBytes: number, onLine: (line: string) => void) {
     this.#maxBytes = maxBytes;
     this.#onLine = onLine;
@@ -26,7 +26,7 @@ export class BoundedLines {
     }
   }
 
-  /** The stream has ended; what it said last needs no line break. */
+  /** Ends the stream; its last line needs no line break. */
   end(): void {
     if (this.#bytes > 0) this.#endLine();
     this.#skips = false;
@@ -35,7 +35,7 @@ export class BoundedLines {
   #add(part: Buffer): void {
     if (this.#skips || part.length === 0) return;
     const kept = part.subarray(0, this.#maxBytes - this.#bytes);
-    // A copy: a view would keep the whole chunk in memory.
+    // A copy, since a view would keep the whole chunk in memory.
     this.#parts.push(Buffer.from(kept));
     this.#bytes += kept.length;
     if (kept.length === part.length) return;
@@ -52,7 +52,7 @@ export class BoundedLines {
     const text = Buffer.concat(this.#parts).toString('utf8');
     this.#parts = [];
     this.#bytes = 0;
-    // A character that was cut in two is left out.
+    // A character that the limit cut in two is left out.
     this.#onLine(mark === '' ? text : text.replace(/\ufffd$/, '') + mark);
   }
 }

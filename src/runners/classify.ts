@@ -2,33 +2,33 @@ import { type ErrorKind, type TaskError, taskError } from '../domain/task.ts';
 import { ACCOUNT_TEXTS, ERROR_TEXTS, type ErrorMeaning, type ErrorText, VERDICTS } from './openclaw-errors.ts';
 import { waitAsked } from './reset-time.ts';
 
-/** Longest error message that is looked at and kept, in characters. */
+/** Longest error message to examine and keep, in characters. */
 const MAX_MESSAGE = 2_000;
-/** A provider that asks for more is asked again all the same, ms. */
+/** Longest wait, ms; a provider that asks for more is tried earlier all the same. */
 const MAX_RETRY_AFTER_MS = 60 * 60_000;
-/** The same where the account's quota is used up: those are given by the day. */
+/** The same if the account's quota is used up: quotas are often granted per day. */
 const MAX_ACCOUNT_WAIT_MS = 24 * 60 * 60_000;
-/** Wait for an account whose quota or credit is used up, and that names no time, ms: somebody has to do something. */
+/** Wait for an account without quota or credit if the text names no time, ms: an operator has to act. */
 const ACCOUNT_WAIT_MS = 5 * 60_000;
 
-/** What OpenClaw has found the failure to be: `(rate limited, HTTP 429)`. */
+/** OpenClaw's own verdict on the failure: `(rate limited, HTTP 429)`. */
 const VERDICT = new RegExp(`\\((${Object.keys(VERDICTS).join('|')})(?:, HTTP (\\d{3}))?\\)`);
-/** A status of HTTP, in the forms that OpenClaw takes for one (its src/agents/failover/message-patterns.ts). */
+/** An HTTP status, in the forms that OpenClaw accepts (its src/agents/failover/message-patterns.ts). */
 const STATUS =
   /\bHTTP(?:\/\d(?:\.\d)?)?(?:[ _]status)?(?:[ _]code)?[ :=(]{1,3}(\d{3})\b|\bstatus(?:[ _-]?code)?["']?[ :=(]{1,3}(\d{3})\b|["']code["'] ?: ?(\d{3})\b|^(?:\W{0,3}\s?)?(?:error(?: code)?:? )?([45]\d\d)\b(?=[ :,]|$)/i;
-/** The provider says that it serves nobody: 503, and what some send for an overload. */
+/** The provider serves no requests: 503, and the 529 that some send for an overload. */
 const OUTAGE_STATUS: ReadonlySet<number> = new Set([503, 529]);
-/** A request that was refused for credit comes with any of these. */
+/** A request refused for lack of credit has one of these. */
 const ACCOUNT_STATUS: ReadonlySet<number> = new Set([401, 402, 403, 429]);
-/** Anthropic refuses for credit with a 400. */
+/** Anthropic refuses for lack of credit with a 400. */
 const CREDIT_400 = /credit balance is too low/i;
-/** Words count where a text begins, in characters; further down it tells what else there was. */
+/** Only the beginning of a text is matched, in characters; the rest describes other circumstances. */
 const HEAD = 400;
-/** What may be the user's words: quoted text; the error objects of providers are not quotations. */
+/** Quoted text may be the user's words; the error objects of providers are not quotations. */
 const QUOTED = /"[^"]*"|`[^`]*`|“[^”]*”/g;
 
 /**
- * The error behind a failure text of OpenClaw.
+ * The error behind a failure text from OpenClaw.
  *
  * @param now wall-clock time of this machine, ms since the epoch, for texts that name a time of day.
  */

@@ -4,15 +4,15 @@ import { classifyError } from './classify.ts';
 import { type FoundObject, JsonObjects } from './json-objects.ts';
 import { reportedUsage, usageOf } from './reported-usage.ts';
 
-/** Longest envelope that is kept, bytes; one with a 1 MiB text fits several times. */
+/** Longest envelope to keep, bytes; several times the size of one with a 1 MiB text. */
 const MAX_ENVELOPE_BYTES = 8 * 1024 * 1024;
-/** As much of other output is kept, to be quoted where there is no envelope, bytes. */
+/** Bytes of other output to keep, to quote if there is no envelope. */
 const QUOTED_BYTES = 1_000;
 const QUOTED_LENGTH = 200;
-/** Longest error message that is kept, in characters. */
+/** Longest error message to keep, in characters. */
 const MAX_MESSAGE = 2_000;
 
-/** What `openclaw agent exec --json` prints; fields that are absent or new do no harm. */
+/** Output of `openclaw agent exec --json`; missing or new fields do no harm. */
 const envelopeSchema = z.object({
   ok: z.boolean(),
   status: z.string().optional().catch(undefined),
@@ -34,7 +34,6 @@ interface Envelope {
   readonly leftOut: FoundObject['leftOut'];
 }
 
-/** How the process ended. */
 export interface ExecEnd {
   readonly stdout: ExecStdout;
   readonly exitCode: number | null;
@@ -43,8 +42,8 @@ export interface ExecEnd {
 }
 
 /**
- * What an `agent exec` process prints, as it arrives. The last whole envelope counts, wherever it stands: plugins print
- * lines before and behind it.
+ * Parses the output of an `agent exec` process as it arrives. The last complete envelope counts, wherever it is:
+ * plugins print lines before and after it.
  */
 export class ExecStdout {
   readonly #objects = new JsonObjects({ stringBytes: MAX_RESULT_BYTES, objectBytes: MAX_ENVELOPE_BYTES }, (found) =>
@@ -52,7 +51,7 @@ export class ExecStdout {
   );
   #head = Buffer.alloc(0);
   #envelope: Envelope | undefined;
-  /** An object that says no more than that something is ok or not: it counts where nothing better comes. */
+  /** An object with only an `ok`: it counts if no better one arrives. */
   #bare: Envelope | undefined;
   #count = 0;
 
@@ -63,12 +62,12 @@ export class ExecStdout {
     this.#objects.push(chunk);
   }
 
-  /** To be called once nothing more comes. */
+  /** Called after the last chunk. */
   end(): void {
     this.#objects.end();
   }
 
-  /** How many whole envelopes have arrived. */
+  /** Number of complete envelopes so far. */
   get envelopes(): number {
     return this.#count;
   }
@@ -77,7 +76,7 @@ export class ExecStdout {
     return this.#envelope ?? this.#bare;
   }
 
-  /** The beginning of all that was printed. */
+  /** The beginning of the whole output. */
   get head(): string {
     return this.#head.toString('utf8').trim().slice(0, QUOTED_LENGTH);
   }
@@ -106,7 +105,7 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The outcome of an `agent exec` process, from its envelope if there is one, else from how it ended.
+ * The outcome of an `agent exec` process: from its envelope if it has one, else from how it ended.
  *
  * @param now see {@link classifyError}.
  */

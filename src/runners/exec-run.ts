@@ -11,33 +11,31 @@ import type { RunEvent } from './runner.ts';
 
 /** Time between SIGTERM and SIGKILL for a run that is stopped, ms. */
 const STOPPED_GRACE_MS = 5_000;
-/** The same for what a run leaves behind at its end, ms. */
+/** The same for processes that are left at a run's end, ms. */
 const LEFTOVER_GRACE_MS = 2_000;
-/** Between the death of a process and Node's word of it, ms. */
+/** Time between the death of a process and Node's exit event, ms. */
 const EXIT_MS = 2_000;
-/**
- * A process that has printed its envelope has nothing more to do: it's ended after so long without a sign of life, ms.
- */
+/** Silence after which a process that has printed its envelope is ended, ms; it has no more work. */
 const ANSWERED_SILENCE_MS = 2_000;
-/** The same for one that goes on to print other things, counted from the envelope, ms. */
+/** The same limit for one that keeps printing, counted from the envelope, ms. */
 const ANSWERED_MS = 15_000;
 /**
- * What was printed before the end has long arrived; only what can't be found or ended still holds the pipe then, ms.
+ * Time to drain output after the end, ms. Earlier output has long arrived; only a process that can't be found or ended
+ * still holds the pipe.
  */
 const DRAIN_MS = 1_000;
-/** Longest line of stderr, bytes: more than is kept of it in any alphabet. */
+/** Longest line of stderr, bytes: more than a log line keeps in any alphabet. */
 const MAX_LINE_BYTES = 16 * 1024;
 
 /**
- * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone: the group,
- * and
- * what left the group but carries the run's mark (`setsid`). Without it a run would outlive `kill -9` of its daemon,
- * and go
- * on beside its successor on another node; everything is dead before the crash grace (1 s) is over.
+ * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone. It ends
+ * the group, and processes that left the group (`setsid`) but carry the run's mark. Without the watch, a run would
+ * survive a `kill -9` of its daemon and continue beside its successor on another node. All processes are dead before
+ * the crash grace (1 s) is over.
  *
- * The watch reads a pipe that only the daemon holds: a line says that the run has ended in order, its end that the
- * daemon is
- * gone. Nothing is put into this text; program and arguments come as `$@`.
+ * The watch reads a pipe that only the daemon holds. A line on it means that the run has ended in order; its closing
+ * means that the daemon is gone. No values are interpolated except the name of the mark; program and arguments are
+ * passed as `$@`.
  */
 const WATCHED_RUN = `
 marked() {
@@ -69,31 +67,28 @@ export interface ExecRunOptions {
   readonly args: readonly string[];
   readonly input: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Names this run among all that ever run on this machine; its processes carry it in their environment. */
+  /** Unique among all runs ever on this machine; the run's processes carry it in their environment. */
   readonly mark: string;
   readonly clock: Clock;
 }
 
-/** How a run has ended. */
 export interface ExecRunEnd {
   readonly stdout: ExecStdout;
-  /** Null for one that a signal ended, or that was not waited for. */
+  /** Null if a signal ended the process, or it did not exit in time. */
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Why it could not be started. */
+  /** Why the process could not be started. */
   readonly failure: string | undefined;
   /** Processes of the run that could not be ended. */
   readonly left: readonly RunningProcess[];
 }
 
 /**
- * Runs one process to its end, and ends all that it has started. Never rejects.
+ * Runs one process to its end, and ends all processes that it has started. Never rejects.
  *
- * The end is the exit of the process, or its silence after it has printed a whole envelope, or `signal`. What still
- * runs
- * then (a background child, the process itself) is ended before the promise resolves. Output is read as it comes, in
- * bounded
- * memory; any byte of it is a sign of life.
+ * The end is the exit of the process, its silence after a complete envelope, or `signal`. Processes that still run then
+ * (a background child, the process itself) are ended before the promise resolves. Output is read as it arrives, in
+ * bounded memory; any byte of it is a sign of life.
  */
 export async function execRun(
   options: ExecRunOptions,
@@ -115,7 +110,7 @@ export async function execRun(
     child.once('exit', () => resolve({}));
     child.once('error', (error) => resolve({ failure: messageOf(error) }));
   });
-  // A process that ends early does not read what it's given.
+  // A process that ends early does not read its input.
   for (const stream of child.stdio) stream?.on('error', () => {});
   child.stdin?.end(options.input);
   const watch = new Watch(child.stdio[3] as (Readable & Writable) | null | undefined);
@@ -137,7 +132,8 @@ function aborted(signal: AbortSignal, until: AbortSignal): Promise<{ failure?: s
 }
 
 /**
- * Ends whatever of the run is there: its process, its group, and what carries its mark. Answers what can't be ended.
+ * Ends all processes of the run: its main process, its group, and processes with its mark. @returns those that can't be
+ * ended.
  */
 async function endRun(
   child: ChildProcess,
@@ -147,7 +143,7 @@ async function endRun(
   const group = child.pid as number;
   const runs = () => child.exitCode === null && child.signalCode === null;
   let graceMs = LEFTOVER_GRACE_MS;
-  // The group as a whole first: mostly that is all there is, and it costs nothing. The watch lets it pass.
+  // The whole group first: usually it is the whole run, and the signal costs nothing. The watch ignores it.
   if (runs() && trySignal(-group, 'SIGTERM')) {
     await within(clock, STOPPED_GRACE_MS, exited);
     if (runs()) graceMs = 0;
@@ -156,11 +152,11 @@ async function endRun(
     (await runningProcesses()).filter((one) => (one.group === group || one.mark === mark) && one.pid !== watch.pid);
   try {
     const left = await endProcesses(find, graceMs);
-    // Node hears of the exit a little later than the system.
+    // Node's exit event comes slightly later than the exit itself.
     if (left.length === 0) await within(clock, EXIT_MS, exited);
     return left;
   } catch {
-    // Without a list of processes there is only the group.
+    // Without a process list, only the group can be ended.
     if (!trySignal(-group, 'SIGKILL')) child.kill('SIGKILL');
     await within(clock, EXIT_MS, exited);
     return [];
@@ -173,34 +169,36 @@ async function within(clock: Clock, ms: number, promise: Promise<unknown>): Prom
   late.abort();
 }
 
-/** The watch beside a run. */
+/** The watch process beside a run. */
 class Watch {
   readonly #pipe: (Readable & Writable) | null | undefined;
   #said = '';
 
   constructor(pipe: (Readable & Writable) | null | undefined) {
     this.#pipe = pipe;
-    // Bounded: the program has no such pipe, but what it does is not ours to know.
+    // Bounded: the program should not have this pipe, but its behavior is not under our control.
     pipe?.on('data', (chunk: Buffer) => {
       if (this.#said.length < 20) this.#said += chunk.toString('latin1');
     });
   }
 
-  /** Its process; undefined before it runs. */
+  /** The id of the watch's process; undefined before it runs. */
   get pid(): number | undefined {
     return /^(\d+)\n/.test(this.#said) ? Number.parseInt(this.#said, 10) : undefined;
   }
 
-  /** The run has ended and nothing of it is left. */
+  /** Tells the watch that the run has ended and none of its processes is left. */
   release(): void {
     this.#pipe?.end('end\n');
     this.#pipe?.resume();
   }
 }
 
-/** What a run prints. */
+/** The output of a run. */
 class Output {
-  /** Resolves when the process has printed its envelope and then nothing more for a while. */
+  /**
+   * Resolves when the process has printed its envelope and then nothing for a while, or for too long has not stopped.
+   */
   readonly answered: Promise<{ failure?: string }>;
   readonly #streams: readonly Readable[];
   readonly #closed: Promise<unknown>;
@@ -248,7 +246,7 @@ class Output {
     );
   }
 
-  /** Waits for what is on its way, and stops listening. */
+  /** Waits for output under way, and stops listening. */
   async end(): Promise<void> {
     this.#timer?.stop();
     const late = new AbortController();
@@ -257,7 +255,7 @@ class Output {
       for (let before = -1; before !== this.#chunks && this.#clock.monotonic() < until && !late.signal.aborted; ) {
         before = this.#chunks;
         await this.#clock.sleep(DRAIN_MS / 5, late.signal);
-        // Timers come before input in a round of the event loop.
+        // In a round of the event loop, timers come before input.
         await new Promise(setImmediate);
       }
     };
@@ -269,7 +267,7 @@ class Output {
     this.#timer?.stop();
   }
 
-  /** Something has arrived. */
+  /** Records that output has arrived. */
   #heard(): void {
     this.#chunks++;
     if (this.#stdout.envelopes === 0) return;
@@ -277,7 +275,7 @@ class Output {
     const leftMs = this.#answeredAt + ANSWERED_MS - this.#clock.monotonic();
     const heard = this.#chunks;
     this.#timer = this.#clock.timer(Math.max(0, Math.min(ANSWERED_SILENCE_MS, leftMs)), () => {
-      // What came while the event loop was busy is only read after its timers.
+      // Input that arrived while the event loop was busy is read only after the timers.
       setImmediate(() => (heard === this.#chunks || leftMs <= 0) && this.#resolveAnswered());
     });
   }

@@ -23,12 +23,12 @@ import {
 const VERSION_TIMEOUT_MS = 15_000;
 /** `openclaw models status` takes some 4 s of CPU, ms. */
 const LOGIN_TIMEOUT_MS = 60_000;
-/** Longest answer of it that is read, in characters. */
+/** Longest output of it that is read, in characters. */
 const MAX_STATUS = 1_048_576;
-/** Time between SIGTERM and SIGKILL for what runs of a daemon that is gone have left, ms. */
+/** Time between SIGTERM and SIGKILL for processes of a dead daemon's runs, ms. */
 const LEFTOVER_GRACE_MS = 2_000;
 
-/** What `openclaw models status --json` prints (2026.9.6), as far as it tells of logins. */
+/** The login fields of `openclaw models status --json` (2026.9.6). */
 const modelsStatus = z.object({
   resolvedDefault: z.string().max(200),
   auth: z.object({ missingProvidersInUse: z.array(z.string().max(200)) }),
@@ -43,7 +43,7 @@ export const execKind: RunnerKind = {
   create: ({ config, env, clock }) => new ExecRunner({ bin: config.openclaw.exec.bin, env, clock }),
 };
 
-/** Runs each task as an `openclaw agent exec` process of its own, in a process group of its own. */
+/** Runs each task as a separate `openclaw agent exec` process in a separate process group. */
 export class ExecRunner implements Runner {
   readonly mode = execKind.mode;
   readonly capabilities = execKind.capabilities;
@@ -54,7 +54,7 @@ export class ExecRunner implements Runner {
   /** Marks of the runs under way. */
   readonly #marks = new Set<string>();
 
-  /** `env` is what runs inherit, clawmesh's own secrets already taken out. */
+  /** @param options `env` is the environment of runs, without clawmesh's own secrets. */
   constructor(options: { bin: string; env: NodeJS.ProcessEnv; clock: Clock }) {
     this.#bin = options.bin;
     this.#env = options.env;
@@ -77,7 +77,7 @@ export class ExecRunner implements Runner {
     }
     if (signal.aborted) return { ok: false, error: taskError('cancelled', 'stopped') };
     const startedAt = this.#clock.monotonic();
-    // No two runs are alike: a late leftover of one must never be taken for the next.
+    // Unique: a late leftover of one run must never count as part of the next.
     const mark = `${this.#daemon}:${request.nodeId}:${runKey(request)}:${randomUUID().slice(0, 8)}`;
     this.#marks.add(mark);
     const end = await execRun(
@@ -101,15 +101,14 @@ export class ExecRunner implements Runner {
     }
     const durationMs = Math.round(this.#clock.monotonic() - startedAt);
     const outcome = execOutcome({ ...end, durationMs }, this.#clock.now());
-    // An answer that is there has been paid for, whatever came in between.
+    // A complete answer has been paid for, even if the run was stopped in the meantime.
     return signal.aborted && !outcome.ok ? { ok: false, error: taskError('cancelled', 'stopped') } : outcome;
   }
 
   /**
-   * Ends what runs have left whose daemon was killed together with their watch, before this one claims anything. A
-   * process
-   * that took the mark out of its environment is not found, nor on a Mac one of the system's own programs outside the
-   * run's group.
+   * Before this daemon claims any task, ends processes of earlier runs whose daemon was killed together with their
+   * watch. It can't find a process that removed the mark from its environment. On a Mac it also misses a program of the
+   * system itself outside the run's group.
    */
   async stopLeftovers(): Promise<void> {
     const find = async () => (await runningProcesses()).filter((one) => this.#isLeftover(one));
@@ -174,12 +173,10 @@ function parseJson(text: string): unknown {
 }
 
 const VERSION = String.raw`v?(\d{1,9}\.\d{1,9}\.\d{1,9}(?:[-+][\w.+-]{1,64})?)`;
-/** OpenClaw's own line, alone: `OpenClaw 2026.9.6 (eb377ac)`, or only the number. */
+/** OpenClaw's own line, without other text: `OpenClaw 2026.9.6 (eb377ac)`, or only the number. */
 const VERSION_LINE = new RegExp(`^(?:OpenClaw )?${VERSION}(?: \\([\\w.-]{1,64}\\))?$`, 'i');
 
-/**
- * The version in what `openclaw --version` prints; other lines (warnings, news of an update) have numbers of their own.
- */
+/** The version in the output of `openclaw --version`; other lines (warnings, update notices) contain numbers too. */
 export function parseVersion(text: string): string | undefined {
   const lines = withoutEscapes(text).split('\n');
   return lines.map((line) => VERSION_LINE.exec(line.trim())?.[1]).find((version) => version !== undefined);

@@ -15,7 +15,7 @@ const hello = z.object({
   server: z.object({ version: z.string(), bootId: z.string().default('') }),
 });
 
-/** What the gateway said of itself when it accepted the connection. `bootId` changes with each start of the gateway. */
+/** The gateway's greeting on a new connection. `bootId` changes with each start of the gateway. */
 export interface GatewayHello {
   readonly version: string;
   readonly bootId: string;
@@ -24,8 +24,8 @@ export interface GatewayHello {
 }
 
 /**
- * One connection to the node's gateway, kept up by the official client. Callers wait for {@link ready}, then send
- * requests on {@link client}; a request whose connection drops rejects, and the caller decides whether to send it
+ * One connection to the node's gateway; the official client keeps it up. Callers wait for {@link ready}, then send
+ * requests on {@link client}. A request whose connection drops rejects, and the caller decides whether to send it
  * again.
  */
 export class GatewayConnection {
@@ -64,19 +64,19 @@ export class GatewayConnection {
     this.client.start();
   }
 
-  /** Nobody waits for it any longer. */
+  /** Closes the connection and ends all waits for it. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const done of this.#waiting) done();
     await this.client.stopAndWait({ timeoutMs: 1_000 }).catch(() => {});
   }
 
-  /** The greeting of the present connection; undefined while there is none. */
+  /** The greeting on the current connection; undefined while there is none. */
   get hello(): GatewayHello | undefined {
     return this.#hello;
   }
 
-  /** Why there is no connection, for people. */
+  /** Why there is no connection, for operators. */
   get lastError(): string | undefined {
     return this.#lastError;
   }
@@ -98,7 +98,7 @@ export class GatewayConnection {
     return this.#hello;
   }
 
-  /** Hands the run's events to `listener` until the returned function is called. */
+  /** Passes the run's events to `listener` until the returned function is called. */
   listen(runId: string, listener: (event: AgentEvent) => void): () => void {
     this.#listeners.set(runId, listener);
     return () => this.#listeners.delete(runId);

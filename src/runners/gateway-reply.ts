@@ -7,7 +7,7 @@ import type { AgentEvent } from './gateway-connection.ts';
 import { reportedUsage, tokenCount, usageOf } from './reported-usage.ts';
 import type { RunEvent } from './runner.ts';
 
-/** The final answer to `agent`: a snapshot of the run with what it said and used. */
+/** The final reply to `agent`: a snapshot of the run with its output and usage. */
 const agentReply = z.object({
   runId: z.string().optional(),
   status: z.string(),
@@ -32,13 +32,13 @@ const agentReply = z.object({
     .nullish(),
 });
 
-/** Whether the gateway says that this run is still going on. */
+/** Whether the gateway says that this run has not ended. */
 export function isInFlight(reply: unknown): boolean {
   const parsed = agentReply.safeParse(reply);
   return parsed.success && (parsed.data.status === 'in_flight' || parsed.data.status === 'accepted');
 }
 
-/** Whether an answer to `agent.wait` is the run's end and not just the end of the wait. */
+/** Whether a reply to `agent.wait` reports the run's end and not just the end of the wait. */
 export function isTerminalWait(reply: unknown): boolean {
   const parsed = z.object({ status: z.string(), endedAt: z.number().optional() }).safeParse(reply);
   if (!parsed.success) return false;
@@ -47,7 +47,7 @@ export function isTerminalWait(reply: unknown): boolean {
 }
 
 /**
- * The outcome in a final answer to `agent`.
+ * The outcome in a final reply to `agent`.
  *
  * @param now see {@link classifyError}.
  */
@@ -78,7 +78,7 @@ export function gatewayOutcome(
   };
 }
 
-/** An error answer of the gateway, as its client gives it. */
+/** An error reply of the gateway, as its client returns it. */
 interface Refusal {
   readonly code: string;
   readonly message: string;
@@ -87,7 +87,7 @@ interface Refusal {
 }
 
 /**
- * The outcome in an error answer to `agent`: the run failed, or the gateway refused it.
+ * The outcome in an error reply to `agent`: the run failed, or the gateway refused it.
  *
  * @param now see {@link classifyError}.
  */
@@ -97,14 +97,14 @@ export function refusal(error: Refusal, now: number): Outcome {
 }
 
 /**
- * Whether the gateway took no runs just then, as while it starts or is about to stop. One that failed comes with a
- * payload.
+ * Whether the gateway accepted no runs at that moment, for example during a start or shutdown. The reply for a failed
+ * run has a payload.
  */
 export function wasTurnedAway(error: Refusal): boolean {
   return error.responsePayload === undefined && (error.retryable || error.code === 'UNAVAILABLE');
 }
 
-/** What a gateway event means to somebody who watches the task; nothing for many of them. */
+/** Translates a gateway event for readers of the task's log; empty for many events. */
 export function describeEvent({ stream, data }: AgentEvent): RunEvent[] {
   const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
   const { data: tokens } = tokenCount.safeParse(data.outputTokens);

@@ -17,30 +17,30 @@ import {
 } from './runner.ts';
 import { hasSubmissions, Submissions } from './submissions.ts';
 
-/** How long a run waits for a gateway that is away or takes no runs, ms; a restart takes 8 to 12 s (FACTS.md). */
+/** How long a run waits for a gateway that is away or accepts no runs, ms; a restart takes 8 to 12 s. */
 const AWAY_LIMIT_MS = 60_000;
-/** One `agent.wait`, ms; its end only ends the wait. */
+/** Length of one `agent.wait`, ms; its end only ends the wait. */
 const WAIT_MS = 30_000;
-/** What an answer may take beyond that, ms; then the run is submitted again, which only asks for it. */
+/** Additional time for the reply, ms; after that the run is submitted again, which only asks for its state. */
 const WAIT_GRACE_MS = 5_000;
 /** After the end of a run the gateway still says "in flight" for some 100 ms. */
 const SETTLE_MS = 100;
-/** Wait before a gateway that took no run is asked again, where it doesn't say when, and at most, ms. */
+/** Wait before the next try on a gateway that accepted no run: default if it names none, and maximum, ms. */
 const TURNED_AWAY_MS = { first: 1_000, max: 10_000 };
 /**
- * How long the slot of a run that is stopped waits for the gateway to confirm it, ms. The stop itself is never given
- * up.
+ * How long the slot of a stopped run waits for the gateway's confirmation, ms. The stop itself continues until
+ * confirmed.
  */
 const STOP_WAIT_MS = 5_000;
-/** OpenClaw's own deadline comes after ours, s, so that ours is the one that is reported. */
+/** OpenClaw's own deadline is this much later than ours, s, so that ours is the one reported. */
 const GRACE_S = 60;
-/** A local gateway that is up answers within milliseconds, ms. */
+/** A local gateway that is up replies within milliseconds, ms. */
 const READY_TIMEOUT_MS = 1_500;
 
 /** Requires a ready gateway on this machine. */
 export const gatewayKind: RunnerKind = {
   mode: 'gateway',
-  // A question to the gateway costs next to nothing.
+  // A request to the gateway costs next to nothing.
   capabilities: { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 },
   detect: ({ config, clock }) => isGatewayReady(config.openclaw.gateway.url, clock),
   create: ({ config, nodeId, submissions, clock }) => {
@@ -50,7 +50,7 @@ export const gatewayKind: RunnerKind = {
   hasLeftRuns: ({ submissions }) => submissions !== undefined && hasSubmissions(submissions),
 };
 
-/** A run of a task, as the gateway knows it. */
+/** A run of a task in the gateway. */
 interface GatewayRun {
   readonly runId: string;
   readonly session: Session;
@@ -59,7 +59,7 @@ interface GatewayRun {
   readonly onEvent: (event: RunEvent) => void;
 }
 
-/** Runs tasks through the node's OpenClaw gateway; 25 times cheaper than a process each (FACTS.md). */
+/** Runs tasks through the node's OpenClaw gateway; 25 times cheaper than one process per task. */
 export class GatewayRunner implements Runner {
   readonly mode = gatewayKind.mode;
   readonly capabilities = gatewayKind.capabilities;
@@ -69,7 +69,7 @@ export class GatewayRunner implements Runner {
   readonly #stopper: RunStopper;
   /** Runs under way, by name. */
   readonly #underWay = new Set<string>();
-  /** Runs of an earlier incarnation that are this one's, and have not gone on yet. */
+  /** Runs that this incarnation has adopted but not yet re-attached to. */
   readonly #takenUp = new Set<string>();
   #settled = false;
   #closed = false;
@@ -137,7 +137,7 @@ export class GatewayRunner implements Runner {
     await this.#connection.stop();
   }
 
-  /** Why nothing new is to be run, though the gateway answers. */
+  /** Why no new task may run although the gateway replies. */
   #trouble(): string | null {
     const left = this.#leftovers().length;
     if (left === 0) return this.#submissions.trouble;
@@ -145,7 +145,7 @@ export class GatewayRunner implements Runner {
     return `${left} run${left === 1 ? '' : 's'} left over in the gateway ${left === 1 ? 'is' : 'are'} being stopped${why === undefined ? '' : `: ${why}`}`;
   }
 
-  /** Runs that the gateway was given, that nobody here goes on with, and whose end is not known. */
+  /** Runs in the gateway that this node neither follows nor has adopted, and whose end is unknown. */
   #leftovers(): string[] {
     return this.#submissions
       .all()
@@ -157,11 +157,11 @@ export class GatewayRunner implements Runner {
     for (const runId of this.#leftovers()) void this.#stopper.stop(runId);
   }
 
-  /** What is known of the run if an earlier incarnation of the node began it. */
+  /** Restores the record of a run that an earlier incarnation of the node began. */
   #recall(run: GatewayRun): void {
     const { runId, request } = run;
     const noted = this.#submissions.get(runId);
-    // The earlier incarnation wanted to stop it, but it's this node's again.
+    // The earlier incarnation wanted to stop the run, but this node has the claim again.
     if (noted?.state === 'abort' && !this.#stopper.pending.includes(runId)) {
       void this.#submissions.put({ ...noted, state: 'running' });
     }
@@ -169,10 +169,10 @@ export class GatewayRunner implements Runner {
   }
 
   /**
-   * Submits the run and follows it to its end. Each time the connection drops it's submitted again with the same key:
-   * the gateway then answers that it's in flight, or with the result, and never runs it twice.
+   * Submits the run and follows it to its end. Each time the connection drops, it submits the run again with the same
+   * key: the gateway then replies that the run is in flight, or with the result, and never runs it twice.
    *
-   * @returns undefined where it was told to stop.
+   * @returns undefined if it was told to stop.
    */
   async #follow(run: GatewayRun): Promise<RunResult | undefined> {
     const { runId, signal } = run;
@@ -181,21 +181,21 @@ export class GatewayRunner implements Runner {
     while (!signal.aborted) {
       const greeting = await this.#connection.ready(AWAY_LIMIT_MS, signal);
       if (signal.aborted) break;
-      // The daemon ends; its next start finds the run again.
+      // The daemon ends; its next start re-attaches to the run.
       if (this.#closed) return new Promise(() => {});
       if (!greeting) return this.#away(runId);
       const former = this.#submissions.get(runId);
       if (former && (former.state === 'abort' || former.boot !== greeting.bootId)) {
-        // The gateway forgot its keys and may resume the turn by itself; only one run of a task may go on.
+        // The gateway forgot its keys and may resume the turn by itself; only one run of a task may continue.
         const stopped = await this.#stopper.stop(runId);
         if (former.accepted || stopped === 'aborted') return crashed('the OpenClaw gateway restarted during the run');
-        // It never got as far as the gateway.
+        // The submission never reached the gateway.
         continue;
       }
       if (!former) {
         const hindrance = await this.#prepare(run, greeting.bootId);
         if (hindrance) return hindrance;
-        // Written for a gateway that is another one by now, or for a run that must not begin any more.
+        // The record names a gateway boot that is no longer connected, or a run that must not begin any more.
         if (signal.aborted || this.#connection.hello !== greeting) {
           await this.#submissions.remove(runId);
           continue;
@@ -221,7 +221,7 @@ export class GatewayRunner implements Runner {
           await this.#clock.sleep(Math.min(error.retryAfterMs ?? TURNED_AWAY_MS.first, TURNED_AWAY_MS.max));
         } else {
           if (!sent) await this.#submissions.remove(runId);
-          // The connection dropped. What became of the run is asked on the next one.
+          // The connection dropped. The next one shows the state of the run.
           await this.#clock.sleep(SETTLE_MS);
         }
       }
@@ -229,9 +229,9 @@ export class GatewayRunner implements Runner {
     return undefined;
   }
 
-  /** Notes that the run is about to be submitted to this boot of the gateway; answers what is in the way of that. */
+  /** Records that the run is about to be submitted to this boot of the gateway. @returns why it can't be, if so. */
   async #prepare(run: GatewayRun, boot: string): Promise<NotBegun | undefined> {
-    // Not behind a run that must not go on: whatever stops that one could hit this one.
+    // Not queued behind a run that is being stopped: an abort of the session could hit this run, too.
     const clear = await this.#withinTime(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
     if (!clear)
       return run.signal.aborted ? undefined : notBegun('a former run in the same session could not be stopped');
@@ -259,7 +259,7 @@ export class GatewayRunner implements Runner {
     await this.#submissions.put({ runId, ...session, boot, accepted, endsBy, state: 'running' });
   }
 
-  /** The gateway says that it has the run, which outlives this daemon from here on. */
+  /** The gateway has accepted the run, which from now on outlives this daemon. */
   #accepted({ runId, onEvent }: GatewayRun): void {
     const noted = this.#submissions.get(runId);
     if (!noted || noted.accepted) return;
@@ -284,7 +284,7 @@ export class GatewayRunner implements Runner {
     return outcome;
   }
 
-  /** The gateway has been away for too long. What it may still do for this run is stopped once it's back. */
+  /** The gateway has been away for too long. If it still has this run, the run is stopped once the gateway is back. */
   #away(runId: string): RunResult {
     const why = `the OpenClaw gateway is away: ${this.#connection.lastError ?? 'no answer'}`;
     const accepted = this.#submissions.get(runId)?.accepted === true;
@@ -292,7 +292,7 @@ export class GatewayRunner implements Runner {
     return accepted ? crashed(why) : notBegun(why);
   }
 
-  /** Whether the work was done within `ms` and before the signal aborted; it goes on in any case. */
+  /** Whether the work ended within `ms` and before the signal aborted; the work continues in any case. */
   async #withinTime(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
     const { promise: late, resolve } = Promise.withResolvers<false>();
     const timer = this.#clock.timer(ms, () => resolve(false));

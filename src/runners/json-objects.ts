@@ -1,6 +1,6 @@
-/** Longest nesting that is followed; an envelope of OpenClaw has four levels. */
+/** Deepest nesting that is parsed; an envelope of OpenClaw has four levels. */
 const MAX_DEPTH = 100;
-/** What is read again for another beginning, as a multiple of what was read: keeps the work linear in the output. */
+/** Maximum bytes to read again, as a multiple of the bytes read: keeps the work linear in the output. */
 const MAX_REREAD = 4;
 
 const QUOTE = 0x22;
@@ -13,42 +13,42 @@ const LETTER_U = 0x75;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** What may come next in an object. */
+/** What may come next in the object. */
 type Expects = 'value' | 'value-or-end' | 'key' | 'key-or-end' | 'colon' | 'comma-or-end' | 'string' | 'escape' | 'hex';
 
 export interface JsonLimits {
-  /** Longest text (bytes, as it reads) that is kept of one string. */
+  /** Longest text to keep of one string, bytes of decoded UTF-8. */
   readonly stringBytes: number;
-  /** Longest object that is kept, bytes; values beyond it that are strings become empty. */
+  /** Longest object to keep, bytes; strings beyond it become empty. */
   readonly objectBytes: number;
 }
 
-/** A whole object from a stream. */
+/** A complete object from a stream. */
 export interface FoundObject {
-  /** Its JSON, strings cut to the limits. */
+  /** The object's JSON, with strings cut to the limits. */
   readonly json: string;
-  /** By the object's own keys: how many bytes of text were left out below it. */
+  /** By top-level key of the object: bytes of text that were cut below it. */
   readonly leftOut: ReadonlyMap<string, number>;
 }
 
 /**
- * Finds the JSON objects in a stream of other text, while it arrives: in bounded memory, whatever stands before, between or
- * behind them, and with work that is linear in the length of the stream.
+ * Finds the JSON objects in a stream of other text as it arrives. Memory is bounded, whatever text surrounds the
+ * objects, and the work is linear in the length of the stream.
  *
- * An object begins at any `{`. What turns out to be none is read again from its next `{`, a few times; so a brace in a log
- * line does not hide the object behind it.
+ * An object begins at any `{`. If the text turns out to be no object, it is read again from its next `{`, a limited
+ * number of times. So a brace in a log line does not hide an object behind it.
  */
 export class JsonObjects {
   readonly #limits: JsonLimits;
   readonly #onObject: (found: FoundObject) => void;
-  /** The object under way, as it is kept. */
+  /** The kept bytes of the current object. */
   #kept = Buffer.alloc(1024);
   #length = 0;
-  /** The containers that are open, outermost first: true for an object. */
+  /** The open containers, outermost first: true for an object. */
   #open: boolean[] = [];
   #expects: Expects = 'value';
   #isKey = false;
-  /** Where in `#kept` the string under way begins, and how much text of it was kept. */
+  /** Start of the current string in `#kept`, and the bytes of its text kept so far. */
   #stringAt = 0;
   #stringBytes = 0;
   #cuts = false;
@@ -68,7 +68,7 @@ export class JsonObjects {
     this.#follow(chunk);
   }
 
-  /** The stream has ended: an object that did not may hide whole ones. */
+  /** Ends the stream. An unfinished object may hide complete ones, so its text is read again. */
   end(): void {
     while (this.#open.length > 0) {
       const again = this.#giveUp();
@@ -77,7 +77,7 @@ export class JsonObjects {
   }
 
   #follow(chunk: Buffer): void {
-    // What is to be read, the next last. Its length is bounded by that of one object.
+    // A stack of the chunks to read; its size is bounded by that of one object.
     const todo = [chunk];
     for (let bytes = todo.pop(); bytes; bytes = todo.pop()) {
       let at = 0;
@@ -111,7 +111,7 @@ export class JsonObjects {
     this.#keep(OPEN_OBJECT);
   }
 
-  /** Drops the object under way. Answers what is to be read again: a copy from its next `{` on, if there is one. */
+  /** Drops the current object. @returns a copy from its next `{` on to read again, if there is one. */
   #giveUp(): Buffer | undefined {
     this.#open = [];
     if (this.#leftOut.size > 0) return undefined;
@@ -122,11 +122,11 @@ export class JsonObjects {
     return Buffer.from(this.#kept.subarray(next, this.#length));
   }
 
-  /** Goes on with the object under way; false for a byte that can't stand here. */
+  /** Feeds a byte to the current object; false if the byte is invalid at this point. */
   #take(byte: number): boolean {
     if (this.#expects === 'string' || this.#expects === 'escape' || this.#expects === 'hex')
       return this.#inString(byte);
-    // Beyond this a text is not what makes it long.
+    // Beyond this, something other than text makes the object long.
     if (this.#length > 2 * this.#limits.objectBytes) return false;
     if (byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)) {
       this.#keep(byte);
@@ -158,7 +158,7 @@ export class JsonObjects {
       this.#open.push(byte === OPEN_OBJECT);
       this.#expects = byte === OPEN_OBJECT ? 'key-or-end' : 'value-or-end';
     } else if (isLiteral(byte) && (expects.startsWith('value') || this.#continuesLiteral())) {
-      // Whether it really is a number, true, false or null is seen when the whole is parsed.
+      // Whether it is a valid number, true, false or null shows when the whole object is parsed.
       this.#expects = 'comma-or-end';
     } else {
       return false;
@@ -195,7 +195,7 @@ export class JsonObjects {
     return !this.#isKey && this.#length > this.#limits.objectBytes;
   }
 
-  /** How many bytes of UTF-8 this byte of a string completes; -1 where it can't stand here. */
+  /** Number of UTF-8 bytes that this byte of a string completes; -1 if it is invalid at this point. */
   #textBytes(byte: number): number {
     if (this.#expects === 'string') {
       if (byte !== BACKSLASH) return 1;
@@ -214,7 +214,7 @@ export class JsonObjects {
     if (this.#hex.length < 4) return 0;
     this.#expects = 'string';
     const unit = Number.parseInt(this.#hex, 16);
-    // Each half of a pair counts for half of the four bytes that the pair has.
+    // Each half of a surrogate pair counts for two of the pair's four bytes.
     if (unit >= 0xd800 && unit <= 0xdfff) return 2;
     return unit < 0x80 ? 1 : unit < 0x800 ? 2 : 3;
   }
@@ -229,7 +229,7 @@ export class JsonObjects {
 
   #found(): void {
     const json = this.#kept.subarray(0, this.#length).toString('utf8');
-    // An exceptionally long one does not keep its memory for the rest of the stream.
+    // The buffer of an exceptionally long object is freed at once.
     if (this.#kept.length > 65_536) this.#kept = Buffer.alloc(1024);
     this.#onObject({ json, leftOut: this.#leftOut });
   }
@@ -244,7 +244,7 @@ export class JsonObjects {
   }
 }
 
-/** A byte of a number, or of true, false and null. */
+/** Whether the byte may be part of a number, or of true, false or null. */
 function isLiteral(byte: number): boolean {
   return (
     (byte >= 0x30 && byte <= 0x39) ||

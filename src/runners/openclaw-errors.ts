@@ -1,6 +1,5 @@
 import type { ErrorKind } from '../domain/task.ts';
 
-/** What an error text means. */
 export interface ErrorMeaning {
   readonly kind: ErrorKind;
   /**
@@ -12,11 +11,14 @@ export interface ErrorMeaning {
 
 /** One row of {@link ERROR_TEXTS}. */
 export interface ErrorText extends ErrorMeaning {
-  /** Tried on the text with what stands in double quotes or backticks left out, since that may be the user's words. */
+  /** Matched against the text without quotations in double quotes or backticks, since these may be the user's words. */
   readonly matches: RegExp;
-  /** A piece of OpenClaw's own code or texts, where it takes, or makes, such a text; a test looks for it in its package. */
+  /**
+   * A piece of OpenClaw's own code or texts that matches or produces such a text; a test looks for it in OpenClaw's
+   * package.
+   */
   readonly source: string;
-  /** A text that this row is for. */
+  /** A text that this row matches. */
   readonly example: string;
 }
 
@@ -24,7 +26,7 @@ const ACCOUNT = { kind: 'rate_limit', scope: 'account' } as const;
 const OUTAGE = { kind: 'provider', scope: 'outage' } as const;
 
 /**
- * What OpenClaw itself has found a failed request to be, in the words that it prints in brackets behind `request failed`
+ * OpenClaw's own verdicts on a failed request, as it prints them in brackets after `request failed`
  * (ASSISTANT_REQUEST_FAILURE_REASON in its src/agents/failover/assistant-request-failure-copy.ts, 2026.9.6).
  */
 export const VERDICTS: Readonly<Record<string, ErrorMeaning>> = {
@@ -36,14 +38,14 @@ export const VERDICTS: Readonly<Record<string, ErrorMeaning>> = {
   'provider billing issue': ACCOUNT,
   'provider internal error': { kind: 'provider' },
   'request timed out': { kind: 'timeout' },
-  // What this Mac trusts, or what stands between it and the provider.
+  // Caused by this Mac's trust store, or by a proxy between it and the provider.
   'TLS certificate error': { kind: 'unknown' },
   'context limit exceeded': { kind: 'invalid' },
   'model not found': { kind: 'invalid' },
   'provider session expired': { kind: 'unknown' },
 };
 
-/** Words that tell quota and billing, beside a status of 401, 402, 403 or 429, or without any. */
+/** Texts about quota and billing, with a status of 401, 402, 403 or 429, or without any. */
 export const ACCOUNT_TEXTS: readonly ErrorText[] = [
   {
     ...ACCOUNT,
@@ -100,9 +102,9 @@ export const ACCOUNT_TEXTS: readonly ErrorText[] = [
   },
 ];
 
-/** What is said where no verdict and no status is; the first row that matches counts. */
+/** Texts without a verdict or status; the first row that matches counts. */
 export const ERROR_TEXTS: readonly ErrorText[] = [
-  // What a tool or command of the agent printed says nothing about the provider, whatever its words.
+  // Output of the agent's tools or commands says nothing about the provider, whatever its words.
   {
     kind: 'unknown',
     matches: /^(?:\W{0,3}\s?)?(?:Command|Exec|Tool)\b/,
@@ -163,7 +165,7 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     source: 'account has been deactivated',
     example: 'permission_error: your account has been deactivated',
   },
-  // What no attempt can mend.
+  // Errors that no further attempt can fix.
   {
     kind: 'invalid',
     matches:
@@ -191,7 +193,7 @@ export const ERROR_TEXTS: readonly ErrorText[] = [
     source: 'LLM request failed: provider rejected the request schema or tool payload.',
     example: 'LLM request failed: provider rejected the request schema or tool payload.',
   },
-  // Quota and billing come here: see ACCOUNT_TEXTS. Then limits that pass by themselves.
+  // Quota and billing texts are matched at this point, and then limits that pass by themselves.
   ...ACCOUNT_TEXTS,
   {
     kind: 'rate_limit',

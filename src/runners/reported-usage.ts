@@ -1,10 +1,13 @@
 import * as z from 'zod';
 import { MAX_COST, MAX_TOKENS, type Usage } from '../domain/task.ts';
 
-/** A number of tokens as OpenClaw says it: some providers guess, and then it need not be whole. */
+/** A token count from OpenClaw: some providers estimate it, and then it need not be an integer. */
 export const tokenCount = z.number().nonnegative().max(MAX_TOKENS).transform(Math.round);
 
-/** What OpenClaw says a run has used; the same shape in exec envelopes and gateway replies. A wrong one counts as none. */
+/**
+ * Usage that OpenClaw reports for a run; the same shape in exec envelopes and gateway replies. An invalid one counts as
+ * none.
+ */
 export const reportedUsage = z
   .object({
     input: tokenCount,

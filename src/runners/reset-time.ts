@@ -7,13 +7,13 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400 * SECOND,
 };
 
-/** Words behind which a text says how long to wait, or until when. */
+/** Words that precede a wait or a time. */
 const AFTER_WORDS =
   /(?:retry[-_ ]?(?:after|in|delay)|(?:try|available) again (?:in|after|at|on)|ready in|resets?(?:[-_ ](?:in|after|at|on)(?:[-_ ]seconds)?)?)\b/gi;
 
 /**
- * A length of time at the start of a text: `30`, `1.5 minutes`, `1h30m`, `6m0s`, `2 days and 3 hours`; seconds where no
- * unit is named.
+ * A duration at the start of a text: `30`, `1.5 minutes`, `1h30m`, `6m0s`, `2 days and 3 hours`; in seconds if it has
+ * no unit.
  */
 const LENGTH =
   /^(\d{1,9}(?:\.\d{1,9})?) ?(ms|milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|[smhd])?(?![a-z\d:.-])/i;
@@ -24,19 +24,18 @@ const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d{1,9})?( ?(?:Z|UT
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT/;
 const EPOCH = /^(\d{10}|\d{13})(?!\d)/;
 const DAY = /^([A-Z][a-z]{2})[a-z]{0,6} (\d{1,2})(?:st|nd|rd|th)?(?:, (\d{4}))?(?:,| at)? /;
-/** A time of day with what makes it one: minutes, `am` or `pm`. */
+/** A time of day, recognized by its minutes, `am` or `pm`. */
 const CLOCK =
   /^(?:(\d{1,2}):(\d\d)(?: ?([ap])\.?m\.?)?|(\d{1,2}) ?([ap])\.?m\.?)(?![a-z\d])(?: ?\(?([A-Za-z]+\/[A-Za-z_/]+|UTC|GMT)\)?)?/i;
 const MIDNIGHT = /^midnight(?: ?\(?([A-Za-z]+\/[A-Za-z_/]+|UTC|GMT)\)?)?/i;
 
 /**
- * How long a text asks to be waited, ms; undefined where it names no time that is still to come. A time of day or a
- * date is
- * held against this machine's clock (`now`, ms since the epoch), and without a zone means its zone.
+ * How long a text asks the client to wait, ms; undefined if it names no future time. A time of day or a date is
+ * compared with this machine's clock (`now`, ms since the epoch), and is in this machine's zone if it names none.
  */
 export function waitAsked(text: string, now: number): number | undefined {
   for (const { 0: words, index } of text.matchAll(AFTER_WORDS)) {
-    // Between the words and the time there may be what JSON and headers put there.
+    // JSON and header syntax may separate the words from the time.
     const rest = text
       .slice(index + words.length, index + words.length + 100)
       .replace(/^(?:["':=\s~·]|about |at |on )+/i, '');
@@ -92,18 +91,18 @@ function timeOfDay([, hour24, minute, half24, hour12, half12]: readonly (string 
   return [half === undefined ? hour : (hour % 12) + (half === 'p' ? 12 : 0), Number(minute ?? 0)];
 }
 
-/** Until the clock of that zone shows this time, ms. */
+/** Time until the clock of that zone shows this time, ms. */
 function untilClock([hour, minute]: [number, number], zone: string | undefined, now: number): number | undefined {
   if (hour > 24 || minute > 59) return undefined;
   const here = clockOf(now, zone) ?? clockOf(now, undefined);
   if (here === undefined) return undefined;
   const day = 1_440;
   const minutes = (((hour * 60 + minute - here) % day) + day) % day;
-  // The minute that has begun is over in part.
+  // Subtract the part of the current minute that has passed.
   return minutes * 60_000 - (now % 60_000);
 }
 
-/** Minutes since midnight in that zone, or in this machine's; undefined where there is no such zone. */
+/** Minutes since midnight in that zone, or in this machine's; undefined if there is no such zone. */
 function clockOf(now: number, timeZone: string | undefined): number | undefined {
   try {
     const format = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone });

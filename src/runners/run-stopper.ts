@@ -6,34 +6,35 @@ import type { GatewayConnection, GatewayHello } from './gateway-connection.ts';
 import type { Submission, Submissions } from './submissions.ts';
 
 /**
- * A gateway that was killed resumes its interrupted turns by itself, one session after the other, and says "running" of
- * those whose turn is still to come. One with nothing to abort for so long after the greeting will not be resumed, ms.
+ * A gateway that was killed resumes its interrupted turns by itself, one session after the other. Until then it reports
+ * the waiting ones as "running". If a turn still has nothing to abort this long after the greeting, the gateway will
+ * not resume it, ms.
  */
 const RECOVERY_MS = 600_000;
 const RECOVERY_POLL_MS = 500;
-/** An abort waits for OpenClaw's write of the session, ms. One that is given up is sent again. */
+/** An abort waits for OpenClaw to write the session, ms. After the timeout it is sent again. */
 const REQUEST_TIMEOUT_MS = 15_000;
-/** Wait before an abort that failed is sent again: doubles from the first to the second, ms. */
+/** Wait before another try of a failed abort: doubles from the first to the second, ms. */
 const RETRY_MS = { first: 250, max: 10_000 };
-/** How often it's looked whether to go on waiting for a gateway that is away, ms. */
+/** Interval between checks whether to keep waiting for a gateway that is away, ms. */
 const AWAY_POLL_MS = 30_000;
 
 const abortReply = z.object({ status: z.enum(['aborted', 'no-active-run']) });
 const describeReply = z.object({ session: z.object({ status: z.string().nullish() }).nullable() });
 
-/** What came of a stop: whether anything was still going on. */
+/** The result of a stop: whether a run had to be aborted. */
 export type Stopped = 'aborted' | 'nothing-ran';
 
-/** What the stops need of the connection to the gateway. */
+/** The part of the gateway connection that stops need. */
 type Connection = Pick<GatewayConnection, 'ready'> & { readonly client: Pick<GatewayConnection['client'], 'request'> };
 
 /** A session in the gateway. */
 export type Session = Pick<Submission, 'sessionKey' | 'agent'>;
 
 /**
- * Stops runs in the gateway for real: each is asked to be aborted until the gateway has confirmed that it does not go
- * on,
- * across connections, starts of the gateway and, since it's noted on disk, of this daemon.
+ * Stops runs in the gateway for certain: it requests the abort of each until the gateway has confirmed that the run
+ * does not continue. This spans connections and starts of the gateway, and also starts of this daemon, since each stop
+ * is recorded on disk.
  */
 export class RunStopper {
   readonly #connection: Connection;
@@ -49,23 +50,23 @@ export class RunStopper {
     this.#clock = options.clock;
   }
 
-  /** Runs that may still go on though they must not. */
+  /** Runs that must stop but may still continue. */
   get pending(): string[] {
     return [...this.#stops.keys()];
   }
 
-  /** Why the last abort failed, for people. */
+  /** Why the last abort failed, for operators. */
   get lastError(): string | undefined {
     return this.#lastError;
   }
 
-  /** Resolves once the gateway has confirmed that the run does not go on; may take as long as it's away. */
+  /** Resolves once the gateway has confirmed that the run does not continue; while it is away, this waits. */
   stop(runId: string): Promise<Stopped> {
     const under = this.#stops.get(runId);
     if (under) return under;
     const submission = this.#submissions.get(runId);
     if (!submission) return Promise.resolve('nothing-ran');
-    // Not waited for: the abort is worth more than its note. They are written in this order.
+    // Not awaited: the abort is more urgent than its record. Records are written in this order.
     void this.#submissions.put({ ...submission, state: 'abort' });
     const stop = this.#untilConfirmed(submission).finally(() => this.#stops.delete(runId));
     this.#stops.set(runId, stop);
@@ -73,9 +74,8 @@ export class RunStopper {
   }
 
   /**
-   * Resolves once no run that is being stopped may still go on in this session: OpenClaw would queue the next one
-   * behind it,
-   * and an abort of the session would hit both.
+   * Resolves once no run that is being stopped may still continue in this session. Otherwise OpenClaw would queue the
+   * next run behind it, and an abort of the session would hit both.
    */
   async cleared(session: Session): Promise<void> {
     for (;;) {
@@ -114,7 +114,7 @@ export class RunStopper {
       await this.#clock.sleep(wait, signal);
       wait = Math.min(wait * 2, RETRY_MS.max);
     }
-    // Never confirmed here; the daemon's next start goes on with it.
+    // Never confirmed here; the daemon's next start resumes the stop.
     return new Promise(() => {});
   }
 
@@ -122,14 +122,14 @@ export class RunStopper {
     const params = {
       key: sessionKey,
       ...(agent !== undefined && { agentId: agent }),
-      // A turn that was resumed by another boot has a run id that nobody knows.
+      // A turn that another boot resumed has an unknown run id, so the whole session is aborted.
       ...(boot === greeting.bootId && { runId }),
     };
     const reply = await this.#connection.client.request('sessions.abort', params, { timeoutMs: REQUEST_TIMEOUT_MS });
     return abortReply.parse(reply).status === 'aborted' ? 'aborted' : 'nothing-ran';
   }
 
-  /** Whether the abort is the last word: a gateway that was started anew may yet resume the run. */
+  /** Whether the abort is final: a gateway that has restarted may yet resume the run. */
   async #isOver({ sessionKey, agent, boot }: Submission, greeting: GatewayHello, found: Stopped): Promise<boolean> {
     if (boot === greeting.bootId) return true;
     const key = agent === undefined || sessionKey.startsWith('agent:') ? sessionKey : `agent:${agent}:${sessionKey}`;
@@ -143,14 +143,14 @@ export class RunStopper {
   }
 }
 
-/** Whether the gateway has refused the abort, and asking again is of no use. */
+/** Whether the gateway has refused the abort in a way that another try can't change. */
 function isHopeless(error: unknown, { endsBy }: Submission, now: number): boolean {
   if (!isGatewayProtocolResponseError(error) || error.code !== 'INVALID_REQUEST') return false;
-  // An agent that is gone has no runs; and nothing outlives OpenClaw's own deadline.
+  // A deleted agent has no runs; and no run outlives OpenClaw's own deadline.
   return /\bagent .* not found/.test(messageOf(error).slice(0, 1_000)) || now > endsBy;
 }
 
-/** No agent means the default one, which may be the other's. */
+/** No agent means the default one, which may be the other session's agent. */
 function isIn(session: Session, other: Session | undefined): boolean {
   if (other?.sessionKey !== session.sessionKey) return false;
   return session.agent === undefined || other.agent === undefined || session.agent === other.agent;

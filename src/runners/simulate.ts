@@ -5,7 +5,7 @@ import { type RunEvent, type Runner, type RunnerHealth, type RunnerKind, type Ru
 
 const ECHO_MS = 50;
 
-/** Available everywhere, so that a mesh can be tried out without OpenClaw. */
+/** Always available, so that a mesh can be tried without OpenClaw. */
 export const simulateKind: RunnerKind = {
   mode: 'simulate',
   capabilities: { outlivesDaemon: false, hasProvider: false, healthEveryMs: 60_000 },
@@ -14,7 +14,8 @@ export const simulateKind: RunnerKind = {
 };
 
 /**
- * Runs no OpenClaw: `sleep <duration>` takes that long, `fail <kind>` fails so, anything else is echoed after 50 ms.
+ * Runs no OpenClaw: `sleep <duration>` takes that long, `fail <kind>` fails with that kind, any other message is echoed
+ * after 50 ms.
  */
 export class SimulateRunner implements Runner {
   readonly mode = simulateKind.mode;
@@ -40,7 +41,7 @@ export class SimulateRunner implements Runner {
     return { ok: true, result: { text, usage: null, model: 'simulate', runId: runKey(request), durationMs } };
   }
 
-  /** Nothing of ours outlives the daemon in this mode. */
+  /** No run outlives the daemon in this mode. */
   async stopLeftovers(): Promise<void> {}
 
   async health(): Promise<RunnerHealth> {

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import { makeFolder, makeFolderSync } from '../platform/make-folder.ts';
 
-/** A record of ours has some hundred bytes; a longer file is none, bytes. */
+/** Largest valid record, bytes: a record has some hundred. */
 const MAX_RECORD_BYTES = 65_536;
 
 const submissionSchema = z.object({
@@ -19,46 +19,46 @@ const submissionSchema = z.object({
   state: z.enum(['running', 'abort']),
 });
 
-/** A run that the gateway has, or may have, been given. */
+/** A run that the gateway has received, or may have. */
 export interface Submission {
-  /** Also its idempotency key. */
+  /** Also the run's idempotency key. */
   readonly runId: string;
   readonly sessionKey: string;
-  /** The agent that was asked for; without one the gateway's default agent has the session. */
+  /** The requested agent; without one, the session belongs to the gateway's default agent. */
   readonly agent?: string | undefined;
-  /** `bootId` of the gateway that it was sent to. */
+  /** `bootId` of the gateway to which the run was sent. */
   readonly boot: string;
-  /** Whether that gateway has said that it took the run. Until then it may never have got it. */
+  /** Whether that gateway has confirmed the run. Until then it may never have received it. */
   readonly accepted: boolean;
   /** When OpenClaw itself ends the run at the latest, ms since the epoch by this machine's clock. */
   readonly endsBy: number;
-  /** `abort`: the run must not go on, and the gateway has not confirmed yet that it doesn't. */
+  /** `abort`: the run must not continue, and the gateway has not yet confirmed its stop. */
   readonly state: 'running' | 'abort';
 }
 
 /**
- * What this node has submitted to its gateway and knows no end of: one file per run, written before the run is submitted
- * and removed once its end is known. So a daemon that was killed finds its runs again, under whatever session key.
+ * The runs that this node has submitted to its gateway and whose end is unknown: one file per run, written before the
+ * submission and removed once the end is known. So after a kill the daemon finds its runs again, under any session key.
  *
- * A file that can't be written stops nothing; {@link trouble} says so until it could be.
+ * A file that can't be written stops no work; {@link trouble} reports it until the write succeeds.
  */
 export class Submissions {
   readonly #folder: string | undefined;
   readonly #known = new Map<string, Submission>();
   /** The last write of each run's file that is under way. */
   readonly #writing = new Map<string, Promise<void>>();
-  /** Runs whose file is not what it should be. */
+  /** Runs whose file is out of date. */
   readonly #unsaved = new Set<string>();
   #loaded = false;
   #trouble: string | null = null;
 
-  /** @param folder without one nothing is kept beyond this process. */
+  /** @param folder undefined to keep records only in this process. */
   constructor(folder: string | undefined) {
     this.#folder = folder;
     this.#load();
   }
 
-  /** Why the files are not what they should be; null if they are. */
+  /** Why files are out of date; null if none is. */
   get trouble(): string | null {
     return this.#trouble;
   }
@@ -71,19 +71,19 @@ export class Submissions {
     return [...this.#known.values()];
   }
 
-  /** Resolves once it is on disk, or could not be written. */
+  /** Resolves once the record is on disk, or could not be written. */
   async put(submission: Submission): Promise<void> {
     this.#known.set(submission.runId, submission);
     await this.#save(submission.runId);
   }
 
-  /** The end of the run is known. Resolves once that is on disk, or could not be written. */
+  /** Removes a run whose end is known. Resolves once that is on disk, or could not be written. */
   async remove(runId: string): Promise<void> {
     if (!this.#known.delete(runId)) return;
     await this.#save(runId);
   }
 
-  /** Tries again what failed. */
+  /** Retries failed reads and writes. */
   async mend(): Promise<void> {
     if (!this.#loaded) this.#load();
     await Promise.all([...this.#unsaved].map((runId) => this.#save(runId)));
@@ -107,7 +107,7 @@ export class Submissions {
     }
   }
 
-  /** One write of a file at a time; each writes what is so by then. */
+  /** One write of a file at a time; each writes the state at its start. */
   async #save(runId: string): Promise<void> {
     if (this.#folder === undefined) return;
     const before = this.#writing.get(runId);
@@ -137,7 +137,7 @@ export class Submissions {
   }
 }
 
-/** Whether a node has left runs in its gateway, as far as this folder tells. */
+/** Whether a node has left runs in its gateway, according to this folder. */
 export function hasSubmissions(folder: string): boolean {
   try {
     return readdirSync(folder).some((name) => name.endsWith('.json'));
@@ -146,12 +146,12 @@ export function hasSubmissions(folder: string): boolean {
   }
 }
 
-/** A run's name holds the task's id, which may be anything and of any length. */
+/** Hashed, since a run's name contains the task id, which may have any characters and any length. */
 function fileName(runId: string): string {
   return `${createHash('sha256').update(runId).digest('hex').slice(0, 32)}.json`;
 }
 
-/** Undefined for what is no record of ours, or from a disk that broke; it stays where it is. */
+/** Undefined if the file is no valid record or unreadable; the file is kept. */
 function readRecord(file: string): Submission | undefined {
   try {
     if (statSync(file).size > MAX_RECORD_BYTES) return undefined;
@@ -161,7 +161,7 @@ function readRecord(file: string): Submission | undefined {
   }
 }
 
-/** Writes the file so that it is there whole or not at all, also after a power cut. */
+/** Writes the file atomically: it is either complete or unchanged, also after a power cut. */
 async function writeWhole(folder: string, file: string, text: string): Promise<void> {
   await makeFolder(folder);
   const handle = await open(`${file}.new`, 'w', 0o600);
