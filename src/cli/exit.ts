@@ -1,7 +1,7 @@
 import { ClawmeshError, type ErrorCode, messageOf } from '../domain/errors.ts';
 import { printable } from './output.ts';
 
-/** Exit codes are part of the contract (CLI.md). */
+/** Exit codes are part of the contract. */
 export const EXIT: Readonly<Record<ErrorCode, number>> = {
   failed: 1,
   fenced: 1,

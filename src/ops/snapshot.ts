@@ -10,7 +10,7 @@ import type { OldestTask, PoolCounts } from '../queue/bullmq/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import { findProblems, foreignWorkers, type Problem, strandedTasks } from './problems.ts';
 
-/** The mesh at one moment, as `status --json` prints it (CLI.md). */
+/** The mesh at one moment, as `status --json` prints it. */
 export interface Snapshot {
   readonly mesh: string;
   readonly redis: { readonly ok: boolean; readonly latencyMs: number };

@@ -13,7 +13,7 @@ import {
 } from './manager.ts';
 
 const SYSTEMD_UNIT = 'clawmesh-node.service';
-/** Exit code of a config that is wrong: starting again would not help (CLI.md). */
+/** Exit code of a config that is wrong: starting again would not help. */
 const CONFIG_WRONG = 2;
 const RESTART_AFTER_S = 5;
 

@@ -69,7 +69,7 @@ export class PoolConsumer implements PoolQueue {
   }
 
   async forwardWakeup(): Promise<void> {
-    await this.#wait.reassign();
+    await this.#wait.forwardWakeup();
   }
 
   async claimHeld(target: string): Promise<Claim | undefined> {

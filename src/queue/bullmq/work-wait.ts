@@ -118,7 +118,7 @@ export class WorkWait {
   }
 
   /** Wakes another node instead of this one, which no longer offers a slot. */
-  async reassign(): Promise<void> {
+  async forwardWakeup(): Promise<void> {
     await this.#withdrawOffer();
     await this.#wakeAny();
   }
