@@ -4,7 +4,7 @@ import type { NewTask, Task } from '../domain/task.ts';
 import { type WaitingFacts, type WaitingReason, type WaitingTask, waitingFacts, whyWaiting } from '../ops/waiting.ts';
 import type { Output } from './output.ts';
 
-/** Interval between lookups, ms: each reads the state of all nodes, and a shorter one would tell a user no more. */
+/** Interval between lookups, ms: each reads the state of all nodes, and a shorter interval is of no use to a user. */
 const LOOK_MS = 1_000;
 /** Wait before the first lookup, ms: a task that starts at once needs no reason. */
 const FIRST_LOOK_MS = 300;

@@ -8,7 +8,7 @@ import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 
-/** The program that the service runs; next to this folder in `src` as well as in `dist`. */
+/** The program that the service runs, in the parent folder of this file; it exists only in the build. */
 const ENTRY = fileURLToPath(new URL('../main.js', import.meta.url));
 
 const MANAGERS = ['launchd', 'systemd'] as const;

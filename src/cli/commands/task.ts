@@ -122,7 +122,7 @@ async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<st
   ].filter((text) => text !== undefined);
 }
 
-/** Number of matching tasks beyond the listed ones; null if only reading all of them would tell. */
+/** Number of matching tasks beyond the listed ones; null if that would require reading all of them. */
 async function countMore(mesh: Mesh, options: ListOptions, listed: readonly Task[]): Promise<number | null> {
   if (listed.length < options.limit) return 0;
   if (options.node !== undefined || options.tag) return null;
