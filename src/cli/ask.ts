@@ -3,7 +3,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { printable } from './output.ts';
 
 /**
- * Asks the person at the terminal; only a clear yes is one. Without a terminal it fails as `unasked` says.
+ * Asks the user at the terminal; only an explicit yes counts. Without a terminal it throws the error in `unasked`.
  *
  * @throws ClawmeshError `usage`.
  */

@@ -6,7 +6,7 @@ import { shellWord } from '../domain/shell.ts';
 import { systemClock } from '../platform/clock.ts';
 import { Output } from './output.ts';
 
-/** Flags every command has. */
+/** The global options of every command. */
 export interface GlobalOptions {
   readonly config?: string;
   readonly json?: boolean;
@@ -22,7 +22,7 @@ export function outputOf(command: Command): Output {
 
 const loaded = new WeakMap<Command, LoadedConfig>();
 
-/** The config of this command line. It is read once, as it may come from a pipe. @throws ClawmeshError `config`. */
+/** The config of this command line. Read once, since it may come from a pipe. @throws ClawmeshError `config`. */
 export async function loadedConfig(command: Command): Promise<LoadedConfig> {
   const { loadConfig } = await import('../config/load.ts');
   const found =
@@ -31,21 +31,24 @@ export async function loadedConfig(command: Command): Promise<LoadedConfig> {
   return found;
 }
 
-/** The config file that was named, on the command line or in the environment; another command has to name it, too. */
+/**
+ * The config file that the user named, on the command line or in the environment; a suggested command must name it,
+ * too.
+ */
 export function namedConfig(command: Command): string | undefined {
   return command.optsWithGlobals<GlobalOptions>().config ?? (process.env.CLAWMESH_CONFIG || undefined);
 }
 
-/** A command line for people to type: this one's config, and these words as they are. */
+/** A command line to suggest to the user: these words, with the same config file. */
 export function suggestion(command: Command, words: string): string {
   const file = namedConfig(command);
   return `clawmesh ${words}${file === undefined ? '' : ` --config ${shellWord(file)}`}`;
 }
 
 /**
- * Opens the mesh for one command and closes it whatever happens.
+ * Opens the mesh for one command and always closes it.
  *
- * @param options `waits`: the command may go on for long, and outlives trouble of Redis by {@link Mesh.throughOutages}
+ * @param options `waits`: the command may run for long, and outlasts Redis outages by {@link Mesh.throughOutages}
  */
 export async function withMesh<T>(
   command: Command,
@@ -69,13 +72,16 @@ export async function withMesh<T>(
   }
 }
 
-/** Why a task was cancelled, as its history tells it. */
+/** The reason for a task's history: which user cancelled it, and where. */
 export async function cancelReason(): Promise<string> {
   const { userName } = await import('../config/identity.ts');
   return `cancelled by ${userName()} on ${hostname()}`;
 }
 
-/** Says on stderr that a command waits for Redis, and when that is over; `meanwhile` what is so until then. */
+/**
+ * Reports on stderr that a command waits for Redis, and when Redis is back. `meanwhile`: a note on what continues until
+ * then.
+ */
 export function tellOfOutages(out: Output, meanwhile?: string) {
   return {
     onOutage: (why: string) =>

@@ -8,15 +8,15 @@ import { jsonText, type Output } from './output.ts';
 import { TaskFile } from './task-source.ts';
 import { QueuedPlaces } from './waiting-reasons.ts';
 
-/** Batches that are on their way to Redis while another one is made ready. */
+/** Batches on their way to Redis while the next is prepared. */
 const AHEAD = 3;
-/** For fewer there is no bar. */
+/** Fewer tasks than this show no progress bar. */
 const MANY = 2_000;
 
 /**
- * Queues a file of tasks, one per line, with defaults for what a line does not say: all are checked before any is
- * queued. An import that was interrupted goes on where
- * it was. Prints as it goes; nothing is held in memory but the ids, and those only where the caller wants them.
+ * Queues a file of tasks, one per line, with defaults for fields that a line omits. All lines are checked before any
+ * task is queued. An interrupted import resumes at its last position. Prints ids as it proceeds; keeps them in memory
+ * only if the caller does not have them printed.
  */
 export async function enqueueFile(
   command: Command,
@@ -48,7 +48,7 @@ export async function enqueueFile(
         duplicates += enqueued.filter((task) => task.duplicate).length;
         show?.(done);
       };
-      // One batch is made ready while Redis takes the one before; they keep their order on the one connection.
+      // One batch is prepared while Redis receives the previous one; their order is kept on the single connection.
       const underWay: Promise<Enqueued[]>[] = [];
       const places = new QueuedPlaces();
       for await (const batch of file.tasks()) {
@@ -82,14 +82,14 @@ export async function enqueueFile(
   return all;
 }
 
-/** The same file with other defaults is another import. */
+/** The same file with other defaults is a different import. */
 function importDigest(file: string, fields: TaskFields): string {
   if (Object.keys(fields).length === 0) return file;
   const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash('sha256').update(file).update(JSON.stringify(sorted)).digest('hex');
 }
 
-/** Prints what was queued as it is queued: a line each, or one JSON document. */
+/** Prints tasks as they are queued: a line each, or one JSON document. */
 class IdPrinter {
   readonly #out: Output;
   #first = true;
@@ -107,13 +107,13 @@ class IdPrinter {
     }
   }
 
-  /** `shared`: with another import of the same file. */
+  /** `shared`: whether another import of the same file ran at the same time. */
   end(shared: boolean): void {
     if (this.#out.json) this.#out.raw(`]${shared ? ',"shared":true' : ''}}\n`);
   }
 }
 
-/** A bar on stderr, for people who queue a lot. */
+/** A progress bar on a terminal's stderr, for large imports. */
 function progressBar(total: number): ((done: number) => void) | undefined {
   if (!process.stderr.isTTY || total < MANY) return undefined;
   return (done) => {

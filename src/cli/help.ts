@@ -1,4 +1,4 @@
-/** The text under a command's help that shows how it's used. */
+/** The usage examples below a command's help. */
 export function example(...lines: string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }

@@ -2,7 +2,7 @@ import { type Node, slotsOf } from '../domain/node.ts';
 
 const BAR_WIDTH = 8;
 
-/** How many of its slots a node has in use, to be seen from afar; a dash for one that is dead, whose tasks have gone. */
+/** A bar of the node's used slots, readable at a glance; a dash for a dead node, whose tasks have moved on. */
 export function loadBar({ state, pools, running, maxTasks }: Node): string {
   if (state === 'dead') return '-';
   const slots = slotsOf(

@@ -3,15 +3,15 @@ import module from 'node:module';
 import { flushed, guardStreams } from './streams.ts';
 import { packageVersion } from './version.ts';
 
-/** package.json `engines`; what an older Node.js would say of our code helps nobody. */
+/** As in package.json `engines`; an older Node.js would fail with an unhelpful syntax error. */
 const NEEDED_MAJOR = 24;
 
 guardStreams();
 
-// Compiled code is kept between runs; the CLI starts in half the time.
+// Caches compiled code between runs, which halves the CLI's start time.
 module.enableCompileCache?.();
 
-// The commonest question needs no command parser.
+// The most common request needs no command parser.
 const [only, ...more] = process.argv.slice(2);
 const asksForVersion = (only === '--version' || only === '-V') && more.length === 0;
 if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
@@ -28,12 +28,12 @@ if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
   const { crashed, runCli } = await import('./program.ts');
   process.once('uncaughtException', crashed);
   process.exitCode = await runCli(process.argv.slice(2));
-  // Whatever is still open must not keep a process that has nothing to do any more, and might be taken for a service.
+  // An open handle must not keep the process alive: it might be mistaken for a running service.
   await flushed();
   process.exit();
 }
 
-/** Without one no path of a config or a file means anything, and half of what we use throws at once. */
+/** Without a working folder, relative paths have no meaning, and much of Node.js throws at once. */
 function hasWorkingFolder(): boolean {
   try {
     process.cwd();

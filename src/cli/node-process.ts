@@ -3,12 +3,12 @@ import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 
 const COLORS = ['cyan', 'magenta', 'yellow', 'green', 'blue', 'red'] as const;
-/** Wait before a node that died is started again, ms: doubles from the first to the second while it does not stay up. */
+/** Wait before a dead node is started again, ms: doubles from the first to the second while it keeps dying. */
 const RESTART_MS = { first: 1_000, most: 30_000 };
-/** One that was up for so long has stayed up, ms. */
+/** Uptime after which that wait is reset, ms. */
 const STAYED_UP_MS = 60_000;
 
-/** A node that `clawmesh up` runs as a process of its own, and starts again when it dies. */
+/** A node that `clawmesh up` runs as a separate process, and starts again when it dies. */
 export class NodeProcess {
   readonly id: string;
   /** Resolves when the node has ended for good. */
@@ -37,7 +37,7 @@ export class NodeProcess {
     if (this.#stopping) return;
     const config = this.#configFile ? ['--config', this.#configFile] : [];
     const child = spawn(process.execPath, [process.argv[1] ?? '', ...config, 'node', 'run', '--log-format', 'pretty'], {
-      // A process group of its own, so that Ctrl-C reaches only us and each node gets one signal per press.
+      // A separate process group, so that Ctrl-C reaches only this process and each node gets one signal per press.
       detached: true,
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, CLAWMESH_NODE_ID: this.id, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
@@ -51,7 +51,7 @@ export class NodeProcess {
     child.once('close', (code, signal) => this.#closed(code, signal));
   }
 
-  /** Stops the node: the first call lets it finish what runs, the second makes it hand that back. */
+  /** Stops the node: the first call lets it finish its runs, the second makes it release their tasks. */
   stop(): void {
     this.#stopping = true;
     if (this.#restart) clearTimeout(this.#restart);

@@ -18,12 +18,11 @@ interface NodeWebOptions {
 }
 
 /**
- * What a node shows of itself on the web, where that is configured: health, metrics, the dashboard. None of it is worth
- * a
- * node: what can't be served is logged, and the node goes on.
+ * The web services of a node, if configured: health, metrics, the dashboard. An error in one must not stop the node: it
+ * is logged, and the node continues.
  */
 export class NodeWeb {
-  /** To be given to the daemon. */
+  /** The observer for the daemon. */
   readonly observer: NodeObserver;
   readonly #options: NodeWebOptions;
   readonly #metrics: NodeMetrics | undefined;

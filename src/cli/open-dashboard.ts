@@ -10,9 +10,8 @@ import { takeSnapshot } from '../ops/snapshot.ts';
 import { systemClock } from '../platform/clock.ts';
 
 /**
- * Serves the dashboard of a mesh that is connected; the caller closes both. Without a configured token it has one that
- * was
- * made for this user, and is for this machine only.
+ * Serves the dashboard of a connected mesh; the caller closes both. Without a configured token it uses one generated
+ * for this user, and accepts only this machine.
  *
  * @throws ClawmeshError as {@link serveDashboard} and {@link madeToken}.
  */
@@ -27,7 +26,7 @@ export async function openDashboard(mesh: Mesh, settings: Config['dashboard'], l
 }
 
 /**
- * A link that logs in at a dashboard that this user runs on this machine, or will. @throws ClawmeshError as {@link
+ * A login link for a dashboard that this user runs on this machine, now or later. @throws ClawmeshError as {@link
  * madeToken}.
  */
 export function loginLink(
@@ -40,7 +39,7 @@ export function loginLink(
   return { url, loginUrl: login.linkTo(url) };
 }
 
-/** Beyond this machine a token has to be configured, which the server says when it is to listen there. */
+/** An address beyond this machine requires a configured token; the server reports that when it listens. */
 function tokenOf({ token, host }: Config['dashboard'], mesh: string, env: NodeJS.ProcessEnv): string {
   return token !== '' || !isLoopback(host) ? token : madeToken(mesh, env);
 }

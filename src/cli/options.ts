@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { POOL_NAME, POOL_NAME_HINT, TAG } from '../domain/names.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
 
-/** Parsers for option values; commander turns what they throw into a usage error that names the option. */
+/** Parsers for option values; commander turns their exceptions into a usage error that names the option. */
 
 export function durationOption(text: string): number {
   const ms = parseDuration(text);
@@ -26,13 +26,13 @@ export function tagOption(text: string, tags: Record<string, string> = {}): Reco
   return { ...tags, [name]: value };
 }
 
-/** One of a pool that may not be there. Names in other case are none. */
+/** The name of a pool, which need not exist. A wrong case is an error. */
 export function poolOption(text: string): string {
   if (!POOL_NAME.test(text)) throw new InvalidArgumentError(`Expected ${POOL_NAME_HINT}.`);
   return text;
 }
 
-/** One of these; they are known to completion scripts, too. */
+/** One of these choices; completion scripts offer them, too. */
 export function choiceOption<T extends string>(
   choices: readonly T[],
 ): ((text: string) => T) & { choices: readonly T[] } {

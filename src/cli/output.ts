@@ -6,21 +6,21 @@ import { humanDuration } from '../domain/units.ts';
 type Style = Parameters<typeof styleText>[0];
 
 /**
- * Begins each of our own escape sequences until it is printed. Nobody else can know it, so that the same sequence in a text
- * that came from elsewhere is none of ours.
+ * Begins each of our own escape sequences until it is printed. It is random, so text from another source can't forge
+ * one.
  */
 const OWN = `\u001b${randomBytes(8).toString('hex')}[`;
 
 /**
- * What a command prints: results on stdout, for people or as one JSON document; everything else on stderr.
+ * The output of a command: results on stdout, as text or as one JSON document; everything else on stderr.
  *
- * Nearly all of it has parts that others wrote: agents, providers, whoever can write to Redis. So nothing leaves here that
- * would steer a terminal, into which a pipe may lead, too (`| less -R`, `| head`); only our own styles do. In JSON the same
- * characters are escaped, and so are whole.
+ * Nearly all output contains text from others: agents, providers, any writer to Redis. So no sequence that controls a
+ * terminal is printed, also not into a pipe, which may lead to one (`| less -R`, `| head`). The only exceptions are our
+ * own styles. In JSON, the same characters are escaped, so nothing is lost.
  */
 export class Output {
   readonly json: boolean;
-  /** Whether what is printed may be coloured. */
+  /** Whether output may be colored. */
   readonly color: boolean;
   readonly #quiet: boolean;
 
@@ -30,44 +30,44 @@ export class Output {
     this.color = options.color && Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
   }
 
-  /** A line of the result; a break in it, with which somebody could forge another line, becomes a space. */
+  /** Prints a line of the result; a line break in it becomes a space, so that no text can forge another line. */
   line(text = ''): void {
     process.stdout.write(`${shown(flat(text))}\n`);
   }
 
-  /** A text that somebody else wrote, an agent say, with its own lines. */
+  /** Prints text from another source, such as an agent, with its own line breaks. */
   foreign(text: string): void {
     process.stdout.write(`${shown(text)}\n`);
   }
 
-  /** As it is; so nothing that anybody else wrote. */
+  /** Prints the text unchanged, so it must contain nothing from another source. */
   raw(text: string): void {
     process.stdout.write(text);
   }
 
-  /** The whole result as JSON. */
+  /** Prints the whole result as JSON. */
   document(value: unknown): void {
     process.stdout.write(`${jsonText(value, process.stdout.isTTY ? 2 : undefined)}\n`);
   }
 
-  /** One of many results, as a line of JSON. */
+  /** Prints one of many results as a line of JSON. */
   jsonLine(value: unknown): void {
     process.stdout.write(`${jsonText(value)}\n`);
   }
 
-  /** Something worth knowing that is no result. */
+  /** Prints a remark on stderr that is not part of the result. */
   note(text: string): void {
     if (!this.#quiet) process.stderr.write(`${shown(text)}\n`);
   }
 
-  /** The text with a style of ours, to be printed by one of the others. */
+  /** Adds one of our styles to a text for the other methods. */
   style(style: Style, text: string): string {
     if (!this.color) return text;
     const [before = '', after = ''] = styleText(style, '|', { validateStream: false }).split('|');
     return before.replaceAll('\u001b[', OWN) + text + after.replaceAll('\u001b[', OWN);
   }
 
-  /** Aligned columns; the last one takes what room is left. */
+  /** Prints aligned columns; the last one takes the remaining width. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
     const cells = [head.map((title) => this.style('dim', title)), ...rows].map((row) => row.map(flat));
     const widths = head.map((_, column) => Math.max(...cells.map((row) => widthOf(row[column] ?? ''))));
@@ -81,7 +81,10 @@ export class Output {
   }
 }
 
-/** JSON in which nothing steers a terminal: beyond what JSON itself escapes, these are C1 codes and turns of direction. */
+/**
+ * JSON without characters that control a terminal: beyond JSON's own escapes, these are C1 codes and bidirectional
+ * controls.
+ */
 export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(
     STEERING,
@@ -89,12 +92,12 @@ export function jsonText(value: unknown, indent?: number): string {
   );
 }
 
-/** The text with our own styles and nothing else that would steer a terminal. */
+/** The text with our own styles and no other sequence that controls a terminal. */
 function shown(text: string): string {
   return text.split(OWN).map(printable).join('\u001b[');
 }
 
-/** Without what it is styled with, of which nothing is seen. */
+/** The visible width, without styles. */
 function widthOf(cell: string): number {
   return withoutEscapes(shown(cell)).length;
 }
@@ -116,7 +119,7 @@ const STATE_STYLES: Readonly<Record<string, 'green' | 'cyan' | 'red' | 'yellow' 
   stopped: 'dim',
 };
 
-/** How a state looks where colours are to be had; undefined for one that looks like anything else. */
+/** The color of a state; undefined for a state without one. */
 export function stateStyle(state: string): string | undefined {
   const style = STATE_STYLES[state];
   return style === 'dim' ? 'gray' : style;
@@ -127,27 +130,27 @@ export function styledState(out: Output, state: string): string {
   return style ? out.style(style, state) : state;
 }
 
-/** `3m ago`; a dash for what has not happened. */
+/** `3m ago`; a dash if it has not happened. */
 export function ago(iso: string | null, now = Date.now()): string {
   if (!iso) return '-';
   const ms = now - Date.parse(iso);
   return ms >= 0 ? `${humanDuration(ms)} ago` : `in ${humanDuration(-ms)}`;
 }
 
-/** Control characters but line break and tab, other line breaks, and what turns the reading direction around. */
+/** Control characters except line break and tab, other line breaks, and bidirectional controls. */
 const STEERING = /[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu;
 
-/** Text with line breaks, and nothing in it that would steer a terminal or turn the reading direction around. */
+/** Text with line breaks, without terminal or bidirectional controls. */
 export function printable(text: string): string {
   return withoutEscapes(text).replace(/\r\n/g, '\n').replace(STEERING, '�');
 }
 
-/** Text for one line, spaces as they are. */
+/** Text on one line, with its spaces unchanged. */
 export function inOneLine(text: string): string {
   return flat(printable(text));
 }
 
-/** One line of at most `width` characters, control characters made visible. */
+/** One line of at most `width` characters, with control characters made visible. */
 export function oneLine(text: string, width: number): string {
   const flat = printable(text).replace(/\s+/g, ' ').trim();
   return flat.length <= width ? flat : `${flat.slice(0, width - 1)}…`;

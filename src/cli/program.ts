@@ -25,7 +25,7 @@ import { EXIT, reportError } from './exit.ts';
 import { example } from './help.ts';
 import { packageVersion } from './version.ts';
 
-/** The whole command tree. Commands load what they need when they run, so that `--help` loads no Redis or BullMQ. */
+/** The whole command tree. Commands import their modules when they run, so that `--help` loads no Redis or BullMQ. */
 export function createProgram(): Command {
   const program = new Command('clawmesh')
     .description('Queue OpenClaw agent tasks once, and have any Mac of the mesh run them.')
@@ -63,7 +63,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** Runs one command line and answers its exit code. */
+/** Runs one command line. @returns its exit code. */
 export async function runCli(args: readonly string[]): Promise<number> {
   const garbled = garbledArgument(args);
   if (garbled !== undefined) {
@@ -82,19 +82,19 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-/** One in which Node.js has put the replacement character for bytes that are no UTF-8. */
+/** An argument in which Node.js has replaced bytes that are not valid UTF-8. */
 function garbledArgument(args: readonly string[]): string | undefined {
   const found = args.find((arg) => arg.includes('\ufffd'));
   if (found === undefined) return undefined;
   try {
-    // It may be what was typed. Only Linux tells the bytes.
+    // The user may have typed the replacement character. Only Linux shows the original bytes.
     return isUtf8(readFileSync('/proc/self/cmdline')) ? undefined : found;
   } catch {
     return found;
   }
 }
 
-/** Ends the process in which something was thrown that nobody expected, with one line of it. */
+/** Ends the process after an unexpected exception, with a one-line error. */
 export function crashed(error: unknown): void {
   const remedy = 'this is a fault of clawmesh; --verbose tells where';
   const message = error instanceof ClawmeshError ? error.message : `unexpected: ${messageOf(error)}`;

@@ -1,6 +1,6 @@
 /**
- * Calls back for each SIGINT or SIGTERM, with how many there were, until undone. A terminal that is closed (SIGHUP) counts as
- * two: nobody can press Ctrl-C again.
+ * Calls back for each SIGINT or SIGTERM, with their number so far, until undone. A closed terminal (SIGHUP) counts as
+ * two, since the user can't press Ctrl-C again.
  */
 export function onStopSignals(
   listener: (count: number) => void,
@@ -22,7 +22,7 @@ export function onStopSignals(
   };
 }
 
-/** Calls back for each SIGHUP, which asks a daemon without a terminal to read its config anew, until undone. */
+/** Calls back for each SIGHUP until undone; it tells a daemon without a terminal to read its config again. */
 export function onReloadSignal(listener: () => void): () => void {
   process.on('SIGHUP', listener);
   return () => process.off('SIGHUP', listener);

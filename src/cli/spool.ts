@@ -6,8 +6,8 @@ import type { Readable } from 'node:stream';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 
 /**
- * A private temporary file that is written once, and then read. It has no name any more once it's open: it is gone with the
- * process, however that ends.
+ * A private temporary file that is written once, and then read. It has no name any more once it is open, so it
+ * disappears with the process, even after a crash.
  */
 export class Spool {
   readonly #file: FileHandle;
@@ -16,7 +16,7 @@ export class Spool {
     this.#file = file;
   }
 
-  /** @throws ClawmeshError `failed` where there is no folder for it. */
+  /** @throws ClawmeshError `failed` if it can't be created. */
   static async open(): Promise<Spool> {
     return noted(async () => {
       const folder = mkdtempSync(join(tmpdir(), 'clawmesh-'));
@@ -28,12 +28,12 @@ export class Spool {
     });
   }
 
-  /** Adds to its end. @throws ClawmeshError `failed` where the disk is full. */
+  /** Appends to the file. @throws ClawmeshError `failed` if the disk is full. */
   async write(bytes: Buffer): Promise<void> {
     await noted(() => this.#file.appendFile(bytes));
   }
 
-  /** All of it, from the beginning. */
+  /** Reads the whole file from the beginning. */
   read(): Readable {
     return this.#file.createReadStream({ start: 0, autoClose: false });
   }

@@ -1,14 +1,14 @@
-/** What to do when nobody reads stdout any more (`| head`, a `tee` that Ctrl-C ended first). */
+/** Whether the process ends when stdout has lost its reader (`| head`, a `tee` that Ctrl-C ended first). */
 let endsUnread = false;
 
-/** For a command that only shows what happens from now on, and so has no end of its own: it ends with its reader. */
+/** For a command that only shows new events and has no end of its own: it ends with its reader. */
 export function endWithReader(): void {
   endsUnread = true;
 }
 
 /**
- * Lets no stream that can't be written end the process: what a command does goes on to its end, and so does its clean-up. A
- * result that is lost, since a disk is full say, fails the command; what is said beside the result never does.
+ * Prevents a broken output stream from ending the process: the command runs to its end, and so does its clean-up. If a
+ * result is lost, for example on a full disk, the command fails; lost remarks never make it fail.
  */
 export function guardStreams(): void {
   process.stderr.on('error', () => {});
@@ -21,14 +21,14 @@ export function guardStreams(): void {
     if (failed) return;
     failed = true;
     process.stderr.write(`clawmesh: what it prints can't be written: ${error.message}\n`);
-    // Whatever it sets by its end.
+    // Set at exit, since the command may set its own code before that.
     process.once('exit', () => {
       process.exitCode ||= 1;
     });
   });
 }
 
-/** Resolves once all that has been printed is with its reader, or lost. */
+/** Resolves once all output has reached its reader, or is lost. */
 export async function flushed(): Promise<void> {
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),

@@ -3,7 +3,7 @@ import { MAX_PRIORITY } from '../domain/task.ts';
 import type { TaskFields, TaskInput } from '../queue/new-task.ts';
 import { numberOption, tagOption } from './options.ts';
 
-/** What a task may say of itself on the command line. */
+/** The options of a task on the command line. */
 export interface TaskOptions {
   agent?: string;
   session?: string;
@@ -18,7 +18,7 @@ export interface TaskOptions {
   tag?: Record<string, string>;
 }
 
-/** Adds the options that every command has that makes tasks. */
+/** Adds the options of every command that creates tasks. */
 export function addTaskOptions(command: Command): Command {
   return command
     .option('--agent <id>', 'OpenClaw agent to run')
@@ -41,7 +41,7 @@ export function addTaskOptions(command: Command): Command {
     .option('--tag <name=value>', 'label for task list, repeatable', tagOption);
 }
 
-/** What `enqueue` and its options say of tasks beyond that. */
+/** The further options of `enqueue`. */
 export interface PlacedTaskOptions extends TaskOptions {
   key?: string;
   delay?: string;
@@ -51,7 +51,7 @@ export interface PlacedTaskOptions extends TaskOptions {
   after?: string[];
 }
 
-/** The task as it goes to its check; options that are none of a task's are to be taken out before. */
+/** Builds the task to validate; the caller removes options that are not fields of a task. */
 export function taskInput(message: string, options: PlacedTaskOptions): TaskInput {
   const { tag, ...fields } = options;
   return { message, tags: tag ?? {}, ...fields };

@@ -7,18 +7,18 @@ import { utf8Problem, utf8Text, withoutMark } from '../domain/text.ts';
 import { parseNewTask, type TaskDefaults, type TaskInput, toNewTask } from '../queue/new-task.ts';
 import { Spool } from './spool.ts';
 
-/** Longest line of a file of tasks, and longest file of one message, in bytes: a message of 1 MiB fits, however it's escaped. */
+/** Longest line of a task file, and longest message file, bytes: a message of 1 MiB fits, however it is escaped. */
 const MAX_TEXT = 8 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
 
-/** The bytes of a file, or of standard input. A pipe gives them only once. */
+/** The bytes of a file, or of standard input. A pipe can be read only once. */
 function open(file: string): Readable {
   const isInput = file === '-' || file === '/dev/stdin';
   return isInput ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
 }
 
-/** A file's text, or standard input's for `-`. @throws ClawmeshError `usage`. */
+/** A file's text, or that of standard input for `-`. @throws ClawmeshError `usage`. */
 export async function readSource(file: string): Promise<string> {
   try {
     const chunks: Buffer[] = [];
@@ -35,27 +35,28 @@ export async function readSource(file: string): Promise<string> {
   }
 }
 
-/** How many of a file's problems are told at once. */
+/** Maximum number of a file's problems to report. */
 const MAX_PROBLEMS = 5;
 
-/** Tasks read at a time: as many as go to Redis in one pipeline, and fewer where they are long. */
+/** Tasks read at a time: as many as one Redis pipeline sends, and fewer if they are long. */
 const BATCH = 1_000;
 const BATCH_BYTES = 16 * 1024 * 1024;
 
-/** What is known of a file of tasks once every line has been checked. */
+/** The facts about a task file once every line has been checked. */
 export interface TaskFileFacts {
   readonly count: number;
   /** SHA-256 of its tasks: the same file again is the same import. */
   readonly digest: string;
-  /** Ids of all tasks that others come after. */
+  /** Ids of all tasks that other tasks come after. */
   readonly after: ReadonlySet<string>;
   /** Ids of all nodes that tasks are for. */
   readonly nodes: ReadonlySet<string>;
 }
 
 /**
- * A file of tasks in JSON Lines, one object per line, blank lines left out. It is read once: each line is checked, and kept
- * in a temporary file, from which what was checked is queued, whatever has become of the source. Never held in memory.
+ * A file of tasks in JSON Lines, one object per line; blank lines are skipped. It is read once: each line is checked
+ * and copied to a temporary file. Tasks are queued from that copy, so later changes of the source have no effect. The
+ * file is never held in memory.
  */
 export class TaskFile {
   readonly #path: string;
@@ -70,7 +71,7 @@ export class TaskFile {
     this.#spool = spool;
   }
 
-  /** @throws ClawmeshError `failed` where there is no room for a temporary file. */
+  /** @throws ClawmeshError `failed` if no temporary file can be created. */
   static async open(file: string, defaults: TaskDefaults): Promise<TaskFile> {
     return new TaskFile(file, defaults, await Spool.open());
   }
@@ -111,7 +112,7 @@ export class TaskFile {
     throw new ClawmeshError('usage', `${this.#label} has no tasks`, { remedy: 'one JSON object per line' });
   }
 
-  /** The tasks that {@link check} has checked, some at a time. */
+  /** The tasks that {@link check} has checked, in batches. */
   async *tasks(): AsyncGenerator<NewTask[]> {
     for await (const batch of this.#batches(this.#spool.read())) {
       yield batch.map(({ text }) => toNewTask(JSON.parse(text) as TaskInput, this.#defaults));
@@ -126,7 +127,7 @@ export class TaskFile {
     return key === this.#defaults.fields?.key ? ', from --key; give each line a key of its own' : '';
   }
 
-  /** Some lines at a time, blank ones left out. @throws ClawmeshError `usage` where one is too long, or no UTF-8. */
+  /** The lines in batches, without blank ones. @throws ClawmeshError `usage` if one is too long, or not UTF-8. */
   async *#batches(source: Readable): AsyncGenerator<Line[]> {
     let batch: Line[] = [];
     let bytes = 0;
@@ -152,7 +153,7 @@ export class TaskFile {
   }
 }
 
-/** The lines of a text, numbered from 1. One that is longer than {@link MAX_TEXT} is not read to its end. */
+/** The lines of a text, numbered from 1. A line longer than {@link MAX_TEXT} is not read to its end. */
 async function* linesOf(source: Readable): AsyncGenerator<{ line: Buffer; number: number }> {
   let number = 0;
   let rest: Buffer[] = [];
@@ -175,7 +176,7 @@ interface Line {
   readonly number: number;
 }
 
-/** Collects what is wrong with the lines of a file; the first few are told. */
+/** Collects the problems of a file's lines, and reports the first few. */
 class Problems {
   readonly #label: string;
   readonly #told: string[] = [];

@@ -10,18 +10,18 @@ interface Greeting {
   readonly file: string | undefined;
   /** The config file that the operator named; every suggested command must name it, too. */
   readonly namedFile: string | undefined;
-  /** How each node that is up runs tasks. */
+  /** The OpenClaw mode of each node. */
   readonly modes: readonly string[];
-  /** Nodes that claim nothing, and why. */
+  /** Nodes that claim no tasks, and why. */
   readonly idle: readonly { readonly id: string; readonly reason: string }[];
-  /** Where Redis is. */
+  /** The address of Redis. */
   readonly redis: string;
-  /** A link that logs in at the dashboard. */
+  /** A login link for the dashboard. */
   readonly dashboardUrl: string | undefined;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What `clawmesh up` prints once its nodes are up: where everything is, and the commands to continue with. */
+/** The text that `clawmesh up` prints once its nodes are up: addresses, and the commands to continue with. */
 export function upGreeting(greeting: Greeting): string {
   const { config, modes, redis, dashboardUrl, env } = greeting;
   const used = [...new Set(modes)].join(', ');
@@ -48,7 +48,7 @@ export function upGreeting(greeting: Greeting): string {
   ].join('\n');
 }
 
-/** A mesh is up if all of its nodes claim tasks; anything else must not read as if it were. */
+/** A mesh is up if all of its nodes claim tasks; any other state must not read as if it were. */
 function standing({ modes, idle }: Greeting): string {
   const all = `${modes.length} ${modes.length === 1 ? 'node' : 'nodes'}`;
   if (idle.length === 0) return `is up: ${all}`;
@@ -90,7 +90,7 @@ function startAgain(greeting: Greeting, program: string): string {
   return `${program} up --nodes ${modes.length}${option}`;
 }
 
-/** Whether npm runs us from a checkout, where `clawmesh` is not on PATH. */
+/** Whether npm runs clawmesh from a checkout, so that `clawmesh` is not on PATH. */
 function isCheckout(env: NodeJS.ProcessEnv): boolean {
   return env.npm_package_name === 'clawmesh';
 }

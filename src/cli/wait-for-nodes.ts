@@ -6,11 +6,12 @@ import { isThere } from '../domain/node-state.ts';
 import type { RedisTarget } from '../redis/connection.ts';
 
 const POLL_MS = 100;
-/** A gated node (OpenClaw not ready yet) is there all the same, ms. */
+/** Longest wait, ms; a gated node (OpenClaw not ready yet) counts as started. */
 const TIMEOUT_MS = 15_000;
 
 /**
- * Resolves with these nodes once all of them have sent a heartbeat; with those that have after 15 s, or on `stopped`.
+ * Resolves once all of these nodes have sent a heartbeat and checked OpenClaw. After 15 s it resolves with those that
+ * have, and on `stopped` with none.
  */
 export async function waitForNodes(
   loaded: LoadedConfig,

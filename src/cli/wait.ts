@@ -8,14 +8,14 @@ import { outputOf, suggestion, tellOfOutages } from './context.ts';
 import { oneLine } from './output.ts';
 import { WaitingReasons } from './waiting-reasons.ts';
 
-/** Ids that a hint repeats; a file of tasks may have a million. */
+/** Maximum number of ids in a hint; a file of tasks may have a million. */
 const MAX_HINTED = 10;
 
 /**
- * Waits until all tasks have ended, with a live line on a terminal's stderr; says why they wait, if somebody can change
- * that. Redis may be away meanwhile.
+ * Waits until all tasks have ended, with a live line on a terminal's stderr. Reports why tasks wait, if an operator can
+ * change that. Redis may be away in the meantime.
  *
- * @throws ClawmeshError as {@link Mesh.wait}; where Redis ends the wait, with how to go on with it.
+ * @throws ClawmeshError as {@link Mesh.wait}; if Redis ends the wait, the remedy includes how to resume it.
  */
 export async function waitVisibly(
   mesh: Mesh,
@@ -25,7 +25,7 @@ export async function waitVisibly(
 ): Promise<Task[]> {
   const out = outputOf(command);
   const line = new LiveLine(!out.json);
-  // A line that is written over shows the reason itself.
+  // The live line shows the reason itself.
   const reasons = new WaitingReasons(mesh, line.enabled ? undefined : (text) => out.note(text));
   const goesOn = `${ids.length === 1 ? 'the task goes' : 'the tasks go'} on; later: ${waitCommand(command, ids)}`;
   const outages = tellOfOutages(out, goesOn);
@@ -77,7 +77,7 @@ function describeProgress(
   return [where, elapsed, reason, tokens ? `${tokens} tokens` : undefined, note].filter(Boolean).join(' · ');
 }
 
-/** One line on a terminal's stderr that is written over and over. */
+/** One line on a terminal's stderr that is overwritten each time. */
 class LiveLine {
   readonly enabled: boolean;
 

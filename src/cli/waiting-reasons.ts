@@ -4,21 +4,21 @@ import type { NewTask, Task } from '../domain/task.ts';
 import { type WaitingFacts, type WaitingReason, type WaitingTask, waitingFacts, whyWaiting } from '../ops/waiting.ts';
 import type { Output } from './output.ts';
 
-/** A look reads what all nodes tell of themselves; more often would tell a person no more, ms. */
+/** Interval between lookups, ms: each reads the state of all nodes, and a shorter interval is of no use to a user. */
 const LOOK_MS = 1_000;
-/** A task that starts at once needs no reason why it does not, ms. */
+/** Wait before the first lookup, ms: a task that starts at once needs no reason. */
 const FIRST_LOOK_MS = 300;
-/** Tasks of one look; they mostly wait for the same. */
+/** Maximum number of tasks per lookup; most wait for the same reason. */
 const MOST_TASKS = 100;
-/** Reasons that are told of one `enqueue`. */
+/** Maximum number of reasons to print for one `enqueue`. */
 const MOST_TOLD = 5;
 
-/** A reason as people read it: what keeps the task, and what to do. */
+/** A reason as text: why the task waits, and the remedy. */
 export function reasonText({ text, fix }: WaitingReason): string {
   return fix === null ? text : `${text} (${fix})`;
 }
 
-/** Why tasks that somebody waits for do not run; looked up beside the wait, which it never disturbs. */
+/** Why the awaited tasks do not run; looked up beside the wait, which it never disturbs. */
 export class WaitingReasons {
   readonly #mesh: Mesh;
   readonly #note: ((text: string) => void) | undefined;
@@ -27,13 +27,13 @@ export class WaitingReasons {
   #looking = false;
   #reason: WaitingReason | undefined;
 
-  /** `note` is told, once each, of reasons that a person can do something about. */
+  /** @param note receives each reason that an operator can act on, once. */
   constructor(mesh: Mesh, note?: (text: string) => void) {
     this.#mesh = mesh;
     this.#note = note;
   }
 
-  /** Why the first of these waits, as of the last look; asks for another look if that was long ago. */
+  /** Why the first of these tasks waits, as of the last lookup; starts another lookup if that is out of date. */
   of(running: readonly Task[], elapsedMs: number): string | undefined {
     const waiting = running.filter(({ state }) => state !== 'active');
     if (waiting.length === 0) this.#reason = undefined;
@@ -41,7 +41,7 @@ export class WaitingReasons {
     return this.#reason && reasonText(this.#reason);
   }
 
-  /** The reason now, for a wait that has come to its end without the task's. */
+  /** The current reason, for a wait that ends before its task. */
   async atLast(ids: readonly string[]): Promise<string | undefined> {
     const tasks = await this.#mesh.task.getAll(ids.slice(0, MOST_TASKS));
     const reason = firstReason(tasks, await waitingFacts(this.#mesh));
@@ -55,27 +55,27 @@ export class WaitingReasons {
       this.#reason = firstReason(waiting.slice(0, MOST_TASKS), await waitingFacts(this.#mesh));
       if (this.#reason?.fix) this.#tell(`waiting: ${reasonText(this.#reason)}`);
     } catch {
-      // The wait itself says what is wrong with Redis.
+      // The wait itself reports Redis problems.
     } finally {
       this.#looking = false;
     }
   }
 
   #tell(text: string): void {
-    // Times in it count down.
+    // Times in the text count down, so digits are ignored.
     const same = text.replace(/\d+/g, '0');
     if (!this.#told.has(same)) this.#note?.(text);
     this.#told.add(same);
   }
 }
 
-/** The first reason that a person can do something about, else the first one. */
+/** The first reason that an operator can act on, else the first one. */
 function firstReason(tasks: readonly WaitingTask[], facts: WaitingFacts): WaitingReason | undefined {
   const reasons = tasks.flatMap((task) => whyWaiting(task, facts) ?? []);
   return reasons.find(({ fix }) => fix !== null) ?? reasons[0];
 }
 
-/** What is to be known of tasks that are queued: the places that they name, each once. */
+/** Collects the distinct places (pool, target, agent and model) of queued tasks. */
 export class QueuedPlaces {
   readonly #places = new Map<string, WaitingTask>();
 
@@ -98,9 +98,9 @@ export class QueuedPlaces {
     }
   }
 
-  /** Says which tasks will wait for more than a free slot, a typo in a pool or a label above all. */
+  /** Reports which tasks will wait for more than a free slot, above all because of a typo in a pool or a label. */
   async tell(mesh: Mesh, out: Output): Promise<void> {
-    // What was queued is queued; whoever has to know more waits for it.
+    // The tasks are queued, so an error here must not fail the command.
     const facts = await waitingFacts(mesh).catch(() => undefined);
     if (!facts) return;
     const reasons = [...this.#places.values()].flatMap((place) => whyWaiting(place, facts) ?? []);

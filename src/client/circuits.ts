@@ -5,12 +5,12 @@ import { releaseHeld } from '../queue/bullmq/held-tasks.ts';
 import type { ClientContext } from './context.ts';
 import { MAX_EVENTS, type MeshEvents } from './events.ts';
 
-/** A circuit, and how many tasks it holds. */
+/** A circuit, and the number of tasks that it holds. */
 export interface CircuitView extends Circuit {
   readonly held: number;
 }
 
-/** Reads and closes circuits: what keeps tasks from a provider that fails. */
+/** Reads and closes circuits, which hold the tasks of a provider that fails. */
 export class MeshCircuits {
   readonly #context: ClientContext;
   readonly #events: MeshEvents;
@@ -25,7 +25,7 @@ export class MeshCircuits {
     return listCircuits(this.#context.redis, this.#context.keys);
   }
 
-  /** The same with how many tasks each holds: open circuits first, then by name. */
+  /** Circuits with the number of tasks that each holds: open circuits first, then by name. */
   async view(): Promise<CircuitView[]> {
     const [circuits, held] = await Promise.all([this.list(), this.#context.reader.held()]);
     const heldBy = (name: string) =>
@@ -50,7 +50,7 @@ export class MeshCircuits {
       const before = (await this.#events.newest({ limit: MAX_EVENTS })).flatMap(({ circuit }) => circuit ?? []);
       if (!before.includes(name)) throw notFound('circuit', name, [...known, ...before]);
     }
-    // Any node's sweep would do this; the operator does not wait for one.
+    // Any node's sweep would do this later; the operator should not have to wait.
     const { released } = await releaseHeld(redis, keys);
     return { closed: answer === 'closed', released };
   }

@@ -5,7 +5,7 @@ import type { TaskReader } from '../queue/bullmq/task-reader.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 
-/** What the parts of a mesh client share. It never leaves src/client. */
+/** The objects that the parts of a mesh client share. It never leaves src/client. */
 export interface ClientContext {
   readonly config: Config;
   readonly redis: Redis;

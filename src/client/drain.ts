@@ -5,28 +5,28 @@ import { type DesiredState, type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
 import { humanDuration } from '../domain/units.ts';
 
-/** Runs take seconds to an hour; a quarter second more is not noticed, ms. */
+/** Runs take seconds to an hour; a quarter second more makes no difference, ms. */
 const POLL_MS = 250;
 
 export interface DrainWait {
   readonly nodes: {
     /** @throws ClawmeshError `not-found`. */
     existing(id: string): Promise<Node>;
-    /** What operators want of the node. */
+    /** The desired state of the node. */
     desired(id: string): Promise<DesiredState | undefined>;
   };
   readonly clock: Clock;
-  /** The node, as it was once the drain was asked for. */
+  /** The node, as it was once the drain was stored. */
   readonly asked: Node;
   /** Give up after this long, ms; never if absent. */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
- * Waits until a node that is being drained has confirmed it and no lock names it any more.
+ * Waits until a node that is being drained has confirmed this and has no claims any more.
  *
- * @throws ClawmeshError `failed` if it is resumed, or is gone with tasks; `not-found` if it is forgotten meanwhile;
- * `timeout` after `timeoutMs`, while the drain continues.
+ * @throws ClawmeshError `failed` if it is resumed, or is gone and has lost tasks; `not-found` if it is forgotten
+ * meanwhile; `timeout` after `timeoutMs`, while the drain continues.
  */
 export async function waitUntilDrained({
   nodes,
@@ -39,7 +39,7 @@ export async function waitUntilDrained({
   for (let node = asked; ; node = await nodes.existing(node.id)) {
     const { id, state, running, orphaned } = node;
     const isGone = !isThere(state);
-    // What it ran when it was seen last has not ended there if it has died since.
+    // If the node has died since the last read, the runs seen then did not end on it.
     const lost = state === 'dead' ? Math.max(held, orphaned.length) : orphaned.length;
     if (isGone && lost > 0) throw goneWithTasks(node, lost);
     if ((isGone || state === 'draining') && running.length + orphaned.length === 0) return node;

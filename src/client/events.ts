@@ -1,10 +1,10 @@
 import { EventLog, type MeshEvent } from '../registry/event-log.ts';
 import type { ClientContext } from './context.ts';
 
-/** The log of events is cut at about this many. */
+/** The event log is trimmed at about this number of entries. */
 export const MAX_EVENTS = 10_000;
 
-/** Reads the log of what happened in the mesh. */
+/** Reads the event log of the mesh. */
 export class MeshEvents {
   readonly #log: EventLog;
   readonly #context: ClientContext;
@@ -24,7 +24,7 @@ export class MeshEvents {
     return this.#log.after(id);
   }
 
-  /** How many entries are kept. */
+  /** Number of entries in the log. */
   async count(): Promise<number> {
     return this.#context.redis.xlen(this.#context.keys.events);
   }

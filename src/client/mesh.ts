@@ -33,22 +33,22 @@ import { MeshServer } from './server.ts';
 import { type Cancelled, MeshTasks, type WaitForTasksOptions } from './tasks.ts';
 
 export interface MeshOptions {
-  /** Path of the config file; found as the command line finds it if absent. */
+  /** Path of the config file; by default the same search as on the command line. */
   readonly config?: string | undefined;
-  /** Environment for `${VAR}` in the config; the process's own if absent. */
+  /** Environment for `${VAR}` in the config; by default that of the process. */
   readonly env?: NodeJS.ProcessEnv | undefined;
 }
 
 export interface ConnectOptions {
   readonly clock: Clock;
-  /** Connect to any server that answers, also one that can't carry a mesh. */
+  /** Connect to any server that replies, even if it can't carry a mesh. */
   readonly anyServer?: boolean;
-  /** `service`: outlive Redis outages by {@link Mesh.throughOutages}; `cli`, the default: fail soon. */
+  /** `service`: outlast Redis outages by {@link Mesh.throughOutages}; `cli`, the default: fail soon. */
   readonly role?: 'cli' | 'service';
   readonly onWaiting?: (why: string) => void;
 }
 
-/** Schedules as an operator uses them. */
+/** The schedule operations for operators. */
 export type MeshSchedules = Pick<Schedules, 'add' | 'find' | 'list' | 'remove' | 'setPaused'>;
 
 /**
@@ -62,11 +62,9 @@ export type MeshSchedules = Pick<Schedules, 'add' | 'find' | 'list' | 'remove' |
  * await mesh.close();
  * ```
  *
- * Its parts are named as the groups of commands: `clawmesh node drain mac-1` is `mesh.node.drain('mac-1')`. What
- * programs
- * mostly use is on the mesh itself, too. Every method throws a {@link ClawmeshError} with a code, one line of what is
- * wrong,
- * and what to do about it.
+ * Its parts have the names of the command groups: `clawmesh node drain mac-1` is `mesh.node.drain('mac-1')`. The mesh
+ * itself also has the most common methods. Every method throws a {@link ClawmeshError} with a code, a one-line problem
+ * and a remedy.
  */
 export class Mesh {
   readonly config: Config;
@@ -74,7 +72,7 @@ export class Mesh {
   readonly node: MeshNodes;
   readonly pool: MeshPools;
   readonly circuit: MeshCircuits;
-  /** What happened in the mesh. */
+  /** The event log of the mesh. */
   readonly events: MeshEvents;
   /** The Redis server that carries the mesh. */
   readonly server: MeshServer;
@@ -104,7 +102,7 @@ export class Mesh {
     this.server = new MeshServer(context);
   }
 
-  /** Reads the config and connects; a lost connection is made again. @throws ClawmeshError `config`, `redis`. */
+  /** Reads the config and connects; reconnects after a lost connection. @throws ClawmeshError `config`, `redis`. */
   static async open(options: MeshOptions = {}): Promise<Mesh> {
     const env = options.env ?? process.env;
     const { config } = await loadConfig({ file: options.config, env });
@@ -116,15 +114,16 @@ export class Mesh {
     return new Mesh(config, await connectForCommand(target, options.role ?? 'cli', options), target, options.clock);
   }
 
-  /** The line a person needs instead of what Redis or its client said; other errors as they are. */
+  /**
+   * Replaces an error of Redis or its client with a one-line problem for an operator; returns other errors unchanged.
+   */
   explain(error: unknown): unknown {
     return explained(error, this.#redis, this.#target);
   }
 
   /**
-   * What `ask`, which only reads, returns once Redis answers, however long that takes (or until `until`, monotonic time
-   * in
-   * ms). Needs a connection of role `service`. @throws see {@link throughOutages}.
+   * Repeats `ask`, which must only read, until Redis replies, however long that takes (or until `until`, monotonic time
+   * in ms). Requires a connection of role `service`. @throws see {@link throughOutages}.
    */
   async throughOutages<T>(ask: () => Promise<T>, options: { until?: number } & OutageListener = {}): Promise<T> {
     return throughOutages(ask, { redis: this.#redis, target: this.#target, clock: this.#clock, ...options });
@@ -140,7 +139,7 @@ export class Mesh {
     return this.task.get(id);
   }
 
-  /** Tasks that match, newest first. */
+  /** Matching tasks, newest first. */
   async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
     return this.task.list(filter);
   }
@@ -186,13 +185,14 @@ export class Mesh {
   }
 
   /**
-   * Tokens that completed tasks have used, by day (UTC), agent and model; from the last `days`, or all that are kept.
+   * Tokens that completed tasks have used, by day (UTC), agent and model; from the last `days`, or from the whole
+   * retention by default.
    */
   async usage(days = Math.ceil(this.config.queue.retention.usage / 86_400_000) + 1): Promise<UsageSum[]> {
     return readUsage(this.#redis, this.#keys, days);
   }
 
-  /** Tasks that are queued again and again. */
+  /** Schedules, which enqueue tasks repeatedly. */
   async schedules(): Promise<MeshSchedules> {
     const { Schedules } = await import('../queue/bullmq/schedules.ts');
     const signer = new TaskSigner(signingKeys(this.config), this.#keys.bullPrefix);
@@ -205,19 +205,19 @@ export class Mesh {
     return this.#reader.scheduleFailures();
   }
 
-  /** The pools as BullMQ's own queues, to look at; the caller closes them. */
+  /** The pools as BullMQ's own queues, for inspection; the caller closes them. */
   async rawQueues(): Promise<RawQueues> {
     const { RawQueues } = await import('../queue/bullmq/raw-queues.ts');
     return new RawQueues(this.#redis, this.#keys);
   }
 
-  /** The events that someone is to be alerted of, each to one of the feed's readers; `reader`: the name of this one. */
+  /** The events that may need an alert; each goes to one of the feed's readers. `reader` is the name of this one. */
   async alertFeed(reader: string): Promise<AlertFeed> {
     const { AlertFeed } = await import('../registry/alert-feed.ts');
     return new AlertFeed(this.#redis, this.#keys, reader);
   }
 
-  /** Disconnects. A call that is under way fails. */
+  /** Disconnects. Calls under way fail. */
   async close(): Promise<void> {
     await this.task.close();
     await this.#schedules?.close().catch(() => {});

@@ -19,17 +19,17 @@ export class MeshNodes {
     this.#tasks = tasks;
   }
 
-  /** All nodes that the mesh remembers and what they run, by id. */
+  /** All nodes that the mesh remembers, with their running tasks, by id. */
   async list(): Promise<Node[]> {
     return this.#context.registry.list();
   }
 
-  /** All nodes that the mesh remembers, without what they run: a few reads, however much runs. */
+  /** All nodes that the mesh remembers, without their running tasks: a few reads, however many tasks run. */
   async seen(): Promise<SeenNode[]> {
     return this.#context.registry.seen();
   }
 
-  /** One node, without what it runs; undefined if it is unknown. */
+  /** One node, without its running tasks; undefined if it is unknown. */
   async find(id: string): Promise<SeenNode | undefined> {
     return this.#context.registry.find(id);
   }
@@ -42,9 +42,10 @@ export class MeshNodes {
   }
 
   /**
-   * Tells a node to claim no more tasks. It hands over what runs longer than its drain timeout.
+   * Tells a node to claim no more tasks. The node releases runs that take longer than its drain timeout.
    *
-   * @returns the node as it was once the drain was stored: what it claims before it hears of the drain, it runs.
+   * @returns the node as it was once the drain was stored; it still runs tasks that it claims before it receives the
+   * drain.
    * @throws ClawmeshError `not-found`.
    */
   async drain(id: string): Promise<Node> {
@@ -54,7 +55,7 @@ export class MeshNodes {
   }
 
   /**
-   * Waits until a node that is being drained has confirmed it and no lock names it any more, so that it can be stopped
+   * Waits until a node that is being drained has confirmed this and has no claims any more, so that it can be stopped
    * without stopping a task.
    *
    * @param asked the node, as {@link drain} returned it
@@ -76,7 +77,7 @@ export class MeshNodes {
   }
 
   /**
-   * Declares a node dead now and requeues its tasks. The node, if it lives, stops their runs.
+   * Declares a node dead now and requeues its tasks. If the node is alive, it stops their runs.
    *
    * @returns the requeued tasks of this node. @throws ClawmeshError `not-found`.
    */
@@ -87,16 +88,16 @@ export class MeshNodes {
   }
 
   /**
-   * Forgets a node that is away for good: a Mac that was retired. If it comes back, it is a new node.
+   * Forgets a node that is away for good, such as a retired Mac. If it comes back, it is a new node.
    *
-   * @returns how many tasks wait for this node alone.
-   * @throws ClawmeshError `not-found`; `failed` if its lease has not ended, or tasks are still locked by it.
+   * @returns the number of tasks that wait for this node alone.
+   * @throws ClawmeshError `not-found`; `failed` if its lease has not ended, or it still has claims.
    */
   async forget(id: string): Promise<{ readonly waiting: number }> {
     const { redis, keys, reader, registry } = this.#context;
     const forgotten = await forgetNode(redis, keys, id);
     if (forgotten.outcome === 'forgotten') {
-      // Tasks that another node may run if this one is gone do not wait for it.
+      // Tasks that another node may run once this one is gone do not count.
       const held = (await reader.held()).filter(({ reason }) => reason?.kind === 'node' && reason.id === id);
       return { waiting: held.reduce((sum, { count }) => sum + count, 0) };
     }
@@ -114,15 +115,13 @@ export class MeshNodes {
     });
   }
 
-  /**
-   * Has a node fail for a drill: its daemon crashes, or stands still until its lease has ended. @throws `not-found`.
-   */
+  /** Makes a node fail for a drill: its daemon crashes, or freezes until its lease has ended. @throws `not-found`. */
   async failForDrill(id: string, kind: 'crash' | 'freeze'): Promise<void> {
     await this.#check(id);
     await this.#context.registry.setDesiredState(id, `drill-${kind}`);
   }
 
-  /** One node's record instead of all of them: a mesh may have a thousand. */
+  /** Reads one node's record instead of all: a mesh may have a thousand. */
   async #check(id: string): Promise<void> {
     const { registry } = this.#context;
     if (!(await registry.find(id))) throw unknown(id, await registry.seen());

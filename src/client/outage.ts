@@ -4,30 +4,29 @@ import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { primaryOf, type RedisTarget, troubleOf } from '../redis/connection.ts';
 import { explainCommandError, isRedisError, passes } from '../redis/explain.ts';
 
-/** Wait before Redis is asked again, ms. Reconnecting has a back-off of its own. */
+/** Wait before Redis is queried again, ms. Reconnecting has its own back-off. */
 const RETRY_MS = 250;
 
-/** What a program is told while it waits for Redis. */
+/** Callbacks for a program that waits for Redis. */
 export interface OutageListener {
-  /** Redis is away, or can't answer: one line of why. Once per outage. */
+  /** Redis is away, or can't reply; with a one-line reason. Called once per outage. */
   readonly onOutage?: ((why: string) => void) | undefined;
-  /** It answers again. */
+  /** Redis replies again. */
   readonly onBack?: (() => void) | undefined;
 }
 
-/** One line for whatever a command has thrown; what has nothing to do with Redis stays as it is. */
+/** A one-line error for any Redis error of a command; returns other errors unchanged. */
 export function explained(error: unknown, redis: Redis, target: RedisTarget): unknown {
   if (error instanceof ClawmeshError || !isRedisError(error)) return error;
   return explainCommandError(error, troubleOf(redis), target, primaryOf(redis));
 }
 
 /**
- * Asks Redis, and again for as long as it has trouble that passes by itself: a restart, a failover, a network that is
- * away.
- * The question may reach Redis several times, so it must only read.
+ * Calls `ask`, and repeats it while Redis has a transient problem: a restart, a failover, a lost network. The request
+ * may reach Redis several times, so it must only read.
  *
- * @param until monotonic time (ms) after which the trouble is thrown instead; never if absent
- * @throws what `ask` throws but such trouble, Redis errors as a ClawmeshError `redis`
+ * @param until monotonic time (ms) after which the problem is thrown instead; never if absent
+ * @throws the error of `ask` unless it is transient; Redis errors become a ClawmeshError `redis`
  */
 export async function throughOutages<T>(
   ask: () => Promise<T>,
@@ -45,8 +44,7 @@ export async function throughOutages<T>(
       if (redis.status === 'end' || (until !== undefined && clock.monotonic() >= until)) throw line;
       if (!told) onOutage?.(line.message);
       told = true;
-      // A machine that slept, or changed its network, has a connection that nobody serves and that never ends by
-      // itself.
+      // After a sleep or a network change, the connection may be half-open, and would never end by itself.
       if (redis.status === 'ready' && /timed out/.test(messageOf(error))) redis.disconnect(true);
       await clock.sleep(RETRY_MS);
     }

@@ -17,17 +17,17 @@ export class MeshPools {
     return this.#context.reader.pools();
   }
 
-  /** How many tasks of each pool are in each state; of all pools if none are named. */
+  /** Number of tasks by pool and state; of all pools if none are named. */
   async counts(pools?: readonly string[]): Promise<Map<string, PoolCounts>> {
     return this.#context.reader.counts(pools ?? (await this.names()));
   }
 
-  /** How many tasks are held, by pool and reason. */
+  /** Number of held tasks, by pool and reason. */
   async held(): Promise<HeldTasks[]> {
     return this.#context.reader.held();
   }
 
-  /** How many waiting tasks any node may claim, by pool; paused pools are left out. */
+  /** Number of waiting tasks that any node may claim, by pool; paused pools are left out. */
   async inLine(): Promise<ReadonlyMap<string, number>> {
     return this.#context.reader.inLine();
   }
@@ -37,17 +37,20 @@ export class MeshPools {
     return this.#context.reader.waitedMs();
   }
 
-  /** The waiting task of these pools that was queued first; `now`: Redis time (ms). Undefined if none waits. */
+  /** The oldest waiting task of these pools; `now`: Redis time (ms). Undefined if none waits. */
   async oldestWaiting(pools: readonly string[], now: number): Promise<OldestTask | undefined> {
     return this.#context.reader.oldestWaiting(pools, now);
   }
 
-  /** BullMQ workers on these pools that are no nodes; `now`: Redis time (ms). */
+  /** BullMQ workers on these pools that are not clawmesh nodes; `now`: Redis time (ms). */
   async strangers(pools: readonly string[], now: number): Promise<Strangers[]> {
     return this.#context.reader.strangers(pools, now);
   }
 
-  /** Starts no more tasks of a pool, in the whole mesh; running tasks continue. @throws ClawmeshError `not-found`. */
+  /**
+   * Pauses a pool in the whole mesh: nodes start no more of its tasks, but running tasks continue. @throws
+   * ClawmeshError `not-found`.
+   */
   async pause(pool: string): Promise<void> {
     await this.#setPaused(pool, true);
   }

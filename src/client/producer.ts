@@ -5,7 +5,7 @@ import type { TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 
-/** A producer for this mesh; makes spans where a collector is configured. */
+/** A producer for this mesh; creates spans if a collector is configured. */
 export async function openProducer(redis: Redis, keys: MeshKeys, config: Config): Promise<TaskProducer> {
   const [{ TaskProducer }, { openTracing }] = await Promise.all([
     import('../queue/bullmq/task-producer.ts'),

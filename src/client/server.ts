@@ -1,7 +1,7 @@
 import { ServerInfo } from '../redis/server-info.ts';
 import type { ClientContext } from './context.ts';
 
-/** Round trips of which the median is taken. */
+/** Number of round trips for the median. */
 const PINGS = 9;
 
 /** The Redis server that carries the mesh. */
@@ -17,12 +17,12 @@ export class MeshServer {
     return this.#context.registry.redisTime();
   }
 
-  /** What the server says of itself. */
+  /** The server's own report on itself. */
   async info(): Promise<ServerInfo> {
     return ServerInfo.of(this.#context.redis);
   }
 
-  /** Whether it answers. */
+  /** Whether the server replies. */
   async isReady(): Promise<boolean> {
     return this.#context.redis.ping().then(
       () => true,
@@ -30,7 +30,7 @@ export class MeshServer {
     );
   }
 
-  /** The median of some round trips, ms, to a tenth. */
+  /** The median of some round trips, ms, rounded to a tenth. */
   async latencyMs(): Promise<number> {
     const { clock, redis } = this.#context;
     const times: number[] = [];
@@ -43,7 +43,7 @@ export class MeshServer {
     return Math.round((times[PINGS >> 1] ?? 0) * 10) / 10;
   }
 
-  /** Has Redis refuse writes instead of evicting tasks when its memory is full, until it is restarted. */
+  /** Makes Redis refuse writes instead of evicting tasks when its memory is full; lasts until Redis restarts. */
   async disableEviction(): Promise<void> {
     await this.#context.redis.config('SET', 'maxmemory-policy', 'noeviction');
   }

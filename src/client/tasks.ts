@@ -15,19 +15,22 @@ import type { OutageListener } from './outage.ts';
 import { openProducer } from './producer.ts';
 import { waitForTasks } from './wait.ts';
 
-/** What became of a cancelled task. */
+/** State of a task after a cancel. */
 export type Cancelled = 'cancelled' | 'stopping';
 
 export interface WaitForTasksOptions extends OutageListener {
   /** Give up after this long, ms; never if absent. */
   readonly timeoutMs?: number | undefined;
-  /** Called now and then with the tasks that have not ended, and the time waited (ms). */
+  /** Called from time to time with the tasks that have not ended, and the time waited (ms). */
   readonly onProgress?: (running: readonly Task[], elapsedMs: number) => void;
 }
 
-/** A running task is asked to stop this often, ms: a message may be lost with a connection. */
+/** Interval between requests to stop a running task, ms: a message may be lost with a connection. */
 const CANCEL_REPEAT_MS = 300;
-/** A node stops a run within 2 s unless it ignores SIGTERM; SIGKILL comes after 5 s. */
+/**
+ * How long a cancel waits for the node, ms: it stops a run within 2 s, or by SIGKILL after 5 s if the run ignores
+ * SIGTERM.
+ */
 const CANCEL_WAIT_MS = 8_000;
 
 /** Queues, reads and steers tasks. */
@@ -50,8 +53,7 @@ export class MeshTasks {
   /**
    * Queues tasks, in order. Queues nothing if one of them is invalid.
    *
-   * @throws ClawmeshError `usage` for what is wrong with a task; `not-found` if it comes after a task that does not
-   * exist.
+   * @throws ClawmeshError `usage` if a task is invalid; `not-found` if a task comes after one that does not exist.
    */
   async enqueue(tasks: TaskInput | readonly TaskInput[]): Promise<Enqueued[]> {
     const list = Array.isArray(tasks) ? (tasks as readonly TaskInput[]) : [tasks as TaskInput];
@@ -67,7 +69,7 @@ export class MeshTasks {
     return this.enqueueParsed(parsed);
   }
 
-  /** Queues tasks that have been checked. Each node and each preceding task that they name is looked up once. */
+  /** Queues tasks that have been checked. Looks up each node and each preceding task that they name once. */
   async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
     for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
     const before = new Map<string, TaskRef>();
@@ -82,7 +84,7 @@ export class MeshTasks {
     return this.withStates(await (await this.#producer).enqueue(resolved));
   }
 
-  /** The same entries, each duplicate with its current state. */
+  /** Returns the same entries, each duplicate with its current state. */
   async withStates(enqueued: readonly Enqueued[]): Promise<Enqueued[]> {
     const duplicates = enqueued.filter(({ duplicate }) => duplicate);
     const states = await this.#context.reader.states(duplicates);
@@ -90,7 +92,7 @@ export class MeshTasks {
     return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
   }
 
-  /** Queues the tasks of one file; see {@link TaskImport}. */
+  /** Begins to queue the tasks of one file; see {@link TaskImport}. */
   async beginImport(digest: string): Promise<TaskImport> {
     return TaskImport.begin(this.#context.redis, this.#context.keys, digest);
   }
@@ -107,7 +109,7 @@ export class MeshTasks {
     return this.#context.reader.get(id);
   }
 
-  /** The tasks of these ids that exist. */
+  /** The existing tasks among these ids. */
   async getAll(ids: readonly string[]): Promise<Task[]> {
     return this.#context.reader.getAll(ids);
   }
@@ -119,7 +121,9 @@ export class MeshTasks {
     throw new ClawmeshError('not-found', `no task ${asTyped(id)}`, { remedy: 'see clawmesh task list' });
   }
 
-  /** The task, if others may come after it. @throws ClawmeshError `not-found`; `usage` if they would never run. */
+  /**
+   * The task, if other tasks may come after it. @throws ClawmeshError `not-found`; `usage` if those would never run.
+   */
   async precedable(id: string): Promise<Task> {
     const task = await this.existing(id);
     if (!allows(task.state, 'retry')) return task;
@@ -128,12 +132,12 @@ export class MeshTasks {
     });
   }
 
-  /** Tasks that match, newest first. */
+  /** Matching tasks, newest first. */
   async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
     return this.#context.reader.list({ limit: 100, ...filter });
   }
 
-  /** Running tasks, the longest first, `limit` at most. */
+  /** The longest-running tasks, longest first, at most `limit`. */
   async longestRunning(limit: number): Promise<Task[]> {
     return this.#context.reader.longestRunning(limit);
   }
@@ -152,9 +156,9 @@ export class MeshTasks {
   }
 
   /**
-   * Waits until all these tasks have ended. Redis outages that pass by themselves are waited out.
+   * Waits until all these tasks have ended, through transient Redis outages.
    *
-   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if a person has to
+   * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if an operator has to
    * act.
    */
   async wait(ids: readonly string[], options: WaitForTasksOptions = {}): Promise<Task[]> {
@@ -165,11 +169,11 @@ export class MeshTasks {
   }
 
   /**
-   * Cancels a task. If it runs, its node is told until it has stopped the run.
+   * Cancels a task. If it runs, repeatedly tells its node to stop until the run has ended.
    *
-   * @returns `stopping` if the node has not stopped it within some seconds: the node is away, and the task ends with
-   * its
-   * claim. @throws ClawmeshError `not-found`; `failed` if the task has ended.
+   * @returns `stopping` if the node has not stopped the run within some seconds. Then the node is away, and the task
+   * ends with its claim.
+   * @throws ClawmeshError `not-found`; `failed` if the task has ended.
    */
   async cancel(id: string, reason = 'cancelled by hand'): Promise<Cancelled> {
     const { clock, registry } = this.#context;
@@ -208,7 +212,7 @@ export class MeshTasks {
   }
 
   /**
-   * Removes a task that does not run; with `onlyFailed` only a failed one.
+   * Removes a task that does not run; with `onlyFailed`, only if it has failed.
    *
    * @throws ClawmeshError `not-found`; `failed` if it runs, or has not failed.
    */
@@ -220,7 +224,7 @@ export class MeshTasks {
   }
 
   /**
-   * Acknowledges that a task failed: `status` no longer reports it, and it stays until it is removed or expires.
+   * Acknowledges a failed task: `status` no longer reports it, and it is kept until it is removed or expires.
    *
    * @throws ClawmeshError `not-found`; `failed` if it has not failed.
    */
@@ -230,12 +234,12 @@ export class MeshTasks {
     throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
   }
 
-  /** Running tasks whose claim is orphaned: its node's incarnation has ended, or it has lapsed. */
+  /** Running tasks whose claim is orphaned: its node's incarnation has ended, or the claim has lapsed. */
   async orphaned(): Promise<OrphanedClaim[]> {
     return findOrphanedClaims(this.#context.redis, this.#context.keys);
   }
 
-  /** Requeues orphaned tasks at once, as any node's next sweep would. */
+  /** Requeues orphaned tasks at once, as the next sweep of any node would. */
   async requeueOrphaned(): Promise<Requeued[]> {
     const { redis, keys, config } = this.#context;
     const { maxHandovers, visibilityTimeout: visibilityTimeoutMs } = config.queue;

@@ -5,24 +5,25 @@ import type { Task } from '../domain/task.ts';
 import { isEnded } from '../domain/task-state.ts';
 import { humanDuration } from '../domain/units.ts';
 
-/** Tasks take seconds to an hour; a quarter second more is not noticed, ms. */
+/** Tasks take seconds to an hour; a quarter second more makes no difference, ms. */
 const POLL_MS = 250;
 
 export interface WaitOptions {
-  /** Reads a task; while Redis is away it waits until then (monotonic time, ms), and throws `redis`. */
+  /** Reads a task; while Redis is away, waits until `until` (monotonic time, ms), and then throws `redis`. */
   readonly read: (id: string, until?: number) => Promise<Task | undefined>;
   readonly ids: readonly string[];
   readonly clock: Clock;
   /** Give up after this long, ms. */
   readonly timeoutMs?: number | undefined;
-  /** Called now and then with the tasks that have not ended, and the time waited (ms). */
+  /** Called from time to time with the tasks that have not ended, and the time waited (ms). */
   readonly onProgress?: ((running: readonly Task[], elapsedMs: number) => void) | undefined;
 }
 
 /**
  * Waits until all tasks have ended.
  *
- * @throws ClawmeshError `not-found` if a task is kept no longer, `timeout` with the tasks that have not ended.
+ * @throws ClawmeshError `not-found` if a task does not exist or is no longer kept; `timeout` with the tasks that have
+ * not ended.
  */
 export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress }: WaitOptions): Promise<Task[]> {
   const startedAt = clock.monotonic();

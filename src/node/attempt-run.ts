@@ -40,10 +40,10 @@ const SETTLED: Readonly<Record<ReportResult, string>> = {
   held: 'the provider is in trouble, task is held back',
 };
 
-/** What the node offers for the slot of an ending run; undefined if no task may follow at once. */
+/** Returns the offer for the slot of an ending run; undefined if no task may follow at once. */
 export type NextOffer = () => Offer | undefined;
 
-/** What all runs of an incarnation share. */
+/** The context that all runs of an incarnation share. */
 export interface RunContext
   extends Pick<
     NodeContext,

@@ -217,7 +217,7 @@ export class ClaimLoop {
   }
 
   /**
-   * What the node has to offer, with a slot taken for the requested task; `ending` is 1 if that slot belongs to an
+   * The node's offer, with a slot already taken for the requested task; `ending` is 1 if that slot belongs to an
    * ending run.
    */
   #offer(ending = 0): Offer {

@@ -13,7 +13,7 @@ import type { NodeBackend } from './node-backend.ts';
 import type { NodeObserver } from './observer.ts';
 import { RedisClock } from './redis-clock.ts';
 
-/** What the daemon shares with every incarnation of its node. */
+/** The objects that the daemon shares with every incarnation of its node. */
 export interface DaemonContext {
   readonly nodeId: string;
   readonly live: LiveConfig;
@@ -27,7 +27,7 @@ export interface DaemonContext {
   readonly observer: NodeObserver;
 }
 
-/** What all services of one incarnation share. */
+/** The context that all services of one incarnation share. */
 export interface NodeContext extends DaemonContext {
   readonly owner: Incarnation;
   /** The pools that the node serves. */

@@ -22,7 +22,7 @@ import { Presence } from '../registry/presence.ts';
 import { tidyMesh } from './tidy.ts';
 
 /**
- * What a node needs from Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh.
+ * All that a node needs from Redis: its registry, its queues, its messages, and the work that nodes do for the whole mesh.
  */
 export interface NodeBackend {
   readonly registry: NodeRegistry;

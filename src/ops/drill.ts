@@ -13,7 +13,7 @@ export interface DrilledMesh {
   readonly task: Pick<Mesh['task'], 'enqueueParsed' | 'getAll'>;
   readonly server: Pick<Mesh['server'], 'time'>;
   /**
-   * Asks, and again until Redis answers: an outage must not leave a node taken down that the drill would bring back.
+   * Repeats a request until Redis replies: after an outage, the drill must still resume a node that it has taken down.
    */
   readonly throughOutages: <T>(ask: () => Promise<T>) => Promise<T>;
 }
@@ -21,25 +21,25 @@ export interface DrilledMesh {
 export interface DrillOptions {
   readonly clock: Clock;
   readonly kind: DrillKind;
-  /** The node to take down; without one, the one that runs the most probes. */
+  /** The node to take down; by default the one that runs the most probes. */
   readonly nodeId: string | undefined;
   readonly crashGraceMs: number;
   readonly leaseMs: number;
   readonly onStep: (text: string) => void;
 }
 
-/** What a drill found. Times in ms, from the moment the node was told to take itself down. */
+/** The results of a drill. Times in ms, from the moment the node was told to fail or drain. */
 export interface DrillReport {
   readonly node: string;
   readonly kind: DrillKind;
   readonly probes: number;
   /** Until a probe was taken away from the node, the slowest one. */
   readonly detectionMs: number | null;
-  /** From there to its restart elsewhere, the slowest one. */
+  /** From then until its restart on another node, the slowest one. */
   readonly restartMs: number | null;
-  /** The whole way, the slowest one. */
+  /** The sum of both, the slowest one. */
   readonly totalMs: number | null;
-  /** What the config promises for the whole way; null for a drain, which hands nothing over that ends in time. */
+  /** Upper limit for `totalMs` by the config; null for a drain, which hands over no run that ends in time. */
   readonly promisedMs: number | null;
   readonly lost: number;
   /** Probes with more starts than their history explains. */
@@ -48,21 +48,21 @@ export interface DrillReport {
 }
 
 const POLL_MS = 50;
-/** Probes that only make room, ms. */
+/** Duration of probes whose only purpose is to free slots soon, ms. */
 const SHORT_PROBE_MS = 900;
-/** Idle nodes claim within milliseconds. */
+/** Idle nodes claim within milliseconds, ms. */
 const CLAIM_WAIT_MS = 700;
 const ROUNDS = 6;
-/** Patience beyond what is promised, ms, so that a drill that falls short says by how much. */
+/** Wait beyond the promised time, ms, so that a drill that misses it can report by how much. */
 const PATIENCE_MS = 30_000;
-/** On top of crash grace or lease: a sweep, a claim, and a second of promise 4. */
+/** Added to crash grace or lease for a sweep and a claim, ms; a crash gets it twice. */
 const MARGIN_MS = 1_000;
 
 /**
- * Rehearses a failover on the real mesh: probe tasks (simulated, they cost nothing) on all nodes, one node taken down,
- * and a look at when and where its probes go on.
+ * Rehearses a failover on the real mesh: enqueues probe tasks (simulated, without cost) for all nodes, takes one node
+ * down, and observes when and where its probes continue.
  *
- * @throws ClawmeshError `failed` where the mesh can't be drilled, `not-found` for an unknown node.
+ * @throws ClawmeshError `failed` if the mesh can't be drilled, `not-found` for an unknown node.
  */
 export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): Promise<DrillReport> {
   const { kind, onStep, clock } = options;
@@ -80,7 +80,7 @@ export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): P
   const probes = probeTasks(up, Math.max(8_000, limitMs + 5_000));
   const { ids, victim, own } = await startProbes(mesh, probes, options);
   onStep(`${victim} runs ${own.length} of ${ids.length} probe tasks, and is told to ${kind}`);
-  // In Redis time, as the history of the probes.
+  // In Redis time, like the history of the probes.
   const takenDownAt = await mesh.server.time();
   if (kind === 'drain') await mesh.node.drain(victim);
   else await mesh.node.failForDrill(victim, kind);
@@ -90,9 +90,9 @@ export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): P
 }
 
 /**
- * One probe per free slot, so that every node gets its share: first one for each node that lasts long enough to be cut
- * off,
- * then one for each that ends soon, so that there is room where the cut-off ones can go, and so on.
+ * One probe per free slot, so that every node gets its share. The first round gives each node a probe that lasts long
+ * enough to be interrupted. The second gives each one that ends soon, which frees slots for the interrupted probes.
+ * Further rounds alternate.
  */
 function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
   const slots = nodes.flatMap((node) =>
@@ -112,7 +112,8 @@ function probeTasks(nodes: readonly Node[], durationMs: number): NewTask[] {
 }
 
 /**
- * Queues probes until the node to be taken down, or any, runs a long one; the pull of the nodes decides who gets what.
+ * Queues probes until the given node, or any node by default, runs a long one. The nodes' claims decide which node gets
+ * which probe.
  */
 async function startProbes(
   mesh: DrilledMesh,

@@ -6,12 +6,12 @@ export interface PoolView extends PoolCounts {
   readonly name: string;
   /** Nodes that are up and serve it. */
   readonly nodes: readonly string[];
-  /** Tasks at once on those nodes together. */
+  /** Maximum number of tasks at once on those nodes together. */
   readonly concurrency: number;
   readonly running: number;
 }
 
-/** All pools that were ever used or served, with who serves them now. */
+/** All pools that were ever used or served, with the nodes that serve them now. */
 export async function viewPools(mesh: Pick<Mesh, 'node' | 'pool'>): Promise<PoolView[]> {
   const [counts, nodes] = await Promise.all([mesh.pool.counts(), mesh.node.list()]);
   return [...counts].map(([name, count]) => {

@@ -12,20 +12,20 @@ import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
 
-/** Worst first. A notice is worth knowing and no trouble: somebody has wanted it so. */
+/** Worst first. A notice is no trouble but worth knowing: an operator has caused it on purpose. */
 export const SEVERITIES = ['error', 'warning', 'notice'] as const;
 export type Severity = (typeof SEVERITIES)[number];
-/** What stands before a problem where people see it. */
+/** The mark before a problem in terminal output. */
 export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
 
-/** Something a person should do something about, or know. */
+/** A problem that an operator should fix, or know about. */
 export interface Problem {
   readonly severity: Severity;
   readonly what: string;
   readonly fix: string;
 }
 
-/** What is wrong, worst first. */
+/** The problems of the mesh, worst first. */
 export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
@@ -76,7 +76,7 @@ export function findProblems(seen: {
         fix: `nothing if that is wanted; else clawmesh node start there (or node run). If it was retired: clawmesh node forget ${node.id}`,
       });
     }
-    // Easily forgotten, once the reason for it is over.
+    // An operator may forget to resume the node afterwards.
     for (const gate of node.gates.filter(
       ({ name, open }) => node.state === 'draining' && name === 'draining' && !open,
     )) {
@@ -87,10 +87,10 @@ export function findProblems(seen: {
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
-    // That a pool is paused is told once, not by each node.
+    // A paused pool is reported once, not for each node.
     for (const gate of node.gates.filter(({ name, reason }) => reason !== null && name !== 'paused')) {
       problems.push({
-        // A Mac that is not logged in stays so until a person does something; other gates mostly open by themselves.
+        // A refused login stays so until an operator acts; other gates mostly open by themselves.
         severity: gate.name === 'auth' && !gate.open ? 'error' : 'warning',
         what: `node ${node.id}${gate.open ? '' : ' takes no tasks'}: ${gate.reason}`,
         fix: gate.fix ?? `see clawmesh node show ${node.id}`,
@@ -118,7 +118,7 @@ export function findProblems(seen: {
   return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
-/** Differences between the inventory and who is there: mostly a wrong Redis URL, a firewall or a host name. */
+/** Differences between the inventory and the nodes that are up: mostly a wrong Redis URL, a firewall or a host name. */
 function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Problem[] {
   if (inventory.length === 0) return [];
   const missing = inventory.filter((id) => !nodes.some((node) => node.id === id));
@@ -137,7 +137,7 @@ function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Pro
   ];
 }
 
-/** Tasks that only some nodes may run, none of which can at present. */
+/** Tasks that only some nodes may run, none of which currently can. */
 export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]): Problem[] {
   return held.flatMap(({ pool, reason, home, count }) => {
     if (reason === undefined || count === 0) return [];
@@ -162,7 +162,7 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
   });
 }
 
-/** Who or what tasks wait for that are held for this reason, as part of a sentence. */
+/** The node or session that tasks with this hold reason wait for, as part of a sentence. */
 function awaited(reason: HoldReason): string {
   if (reason.kind === 'session') return `session ${reason.session}`;
   if (!isTarget(reason)) return describeHoldReason(reason);
@@ -185,7 +185,7 @@ function nodesOf(target: Target): string {
   }
 }
 
-/** Workers of another program that take tasks of ours, and run them through no OpenClaw. */
+/** Workers of another program that take tasks of this mesh, and do not run them through OpenClaw. */
 export function foreignWorkers(strangers: readonly Strangers[]): Problem[] {
   return strangers.map(({ pool, connected, taken, of, names }) => {
     const who = names.length > 0 ? ` (${names.slice(0, 3).map(printable).join(', ')})` : '';
@@ -201,7 +201,7 @@ export function foreignWorkers(strangers: readonly Strangers[]): Problem[] {
   });
 }
 
-/** A name that another program has given itself, as far as it fits on a line. */
+/** A name set by another program, made safe and cut to fit on a line. */
 function printable(name: string): string {
   return onOneLine(withoutEscapes(name)).slice(0, 40);
 }

@@ -16,37 +16,36 @@ export interface Snapshot {
   readonly redis: { readonly ok: boolean; readonly latencyMs: number };
   readonly nodes: Readonly<Record<Exclude<NodeState, 'stopped'>, number>>;
   readonly pools: Readonly<Record<string, PoolCounts>>;
-  /** The task that has waited longest; null where none waits. */
+  /** The task that has waited longest; null if none waits. */
   readonly oldestWaiting: OldestTask | null;
-  /** Tasks under way, the longest first; at most 20. */
+  /** Running tasks, the longest first; at most 20. */
   readonly running: readonly RunningTask[];
-  /** How many run beside those. */
+  /** Number of further running tasks. */
   readonly moreRunning: number;
   /** The last five, newest first. */
   readonly handovers: readonly Handover[];
-  /** What completed tasks have used today (UTC). */
+  /** Usage of completed tasks today (UTC). */
   readonly usageToday: Omit<UsageSum, 'agent' | 'model'>;
-  /** Providers in trouble, whose tasks are held back. */
+  /** Open circuits, whose tasks are held. */
   readonly circuits: readonly Circuit[];
   readonly problems: readonly Problem[];
 }
 
-/** A task that runs. */
 export interface RunningTask extends Pick<Task, 'id' | 'pool' | 'node' | 'message'> {
   readonly attempt: number;
   /** Start of this run, ISO 8601. */
   readonly startedAt: string | null;
   readonly elapsedMs: number;
-  /** Tokens used so far; null where that is not known. */
+  /** Tokens used so far; null if unknown. */
   readonly tokens: number | null;
 }
 
 const MOST_RUNNING = 20;
-/** So much of a running task's message is told, characters. */
+/** Longest part of a running task's message, in characters. */
 const MESSAGE_LENGTH = 200;
 const LAST_HANDOVERS = 5;
 
-/** What a snapshot reads of a mesh. */
+/** The parts of a mesh that a snapshot reads. */
 export interface SnapshotSource extends Pick<Mesh, 'circuits' | 'usage' | 'handovers' | 'scheduleFailures'> {
   readonly config: Pick<Config, 'mesh' | 'node' | 'nodes'>;
   readonly node: Pick<Mesh['node'], 'list'>;

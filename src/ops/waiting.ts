@@ -10,16 +10,16 @@ import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
 
-/** Why a task does not run, and what to do about it. */
+/** Why a task does not run, and how to fix that. */
 export interface WaitingReason {
   readonly text: string;
-  /** What a person can do; null where it goes on by itself. */
+  /** The remedy for an operator; null if the task continues by itself. */
   readonly fix: string | null;
-  /** Nobody is up at all, which need not worry whoever queues work for later. */
+  /** No node is up, which need not worry a user who queues work for later. */
   readonly nobodyUp?: boolean;
 }
 
-/** What tells why tasks wait. */
+/** The facts that explain why tasks wait. */
 export interface WaitingFacts {
   readonly nodes: readonly Node[];
   readonly pools: ReadonlyMap<string, Pick<PoolCounts, 'paused'>>;
@@ -30,13 +30,13 @@ export interface WaitingFacts {
   readonly now: number;
 }
 
-/** What is looked at of a task; of one that is about to be queued as well. */
+/** The examined fields of a task; it may not have been queued yet. */
 export type WaitingTask = Pick<
   Task,
   'pool' | 'state' | 'heldBy' | 'target' | 'agent' | 'session' | 'model' | 'delayedUntil'
 >;
 
-/** Reads what {@link whyWaiting} looks at. */
+/** Reads the facts for {@link whyWaiting}. */
 export async function waitingFacts(
   mesh: Pick<Mesh, 'config' | 'node' | 'pool' | 'circuits' | 'server'>,
 ): Promise<WaitingFacts> {
@@ -70,12 +70,12 @@ export function whyWaiting(task: WaitingTask, facts: WaitingFacts): WaitingReaso
   if (circuit) return circuit;
   if (reason?.kind === 'session') return sessionTrouble(reason, pool, facts);
   if (heldBy !== null && reason === undefined) return { text: `it is held back by ${heldBy}`, fix: null };
-  // What it is held by says more than its own target: what its node must be allowed, too.
+  // The hold reason says more than the task's own target: it also names what the node must be allowed.
   const target = reason && isTarget(reason) ? reason : parseTarget(task.target ?? '');
   return (target && targetTrouble(target, pool, facts)) ?? allowTrouble(task, facts);
 }
 
-/** Why nobody takes tasks of this pool; undefined if a node that is up does. */
+/** Why no node takes tasks of this pool; undefined if a node that is up does. */
 export function poolTrouble(
   pool: string,
   { nodes, config }: Pick<WaitingFacts, 'nodes' | 'config'>,
@@ -106,7 +106,7 @@ function servedText(served: readonly string[], configured: readonly string[]): s
   return served.length > 0 ? `served are ${served.join(', ')}` : `the config has ${configured.join(', ')}`;
 }
 
-/** Why none of these nodes, which are there, takes tasks. */
+/** Why none of these nodes takes tasks, although their leases hold. */
 function gatedReason(nodes: readonly Node[]): WaitingReason {
   const [first] = nodes;
   const more = nodes.length > 1 ? ` (and ${nodes.length - 1} more)` : '';
@@ -155,7 +155,7 @@ function targetTrouble(target: Target, pool: string, facts: WaitingFacts): Waiti
   return { text: `${who}${states.slice(0, 3).join(', ')}`, fix: `see clawmesh node show ${able[0]?.id}` };
 }
 
-/** No node that was ever there is what the target asks for. */
+/** No node that the mesh remembers matches the target. */
 function nobodyIs(target: Target, { nodes, config }: WaitingFacts): WaitingReason {
   if (target.kind === 'node' || target.kind === 'prefer') {
     return { text: `node ${target.id} was never up`, fix: `start it: clawmesh node run, on ${target.id}` };
@@ -188,7 +188,7 @@ function allowTrouble(task: WaitingTask, { nodes }: WaitingFacts): WaitingReason
   return { text: `no node that is up and serves pool ${task.pool} is allowed ${what}`, fix: 'see nodes.<id>.allow' };
 }
 
-/** The agent and the model, where the task names them. */
+/** The agent and the model, if the task names them. */
 function named({ agent, model }: WaitingTask): { agent?: string; model?: string } {
   return { ...(agent !== null && { agent }), ...(model !== null && { model }) };
 }

@@ -196,9 +196,7 @@ class Watch {
 
 /** The output of a run. */
 class Output {
-  /**
-   * Resolves when the process has printed its envelope and then nothing for a while, or for too long has not stopped.
-   */
+  /** Resolves when the process has printed its envelope, and then was silent or kept printing for too long. */
   readonly answered: Promise<{ failure?: string }>;
   readonly #streams: readonly Readable[];
   readonly #closed: Promise<unknown>;

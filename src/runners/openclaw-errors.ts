@@ -3,8 +3,8 @@ import type { ErrorKind } from '../domain/task.ts';
 export interface ErrorMeaning {
   readonly kind: ErrorKind;
   /**
-   * `account`: quota or credit of the account is used up, until a time that the text may name. `outage`: the provider serves
-   * nobody at present. Either is no fault of the task.
+   * `account`: quota or credit of the account is used up, until a time that the text may name. `outage`: the provider
+   * currently serves no requests. Neither is the task's fault.
    */
   readonly scope?: 'account' | 'outage';
 }

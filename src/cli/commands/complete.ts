@@ -6,14 +6,14 @@ import { LIVE_VALUES, type LiveValues } from '../completion/values.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { oneLine } from '../output.ts';
 
-/** More than fit on a screen; a prefix finds the rest. */
+/** More values than fit on a screen; a prefix finds the others. */
 const MOST = 200;
-/** Tasks that are looked through for those with the prefix. */
+/** Number of tasks to search for the prefix. */
 const MOST_READ = 1_000;
 
 type Candidate = readonly [value: string, description?: string];
 
-/** What completion scripts call for values that only the mesh knows; not for people. */
+/** Prints values that only the mesh knows, for completion scripts; not meant for users. */
 export function completeCommand(): Command {
   return new Command('__complete')
     .description('values for a completion script')
@@ -36,7 +36,7 @@ async function candidates(mesh: Mesh, kind: LiveValues): Promise<Candidate[]> {
     case 'tasks':
       return tasks(await mesh.list({ limit: MOST_READ }));
     case 'open-tasks':
-      // Those that run come first.
+      // Running tasks come first.
       return tasksIn(mesh, statesBefore('cancel').toReversed());
     case 'failed-tasks':
       return tasksIn(mesh, statesBefore('retry', 'command'));

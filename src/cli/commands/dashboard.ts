@@ -54,14 +54,14 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     import('../../log/logger.ts'),
   ]);
   const target = redisTarget(config, process.env);
-  // Whoever starts it by hand reads its log there.
+  // On a terminal, the user reads the log directly.
   const log = createLogger({ ...config.log, ...(process.stderr.isTTY && { format: 'pretty' as const }) });
   const mesh = await Mesh.connect(config, target, { role: 'service', clock: systemClock });
   const stopped = Promise.withResolvers<void>();
   const undo = onStopSignals(() => stopped.resolve());
   let alerts: Alerts | undefined;
   try {
-    // It sees what no node can tell: that there are none any more.
+    // The dashboard can also detect that no node is left, which no node can report.
     alerts = await startAlerts(mesh, log);
     const server = await openDashboard(mesh, { ...config.dashboard, ...settings }, log);
     const loginUrl = server.loginUrl();

@@ -87,7 +87,7 @@ function print(out: Output, found: readonly Diagnosis[]): void {
   out.line(`${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
 }
 
-/** Does what the person agrees to; answers what is left. */
+/** Applies the fixes that the user accepts. @returns the diagnoses that are left. */
 async function repair(out: Output, found: readonly Diagnosis[], yes: boolean): Promise<readonly Diagnosis[]> {
   const left: Diagnosis[] = [];
   for (const diagnosis of found) {

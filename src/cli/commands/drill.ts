@@ -61,7 +61,7 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
   await withMesh(command, rehearse, { waits: true });
 }
 
-/** A drill on an idle mesh harms nobody; one on a busy mesh cuts real runs off. */
+/** A drill on an idle mesh does no harm; on a busy mesh it interrupts real runs. */
 async function confirm(mesh: Mesh): Promise<void> {
   const counts = await mesh.pool.counts();
   const active = [...counts.values()].reduce((sum, pool) => sum + pool.active, 0);

@@ -59,7 +59,7 @@ async function follow(mesh: Mesh, out: Output, filter: Partial<HandoverFilter>):
   const printed = new Set<string>();
   for (;;) {
     const fresh = await mesh.throughOutages(() => mesh.handovers(filter), tellOfOutages(out));
-    // A handover is told once it's complete; until then the next look may know more.
+    // A handover is printed once it is complete; until then a later read may return more.
     const complete = fresh.filter((entry) => entry.to !== null && !printed.has(entry.at + entry.taskId));
     for (const entry of complete.reverse()) {
       printed.add(entry.at + entry.taskId);

@@ -8,7 +8,7 @@ import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 
-/** The program that the service runs; beside this file, built or not. */
+/** The program that the service runs, in the parent folder of this file; it exists only in the build. */
 const ENTRY = fileURLToPath(new URL('../main.js', import.meta.url));
 
 const MANAGERS = ['launchd', 'systemd'] as const;
@@ -35,7 +35,7 @@ interface ServiceOptions {
   readonly manager?: (typeof MANAGERS)[number];
 }
 
-/** `node install | uninstall | start | stop | restart`: the service that keeps this machine's node running. */
+/** `node install | uninstall | start | stop | restart`: control the service that keeps this machine's node running. */
 export function nodeServiceCommands(): Command[] {
   const install = service('install', 'keep a node running on this machine: a service of launchd, or of systemd')
     .option('--user <name>', 'with --system: the user the node runs as')
@@ -72,7 +72,7 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
     throw new ClawmeshError('failed', `no service of clawmesh is installed: there is no ${file}`, { remedy });
   }
   const definition = action === 'install' ? await definitionOf(manager.name, options, command) : undefined;
-  // What would be done is also of interest where it can not be.
+  // A dry run is also useful if the manager can't be queried.
   const state = await manager.state().catch((error: unknown) => (options.dryRun ? NOT_LOADED : Promise.reject(error)));
   const now = { installed, state };
   const steps = action === 'install' ? manager.install(definition as ServiceDefinition, now) : manager[action](now);

@@ -8,7 +8,7 @@ import { example } from '../help.ts';
 import { durationOption } from '../options.ts';
 import type { Output } from '../output.ts';
 
-/** `node drain | resume | evict | forget`: what steers a node from any machine, through Redis. */
+/** `node drain | resume | evict | forget`: steer a node from any machine, through Redis. */
 export function addNodeSteeringCommands(node: Command): void {
   node
     .command('drain')

@@ -77,7 +77,7 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     { endpoint: config.telemetry.endpoint, mesh: config.mesh, nodeId, warn },
     process.env,
   );
-  // A crash is told in the log, too, with where it was; the process ends by it (cli/main.ts).
+  // Also logs a crash, with its stack; the exception then ends the process (cli/main.ts).
   process.on('uncaughtExceptionMonitor', (error) =>
     log.fatal({ nodeId, error: messageOf(error), stack: error.stack }, 'crashed'),
   );
@@ -108,9 +108,8 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
   } finally {
     undo();
     undoReload();
-    // Whatever is still open must not keep a process that is no daemon any more: nothing would start it again. Outcomes
-    // that
-    // a Redis which is away never took are in the journal.
+    // An open handle must not keep a process that is no daemon any more: launchd would not start it again. The journal
+    // keeps outcomes that Redis never accepted.
     process.exit(code);
   }
 }

@@ -100,7 +100,7 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
   }
 }
 
-/** What to do in a mesh that does nothing yet; nothing that would wait for a node that is not there. */
+/** The first steps in an unused mesh; suggests no command that would wait for a missing node. */
 function printFirstSteps(out: Output, { pools, nodes }: Snapshot, command: Command): void {
   const isUnused = Object.values(pools).every((counts) => TASK_STATES.every((state) => counts[state] === 0));
   if (!isUnused) return;
@@ -132,7 +132,7 @@ function printRunning(out: Output, { running, moreRunning }: Snapshot): void {
   }
 }
 
-/** What `--limit` takes at most. */
+/** Caps a count at the maximum of `--limit`. */
 function atMost(count: number): number {
   return Math.min(count, 10_000);
 }

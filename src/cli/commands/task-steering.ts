@@ -10,9 +10,9 @@ import { example } from '../help.ts';
 import { choiceOption, durationOption } from '../options.ts';
 import type { Output } from '../output.ts';
 
-/** Runs are stopped side by side, so that fifty are gone as soon as one. */
+/** Number of tasks to steer at once: stopping fifty runs then takes no longer than stopping one. */
 const AT_ONCE = 50;
-/** Failed tasks that `--all-failed` takes in one go. */
+/** Maximum number of failed tasks per `--all-failed`. */
 const ALL_LIMIT = 100_000;
 
 /** `task cancel | retry | ack | remove`. */
@@ -51,7 +51,7 @@ export function addSteeringCommands(task: Command): void {
     .action(remove);
 }
 
-/** Which failed tasks a command is for that takes ids, or all of them. */
+/** Options that select failed tasks for a command that otherwise takes ids. */
 interface FailedOptions {
   allFailed?: boolean;
   kind?: ErrorKind;
@@ -97,15 +97,15 @@ async function acknowledge(ids: string[], options: FailedOptions, command: Comma
 
 async function remove(ids: string[], options: FailedOptions, command: Command): Promise<void> {
   await steerFailed(command, 'remove', { ids, options }, async (mesh, id) => {
-    // Of all failed ones, one that is queued again meanwhile is none any more.
+    // With --all-failed, a task that was queued again in the meantime no longer counts.
     await mesh.task.remove(id, { onlyFailed: options.allFailed === true });
     return 'removed';
   });
 }
 
 /**
- * Does it to the tasks of these ids, or to all failed ones that are meant. `filter`: those of them that it makes sense
- * for.
+ * Applies `act` to the tasks with these ids, or to all selected failed tasks. `filter` restricts the latter to tasks
+ * for which the action makes sense.
  */
 async function steerFailed(
   command: Command,
@@ -155,7 +155,7 @@ async function steer(
   await withMesh(command, (mesh) => steerAll(mesh, command, [...new Set(ids)], act));
 }
 
-/** Does it to each task; what goes wrong with one keeps none of the others from it, and is told at the end. */
+/** Applies `act` to each task. An error in one does not stop the others; errors are reported at the end. */
 async function steerAll(
   mesh: Mesh,
   command: Command,

@@ -109,7 +109,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
   });
 }
 
-/** Names in the filter that nothing has: mostly a typo. */
+/** Pool or node names in the filter that do not exist: mostly a typo. */
 async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<string[]> {
   const [pools, nodes] = [await mesh.pool.names(), await mesh.nodes()];
   return [
@@ -122,7 +122,7 @@ async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<st
   ].filter((text) => text !== undefined);
 }
 
-/** How many tasks match beside those that are listed; null where only reading them all would tell. */
+/** Number of matching tasks beyond the listed ones; null if that would require reading all of them. */
 async function countMore(mesh: Mesh, options: ListOptions, listed: readonly Task[]): Promise<number | null> {
   if (listed.length < options.limit) return 0;
   if (options.node !== undefined || options.tag) return null;

@@ -16,7 +16,7 @@ async function top(_options: object, command: Command): Promise<void> {
   if (out.json || !process.stdin.isTTY || !process.stdout.isTTY) {
     throw new ClawmeshError('usage', 'top takes a terminal', { remedy: 'elsewhere: clawmesh status --watch --json' });
   }
-  // Ink's colours ask the surroundings, and in some that have a terminal they find none; here that has been decided.
+  // Ink's own color detection fails in some terminals, so our decision is passed on to it.
   if (out.color) process.env.FORCE_COLOR ??= '1';
   const { config } = await loadedConfig(command);
   const [{ Mesh }, { redisTarget }, { runTop }] = await Promise.all([

@@ -32,7 +32,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
   const configFile = loaded.file && sharedFile(loaded.file);
   const stopped = Promise.withResolvers<void>();
   let nodes: InstanceType<typeof NodeProcess>[] = [];
-  // From the first moment, so that Ctrl-C during start-up stops things in order too.
+  // Registered first, so that Ctrl-C during start-up also stops everything in order.
   let stopping = false;
   const undo = onStopSignals((count) => {
     stopping = true;
@@ -55,7 +55,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
     await greet(command, loaded, opened.target, nodes, dashboard, stopped.promise);
     await stopped.promise;
   } finally {
-    // Also where something has thrown: nodes that nobody stops would be started again for ever, without their Redis.
+    // Also after an error: otherwise the nodes would be restarted forever, without their Redis.
     if (!stopping) for (const node of nodes) node.stop();
     await Promise.all(nodes.map((node) => node.ended));
     await dashboard?.close().catch((error: unknown) => out.note(`the dashboard did not close: ${messageOf(error)}`));
@@ -79,7 +79,7 @@ async function openServer(loaded: LoadedConfig): Promise<{ server: PrivateServer
   return { server, target: server.target };
 }
 
-/** The dashboard, on a connection of its own; a mesh without one is a mesh all the same. */
+/** Opens the dashboard on a separate connection; the mesh also works without it. */
 async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarget) {
   const [{ Mesh }, { openDashboard }, { createLogger }] = await Promise.all([
     import('../../client/mesh.ts'),
@@ -88,7 +88,7 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
   ]);
   const mesh = await Mesh.connect(config, target, { role: 'service', clock: systemClock });
   try {
-    // This is a terminal, as for the nodes: their log lines are readable whatever log.format is.
+    // This is a terminal, as for the nodes: the log lines are readable whatever log.format is.
     const log = createLogger({ ...config.log, format: 'pretty' }).child({ name: 'dashboard' });
     const opened = await openDashboard(mesh, config.dashboard, log);
     return { ...opened, close: () => opened.close().finally(() => mesh.close()) };

@@ -1,7 +1,7 @@
 import type { UsageSum } from '../../queue/usage.ts';
 import type { Output } from '../output.ts';
 
-/** What completed tasks have used, newest day first. */
+/** Prints the usage of completed tasks, newest day first. */
 export function printUsage(out: Output, sums: readonly UsageSum[]): void {
   if (out.json) out.document({ usage: sums });
   else if (sums.length === 0) out.note('no completed task has told what it used');

@@ -5,7 +5,7 @@ import { type ValueSource, valuesOfArgument, valuesOfOption, visibleCommands } f
 export const SHELLS = ['zsh', 'bash', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** The completion script of the command tree; made from the tree itself, so it can't fall behind. */
+/** The completion script of the command tree; generated from the tree itself, so it can't get out of date. */
 export function completionScript(program: Command, shell: Shell): string {
   const core = coreScript(program);
   if (shell === 'bash') return `${core}${BASH}`;
@@ -24,8 +24,8 @@ function placesOf(command: Command, path: readonly string[] = []): Place[] {
 }
 
 /**
- * What all three shells share: which words may stand where. It's run by bash from 3.2 on, zsh, and sh for fish; so it
- * splits no unquoted variable, has no array, and does not touch `path`, which is zsh's PATH.
+ * The part that all three shells share: which words are valid at which position. It runs in bash from 3.2 on, in zsh,
+ * and in sh for fish. So it splits no unquoted variable, has no array, and does not touch `path`, which is zsh's PATH.
  */
 function coreScript(program: Command): string {
   const places = placesOf(program);
@@ -150,7 +150,9 @@ function quoted(text: string): string {
   return `'${text}'`;
 }
 
-/** bash has split the words at `:` and `=`, which stand in task ids, labels and --option=value; it replaces only the last part. */
+/**
+ * bash splits words at `:` and `=`, which occur in task ids, labels and --option=value; it replaces only the last part.
+ */
 const BASH = `
 _clawmesh() {
   local word='' last='' line='' cur='' i=0

@@ -13,7 +13,7 @@ export const LIVE_VALUES = [
 ] as const;
 export type LiveValues = (typeof LIVE_VALUES)[number];
 
-/** Where the values of an option or an argument come from. */
+/** The source of the values of an option or an argument. */
 export type ValueSource =
   | { readonly from: 'words'; readonly words: readonly string[] }
   | { readonly from: 'mesh'; readonly live: LiveValues }
@@ -32,7 +32,7 @@ const OPTIONS: Readonly<Record<string, LiveValues | 'files'>> = {
   '--log-file': 'files',
 };
 
-/** Arguments by the command group; what a group's own commands say comes first. */
+/** Arguments by command group; the first match counts, so single commands come before their group. */
 const ARGUMENTS: readonly { readonly command: RegExp; readonly argument: string; readonly live: LiveValues }[] = [
   { command: /^task (cancel|wait)$/, argument: 'id', live: 'open-tasks' },
   { command: /^task retry$/, argument: 'id', live: 'failed-tasks' },
@@ -43,14 +43,14 @@ const ARGUMENTS: readonly { readonly command: RegExp; readonly argument: string;
   { command: /^schedule (?!add )/, argument: 'name', live: 'schedules' },
 ];
 
-/** The values of an option that takes one. */
+/** The values of an option that requires one. */
 export function valuesOfOption({ long, argChoices, parseArg }: Option): ValueSource {
   const choices = argChoices ?? choicesOf(parseArg);
   if (choices) return { from: 'words', words: choices };
   return source(OPTIONS[long ?? '']);
 }
 
-/** The values of a command's argument; `path`: its words, e.g. `task show`. */
+/** The values of a command's argument; `path`: the words of the command, e.g. `task show`. */
 export function valuesOfArgument(path: string, argument: Argument): ValueSource {
   const choices = argument.argChoices ?? choicesOf(argument.parseArg);
   if (choices) return { from: 'words', words: choices };
@@ -58,7 +58,7 @@ export function valuesOfArgument(path: string, argument: Argument): ValueSource 
   return source(found?.live);
 }
 
-/** Commands as people see them. */
+/** The commands that users see. */
 export function visibleCommands(command: Command): readonly Command[] {
   return command.commands.filter((child) => !child.name().startsWith('__'));
 }

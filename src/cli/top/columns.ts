@@ -1,6 +1,6 @@
 import { oneLine } from '../output.ts';
 
-/** A column: its title, its width in characters, 0 for all that is left. */
+/** A column: its title, and its width in characters, 0 for the remaining width. */
 export type Column = readonly [title: string, width: number];
 
 /** One line of exactly `width` characters, with cells cut to their columns and two spaces between. */
@@ -14,7 +14,7 @@ export function row(columns: readonly Column[], cells: readonly string[], width:
   return line.join('  ').slice(0, width).padEnd(width);
 }
 
-/** The part of a list that fits into `height` lines and has `selected` in it. */
+/** The part of a list that fits into `height` lines and contains `selected`. */
 export function visible<T>(
   list: readonly T[],
   selected: number,
@@ -24,7 +24,7 @@ export function visible<T>(
   return { items: list.slice(from, from + height), from };
 }
 
-/** How many lines each section gets: what it needs, the one in focus first, the others at least `least`. */
+/** Distributes lines to sections: first up to `least` for each, then the rest, with the focused section first. */
 export function share(wanted: readonly number[], focus: number, height: number, least = 3): number[] {
   const given = wanted.map((lines) => Math.min(lines, least));
   let left = height - given.reduce((sum, lines) => sum + lines, 0);

@@ -5,11 +5,11 @@ import { oneLine } from '../output.ts';
 import { SafeText } from './safe-text.tsx';
 import { useTaskLog } from './top-state.ts';
 
-/** One task over the whole screen: what is known of it, its history, its log. */
+/** One task on the whole screen: its fields, history and log. */
 export function LogScreen({ mesh, id, onClose }: { mesh: Mesh; id: string; onClose: () => void }) {
   const { columns, rows } = useWindowSize();
   const { task, log } = useTaskLog(mesh, id);
-  // Lines back from the end; the end is followed.
+  // Lines scrolled back from the end; at 0 the screen follows the log.
   const [back, setBack] = useState(0);
   const lines = task ? [...taskLines(task), 'log:', ...(log.length > 0 ? log : ['(no log lines)'])] : ['…'];
   const height = Math.max(1, rows - 2);

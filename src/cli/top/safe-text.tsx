@@ -1,7 +1,7 @@
 import { Text, type TextProps } from 'ink';
 import { inOneLine } from '../output.ts';
 
-/** One line of the screen, with nothing in it that would steer the terminal: most of it has parts that others wrote. */
+/** One line of the screen without sequences that control the terminal: most lines contain text from other sources. */
 export function SafeText({ children, ...style }: Omit<TextProps, 'children' | 'wrap'> & { children: string }) {
   return (
     <Text wrap="truncate" {...style}>

@@ -13,7 +13,7 @@ import type { View } from './top-state.ts';
 export const SECTIONS = ['nodes', 'tasks', 'handovers'] as const;
 export type Section = (typeof SECTIONS)[number];
 
-/** What can be done in each section. */
+/** The keys of each section. */
 export const KEYS: Readonly<Record<Section, string>> = {
   nodes: 'd drain · r resume',
   tasks: 'Enter log · c cancel · r retry',
@@ -22,7 +22,7 @@ export const KEYS: Readonly<Record<Section, string>> = {
 
 export type Item = Node | Task | Handover;
 
-/** Something to be done once the person has said yes. */
+/** An action that requires the user's confirmation. */
 export interface Question {
   readonly text: string;
   readonly act: () => Promise<string>;
@@ -53,7 +53,7 @@ export const COLUMNS: Readonly<Record<Section, readonly Column[]>> = {
   ],
 };
 
-/** What each section lists; the filter is for tasks. */
+/** The items of each section; the filter applies to tasks. */
 export function listsOf(
   view: View | undefined,
   filter: string,
@@ -73,7 +73,7 @@ export function listsOf(
   };
 }
 
-/** What tells an item from the others of its section. */
+/** Identifies an item within its section. */
 export function keyOf(item: Item): string {
   return 'taskId' in item ? `${item.taskId} ${item.at}` : item.id;
 }
@@ -108,13 +108,13 @@ function shortId(id: string): string {
   return `…${id.slice(-9)}`;
 }
 
-/** The task that an item is about. */
+/** The task of an item. */
 export function taskOf(section: Section, item: Item | undefined): string | undefined {
   if (!item || section === 'nodes') return undefined;
   return section === 'tasks' ? (item as Task).id : (item as Handover).taskId;
 }
 
-/** What this key asks for; undefined where it means nothing here. */
+/** The action of this key; undefined if it has none here. */
 export function questionFor(mesh: Mesh, key: string, section: Section, item: Item | undefined): Question | undefined {
   if (!item || section === 'handovers') return undefined;
   if (section === 'nodes') {

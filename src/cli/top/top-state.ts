@@ -11,15 +11,15 @@ const POLL_MS = 1_000;
 /** More tasks than a screen has lines, so that a filter has something to find. */
 const MOST_TASKS = 200;
 
-/** What the screen shows, as of the last look. */
+/** The contents of the screen, as of the last read. */
 export interface View {
   readonly snapshot: Snapshot;
   readonly nodes: readonly Node[];
-  /** Those that run first, the longest at the top; then the newest. */
+  /** Running tasks first, longest first; then the newest. */
   readonly tasks: readonly Task[];
 }
 
-/** Looks at the mesh every second, and at once when asked to. */
+/** Reads the mesh every second, and at once on request. */
 export function useView(mesh: Mesh, filter: string): { view: View | undefined; trouble: string; look: () => void } {
   const [view, setView] = useState<View>();
   const [trouble, setTrouble] = useState('');
@@ -48,7 +48,7 @@ export function useView(mesh: Mesh, filter: string): { view: View | undefined; t
 }
 
 async function readView(mesh: Mesh, filter: string): Promise<View> {
-  // A state as the filter finds tasks of it that are not among the newest.
+  // A state as the filter also finds tasks that are not among the newest.
   const state = (TASK_STATES as readonly string[]).includes(filter) ? (filter as TaskState) : undefined;
   const [{ snapshot, nodes }, active, newest] = await Promise.all([
     takeSnapshot(mesh, systemClock),
@@ -59,7 +59,7 @@ async function readView(mesh: Mesh, filter: string): Promise<View> {
   return { snapshot, nodes, tasks: [...active, ...newest.filter(({ id }) => !isActive.has(id))] };
 }
 
-/** A task with its log, anew every second until it has ended. */
+/** A task with its log, read every second while the screen is open. */
 export function useTaskLog(mesh: Mesh, id: string): { task: Task | undefined; log: readonly string[] } {
   const [seen, setSeen] = useState<{ task: Task | undefined; log: readonly string[] }>({ task: undefined, log: [] });
   const known = useRef<string[]>([]);
@@ -73,7 +73,7 @@ export function useTaskLog(mesh: Mesh, id: string): { task: Task | undefined; lo
         if (task) known.current = [...known.current, ...(await mesh.task.logs(task, known.current.length))];
         if (isOpen) setSeen({ task, log: known.current });
       } catch {
-        // The screen behind this one says what is wrong with Redis.
+        // The screen behind this one shows the Redis problem.
       }
       if (isOpen) timer = setTimeout(() => void look(), POLL_MS);
     };

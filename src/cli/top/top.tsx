@@ -25,9 +25,9 @@ import { useView, type View } from './top-state.ts';
 const MOST_PROBLEMS = 3;
 const PROBLEM_COLORS = { error: 'red', warning: 'yellow', notice: 'gray' } as const;
 
-/** Runs the live view until the person leaves it. */
+/** Runs the live view until the user leaves it. */
 export async function runTop(mesh: Mesh, color: boolean): Promise<void> {
-  // Ink would draw nothing where it takes the surroundings for CI; here is a terminal, which the caller has checked.
+  // Ink draws nothing if it detects CI, so `interactive` is forced: the caller has checked for a terminal.
   const app = render(<Top mesh={mesh} color={color} />, {
     alternateScreen: true,
     interactive: true,
@@ -36,10 +36,10 @@ export async function runTop(mesh: Mesh, color: boolean): Promise<void> {
   await app.waitUntilExit();
 }
 
-/** What the person has done to the screen. */
+/** The state of the screen as set by the user. */
 interface Screen {
   readonly focus: number;
-  /** By name and not by place: lists move, and what is cancelled has to be what was chosen. */
+  /** By key and not by index: lists change, and an action must apply to the item that the user selected. */
   readonly selected: Partial<Record<Section, string>>;
   readonly filter: string;
   readonly typing: boolean;
@@ -53,7 +53,7 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
   const app = useApp();
   const { columns, rows } = useWindowSize();
   const [, draw] = useReducer((count: number) => count + 1, 0);
-  // Keys can come faster than the screen is drawn; each has to see what the one before it did.
+  // Keys can arrive faster than the screen is drawn; each must see the effect of the previous one.
   const screen = useRef<Screen>({
     focus: 1,
     selected: {},
@@ -117,7 +117,7 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
   };
   useInput(
     (input, key) => {
-      // What is pasted, or typed fast, comes in one piece, with its Enters and Tabs as characters.
+      // Pasted or fast-typed text arrives as one input, with its Enters and Tabs as characters.
       if (input.length < 2) press(input, key);
       else
         for (const char of input) press(char, { ...key, return: char === '\r' || char === '\n', tab: char === '\t' });

@@ -20,7 +20,7 @@ const taskQuery = z.object({
 const handoverQuery = z.object({ limit: z.coerce.number().int().min(1).max(500).prefault(50) });
 const logQuery = z.object({ from: z.coerce.number().int().min(0).prefault(0) });
 
-/** What the page reads beside the live view. */
+/** The data that the page reads besides the live view. */
 export function addReadRoutes(app: FastifyInstance, mesh: Mesh): void {
   app.get('/api/tasks', async (request) => {
     const { state, ...filter } = taskQuery.parse(request.query);
@@ -37,7 +37,7 @@ export function addReadRoutes(app: FastifyInstance, mesh: Mesh): void {
   }));
 }
 
-/** What the page steers; each does what the command of the same name does. */
+/** The actions of the page; each does the same as the command of that name. */
 export function addSteeringRoutes(app: FastifyInstance, mesh: Mesh): void {
   app.post('/api/tasks', async (request, reply) => {
     const tasks = await mesh.task.enqueue(request.body as TaskInput);

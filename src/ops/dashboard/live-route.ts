@@ -2,13 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import type { Clock, Timer } from '../../domain/clock.ts';
 import type { LiveMesh, LiveMessage } from './live.ts';
 
-/** Pages that watch at once; each is a connection that stays. */
+/** Maximum number of pages that watch at once; each holds a connection open. */
 const MOST_WATCHERS = 100;
-/** A page that reads so slowly is left behind, bytes; it comes back and gets all anew. */
+/** Unread bytes at which a slow page is disconnected; it reconnects and gets the whole state again. */
 const MOST_UNREAD = 8 * 1_048_576;
-/** Proxies close what is silent for long, ms. */
+/** Interval between keep-alives, ms: proxies close a connection that is silent for long. */
 const KEEP_ALIVE_MS = 15_000;
-/** How long a login is trusted without asking again, ms; the page comes back by itself. */
+/** How long a connection stays open without another login check, ms; the page reconnects by itself. */
 const LONGEST_MS = 15 * 60_000;
 
 /** The live view as server-sent events: one `mesh`, `runs` or `trouble` per message of {@link LiveMesh}. */
@@ -26,7 +26,7 @@ export function addLiveRoute(app: FastifyInstance, live: LiveMesh, clock: Clock)
       ...Object.fromEntries(headers),
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
-      // nginx holds back what it has not been told to let through.
+      // nginx buffers the stream unless this header disables that.
       'x-accel-buffering': 'no',
     });
     raw.flushHeaders();

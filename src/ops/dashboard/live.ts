@@ -5,17 +5,17 @@ import { type Snapshot, type SnapshotSource, takeSnapshot } from '../snapshot.ts
 import { RecentRuns, type RunSource } from './recent-runs.ts';
 import { type DeadPeriod, deadPeriods, type TaskRuns } from './timeline.ts';
 
-/** How often the mesh is looked at while somebody watches, ms: what happens is on the page within a second. */
+/** Interval between reads of the mesh while a page watches, ms: the page shows a change within a second. */
 const POLL_MS = 400;
 const MOST_EVENTS = 1_000;
 
-/** What the page is told of a node: what changes with every look is left out. */
+/** A node as the page gets it, without the values that change with every read. */
 export type LiveNode = Omit<Node, 'heartbeatAgeMs' | 'uptimeMs'> & {
-  /** Redis time, ms; null where it has stopped. */
+  /** Redis time, ms; null if the node has stopped. */
   readonly heartbeatAt: number | null;
 };
 
-/** What the page is told, each kind only when it has changed. `now`: Redis time, ms. */
+/** Messages to the page, each sent only when its content has changed. `now`: Redis time, ms. */
 export type LiveMessage =
   | {
       readonly kind: 'mesh';
@@ -27,19 +27,19 @@ export type LiveMessage =
   | {
       readonly kind: 'runs';
       readonly now: number;
-      /** All that there are, to begin with; else what has changed. */
+      /** Whether `changed` contains all tasks, as in the first message, and not only the changes. */
       readonly all: boolean;
       readonly changed: readonly TaskRuns[];
       readonly gone: readonly string[];
     }
   | { readonly kind: 'trouble'; readonly message: string };
 
-/** What the live view reads of a mesh. */
+/** The parts of a mesh that the live view reads. */
 export type LiveSource = SnapshotSource & RunSource & { readonly events: Pick<Mesh['events'], 'newest'> };
 
 type Listener = (message: LiveMessage) => void;
 
-/** Looks at the mesh for all who watch together, and only while somebody does. */
+/** Reads the mesh once for all watching pages, and only while any page watches. */
 export class LiveMesh {
   readonly #mesh: LiveSource;
   readonly #clock: Clock;
@@ -61,7 +61,7 @@ export class LiveMesh {
     return this.#listeners.size;
   }
 
-  /** Tells the listener how things are, and then what changes; answers how to end that. */
+  /** Sends the current state to the listener, and then changes. @returns a function that ends this. */
   watch(listener: Listener): () => void {
     this.#listeners.add(listener);
     if (this.#lastMesh) {
@@ -81,13 +81,13 @@ export class LiveMesh {
     };
   }
 
-  /** Ends all looking. */
+  /** Removes all watchers and stops reading. */
   close(): void {
     this.#listeners.clear();
     this.#rest();
   }
 
-  /** What is known now would be old when somebody looks again. */
+  /** The state would be stale for the next watcher, so it is dropped. */
   #rest(): void {
     this.#timer?.stop();
     this.#timer = undefined;
@@ -141,7 +141,7 @@ function messageTime(message: LiveMessage): number {
   return message.kind === 'trouble' ? 0 : message.now;
 }
 
-/** Without what is another number at each look though nothing has happened. */
+/** The snapshot without values that differ at each read although nothing has happened. */
 function steady({ redis, running, oldestWaiting, ...rest }: Snapshot): object {
   return {
     ...rest,
@@ -152,6 +152,6 @@ function steady({ redis, running, oldestWaiting, ...rest }: Snapshot): object {
 }
 
 function liveNode({ heartbeatAgeMs, uptimeMs: _, ...node }: Node, now: number): LiveNode {
-  // Rounded, since it is reckoned anew from two clocks' readings each time.
+  // Rounded, since each read computes it from two clocks.
   return { ...node, heartbeatAt: heartbeatAgeMs === null ? null : Math.round((now - heartbeatAgeMs) / 100) * 100 };
 }

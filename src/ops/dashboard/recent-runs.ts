@@ -2,28 +2,28 @@ import type { Mesh } from '../../client/mesh.ts';
 import type { Task } from '../../domain/task.ts';
 import { runsOf, type TaskRuns } from './timeline.ts';
 
-/** The timeline reaches back so far, ms, … */
+/** How far the timeline reaches back, ms. */
 export const WINDOW_MS = 3_600_000;
-/** … and shows so many ended tasks of each pool and state at most, the newest. */
+/** Maximum number of ended tasks per pool and state, the newest. */
 const MOST_ENDED = 300;
 const MOST_ACTIVE = 500;
-/** More than these are too many to draw again and again; the newest stay, and what is not over. */
+/** Maximum number of tasks to draw repeatedly; the newest stay, and those that have not ended. */
 const MOST_SHOWN = 600;
-/** A task can end while others are read; so much is read twice, ms. */
+/** A task can end during a read, so this much time is read twice, ms. */
 const OVERLAP_MS = 2_000;
 
-/** What the timeline reads of a mesh. */
+/** The parts of a mesh that the timeline reads. */
 export interface RunSource extends Pick<Mesh, 'handovers'> {
   readonly task: Pick<Mesh['task'], 'list' | 'endedSince' | 'getAll'>;
 }
 
-/** The runs of the last hour. Each {@link update} reads only what can have changed. */
+/** The runs of the last hour. Each {@link update} reads only tasks that may have changed. */
 export class RecentRuns {
   readonly #mesh: RunSource;
   readonly #tasks = new Map<string, TaskRuns>();
-  /** What was sent of each task, to know whether that has changed. */
+  /** The last version sent of each task, to detect changes. */
   readonly #shown = new Map<string, string>();
-  /** Those that had not ended when they were read last. */
+  /** Tasks that had not ended at their last read. */
   #open = new Set<string>();
   #readTo: number | undefined;
 
@@ -31,14 +31,13 @@ export class RecentRuns {
     this.#mesh = mesh;
   }
 
-  /** All runs that are known, as of the last update. */
+  /** All known runs, as of the last update. */
   get all(): readonly TaskRuns[] {
     return [...this.#tasks.values()];
   }
 
   /**
-   * Brings the runs up to `now` (Redis time, ms). @returns the tasks whose runs have changed, and those that are too
-   * old.
+   * Updates the runs to `now` (Redis time, ms). @returns the tasks whose runs have changed, and those that are dropped.
    */
   async update(now: number): Promise<{ changed: TaskRuns[]; gone: string[] }> {
     const since = this.#readTo === undefined ? now - WINDOW_MS : this.#readTo - OVERLAP_MS;
@@ -46,7 +45,7 @@ export class RecentRuns {
       this.#mesh.task.list({ state: 'active', limit: MOST_ACTIVE }),
       this.#mesh.task.endedSince(since, MOST_ENDED),
     ]);
-    // Between the two a task may have moved on; and those that were cut off wait for somebody to take them.
+    // A task may have changed state between the two reads; and a task after a handover waits for its next claim.
     const seen = new Set([...active, ...ended].map(({ id }) => id));
     const elsewhere = this.#readTo === undefined ? await this.#handedOver() : [...this.#open];
     const moved = await this.#mesh.task.getAll(elsewhere.filter((id) => !seen.has(id)));

@@ -26,24 +26,23 @@ export interface DashboardOptions {
   readonly clock: Clock;
   readonly host: string;
   readonly port: number;
-  /** What people log in with; there is no dashboard without, since it steers. */
+  /** The token to log in with; required, since the dashboard can change the mesh. */
   readonly token: string;
-  /** It answers only to names of this machine. */
+  /** Accept only requests for names of this machine. */
   readonly ownNamesOnly: boolean;
   readonly readOnly: boolean;
   readonly log: Logger;
-  /** What `/metrics` answers. */
+  /** The response of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 /**
- * Requests per minute and address. A page asks up to four times a second, and people behind one proxy share its
- * address;
- * guessing a random token would still take for ever.
+ * Requests per minute and address. A page sends up to four a second, and users behind one proxy share its address.
+ * Guessing a random token would still take forever.
  */
 const MOST_REQUESTS = 3_000;
 const MOST_LOGINS = 10;
-/** A message of 1 MiB, written as JSON, which escapes. */
+/** A message of 1 MiB as JSON, with escapes. */
 const BODY_BYTES = 4 * 1_048_576;
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -54,7 +53,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   timeout: 504,
 };
 
-/** Nothing from elsewhere, nothing inline, in nobody's frame. */
+/** No external or inline content, and no framing. */
 const POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
@@ -65,7 +64,7 @@ const POLICY = {
   'base-uri': ["'none'"],
   'frame-ancestors': ["'none'"],
 };
-/** bull-board styles inline, and sets a base. */
+/** bull-board uses inline styles, and sets a base. */
 const BOARD_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'";
@@ -124,7 +123,7 @@ async function createApp(
   });
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: POLICY },
-    // Whether there is TLS in front is not known here.
+    // This server does not know whether a proxy adds TLS.
     strictTransportSecurity: false,
   });
   await app.register(cookie);
@@ -155,7 +154,8 @@ async function createApp(
 }
 
 /**
- * Fastify's own parser of JSON, for bodies that are UTF-8: by itself it puts a replacement character for what is not.
+ * Fastify's own JSON parser, restricted to valid UTF-8: by itself it replaces invalid bytes with a replacement
+ * character.
  */
 function parseJsonAsWritten(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -207,7 +207,7 @@ function addHealth(app: FastifyInstance, mesh: Mesh): void {
   });
 }
 
-/** bull-board, only to look: what it would do to a task goes round the promises of the mesh. */
+/** bull-board, read-only: its own task actions would bypass the mesh's guarantees. */
 async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Promise<void> {
   const adapter = new FastifyAdapter();
   adapter.setBasePath('/queues');
@@ -226,7 +226,7 @@ async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Pr
       });
       scope.addHook('onSend', async (_request, reply, payload) => {
         reply.header('content-security-policy', BOARD_POLICY);
-        // Its page asks for fonts from elsewhere.
+        // Its page loads external fonts.
         return typeof payload === 'string' ? payload.replace(/<link href="https:[^>]*>/g, '') : payload;
       });
       await scope.register(adapter.registerPlugin());

@@ -8,34 +8,34 @@ export interface Bar {
   readonly node: string;
   readonly attempt: number;
   readonly from: number;
-  /** Null while it runs. */
+  /** Null while the task runs. */
   readonly to: number | null;
-  /** How it ended; `claimed` while it runs. */
+  /** How the run ended; `claimed` while it continues. */
   readonly end: Exclude<HistoryEvent, 'enqueued' | 'cut'>;
 }
 
-/** A task left one node for another. */
+/** A handover of a task from one node to another. */
 export interface Arrow {
   readonly from: string;
-  /** When it was taken away, ms. */
+  /** Time of the handover, ms. */
   readonly at: number;
   readonly reason: HandoverReason;
-  /** Who took it next, and when (ms); null until somebody does. */
+  /** The node that claims the task next, and when (ms); null until then. */
   readonly to: string | null;
   readonly claimedAt: number | null;
 }
 
-/** What the timeline shows of one task. */
+/** A task on the timeline. */
 export interface TaskRuns {
   readonly id: string;
   readonly pool: string;
-  /** The beginning of its message. */
+  /** The beginning of the task's message. */
   readonly title: string;
   readonly bars: readonly Bar[];
   readonly arrows: readonly Arrow[];
 }
 
-/** A time in which a node was dead. */
+/** A period in which a node was dead. */
 export interface DeadPeriod {
   readonly node: string;
   readonly from: number;
@@ -45,7 +45,7 @@ export interface DeadPeriod {
 
 const TITLE_LENGTH = 80;
 
-/** The runs of a task and its ways between nodes, from its history. */
+/** The runs and handovers of a task, from its history. */
 export function runsOf(task: Task): TaskRuns {
   const bars: Bar[] = [];
   const arrows: Arrow[] = [];
@@ -74,7 +74,9 @@ export function runsOf(task: Task): TaskRuns {
   return { id: task.id, pool: task.pool, title: task.message.slice(0, TITLE_LENGTH), bars, arrows };
 }
 
-/** When which node was dead, from the events (oldest first) and how the nodes are at `now` (Redis time, ms). */
+/**
+ * The periods in which nodes were dead, from the events (oldest first) and the node states at `now` (Redis time, ms).
+ */
 export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[], now: number): DeadPeriod[] {
   const periods: DeadPeriod[] = [];
   const open = new Map<string, DeadPeriod>();
@@ -89,7 +91,7 @@ export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[]
       open.delete(node);
     }
   }
-  // A death that the log does not reach back to.
+  // The node's death is older than the log.
   for (const { id, state, heartbeatAgeMs } of nodes) {
     if (state !== 'dead' || open.has(id)) continue;
     open.set(id, { node: id, from: heartbeatAgeMs === null ? 0 : now - heartbeatAgeMs, to: null, reason: 'dead' });

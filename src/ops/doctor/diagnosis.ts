@@ -1,12 +1,12 @@
-/** What one check of the doctor has found. */
+/** The result of one check of the doctor. */
 export interface Diagnosis {
   readonly check: string;
   readonly state: 'ok' | 'warning' | 'failed';
-  /** What was seen. */
+  /** The observation behind the state. */
   readonly evidence: string;
-  /** What to do; null where all is well. */
+  /** How to fix it; null if all is well. */
   readonly fix: string | null;
-  /** Does it, where that can do no harm; answers what was done. */
+  /** Applies the fix, if that is safe. @returns what was done. */
   readonly repair?: (() => Promise<string>) | undefined;
 }
 

@@ -13,7 +13,7 @@ import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
 
-/** A mesh whose Redis answers, whether or not it is fit to carry one. */
+/** A mesh whose Redis replies, whether or not that Redis is fit to carry one. */
 export type ReachedMesh = SnapshotSource & Pick<Mesh, 'config' | 'node' | 'pool' | 'task' | 'server' | 'events'>;
 
 export interface Patient {
@@ -26,7 +26,7 @@ export interface Patient {
   readonly reach: (config: Config) => Promise<ReachedMesh>;
 }
 
-/** Looks at everything that can be wrong, as seen from this machine; what can't be looked at is left out. */
+/** Runs all checks that are possible from this machine; leaves out the others. */
 export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> {
   let config: Config;
   let nodeId: string;
@@ -39,7 +39,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
   } catch (error) {
     return [fromError('config', error)];
   }
-  // Awaited at the end; a check that throws must not hide what the others find.
+  // Awaited at the end; a check that throws must not hide the results of the others.
   const machine = checkMachine({ config, nodeId, openclaw: () => patient.openclaw(config) }).catch((error: unknown) => [
     fromError('machine', error),
   ]);
@@ -53,7 +53,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
   return [...found, ...(await machine)];
 }
 
-/** Whether this user can keep anything: outcomes that Redis does not take, the dashboard's token, a private Redis. */
+/** Whether this user can write state: outcomes that Redis does not accept, the dashboard's token, a private Redis. */
 function checkState(mesh: string): Diagnosis {
   try {
     const folder = stateFolder(mesh, process.env);
@@ -71,7 +71,7 @@ function checkState(mesh: string): Diagnosis {
   }
 }
 
-/** Secrets that stand in a config which others may read. */
+/** Checks for secrets in a config that other users may read. */
 function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly Diagnosis[] {
   if (!file || !openToOthers(file)) return [];
   const text = readFileSync(file, 'utf8');
@@ -85,7 +85,7 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
   const info = await redis.info();
   const setPolicy = () => redis.disableEviction();
   const server = [ok('redis', 'reachable from here'), ...checkServer(info, await redis.latencyMs(), setPolicy)];
-  // A replica refuses what the rest takes.
+  // A replica refuses the requests of the further checks.
   if (info.unfit.some(({ of }) => of === 'role')) return server;
   return [
     ...server,

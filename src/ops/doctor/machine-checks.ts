@@ -12,13 +12,13 @@ import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import { checkService } from './service-check.ts';
 
-/** How the OpenClaw of this machine is. */
+/** The state of this machine's OpenClaw. */
 export interface OpenClawHealth {
   readonly mode: OpenClawMode;
   readonly version: string | null;
-  /** Why it is not healthy; null if it is. */
+  /** Why OpenClaw is not healthy; null if it is. */
   readonly reason: string | null;
-  /** Why it has no login for its model; see `Runner.loginTrouble`. */
+  /** Why OpenClaw has no login for its model; see `Runner.loginTrouble`. */
   readonly login?: string | null | undefined;
 }
 
@@ -114,7 +114,8 @@ function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
 }
 
 /**
- * A gateway that runs fewer agents at once than the node claims tasks lets the rest wait, though other nodes have room.
+ * If the gateway runs fewer agents at once than the node claims tasks, the rest wait although other nodes have free
+ * slots.
  */
 async function checkConcurrency(config: Config, nodeId: string): Promise<readonly Diagnosis[]> {
   const atOnce = await openclawConcurrency(config.openclaw.exec.bin);

@@ -9,25 +9,27 @@ import type { OrphanedClaim } from '../../registry/orphaned-claims.ts';
 import type { Problem } from '../problems.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 
-/** Nodes requeue orphaned claims every 5 s, and claim within a second; what is there twice is no coincidence, ms. */
+/**
+ * Nodes requeue orphaned claims every 5 s, and claim within a second; a state seen twice at this distance persists, ms.
+ */
 const TWICE_MS = 6_000;
-/** The log of events is cut at about 10,000 entries. */
+/** The event log is trimmed at about 10,000 entries. */
 const LONG_STREAM = 20_000;
 
-/** What the checks of the mesh look at; each is read anew. */
+/** The facts behind the checks of the mesh; each call reads them again. */
 export interface MeshFacts {
   readonly config: Config;
   readonly clock: Clock;
   nodes(): Promise<readonly Node[]>;
   problems(): Promise<readonly Problem[]>;
   orphanedClaims(): Promise<readonly OrphanedClaim[]>;
-  /** Tasks that any node may have, by pool that is not paused. */
+  /** Number of tasks that any node may claim, by pool that is not paused. */
   waiting(): Promise<ReadonlyMap<string, number>>;
   eventCount(): Promise<number>;
   requeue(): Promise<number>;
 }
 
-/** The mesh as a whole. */
+/** Checks the mesh as a whole. */
 export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]> {
   const nodes = (await facts.nodes()).filter(({ state }) => isThere(state));
   const problems = await facts.problems();
@@ -91,7 +93,7 @@ function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnos
   );
 }
 
-/** Tasks that are said to run though nobody can be running them. */
+/** Checks for active tasks that no node can be running. */
 async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnosis> {
   let found = await facts.orphanedClaims();
   if (found.length > 0 && anyoneUp) {
@@ -111,7 +113,7 @@ async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnos
   };
 }
 
-/** Nodes that take nothing though they could, while tasks wait. */
+/** Checks for nodes that take no tasks although they could, while tasks wait. */
 async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
   const first = await idleThoughWorkWaits(facts);
   if (first.size === 0) return ok('spread', 'no node is idle while tasks wait for it');

@@ -1,13 +1,13 @@
 import type { ServerInfo } from '../../redis/server-info.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 
-/** More than this between two machines of one network is unusual, ms; claims and reports wait for it. */
+/** A higher latency is unusual between two machines of one network, ms; it delays claims and reports. */
 const SLOW_MS = 20;
-/** Shares of a limit from which on it's tight, and from which on trouble is near. */
+/** Shares of a limit: a warning above the first, a failure above the second. */
 const TIGHT = 0.8;
 const NEARLY_FULL = 0.95;
 
-/** What a Redis says of itself, and how long it takes to answer (ms, the median of some). */
+/** Checks a Redis by its own report, and by its latency (ms, the median of several round trips). */
 export function checkServer(
   info: ServerInfo,
   latencyMs: number,
@@ -24,7 +24,7 @@ export function checkServer(
   ];
 }
 
-/** What a mesh can't do without; a policy can be set from here. */
+/** The requirements of a mesh; the eviction policy can be fixed from here. */
 function checkFitness(info: ServerInfo, setPolicy: () => Promise<unknown>): readonly Diagnosis[] {
   const fine = {
     version: `Redis ${info.version}`,

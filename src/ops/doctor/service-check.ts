@@ -7,7 +7,7 @@ import { serviceManager } from '../service/service.ts';
 import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
 import type { OpenClawHealth } from './machine-checks.ts';
 
-/** Whether the service that is to keep this machine's node running can do so; nothing where none is installed. */
+/** Whether the installed service can keep this machine's node running; empty if none is installed. */
 export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly Diagnosis[]> {
   const manager = installedManager();
   const installed = manager?.installed();
@@ -38,7 +38,7 @@ export async function checkService(config: Config, { mode }: OpenClawHealth): Pr
   }
 }
 
-/** The one that has a service of ours, of this user before that of the machine. */
+/** The manager with an installed service, this user's before the system's. */
 function installedManager(): ServiceManager | undefined {
   if (process.platform !== 'darwin' && process.platform !== 'linux') return undefined;
   for (const system of [false, true]) {
@@ -46,7 +46,7 @@ function installedManager(): ServiceManager | undefined {
       const manager = serviceManager({ system, manager: undefined, env: process.env });
       if (manager.installed() !== undefined) return manager;
     } catch {
-      // A user without a home folder has no service of its own.
+      // A user without a home folder has no user service.
     }
   }
   return undefined;

@@ -3,24 +3,26 @@ import type { Login } from './login.ts';
 
 export const SESSION_COOKIE = 'clawmesh_session';
 
-/** What the rules look at. */
+/** The parts of a request that the access rules check. */
 export interface AccessRequest {
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
   readonly session: string | undefined;
 }
 
-/** What may be done: everything, nothing without a login, or nothing at all, with why. */
+/** The result: granted, requires a login, or refused with the reason. */
 export type Access = 'granted' | 'login' | { readonly refused: string };
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * The rules of who may do what.
+ * The access rules.
  *
- * - Without a configured token a server is for this machine only, and a page elsewhere may still send a browser here: under
- *   a name of its own that it lets point to 127.0.0.1. So the name in the request has to be one of `ownNames`.
- * - What changes anything has to come from the dashboard's own page, or bring the token; the cookie alone is not enough.
+ * - Without a configured token, a server is for this machine only. A foreign page may still send a browser here, under
+ *   a domain name that it resolves to 127.0.0.1 (DNS rebinding). So the host name in the request must be one of
+ *   `ownNames`.
+ * - A request that changes anything must come from the dashboard's own page, or carry the token; the cookie alone is
+ *   not enough.
  */
 export function accessOf(request: AccessRequest, login: Login, ownNames: readonly string[] | undefined): Access {
   const { method, headers, session } = request;
@@ -40,14 +42,14 @@ function bearer(authorization: string | undefined): string {
   return /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
 
-/** Browsers name the origin of everything that is no plain GET; a program that names none is no browser. */
+/** Browsers send an origin with every request other than a plain GET; a program without one is no browser. */
 function isSameOrigin(
   { origin, 'sec-fetch-site': site, 'content-type': type }: IncomingHttpHeaders,
   host: string,
 ): boolean {
   if (site !== undefined && site !== 'same-origin') return false;
   if (origin !== undefined) return URL.parse(origin)?.host === host;
-  // A form of another page can't send this type without asking first.
+  // A form of another page can't send this type without a preflight request.
   return site === 'same-origin' || (type ?? '').startsWith('application/json');
 }
 

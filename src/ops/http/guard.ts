@@ -4,14 +4,14 @@ import type { Login } from './login.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Answers without a login: it tells nothing of the mesh. */
+    /** Allows requests without a login: the route reveals nothing about the mesh. */
     public?: boolean;
   }
 }
 
 /**
- * Makes every route need a login unless it says otherwise, so that none can be forgotten. `onlyAs`: it answers only to
- * requests for this host, or other names of this machine.
+ * Makes every route require a login unless it is marked public, so that none can be forgotten. `onlyAs`: accept only
+ * requests for this host, or for other names of this machine.
  */
 export function guard(app: FastifyInstance, login: Login, onlyAs: string | undefined): void {
   const ownNames = onlyAs === undefined ? undefined : namesOf(onlyAs);
@@ -24,7 +24,7 @@ export function guard(app: FastifyInstance, login: Login, onlyAs: string | undef
     if (wantsPage) return reply.redirect('/login', 303);
     return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'log in first, or send the token' });
   });
-  // What is shown is the mesh's, and not for any cache.
+  // Responses contain data of the mesh, which no cache may store.
   app.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
@@ -34,7 +34,7 @@ function namesOf(host: string): string[] {
   return [...new Set(['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host])];
 }
 
-/** The session that the browser says it has; a server without logins has none. */
+/** The session in the browser's cookie; undefined if there is none. */
 export function sessionOf(request: FastifyRequest): string | undefined {
   return request.cookies?.[SESSION_COOKIE];
 }

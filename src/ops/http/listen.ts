@@ -2,15 +2,15 @@ import { isIPv4 } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 
-/** Whether an address to listen on is this machine only. */
+/** Whether a listen address is reachable from this machine only. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 /**
- * Listens, and answers the address people can open.
+ * Listens. @returns the URL to open.
  *
- * @throws ClawmeshError `config` where other machines could reach it without a token; `failed` where it can't listen.
+ * @throws ClawmeshError `config` if other machines could reach it without a token; `failed` if it can't listen.
  */
 export async function listen(
   app: FastifyInstance,

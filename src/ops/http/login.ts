@@ -1,36 +1,29 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
 
-/** People log in twice a day at most, ms. */
+/** Length of a session, ms: users log in at most twice a day. */
 const SESSION_MS = 12 * 3_600_000;
-/**
- * Long enough to find the line and click on it, ms; what is left of a link in a terminal or a log is worth nothing
- * then.
- */
+/** Lifetime of a link, ms: long enough to find and click it. After that, a copy in a terminal or a log is worthless. */
 const LINK_MS = 10 * 60_000;
 
 /**
- * Who may see the dashboard: whoever knows the token. A session is a value signed with a key that only the token gives,
- * so
- * every dashboard of the mesh takes it, and none has to remember it. So is the code of a link that logs in: whoever
- * knows the
- * token can make one, and a server takes each once.
+ * Controls access to the dashboard by a token. A session is a value signed with a key derived from the token, so every
+ * dashboard of the mesh accepts it and none has to store it. The code of a login link is signed in the same way: any
+ * holder of the token can make one, and a server accepts each once.
  */
 export class Login {
   readonly #token: string;
   readonly #key: Buffer;
   readonly #linkKey: Buffer;
-  /** Codes from before may have been used: nobody remembers. */
+  /** Codes from before the start are refused, since they may have been used. */
   readonly #startedAt: number;
   readonly #clock: Clock;
-  /**
-   * Sessions that were logged out of, until they would end by themselves (ms since the epoch, this machine's clock).
-   */
+  /** Sessions that were logged out, until they would expire anyway (ms since the epoch, this machine's clock). */
   readonly #loggedOut = new Map<string, number>();
-  /** Codes that were used, likewise. */
+  /** Used codes, with the time of their expiry. */
   readonly #usedCodes = new Map<string, number>();
 
-  /** An empty token lets everybody in. */
+  /** An empty token disables the login. */
   constructor(token: string, mesh: string, clock: Clock) {
     this.#clock = clock;
     this.#startedAt = clock.now();
@@ -39,31 +32,31 @@ export class Login {
     this.#linkKey = createHmac('sha256', token).update(`clawmesh dashboard link of ${mesh}`).digest();
   }
 
-  /** Whether anybody has to log in at all. */
+  /** Whether a login is required at all. */
   get required(): boolean {
     return this.#token !== '';
   }
 
-  /** Takes as long for a wrong token as for a right one, whatever its length. */
+  /** Compares in constant time, whatever the length of the given token. */
   isToken(given: string): boolean {
     return this.required && timingSafeEqual(digest(given), digest(this.#token));
   }
 
-  /** A new session, as the value of a cookie. */
+  /** A new session, as a cookie value. */
   newSession(): string {
     return sign(`${this.#clock.now() + SESSION_MS}.${randomBytes(12).toString('base64url')}`, this.#key);
   }
 
   /**
-   * A link that logs in once, within ten minutes. Its code is in the fragment, which no browser sends and no server
-   * logs.
+   * A link that logs in once, within ten minutes. Its code is in the fragment, which browsers do not send and servers
+   * do not log.
    */
   linkTo(dashboard: string): string {
     const ends = this.#clock.now() + LINK_MS;
     return `${dashboard}login#${sign(`${ends}.${randomBytes(12).toString('base64url')}`, this.#linkKey)}`;
   }
 
-  /** Whether this is the code of a link of ours that was not used yet; it is from now on. */
+  /** Whether this is a valid, unused code of a link; marks it as used. */
   takeCode(value: string): boolean {
     const now = this.#clock.now();
     for (const [old, ends] of this.#usedCodes) if (ends < now) this.#usedCodes.delete(old);
@@ -74,7 +67,7 @@ export class Login {
     return true;
   }
 
-  /** Whether this is a session of ours that goes on. */
+  /** Whether this is a valid session. */
   isSession(value: string): boolean {
     return this.#endOf(value, this.#key) > this.#clock.now() && !this.#loggedOut.has(value);
   }
@@ -85,7 +78,7 @@ export class Login {
     if (this.isSession(value)) this.#loggedOut.set(value, now + SESSION_MS);
   }
 
-  /** When what was signed with this key ends (ms since the epoch); NaN for what was not. */
+  /** Expiry of a value that was signed with this key (ms since the epoch); NaN if the signature is invalid. */
   #endOf(value: string, key: Buffer): number {
     const signed = value.slice(0, value.lastIndexOf('.'));
     if (!this.required || signed === '') return Number.NaN;

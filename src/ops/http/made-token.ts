@@ -6,21 +6,21 @@ import { stateFolder } from '../../config/home.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { makeFolderSync } from '../../platform/make-folder.ts';
 
-/** As much as nobody guesses. */
+/** Too long to guess. */
 const TOKEN_BYTES = 32;
 /** 32 bytes in base64url. */
 const TOKEN = /^[\w-]{43}$/;
 
-/** Where the dashboard's token is that we have made: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/dashboard.token`. */
+/** The file of the generated dashboard token: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/dashboard.token`. */
 export function madeTokenFile(mesh: string, env: NodeJS.ProcessEnv): string {
   return join(stateFolder(mesh, env), 'dashboard.token');
 }
 
 /**
- * The token of a dashboard for which none is configured: made once for this user, this machine and this mesh, so that others
- * on the machine can't steer the mesh and sessions outlive a restart.
+ * The token of a dashboard without a configured one. It is generated once for this user, machine and mesh, so that
+ * other users of the machine can't steer the mesh, and sessions outlast a restart.
  *
- * @throws ClawmeshError `config` where others may read it, or it can't be read or made.
+ * @throws ClawmeshError `config` if others may read it, or it can't be read or created.
  */
 export function madeToken(mesh: string, env: NodeJS.ProcessEnv): string {
   const file = madeTokenFile(mesh, env);
@@ -54,7 +54,7 @@ function readToken(file: string): string | undefined {
   });
 }
 
-/** Another process may do the same just now: the first one's counts, and nobody reads half of it. */
+/** Another process may do the same at this moment: the first token counts, and a link makes it appear complete. */
 function makeToken(file: string): string {
   makeFolderSync(dirname(file));
   const mine = `${file}.${process.pid}`;

@@ -12,7 +12,7 @@ export interface NodeServerOptions {
   readonly mesh: string;
   readonly host: string;
   readonly port: number;
-  /** Asked for by `/metrics`; empty for none, which only this machine may be without. */
+  /** Token that `/metrics` requires; empty for none, which is allowed only if this machine alone can connect. */
   readonly token: string;
   readonly standing: () => {
     readonly ready: boolean;
@@ -24,11 +24,12 @@ export interface NodeServerOptions {
   readonly log: Logger;
 }
 
-/** Requests per minute and address: far more than scrapes and probes, too few to guess a token. */
+/** Requests per minute and address: far more than scrapes and probes need, too few to guess a token. */
 const MOST_REQUESTS = 600;
 
 /**
- * What a node answers about itself: `/healthz` (the daemon lives), `/readyz` (it claims tasks, or why not), `/metrics`.
+ * Serves the node's health: `/healthz` (the daemon is alive), `/readyz` (whether it claims tasks, and if not, why),
+ * `/metrics`.
  *
  * @throws ClawmeshError as {@link listen}.
  */
@@ -41,7 +42,8 @@ export async function serveNode(options: NodeServerOptions): Promise<{ url: stri
   });
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
   guard(app, new Login(token, mesh, clock), token === '' ? host : undefined);
-  // A daemon that lost Redis waits for it; to restart it would not help. So this says only that it can still answer.
+  // A daemon that has lost Redis waits for it, and a restart would not help. So this only shows that it can still
+  // respond.
   app.get('/healthz', { config: { public: true } }, async () => ({
     alive: true,
     nodeId,

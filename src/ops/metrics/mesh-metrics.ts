@@ -4,7 +4,7 @@ import { NODE_STATES } from '../../domain/node-state.ts';
 import { SEVERITIES } from '../problems.ts';
 import type { Snapshot } from '../snapshot.ts';
 
-/** What there is to say of the whole mesh at this moment, as Prometheus reads it. Nothing is kept between two scrapes. */
+/** The current state of the whole mesh in Prometheus' format. Nothing is kept between two scrapes. */
 export async function meshMetrics(
   snapshot: Snapshot,
   nodes: readonly Node[],

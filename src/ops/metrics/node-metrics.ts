@@ -4,23 +4,23 @@ import type { HandoverReason } from '../../domain/handover.ts';
 import type { GateState } from '../../domain/node.ts';
 import type { TaskResult } from '../../domain/task.ts';
 
-/** Tasks run from seconds to an hour. */
+/** Tasks run from seconds to an hour, s. */
 const RUN_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200];
-/** From taken at once to a backlog of hours. */
+/** From an immediate claim to a backlog of hours, s. */
 const WAIT_BUCKETS = [0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400];
-/** Around what is promised: a second after a crash, 16 s after a power cut, at the default heartbeat. */
+/** Around the promised times, s: one second after a crash, 16 s after a power cut, at the default heartbeat. */
 const TAKEOVER_BUCKETS = [0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 16, 30, 60, 300, 900];
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
-/** What a node looks like from outside when it is asked. */
+/** The state of a node at a scrape. */
 export interface NodeFacts {
   readonly ready: boolean;
   readonly gates: readonly GateState[];
-  /** Ms; null where Redis never took a heartbeat. */
+  /** Age in ms; null if Redis never accepted a heartbeat. */
   readonly heartbeatAgeMs: number | null;
 }
 
-/** Counts what one node does, in the form that Prometheus reads. Implements the node's observer. */
+/** Counts what one node does, in Prometheus' format. Implements the node's observer. */
 export class NodeMetrics {
   readonly #registry = new Registry();
   readonly #claims = this.#counter('claims_total', 'Tasks claimed.', ['pool']);
@@ -39,7 +39,7 @@ export class NodeMetrics {
   readonly #latency = this.#histogram('heartbeat_seconds', "Redis' answer to a heartbeat.", [], LATENCY_BUCKETS);
   readonly #running = this.#gauge('running', 'Tasks that run now.', ['pool']);
 
-  /** `facts` is asked at each scrape. */
+  /** Calls `facts` at each scrape. */
   constructor(options: { mesh: string; nodeId: string; pools: readonly string[]; facts: () => NodeFacts }) {
     const { mesh, nodeId, pools, facts } = options;
     this.#registry.setDefaultLabels({ mesh, node: nodeId });
@@ -55,7 +55,7 @@ export class NodeMetrics {
     const gates = this.#gauge('gate_open', 'Whether this gate lets the node claim.', ['gate'], () => {
       for (const { name, open } of facts().gates) gates.set({ gate: name }, open ? 1 : 0);
     });
-    // Event-loop delay, memory and CPU of the daemon, under the names that all Node programs use.
+    // Event-loop delay, memory and CPU of the daemon, under the usual names for Node programs.
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -91,7 +91,7 @@ export class NodeMetrics {
     this.#latency.observe(roundTripMs / 1_000);
   }
 
-  /** Everything, as Prometheus reads it. */
+  /** All metrics in Prometheus' format. */
   async text(): Promise<{ contentType: string; text: string }> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }

@@ -4,24 +4,24 @@ import { homeFolder } from '../../config/home.ts';
 import { findProgram } from '../../platform/find-program.ts';
 import type { ServiceManager } from './manager.ts';
 
-/** What the service of a node runs, and how; the same for every service manager. */
+/** The definition of a node's service; the same for every service manager. */
 export interface ServiceDefinition {
   readonly nodeId: string;
   /** Program and arguments, with absolute paths. */
   readonly command: readonly string[];
-  /** All of its environment that is set; no secrets, since anybody may read a service's definition. */
+  /** The service's whole environment; without secrets, since any user may read a service's definition. */
   readonly env: Readonly<Record<string, string>>;
-  /** Where the log goes under launchd; systemd keeps it itself. */
+  /** Folder of the log under launchd; systemd keeps the log itself. */
   readonly logFolder: string;
   /** From SIGTERM to SIGKILL, s: longer than the node takes to drain. */
   readonly stopTimeoutS: number;
-  /** The user it runs as; undefined for the one who installs it. */
+  /** The user that the service runs as; undefined for the installing user. */
   readonly user: string | undefined;
 }
 
-/** Beyond `drainTimeout`: to requeue what did not end, and to say goodbye, ms. */
+/** Time beyond `drainTimeout` to release unfinished tasks and send the last heartbeat, ms. */
 const GOODBYE_MS = 30_000;
-/** launchd and systemd give a service next to no PATH; Homebrew is on Apple Silicon in the first of these. */
+/** launchd and systemd give a service only a minimal PATH; the first of these is Homebrew's on Apple Silicon. */
 const USUAL_PATH = ['/opt/homebrew/bin', '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 
 export function serviceDefinition(of: {
@@ -38,7 +38,7 @@ export function serviceDefinition(of: {
   const { nodeId, env } = of;
   const logFolder = of.system ? '/Library/Logs/clawmesh' : join(homeFolder(env), 'Library/Logs/clawmesh');
   const node = stableProgram('node', process.execPath, env);
-  // The journal of systemd keeps what a service prints; launchd only appends it to a file that nobody rotates.
+  // systemd's journal keeps the output of a service; launchd only appends it to a file without rotation.
   const logFile = of.manager === 'launchd' ? ['--log-file', join(logFolder, 'node.log')] : [];
   const openclaw = findProgram([of.openclawBin], env);
   const folders = [dirname(node), ...(openclaw ? [dirname(openclaw)] : []), ...USUAL_PATH];
@@ -59,14 +59,17 @@ export function serviceDefinition(of: {
 }
 
 /**
- * What names a proxy, for alerts and for agent runs; one with a password in it is not for a file that anybody may read.
+ * Proxy settings, for alerts and agent runs. A URL that may contain a password is left out, since any user may read the
+ * file.
  */
 function proxies(env: NodeJS.ProcessEnv): Record<string, string> {
   const set = Object.entries(env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
   return Object.fromEntries(set.flatMap(([name, value]) => (value && !/@/.test(value) ? [[name, value]] : [])));
 }
 
-/** The path on PATH that leads to this program now: Homebrew's own changes with each version, its link stays. */
+/**
+ * The path on PATH that leads to this program now: Homebrew's own path changes with each version, but its link stays.
+ */
 function stableProgram(name: string, actual: string, env: NodeJS.ProcessEnv): string {
   for (const folder of [...(env.PATH ?? '').split(delimiter), ...USUAL_PATH]) {
     const found = folder.startsWith('/') ? findProgram([join(folder, name)], env) : undefined;
@@ -75,7 +78,7 @@ function stableProgram(name: string, actual: string, env: NodeJS.ProcessEnv): st
   return actual;
 }
 
-/** A file's text; undefined where it can't be read. */
+/** A file's text; undefined if it can't be read. */
 export function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');

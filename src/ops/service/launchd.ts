@@ -16,10 +16,12 @@ import {
 } from './manager.ts';
 
 const LAUNCHD_LABEL = 'ai.clawmesh.node';
-/** launchd itself starts a job at most every 10 s; said here since a shorter one would not be obeyed. */
+/** launchd starts a job at most every 10 s by itself; stated explicitly, since it ignores a shorter interval. */
 const THROTTLE_S = 10;
 const NEWSYSLOG = '/etc/newsyslog.d/clawmesh.conf';
-/** `launchctl print` of a job that is not loaded (bootstrap's own errors are in {@link Launchd.explain}). */
+/**
+ * Exit code of `launchctl print` for a job that is not loaded (bootstrap's own errors are in {@link Launchd.explain}).
+ */
 const NO_SUCH_SERVICE = 113;
 
 const installedPlist = z.object({
@@ -27,7 +29,7 @@ const installedPlist = z.object({
   EnvironmentVariables: z.object({ PATH: z.string().default('') }).default({ PATH: '' }),
 });
 
-/** The service of a node as a user agent of launchd, or with `system` as a daemon. */
+/** The service of a node as a launchd user agent, or with `system` as a daemon. */
 export class Launchd implements ServiceManager {
   readonly name = 'launchd';
   readonly service = LAUNCHD_LABEL;
@@ -49,11 +51,11 @@ export class Launchd implements ServiceManager {
       ProgramArguments: [...command],
       EnvironmentVariables: { ...env },
       RunAtLoad: true,
-      // Not after a clean end: a node that was told to stop stays so.
+      // Not after a clean exit: a node that was told to stop stays stopped.
       KeepAlive: { SuccessfulExit: false },
       ThrottleInterval: THROTTLE_S,
       ExitTimeOut: stopTimeoutS,
-      // Others may have their timers put together and late, which would look like missed heartbeats.
+      // Other types may have their timers coalesced and delayed, which would look like missed heartbeats.
       ProcessType: 'Interactive',
       SoftResourceLimits: { NumberOfFiles: OPEN_FILES },
       HardResourceLimits: { NumberOfFiles: OPEN_FILES },
@@ -90,7 +92,7 @@ export class Launchd implements ServiceManager {
     if (installed?.text === text && state.loaded) return [];
     return [
       { do: 'make-folder', folder: definition.logFolder },
-      // The folder is root's otherwise, and the node could not write its log.
+      // Otherwise root owns the folder, and the node could not write its log.
       ...(definition.user ? [{ do: 'run' as const, command: ['chown', definition.user, definition.logFolder] }] : []),
       ...this.#unload(state),
       { do: 'write', file: this.file, text },
@@ -110,8 +112,8 @@ export class Launchd implements ServiceManager {
   }
 
   /**
-   * Unloads it: a job that was only sent a signal is started again where that was no clean end, as while it can't reach Redis.
-   * The next login or boot loads it again.
+   * Unloads the job. A job that only receives a signal is started again if its exit is not clean, for example while it
+   * can't reach Redis. The next login or boot loads it again.
    */
   stop({ state }: ServiceNow): Step[] {
     return this.#unload(state);
@@ -132,7 +134,7 @@ export class Launchd implements ServiceManager {
     return `${this.#domain}/${LAUNCHD_LABEL}`;
   }
 
-  /** A service that somebody once disabled is not started by `bootstrap` alone. */
+  /** `bootstrap` alone does not start a service that was once disabled. */
   #load(): Step[] {
     return [
       { do: 'run', command: ['launchctl', 'enable', this.#target] },
@@ -146,7 +148,7 @@ export class Launchd implements ServiceManager {
   }
 }
 
-/** `man launchctl`, and `launchctl error <code>` for the codes. */
+/** From `man launchctl`, and `launchctl error <code>` for the codes. */
 const EXPLAINED: readonly { codes: number[]; pattern?: RegExp; what: string; fix: string }[] = [
   {
     codes: [112, 125],
@@ -179,8 +181,8 @@ const EXPLAINED: readonly { codes: number[]; pattern?: RegExp; what: string; fix
 ];
 
 /**
- * What rotates the log of a daemon: weekly or at 10 MB, 7 kept. No signal is needed (`N`), since the node opens its log anew
- * once it was moved away; for the same reason nothing is compressed while it may still be written.
+ * Rotates the log of a daemon: weekly or at 10 MB, 7 kept. No signal is needed (`N`), since the node reopens its log
+ * once it was moved away. For the same reason nothing is compressed while the node may still write to it.
  */
 function newsyslog({ logFolder, user }: ServiceDefinition): Step {
   const owner = user ? `${user}:` : '';

@@ -9,14 +9,14 @@ import { Launchd } from './launchd.ts';
 import type { ServiceManager, Step } from './manager.ts';
 import { Systemd } from './systemd.ts';
 
-/** A stop takes as long as the node drains; launchd and systemd end it by force after that. */
+/** A stop takes as long as the node drains, ms; launchd and systemd kill it after its own timeout. */
 const STEP_TIMEOUT_MS = 3_600_000;
 const LOOK_EVERY_MS = 200;
-/** Of folders that the system's programs use, too. */
+/** Mode of folders that programs of the system use, too. */
 const SHARED_FOLDER = 0o777;
 const MANAGERS: Partial<Record<NodeJS.Platform, ServiceManager['name']>> = { darwin: 'launchd', linux: 'systemd' };
 
-/** The service manager of this machine. @throws ClawmeshError `usage` where there is none that we know. */
+/** The service manager of this machine. @throws ClawmeshError `usage` if it has no supported one. */
 export function serviceManager(options: {
   system: boolean;
   manager: ServiceManager['name'] | undefined;
@@ -30,7 +30,7 @@ export function serviceManager(options: {
   });
 }
 
-/** Does the steps, one after the other. @throws ClawmeshError `failed` at the first that does not work. */
+/** Executes the steps in order. @throws ClawmeshError `failed` at the first that fails. */
 export async function carryOut(manager: ServiceManager, steps: readonly Step[], clock: Clock): Promise<void> {
   for (const step of steps) {
     try {
@@ -61,7 +61,7 @@ async function carryOutOne(manager: ServiceManager, step: Step, clock: Clock): P
   }
 }
 
-/** Never half of it; launchd refuses definitions that others may write. */
+/** Writes the file atomically. launchd refuses definitions that others may write. */
 function writeWhole(file: string, text: string): void {
   makeFolderSync(dirname(file), SHARED_FOLDER);
   const fresh = `${file}.new`;
@@ -73,12 +73,12 @@ function writeWhole(file: string, text: string): void {
 async function run(manager: ServiceManager, command: readonly string[], mayFail: boolean): Promise<void> {
   const result = await ask(command, STEP_TIMEOUT_MS);
   if (!result.failed || mayFail) return;
-  // launchd is at it already; the step after this one waits for the end.
+  // launchd is already doing it; the next step waits for the end.
   if (/Operation now in progress/.test(result.all ?? '')) return;
   throw refusal(manager, command, result);
 }
 
-/** A step as a person would do it. */
+/** A step as a shell command. */
 export function stepText(step: Step): string {
   switch (step.do) {
     case 'write':

@@ -13,11 +13,11 @@ import {
 } from './manager.ts';
 
 const SYSTEMD_UNIT = 'clawmesh-node.service';
-/** Exit code of a config that is wrong: starting again would not help. */
+/** Exit code for an invalid config: a restart would not help. */
 const CONFIG_WRONG = 2;
 const RESTART_AFTER_S = 5;
 
-/** The service of a node as a unit of systemd: of this user, or with `system` of the machine. */
+/** The service of a node as a systemd unit: this user's, or with `system` the machine's. */
 export class Systemd implements ServiceManager {
   readonly name = 'systemd';
   readonly service = SYSTEMD_UNIT;
@@ -91,7 +91,7 @@ WantedBy=${this.#system ? 'multi-user.target' : 'default.target'}
       ...(changed ? [{ do: 'write' as const, file: this.file, text }, this.#run('daemon-reload')] : []),
       this.#run('enable', SYSTEMD_UNIT),
       this.#run(state.pid && changed ? 'restart' : 'start', SYSTEMD_UNIT),
-      // Units of a user end with his login, unless he lingers.
+      // Units of a user end with that user's last session unless lingering is enabled.
       ...(this.#system ? [] : [{ do: 'run' as const, command: ['loginctl', 'enable-linger'], mayFail: true }]),
     ];
   }
@@ -140,7 +140,7 @@ WantedBy=${this.#system ? 'multi-user.target' : 'default.target'}
   }
 }
 
-/** `man systemd.syntax`, "Quoting", and `%` doubled; in command lines `$` is doubled too. */
+/** See `man systemd.syntax`, "Quoting", and `%` doubled; in command lines `$` is doubled too. */
 function quoted(word: string): string {
   return `"${word.replace(/[\\"]/g, '\\$&').replace(/%/g, '%%')}"`;
 }

@@ -16,7 +16,7 @@ interface Session {
 const THEME = 'clawmesh-theme';
 
 function App() {
-  // Both are asked for at once: what is live must not wait for the rest.
+  // Both requests start at once: the live view must not wait for the session.
   const state = useMesh();
   const [session, setSession] = useState<Session>();
   useEffect(() => void request<Session>('/api/session').then(setSession, () => {}), []);
@@ -37,7 +37,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
   const nodes = mesh?.nodes.filter(({ state }) => state !== 'stopped') ?? [];
   const pools = Object.keys(mesh?.snapshot.pools ?? {});
   const counts = Object.entries(mesh?.snapshot.nodes ?? {}).filter(([state, count]) => state === 'up' || count > 0);
-  // Lists are read anew when anything has happened to a task.
+  // The lists are read again after any change to a task.
   const signal = `${JSON.stringify(mesh?.snapshot.pools)} ${[...runs.values()].reduce((sum, { bars }) => sum + bars.length, 0)}`;
   return (
     <>
@@ -104,7 +104,7 @@ async function logIn(
 
 function LoginForm() {
   const [error, setError] = useState('');
-  // A link that was printed has a code that logs in once. It stays in no history.
+  // A login link contains a code that logs in once; it is removed from the browser's history.
   useEffect(() => {
     const code = location.hash.slice(1);
     if (code === '') return;

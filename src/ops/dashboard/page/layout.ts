@@ -1,6 +1,6 @@
 import type { Bar, DeadPeriod, TaskRuns } from '../timeline.ts';
 
-/** Where things stand on the timeline; all lengths in CSS pixels, times in ms. */
+/** Positions on the timeline; all lengths in CSS pixels, times in ms. */
 export interface Layout {
   readonly lanes: readonly Lane[];
   readonly bars: readonly PlacedBar[];
@@ -25,7 +25,7 @@ export interface PlacedArrow {
   readonly reason: string;
   readonly at: number;
   readonly fromY: number;
-  /** Null until somebody takes the task. */
+  /** Null until a node claims the task. */
   readonly to: { readonly y: number; readonly at: number; readonly node: string } | null;
 }
 
@@ -33,10 +33,10 @@ export const AXIS = 22;
 export const BAR = 11;
 const ROW = BAR + 3;
 const PADDING = 5;
-/** More lanes than this are too many to look at: then only nodes that ran something are shown. */
+/** With more lanes than this, only nodes that ran tasks or died are shown. */
 const MOST_LANES = 30;
 
-/** Lays out one lane per node, with as many rows as it ran tasks at once since `from`. */
+/** Lays out one lane per node, with one row per task that ran at the same time since `from`. */
 export function layOut(
   nodes: readonly string[],
   runs: Iterable<TaskRuns>,

@@ -5,13 +5,13 @@ import type { TaskRuns } from '../timeline.ts';
 type MeshMessage = LiveMessage & { kind: 'mesh' };
 type RunsMessage = LiveMessage & { kind: 'runs' };
 
-/** What the page knows of the mesh. */
+/** The page's state of the mesh. */
 export interface MeshState {
   readonly mesh: MeshMessage | undefined;
   readonly runs: ReadonlyMap<string, TaskRuns>;
-  /** Redis time less this browser's clock, ms. */
+  /** Redis time minus this browser's clock, ms. */
   readonly clockOffset: number;
-  /** What keeps the page from being up to date. */
+  /** Why the page is not up to date. */
   readonly trouble: string | undefined;
 }
 
@@ -27,7 +27,7 @@ function next(state: MeshState, change: Change): MeshState {
   return { ...state, runs, clockOffset, trouble: undefined };
 }
 
-/** The mesh as it is now, kept up to date by the server. */
+/** The current state of the mesh, kept up to date by the server. */
 export function useMesh(): MeshState {
   const [state, change] = useReducer(next, {
     mesh: undefined,
@@ -41,7 +41,7 @@ export function useMesh(): MeshState {
     for (const kind of ['mesh', 'runs', 'trouble']) source.addEventListener(kind, take);
     source.onerror = () => {
       change({ kind: 'trouble', message: 'no connection to the dashboard; trying again' });
-      // It does not say why; a login that has ended is found out by asking.
+      // The event does not say why; after a reload, the server redirects to the login if it has ended.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2_000);
     };
     return () => source.close();
@@ -49,7 +49,7 @@ export function useMesh(): MeshState {
   return state;
 }
 
-/** This browser's time, ms, anew every so often. */
+/** This browser's time, ms, updated at this interval. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {

@@ -5,9 +5,9 @@ import type { LiveNode } from '../live.ts';
 import { ActionButton } from './steering.tsx';
 import { ago } from './words.ts';
 
-/** More cards than this are too many to look at. */
+/** Maximum number of cards, unless the user asks for all. */
 const MOST_CARDS = 24;
-/** Those that somebody should look at come first. */
+/** Nodes that need attention come first. */
 const BY_TROUBLE = ['dead', 'gated', 'draining', 'up', 'stopped'];
 
 export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: number; steer: boolean }) {

@@ -8,7 +8,7 @@ import { request } from './requests.ts';
 import { ActionButton } from './steering.tsx';
 import { ago, short, span } from './words.ts';
 
-/** What is wrong, with what to do. */
+/** The problems of the mesh, with their remedies. */
 export function Problems({ problems }: Pick<Snapshot, 'problems'>) {
   if (problems.length === 0) return null;
   return (
@@ -106,7 +106,7 @@ export function Pools({ pools, oldestWaiting, steer }: Pick<Snapshot, 'pools' | 
   );
 }
 
-/** The handover log; `signal` changes when there may be something new. */
+/** The handover log; `signal` changes when there may be new entries. */
 export function Handovers({ signal, now }: { signal: string; now: number }) {
   const handovers = useFetched<{ handovers: Handover[] }>('/api/handovers?limit=30', signal)?.handovers ?? [];
   return (
@@ -136,7 +136,7 @@ export function Handovers({ signal, now }: { signal: string; now: number }) {
   );
 }
 
-/** The newest tasks that match. */
+/** The newest matching tasks. */
 export function Tasks({
   signal,
   pools,
@@ -223,7 +223,7 @@ function Table(props: { head: readonly string[]; empty: string; children: preact
   );
 }
 
-/** What the server answers, asked anew when the path or the signal changes, at most once a second. */
+/** The server's response, fetched again when the path or the signal changes, at most once a second per path. */
 function useFetched<T>(path: string, signal: string): T | undefined {
   const [answer, setAnswer] = useState<T>();
   const asked = useRef({ path: '', signal: '', at: 0 });

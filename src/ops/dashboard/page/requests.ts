@@ -1,4 +1,4 @@
-/** What the server answers, or an error with its one line of what is wrong. */
+/** Returns the server's reply, or throws an error with its one-line problem and remedy. */
 export async function request<T>(path: string, body?: unknown): Promise<T> {
   const init: RequestInit =
     body === undefined

@@ -1,19 +1,19 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { request } from './requests.ts';
 
-/** Something to be done, once a person has said yes. */
+/** An action that requires the user's confirmation. */
 export interface Action {
-  /** What the button says. */
+  /** The label of the button. */
   readonly label: string;
-  /** What will happen, as a question. */
+  /** The effect, as a question. */
   readonly question: string;
   readonly path: string;
   readonly danger?: boolean;
 }
 
 /**
- * A button that asks before it does anything, and says what came of it. A question that is open belongs to its action: where
- * another takes the button's place meanwhile, it goes with it, and is not answered for that one.
+ * A button that asks for confirmation, acts, and shows the result. An open question belongs to its action: if another
+ * action replaces the button in the meantime, the question closes and can't be confirmed for the wrong action.
  */
 export function ActionButton({ action }: { action: Action }) {
   return <AskingButton key={action.path} action={action} />;
@@ -72,7 +72,7 @@ export function Dialog(props: {
   children: preact.ComponentChildren;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
-  // At once: a dialog that is there and not open yet would let the next key go to what lies under it.
+  // Before the next paint: until the dialog is open, a key press would go to the page under it.
   useLayoutEffect(() => ref.current?.showModal(), []);
   return (
     <dialog ref={ref} class={props.wide ? 'wide' : ''} aria-label={props.title} onClose={props.onClose}>

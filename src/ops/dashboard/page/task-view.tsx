@@ -7,7 +7,7 @@ import { ago, span } from './words.ts';
 
 const POLL_MS = 1_000;
 
-/** Everything about one task: state, result, history, log; live until it ends. */
+/** One task with its state, result, history and log; live until it ends. */
 export function TaskDialog({ id, clockOffset, steer }: { id: string; clockOffset: number; steer: boolean }) {
   const { task, log, error } = useTask(id);
   const now = Date.now() + clockOffset;

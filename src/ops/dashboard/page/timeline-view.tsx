@@ -4,7 +4,7 @@ import { AXIS, BAR, layOut, type PlacedArrow, type PlacedBar, ticks } from './la
 import { useNow } from './mesh-state.ts';
 import { clock, short, span } from './words.ts';
 
-/** Half of what a time of day is wide, px: the last one stays inside the picture. */
+/** Half the width of a time label, px; keeps the last one inside the picture. */
 const HALF_LABEL = 26;
 const WINDOWS = [
   ['1 min', 60_000],
@@ -22,7 +22,7 @@ const END_WORDS: Readonly<Record<string, string>> = {
   handover: 'cut off, handed over',
 };
 
-/** One lane per node, tasks as bars over time, handovers as arrows, dead times shaded. */
+/** One lane per node: tasks as bars over time, handovers as arrows, dead periods shaded. */
 export function Timeline(props: {
   nodes: readonly string[];
   runs: ReadonlyMap<string, TaskRuns>;
