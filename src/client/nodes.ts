@@ -104,7 +104,7 @@ export class MeshNodes {
     if (forgotten.outcome === 'holds') {
       const { tasks } = forgotten;
       throw new ClawmeshError('failed', `node ${id} still holds ${counted(tasks.length, 'task')}: ${listed(tasks)}`, {
-        remedy: `clawmesh node evict ${id} puts them back; then forget it`,
+        remedy: `clawmesh node evict ${id} requeues them; then forget it`,
       });
     }
     const nodes = await registry.seen();

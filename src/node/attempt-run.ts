@@ -164,11 +164,11 @@ export class AttemptRun {
       return undefined;
     }
     const notBegun = 'begun' in outcome && reason === undefined;
-    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is anybody’s again');
+    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is released');
     if (notBegun || (reason === 'release' && !outcome.ok)) {
       const sent = await this.#send(() => this.#run.queue.release(this.claim, 'drain'));
       const done = sent.end === 'taken' && sent.answer;
-      this.#log.info({ ranMs }, done ? 'task handed back' : 'task was not ours any more');
+      this.#log.info({ ranMs }, done ? 'task released' : 'nothing to release: the claim is lost');
       this.#ended(done ? 'released' : 'void', ranMs);
       return undefined;
     }
@@ -250,7 +250,7 @@ export class AttemptRun {
     }
     if (sent.end === 'void') {
       journal.discard(claim, final);
-      this.#log.error('outcome discarded: the task is somebody else’s by now; it is kept in the journal');
+      this.#log.error('outcome discarded: the claim is lost; it is kept in the journal');
     } else {
       this.#log.error(
         { error: messageOf(sent.error) },
@@ -294,7 +294,7 @@ export class AttemptRun {
           return { end: 'void' };
         }
         if (hasCode(error, 'claim-lost')) {
-          this.#log.error({ error: messageOf(error) }, 'report refused: the claim is not ours any more');
+          this.#log.error({ error: messageOf(error) }, 'report refused: the claim is lost');
           return { end: 'void' };
         }
         if (isRefusal(error) && ++refused >= MAX_REFUSALS) return { end: 'refused', error };

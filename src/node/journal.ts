@@ -250,7 +250,7 @@ export class Journal {
 
   /** The folder and its files were removed, so every entry is written again. */
   #writeAgain(): void {
-    this.#log.warn('the folder of the journal was gone; it is made anew');
+    this.#log.warn('the folder of the journal was gone; it is created again');
     for (const [name, kept] of this.#kept) {
       kept.onDisk = false;
       this.#dirty.add(name);

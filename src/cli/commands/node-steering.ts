@@ -12,7 +12,7 @@ import type { Output } from '../output.ts';
 export function addNodeSteeringCommands(node: Command): void {
   node
     .command('drain')
-    .description('let a node take no more tasks; what runs longer than drainTimeout is handed back')
+    .description('stop a node from claiming; tasks that run longer than drainTimeout are released')
     .argument('<id>', 'node id')
     .option('--wait', 'wait until nothing runs there; exit 1 if it is resumed or dies with a task')
     .option('--timeout <duration>', 'with --wait: give up after this long, with exit code 5', durationOption)
@@ -90,7 +90,7 @@ async function evict(id: string, _options: object, command: Command): Promise<vo
     if (out.json) out.document({ id, requeued: tasks });
     else
       out.note(
-        `${id} is declared dead; ${counted(tasks.length, 'task')} ${tasks.length === 1 ? 'was' : 'were'} put back`,
+        `${id} is declared dead; ${counted(tasks.length, 'task')} ${tasks.length === 1 ? 'was' : 'were'} requeued`,
       );
   });
 }

@@ -22,7 +22,7 @@ export function nodeCommand(): Command {
     .option('--log-file <file>', 'write the log there instead of stderr, anew once the file was moved away')
     .addHelpText(
       'after',
-      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes what runs, the second hands it back at once.\nSIGHUP takes over a changed config: dispatch, gates and openclaw.version; the rest requires a restart.`,
+      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes the running tasks, the second releases them at once.\nSIGHUP takes over a changed config: dispatch, gates and openclaw.version; the rest requires a restart.`,
     )
     .action(run);
   node

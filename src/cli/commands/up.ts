@@ -36,7 +36,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
   let stopping = false;
   const undo = onStopSignals((count) => {
     stopping = true;
-    if (count === 1) out.note('\nstopping: nodes finish what runs (Ctrl-C again hands it back at once)');
+    if (count === 1) out.note('\nstopping: nodes finish their running tasks (Ctrl-C again releases them at once)');
     for (const node of nodes) node.stop();
     stopped.resolve();
   });

@@ -107,9 +107,9 @@ async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnos
     ...failed(
       'claims',
       `${found.length} tasks are held by nodes that are gone: ${names.join(', ')}`,
-      anyoneUp ? 'doctor --fix puts them back; see the logs for why no node does' : 'start a node: it puts them back',
+      anyoneUp ? 'doctor --fix requeues them; the logs say why no node does' : 'start a node: it requeues them',
     ),
-    repair: async () => `${await facts.requeue()} tasks were put back`,
+    repair: async () => `${await facts.requeue()} tasks were requeued`,
   };
 }
 
