@@ -207,7 +207,7 @@ describe('failover', () => {
     // Or a sweep of theirs may be faster than the command with putting the task back.
     for (const id of ['mac-1', 'mac-2']) mesh.freeze(id);
     const evicted = await mesh.cli('node', 'evict', 'mac-1');
-    expect(evicted.stderr).toMatch(/declared dead; 1 task was put back/);
+    expect(evicted.stderr).toMatch(/declared dead; 1 task was requeued/);
     for (const id of ['mac-1', 'mac-2']) mesh.thaw(id);
     await node.waitFor(/fenced/);
     await mesh.starts(2);

@@ -268,7 +268,7 @@ describe('a node steered from the command line', () => {
       expect([code, stderr]).toEqual([1, expect.stringMatching(/^clawmesh: node mac-1 still holds 1 task\b.*\n$/)]);
       expect(stderr).toContain(taskId);
       expect(await state()).toEqual(before);
-      expect((await cli('node', 'evict', 'mac-1')).stderr).toBe('mac-1 is declared dead; 1 task was put back\n');
+      expect((await cli('node', 'evict', 'mac-1')).stderr).toBe('mac-1 is declared dead; 1 task was requeued\n');
       expect((await cli('node', 'forget', 'mac-1')).code).toBe(0);
       expect((await mesh.reader.get(taskId))?.state).toBe('waiting');
     });
