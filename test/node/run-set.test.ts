@@ -7,21 +7,10 @@ import { RunSet } from '../../src/node/run-set.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import type { Runner } from '../../src/runners/runner.ts';
 import { testContext } from '../support/node-context.ts';
+import { aClaim } from '../support/run-context.ts';
 import { settled, VirtualClock } from '../support/virtual-clock.ts';
 
-const claimOf = (taskId: string): Claim => ({
-  taskId,
-  token: `mac-1~1:${taskId}`,
-  pool: 'default',
-  spec: { message: taskId, tags: {} },
-  attempt: 1,
-  maxAttempts: 3,
-  handovers: 0,
-  holds: 0,
-  refusedOn: null,
-  readyAt: 0,
-  claimedAt: 0,
-});
+const claimOf = (taskId: string) => aClaim(taskId, { token: `mac-1~1:${taskId}`, spec: { message: taskId, tags: {} } });
 
 /** A started run set of mac-1 with two slots, where the tasks of `waiting` wait. Runs end when `finish` names them, or if stopped. */
 async function claiming(options: { waiting?: string[]; labels?: Record<string, string>; open?: boolean } = {}) {
