@@ -45,7 +45,7 @@ interface GateSpec<Probed> {
   readonly fix: string | ((facts: NodeFacts) => string);
 }
 
-/** A gate that also looks at something by itself, every so many ms. A probe that fails changes nothing. */
+/** A gate that also looks at something by itself, at an interval in ms. A probe that fails changes nothing. */
 interface ProbingGateSpec<Probed> extends GateSpec<Probed> {
   readonly every: number;
   readonly probe: (facts: NodeFacts) => Promise<Probed>;

@@ -31,7 +31,6 @@ export class Gates implements Service {
   readonly #probes: readonly Periodic[];
   readonly #inFlight = new InFlight();
   #started = false;
-  #stopped = false;
   #open = false;
   /** Serialized facts of the last `gatesChanged`. */
   #told = '';
@@ -49,8 +48,8 @@ export class Gates implements Service {
         ? []
         : [new Periodic({ name, clock, intervalMs: every, work: () => this.#probe(watched), onError })];
     });
-    events.on('factsChanged', () => this.#inFlight.add(this.#check()));
-    events.on('configChanged', () => this.#inFlight.add(this.#probeAll()));
+    events.on('factsChanged', () => this.#inFlight.run(() => this.#check()));
+    events.on('configChanged', () => this.#inFlight.run(() => this.#probeAll()));
   }
 
   /** Whether all gates were open at the last check, and the node neither drains nor stops. */
@@ -70,19 +69,18 @@ export class Gates implements Service {
   }
 
   async start(): Promise<void> {
-    if (this.#started || this.#stopped) return;
+    if (this.#started || this.#inFlight.isOver) return;
     this.#started = true;
-    await this.#inFlight.add(this.#probeAll());
+    await this.#inFlight.run(() => this.#probeAll());
     for (const probe of this.#probes) probe.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all([...this.#probes.map((probe) => probe.stop()), this.#inFlight.ended()]);
+    await Promise.all([...this.#probes.map((probe) => probe.stop()), this.#inFlight.end()]);
   }
 
   async #probeAll(): Promise<void> {
-    if (!this.#started || this.#stopped) return;
+    if (!this.#started || this.#inFlight.isOver) return;
     await Promise.all(this.#watched.map((watched) => watched.probe(this.#facts()).catch(() => {})));
     await this.#check();
   }
@@ -93,7 +91,7 @@ export class Gates implements Service {
   }
 
   async #check(): Promise<void> {
-    if (!this.#started || this.#stopped) return;
+    if (!this.#started || this.#inFlight.isOver) return;
     const { events, log, owner, backend } = this.#context;
     const states = this.states();
     const changed = states.filter((gate) => gate.open === this.#closed.has(gate.name));

@@ -79,15 +79,15 @@ export class Heartbeat implements Service {
     // A heartbeat under way may hang while Redis is away; the last one does not wait for it.
     const stopped = this.#loop.stop();
     try {
-      if (isLast) await this.#inFlight.add(this.#beat());
+      if (isLast) await this.#inFlight.run(() => this.#beat());
     } finally {
-      await Promise.all([stopped, this.#inFlight.ended()]);
+      await Promise.all([stopped, this.#inFlight.end()]);
     }
   }
 
   /** Sends a heartbeat now. @throws ClawmeshError `fenced`. */
   async beat(): Promise<void> {
-    if (!this.#stopped) await this.#inFlight.add(this.#beat());
+    if (!this.#stopped) await this.#inFlight.run(() => this.#beat());
   }
 
   async #beat(): Promise<void> {

@@ -1,17 +1,28 @@
-/** Work that a service has begun outside its loop, on an event or for a caller. The service's stop waits for it. */
+/** Work that a service begins outside its loop, on an event or for a caller. After the service's stop none begins. */
 export class InFlight {
   readonly #work = new Set<Promise<unknown>>();
+  #isOver = false;
 
-  /** @returns the same promise. */
-  add<T>(work: Promise<T>): Promise<T> {
-    this.#work.add(work);
-    const remove = () => void this.#work.delete(work);
-    work.then(remove, remove);
-    return work;
+  /** Whether the service has stopped. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
-  /** Resolves when all of the work has ended, whether it succeeded or failed. */
-  async ended(): Promise<void> {
+  /** Begins the work at once, and returns what it returns. Does nothing after {@link end}. */
+  async run<T>(begin: () => Promise<T>): Promise<T | undefined> {
+    if (this.#isOver) return undefined;
+    const work = begin();
+    this.#work.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#work.delete(work);
+    }
+  }
+
+  /** Lets no more work begin. Resolves when the work under way has ended, whether it succeeded or failed. */
+  async end(): Promise<void> {
+    this.#isOver = true;
     await Promise.allSettled(this.#work);
   }
 }

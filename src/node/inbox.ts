@@ -22,7 +22,6 @@ export class Inbox implements Service {
   readonly #inFlight = new InFlight();
   #starting: Promise<void> | undefined;
   #presence: Presence | undefined;
-  #stopped = false;
 
   constructor(context: NodeContext, parts: InboxParts) {
     this.#context = context;
@@ -30,21 +29,19 @@ export class Inbox implements Service {
   }
 
   start(): Promise<void> {
-    this.#starting ??= this.#inFlight.add(this.#open());
+    this.#starting ??= this.#inFlight.run(() => this.#open());
     return this.#starting;
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#presence?.hide();
-    await this.#inFlight.ended();
+    await this.#inFlight.end();
   }
 
   async #open(): Promise<void> {
-    if (this.#stopped) return;
     const { backend, owner } = this.#context;
     const presence = await backend.openPresence((text) => this.#receive(text));
-    if (this.#stopped) {
+    if (this.#inFlight.isOver) {
       presence.hide();
       return;
     }
@@ -55,7 +52,7 @@ export class Inbox implements Service {
   #receive(text: string): void {
     const message = parseNodeMessage(text);
     if (!message) this.#context.log.debug({ message: text.slice(0, 200) }, 'unknown message');
-    else if (!this.#stopped) void this.#handle(message)?.catch(this.#context.onError);
+    else if (!this.#inFlight.isOver) void this.#handle(message)?.catch(this.#context.onError);
   }
 
   #handle(message: NodeMessage): Promise<void> | undefined {
@@ -77,7 +74,7 @@ export class Inbox implements Service {
         events.emit('heldFor', [{ pool: message.pool, why: message.why, node: nodeId }]);
         return undefined;
       case 'who':
-        return this.#inFlight.add(backend.holders.answer(message.question, thisHolder()));
+        return this.#inFlight.run(() => backend.holders.answer(message.question, thisHolder()));
     }
   }
 }

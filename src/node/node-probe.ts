@@ -44,7 +44,6 @@ export class NodeProbe implements Service {
   readonly #loop: Periodic;
   readonly #inFlight = new InFlight();
   #started = false;
-  #stopped = false;
   #pressure = 1;
   #meshSampledAt = Number.NEGATIVE_INFINITY;
   #sample: NodeSample = {
@@ -75,21 +74,20 @@ export class NodeProbe implements Service {
   }
 
   start(): void {
-    if (this.#started || this.#stopped) return;
+    if (this.#started || this.#inFlight.isOver) return;
     this.#started = true;
     this.#lookAgain().catch(this.#context.onError);
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all([this.#loop.stop(), this.#inFlight.ended()]);
+    await Promise.all([this.#loop.stop(), this.#inFlight.end()]);
   }
 
   async #lookAgain(): Promise<void> {
-    if (!this.#started || this.#stopped) return;
+    if (!this.#started) return;
     this.#meshSampledAt = Number.NEGATIVE_INFINITY;
-    await this.#inFlight.add(this.#look());
+    await this.#inFlight.run(() => this.#look());
   }
 
   async #look(): Promise<void> {

@@ -13,7 +13,6 @@ export class OpenClawWatch implements Service {
   readonly #loop: Periodic;
   readonly #inFlight = new InFlight();
   #started = false;
-  #stopped = false;
   #state: Omit<OpenClawState, 'expected'>;
   #trouble: string | null | undefined;
 
@@ -39,29 +38,29 @@ export class OpenClawWatch implements Service {
 
   /** Resolves once OpenClaw's health is known. */
   async start(): Promise<void> {
-    if (this.#started || this.#stopped) return;
+    if (this.#started || this.#inFlight.isOver) return;
     this.#started = true;
     await this.look();
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all([this.#loop.stop(), this.#inFlight.ended()]);
+    await Promise.all([this.#loop.stop(), this.#inFlight.end()]);
   }
 
   /** Checks at once. */
   async look(): Promise<void> {
-    if (this.#started && !this.#stopped) await this.#inFlight.add(this.#look());
+    if (this.#started) await this.#inFlight.run(() => this.#look());
   }
 
   async #look(): Promise<void> {
     const { runner, masks, log, events } = this.#context;
     const { version, healthy, reason: said } = await runner.health();
-    if (this.#stopped) return;
+    if (this.#inFlight.isOver) return;
     // The reason goes into the log and, through a gate, to every reader of the mesh's state.
     const reason = said === null ? null : masks.said(said);
-    if (this.#restarter) void this.#inFlight.add(this.#restarter.checked(reason));
+    const restarter = this.#restarter;
+    if (restarter) void this.#inFlight.run(() => restarter.checked(reason));
     const changed = version !== this.#state.version || reason !== this.#trouble;
     this.#state = { ...this.#state, version, healthy };
     this.#trouble = reason;

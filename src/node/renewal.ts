@@ -25,7 +25,6 @@ export class Renewal implements Service {
   readonly #renew: Periodic;
   readonly #watch: Periodic;
   readonly #inFlight = new InFlight();
-  #stopped = false;
 
   constructor(context: NodeContext, runs: Pick<RunSet, 'loops' | 'runs'>) {
     this.#context = context;
@@ -58,7 +57,7 @@ export class Renewal implements Service {
    * @throws ClawmeshError `fenced`.
    */
   async renewAll(): Promise<void> {
-    if (!this.#stopped) await this.#inFlight.add(this.#renewAll());
+    await this.#inFlight.run(() => this.#renewAll());
   }
 
   async #renewAll(): Promise<void> {
@@ -73,8 +72,7 @@ export class Renewal implements Service {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all([this.#renew.stop(), this.#watch.stop(), this.#inFlight.ended()]);
+    await Promise.all([this.#renew.stop(), this.#watch.stop(), this.#inFlight.end()]);
   }
 
   async #renewPool({ queue, runs }: ClaimLoop): Promise<void> {

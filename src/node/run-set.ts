@@ -6,7 +6,7 @@ import type { Outcome } from '../domain/task.ts';
 import { keepAwake } from '../platform/keep-awake.ts';
 import type { HeldFor } from '../queue/bullmq/held-tasks.ts';
 import type { PoolQueue } from '../queue/task-queue.ts';
-import { AttemptRun, type NextOffer, type StopReason } from './attempt-run.ts';
+import { AttemptRun, type NextOffer, type RunContext, type StopReason } from './attempt-run.ts';
 import type { AuthBackoff } from './auth-backoff.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import type { NodeContext } from './context.ts';
@@ -34,17 +34,18 @@ export class RunSet implements Service {
   readonly loops: ClaimLoop[] = [];
   readonly #context: NodeContext;
   readonly #parts: RunSetParts;
+  readonly #runContext: RunContext;
   readonly #slots: Slots;
   readonly #awake = keepAwake((error) =>
     this.#context.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
   );
   readonly #inFlight = new InFlight();
   #fenced = false;
-  #stopped = false;
 
   constructor(context: NodeContext, parts: RunSetParts) {
     this.#context = context;
     this.#parts = parts;
+    this.#runContext = { ...context, auth: parts.auth };
     const { settings, live, events } = context;
     this.#slots = new Slots({
       total: slotsOf(Object.values(settings.pools), settings.maxTasks),
@@ -55,10 +56,10 @@ export class RunSet implements Service {
       this.stopRuns('fenced');
     });
     events.on('drainExpired', () => this.stopRuns('release'));
-    events.on('heldFor', (held) => this.#unlessStopped(() => this.#claimHeld(held)));
-    events.on('gatesChanged', () => this.#unlessStopped(() => this.#notifyLoops()));
+    events.on('heldFor', (held) => this.#inFlight.run(() => this.#claimHeld(held)));
+    events.on('gatesChanged', () => this.#inFlight.run(() => this.#notifyLoops()));
     // Waiting loops depend on the old dispatch strategy to wake them.
-    events.on('configChanged', () => this.#unlessStopped(() => this.#interrupt()));
+    events.on('configChanged', () => this.#inFlight.run(() => this.#interrupt()));
     events.on('runsChanged', () => this.#runsChanged());
   }
 
@@ -84,18 +85,18 @@ export class RunSet implements Service {
   }
 
   start(): void {
-    if (this.#stopped) return;
+    if (this.#inFlight.isOver) return;
     for (const loop of this.loops) loop.start();
   }
 
   /** Stops the runs, and releases their tasks unless this incarnation is fenced. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    const ended = this.#inFlight.end();
     const stopped = this.stopClaiming();
     this.stopRuns(this.#fenced ? 'fenced' : 'release');
     this.#awake.release();
     await stopped;
-    await this.#inFlight.ended();
+    await ended;
     await this.idle();
   }
 
@@ -134,14 +135,9 @@ export class RunSet implements Service {
 
   /** Runs claims whose reply was lost with the connection. */
   async recoverClaims(): Promise<void> {
-    await this.#unlessStopped(async () => {
+    await this.#inFlight.run(async () => {
       for (const loop of this.loops) await loop.recover();
     });
-  }
-
-  /** Does work that the stop waits for; does nothing after it. */
-  async #unlessStopped(work: () => Promise<void>): Promise<void> {
-    if (!this.#stopped) await this.#inFlight.add(work());
   }
 
   async #interrupt(): Promise<void> {
@@ -163,8 +159,7 @@ export class RunSet implements Service {
   #createRun(queue: PoolQueue, claim: Claim, nextOffer: NextOffer, outcome: Outcome | undefined): AttemptRun {
     // A drill says nothing about OpenClaw.
     if (!claim.spec.probe && !outcome) for (const backoff of this.#parts.backoffs) backoff.began(claim.taskId);
-    const context = { ...this.#context, auth: this.#parts.auth };
-    return new AttemptRun(context, { claim, queue, nextOffer, outcome });
+    return new AttemptRun(this.#runContext, { claim, queue, nextOffer, outcome });
   }
 
   #mayClaim(): boolean {
@@ -183,6 +178,6 @@ export class RunSet implements Service {
     if (this.count > 0 && this.#context.settings.keepAwake) this.#awake.hold();
     else this.#awake.release();
     // While a backoff tries one task, a run in one pool decides whether the others may claim.
-    if (this.#parts.backoffs.some(({ isTrying }) => isTrying)) await this.#unlessStopped(() => this.#notifyLoops());
+    if (this.#parts.backoffs.some(({ isTrying }) => isTrying)) await this.#inFlight.run(() => this.#notifyLoops());
   }
 }

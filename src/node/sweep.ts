@@ -51,7 +51,6 @@ export class Sweep implements Service {
   readonly #requeue: OnDemand;
   readonly #inFlight = new InFlight();
   #running = false;
-  #stopped = false;
   /** One sweep at a time: sweeps must not pile up while Redis is away. */
   #sweeping: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -87,7 +86,7 @@ export class Sweep implements Service {
       passMs: FULL_PASS_MS,
     };
     this.#requeue = new OnDemand({ name: 'requeue', clock, work: () => this.#requeueOrphaned(), onError });
-    events.on('runsChanged', () => this.#inFlight.add(this.#working()));
+    events.on('runsChanged', () => this.#working());
   }
 
   /** The options for a sweep by a heartbeat of this node. */
@@ -102,22 +101,22 @@ export class Sweep implements Service {
 
   /** Acts on the results of sweeps from now on. */
   start(): void {
-    if (this.#stopped) return;
+    if (this.#inFlight.isOver) return;
     this.#running = true;
     this.#requeue.start();
     this.#plan();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#running = false;
     this.#timer?.stop();
-    await Promise.all([this.#requeue.stop(), this.#sweeping, this.#inFlight.ended()]);
+    await Promise.all([this.#requeue.stop(), this.#sweeping, this.#inFlight.end()]);
   }
 
   /** Tells the mesh that this node works: the other nodes may not know that there is a node to watch. */
-  async #working(): Promise<void> {
-    if (this.#running && !this.#busy && this.#runs.count > 0) await this.#context.backend.registry.tellBusy();
+  #working(): Promise<void> | undefined {
+    if (!this.#running || this.#busy || this.#runs.count === 0) return undefined;
+    return this.#inFlight.run(() => this.#context.backend.registry.tellBusy());
   }
 
   /** Records that the mesh is busy. */

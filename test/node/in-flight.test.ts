@@ -6,7 +6,7 @@ import { settled } from '../support/virtual-clock.ts';
 const inFlight = () => {
   const work = new InFlight();
   let isOver = false;
-  const end = () => void work.ended().then(() => (isOver = true));
+  const end = () => void work.end().then(() => (isOver = true));
   const over = async () => {
     await settled();
     return isOver;
@@ -17,8 +17,8 @@ const inFlight = () => {
 it('ends once all its work has ended, although some of it failed', async () => {
   const { work, end, over } = inFlight();
   const [one, two] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  void work.add(one.promise);
-  work.add(two.promise).catch(() => {});
+  void work.run(() => one.promise);
+  work.run(() => two.promise).catch(() => {});
   end();
   two.reject(new Error('x'));
   expect(await over()).toBe(false);
@@ -28,8 +28,16 @@ it('ends once all its work has ended, although some of it failed', async () => {
 
 it('returns the work itself, so that its caller learns how it ended', async () => {
   const { work } = inFlight();
-  await expect(work.add(Promise.resolve(7))).resolves.toBe(7);
-  await expect(work.add(Promise.reject(new Error('x')))).rejects.toThrow('x');
+  await expect(work.run(async () => 7)).resolves.toBe(7);
+  await expect(work.run(() => Promise.reject(new Error('x')))).rejects.toThrow('x');
+});
+
+it('begins no work after its end', async () => {
+  const { work, end } = inFlight();
+  end();
+  let begun = 0;
+  expect(await work.run(async () => ++begun)).toBeUndefined();
+  expect([begun, work.isOver]).toEqual([0, true]);
 });
 
 it('has ended if no work was ever added', async () => {
