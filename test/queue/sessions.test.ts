@@ -107,6 +107,25 @@ describe('tasks of one session', () => {
     expect(await read(ids[1] ?? '')).toMatchObject({ sessionMovedFrom: null });
   });
 
+  it('do not overtake one whose claim has lapsed, which is about to be requeued', async () => {
+    const [one, other] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
+    const lapsed = await enqueue();
+    const later = await enqueue({ pool: 'other' });
+    await claimNext(one);
+    expect(await other.claim(), 'its session is busy').toBeUndefined();
+    await mesh.redis.del(`${mesh.keys.task('default', lapsed)}:lock`);
+    // The first call only notes since when the session waits.
+    for (let call = 0; call < 2; call++) {
+      const { released } = await releaseHeld(mesh.redis, mesh.keys, { stickyTimeoutMs: 0 });
+      expect(released).toBe(0);
+    }
+    expect(await mesh.requeue()).toEqual([lapsed]);
+    await finish(one, await claimNext(one));
+    expect(await read(lapsed)).toMatchObject({ state: 'completed' });
+    await releaseHeld(mesh.redis, mesh.keys, { stickyTimeoutMs: 0 });
+    expect((await claimNext(other)).taskId).toBe(later);
+  });
+
   it('move one by one where their node died between two of them', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();

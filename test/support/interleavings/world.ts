@@ -301,8 +301,13 @@ export class World {
     const known = run && this.#known.get(run.claim.taskId);
     if (!run || !known) return false;
     this.#note(known.id, `reassigned by ${run.node.profile.id}`);
-    await this.#ended(run, () => run.queue.reassign(run.claim, 'simulated auth'));
-    known.excused++;
+    let reassigned = false;
+    await this.#ended(run, async () => {
+      reassigned = await run.queue.reassign(run.claim, 'simulated auth');
+    });
+    if (reassigned) known.excused++;
+    // It has had its free run and all its attempts, so it ends here, as the daemon would have it.
+    else await this.#report(run, { ok: false, error: taskError('auth', 'simulated auth') });
     return true;
   }
 
@@ -340,7 +345,8 @@ export class World {
   }
 
   async retry(): Promise<boolean> {
-    const task = await this.#anyTask();
+    const ended = await this.#reader.list({ state: this.#pick(['failed', 'cancelled']), limit: 25 });
+    const task = this.#pickOr(ended);
     const known = task && this.#known.get(task.id);
     if (!task || !known) return false;
     const answer = await this.#control.retry(task);
@@ -603,9 +609,13 @@ export class World {
   async #checkSession({ taskId, spec }: Claim): Promise<void> {
     const active = await this.#reader.list({ state: 'active', limit: 1_000 });
     // One that its node must not run, and lets go of again, is no run; the answer to its claim may be lost.
-    const mayBegin = ({ node, target }: Task) => {
+    const mayBegin = ({ node, target, agent, model }: Task) => {
       const holder = PROFILES.find(({ id }) => id === node);
-      return !holder || target === null || isEligible(parseHoldReason(target), holder);
+      const allow = { agent: agent ?? 'main', model: model ?? undefined };
+      return (
+        !holder ||
+        (mayRun({ kind: 'allow', allow }, holder) && (target === null || isEligible(parseHoldReason(target), holder)))
+      );
     };
     const others = active.filter(
       (task) =>

@@ -8,7 +8,8 @@
 -- current: the task, `<pool>:<id>`   pool: the pool of the waiting tasks
 local function mayRunFirst(mesh, pool, current, now)
   local taskKey = mesh.prefix .. ':' .. current
-  if redis.call('EXISTS', taskKey .. ':lock') == 1 then return true end
+  -- It is active: it runs, or its claim has lapsed and it is about to be requeued.
+  if redis.call('HEXISTS', taskKey, 'processedOn') == 1 then return true end
   local itsPool = string.match(current, '^([^:]*):')
   -- A task that only prefers a node does not depend on it.
   local target = redis.call('HGET', taskKey, 'cm:held') or ''
