@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -6,6 +7,9 @@ const HANG_MS = 180_000;
 
 const PARALLEL = ['faults', 'placement'].map((group) => `test/groups/${group}/**/*.test.ts`);
 
+/** A mocked module must not be seen by other files, so these files load their modules for themselves. */
+const MOCKING = globSync('test/**/*.test.ts').filter((file) => readFileSync(file, 'utf8').includes('vi.mock('));
+
 const shared = {
   environment: 'node' as const,
   setupFiles: ['test/support/setup-file.ts'],
@@ -13,6 +17,8 @@ const shared = {
   hookTimeout: HANG_MS,
   // Waits are for something to become true; how long that takes is never the assertion.
   expect: { poll: { timeout: 90_000, interval: 50 } },
+  restoreMocks: true,
+  unstubEnvs: true,
 };
 
 /** Files that mostly wait for processes begin first; the many short ones fill the gaps. */
@@ -30,14 +36,20 @@ export default defineConfig({
     sequence: { sequencer: WaitingFirst },
     projects: [
       {
-        // `npm test`. Nothing in it depends on how fast the machine is, so that files run beside each other.
+        // `npm test`. Nothing in it depends on the speed of the machine, so files run beside each other. Loading the code
+        // afresh for each of them would take more processor time than most files need.
         test: {
           ...shared,
           name: 'core',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/groups/**'],
+          exclude: ['test/groups/**', ...MOCKING],
+          isolate: false,
           maxWorkers: 4,
         },
+      },
+      {
+        // `npm test`, too.
+        test: { ...shared, name: 'mocks', include: MOCKING, exclude: ['test/groups/**'], maxWorkers: 4 },
       },
       {
         // The groups of `npm run test:all` that are as undemanding.

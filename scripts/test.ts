@@ -6,7 +6,7 @@ const filters = process.argv.slice(2);
 const tally = new Tally();
 if (filters.length === 0) {
   await tally.step('check', 'npm', ['run', '--silent', 'check']);
-  await tally.vitest('tests', ['--project', 'core']);
+  await tally.vitest('tests', ['--project', 'core', '--project', 'mocks']);
 } else {
   await tally.vitest('tests', filters);
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createProgram, runCli } from '../../src/cli/program.ts';
 import { writeConfig } from '../support/cli.ts';
 
@@ -64,16 +64,14 @@ describe('any command line', () => {
     add(String(text));
     return true;
   };
-  beforeAll(() => {
+  beforeEach(() => {
     vi.spyOn(process.stdout, 'write').mockImplementation(keep((text) => (stdout += text)) as never);
     vi.spyOn(process.stderr, 'write').mockImplementation(keep((text) => (stderr += text)) as never);
     vi.stubEnv('CLAWMESH_CONFIG', config);
     // Each command line is the first one of its process, elsewhere.
     process.stdout.setMaxListeners(0);
   });
-  afterAll(() => {
-    vi.restoreAllMocks();
-    vi.unstubAllEnvs();
+  afterEach(() => {
     process.exitCode = undefined;
   });
 
