@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasCode } from '../../src/domain/errors.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { NodeRecord } from '../../src/domain/node.ts';
 import { isThere, type KnownNodeState, NODE_STATES, NODE_TRANSITIONS } from '../../src/domain/node-state.ts';
 import { connectRedis, openRedis } from '../../src/redis/connection.ts';
@@ -8,6 +7,7 @@ import { aNodeRecord } from '../support/node-record.ts';
 import { openTestMesh, type TestMesh } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
+import { holdToTable, type TableCall } from '../support/transitions.ts';
 
 const LEASE_MS = 600_000;
 const NODE = 'mac-1';
@@ -80,15 +80,9 @@ const SITUATIONS: Readonly<Record<KnownNodeState, Readonly<Record<string, () => 
   },
 };
 
-type Row = (typeof NODE_TRANSITIONS)[number];
-type Happening = `${Row['event']} by ${Row['by']}`;
-
-interface Call {
-  readonly may: readonly Happening[];
-  readonly act: (state: KnownNodeState) => Promise<unknown>;
-}
+type Call = TableCall<KnownNodeState, (typeof NODE_TRANSITIONS)[number]>;
 /** A daemon that has said that it stopped beats no more. */
-const beats = (state: Reported, ...may: readonly Happening[]): Call => ({
+const beats = (state: Reported, ...may: Call['may']): Call => ({
   may: [...may, 'heartbeat by node'],
   act: async (before) => before === 'stopped' || beat(state),
 });
@@ -117,44 +111,15 @@ const CALLS: Readonly<Record<string, Call>> = {
   },
 };
 
-const stateOf = async (): Promise<KnownNodeState> => (await mesh.registry.find(NODE))?.state ?? 'none';
-const has = (list: readonly string[], state: string) => list.includes(state);
-const named = (from: string, to: string, { event, by }: Row) => `${from} to ${to}: ${event} by ${by}`;
-const met = new Set<string>();
-
-describe.each(Object.entries(SITUATIONS))('a node that is %s', (state, situations) => {
-  it.each(Object.keys(situations))('(%s) is led by each call where the table says, or nowhere', async (name) => {
-    const wrong: string[] = [];
-    for (const [what, call] of Object.entries(CALLS)) {
-      await mesh.redis.flushdb();
-      await situations[name]?.();
-      expect(await stateOf()).toBe(state);
-      try {
-        await call.act(state as KnownNodeState);
-      } catch (error) {
-        if (!hasCode(error, 'fenced')) throw error;
-      }
-      const to = await stateOf();
-      if (to === state) continue;
-      const row = NODE_TRANSITIONS.find(
-        (one) => has(one.from, state) && has(one.to, to) && call.may.includes(`${one.event} by ${one.by}` as Happening),
-      );
-      if (row) met.add(named(state, to, row));
-      else wrong.push(`${what}: leads to ${to}, which is no row of the table`);
-    }
-    expect(wrong).toEqual([]);
-  });
+holdToTable({
+  name: 'a node',
+  table: NODE_TRANSITIONS,
+  situations: SITUATIONS,
+  calls: CALLS,
+  reset: () => mesh.redis.flushdb(),
+  stateOf: async (): Promise<KnownNodeState> => (await mesh.registry.find(NODE))?.state ?? 'none',
 });
 
-describe('the transition table of a node', () => {
-  it('has no row that never happens', () => {
-    const all = NODE_TRANSITIONS.flatMap((row) =>
-      row.from.flatMap((from) => row.to.filter((to) => to !== from).map((to) => named(from, to, row))),
-    );
-    expect(all.filter((name) => !met.has(name))).toEqual([]);
-  });
-
-  it('tells who is there', () => {
-    expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'draining']);
-  });
+it('counts a node as there if it is up, gated or draining', () => {
+  expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'draining']);
 });
