@@ -123,27 +123,31 @@ const named = (from: string, to: string, { event, by }: Row) => `${from} to ${to
 const met = new Set<string>();
 
 describe.each(Object.entries(SITUATIONS))('a node that is %s', (state, situations) => {
-  it.each(Object.keys(situations))('(%s) is led by each call where the table says, or nowhere', async (name) => {
-    const wrong: string[] = [];
-    for (const [what, call] of Object.entries(CALLS)) {
-      await mesh.redis.flushdb();
-      await situations[name]?.();
-      expect(await stateOf()).toBe(state);
-      try {
-        await call.act(state as KnownNodeState);
-      } catch (error) {
-        if (!hasCode(error, 'fenced')) throw error;
+  it.each(Object.keys(situations))(
+    'changes in state (%s) with each call as the table says, or not at all',
+    async (name) => {
+      const wrong: string[] = [];
+      for (const [what, call] of Object.entries(CALLS)) {
+        await mesh.redis.flushdb();
+        await situations[name]?.();
+        expect(await stateOf()).toBe(state);
+        try {
+          await call.act(state as KnownNodeState);
+        } catch (error) {
+          if (!hasCode(error, 'fenced')) throw error;
+        }
+        const to = await stateOf();
+        if (to === state) continue;
+        const row = NODE_TRANSITIONS.find(
+          (one) =>
+            has(one.from, state) && has(one.to, to) && call.may.includes(`${one.event} by ${one.by}` as Happening),
+        );
+        if (row) met.add(named(state, to, row));
+        else wrong.push(`${what}: leads to ${to}, which is no row of the table`);
       }
-      const to = await stateOf();
-      if (to === state) continue;
-      const row = NODE_TRANSITIONS.find(
-        (one) => has(one.from, state) && has(one.to, to) && call.may.includes(`${one.event} by ${one.by}` as Happening),
-      );
-      if (row) met.add(named(state, to, row));
-      else wrong.push(`${what}: leads to ${to}, which is no row of the table`);
-    }
-    expect(wrong).toEqual([]);
-  });
+      expect(wrong).toEqual([]);
+    },
+  );
 });
 
 describe('the transition table of a node', () => {
@@ -154,7 +158,7 @@ describe('the transition table of a node', () => {
     expect(all.filter((name) => !met.has(name))).toEqual([]);
   });
 
-  it('tells who is there', () => {
+  it('counts a node as present if it is up, gated or draining', () => {
     expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'draining']);
   });
 });
