@@ -89,7 +89,7 @@ export class Bed {
     return child;
   }
 
-  /** Resolves when so many tasks have been completed, which it looks for every 5 ms; with the time, ms. */
+  /** Resolves when this many tasks have been completed, which it looks for every 5 ms; with the time, ms. */
   async completed(count: number): Promise<number> {
     while ((await this.redis.zcard(this.keys.pool('default', 'completed'))) < count) await sleep(5);
     return performance.now();

@@ -68,7 +68,7 @@ class Nodes {
     return nodes;
   }
 
-  /** Waits until so many tasks have started. */
+  /** Waits until this many tasks have started. */
   async until(count: number): Promise<void> {
     while (this.started.length < count) await sleep(1);
   }

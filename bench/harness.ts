@@ -9,7 +9,7 @@ export interface Row {
   readonly moreIsBetter: boolean;
   /** What was set as the goal for the ratio to the first peer. */
   readonly goal?: number;
-  /** Fewer than asked for, where one takes minutes. */
+  /** Fewer than asked for, if one takes minutes. */
   readonly rounds?: number;
   /** The first is clawmesh; each is measured once per round. undefined: it did not come to an end within the cap. */
   readonly contestants: Readonly<Record<string, () => Promise<number | undefined>>>;
@@ -20,7 +20,7 @@ export interface Figures {
   readonly name: string;
   readonly unit: string;
   readonly goal: number | undefined;
-  /** Median, lowest and highest per contestant; null where nothing came of it. */
+  /** Median, lowest and highest per contestant; null if it has no result. */
   readonly figures: Readonly<Record<string, { median: number | null; low: number | null; high: number | null }>>;
   /** clawmesh to each peer: the median of the rounds' ratios, lowest, highest. */
   readonly ratios: Readonly<Record<string, { median: number; low: number; high: number }>>;

@@ -45,7 +45,7 @@ try {
   await server.stop();
 }
 
-/** A heartbeat as most are: somebody else has swept, the record is of the usual size (1.5 KB). */
+/** A heartbeat as most are: another node has swept, the record is of the usual size (1.5 KB). */
 function beatOf({ incarnation }: { incarnation: number }): Parameters<NodeRegistry['beat']> {
   const gates = Array.from({ length: 11 }, (_, i) => ({
     name: `gate-${i}`.padEnd(60),

@@ -54,7 +54,7 @@ const KINDS: Record<string, () => Promise<(count: number) => Promise<unknown>>> 
     const { default: Bee } = await import('bee-queue');
     const queue = new Bee('t', { redis });
     queue.process(concurrency, work);
-    // It looks for stalled jobs only where it is told to, which its documentation does with the default interval.
+    // It looks for stalled jobs only on request, which its documentation makes with the default interval.
     queue.checkStalledJobs(5_000);
     await queue.ready();
     return (count) => Promise.all(Array.from({ length: count }, () => queue.createJob({}).save()));

@@ -1,2 +1,2 @@
-// For workers of a benchmark: whoever breaks it off leaves nobody behind.
+// For workers of a benchmark: they end with it, even if it is interrupted.
 process.once('disconnect', () => process.exit());

@@ -115,7 +115,7 @@ function cliPage(): string {
     '| 2 | usage or config is invalid; nothing was changed |',
     '| 3 | Redis can not be reached or used |',
     '| 4 | no such task, node or pool |',
-    '| 5 | waited in vain |',
+    '| 5 | timed out |',
     '| 130 | interrupted |',
     '',
     '## Every command',

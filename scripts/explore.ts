@@ -1,7 +1,7 @@
 /**
  * `npm run explore -- [--minutes 30] [--world <name>] [--seed 1]`: goes every way through the small worlds of test/explore,
  * the shortest first, and random long ones in turns, each world in a process of its own, as many at once as there are cores. Prints
- * what was seen; ends with 1 where a promise broke.
+ * what was seen; ends with 1 if a promise broke.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -3,13 +3,13 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** The newest version of BullMQ that the registry has; undefined where it does not answer. */
+/** The newest version of BullMQ that the registry has; undefined if it does not answer. */
 export function newestBullmq(): string | undefined {
   const { status, stdout } = spawnSync('npm', ['view', 'bullmq', 'version'], { encoding: 'utf8' });
   return status === 0 && /^\d+\.\d+\.\d+\s*$/.test(stdout) ? stdout.trim() : undefined;
 }
 
-/** A folder, outside of node_modules, with this version of BullMQ; says so where it is not the pinned one. */
+/** A folder, outside of node_modules, with this version of BullMQ; says so if it is not the pinned one. */
 export function bullmqFolder(version: string): string {
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
   const { bullmq: pinned = '' } = dependencies;

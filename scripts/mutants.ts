@@ -2,7 +2,7 @@
  * `npm run mutants -- [--lua | --ts] [--files a,b] [--minutes N] [--sample N] [--seed S] [--resume] [--workers N]`: changes the
  * scripts (--lua, the default) or the code (--ts, with StrykerJS) in one place at a time, and looks whether a test notices.
  * Results go to test/mutants/results; with --resume what is settled there is not tried again, so that days can share the work.
- * Ends with 1 where fewer were killed than there should be.
+ * Ends with 1 if fewer were killed than there should be.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';

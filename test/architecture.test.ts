@@ -45,7 +45,7 @@ describe('the source tree', () => {
     }
   });
 
-  it('speaks to Redis and BullMQ only from redis/, queue/ and registry/', () => {
+  it('uses Redis and BullMQ only in redis/, queue/ and registry/', () => {
     const elsewhere = files.filter(
       ({ file, text }) =>
         !/^(redis|queue|registry)\//.test(file) &&
@@ -56,7 +56,7 @@ describe('the source tree', () => {
     expect(bull.every(({ file }) => file.startsWith('queue/bullmq/'))).toBe(true);
   });
 
-  it('asks a clock for the time, so that tests decide what time it is', () => {
+  it('reads the time only from a clock that tests can set', () => {
     const ownTime =
       /performance\.now|Date\.now|new Date\(\)|set(?:Timeout|Interval)\(|timers\/promises|AbortSignal\.timeout/;
     const timed = files.filter(
@@ -67,7 +67,7 @@ describe('the source tree', () => {
     expect(timed.filter(({ text }) => ownTime.test(text)).map(({ file }) => file)).toEqual([]);
   });
 
-  it('keeps files small enough to be read in one go', () => {
+  it('keeps every file short enough to read in one go', () => {
     const long = files.filter(({ text }) => text.split('\n').length > 400).map(({ file }) => file);
     expect(long).toEqual([]);
   });

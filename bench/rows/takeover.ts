@@ -8,7 +8,7 @@ import { type Bed, end, message } from '../bed.ts';
 import { quantile, type Row } from '../harness.ts';
 
 const SLOTS = 4;
-/** Nobody waits longer than this for a peer with its defaults, ms. */
+/** The longest wait for a peer with its defaults, ms. */
 const CAP_MS = 120_000;
 
 /**

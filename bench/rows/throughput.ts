@@ -35,7 +35,7 @@ export function throughputRows(bed: Bed, tasks: number): Row[] {
   return [...rates, ...latencies];
 }
 
-/** From a tenth of the tasks to the last, so that nobody's start counts; seen from outside, by the set of completed tasks. */
+/** From a tenth of the tasks to the last, so that no contestant's start counts; seen from outside, by the set of completed tasks. */
 async function rate(
   bed: Bed,
   kind: Kind,

@@ -40,7 +40,7 @@ const { values } = parseArgs({
     svg: { type: 'string' },
     // Checks the history in this file, and does nothing else.
     check: { type: 'string' },
-    // Where to write the history, also where it is explained.
+    // Where to write the history, even if it is explained.
     history: { type: 'string' },
   },
 });
@@ -74,7 +74,7 @@ const YOUNG = 60;
 const LOAD = 'tasks completed';
 
 const server = await SpawnedRedis.start(['--bind', '0.0.0.0', '--protected-mode', 'no']);
-/** Every node has a network of its own, where that is possible. */
+/** Every node has a network of its own, if that is possible. */
 const networks = new Map(namespacesPossible ? NODES.map((id, index) => [id, new Namespace(index)]) : []);
 const ledger = new Ledger();
 const mesh = await openTestMesh(server.url, 'chaos');
@@ -96,7 +96,7 @@ recorder.lines.push({
   forgetsMs: FORGETS_MS,
   maxHandovers: MAX_HANDOVERS,
 });
-/** From here on nobody is started again. */
+/** From here on no process is started again. */
 let over = false;
 
 const faults: Record<string, () => Promise<void>> = {
@@ -273,7 +273,7 @@ async function openPerson(name: string): Promise<{ person: Person; mesh: Mesh }>
   return { person: new Person(name, mesh, recorder), mesh };
 }
 
-/** Somebody who steers tasks now and then, also those that somebody else is just steering. */
+/** An operator who steers tasks now and then, also tasks that another operator is steering at the moment. */
 async function steer(person: Person): Promise<void> {
   while (performance.now() < endsAt) {
     const from = random() < 0.8 ? Math.max(0, ids.length - YOUNG) : 0;
@@ -361,7 +361,7 @@ async function finalLooks(): Promise<HistoryLine[]> {
   return lines;
 }
 
-/** Writes the history where that was asked for, or something is wrong; with it goes what all processes printed. */
+/** Writes the history, and what all processes printed, if that was requested or something is wrong. */
 async function keepHistory(): Promise<void> {
   const folder = broken.length > 0 ? await keepEvidence(`chaos seed ${values.seed}`, broken) : undefined;
   for (const file of [values.history, folder && `${folder}/history.jsonl`]) {

@@ -5,7 +5,7 @@ const series = (value: (i: number) => number): Sample[] =>
   Array.from({ length: 200 }, (_, i) => ({ at: i * 18, values: { x: value(i) } }));
 const noise = (i: number) => ((i * 7_919) % 101) / 101 - 0.5;
 
-describe('what grows during a long run', () => {
+describe('growth during a long run', () => {
   it.each([
     ['is steady', () => 100, false],
     ['is noise', (i: number) => 100 + 30 * noise(i), false],
@@ -18,7 +18,7 @@ describe('what grows during a long run', () => {
     expect(trends(series(value))).toMatchObject([{ series: 'x', grows }]);
   });
 
-  it('says nothing of a handful of samples', () => {
+  it('reports no growth from a handful of samples', () => {
     expect(trends(series((i) => i).slice(0, 8))[0]?.grows).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 export interface Sample {
   /** Since the beginning, s. */
   readonly at: number;
-  /** By series; a series that begins anew (a killed process) goes on under the same name. */
+  /** By series; a series that starts over (a killed process) keeps its name. */
   readonly values: Readonly<Record<string, number>>;
 }
 
@@ -22,7 +22,7 @@ const WARM_UP = 0.25;
 /** More than this share per hour, and more than the noise, is growth. */
 const TOLERATED_PER_HOUR = 0.2;
 
-/** The trend of each series after the warm-up. It grows where even the lower end of the slopes' middle half is above what is tolerated. */
+/** The trend of each series after the warm-up. It grows if even the lower end of the slopes' middle half is above what is tolerated. */
 export function trends(samples: readonly Sample[]): Trend[] {
   const warm = samples.slice(Math.floor(samples.length * WARM_UP));
   const names = [...new Set(warm.flatMap(({ values }) => Object.keys(values)))];
@@ -46,7 +46,7 @@ export function trends(samples: readonly Sample[]): Trend[] {
   });
 }
 
-/** Resident memory (MiB) and open files of a process; undefined where it is gone. Linux only. */
+/** Resident memory (MiB) and open files of a process; undefined if it is gone. Linux only. */
 export function processFigures(pid: number): { rss: number; files: number } | undefined {
   try {
     const [, pages = '0'] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ');

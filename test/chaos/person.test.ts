@@ -9,7 +9,7 @@ import { startRedis, type TestRedis } from '../support/test-redis.ts';
 import { Person } from './person.ts';
 import { Recorder } from './recorder.ts';
 
-describe('somebody who steers tasks of a real mesh', () => {
+describe('a simulated operator of a real mesh', () => {
   let server: TestRedis;
   let mesh: Mesh;
   let nodes: TestMesh;
@@ -34,7 +34,7 @@ describe('somebody who steers tasks of a real mesh', () => {
     return taskId;
   }
 
-  it('writes down each request with its answer, and the specification explains them', async () => {
+  it('records each request with its reply, as the specification allows', async () => {
     const recorder = new Recorder();
     const person = new Person('anna', mesh, recorder);
     const id = await enqueue(recorder);
@@ -70,7 +70,7 @@ describe('somebody who steers tasks of a real mesh', () => {
     expect(checkHistory([begin, ...recorder.lines])).toEqual({ tasks: 1, unexplained: [], forgotten: [] });
   });
 
-  it('is told that a task is running, and that it has completed', async () => {
+  it('observes that a task is running, and later that it has completed', async () => {
     const recorder = new Recorder();
     const person = new Person('anna', mesh, recorder);
     const id = await enqueue(recorder);

@@ -8,7 +8,7 @@ import type { Recorder } from './recorder.ts';
 type Asked = LineOf<'asked'>;
 type AnswerOf<What extends Asked['what']> = Exclude<Extract<Asked, { what: What }>['answer'], null>;
 
-/** Somebody who looks after tasks through the client library, and writes down each request with its answer. */
+/** An operator who works through the client library, and records each request with its reply. */
 export class Person {
   readonly #name: string;
   readonly #mesh: Mesh;
@@ -67,7 +67,7 @@ export class Person {
     return { kind: 'asked' as const, taskId, by: this.#name };
   }
 
-  /** `answerOf`: what an error says; null where it may have been done all the same. */
+  /** `answerOf`: what an error says; null if the request may have taken effect all the same. */
   async #ask<Answer>(
     ask: () => Promise<Answer>,
     answerOf: (error: unknown) => Answer | null,

@@ -16,7 +16,7 @@ const logLine = z.object({
 /** Writes down what happens, as one history. */
 export class Recorder {
   readonly lines: HistoryLine[] = [];
-  /** Incarnations of which a daemon has said that they claimed, by {@link claimName}; null where it was several. */
+  /** Incarnations that claimed, as a daemon has said, by {@link claimName}; null if there were several. */
   readonly #claimedBy = new Map<string, number | null>();
 
   /** Does something, and tells from when to when that took. */

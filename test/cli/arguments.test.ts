@@ -56,7 +56,7 @@ function leaves(command: Command, path: readonly string[] = []): Leaf[] {
 }
 
 /** Whatever is typed: one line that says what is wrong, or the work; never a stack, never a hang. */
-describe('any command line', () => {
+describe('arbitrary command lines', () => {
   let stdout = '';
   let stderr = '';
   const config = writeConfig('mesh: f\nredis: {url: "redis://127.0.0.1:1"}\nopenclaw: {mode: simulate}\n');
@@ -94,10 +94,10 @@ describe('any command line', () => {
       ),
     )
     .map(([path, rest, at]) => [...path.slice(0, at), ...rest.slice(0, at), ...path.slice(at), ...rest.slice(at)])
-    // Standard input is nobody's here, and mending is for real.
+    // Without standard input here, and fixes are applied for real.
     .filter((args) => !args.includes('-') && !args.includes('--fix'));
 
-  it('ends with an exit code of ours, and with one line where it failed', async () => {
+  it('exits with a documented code, and with one line if the command failed', async () => {
     expect(known.length).toBeGreaterThan(25);
     const codes = new Map<number, number>();
     await fc.assert(

@@ -33,7 +33,7 @@ describe('clawmesh circuit', () => {
     return { node, other, claim };
   };
 
-  it('lists what is open with what it holds back and when it is tried next, for people and programs', async () => {
+  it('lists each open circuit with its held tasks and the time of its next probe, for people and for programs', async () => {
     expect((await cli('list')).stderr).toMatch(/no circuit is open/);
     expect(JSON.parse((await cli('list', '--json')).stdout)).toEqual({ circuits: [] });
     const { claim } = await openCircuit();
@@ -58,7 +58,7 @@ describe('clawmesh circuit', () => {
     });
   });
 
-  it('closes one, releases its tasks in all pools at once, and says so a second time without an error', async () => {
+  it('closes a circuit, releases its tasks in all pools at once, and succeeds again if it is already closed', async () => {
     const { node, other } = await openCircuit();
     expect(JSON.parse((await cli('close', 'p/m', '--json')).stdout)).toEqual({
       name: 'p/m',
@@ -74,7 +74,7 @@ describe('clawmesh circuit', () => {
     expect(events[0]?.[1]).toEqual(expect.arrayContaining(['circuit-closed', 'p/m', 'closed by hand']));
   });
 
-  it('refuses one that there never was with exit code 4 and one line, and changes nothing', async () => {
+  it('refuses an unknown circuit with exit code 4 and one line, and changes nothing', async () => {
     await openCircuit();
     const before = await mesh.redis.hgetall(mesh.keys.circuits);
     const { code, stdout, stderr } = await cli('close', 'p/n');

@@ -18,13 +18,13 @@ describe('the command line', () => {
   });
   afterAll(() => server.stop());
 
-  it('prints nothing but the id of a queued task', async () => {
+  it('prints only the id of a queued task', async () => {
     const { code, stdout, stderr } = await cli('enqueue', 'hello');
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^[0-9a-z]{26}\n$/);
   });
 
-  it('keeps every flag of a task', async () => {
+  it('stores every flag of enqueue in the task', async () => {
     const flags =
       '--agent a1 --session s1 --model p/m --thinking low --pool xcode --priority 3 --delay 1h --attempts 7';
     const more = ['--timeout', '20m', '--key', 'k1', '--tag', 'a=1', '--tag', 'b=two words'];
@@ -56,7 +56,7 @@ describe('the command line', () => {
     });
   });
 
-  it('queues a file of tasks in its order', async () => {
+  it('queues the tasks of a file in the order of its lines', async () => {
     const file = join(emptyFolder(), 'tasks.jsonl');
     const lines = Array.from({ length: 2_500 }, (_, index) => JSON.stringify({ message: `m${index}`, pool: 'bulk' }));
     writeFileSync(file, `${lines.join('\n')}\n\n`);
@@ -72,7 +72,7 @@ describe('the command line', () => {
     expect(await json('task', 'show', stdout.trim())).toMatchObject({ message: 'from\nstdin' });
   });
 
-  it('lists by state, pool and tag, newest first', async () => {
+  it('lists tasks by state, pool and tag, newest first', async () => {
     const [first] = (await json('enqueue', 'l1', '--tag', 'suite=list')).tasks;
     const [second] = (await json('enqueue', 'l2', '--tag', 'suite=list', '--priority', '1')).tasks;
     const ids = (tasks: { id: string }[]) => tasks.map(({ id }) => id);
@@ -82,13 +82,13 @@ describe('the command line', () => {
     expect((await json('task', 'list', '--pool', 'bulk', '--limit', '5')).tasks).toHaveLength(5);
   });
 
-  it('waits in vain with exit code 5', async () => {
-    const id = (await cli('enqueue', 'nobody runs this')).stdout.trim();
+  it('exits with code 5 when a wait times out', async () => {
+    const id = (await cli('enqueue', 'no node runs this')).stdout.trim();
     const { code, stderr } = await cli('task', 'wait', id, '--timeout', '300ms');
     expect([code, stderr]).toEqual([5, expect.stringContaining(`${id} is waiting`)]);
   });
 
-  it('says in status what is wrong and what to do', async () => {
+  it('reports in status what is wrong and what to do', async () => {
     const status = await json('status');
     expect(status).toMatchObject({
       mesh: 'm',
@@ -104,7 +104,7 @@ describe('the command line', () => {
     expect((await cli('status')).stdout).toMatch(/tasks wait in pool bulk/);
   });
 
-  it('masks secrets in config show and gives the digest', async () => {
+  it('masks secrets in config show and prints the digest', async () => {
     const secret = writeConfig('mesh: m\nredis: {url: "redis://:hunter2@h:1", password: hunter3}\n');
     const shown = await runCli(['config', 'show', '--config', secret]);
     expect(shown.stdout).not.toMatch(/hunter/);
@@ -112,7 +112,7 @@ describe('the command line', () => {
     expect((await runCli(['config', 'check', '--config', secret])).stdout).toMatch(/valid \(mesh m, digest/);
   });
 
-  it.each(['zsh', 'bash', 'fish'])('completes in %s', async (shell) => {
+  it.each(['zsh', 'bash', 'fish'])('prints a completion script for %s', async (shell) => {
     const { stdout } = await cli('completion', shell);
     expect(stdout).toMatch(/enqueue/);
     expect(stdout).toMatch(/priority/);
@@ -136,7 +136,7 @@ describe('the command line', () => {
     expect(complete('clawmesh enqueue --prio')).toBe('--priority');
   });
 
-  it('has help with an example for every command', async () => {
+  it('shows help with an example for every command', async () => {
     for (const args of [[], ['enqueue'], ['task', 'list'], ['task', 'show'], ['node', 'run'], ['up'], ['status']]) {
       const { code, stdout } = await runCli([...args, '--help']);
       expect([args, code]).toEqual([args, 0]);
@@ -144,7 +144,7 @@ describe('the command line', () => {
     }
   });
 
-  it('loads no queue library to say its version or help', async () => {
+  it('loads no queue library to print its version or help', async () => {
     for (const flag of ['--version', '--help']) {
       const { code, stdout, stderr } = await runCli([flag], { env: { NODE_DEBUG: 'module,esm' } });
       expect([code, stdout.length > 0]).toEqual([0, true]);

@@ -34,7 +34,7 @@ describe('completion', () => {
     await server.stop();
   });
 
-  it('knows where the values of every id, node, pool and choice come from', () => {
+  it('has a source of values for every id, node, pool and choice', () => {
     const check = (command: Command, path: readonly string[]) => {
       const name = path.join(' ');
       for (const argument of command.registeredArguments) {
@@ -52,7 +52,7 @@ describe('completion', () => {
     check(createProgram(), []);
   });
 
-  it('offers only what a command takes: open tasks to cancel, failed ones to retry', async () => {
+  it('offers only tasks that the command accepts: open ones to cancel, failed ones to retry', async () => {
     const node = await mesh.node('mac-1', { pool: 'xcode' });
     const record = aNodeRecord({ pools: { gpu: { concurrency: 1, running: 0 } }, labels: { xcode: '26' } });
     await mesh.redis.hset(mesh.keys.nodes, 'mac-1', JSON.stringify(record));
@@ -72,7 +72,7 @@ describe('completion', () => {
     expect(await values('nodes', 'x')).toEqual([]);
   });
 
-  it('is made for each shell without a word that is for people: what the scripts call is in no help', async () => {
+  it('generates a script for each shell, and hides the helper commands of the scripts from the help', async () => {
     for (const shell of SHELLS) expect(completionScript(createProgram(), shell)).not.toMatch(/printf [^\n]*__complete/);
     expect((await runCli(['--help'])).stdout).not.toMatch(/__complete/);
     execFileSync('bash', ['-n'], { input: completionScript(createProgram(), 'bash') });

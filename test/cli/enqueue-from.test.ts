@@ -10,7 +10,7 @@ import { type CliResult, runCli, writeConfig } from '../support/cli.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
-describe('options of enqueue beside --from', () => {
+describe('enqueue options beside --from', () => {
   let server: SpawnedRedis;
   let config: string;
   const file = join(emptyFolder(), 'tasks.jsonl');
@@ -38,7 +38,7 @@ describe('options of enqueue beside --from', () => {
   });
   afterEach(() => server.stop());
 
-  it('are defaults for each line, whichever they are', async () => {
+  it('uses each option as the default of every line', async () => {
     const options =
       '--agent a1 --session s1 --model p/m --thinking low --pool xcode --priority 3 --delay 1h --attempts 7 --timeout 20m --tag a=1 --tag b=2';
     const [plain, own] = await queued(
@@ -88,7 +88,7 @@ describe('options of enqueue beside --from', () => {
     });
   });
 
-  it('say where tasks run, unless a line says that itself', async () => {
+  it('sends tasks where the options say, unless a line says that itself', async () => {
     const [plain, node, labels] = await queued(
       [{ message: 'a' }, { message: 'b', node: 'mac-2' }, { message: 'c', require: { xcode: '27' } }],
       ...['--node', 'mac-1', '--node-fallback'],
@@ -101,7 +101,7 @@ describe('options of enqueue beside --from', () => {
     expect([required?.target, elsewhere?.target]).toEqual(['require:xcode=26', 'node:mac-2']);
   });
 
-  it('have all tasks come after others, and give the only task its key', async () => {
+  it('applies --after to every task, and --key to the only task', async () => {
     const [first] = await queued([{ message: 'first' }], '--key', 'k1');
     expect(first?.key).toBe('k1');
     const id = first?.id ?? '';
@@ -109,7 +109,7 @@ describe('options of enqueue beside --from', () => {
     expect([second?.heldBy, third?.heldBy]).toEqual(['after', 'after'].map(() => expect.stringMatching(/^after/)));
   });
 
-  it('are refused once, with their own name, when their value is wrong, and nothing is queued', async () => {
+  it('refuses a wrong value once, under the name of its option, and queues nothing', async () => {
     const lines = [{ message: 'a' }, { message: 'b' }];
     for (const [options, what] of [
       [['--delay', 'soon'], /^clawmesh: delay: expected .*\(nothing was queued\)\n$/],
@@ -125,14 +125,14 @@ describe('options of enqueue beside --from', () => {
     expect(await countTasks()).toBe(0);
   });
 
-  it('give no two tasks one key: that is refused with the line and the way out', async () => {
+  it('refuses one --key for two tasks, and names the line and the remedy', async () => {
     const { code, stderr } = await from([{ message: 'a' }, { message: 'b' }], '--key', 'k1');
     expect(code).toBe(2);
     expect(stderr).toMatch(/tasks\.jsonl:2: key: "k1" is that of line 1 too, from --key; give each line a key/);
     expect(await countTasks()).toBe(0);
   });
 
-  it('do not hide what is wrong with a line', async () => {
+  it('reports what is wrong with a line although an option is given', async () => {
     const { code, stderr } = await from(
       [
         { message: 'a', tags: 'x=y' },
@@ -146,7 +146,7 @@ describe('options of enqueue beside --from', () => {
     expect(stderr).toMatch(/tasks\.jsonl:2: tags: /);
   });
 
-  it('make another import of the same file: an interrupted one goes on only with the options that it began with', async () => {
+  it('resumes an interrupted import only with the options that it began with', async () => {
     const lines = [{ message: 'a' }, { message: 'b' }];
     const redis = new Redis(server.url);
     try {
@@ -162,8 +162,8 @@ describe('options of enqueue beside --from', () => {
   });
 });
 
-describe('an option that another one makes pointless', () => {
-  it('is refused instead of ignored', async () => {
+describe('an option that another option makes meaningless', () => {
+  it('refuses an option that another option makes meaningless', async () => {
     const config = writeConfig('mesh: m\nredis: {url: "redis://127.0.0.1:1"}\n');
     for (const args of [
       ['task', 'list', '--usage', '--pool', 'xcode'],

@@ -41,8 +41,8 @@ describe('failed tasks', () => {
   };
   const HOUR_MS = 3_600_000;
 
-  describe('are removed all at once', () => {
-    it('and nothing else is: no task that waits, runs, has completed or was cancelled', async () => {
+  describe('removal of all failed tasks', () => {
+    it('removes failed tasks, and no task that waits, runs, has completed or was cancelled', async () => {
       const failed = [await fail(), await fail('auth'), await fail('invalid', 'xcode')];
       const node = await mesh.node('mac-2');
       await mesh.producer.enqueue([newTask(), newTask(), newTask(), newTask({ delayMs: HOUR_MS })]);
@@ -65,7 +65,7 @@ describe('failed tasks', () => {
       expect((await cli('task', 'remove', '--all-failed')).stderr).toBe('no such failed tasks\n');
     });
 
-    it('or those of a time, a kind or a pool', async () => {
+    it('removes only failed tasks of a time, a kind or a pool', async () => {
       const [old, auth, other] = [await fail(), await fail('auth'), await fail('invalid', 'xcode')];
       await age(old, 2 * HOUR_MS);
       const removed = async (...args: string[]) =>
@@ -77,7 +77,7 @@ describe('failed tasks', () => {
       expect(await removed()).toEqual([old]);
     });
 
-    it('but not one that is queued again meanwhile', async () => {
+    it('leaves a failed task alone that is queued again meanwhile', async () => {
       const id = await fail();
       const task = (await mesh.reader.get(id)) as NonNullable<Awaited<ReturnType<typeof mesh.reader.get>>>;
       await mesh.control.retry(task);
@@ -87,7 +87,7 @@ describe('failed tasks', () => {
     });
   });
 
-  describe.each(['remove', 'ack', 'retry'])('for task %s', (verb) => {
+  describe.each(['remove', 'ack', 'retry'])('task %s', (verb) => {
     it.each([
       [['x', '--all-failed'], /ids and --all-failed exclude each other/],
       [[], /nothing to (remove|acknowledge|retry)/],
@@ -96,14 +96,14 @@ describe('failed tasks', () => {
       [['x', '--pool', 'default'], /choose among --all-failed/],
       [['--all-failed', '--since', 'yesterday'], /--since/],
       [['--all-failed', '--kind', 'sloth'], /--kind/],
-    ])('are not touched by a contradiction: %j', async (args, message) => {
+    ])('refuses contradictory arguments and changes no task: %j', async (args, message) => {
       const id = await fail();
       const { code, stderr, stdout } = await cli('task', verb, ...args);
       expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(message)]);
       expect(await state(id)).toBe('failed');
     });
 
-    it('are refused of a pool that there never was, with exit code 4', async () => {
+    it('refuses an unknown pool with exit code 4', async () => {
       const id = await fail();
       const { code, stderr } = await cli('task', verb, '--all-failed', '--pool', 'defualt');
       expect([code, stderr]).toEqual([4, 'clawmesh: no pool defualt (did you mean default?)\n']);
@@ -111,8 +111,8 @@ describe('failed tasks', () => {
     });
   });
 
-  describe('are acknowledged', () => {
-    it('one by one: status tells of the others only, and every one is still there', async () => {
+  describe('acknowledgement', () => {
+    it('acknowledges one failed task: status counts only the others, and no task is removed', async () => {
       const [one, two] = [await fail(), await fail()];
       expect(await problems()).toContain('2 failed tasks in pool default');
       const { code, stdout } = await cli('task', 'ack', one);
@@ -125,7 +125,7 @@ describe('failed tasks', () => {
       expect((await json('status')).pools.default).toMatchObject({ failed: 2, acknowledged: 1 });
     });
 
-    it('all at once, and a second time nothing is left to be', async () => {
+    it('acknowledges all failed tasks, and finds none the second time', async () => {
       const ids = [await fail(), await fail('auth'), await fail('invalid', 'xcode')];
       expect((await json('task', 'ack', '--all-failed')).tasks.map(({ id }: { id: string }) => id).sort()).toEqual(
         ids.sort(),
@@ -137,7 +137,7 @@ describe('failed tasks', () => {
       expect(await problems()).toContain('1 failed task in pool default, beside 2 that are acknowledged');
     });
 
-    it('until they fail once more', async () => {
+    it('counts an acknowledged task as new again when it fails once more', async () => {
       const id = await fail();
       await cli('task', 'ack', id);
       await cli('task', 'retry', id);
@@ -148,7 +148,7 @@ describe('failed tasks', () => {
       expect((await json('status')).pools.default).toMatchObject({ failed: 1, acknowledged: 0 });
     });
 
-    it('and leave nothing behind when they are removed or expire', async () => {
+    it('removes the acknowledgement together with a removed or expired task', async () => {
       const [removed, expired] = [await fail(), await fail()];
       await cli('task', 'ack', '--all-failed');
       await cli('task', 'remove', removed);
@@ -165,7 +165,7 @@ describe('failed tasks', () => {
       expect(await mesh.redis.exists(acknowledged)).toBe(0);
     });
 
-    it.each(['waiting', 'active', 'completed', 'cancelled'] as const)('and no %s task is', async (wanted) => {
+    it.each(['waiting', 'active', 'completed', 'cancelled'] as const)('acknowledges no %s task', async (wanted) => {
       await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
       const [task] = await mesh.reader.list({ limit: 1 });

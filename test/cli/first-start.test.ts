@@ -34,7 +34,7 @@ async function outputOfUp(args: string[], env: NodeJS.ProcessEnv): Promise<strin
   }
 }
 
-describe('the first start of clawmesh up', () => {
+describe('first start of clawmesh up', () => {
   it('prints lines for people only, and names the steps to real tasks', async () => {
     const env = freshMachine();
     const file = join(env.HOME ?? '', '.config/clawmesh/clawmesh.yaml');
@@ -63,7 +63,7 @@ describe('the first start of clawmesh up', () => {
   });
 });
 
-it('clawmesh up with a gated node says so, and repeats the config file in its hints', async () => {
+it('says at clawmesh up that a node is gated, and repeats the config file in its hints', async () => {
   const config = writeConfig(`${await ownPorts()}gates: {minFreeDisk: 100000000GB}\n`);
   const output = await outputOfUp(['--config', config], { ...freshMachine() });
   expect(output).toMatch(/mesh "first" runs no tasks yet: 2 nodes, none of which claims any/);
@@ -73,7 +73,7 @@ it('clawmesh up with a gated node says so, and repeats the config file in its hi
   expect(suggested.filter((line) => !line.includes(`--config ${config}`))).toEqual([]);
 });
 
-describe('the greeting of clawmesh up', () => {
+describe('greeting of clawmesh up', () => {
   const config: Config = configSchema.parse({});
   const greet = (more: Partial<Parameters<typeof upGreeting>[0]> = {}) =>
     upGreeting({
@@ -105,13 +105,13 @@ describe('the greeting of clawmesh up', () => {
     expect(text).not.toContain('npm install');
   });
 
-  it('says what to set if simulation is configured', () => {
+  it('says which setting to change if simulation is configured', () => {
     const simulated = configSchema.parse({ openclaw: { mode: 'simulate' } });
     const text = greet({ config: simulated, file: '/etc/clawmesh/clawmesh.yaml' });
     expect(text).toContain('set it to gateway or exec in /etc/clawmesh/clawmesh.yaml and start again');
   });
 
-  it('does not say that a mesh is up whose nodes claim nothing, and says why with the config in its hint', () => {
+  it('does not call the mesh up if no node claims, and says why with the config in its hint', () => {
     const idle = [{ id: 'node-1', reason: 'openclaw-version: want 2026.9.6, has 2026.9.5' }];
     const text = greet({ modes: ['exec', 'exec'], idle, namedFile: 'x.yaml' });
     expect(text).toContain('mesh "local" is partly up: 1 of 2 nodes (exec) on Redis at /r.sock\n');
@@ -141,7 +141,7 @@ describe('the greeting of clawmesh up', () => {
     expect(greet({ namedFile: "my mesh's.yaml" })).toContain(" --config 'my mesh'\\''s.yaml'");
   });
 
-  it('names the file that gets the token of the gateway, unless it has one', () => {
+  it('names the file for the gateway’s token, unless that file has one', () => {
     expect(greet()).toContain('set openclaw.gateway.token in ~/.config/clawmesh/clawmesh.yaml');
     expect(greet({ file: '/etc/clawmesh/clawmesh.yaml' })).toContain('token in /etc/clawmesh/clawmesh.yaml');
     const withToken = configSchema.parse({ openclaw: { gateway: { token: 't' } } });

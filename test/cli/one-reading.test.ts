@@ -48,36 +48,39 @@ describe('a source that can be read only once', () => {
     ['standard input', `${two} | $cm enqueue --from -`],
     ['a named pipe', `mkfifo pipe && (${two} > pipe &) && $cm enqueue --from pipe`],
     ['a file', `${two} > file && $cm enqueue --from file`],
-  ])('is queued whole from %s', async (_, script) => {
+  ])('queues all tasks from %s', async (_, script) => {
     const { code, stdout, stderr } = await bash(script);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.trim().split('\n')).toHaveLength(2);
     expect(await queued()).toEqual(['one', 'two']);
   });
 
-  it('queues nothing, and says so, where it has nothing', async () => {
+  it('queues nothing from an empty source, and says so', async () => {
     const { code, stderr } = await bash('$cm enqueue --from <(true)');
     expect(code).toBe(2);
     expect(stderr).toMatch(/has no tasks/);
     expect(await redis.dbsize()).toBe(0);
   });
 
-  it('gives a message whole', async () => {
+  it('reads a whole message from a pipe', async () => {
     expect((await bash("$cm enqueue --message-file <(printf 'from a pipe')")).code).toBe(0);
     expect(await queued()).toEqual(['from a pipe']);
   });
 
-  it('gives a config whole, to commands that need it more than once', async () => {
+  it('reads a config from a pipe for commands that read it more than once', async () => {
     const { code, stderr } = await bash(`\${cm% --config*} --config <(cat "$config") enqueue x`);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(await queued()).toEqual(['x']);
   });
 
-  it.each(['up --no-dashboard'])('is refused as a config for others: clawmesh %s', async (command) => {
-    const { code, stderr } = await bash(`\${cm% --config*} --config <(cat "$config") ${command}`);
-    expect(stderr).toMatch(/^clawmesh: \/dev\/fd\/\d+: .*is no file/);
-    expect(code).toBe(2);
-  });
+  it.each(['up --no-dashboard'])(
+    'refuses a pipe as config for a command that starts other processes: clawmesh %s',
+    async (command) => {
+      const { code, stderr } = await bash(`\${cm% --config*} --config <(cat "$config") ${command}`);
+      expect(stderr).toMatch(/^clawmesh: \/dev\/fd\/\d+: .*is no file/);
+      expect(code).toBe(2);
+    },
+  );
 
   it('leaves no copy of the tasks behind', async () => {
     const TMPDIR = emptyFolder();
@@ -85,7 +88,7 @@ describe('a source that can be read only once', () => {
     expect(readdirSync(TMPDIR).filter((name) => name !== 'node-compile-cache')).toEqual([]);
   });
 
-  it('is refused where there is no folder for the copy', async () => {
+  it('refuses to read tasks from a pipe if there is no folder for the copy', async () => {
     const file = join(emptyFolder(), 'nowhere');
     writeFileSync(file, '');
     const result = await runCli(['--config', config, 'enqueue', '--from', '-'], {
@@ -98,12 +101,12 @@ describe('a source that can be read only once', () => {
   });
 });
 
-describe('a file of tasks that is changed after it was checked', () => {
+describe('a task file that changes after it was checked', () => {
   it.each([
     ['is cut', (path: string) => truncateSync(path, 0)],
     ['is removed', (path: string) => rmSync(path)],
     ['has other tasks', (path: string) => writeFileSync(path, `${line('other')}\n`)],
-  ])('is queued as it was checked where it %s', async (_, change) => {
+  ])('queues a checked file as it was when checked, although it %s', async (_, change) => {
     const path = join(emptyFolder(), 'tasks.jsonl');
     const messages = Array.from({ length: 2_500 }, (_, index) => `task ${index}`);
     writeFileSync(path, messages.map(line).join('\n'));

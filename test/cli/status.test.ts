@@ -3,7 +3,7 @@ import { runCli, writeConfig } from '../support/cli.ts';
 import { claimNext, newTask, openTestMesh, type TestMesh } from '../support/pool.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
-describe('what status and task list leave out', () => {
+describe('limits of status and task list', () => {
   let server: TestRedis;
   let mesh: TestMesh;
   let cli: (...args: string[]) => ReturnType<typeof runCli>;
@@ -19,7 +19,7 @@ describe('what status and task list leave out', () => {
     await server.stop();
   });
 
-  it('is counted, and how to see it is said', async () => {
+  it('counts what the output leaves out, and says how to see it', async () => {
     const node = await mesh.node('mac-1');
     await mesh.producer.enqueue(Array.from({ length: 100 }, () => newTask()));
     const first = await claimNext(node);

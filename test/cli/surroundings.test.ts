@@ -7,7 +7,7 @@ import { emptyFolder } from '../support/folders.ts';
 import { ProcessMesh } from '../support/process-mesh.ts';
 
 /** What is not there: an entry of the user, a home folder, the working folder, next to all of the environment. */
-describe('a command in bare surroundings', () => {
+describe('a command in a bare environment', () => {
   let mesh: ProcessMesh;
   /** A folder that any user may read, with what a command needs: the program and a config. */
   const open = emptyFolder();
@@ -35,7 +35,7 @@ describe('a command in bare surroundings', () => {
   };
 
   it.each([['status'], ['up'], ['dashboard'], ['dashboard', '--link'], ['node', 'run'], ['enqueue', 'x'], ['--help']])(
-    'says in one line that the working folder is gone (%s %s)',
+    'reports in one line that the working folder is gone (%s %s)',
     (...words) => {
       const { code, stderr } = inDeletedFolder('--config', mesh.config, ...words.filter(Boolean));
       expect(stderr).toBe('clawmesh: the working folder has been deleted (cd to one that is there)\n');
@@ -43,18 +43,18 @@ describe('a command in bare surroundings', () => {
     },
   );
 
-  it('still says its version there', () => {
+  it('prints its version in a deleted working folder', () => {
     expect(inDeletedFolder('--version')).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('works with an environment in which only the config is named', () => {
+  it('works with an empty environment if the config is named', () => {
     const args = [entry, '--config', mesh.config, 'task', 'list'];
     const { status, stderr } = spawnSync(process.execPath, args, { env: {}, cwd: emptyFolder(), timeout: HANG_MS });
     expect(String(stderr)).toBe('no tasks\n');
     expect(status).toBe(0);
   });
 
-  it('takes an empty HOME or CLAWMESH_HOME for none, and puts nothing into the working folder', async () => {
+  it('treats an empty HOME or CLAWMESH_HOME as unset, and writes nothing into the working folder', async () => {
     const cwd = emptyFolder();
     const privateRedis = writeConfig('mesh: m\nopenclaw: {mode: simulate}\n');
     const { code, stderr } = await runCli(['--config', privateRedis, 'status'], {
@@ -67,7 +67,7 @@ describe('a command in bare surroundings', () => {
   });
 
   /** As a user that no list of users has; only root may become one. */
-  describe.skipIf(process.getuid?.() !== 0)('of a user without an entry and without HOME', () => {
+  describe.skipIf(process.getuid?.() !== 0)('a user without an entry in passwd and without HOME', () => {
     const UID = 54_321;
     const run = (args: string[], env: NodeJS.ProcessEnv = {}) => {
       const result = spawnSync(node, [entry, '--config', config, ...args], {
@@ -80,7 +80,7 @@ describe('a command in bare surroundings', () => {
       return { code: result.status, stdout: String(result.stdout), stderr: String(result.stderr) };
     };
 
-    it('queues and cancels a task, and is named by its number', () => {
+    it('queues and cancels a task for a user without an entry, named by number', () => {
       const { stdout, stderr } = run(['enqueue', 'x', '--delay', '1h']);
       expect(stderr).toBe('');
       const id = stdout.trim();
@@ -88,7 +88,7 @@ describe('a command in bare surroundings', () => {
       expect(run(['task', 'show', id]).stdout).toContain(`cancelled by user ${UID} on `);
     });
 
-    it('is told in one line what a node, a dashboard or a private Redis lacks', () => {
+    it('says in one line what a node, a dashboard or a private Redis lacks for a user without an entry', () => {
       const missing = /^clawmesh: this user has no home folder, and HOME is not set \([^\n]*\)\n$/;
       for (const words of [['dashboard'], ['dashboard', '--link'], ['node', 'install', '--dry-run']]) {
         expect(run(words)).toMatchObject({ code: 2, stderr: expect.stringMatching(missing) });

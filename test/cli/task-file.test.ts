@@ -33,7 +33,7 @@ describe('a file of tasks', () => {
     return (error as ClawmeshError).message;
   };
 
-  it('is refused, and not read on, where a line never ends', async () => {
+  it('refuses a file whose line never ends, without reading on', async () => {
     const line = JSON.stringify({ message: 'x'.repeat(9 * 1024 * 1024) });
     expect(await refusal(`{"message":"first"}\n${line}\n`)).toMatch(/tasks\.jsonl:2: the line is longer than 8388608 /);
   });
@@ -74,7 +74,7 @@ describe('a file of tasks', () => {
   );
   const blank = fc.constantFrom('', ' ', '\t', '\r');
 
-  it('has all of its good lines, in their order, whatever blank lines are between', async () => {
+  it('reads all good lines of a file in order, across blank lines', async () => {
     const lines = fc.array(
       fc.oneof(
         good.map((task) => ({ task })),
@@ -93,7 +93,7 @@ describe('a file of tasks', () => {
     );
   });
 
-  it('names the first bad line, and queues nothing', async () => {
+  it('names the first bad line of a file, and queues nothing', async () => {
     const around = fc.array(good, { maxLength: 12 });
     await fc.assert(
       fc.asyncProperty(around, bad, around, async (before, wrong, after) => {
@@ -109,7 +109,7 @@ describe('a file of tasks', () => {
     );
   });
 
-  it('may be anything: it is read, or refused', async () => {
+  it('reads or refuses arbitrary files without crashing', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
         await read(bytes).catch((error: unknown) => expect(error).toBeInstanceOf(ClawmeshError));

@@ -7,7 +7,7 @@ import { openClient } from '../support/client.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { meshPerTest } from '../support/pool.ts';
 
-describe('the keys of top', () => {
+describe('keys of top', () => {
   const mesh = meshPerTest('top');
   let client: Mesh;
   beforeEach(async () => {
@@ -15,7 +15,7 @@ describe('the keys of top', () => {
   });
   afterEach(() => client.close());
 
-  it('cancel a task in the name of the user, as task cancel does', async () => {
+  it('cancels a task in the name of the user, as task cancel does', async () => {
     const [queued] = await client.enqueue({ message: 'x' });
     const task = await client.task.existing(queued?.id ?? '');
     const question = questionFor(client, 'c', 'tasks', task);
@@ -27,7 +27,7 @@ describe('the keys of top', () => {
     await expect(question?.act()).rejects.toMatchObject({ code: 'failed' });
   });
 
-  it.each(['d', 'r'])('store nothing for a node that was forgotten since it was shown (%s)', async (key) => {
+  it.each(['d', 'r'])('stores nothing for a node that was forgotten since it was shown (%s)', async (key) => {
     const node: Node = { ...aNodeRecord(), id: 'mac-1', heartbeatAgeMs: 0, orphaned: [] };
     await expect(questionFor(client, key, 'nodes', node)?.act()).rejects.toMatchObject({ code: 'not-found' });
     expect(await mesh().redis.exists(mesh().keys.control)).toBe(0);

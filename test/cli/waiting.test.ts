@@ -10,7 +10,7 @@ import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, newTask, openTestMesh, type TestMesh } from '../support/pool.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
-describe('a task that will wait for more than a free slot', () => {
+describe('a task that waits for more than a free slot', () => {
   let server: TestRedis;
   let mesh: TestMesh;
   let config: string;
@@ -41,7 +41,7 @@ describe('a task that will wait for more than a free slot', () => {
     return waited.stderr;
   };
 
-  it('is queued with a word about it if its pool or its label is a typo, and about which ones there are', async () => {
+  it('warns at enqueue of a misspelt pool or label, and names the existing ones', async () => {
     await nodeIs('mac-1', ['default']);
     await nodeIs('mac-2', ['default', 'xcode'], { labels: { xcode: '26', arch: 'arm64' } });
     const pool = await cli('enqueue', 'hello', '--pool', 'xcod');
@@ -69,7 +69,7 @@ describe('a task that will wait for more than a free slot', () => {
     }
   });
 
-  it('says so, too, if no node that has its label serves its pool, or may run its agent', async () => {
+  it('warns at enqueue if no node with the label serves the pool, or may run the agent', async () => {
     await nodeIs('mac-1', ['default', 'xcode'], { allow: { agents: ['main'] } });
     await nodeIs('mac-2', ['default'], { labels: { gpu: 'yes' }, allow: { agents: ['main'] } });
     expect((await cli('enqueue', 'hello', '--pool', 'xcode', '--require', 'gpu=yes')).stderr).toMatch(
@@ -78,7 +78,7 @@ describe('a task that will wait for more than a free slot', () => {
     expect((await cli('enqueue', 'hello', '--agent', 'coder')).stderr).toMatch(/is allowed agent coder/);
   });
 
-  it('tells whoever waits for it why: no node, a paused pool, a gate, an open circuit', async () => {
+  it('says to a waiting command why its task does not start: no node, a paused pool, a gate, an open circuit', async () => {
     expect(await stuckFor()).toMatch(/^waiting: no node is up \(start one: clawmesh node run\)\n/);
     await nodeIs('mac-1', ['default'], {
       state: 'gated',
@@ -101,14 +101,14 @@ describe('a task that will wait for more than a free slot', () => {
     );
   });
 
-  it('is told of to whoever follows its log', async () => {
+  it('says to a command that follows the log why its task waits', async () => {
     const { stdout } = await cli('enqueue', 'hello');
     const follow = new CliProcess(['--config', config, 'task', 'logs', '-f', stdout.trim()]);
     await follow.waitFor(/^waiting: no node is up/m);
     await follow.kill();
   });
 
-  it('is listed under no name that there is not: a typo in a filter is told', async () => {
+  it('reports a misspelt filter instead of listing nothing', async () => {
     await nodeIs('mac-1', ['default', 'xcode']);
     const { code, stderr } = await cli('task', 'list', '--pool', 'xcod');
     expect([code, stderr]).toEqual([0, 'no tasks; there is no pool xcod (did you mean xcode?)\n']);
@@ -118,8 +118,8 @@ describe('a task that will wait for more than a free slot', () => {
   });
 });
 
-describe('a mesh in which nothing has happened', () => {
-  it('is told to start a node before anything that waits for one', async () => {
+describe('a new mesh', () => {
+  it('suggests to start a node before any command that waits for one', async () => {
     const server = await startRedis();
     const config = writeConfig(`mesh: w\nredis: {url: "${server.url}"}\n`);
     const mesh = await openTestMesh(server.url, 'w');

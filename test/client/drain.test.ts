@@ -62,7 +62,7 @@ describe('a wait for a drained node', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('fails if the node is resumed meanwhile', async () => {
+  it('fails if the node is resumed during the wait', async () => {
     const { clock, waiting, resume } = drainOf({ 0: { state: 'draining', running: ['t1'] } });
     await clock.advance(250);
     resume();
@@ -70,7 +70,7 @@ describe('a wait for a drained node', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'failed', message: 'mac-1 was resumed before it was drained' });
   });
 
-  it('fails if the node dies with a task, though other nodes have claimed that by now', async () => {
+  it('fails if the node dies with a task, even if other nodes have claimed the task by then', async () => {
     const { clock, waiting } = drainOf({
       0: { state: 'draining', running: ['t1', 't2'] },
       250: { state: 'dead', running: [], orphaned: [] },

@@ -59,7 +59,7 @@ describe('the client of a mesh', () => {
     expect(await controlled()).toEqual({});
   });
 
-  it('counts the tasks that wait for a forgotten node alone', async () => {
+  it('counts only the tasks that wait for the forgotten node', async () => {
     await client.enqueue([
       { message: 'x', node: 'mac-9' },
       { message: 'y', node: 'mac-9' },
@@ -165,7 +165,7 @@ describe('the client of a mesh', () => {
     expect(await client.task.orphaned()).toEqual([]);
   });
 
-  it('has no way to its connection and its keys', () => {
+  it('exposes neither its connection nor its keys', () => {
     const reachable = Object.values(client).flatMap((part) => [part, ...Object.values(part ?? {})]);
     const names = new Set(reachable.map((part) => part?.constructor?.name));
     for (const hidden of ['Redis', 'MeshKeys', 'TaskReader', 'NodeRegistry']) expect(names).not.toContain(hidden);

@@ -35,7 +35,7 @@ describe('a read during a Redis outage', () => {
     return { clock, asked, told, closed, answer };
   };
 
-  it('is repeated every 250 ms until Redis answers, and reports the outage and its end once each', async () => {
+  it('repeats a read every 250 ms until Redis replies, and reports the outage and its end once each', async () => {
     const { clock, asked, told, answer } = askUntil(600);
     await clock.advance(750);
     expect(await answer).toBe('answer');
@@ -43,7 +43,7 @@ describe('a read during a Redis outage', () => {
     expect(told).toEqual(['outage at 0', 'back at 750']);
   });
 
-  it('reports nothing if Redis answers at once', async () => {
+  it('reports nothing if Redis replies at once', async () => {
     const { told, answer } = askUntil(0);
     expect(await answer).toBe('answer');
     expect(told).toEqual([]);
@@ -57,7 +57,7 @@ describe('a read during a Redis outage', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('fails at once if the error has nothing to do with Redis, or the connection was closed', async () => {
+  it('fails at once if the error does not come from Redis, or the connection was closed', async () => {
     const own = askUntil(10_000, { error: new TypeError('a bug') });
     await expect(own.answer).rejects.toThrow('a bug');
     const closed = askUntil(10_000, { status: 'end' });
@@ -65,7 +65,7 @@ describe('a read during a Redis outage', () => {
     expect([own.asked, closed.asked]).toEqual([[0], [0]]);
   });
 
-  it('reconnects if Redis does not answer on a connection that looks alive, as after sleep', async () => {
+  it('reconnects if Redis does not reply on a connection that looks alive, as after sleep', async () => {
     const { clock, closed, answer } = askUntil(250, { error: new Error('Command timed out'), status: 'ready' });
     await clock.advance(250);
     expect(await answer).toBe('answer');

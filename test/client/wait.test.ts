@@ -18,7 +18,7 @@ describe('a wait for tasks', () => {
     return { read, reads };
   };
 
-  it('returns tasks that have ended at once, in the order of their ids', async () => {
+  it('returns at once if all tasks have ended, in the order of their ids', async () => {
     const clock = new VirtualClock();
     const { read, reads } = readsOf(clock, { a: 0, b: 0 });
     const ended = await waitForTasks({ read, ids: ['b', 'a'], clock });
@@ -26,7 +26,7 @@ describe('a wait for tasks', () => {
     expect(reads).toEqual([0, 0]);
   });
 
-  it('reads every 250 ms the tasks that have not ended, and no others', async () => {
+  it('reads only the tasks that have not ended, every 250 ms', async () => {
     const clock = new VirtualClock();
     const { read, reads } = readsOf(clock, { soon: 0, late: 600 });
     const progress: [string[], number][] = [];
@@ -42,7 +42,7 @@ describe('a wait for tasks', () => {
     ]);
   });
 
-  it('times out exactly after its limit, with what the tasks do by then', async () => {
+  it('times out exactly after its limit, and reports the state of each task', async () => {
     const clock = new VirtualClock();
     const { read, reads } = readsOf(clock, { a: 0, b: DAY_MS, c: DAY_MS });
     const waiting = waitForTasks({ read, ids: ['a', 'b', 'c'], clock, timeoutMs: 600 });
@@ -57,7 +57,7 @@ describe('a wait for tasks', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('says that a task is unknown, or that it is no longer kept', async () => {
+  it('reports whether a task is unknown or no longer kept', async () => {
     const clock = new VirtualClock();
     const ends: Record<string, number> = { a: DAY_MS };
     const { read } = readsOf(clock, ends);
@@ -76,7 +76,7 @@ describe('a wait for tasks', () => {
     });
   });
 
-  it('times out, instead of failing for Redis, if Redis is away until the limit has passed', async () => {
+  it('times out instead of failing if Redis is away until the limit has passed', async () => {
     const clock = new VirtualClock();
     const read = async (_id: string, until?: number) => {
       await clock.sleep((until ?? 0) - clock.monotonic());

@@ -20,7 +20,7 @@ const refusal = (read: () => unknown): string => {
   return 'taken';
 };
 
-describe('a text in a config that YAML would make a number of', () => {
+describe('a config text that YAML would read as a number', () => {
   it.each([
     '26.0',
     '1.10',
@@ -33,7 +33,7 @@ describe('a text in a config that YAML would make a number of', () => {
     'True',
     'false',
     '2026-11-27',
-  ])('is read as it is written: %s', (text) => {
+  ])('reads a text as it is written: %s', (text) => {
     const config = parse(
       `openclaw: {version: ${text}}\nnodes: {m: {labels: {a: ${text}}, allow: {models: [${text}]}}}`,
     );
@@ -41,7 +41,7 @@ describe('a text in a config that YAML would make a number of', () => {
     expect(nodeConfig(config, 'm')).toMatchObject({ labels: { a: text }, allow: { models: [text] } });
   });
 
-  it.each(['007', '1.10', '1e5', 'true'])('is read as it is written where it is a name: %s', (text) => {
+  it.each(['007', '1.10', '1e5', 'true'])('reads a name as it is written: %s', (text) => {
     const config = parse(`nodes:\n  ${text}: {labels: {${text}: x}}\nredis: {url: "redis://h:1", password: ${text}}`);
     expect(config.nodes).toEqual({ [text]: { labels: { [text]: 'x' } } });
     expect(config.redis?.password).toBe(text);
@@ -59,17 +59,17 @@ describe('a text in a config that YAML would make a number of', () => {
     ['a tag', 'redis:\n  url: redis://h:1\n  password: !vault abc', /mesh.yaml:3:\d+: not valid YAML: .*!vault/],
     ['YAML 1.1', '%YAML 1.1\n---\nmesh: a', /not YAML 1.2/],
     ['a character of ours', 'mesh: a # \ue000', /mesh.yaml:1:\d+: a character from U\+E000/],
-  ])('is refused with its line where it is %s', (_, text, problem) => {
+  ])('refuses a text that is %s, and names its line', (_, text, problem) => {
     expect(refusal(() => parse(text))).toMatch(problem);
   });
 
-  it('is refused where the environment holds no UTF-8', () => {
+  it('refuses an environment variable that is not UTF-8', () => {
     expect(refusal(() => parse('mesh: x\ndashboard: {token: "${T}"}', { T: 'caf\ufffd' }))).toMatch(
       /mesh.yaml:2:\d+: environment variable T is not UTF-8 text/,
     );
   });
 
-  it('is no other name of a node in other case', () => {
+  it('refuses a node id that differs from another only in case', () => {
     const config = parse('nodes: {mac-1: {pools: {default: 9}}}');
     expect(refusal(() => nodeConfig(config, 'Mac-1'))).toMatch(/this is node Mac-1, and nodes has mac-1/);
     expect(nodeConfig(config, 'mac-1').pools).toEqual({ default: 9 });
@@ -77,12 +77,12 @@ describe('a text in a config that YAML would make a number of', () => {
   });
 
   it.each(['node: {pools: {GPU: 1}}', 'dispatch: {weights: {Default: 2}}', 'nodes: {m: {pools: {Default: 1}}}'])(
-    'is no pool in other case: %s',
+    'refuses a pool name that differs from another only in case: %s',
     (text) => expect(refusal(() => parse(text))).toMatch(/mesh.yaml:1:\d+: .*expected a pool name: lower-case/),
   );
 });
 
-describe('the URL of Redis', () => {
+describe('the Redis URL', () => {
   const url = (text: string) => refusal(() => parse(`redis: {url: ${JSON.stringify(text)}}`));
 
   it.each([
@@ -92,7 +92,7 @@ describe('the URL of Redis', () => {
     'redis://h/0',
     'rediss://u:p@[::1]:6379/15',
     'redis://:a%23b@h/3',
-  ])('is taken as %s', (text) => expect(url(text)).toBe('taken'));
+  ])('accepts the Redis URL: %s', (text) => expect(url(text)).toBe('taken'));
 
   it.each([
     ['redis://h:6379/abc', /number of a database/],
@@ -108,7 +108,7 @@ describe('the URL of Redis', () => {
     ['redis://:%e9@h:6379/0', /a % is no escape/],
     ['redis:///3', /expected a host/],
     ['redis://h:0/3', /expected a host and a port/],
-  ])('is refused as %s, and its password is not told', (text, problem) => {
+  ])('refuses the Redis URL without showing its password: %s', (text, problem) => {
     const told = url(text);
     expect(told).toMatch(problem);
     expect(told).toMatch(/^mesh.yaml:1:\d+: redis.url: /);
@@ -116,7 +116,7 @@ describe('the URL of Redis', () => {
   });
 });
 
-describe('the file of secrets', () => {
+describe('the secrets file', () => {
   it.each([
     ['A=abc#def', 'abc#def'],
     ["A='abc #def'", 'abc #def'],
@@ -132,7 +132,7 @@ describe('the file of secrets', () => {
     ['A=${B}$C', '${B}$C'],
     ['A=é😀', 'é😀'],
     ['\r\n# A=1\r\n  # B\r\nA=x\r\n', 'x'],
-  ])('has with %j the value %j', (text, value) => expect(envValues(text)).toEqual({ A: value }));
+  ])('reads the line %j as the value %j', (text, value) => expect(envValues(text)).toEqual({ A: value }));
 
   it.each([
     ['A=hunter2 # x', /^line 1: A: # may begin a comment/],
@@ -146,12 +146,12 @@ describe('the file of secrets', () => {
     ['hunter2', /^line 1: expected NAME=value/],
     ['A-B=hunter2', /^line 1: expected NAME=value/],
     ['A=1\nA=hunter2', /^line 2: A was set above already/],
-  ])('is refused with its line, and not its value, for %j', (text, problem) => {
+  ])('names the line number, but not the value, when it refuses %j', (text, problem) => {
     expect(() => envValues(text)).toThrow(problem);
     expect(() => envValues(text)).not.toThrow(/hunter2/);
   });
 
-  it('gives back any value that was written between single quotes, and any between double ones', () => {
+  it('reads back any value that was written between single or double quotes', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'grapheme' }).map((text) => text.replace(/[\r\n]/g, '')),
@@ -172,7 +172,7 @@ describe('the file of secrets', () => {
     return file;
   };
 
-  it('may begin with a byte order mark, as may a config', () => {
+  it('accepts a byte order mark in the secrets file and in the config', () => {
     const file = files('\ufeffA=x\n', '\ufeffmesh: m\n');
     expect(configEnvironment(file, {})).toEqual({ A: 'x' });
     expect(loadConfig({ file, env: {} }).config.mesh).toBe('m');
@@ -181,7 +181,7 @@ describe('the file of secrets', () => {
   it.each([
     ['Latin-1', Buffer.from('# a\nA=caf\xe9', 'latin1'), /line 2 is not UTF-8 text/],
     ['UTF-16', Buffer.from('\ufeffA=x', 'utf16le'), /is UTF-16 text, expected UTF-8/],
-  ])('is refused in another encoding, as is a config: %s', (_, bytes, problem) => {
+  ])('refuses another encoding in the secrets file and in the config: %s', (_, bytes, problem) => {
     expect(refusal(() => configEnvironment(files(bytes), {}))).toMatch(problem);
     expect(refusal(() => loadConfig({ file: files('', bytes), env: {} }))).toMatch(problem);
   });

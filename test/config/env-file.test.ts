@@ -5,7 +5,7 @@ import { configEnvironment } from '../../src/config/env-file.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { emptyFolder } from '../support/folders.ts';
 
-describe('the file of secrets beside the config', () => {
+describe('the secrets file beside the config', () => {
   const withSecrets = (text: string, mode = 0o600) => {
     const folder = emptyFolder();
     const file = join(folder, 'clawmesh.env');
@@ -14,7 +14,7 @@ describe('the file of secrets beside the config', () => {
     return { config: join(folder, 'clawmesh.yaml'), file };
   };
 
-  it('gives what the environment does not, and stays out of the environment', () => {
+  it('adds variables that the environment lacks, without changing the environment', () => {
     const { config } = withSecrets('# of this mesh\nA=from-file\nB="with spaces" # why\n');
     const env = { A: 'from-shell' };
     expect(configEnvironment(config, env)).toEqual({ A: 'from-shell', B: 'with spaces' });
@@ -23,14 +23,14 @@ describe('the file of secrets beside the config', () => {
     expect(loadConfig({ file: config, env }).config.dashboard.token).toBe('with spaces');
   });
 
-  it('may be somewhere else, and need not be there at all', () => {
+  it('may be in another place, and may be absent', () => {
     const { file } = withSecrets('A=1\n');
     expect(configEnvironment('/nowhere/clawmesh.yaml', { CLAWMESH_ENV_FILE: file })).toMatchObject({ A: '1' });
     expect(configEnvironment('/nowhere/clawmesh.yaml', { B: '2' })).toEqual({ B: '2' });
     expect(() => configEnvironment('/nowhere/c.yaml', { CLAWMESH_ENV_FILE: '/nowhere/env' })).toThrow(/nowhere.env/);
   });
 
-  it.each([0o640, 0o604, 0o602, 0o666])('is refused where others may read or write it (%o)', (mode) => {
+  it.each([0o640, 0o604, 0o602, 0o666])('refuses a secrets file that other users may read or write (%o)', (mode) => {
     const { config, file } = withSecrets('A=hunter2\n', mode);
     const refused = () => configEnvironment(config, {});
     expect(refused).toThrow(`${file}: holds secrets, and others may read or write it`);

@@ -5,7 +5,7 @@ import { configSchema } from '../../src/config/schema.ts';
 describe('the config of a running daemon', () => {
   const config = (more: object = {}) => configSchema.parse({ mesh: 'm', ...more });
 
-  it('is replaced where that takes no restart', () => {
+  it('replaces the config if no changed setting requires a restart', () => {
     const live = new LiveConfig(config());
     const before = live.digest;
     const next = config({
@@ -18,7 +18,7 @@ describe('the config of a running daemon', () => {
     expect(live.digest).not.toBe(before);
   });
 
-  it('stays whole as it was where one setting does take a restart, which is named', () => {
+  it('keeps the whole config if one changed setting requires a restart, and names that setting', () => {
     const old = config({ nodes: { 'mac-1': {} } });
     const live = new LiveConfig(old);
     const next = config({

@@ -46,7 +46,7 @@ alerts: {webhook: "", on: [node-dead, dead-letter, repeated-failover]}
 const ENV = { OPENCLAW_GATEWAY_TOKEN: 'gw: #secret"' };
 
 describe('a valid config', () => {
-  it('gives units in ms and bytes, and defaults for the rest', () => {
+  it('converts units to ms and bytes, and fills in defaults', () => {
     const { config } = parse(CONTRACT, ENV);
     expect(config.queue).toMatchObject({ visibilityTimeout: 600_000, taskTimeout: 1_800_000, attempts: 3 });
     expect(config.health.heartbeatInterval).toBe(60_000);
@@ -54,15 +54,15 @@ describe('a valid config', () => {
     expect(config.log).toEqual({ level: 'info', format: 'json' });
   });
 
-  it('takes variables inside flow maps, and their values as they are', () => {
+  it('expands variables inside flow maps, and keeps their values as they are', () => {
     expect(parse(CONTRACT, ENV).config.openclaw.gateway.token).toBe('gw: #secret"');
   });
 
-  it('does not ask for variables in comments', () => {
+  it('ignores variables in comments', () => {
     expect(problemOf('mesh: a # ${NOT_SET}\n')).toBe('valid');
   });
 
-  it('overrides the defaults of a node only where the node says so', () => {
+  it('overrides only the defaults that a node sets itself', () => {
     const { config } = parse(CONTRACT, ENV);
     expect(nodeConfig(config, 'mac-studio')).toEqual({
       keepAwake: true,
@@ -105,7 +105,7 @@ describe('a bad config', () => {
     ['redis: {sentinels: [{host: a}]}', 'expected `name`'],
     ['dispatch: {strategy: fastest}', 'expected pull'],
     ['mesh: a\nmesh: b\n', 'not valid YAML'],
-  ])('%j is answered with place and remedy', (text, expected) => {
+  ])('refuses %j with its place and a remedy', (text, expected) => {
     expect(problemOf(text)).toContain(expected);
   });
 
@@ -113,11 +113,11 @@ describe('a bad config', () => {
     expect(problemOf('redis: {url: "redis://x", password: 12345}')).not.toContain('12345');
   });
 
-  it('tells all problems, a line each', () => {
+  it('lists all problems, one per line', () => {
     expect(problemOf('mesh: M\nqueue: {attempts: 0}\nfoo: 1\n').split('\n')).toHaveLength(3);
   });
 
-  it('never makes the loader throw anything but a config error', () => {
+  it('makes the loader throw nothing but a config error', () => {
     fc.assert(fc.property(fc.string(), (text) => typeof problemOf(text) === 'string'));
     const keys = fc.constantFrom('mesh', 'redis', 'queue', 'node', 'nodes', 'pools', 'url', 'token', 'x');
     fc.assert(
@@ -129,12 +129,12 @@ describe('a bad config', () => {
   });
 });
 
-describe('finding the file', () => {
-  it('takes all defaults where there is none', () => {
+describe('search for the config file', () => {
+  it('uses defaults for everything if there is no file', () => {
     expect(loadConfig({ env: { HOME: emptyFolder() } })).toMatchObject({ file: undefined, config: { mesh: 'local' } });
   });
 
-  it('says what is wrong with one that is named', () => {
+  it('reports what is wrong with a file that was named', () => {
     const folder = emptyFolder();
     const empty = join(folder, 'empty.yaml');
     writeFileSync(empty, '# nothing here\n');
@@ -145,7 +145,7 @@ describe('finding the file', () => {
     expect(load(empty)).toThrow('is empty');
   });
 
-  it.skipIf(process.getuid?.() === 0)('says when it may not be read', () => {
+  it.skipIf(process.getuid?.() === 0)('reports a file that may not be read', () => {
     const file = join(emptyFolder(), 'secret.yaml');
     writeFileSync(file, 'mesh: a\n');
     chmodSync(file, 0);
@@ -154,7 +154,7 @@ describe('finding the file', () => {
 });
 
 describe('environment references', () => {
-  it('keep every line and column of the text', () => {
+  it('keeps every line and column of the text when it expands variables', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom('${A}', '${LONG_NAME:-x y}', 'text ', '\n', '$', '{')), (parts) => {
         const source = parts.join('');
@@ -165,7 +165,7 @@ describe('environment references', () => {
     );
   });
 
-  it('are filled in, with their default where the variable is unset or empty', () => {
+  it('uses the default of a variable that is unset or empty', () => {
     const text = new EnvText('${A}-${B:-b}-${C}');
     expect(text.expand(text.text, { A: '1', B: '' })).toEqual({ value: '1-b-', missing: ['C'], garbled: [] });
   });
@@ -190,7 +190,7 @@ describe('a password in any URL', () => {
     {},
   );
 
-  it('is not shown, and is known as a secret', () => {
+  it('masks the password of any URL, and treats it as a secret', () => {
     const shown = JSON.stringify(shownConfig({ config, file: 'f', origins: new Map(), ownSecretEnv: [] }));
     expect(shown).not.toMatch(/-pw/);
     expect(shown).toContain('https://u:********@otel/');
@@ -199,20 +199,20 @@ describe('a password in any URL', () => {
   });
 });
 
-describe('the digest', () => {
+describe('the config digest', () => {
   const digest = (text: string, env = ENV) => configDigest(parse(text, env).config);
   const base = digest(CONTRACT);
 
-  it('is the same for the same settings in another order, and with other secrets', () => {
+  it('gives the same digest for another order of settings and for other secrets', () => {
     expect(digest(CONTRACT, { OPENCLAW_GATEWAY_TOKEN: 'another' })).toBe(base);
     expect(digest('queue: {attempts: 4}\nmesh: b\n')).toBe(digest('mesh: b\nqueue: {attempts: 4}\n'));
   });
 
-  it('leaves per-node settings out', () => {
+  it('leaves per-node settings out of the digest', () => {
     expect(digest(`${CONTRACT}`.replace('xcode: 1', 'xcode: 3'))).toBe(base);
   });
 
-  it('changes with whatever must be equal', () => {
+  it('changes the digest with every setting that must be equal on all nodes', () => {
     expect(digest(CONTRACT.replace('2026.9.6', '2026.9.7'))).not.toBe(base);
     expect(digest(CONTRACT.replace(', token: ${OPENCLAW_GATEWAY_TOKEN}', ''))).not.toBe(base);
     expect(digest(CONTRACT.replace('10.0.0.1', '10.0.0.2'))).not.toBe(base);
@@ -220,13 +220,13 @@ describe('the digest', () => {
 });
 
 describe('the node id', () => {
-  it('comes from the environment, else from the host', () => {
+  it('takes the node id from the environment, else from the host', () => {
     expect(nodeIdentity({ CLAWMESH_NODE_ID: 'mac-1', NODE_ID: 'x' })).toBe('mac-1');
     expect(nodeIdentity({ NODE_ID: 'mac-2' })).toBe('mac-2');
     expect(nodeIdentity({})).toMatch(/^[^.]+$/);
   });
 
-  it('is refused where it would break lock tokens', () => {
+  it('refuses a node id that would break lock tokens', () => {
     expect(() => nodeIdentity({ CLAWMESH_NODE_ID: 'mac:1' })).toThrow('no node id');
   });
 });

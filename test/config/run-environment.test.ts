@@ -22,7 +22,7 @@ describe('the environment of agent runs', () => {
     return runEnvironment(parseConfig(CONFIG, 'mesh.yaml', env), env);
   };
 
-  it('keeps what is not of clawmesh, and the token of OpenClaw’s own gateway', () => {
+  it('keeps variables that do not belong to clawmesh, and the token of OpenClaw’s own gateway', () => {
     const more = {
       OPENAI_API_KEY: 'sk-1234567890',
       OTEL_SERVICE_NAME: 'agent',
@@ -39,7 +39,7 @@ describe('the environment of agent runs', () => {
     ['a copy of Redis’ password', 'REDISCLI_AUTH', 'pw-of-redis'],
     ['a URL with Redis’ password', 'REDIS_URL', 'redis://:pw-of-redis@localhost/1'],
     ['a copy of a secret that stands in the config itself', 'COPY', 'a-key-that-stands-in-the-file'],
-  ])('lacks %s', (_, name, value) => {
+  ])('removes %s', (_, name, value) => {
     expect(inherited({ [name]: value })).toEqual({ PATH: '/bin', GATEWAY_TOKEN: 'token-of-gateway' });
   });
 });

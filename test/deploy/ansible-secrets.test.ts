@@ -24,14 +24,14 @@ const SECRET = /_password\b|_secrets?\b|_login\b|REDISCLI_AUTH/;
 const mentions = (value: unknown) => SECRET.test(JSON.stringify(value ?? ''));
 
 describe('a password that Ansible has', () => {
-  it('is never in the environment of a task, which Ansible puts on a command line of the machine', () => {
+  it('keeps every password out of the environment of a task, which Ansible puts on a command line', () => {
     expect(tasks.length).toBeGreaterThan(50);
     expect(tasks.filter(({ task }) => mentions(task.environment)).map(({ file, task }) => [file, task.name])).toEqual(
       [],
     );
   });
 
-  it('is never among the arguments of a command', () => {
+  it('keeps every password out of the arguments of a command', () => {
     const told = tasks.filter(({ task }) => {
       const command = task['ansible.builtin.command'] ?? task['ansible.builtin.shell'];
       if (typeof command !== 'object' || command === null) return mentions(command);
@@ -40,7 +40,7 @@ describe('a password that Ansible has', () => {
     expect(told.map(({ file, task }) => [file, task.name])).toEqual([]);
   });
 
-  it('is in no log where a task has it', () => {
+  it('keeps every password out of the log of a task that has it', () => {
     const loose = tasks.filter(({ task }) => {
       // A failed assertion tells its expression, and no value.
       const { name: _name, when: _when, 'ansible.builtin.assert': _assert, ...rest } = task;

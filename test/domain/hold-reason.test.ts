@@ -49,10 +49,10 @@ const REASONS: readonly [text: string, reason: HoldReason, heldBy: string][] = [
   ],
 ];
 
-/** Names as people may choose them; separators of the text are among them where the text allows for that. */
+/** Names as people may choose them, with the separators of the text if the text allows for them. */
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/);
-const passedOn = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,40}$/);
-const allowance = fc.record({ agent: passedOn, model: fc.option(passedOn, { nil: undefined }) });
+const identifier = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,40}$/);
+const allowance = fc.record({ agent: identifier, model: fc.option(identifier, { nil: undefined }) });
 const maybeAllow = fc.record({ allow: allowance }, { requiredKeys: [] });
 const labels = fc.array(fc.tuple(name, name), { minLength: 1, maxLength: 5 });
 const target: fc.Arbitrary<Target> = fc.oneof(
@@ -68,7 +68,7 @@ const reason: fc.Arbitrary<HoldReason> = fc.oneof(
   fc.record({ kind: fc.constant('circuit' as const), circuit: fc.string({ minLength: 1 }) }),
   fc.record({
     kind: fc.constant('session' as const),
-    agent: fc.option(passedOn, { nil: undefined }),
+    agent: fc.option(identifier, { nil: undefined }),
     session: fc.string(),
   }),
   target,
@@ -84,24 +84,24 @@ const nearlyReason = fc
   )
   .map((parts) => parts.join(''));
 
-describe('the reason why a task is held', () => {
-  it.each(REASONS)('reads %s as it was written', (text, expected) => {
+describe('the reason for which a task is held', () => {
+  it.each(REASONS)('reads %s back as it was written', (text, expected) => {
     expect(parseHoldReason(text)).toEqual(expected);
     expect(formatHoldReason(expected)).toBe(text);
   });
 
-  it.each(REASONS)('shows %s as people and programs know it from heldBy', (_text, shown, heldBy) => {
+  it.each(REASONS)('shows %s as heldBy names it for people and programs', (_text, shown, heldBy) => {
     expect(describeHoldReason(shown)).toBe(heldBy);
   });
 
-  it('survives being written and read, whatever its names are', () => {
+  it('reads back any reason that was written, whatever names it contains', () => {
     const survives = (one: HoldReason) => {
       expect(parseHoldReason(formatHoldReason(one))).toEqual(one);
     };
     fc.assert(fc.property(reason, survives), { numRuns: 1_000 });
   });
 
-  it('is read only from a text that it would be written as', () => {
+  it('reads a reason only from a text that would be written for it', () => {
     const survives = (text: string) => {
       const read = parseHoldReason(text);
       if (read !== undefined) expect(formatHoldReason(read)).toBe(text);
@@ -109,7 +109,7 @@ describe('the reason why a task is held', () => {
     fc.assert(fc.property(fc.oneof(nearlyReason, fc.string()), survives), { numRuns: 2_000 });
   });
 
-  it('is read from the texts that tasks are queued and released with', () => {
+  it('reads a reason from the texts that queue and release tasks', () => {
     const spec = { require: { b: '2', a: '1' }, agent: 'ops', model: 'm' };
     const node = { id: 'x', labels: {}, allow: { models: [] } };
     const labelled = { ...node, labels: spec.require };
@@ -122,33 +122,33 @@ describe('the reason why a task is held', () => {
     expect(parseHoldReason(needsOf({}))).toEqual({ kind: 'allow', allow: main });
   });
 
-  it('is a target if the task waits for a node, and for nothing else', () => {
+  it('has a target only if the task waits for a node', () => {
     const targets = REASONS.filter(([, one]) => isTarget(one)).map(([, { kind }]) => kind);
     expect([...new Set(targets)]).toEqual(['node', 'prefer', 'require', 'format', 'allow']);
   });
 });
 
-describe('what a task shows in heldBy', () => {
+describe('heldBy of a task', () => {
   const shown = (heldBy: string | null, agent: string | null = null, session: string | null = null) =>
     holdReasonOf({ heldBy, agent, session });
 
-  it('tells the reason again, with the session’s agent from the task', () => {
+  it('restores the reason, with the session’s agent from the task', () => {
     const tells = (one: HoldReason, other: string) => {
       const own = one.kind === 'session' ? one : { agent: other, session: other };
       expect(shown(describeHoldReason(one), own.agent ?? null, own.session)).toEqual(one);
     };
     for (const [, one] of REASONS) tells(one, 'chat');
-    fc.assert(fc.property(reason, passedOn, tells));
+    fc.assert(fc.property(reason, identifier, tells));
   });
 
-  it('tells no reason of a task that is not held, or that something unknown holds', () => {
+  it('gives no reason for a task that is not held, or that is held for an unknown reason', () => {
     expect(shown(null, 'main', 'chat')).toBeUndefined();
     expect(shown('children of its BullMQ flow', 'main', 'chat')).toBeUndefined();
     expect(shown('session other', 'main', 'chat')).toBeUndefined();
   });
 });
 
-describe('a node', () => {
+describe('eligibility of a node', () => {
   const node = { id: 'a', labels: { x: '1', y: '2' } };
 
   it.each([
@@ -172,9 +172,12 @@ describe('a node', () => {
     ['circuit:node:a', false],
     ['session:|node:a', false],
     ['nodes:a', false],
-  ] as const)('without a list of what it is allowed that has these labels is eligible for %s: %s', (text, eligible) => {
-    expect(isEligible(parseHoldReason(text), node)).toBe(eligible);
-  });
+  ] as const)(
+    'decides for a node with these labels and no allow list whether it is eligible for %s: %s',
+    (text, eligible) => {
+      expect(isEligible(parseHoldReason(text), node)).toBe(eligible);
+    },
+  );
 
   it.each([
     [{ agents: ['main'], models: ['m'] }, 'allow:main|', true],
@@ -188,11 +191,11 @@ describe('a node', () => {
     [{ models: ['n'] }, 'require:x=1&allow:main|n', true],
     [{ models: ['n'] }, 'require:x=2&allow:main|n', false],
     [{ models: ['m'] }, 'node:a', true],
-  ])('that is allowed %j is eligible for %s: %s', (allow, text, eligible) => {
+  ])('decides for a node that is allowed %j whether it is eligible for %s: %s', (allow, text, eligible) => {
     expect(isEligible(parseHoldReason(text), { ...node, allow })).toBe(eligible);
   });
 
-  it('runs a task just if it is eligible for all that the task needs', () => {
+  it('runs a task only if the node is eligible for everything that the task needs', () => {
     const specs = fc.record(
       { node: fc.constantFrom('a', 'b'), agent: fc.constantFrom('main', 'ops'), model: fc.constantFrom('m', 'n') },
       { requiredKeys: [] },
@@ -208,7 +211,7 @@ describe('a node', () => {
     fc.assert(fc.property(specs, allowed, agrees));
   });
 
-  it('never releases a task for nodes that it belongs to itself, even if another program queued separators in names', () => {
+  it('never lets a node release a task that it may run itself, even if another program queued separators in names', () => {
     const odd = fc.stringMatching(/^[ab&|=,:1]{0,6}$/);
     const specs = fc.record(
       { node: odd, agent: odd, model: odd, require: fc.dictionary(odd, odd) },
@@ -254,12 +257,12 @@ describe('a text in Redis that is no reason', () => {
     ['a format with more', 'format:2&allow:main|'],
     ['a space in front', ' node:a'],
     ['a property of all objects', 'constructor:a'],
-  ])('is read as unknown, and no node is eligible for it: %s', (_what, text) => {
+  ])('reads the text as unknown, so that no node is eligible: %s', (_what, text) => {
     expect(parseHoldReason(text)).toBeUndefined();
     expect(isEligible(parseHoldReason(text), { id: '', labels: {} })).toBe(false);
   });
 
-  it('is every text longer than 65,536 characters, without a look at what it says', () => {
+  it('reads any text longer than 65,536 characters as unknown, without parsing it', () => {
     for (const unit of ['a', '&', ',', '=', '|', 'x=1,', 'node:a&']) {
       for (const before of ['circuit:', 'session:|', 'node:', 'require:x=1,', 'allow:a|', 'format:']) {
         const long = before + unit.repeat(200_000);
@@ -274,7 +277,7 @@ describe('a text in Redis that is no reason', () => {
 });
 
 describe('the reason for a task of a session', () => {
-  it('names the session as scripts do, and is none for a task without one', () => {
+  it('names the session as scripts do, and is absent for a task without a session', () => {
     const texts = [{ session: 's' }, { agent: 'ops', session: 'a:b' }, { agent: 'ops' }].map((spec) => {
       const found = sessionReason(spec);
       return found && formatHoldReason(found);

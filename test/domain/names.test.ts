@@ -5,13 +5,13 @@ import { newTaskId, TASK_ID } from '../../src/domain/ids.ts';
 import { NODE_ID, nearest, POOL_NAME } from '../../src/domain/names.ts';
 
 describe('names', () => {
-  it.each(['default', 'xcode', 'a', 'mac_2-x'])('%j may be a pool', (name) => expect(name).toMatch(POOL_NAME));
-  it.each(['with space', 'Upper', '-x', 'a:b', '', 'a'.repeat(64), 'ü'])('%j may not be a pool', (name) =>
+  it.each(['default', 'xcode', 'a', 'mac_2-x'])('accepts %j as a pool', (name) => expect(name).toMatch(POOL_NAME));
+  it.each(['with space', 'Upper', '-x', 'a:b', '', 'a'.repeat(64), 'ü'])('refuses %j as a pool', (name) =>
     expect(name).not.toMatch(POOL_NAME),
   );
-  it.each(['mac~1', 'mac:1', '', '.x'])('%j may not be a node id', (id) => expect(id).not.toMatch(NODE_ID));
+  it.each(['mac~1', 'mac:1', '', '.x'])('refuses %j as a node id', (id) => expect(id).not.toMatch(NODE_ID));
 
-  it('suggests the nearest name for a slip and nothing for something else', () => {
+  it('suggests the nearest name for a misspelling, and nothing for an unrelated word', () => {
     expect(nearest('visibilityTimout', ['taskTimeout', 'visibilityTimeout'])).toBe('visibilityTimeout');
     expect(nearest('foo', ['log', 'mesh'])).toBeUndefined();
     expect(nearest('x', [])).toBeUndefined();
@@ -19,7 +19,7 @@ describe('names', () => {
 });
 
 describe('a claim token', () => {
-  it('names its owner, whatever the node is called', () => {
+  it('names its owner, whatever characters the node id contains', () => {
     fc.assert(
       fc.property(fc.stringMatching(NODE_ID), fc.nat(), fc.nat(), (nodeId, incarnation, n) => {
         expect(tokenOwner(claimToken({ nodeId, incarnation }, n))).toEqual({ nodeId, incarnation });
@@ -27,17 +27,17 @@ describe('a claim token', () => {
     );
   });
 
-  it('is no prefix of the token of another incarnation', () => {
+  it('is never a prefix of the token of another incarnation', () => {
     expect(claimToken({ nodeId: 'n1', incarnation: 10 }, 0).startsWith('n1~1:')).toBe(false);
   });
 
-  it('of somebody else has no owner', () => {
+  it('finds no owner in a token that another program made', () => {
     expect(tokenOwner('3d1f0a0e-uuid:4')).toBeUndefined();
   });
 });
 
 describe('task ids', () => {
-  it('are unique and sort by the time they were made', () => {
+  it('makes unique task ids that sort by creation time', () => {
     const ids = Array.from({ length: 1_000 }, newTaskId);
     expect(new Set(ids).size).toBe(1_000);
     expect([...ids].sort()).toEqual(ids);

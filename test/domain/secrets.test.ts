@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { fillResults, wantedResults } from '../../src/domain/placeholders.ts';
 import { maskedLine, secretMasker } from '../../src/domain/secrets.ts';
 
-describe('masking secrets', () => {
+describe('masking of secrets', () => {
   const mask = secretMasker(['hunter2!', 'abc', 'hunter2!longer']);
 
   it.each([
@@ -23,9 +23,9 @@ describe('masking secrets', () => {
     ['a-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl.more', 'a-********.more'],
     ['eyJ is no token, eyJhbGciOiJIUzI1NiJ9.short.x neither', 'eyJ is no token, eyJhbGciOiJIUzI1NiJ9.short.x neither'],
     ['2,048 tokens used, see https://example.com/a?b=c', '2,048 tokens used, see https://example.com/a?b=c'],
-  ])('of %j', (text, masked) => expect(mask(text)).toBe(masked));
+  ])('masks the secrets in %j', (text, masked) => expect(mask(text)).toBe(masked));
 
-  it('never lets a known secret through, whatever stands around it', () => {
+  it('never lets a known secret through, whatever text surrounds it', () => {
     fc.assert(
       fc.property(fc.string(), fc.string({ minLength: 8 }), fc.string(), (before, secret, after) => {
         fc.pre(!'********'.includes(secret));
@@ -40,13 +40,13 @@ describe('a log line', () => {
   const secret = 'hunter2!'.repeat(8);
   const mask = secretMasker([secret]);
 
-  it('is masked, and cut only where it is longer', () => {
+  it('masks a log line, and cuts only a long one', () => {
     expect(maskedLine(mask, `the password is ${secret}`, 40)).toBe('the password is ********');
     expect(maskedLine(mask, 'x'.repeat(40), 40)).toBe('x'.repeat(40));
     expect(maskedLine(mask, 'x'.repeat(41), 40)).toBe(`${'x'.repeat(40)}…`);
   });
 
-  it('shows no part of a secret, wherever it is cut', () => {
+  it('shows no part of a secret, wherever the line is cut', () => {
     for (let before = 0; before < 1_300; before++) {
       // Secrets before the cut get shorter when they are masked, which moves the cut.
       for (const lead of ['', `${secret} `.repeat(Math.floor(before / 70))]) {
@@ -58,7 +58,7 @@ describe('a log line', () => {
 });
 
 describe('placeholders for results', () => {
-  it('are found once each, and filled', () => {
+  it('finds each placeholder once, and fills it', () => {
     const message = 'a {{result:x}} b {{result:y}} {{result:x}} {{other:z}} {{result:}}';
     expect(wantedResults(message)).toEqual(['x', 'y']);
     const results = new Map([

@@ -21,22 +21,22 @@ const every = happenings(TASK_TRANSITIONS);
 const without = (...left: readonly string[]) => every.filter((happening) => !left.includes(happening));
 
 describe('the transition table of a task', () => {
-  it('has each transition once, and none that leaves the state as it is', () => {
+  it('lists each transition once, and none that keeps the state', () => {
     const names = TASK_TRANSITIONS.map((row) => `${row.from} ${row.to} ${happeningOf(row)}`);
     expect(new Set(names).size).toBe(names.length);
     expect(TASK_TRANSITIONS.filter((row) => (row.from as string) === row.to)).toEqual([]);
     expect(new Set(TASK_TRANSITIONS.map(({ by }) => by))).toEqual(new Set(CAUSES));
   });
 
-  it.each(STATES)('leads to %s from each state that is not its own', (state) => {
+  it.each(STATES)('reaches %s from each other state', (state) => {
     for (const other of STATES) {
-      // Once removed, a task is queued anew.
+      // Once removed, a task is queued again.
       if (other !== state) expect(pathOf(other, state, every), `from ${other}`).toBeDefined();
     }
   });
 
   it.each(['waiting', 'held', 'delayed', 'active'] as const)(
-    'leads from %s to each end without any command but to cancel it',
+    'leads from %s to each final state without any command except cancel',
     (state) => {
       const unaided = every.filter((happening) => !happening.endsWith('by command'));
       expect(pathOf(state, 'completed', unaided)).toBeDefined();
@@ -45,14 +45,14 @@ describe('the transition table of a task', () => {
     },
   );
 
-  it('lets an ended task go on only when an operator retries it, and a completed one never', () => {
+  it('resumes an ended task only when an operator retries it, and never a completed one', () => {
     const left = (state: QueueState) => happenings(from(state).filter((row) => row.to !== 'none'));
     expect(left('completed')).toEqual([]);
     expect(left('failed')).toEqual(['retry by command']);
     expect(left('cancelled')).toEqual(['retry by command']);
   });
 
-  it('makes a task active by a claim, and by nothing else', () => {
+  it('makes a task active only by a claim', () => {
     expect(happenings(to('active'))).toEqual(['claim by node']);
     expect(happenings(to('completed'))).toEqual(['complete by node']);
   });
@@ -62,20 +62,20 @@ describe('the transition table of a task', () => {
     expect(to('none').filter((row) => (row.from as string) === 'active')).toEqual([]);
   });
 
-  it('cancels a task only after a command, and in each state that is no end', () => {
+  it('cancels a task only after a command, in each state that is not final', () => {
     const cancelling = happenings(to('cancelled'));
     expect(cancelling).toEqual(['cancel by command', 'cancel by node', 'cancel by sweep']);
     expect(to('cancelled').map((row) => row.from)).toEqual(expect.arrayContaining(['waiting', 'held', 'delayed']));
     expect(pathOf('none', 'cancelled', without(...cancelling))).toBeUndefined();
   });
 
-  it('lets the time do no more than put a task in line', () => {
+  it('lets time only put a task in line', () => {
     expect(TASK_TRANSITIONS.filter(({ by }) => by === 'time').map((row) => row.to)).toEqual(['waiting']);
   });
 });
 
-describe('what commands make of the table', () => {
-  it.each(TASK_STATES)('agrees with what people are promised of a %s task', (state) => {
+describe('what commands derive from the table', () => {
+  it.each(TASK_STATES)('agrees with the documented commands for a %s task', (state) => {
     const open = ['waiting', 'delayed', 'active'].includes(state);
     expect(isEnded(state)).toBe(!open);
     expect(allows(state, 'cancel')).toBe(open);
@@ -83,7 +83,7 @@ describe('what commands make of the table', () => {
     expect(allows(state, 'remove')).toBe(state !== 'active');
   });
 
-  it('lists states in their usual order, and what is held as waiting', () => {
+  it('lists states in their usual order, and counts held tasks as waiting', () => {
     expect(ENDED_STATES).toEqual(['completed', 'failed', 'cancelled']);
     expect(statesBefore('cancel')).toEqual(['waiting', 'delayed', 'active']);
     expect(statesBefore('cancel', 'command')).toEqual(['waiting', 'delayed']);
@@ -93,7 +93,7 @@ describe('what commands make of the table', () => {
 });
 
 describe('a path through the table', () => {
-  it('goes only through what may happen, and is as short as can be', () => {
+  it('uses only allowed transitions, and is as short as possible', () => {
     const may: Happening[] = ['promote by time', 'claim by node', 'hold by node'];
     expect(pathOf('delayed', 'active', may)?.map(happeningOf)).toEqual(['promote by time', 'claim by node']);
     expect(pathOf('waiting', 'held', may)?.map(happeningOf)).toEqual(['hold by node']);

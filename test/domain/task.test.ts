@@ -7,12 +7,12 @@ import { type ErrorKind, keptResult, type TaskResult, taskError } from '../../sr
 const result = (text: string): TaskResult => ({ text, usage: null, model: null, runId: null, durationMs: 1 });
 
 describe('a result', () => {
-  it('is kept whole up to 1 MiB', () => {
+  it('keeps a result of up to 1 MiB whole', () => {
     const whole = result('x'.repeat(1_048_576));
     expect(keptResult(whole)).toBe(whole);
   });
 
-  it('is cut to 1 MiB where it is longer, between characters, and says so', () => {
+  it('cuts a longer result to 1 MiB between characters, and says so', () => {
     for (const text of ['x'.repeat(1_048_577), 'é'.repeat(700_000), '😀'.repeat(300_000)]) {
       const kept = keptResult(result(text)).text;
       expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(1_048_576);
@@ -24,7 +24,7 @@ describe('a result', () => {
 });
 
 describe('numbered ids', () => {
-  it('are task ids that sort by their number, all different', () => {
+  it('makes distinct task ids that sort by their number', () => {
     const base = newTaskId();
     fc.assert(
       fc.property(fc.nat(2 ** 31 - 1), fc.nat(2 ** 31 - 1), (a, b) => {
@@ -41,11 +41,13 @@ describe('the circuit of a task', () => {
     [{ agent: 'coder' }, 'agent:coder'],
     [{ model: 'fake/echo' }, 'fake/echo'],
     [{ agent: 'coder', model: 'fake/echo' }, 'fake/echo'],
-  ])('of %j is %s', (fields, circuit) => expect(circuitOf({ message: '', tags: {}, ...fields })).toBe(circuit));
+  ])('assigns the task %j to the circuit %s', (fields, circuit) =>
+    expect(circuitOf({ message: '', tags: {}, ...fields })).toBe(circuit),
+  );
 });
 
 describe('error kinds', () => {
-  it('know whether another attempt could end better', () => {
+  it('says of each error kind whether another attempt may succeed', () => {
     const retryable = (kinds: readonly ErrorKind[]) => kinds.map((kind) => taskError(kind, '').retryable);
     expect(retryable(['auth', 'invalid', 'handover_limit', 'cancelled'])).toEqual(Array(4).fill(false));
     expect(retryable(['provider', 'timeout', 'crash', 'rate_limit', 'unknown'])).toEqual(Array(5).fill(true));

@@ -6,27 +6,27 @@ import { shellWord } from '../../src/domain/shell.ts';
 import { utf8Problem, utf8Text } from '../../src/domain/text.ts';
 
 describe('a word of a shell command', () => {
-  it('is what the shell makes of it again, whatever stands in it', () => {
+  it('quotes any word so that a shell reads it back unchanged', () => {
     const words = ['', 'a b', "it's", '$HOME', '`x`', 'a\nb', '-n', 'a"b', '\\', "'", '*', '# x', 'ü'];
     const text = execFileSync('sh', ['-c', `printf '%s|' ${words.map(shellWord).join(' ')}`], { encoding: 'utf8' });
     expect(text).toBe(words.map((word) => `${word}|`).join(''));
   });
 
-  it('has quotes only where it requires them', () => {
+  it('quotes a word only if that is required', () => {
     expect(shellWord('mac-1:/a_b/c.d=e@f')).toBe('mac-1:/a_b/c.d=e@f');
     for (const word of [' a', 'a ', 'a;', ';a', '']) expect(shellWord(word)).toBe(`'${word}'`);
   });
 });
 
 describe('bytes', () => {
-  it('are UTF-16 where one of its two marks stands in front, whole', () => {
+  it('decodes UTF-16 by either byte order mark', () => {
     const isUtf16 = (...bytes: number[]) => utf8Problem(Buffer.from(bytes))?.startsWith('is UTF-16') ?? false;
     expect([isUtf16(0xff, 0xfe, 0x61), isUtf16(0xfe, 0xff, 0x61)]).toEqual([true, true]);
     expect([isUtf16(0xff, 0xff), isUtf16(0xfe, 0xfe), isUtf16(0xff, 0x61), isUtf16(0x61, 0xfe)]).not.toContain(true);
     expect([isUtf16(0xfe, 0x61), isUtf16(0x61, 0xff)]).not.toContain(true);
   });
 
-  it('that are no text are told with their line', () => {
+  it('refuses bytes that are no text, and names the line', () => {
     expect(() => utf8Text(Buffer.from([0x61, 0x0a, 0xe9, 0x0a]))).toThrow('line 2 is not UTF-8 text');
     expect(() => utf8Text(Buffer.from('a\nb\n\0'))).toThrow('line 3 has NUL bytes');
     expect(utf8Text(Buffer.from('\ufeffa\nü'))).toBe('a\nü');
@@ -34,7 +34,7 @@ describe('bytes', () => {
 });
 
 describe('the nearest name', () => {
-  it('is at most a third of the letters away, at least one', () => {
+  it('allows as edits a third of the letters, but at least one', () => {
     expect(nearest('ab', ['ax'])).toBe('ax');
     expect(nearest('ab', ['xy'])).toBeUndefined();
     expect(nearest('abcdef', ['abcdxy'])).toBe('abcdxy');
@@ -44,12 +44,12 @@ describe('the nearest name', () => {
     expect(nearest('abcdef', ['abc'])).toBeUndefined();
   });
 
-  it('is the closest, the first of several, and has no eye for capitals', () => {
+  it('finds the closest name, the first among equals, and ignores case', () => {
     expect(nearest('abcdef', ['abcdxy', 'abcdex', 'abcdey'])).toBe('abcdex');
     expect(nearest('POOL', ['pool'])).toBe('pool');
   });
 
-  it('of a word with one letter added, changed or left out anywhere is that word', () => {
+  it('finds a word with one letter added, changed or left out', () => {
     const word = fc.stringMatching(/^[a-z]{4,12}$/);
     fc.assert(
       fc.property(word, fc.nat(), fc.stringMatching(/^[A-Z]$/), (text, n, letter) => {

@@ -20,24 +20,24 @@ describe('durations', () => {
     ['7d', 604_800_000],
     ['0', 0],
     ['3650d', 315_360_000_000],
-  ])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
+  ])('reads %s as %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
 
   it.each(['5 parsecs', '', '10', '-5s', '1h30m', 's', 'Infinitys', '1e3s', '3651d', '99999999999999999d'])(
-    '%j is none',
+    'refuses %j as a duration',
     (text) => expect(parseDuration(text)).toBeUndefined(),
   );
 
-  it('have a maximum, which the hint in every refusal names', () => {
+  it('limits durations to a maximum, which the hint in every refusal names', () => {
     expect(DURATION_HINT).toContain(`at most ${formatDuration(MAX_DURATION_MS)}`);
   });
 
-  it('reads back whatever it writes', () => {
+  it('reads back every duration that it writes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: MAX_DURATION_MS }), (ms) => parseDuration(formatDuration(ms)) === ms),
     );
   });
 
-  it('never throws and never gives a negative or fractional number', () => {
+  it('never throws, and never returns a negative or fractional number', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const ms = parseDuration(text);
@@ -53,16 +53,16 @@ describe('durations', () => {
     [250_000, '4m 10s'],
     [7_500_000, '2h 5m'],
     [273_600_000, '3d 4h'],
-  ])('%d ms is %s for people', (ms, text) => expect(humanDuration(ms)).toBe(text));
+  ])('writes %d ms as %s for people', (ms, text) => expect(humanDuration(ms)).toBe(text));
 });
 
 describe('sizes', () => {
-  it('count in powers of ten, in any case of letters', () => {
+  it('reads sizes in powers of ten, in upper or lower case', () => {
     expect([parseSize('5GB'), parseSize('500 mb'), parseSize('12B')]).toEqual([5e9, 5e8, 12]);
     expect([parseSize('5 GiB'), parseSize('5'), parseSize('')]).toEqual([undefined, undefined, undefined]);
   });
 
-  it('read back whatever they write', () => {
+  it('reads back every size that it writes', () => {
     fc.assert(fc.property(fc.nat(), (bytes) => parseSize(formatSize(bytes)) === bytes));
   });
 });

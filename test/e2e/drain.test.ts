@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CliProcess } from '../support/cli.ts';
 import { ProcessMesh } from '../support/process-mesh.ts';
 
-describe('a daemon that is drained from elsewhere', () => {
+describe('a drain from another machine', () => {
   let mesh: ProcessMesh;
   beforeEach(async () => {
     mesh = await ProcessMesh.start();
   });
   afterEach(() => mesh.stop());
 
-  it('is waited for until its run has ended, takes nothing meanwhile, and is forgotten once it has stopped', async () => {
+  it('waits until the run has ended, claims nothing in that time, and forgets the node once it has stopped', async () => {
     const node = await mesh.startNode('mac-1');
     const running = await mesh.queueOne('hold');
     await mesh.starts(1);

@@ -5,7 +5,7 @@ import { emptyFolder } from '../support/folders.ts';
 import { ProcessMesh } from '../support/process-mesh.ts';
 import { isRunning } from '../support/processes.ts';
 
-describe('the runs of a real daemon in exec mode', () => {
+describe('runs of a real daemon in exec mode', () => {
   let mesh: ProcessMesh | undefined;
   afterEach(() => mesh?.stop());
 
@@ -20,7 +20,7 @@ describe('the runs of a real daemon in exec mode', () => {
     return { mesh, folder, pid: (name: string) => Number(readFileSync(join(folder, name), 'utf8')) };
   };
 
-  it('inherit nothing that is only for the daemon', async () => {
+  it('passes nothing to a run that is only for the daemon', async () => {
     const { mesh, folder } = await start('security: {signingKey: "${SIGNING_KEY}"}\n');
     const secrets = {
       SIGNING_KEY: 'the-key-that-signs-tasks',
@@ -44,7 +44,7 @@ describe('the runs of a real daemon in exec mode', () => {
     }
   });
 
-  it('do not cost a node its lease, nor their neighbours their runs, by what they print', async () => {
+  it('keeps its lease and its other runs, whatever a run prints', async () => {
     const { mesh, folder } = await start();
     await mesh.startNode('mac-1');
     const neighbour = await mesh.queueOne('while [ ! -e "$HERE/go" ]; do sleep 0.1; done');
@@ -59,7 +59,7 @@ describe('the runs of a real daemon in exec mode', () => {
   });
 
   it.runIf(process.platform === 'linux')(
-    'leave nothing behind, although daemon and watch are killed: the next start ends it before it claims',
+    'ends leftovers of runs at the next start before it claims, even if daemon and watchdog were killed',
     async () => {
       const { mesh, folder, pid } = await start();
       await mesh.startNode('mac-1');

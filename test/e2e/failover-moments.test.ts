@@ -108,7 +108,7 @@ describe('failover at the worst moment', () => {
     expect(mesh.ledger.starts(id)).toHaveLength(1);
   });
 
-  it('finishes what a sweeper began that is killed once it has declared a node dead', async () => {
+  it('completes the work of a sweeper that is killed right after it declared a node dead', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
@@ -157,7 +157,7 @@ describe('failover at the worst moment', () => {
     expect(tasks.every(({ state, node }) => state === 'active' && node === 'mac-2')).toBe(true);
   });
 
-  it('works with a node whose clock is 10 minutes fast: no node is declared dead, and times are true', async () => {
+  it('works with a node whose clock is 10 minutes fast, without a dead node or a wrong time', async () => {
     await mesh.startNode('mac-1', { env: preload('wrong-clock') });
     const before = Date.now();
     const ran = await mesh.queueOne('0.1');
@@ -203,7 +203,7 @@ describe('failover at the worst moment', () => {
     expect(mesh.ledger.ends().map((line) => line.node)).toEqual(['mac-2']);
   });
 
-  it('lets a woken node run its own old task again, once', async () => {
+  it('lets a resumed node run its own old task again, once', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);

@@ -16,7 +16,7 @@ describe('failover', () => {
   });
   afterEach(() => mesh.stop());
 
-  it('takes over the tasks of a daemon that is killed once the crash grace is over, long before its lease is', async () => {
+  it('takes over the tasks of a killed daemon once the crash grace is over, long before its lease ends', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 4}}\n');
     await mesh.startNode('mac-1');
     await mesh.queueMany(4, 'hold');
@@ -36,7 +36,7 @@ describe('failover', () => {
     expect((await mesh.json('node', 'show', 'mac-1')).state).toBe('dead');
   });
 
-  it('ends the run of a daemon that is killed, so that it never completes beside its successor', async () => {
+  it('ends the run of a killed daemon, so that it never completes beside its successor', async () => {
     await mesh.startNode('mac-1');
     await mesh.queueOne('hold');
     await mesh.starts(1);
@@ -71,7 +71,7 @@ describe('failover', () => {
     await mesh.nodeState('mac-1', 'up');
   });
 
-  it('leaves its tasks to a node that freezes for less than its lease', async () => {
+  it('leaves the tasks of a node to it if it freezes for less than its lease', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
@@ -89,7 +89,7 @@ describe('failover', () => {
     expect(await mesh.json('task', 'show', id)).toMatchObject({ state: 'completed', node: 'mac-1', handovers: 0 });
   });
 
-  it('takes nothing over when Redis was away for longer than every lease', async () => {
+  it('takes nothing over if Redis was away for longer than every lease', async () => {
     mesh.config = mesh.configWith('queue: {visibilityTimeout: 1h}\nnode: {pools: {default: 3}}\n');
     await mesh.startNodes('mac-1', 'mac-2');
     await mesh.queueMany(6, 'hold');
@@ -105,7 +105,7 @@ describe('failover', () => {
     expect(mesh.ledger.starts()).toHaveLength(6);
   });
 
-  it('declares no node dead when Redis itself stood still for longer than every lease', async () => {
+  it('declares no node dead if Redis itself stood still for longer than every lease', async () => {
     await mesh.startNodes('mac-1', 'mac-2');
     const ids = await mesh.queueMany(2, 'hold');
     await mesh.starts(2);
@@ -120,7 +120,7 @@ describe('failover', () => {
     for (const id of ids) expect(await mesh.task(id)).toMatchObject({ state: 'completed', handovers: 0 });
   });
 
-  it('goes on with its runs when Redis’ clock jumps past the visibility timeout', async () => {
+  it('continues its runs when Redis’ clock jumps past the visibility timeout', async () => {
     await mesh.startNodes('mac-1', 'mac-2');
     const ids = await mesh.queueMany(2, 'hold');
     await mesh.starts(2);
@@ -141,7 +141,7 @@ describe('failover', () => {
     expect(mesh.ledger.starts()).toHaveLength(2);
   });
 
-  it('renews its claims at once when it is connected again, so that none lapses on a Redis whose clock is ahead', async () => {
+  it('renews its claims as soon as it reconnects, so that none lapses on a Redis whose clock is ahead', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
@@ -171,7 +171,7 @@ describe('failover', () => {
     });
   });
 
-  it('gets everything done although all nodes are killed and only one comes back', async () => {
+  it('completes everything although all nodes are killed and only one comes back', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 2}}\n');
     const all = await mesh.startNodes('mac-1', 'mac-2', 'mac-3');
     await mesh.queueMany(8, 'hold');
@@ -184,10 +184,10 @@ describe('failover', () => {
     expect((await mesh.tasks()).map((task) => task.state)).toEqual(Array(8).fill('completed'));
   });
 
-  it('fails a task that has taken down more nodes than it may', async () => {
+  it('fails a task that has brought down more nodes than it may', async () => {
     mesh.config = mesh.configWith('queue: {maxHandovers: 3}\nnode: {pools: {default: 1}}\n');
     const id = await mesh.queueOne('poison', { attempts: 9 });
-    for (let life = 1; life <= 4; life++) await mesh.launchNode('mac-1').exited;
+    for (let incarnation = 1; incarnation <= 4; incarnation++) await mesh.launchNode('mac-1').exited;
     mesh.launchNode('mac-1');
     await mesh.taskState(id, 'failed');
     const task = await mesh.task(id);
@@ -204,7 +204,7 @@ describe('failover', () => {
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
     await mesh.startNode('mac-2');
-    // Or a sweep of theirs may be faster than the command with putting the task back.
+    // Or one of their sweeps may requeue the task before the command does.
     for (const id of ['mac-1', 'mac-2']) mesh.freeze(id);
     const evicted = await mesh.cli('node', 'evict', 'mac-1');
     expect(evicted.stderr).toMatch(/declared dead; 1 task was requeued/);
@@ -231,7 +231,7 @@ describe('failover', () => {
     await mesh.nodeState('mac-1', 'up');
   });
 
-  it('keeps the outcome of a run that ends while Redis is away, also over a restart of the daemon', async () => {
+  it('keeps the outcome of a run that ends while Redis is away, even across a restart of the daemon', async () => {
     mesh.config = mesh.configWith('queue: {visibilityTimeout: 1h}\n');
     const env = { CLAWMESH_HOME: emptyFolder() };
     const first = await mesh.startNode('mac-1', { env });
@@ -250,7 +250,7 @@ describe('failover', () => {
     await expect.poll(async () => (await mesh.nodeRecord('mac-1')).journal).toMatchObject({ pending: 0, discarded: 0 });
   });
 
-  it('discards an outcome whose task was taken over meanwhile, and shows it', async () => {
+  it('discards an outcome whose task was taken over, and shows it', async () => {
     const env = { CLAWMESH_HOME: emptyFolder() };
     const slow = await mesh.startNode('mac-1', { env });
     const id = await mesh.queueOne('hold');

@@ -18,7 +18,7 @@ describe('a mesh of node processes', () => {
 
   const running = (count: number) => expect.poll(async () => (await mesh.snapshot()).pools.default?.active).toBe(count);
 
-  it('runs 300 tasks over three nodes, each once, all nodes sharing', async () => {
+  it('runs 300 tasks on three nodes, each once, with work for every node', async () => {
     await mesh.startNodes('mac-1', 'mac-2', 'mac-3');
     const ids = await mesh.enqueueLines(Array.from({ length: 300 }, () => ({ message: 'sleep 200ms' })));
     await expect.poll(async () => (await mesh.json('status')).pools.default.completed, { interval: 500 }).toBe(300);
@@ -53,7 +53,7 @@ describe('a mesh of node processes', () => {
     ]);
   });
 
-  it('prints the answer of a task that is waited for, and fails with it', async () => {
+  it('prints the answer of a task that it waits for, and fails if the task fails', async () => {
     await mesh.startNode('mac-1');
     const good = await mesh.cli('enqueue', 'what I say', '--wait');
     expect([good.code, good.stdout]).toEqual([0, 'what I say\n']);
@@ -68,7 +68,7 @@ describe('a mesh of node processes', () => {
     expect(tasks[0]).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'no end after 1.0s' } });
   });
 
-  it('finishes what runs on SIGTERM, takes nothing new, and exits 0', async () => {
+  it('finishes its runs on SIGTERM, claims nothing new, and exits with 0', async () => {
     mesh.config = mesh.configWith('node: {drainTimeout: 1h}\n', { openclaw: mesh.ledger.asOpenclaw });
     const node = await mesh.startNode('mac-1');
     const long = await mesh.enqueue('hold');
@@ -83,7 +83,7 @@ describe('a mesh of node processes', () => {
     expect((await mesh.json('node', 'list')).nodes[0]).toMatchObject({ state: 'stopped', heartbeatAgeMs: null });
   });
 
-  it('hands back what does not end within drainTimeout, at the head of the queue', async () => {
+  it('releases runs that exceed drainTimeout, at the head of the queue', async () => {
     mesh.config = mesh.configWith('node: {drainTimeout: 1s, pools: {default: 1}}\n');
     const node = await mesh.startNode('mac-1');
     const long = await mesh.enqueue('sleep 1h');
@@ -104,7 +104,7 @@ describe('a mesh of node processes', () => {
     expect(await mesh.json('task', 'show', next)).toMatchObject({ state: 'waiting' });
   });
 
-  it('hands back at once on a second signal', async () => {
+  it('releases its runs at once on a second signal', async () => {
     const node = await mesh.startNode('mac-1');
     const long = await mesh.enqueue('sleep 1h');
     await running(1);
@@ -115,7 +115,7 @@ describe('a mesh of node processes', () => {
     expect(await mesh.json('task', 'show', long)).toMatchObject({ state: 'waiting', handovers: 1 });
   });
 
-  it('refuses a second daemon with the id of one that lives', async () => {
+  it('refuses a second daemon with the id of a node that is up', async () => {
     const first = await mesh.startNode('mac-1');
     const second = mesh.launchNode('mac-1');
     expect(await second.exited).toBe(1);
@@ -194,7 +194,7 @@ describe('clawmesh up', () => {
     }
   });
 
-  it('keeps what was queued over a stop and a start', async () => {
+  it('keeps queued tasks across a stop and a start', async () => {
     const env = { CLAWMESH_HOME: emptyFolder(), HOME: emptyFolder() };
     const config = writeConfig('mesh: kept\nopenclaw: {mode: simulate}\n');
     const runUp = async (use: () => Promise<void>) => {

@@ -23,7 +23,7 @@ echo "{\\"ok\\":true,\\"final\\":\\"done\\",\\"usage\\":$(cat)}"
 });
 afterEach(() => mesh.stop());
 
-it('a node with one slot completes every task once, whatever numbers OpenClaw says that it has used', async () => {
+it('completes every task once on a node with one slot, whatever usage OpenClaw reports', async () => {
   const port = await reservePort();
   mesh.config = mesh.configWith(`node: {pools: {default: 1}, listen: "127.0.0.1:${port}"}\n`);
   await mesh.startNode('mac-1');

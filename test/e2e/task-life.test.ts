@@ -8,7 +8,7 @@ import { ProcessMesh } from '../support/process-mesh.ts';
 import { isRunning } from '../support/processes.ts';
 import { SpawnedRedis } from '../support/redis.ts';
 
-describe('the life of tasks that run as processes', () => {
+describe('tasks that run as processes', () => {
   let mesh: ProcessMesh;
 
   beforeEach(async () => {
@@ -40,7 +40,7 @@ describe('the life of tasks that run as processes', () => {
     expect(problems).toEqual([]);
   });
 
-  it('removes ended tasks of a pool that no node serves, though a schedule can not be mended', async () => {
+  it('removes ended tasks of a pool that no node serves, although a schedule can not be mended', async () => {
     mesh.config = mesh.configWith('queue: {retention: {completed: 1s, failed: 1s}}\n');
     const { redis, keys } = await mesh.store();
     await mesh.queueOne('x', { pool: 'nobodys', attempts: 1, key: 'k' });
@@ -55,7 +55,7 @@ describe('the life of tasks that run as processes', () => {
     expect((await mesh.cli('doctor')).stdout).toContain('schedule broken queues nothing');
   });
 
-  it('cancels a task whose node died: it does not run again', async () => {
+  it('cancels a task whose node died, so that it does not run again', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.enqueue('hold');
     await mesh.starts(1);
@@ -68,7 +68,7 @@ describe('the life of tasks that run as processes', () => {
     expect(mesh.ledger.starts(id)).toHaveLength(1);
   });
 
-  it('stops a run that gives no sign of life, and tries again', async () => {
+  it('stops a run without a sign of life, and tries again', async () => {
     await mesh.startNode('mac-1');
     const id = await mesh.enqueue('hold', '--idle-timeout', '1s', '--attempts', '2', '--backoff', '100ms');
     await mesh.taskState(id, 'failed');
@@ -82,7 +82,7 @@ describe('the life of tasks that run as processes', () => {
   });
 });
 
-describe('the life of simulated tasks', () => {
+describe('simulated tasks', () => {
   let mesh: ProcessMesh;
 
   beforeAll(async () => {
@@ -101,7 +101,7 @@ describe('the life of simulated tasks', () => {
   const state = (id: string, wanted: Task['state']) => mesh.taskState(id, wanted);
   const UNKNOWN = '01m80000000000000000000000';
 
-  it('retries failed ones by id, by kind and by time', async () => {
+  it('retries failed tasks by id, by kind and by time', async () => {
     // Not `auth`, after which both nodes rest for a minute.
     const two = await enqueue('fail crash', '--attempts', '1');
     const [one, three] = [await enqueue('fail invalid'), await enqueue('hello')];
@@ -132,7 +132,7 @@ describe('the life of simulated tasks', () => {
     expect((await cli('task', 'retry', '--all-failed')).stderr).toContain('no such failed tasks');
   });
 
-  it('runs one after another, with the answer of the first in the message of the second', async () => {
+  it('runs one task after another, with the answer of the first in the message of the second', async () => {
     // Nothing starts before all three are there.
     await cli('pool', 'pause', 'default');
     const first = await enqueue('hello');
@@ -147,7 +147,7 @@ describe('the life of simulated tasks', () => {
     expect(Date.parse(c.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(b.finishedAt ?? ''));
   });
 
-  it('fails what comes after a failed one, with the reason', async () => {
+  it('fails a task that comes after a failed one, with the reason', async () => {
     const first = await enqueue('sleep 1m');
     const second = await enqueue('never', '--after', first);
     await cli('task', 'cancel', first);
@@ -159,7 +159,7 @@ describe('the life of simulated tasks', () => {
     expect(quoting).toMatchObject({ code: 2, stderr: expect.stringContaining('is failed; what comes after it') });
   });
 
-  it('runs what is scheduled, lists it, lets it rest and removes it', async () => {
+  it('runs a schedule, lists it, pauses it and removes it', async () => {
     expect((await cli('schedule', 'add', 'often', '--every', '1s', '--tag', 'by=often', '--', 'look')).code).toBe(0);
     await cli('schedule', 'add', 'daily', '--cron', '0 7 * * *', '--tz', 'Europe/Berlin', 'summarize');
     await expect
@@ -221,8 +221,8 @@ describe('the life of simulated tasks', () => {
   });
 });
 
-describe('what a run says', () => {
-  it('is in the task’s log, error and result without the secrets that it mentions', async () => {
+describe('output of a run', () => {
+  it('shows log, error and result of a task without the secrets in them', async () => {
     const server = await SpawnedRedis.start(['--requirepass', 'redis-passw0rd']);
     const bin = join(emptyFolder(), 'openclaw');
     writeFileSync(
@@ -257,7 +257,7 @@ exit 1
       const { stdout: task } = await runCli(['--config', config, 'task', 'show', id, '--json']);
       expect(JSON.parse(task).error.message).toBe('HTTP 400 for token=********');
       const answered = (await runCli(['--config', config, 'enqueue', 'answer', '--wait', '--json'])).stdout;
-      // An answer is somebody's work: what only stands behind a word such as "password" is left in it.
+      // An answer is the agent's work: text that only follows a word such as "password" stays in it.
       expect(JSON.parse(answered).tasks[0].result.text).toBe(
         'it is ********, and ********; set password: changeme in config.yaml',
       );

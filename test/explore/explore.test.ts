@@ -8,7 +8,7 @@ import { REAL_LINE } from './virtual-redis.ts';
 import { WAYS, type Way } from './ways.ts';
 import { WORLDS } from './worlds.ts';
 
-/** Walks through a world; more where a broken promise takes several faults in their order. */
+/** Walks through a world; more if a broken promise takes several faults in their order. */
 const WALKS = 24;
 const MANY_WALKS = 80;
 const INTRICATE = ['session', 'pools', 'circuit', 'schedule', 'clock'];

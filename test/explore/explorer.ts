@@ -32,7 +32,7 @@ export class Seen {
   broken: Broken | undefined;
 }
 
-/** The kind of a step: without the numbers of tasks and lives. */
+/** The kind of a step: without the numbers of tasks and incarnations. */
 export function kindOf(step: string): string {
   return step.replace(/ s?\d+/g, '').replace(/^mac-\d(~\d+)?/, 'node');
 }
@@ -80,7 +80,7 @@ export async function walk(spec: WorldSpec, { redis, walks, length, seed, goOn }
 
 /**
  * Every way, the shortest first, but for those that lead to a state that another one has led to. From every `drainEach`-th
- * state all must end. `depth`: all ways so long were gone; `whole`: there are no others.
+ * state all must end. `depth`: all ways of that length were taken; `whole`: there are no others.
  */
 export async function explore(
   spec: WorldSpec,

@@ -2,7 +2,7 @@ import type { Claim } from '../../src/domain/claim.ts';
 import { formatTarget, forOthers } from '../../src/domain/target.ts';
 import type { NewTask } from '../../src/domain/task.ts';
 import type { MeshKeys } from '../../src/redis/keys.ts';
-import { isScheduled, type Life, type Mind, nameOf } from './mind.ts';
+import { type Daemon, isScheduled, type Mind, nameOf } from './mind.ts';
 import { hasEnded, isHeld, isLapsed, type Picture, type TaskPicture } from './picture.ts';
 import { LEASE_MS } from './spec.ts';
 
@@ -15,13 +15,13 @@ export interface Entry {
   /** Its key was another one's, so that it became that one. */
   readonly duplicate: boolean;
   removed: boolean;
-  /** So many of its name that were removed may have completed. */
+  /** How many removed tasks of its name may have completed. */
   readonly formerly: number;
   /** Runs begun since it was queued, or queued again. */
   starts: number;
   /** Runs that ended without an attempt being used up: given to another node, or held for its provider. */
   excused: number;
-  /** The life and the token of the last claim. */
+  /** The incarnation and the token of the last claim. */
   holder: string;
   /** Handovers before it was queued again. */
   retries?: number;
@@ -53,7 +53,7 @@ export function checkPicture(picture: Picture, keys: MeshKeys, ledger: Ledger, p
     }
   }
   for (const id of picture.tasks.keys()) {
-    if (!ledger.has(id)) throw new BrokenPromise(`a task that nobody has queued: ${id}`);
+    if (!ledger.has(id)) throw new BrokenPromise(`a task that was never queued: ${id}`);
   }
   checkSessions(picture, ledger);
   checkSums(picture, keys, ledger);
@@ -74,7 +74,7 @@ function checkTask(id: string, task: TaskPicture, picture: Picture, keys: MeshKe
     if (heldFor.length !== 1) throw new BrokenPromise(`${short(id)} is held for ${heldFor.join(' and ') || 'nothing'}`);
     const held = picture.values.get(keys.held) ?? [];
     if (!held.includes(`${pool} ${heldFor[0]}`))
-      throw new BrokenPromise(`nobody looks after what is held for ${heldFor[0]}`);
+      throw new BrokenPromise(`no node looks after what is held for ${heldFor[0]}`);
     if (fields.get('cm:held') !== heldFor[0])
       throw new BrokenPromise(`${short(id)} is held for ${heldFor[0]}, and says ${fields.get('cm:held')}`);
   } else if (fields.has('cm:held')) {
@@ -146,7 +146,7 @@ export function checkLeases(picture: Picture, keys: MeshKeys, now: number): void
 
 /** A claim that has lapsed is the node's again once it renews it, unless a sweep has requeued the task. */
 export function checkRenewed(
-  life: Life,
+  daemon: Daemon,
   own: readonly Claim[],
   lost: readonly Claim[],
   before: Picture,
@@ -154,9 +154,9 @@ export function checkRenewed(
 ): void {
   for (const { taskId, token } of own) {
     const stands = before.tasks.get(taskId);
-    if (!stands || !isLapsed(stands) || ledger.get(taskId)?.holder !== `${nameOf(life)} ${token}`) continue;
+    if (!stands || !isLapsed(stands) || ledger.get(taskId)?.holder !== `${nameOf(daemon)} ${token}`) continue;
     if (lost.some((claim) => claim.taskId === taskId))
-      throw new BrokenPromise(`${nameOf(life)} has lost ${short(taskId)}, which no sweep has requeued`);
+      throw new BrokenPromise(`${nameOf(daemon)} has lost ${short(taskId)}, which no sweep has requeued`);
   }
 }
 
@@ -203,7 +203,7 @@ export function checkStart(
   picture: Picture,
 ): void {
   const entry = ledger.get(taskId);
-  if (!entry) throw new BrokenPromise(`${node.id} has claimed a task that nobody has queued`);
+  if (!entry) throw new BrokenPromise(`${node.id} has claimed a task that was never queued`);
   const { task, starts, excused, retries = 0 } = entry;
   if (picture.tasks.get(taskId)?.fields.has('cm:cancel'))
     throw new BrokenPromise(`${short(taskId)} begins though it was cancelled`);

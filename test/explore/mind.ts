@@ -22,8 +22,8 @@ export interface Run {
   readonly queue: PoolConsumer;
 }
 
-/** One life of a node's daemon. */
-export interface Life {
+/** One incarnation of a node's daemon. */
+export interface Daemon {
   readonly node: NodeSpec;
   readonly incarnation: number;
   readonly line: VirtualRedis;
@@ -35,8 +35,8 @@ export interface Life {
   ended: Run[];
 }
 
-/** How steps call a life. */
-export function nameOf({ node, incarnation }: Life): string {
+/** How steps call a daemon. */
+export function nameOf({ node, incarnation }: Daemon): string {
   return `${node.id}~${incarnation}`;
 }
 
@@ -61,7 +61,7 @@ class AwaitedSchedules extends Schedules {
   }
 }
 
-/** What a world is made of, and what is known of it from outside. */
+/** What a world is made of, and what an observer knows about that. */
 export class Mind {
   readonly spec: WorldSpec;
   readonly redis: Redis;
@@ -76,7 +76,7 @@ export class Mind {
   ledger: Ledger = new Map();
   /** What Redis has forgotten; a node may still run it. */
   readonly forgotten: Ledger = new Map();
-  readonly lives: Life[] = [];
+  readonly daemons: Daemon[] = [];
   readonly paused = new Set<string>();
   /** `<pool> <token>` → the task that was claimed with it. */
   readonly tokens = new Map<string, string>();
@@ -108,12 +108,12 @@ export class Mind {
     return [...new Set(this.spec.nodes.flatMap(({ pools }) => pools))];
   }
 
-  get current(): Life[] {
-    return this.lives.filter(({ over }) => !over);
+  get current(): Daemon[] {
+    return this.daemons.filter(({ over }) => !over);
   }
 
-  lifeOf(node: NodeSpec): Life | undefined {
-    return this.current.find((life) => life.node === node);
+  daemonOf(node: NodeSpec): Daemon | undefined {
+    return this.current.find((daemon) => daemon.node === node);
   }
 
   nodeOf(id: string): NodeSpec {

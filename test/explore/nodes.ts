@@ -12,7 +12,7 @@ import { ReplyLost } from '../support/interleavings/lossy-redis.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 import { BrokenPromise, checkLeases, checkPatience, checkRenewed, checkStart } from './invariants.ts';
-import { type Life, type Mind, nameOf, type Run } from './mind.ts';
+import { type Daemon, type Mind, nameOf, type Run } from './mind.ts';
 import { fieldOf } from './picture.ts';
 import { LEASE_MS, LONG_MS, MAX_HANDOVERS, type NodeSpec, SLOTS } from './spec.ts';
 import { type Fault, virtualRedis } from './virtual-redis.ts';
@@ -52,19 +52,19 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
       clockOffset: () => 0,
     });
   const queues = new Map(pools.map((pool) => [pool, queueOf(pool)]));
-  const life: Life = { node, incarnation, line, queues, over: false, runs: [], ended: [] };
-  mind.lives.push(life);
-  await beat(mind, life);
+  const daemon: Daemon = { node, incarnation, line, queues, over: false, runs: [], ended: [] };
+  mind.daemons.push(daemon);
+  await beat(mind, daemon);
   if (!adopts) return;
   for (const queue of queues.values()) {
-    for (const claim of await queue.adopt('all')) life.runs.push({ claim, queue });
+    for (const claim of await queue.adopt('all')) daemon.runs.push({ claim, queue });
   }
   await mind.registry.endReservation({ nodeId: id, incarnation: incarnation - 1 });
 }
 
-export async function beats(mind: Mind, life: Life): Promise<void> {
-  await guarded(life, () => beat(mind, life));
-  if (mind.spec.troubles?.includes('clock')) await mind.look();
+export async function beats(mind: Mind, daemon: Daemon): Promise<void> {
+  await guarded(daemon, () => beat(mind, daemon));
+  if (mind.spec.redisFaults?.includes('clock')) await mind.look();
   if (!wasSwept(mind)) return;
   mind.unseenJump = false;
   checkLeases(mind.picture, mind.keys, mind.now);
@@ -74,7 +74,7 @@ function wasSwept({ picture, keys, now }: Mind): boolean {
   return fieldOf(picture, keys.sweep, 'lastAt') === String(now);
 }
 
-async function beat(mind: Mind, { node: { id, pools, labels = {} }, incarnation }: Life): Promise<void> {
+async function beat(mind: Mind, { node: { id, pools, labels = {} }, incarnation }: Daemon): Promise<void> {
   const record = aNodeRecord({
     incarnation,
     labels,
@@ -85,50 +85,50 @@ async function beat(mind: Mind, { node: { id, pools, labels = {} }, incarnation 
   await mind.registry.beat({ nodeId: id, incarnation }, record, sweepHow(id, how));
 }
 
-export async function claims(mind: Mind, life: Life, pool: string, fault: Fault | undefined): Promise<void> {
-  const queue = life.queues.get(pool);
-  const running = life.runs.length;
-  const offer = { free: SLOTS - runsIn(life, pool), running, slots: SLOTS, pressure: 1 };
-  const claim = await faulty(life, fault, () => queue?.claim(mind.spec.strategies ? offer : undefined));
-  if (claim) await begin(mind, life, claim);
+export async function claims(mind: Mind, daemon: Daemon, pool: string, fault: Fault | undefined): Promise<void> {
+  const queue = daemon.queues.get(pool);
+  const running = daemon.runs.length;
+  const offer = { free: SLOTS - runsIn(daemon, pool), running, slots: SLOTS, pressure: 1 };
+  const claim = await faulty(daemon, fault, () => queue?.claim(mind.spec.strategies ? offer : undefined));
+  if (claim) await begin(mind, daemon, claim);
 }
 
-export function runsIn(life: Life, pool: string): number {
-  return life.runs.filter(({ claim }) => claim.pool === pool).length;
+export function runsIn(daemon: Daemon, pool: string): number {
+  return daemon.runs.filter(({ claim }) => claim.pool === pool).length;
 }
 
 /** Tasks that are held for this node. */
-export async function takesHeld(mind: Mind, life: Life): Promise<void> {
-  const found = await guarded(life, () => mind.release());
+export async function takesHeld(mind: Mind, daemon: Daemon): Promise<void> {
+  const found = await guarded(daemon, () => mind.release());
   for (const { pool, why, node } of found ?? []) {
-    const queue = life.queues.get(pool);
-    const { id, labels = {} } = life.node;
+    const queue = daemon.queues.get(pool);
+    const { id, labels = {} } = daemon.node;
     const isOwn = node === id || isEligible(parseHoldReason(why), { id, labels });
-    if (!queue || !isOwn || runsIn(life, pool) >= SLOTS) continue;
-    const claim = await guarded(life, () => queue.claimHeld(why));
-    if (claim) await begin(mind, life, claim);
+    if (!queue || !isOwn || runsIn(daemon, pool) >= SLOTS) continue;
+    const claim = await guarded(daemon, () => queue.claimHeld(why));
+    if (claim) await begin(mind, daemon, claim);
   }
 }
 
 /** Claims whose answer was lost. */
-export async function recovers(mind: Mind, life: Life): Promise<void> {
-  for (const queue of life.queues.values()) {
-    for (const claim of (await guarded(life, () => queue.recover())) ?? []) await begin(mind, life, claim);
+export async function recovers(mind: Mind, daemon: Daemon): Promise<void> {
+  for (const queue of daemon.queues.values()) {
+    for (const claim of (await guarded(daemon, () => queue.recover())) ?? []) await begin(mind, daemon, claim);
   }
 }
 
-export async function renews(mind: Mind, life: Life): Promise<void> {
+export async function renews(mind: Mind, daemon: Daemon): Promise<void> {
   const { picture, ledger } = mind;
-  for (const [pool, queue] of life.queues) {
-    const own = life.runs.map(({ claim }) => claim).filter((claim) => claim.pool === pool);
-    const lost = (await guarded(life, () => queue.renew(own))) ?? [];
-    if (!life.over) checkRenewed(life, own, lost, picture, ledger);
-    life.runs = life.runs.filter(({ claim }) => !lost.includes(claim));
+  for (const [pool, queue] of daemon.queues) {
+    const own = daemon.runs.map(({ claim }) => claim).filter((claim) => claim.pool === pool);
+    const lost = (await guarded(daemon, () => queue.renew(own))) ?? [];
+    if (!daemon.over) checkRenewed(daemon, own, lost, picture, ledger);
+    daemon.runs = daemon.runs.filter(({ claim }) => !lost.includes(claim));
   }
 }
 
 /** Requeues tasks whose claim is orphaned. */
-export async function putsBack(mind: Mind): Promise<void> {
+export async function requeues(mind: Mind): Promise<void> {
   const before = mind.picture;
   const owners = await mind.registry.pendingDeaths();
   await requeueOrphanedClaims(mind.line.redis, mind.keys, {
@@ -141,19 +141,19 @@ export async function putsBack(mind: Mind): Promise<void> {
   checkPatience(before, mind.picture, mind);
 }
 
-export async function logs(life: Life, { claim, queue }: Run): Promise<void> {
-  await guarded(life, () => queue.log(claim, ['a line'], undefined));
+export async function logs(daemon: Daemon, { claim, queue }: Run): Promise<void> {
+  await guarded(daemon, () => queue.log(claim, ['a line'], undefined));
 }
 
 /** How a run ends: with an outcome, or on another node. */
-export async function ends(mind: Mind, life: Life, run: Run, how: string, fault: Fault | undefined): Promise<void> {
+export async function ends(mind: Mind, daemon: Daemon, run: Run, how: string, fault: Fault | undefined): Promise<void> {
   const { claim, queue } = run;
   const entry = mind.entry(claim.taskId);
   const before = mind.picture.tasks.get(claim.taskId);
-  const fenced = mind.incarnationOf(life.node.id) !== life.incarnation;
+  const fenced = mind.incarnationOf(daemon.node.id) !== daemon.incarnation;
   const request = async (): Promise<unknown> => {
-    if (how === 'hands') return queue.release(claim, 'drain');
-    if (how === 'passes') {
+    if (how === 'releases') return queue.release(claim, 'drain');
+    if (how === 'reassigns') {
       const passed = await queue.reassign(claim, 'refused');
       if (passed) entry.excused++;
       return passed;
@@ -162,26 +162,26 @@ export async function ends(mind: Mind, life: Life, run: Run, how: string, fault:
     if (settled === 'held') entry.excused++;
     return settled;
   };
-  await faulty(life, fault, request);
+  await faulty(daemon, fault, request);
   // The daemon says it again.
-  if (fault === 'lost') await guarded(life, request);
-  life.runs = life.runs.filter((other) => other !== run);
-  life.ended = [...life.ended, run].slice(-MAX_ENDED);
+  if (fault === 'lost') await guarded(daemon, request);
+  daemon.runs = daemon.runs.filter((other) => other !== run);
+  daemon.ended = [...daemon.ended, run].slice(-MAX_ENDED);
   if (!fenced || !before) return;
   const after = await mind.reader.get(claim.taskId);
   const state = before.places.join();
   if (isEnded(after?.state ?? 'waiting') && state !== after?.state)
-    throw new BrokenPromise(`a fenced life has ended task ${mind.nameOfTask(claim.taskId)}, which was ${state}`);
+    throw new BrokenPromise(`a fenced incarnation has ended task ${mind.nameOfTask(claim.taskId)}, which was ${state}`);
 }
 
 /**
  * A report of a run that has ended arrives once more, and changes nothing, unless Redis has forgotten the first one.
  */
-export async function repeats(mind: Mind, life: Life, { claim, queue }: Run): Promise<void> {
+export async function repeats(mind: Mind, daemon: Daemon, { claim, queue }: Run): Promise<void> {
   if (mind.picture.tasks.get(claim.taskId)?.lock === claim.token) return;
   const before = await mind.reader.get(claim.taskId);
   const failed = { ok: false, error: taskError('crash', 'a late report') } as const;
-  await guarded(life, () => queue.report(claim, failed));
+  await guarded(daemon, () => queue.report(claim, failed));
   const after = await mind.reader.get(claim.taskId);
   if (before?.state !== after?.state || before?.history.length !== after?.history.length)
     throw new BrokenPromise(`a late report changed task ${mind.nameOfTask(claim.taskId)}`);
@@ -195,11 +195,11 @@ function outcomeOf(mind: Mind, { taskId, token }: Claim, how: string): Outcome {
   return { ok: true, result: { text, usage, model: null, runId: null, durationMs: 5 } };
 }
 
-async function begin(mind: Mind, life: Life, claim: Claim): Promise<void> {
+async function begin(mind: Mind, daemon: Daemon, claim: Claim): Promise<void> {
   const name = mind.nameOfTask(claim.taskId);
   await mind.look();
   mind.noteScheduled();
-  if (life.runs.some((run) => run.claim.taskId === claim.taskId && run.claim.token === claim.token))
+  if (daemon.runs.some((run) => run.claim.taskId === claim.taskId && run.claim.token === claim.token))
     throw new BrokenPromise(`task ${name} was claimed twice with ${claim.token}`);
   const token = `${claim.pool} ${claim.token}`;
   const holder = mind.tokens.get(token) ?? claim.taskId;
@@ -208,20 +208,20 @@ async function begin(mind: Mind, life: Life, claim: Claim): Promise<void> {
   const entry = mind.entry(claim.taskId);
   if (entry.removed) throw new BrokenPromise(`task ${name} was removed, and given out`);
   entry.starts++;
-  entry.holder = `${nameOf(life)} ${claim.token}`;
-  checkStart(claim, life.node, mind.ledger, mind.picture);
-  const queue = life.queues.get(claim.pool);
-  if (!queue) throw new BrokenPromise(`${life.node.id} does not serve pool ${claim.pool}`);
-  life.runs.push({ claim, queue });
+  entry.holder = `${nameOf(daemon)} ${claim.token}`;
+  checkStart(claim, daemon.node, mind.ledger, mind.picture);
+  const queue = daemon.queues.get(claim.pool);
+  if (!queue) throw new BrokenPromise(`${daemon.node.id} does not serve pool ${claim.pool}`);
+  daemon.runs.push({ claim, queue });
 }
 
-/** What the daemon does where Redis tells it that it is fenced, or that a claim is gone, or the answer is lost. */
-async function guarded<T>(life: Life, request: () => Promise<T> | undefined): Promise<T | undefined> {
+/** What the daemon does when Redis tells it that it is fenced, or that a claim is gone, or the answer is lost. */
+async function guarded<T>(daemon: Daemon, request: () => Promise<T> | undefined): Promise<T | undefined> {
   try {
     return await request();
   } catch (error) {
     if (hasCode(error, 'fenced')) {
-      life.over = true;
+      daemon.over = true;
       return undefined;
     }
     if (hasCode(error, 'claim-lost') || error instanceof ReplyLost) return undefined;
@@ -231,14 +231,14 @@ async function guarded<T>(life: Life, request: () => Promise<T> | undefined): Pr
 
 /** What the connection does to the next script of this request. */
 async function faulty<T>(
-  life: Life,
+  daemon: Daemon,
   fault: Fault | undefined,
   request: () => Promise<T> | undefined,
 ): Promise<T | undefined> {
-  life.line.fault = fault;
+  daemon.line.fault = fault;
   try {
-    return await guarded(life, request);
+    return await guarded(daemon, request);
   } finally {
-    life.line.fault = undefined;
+    daemon.line.fault = undefined;
   }
 }

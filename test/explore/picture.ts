@@ -130,7 +130,7 @@ export function isLapsed({ places, lock }: TaskPicture): boolean {
   return places[0] === 'active' && lock === undefined;
 }
 
-/** A field of a hash; undefined where there is none. */
+/** A field of a hash; undefined if there is none. */
 export function fieldOf({ values }: Picture, key: string, field: string): string | undefined {
   const flat = values.get(key) ?? [];
   for (let i = 0; i + 1 < flat.length; i += 2) if (flat[i] === field) return flat[i + 1];
@@ -149,7 +149,7 @@ const NO_KEY =
 
 /**
  * What the state is, whatever the names: tokens and incarnations by their order, times as seen from `now`. Two states with
- * one normal form go on alike.
+ * one normal form continue alike.
  */
 export function normalForm(picture: Picture, now: number, mind: string): string {
   const lines: string[] = [];
@@ -187,10 +187,10 @@ function timesFrom(text: string, now: number): string {
 
 /** Incarnations and lock tokens by their order: they only ever grow. */
 function renamed(text: string): string {
-  const lives = ranked(text, /(mac-\d)~(\d+)/g);
-  const byLife = text.replace(/(mac-\d)~(\d+)/g, (_, node, n) => `${node}~${lives(node, n)}`);
-  const claims = ranked(byLife, /(mac-\d~\d+):(\d+)/g);
-  return byLife.replace(/(mac-\d~\d+):(\d+)/g, (_, life, n) => `${life}:${claims(life, n)}`);
+  const incarnations = ranked(text, /(mac-\d)~(\d+)/g);
+  const byIncarnation = text.replace(/(mac-\d)~(\d+)/g, (_, node, n) => `${node}~${incarnations(node, n)}`);
+  const claims = ranked(byIncarnation, /(mac-\d~\d+):(\d+)/g);
+  return byIncarnation.replace(/(mac-\d~\d+):(\d+)/g, (_, owner, n) => `${owner}:${claims(owner, n)}`);
 }
 
 function ranked(text: string, pattern: RegExp): (of: string, n: string) => number {

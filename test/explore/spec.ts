@@ -24,7 +24,7 @@ export interface NodeSpec {
 }
 
 /** What may happen to a mesh beside what nodes do and people ask for. */
-export type Trouble =
+export type RedisFault =
   /** Redis forgets what came after a moment: its last second of AOF, or what a replica had not heard of. */
   | 'memory'
   /** Redis is emptied, and its scripts are forgotten. */
@@ -43,11 +43,11 @@ export interface WorldSpec {
   /** Kinds of failures beside `crash`. */
   readonly failures?: readonly ErrorKind[];
   /** Whether runs are handed to another node since the login was refused. */
-  readonly passesOn?: boolean;
+  readonly reassigns?: boolean;
   /** Steps that it is about: random ways take them more often. */
   readonly often?: RegExp;
-  readonly troubles?: readonly Trouble[];
-  /** How tasks are spread, one after the other; `pull` where nothing is said. */
+  readonly redisFaults?: readonly RedisFault[];
+  /** How tasks are spread, one after the other; `pull` by default. */
   readonly strategies?: readonly DispatchStrategy[];
   /** Whether an operator evicts nodes that are alive. */
   readonly evicts?: boolean;

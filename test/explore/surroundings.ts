@@ -87,7 +87,7 @@ export async function writeToDisk(mind: Mind): Promise<OnDisk> {
 
 /**
  * Redis starts again with what it has on disk, or a replica takes over that had heard no more. What was acknowledged since is
- * forgotten; runs that were begun since go on, and their tasks may begin once more.
+ * forgotten; runs that were begun since then continue, and their tasks may begin once more.
  */
 export async function forget(mind: Mind, { keys, ledger, paused, scheduled }: OnDisk): Promise<boolean> {
   await restore(mind.redis, keys);
@@ -113,7 +113,7 @@ export async function forget(mind: Mind, { keys, ledger, paused, scheduled }: On
   return true;
 }
 
-/** What no life knows of any more ends with its visibility timeout. */
+/** A claim that no incarnation knows any more ends with its visibility timeout. */
 export async function lapseStrangers(mind: Mind): Promise<void> {
   const own = new Set(mind.current.flatMap(({ runs }) => runs.map(({ claim }) => claim.token)));
   for (const [id, { lock }] of mind.picture.tasks) if (lock !== undefined && !own.has(lock)) await lapse(mind, id);

@@ -23,17 +23,17 @@ const MAY: readonly (readonly [step: RegExp, may: readonly Happening[]])[] = [
     /^\S+ takes held/,
     ['release by sweep', 'fail by sweep', 'claim by node', 'hold by node', 'cancel by node', 'enqueue by node'],
   ],
-  // A claim that nobody knew of is checked as a new one.
+  // A claim that no node knew is checked as a new one.
   [/^\S+ recovers/, ['hold by node', 'cancel by node', 'enqueue by node']],
-  // So does one whose run is taken up again.
+  // So does one whose run is adopted.
   [/^\S+ starts again/, ['cancel by node', 'enqueue by node']],
-  [/^\S+ puts back/, ['requeue by sweep', 'fail by sweep', 'cancel by sweep']],
+  [/^\S+ requeues/, ['requeue by sweep', 'fail by sweep', 'cancel by sweep']],
   [/^\S+ succeeds /, ['complete by node']],
   [/^\S+ crash /, ['retry by node', 'fail by node']],
   [/^\S+ (provider|rate_limit) /, ['retry by node', 'fail by node', 'hold by node']],
   [/^\S+ (invalid|auth) /, ['fail by node']],
-  [/^\S+ hands back /, ['requeue by node', 'cancel by node']],
-  [/^\S+ passes on /, ['reassign by node']],
+  [/^\S+ releases /, ['requeue by node', 'cancel by node']],
+  [/^\S+ reassigns /, ['reassign by node']],
 ];
 
 const claim = 'mac-1 claim default';
@@ -58,17 +58,17 @@ export const RARE_WAYS: readonly {
   {
     world: 'plain',
     what: 'a task is lost with its node too often, and retried',
-    steps: ['enqueue 1', ...Array.from({ length: 5 }, () => [claim, 'lapse 1', 'mac-2 puts back']).flat(), 'retry 1'],
+    steps: ['enqueue 1', ...Array.from({ length: 5 }, () => [claim, 'lapse 1', 'mac-2 requeues']).flat(), 'retry 1'],
   },
   {
     world: 'plain',
-    what: 'a cancelled task is handed back, and retried',
-    steps: ['enqueue 1', claim, 'cancel 1', 'mac-1~1 hands back 1', 'retry 1'],
+    what: 'a cancelled task is released, and retried',
+    steps: ['enqueue 1', claim, 'cancel 1', 'mac-1~1 releases 1', 'retry 1'],
   },
   {
     world: 'plain',
     what: 'a cancelled task is lost with its node',
-    steps: ['enqueue 1', claim, 'cancel 1', 'lapse 1', 'mac-2 puts back'],
+    steps: ['enqueue 1', claim, 'cancel 1', 'lapse 1', 'mac-2 requeues'],
   },
   {
     world: 'plain',

@@ -26,7 +26,7 @@ export async function setClock(redis: Redis, ms: number): Promise<void> {
     .exec();
 }
 
-/** Scripts by their name, as the connection knows them already: one that is defined anew is sent whole once more. */
+/** Scripts by their name, as the connection knows them already: one that is defined again is sent whole once more. */
 const definedOn = new WeakMap<Redis, Map<string, string>>();
 
 /** @param redis any number of virtual clients may stand on it. */
@@ -61,7 +61,7 @@ export function virtualRedis(redis: Redis): VirtualRedis {
     }
     // Listeners of clients that are thrown away by the thousand.
     if (name === 'on' || name === 'once' || name === 'off' || name === 'removeListener') return () => virtual.redis;
-    // Others go on with the connection.
+    // Others continue to use the connection.
     if (name === 'disconnect' || name === 'quit') return () => undefined;
     const value: unknown = Reflect.get(target, name, target);
     if (typeof value !== 'function') return value;

@@ -5,7 +5,7 @@ export interface Way {
   readonly steps: readonly string[];
 }
 
-/** Gone again in each run of the tests, for ever. */
+/** Taken again in each run of the tests, forever. */
 export const WAYS: readonly Way[] = [
   {
     world: 'plain',
@@ -28,7 +28,7 @@ export const WAYS: readonly Way[] = [
     steps: [
       'enqueue 1',
       'mac-1 claim default',
-      'mac-1~1 hands back 1',
+      'mac-1~1 releases 1',
       'mac-1 claim default',
       'mac-1~1 repeats 1',
       'mac-1 recovers',

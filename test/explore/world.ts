@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { TaskTransition } from '../../src/domain/task-state.ts';
 import { BrokenPromise, checkPicture, checkSchedules, toCome } from './invariants.ts';
-import { type Life, Mind, nameOf } from './mind.ts';
+import { type Daemon, Mind, nameOf } from './mind.ts';
 import * as nodes from './nodes.ts';
 import * as people from './people.ts';
 import { isLapsed, normalForm } from './picture.ts';
@@ -38,7 +38,7 @@ export class World {
     const mind = new Mind(spec, redis);
     const world = new World(mind);
     await redis.flushdb();
-    if (spec.troubles) world.#onDisk.push(await around.writeToDisk(mind));
+    if (spec.redisFaults) world.#onDisk.push(await around.writeToDisk(mind));
     await setClock(redis, BEGINNING);
     for (const node of spec.nodes) await nodes.start(mind, node);
     await mind.look();
@@ -46,7 +46,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const { queues } of this.#mind.lives) for (const queue of queues.values()) await queue.close();
+    for (const { queues } of this.#mind.daemons) for (const queue of queues.values()) await queue.close();
     await this.#mind.schedules.close();
   }
 
@@ -54,18 +54,18 @@ export class World {
     return this.#mind.spec;
   }
 
-  /** Two worlds with the same state go on alike. */
+  /** Two worlds with the same state continue alike. */
   get state(): string {
-    const { picture, keys, lives, ledger, paused, now, scheduled, strategy, jumpedAt, unseenJump } = this.#mind;
+    const { picture, keys, daemons, ledger, paused, now, scheduled, strategy, jumpedAt, unseenJump } = this.#mind;
     const incarnations = picture.values.get(keys.incarnations) ?? [];
     const current: string[] = [];
     for (let i = 0; i + 1 < incarnations.length; i += 2) current.push(`${incarnations[i]}~${incarnations[i + 1]}`);
     const known = [
       `current ${current.join(' ')}`,
-      ...lives.flatMap((life) => {
-        if (life.over && life.runs.length === 0) return [];
-        const held = life.runs.map(({ claim }) => `${claim.taskId} ${claim.token}`).sort();
-        return `${nameOf(life)} ${life.over ? 'over' : 'up'}: ${held.join(', ')}`;
+      ...daemons.flatMap((daemon) => {
+        if (daemon.over && daemon.runs.length === 0) return [];
+        const held = daemon.runs.map(({ claim }) => `${claim.taskId} ${claim.token}`).sort();
+        return `${nameOf(daemon)} ${daemon.over ? 'over' : 'up'}: ${held.join(', ')}`;
       }),
       `queued ${[...ledger.keys()].join(' ')}`,
       `paused ${[...paused].sort().join(' ')}`,
@@ -77,14 +77,14 @@ export class World {
 
   /** All that may happen next. */
   steps(): string[] {
-    const { spec, lives, current, ledger, scheduled, strategy, paused, pools } = this.#mind;
+    const { spec, daemons, current, ledger, scheduled, strategy, paused, pools } = this.#mind;
     const steps: string[] = [];
     const next = this.#mind.queued + 1;
     if (next <= spec.tasks.length) steps.push(`enqueue ${next}`);
-    for (const life of current) steps.push(...this.#stepsOf(life));
+    for (const daemon of current) steps.push(...this.#stepsOf(daemon));
     for (const node of spec.nodes)
-      if (!this.#mind.lifeOf(node)) steps.push(`${node.id} starts`, `${node.id} starts again`);
-    for (const life of lives) steps.push(...this.#endsOf(life));
+      if (!this.#mind.daemonOf(node)) steps.push(`${node.id} starts`, `${node.id} starts again`);
+    for (const daemon of daemons) steps.push(...this.#endsOf(daemon));
     for (const [id, { removed }] of ledger) {
       if (removed) continue;
       for (const what of ['cancel', 'retry', 'remove', 'lapse']) steps.push(`${what} ${this.#mind.nameOfTask(id)}`);
@@ -97,42 +97,42 @@ export class World {
       else steps.push(`schedule remove ${name}`, `schedule ${here.paused ? 'resume' : 'pause'} ${name}`);
     }
     if (spec.schedules) steps.push('schedules mended');
-    if (spec.troubles?.includes('clock') && !this.#mind.unseenJump) steps.push('clock forward', 'clock back');
-    if (spec.troubles?.includes('memory')) steps.push('redis writes', 'redis forgets');
-    if (spec.troubles?.includes('emptied')) steps.push('redis emptied', 'scripts flushed');
+    if (spec.redisFaults?.includes('clock') && !this.#mind.unseenJump) steps.push('clock forward', 'clock back');
+    if (spec.redisFaults?.includes('memory')) steps.push('redis writes', 'redis forgets');
+    if (spec.redisFaults?.includes('emptied')) steps.push('redis emptied', 'scripts flushed');
     for (const other of spec.strategies ?? []) if (other !== strategy) steps.push(`strategy ${other}`);
     if (spec.evicts) for (const { id } of spec.nodes) steps.push(`evict ${id}`);
     if (spec.failures?.includes('provider')) steps.push('close p/m');
     return steps;
   }
 
-  #stepsOf(life: Life): string[] {
+  #stepsOf(daemon: Daemon): string[] {
     const { spec } = this.#mind;
-    const { id, pools } = life.node;
+    const { id, pools } = daemon.node;
     const faults = ['', ' lost', ' twice', ...(spec.schedules ? [' unadvanced'] : [])];
     const steps = pools
-      .filter((pool) => nodes.runsIn(life, pool) < SLOTS)
+      .filter((pool) => nodes.runsIn(daemon, pool) < SLOTS)
       .flatMap((pool) => [...faults.map((fault) => `${id} claim ${pool}${fault}`), `${id} takes held ${pool}`]);
-    steps.push(`${id} beats`, `${id} puts back`, `${id} recovers`, `${id} dies`);
-    if (life.runs.length > 0) steps.push(`${id} renews`);
+    steps.push(`${id} beats`, `${id} requeues`, `${id} recovers`, `${id} dies`);
+    if (daemon.runs.length > 0) steps.push(`${id} renews`);
     return steps;
   }
 
-  /** What may become of its runs. What a life that is over had sent may arrive late. */
-  #endsOf(life: Life): string[] {
-    const { failures = [], passesOn } = this.spec;
-    const repeats = life.ended.map(({ claim }) => `${nameOf(life)} repeats ${this.#mind.nameOfTask(claim.taskId)}`);
-    const ends = life.runs.flatMap(({ claim }) => {
+  /** What may become of its runs. What a daemon that is over had sent may arrive late. */
+  #endsOf(daemon: Daemon): string[] {
+    const { failures = [], reassigns } = this.spec;
+    const repeats = daemon.ended.map(({ claim }) => `${nameOf(daemon)} repeats ${this.#mind.nameOfTask(claim.taskId)}`);
+    const ends = daemon.runs.flatMap(({ claim }) => {
       const name = this.#mind.nameOfTask(claim.taskId);
-      const step = (what: string, fault = '') => `${nameOf(life)} ${what} ${name}${fault}`;
-      if (life.over) return ENDS.map((end) => step(end));
+      const step = (what: string, fault = '') => `${nameOf(daemon)} ${what} ${name}${fault}`;
+      if (daemon.over) return ENDS.map((end) => step(end));
       return [
         ...ENDS.flatMap((end) => ['', ' lost', ' twice'].map((fault) => step(end, fault))),
         ...failures.map((kind) => step(kind)),
-        step('hands back'),
-        step('hands back', ' lost'),
+        step('releases'),
+        step('releases', ' lost'),
         step('logs'),
-        ...(passesOn ? [step('passes on')] : []),
+        ...(reassigns ? [step('reassigns')] : []),
       ];
     });
     return [...new Set(repeats), ...ends];
@@ -140,7 +140,7 @@ export class World {
 
   /** Whether a step can do more than nothing; the others are worth a try now and then. */
   isOfUse(step: string): boolean {
-    const { picture, keys, lives } = this.#mind;
+    const { picture, keys, daemons } = this.#mind;
     const [who = '', what = '', pool = ''] = step.split(' ');
     const size = (key: string) => (picture.values.get(key) ?? []).length;
     const held = size(keys.held) > 0;
@@ -148,9 +148,9 @@ export class World {
     if (what === 'claim') return ['wait', 'prioritized', 'delayed'].some((place) => size(keys.pool(pool, place)) > 0);
     if (what === 'takes' || who === 'release') return held;
     if (who === 'expire') return people.expired(this.#mind).length > 0;
-    if (what === 'puts') return size(keys.deaths) > 0 || own.some(isLapsed);
+    if (what === 'requeues') return size(keys.deaths) > 0 || own.some(isLapsed);
     if (what === 'recovers') {
-      const known = new Set(lives.flatMap(({ runs }) => runs.map(({ claim }) => claim.token)));
+      const known = new Set(daemons.flatMap(({ runs }) => runs.map(({ claim }) => claim.token)));
       return own.some(({ lock }) => lock?.startsWith(`${who}~`) && !known.has(lock));
     }
     if (what === 'renews') return own.some(isLapsed);
@@ -224,13 +224,13 @@ export class World {
       });
     }
     const id = mind.idOf([third, fourth].find((word) => /^s?\d+$/.test(word)) ?? '');
-    for (const life of mind.lives.filter((each) => nameOf(each) === first)) {
-      const runs = second === 'repeats' ? life.ended : life.runs;
+    for (const daemon of mind.daemons.filter((each) => nameOf(each) === first)) {
+      const runs = second === 'repeats' ? daemon.ended : daemon.runs;
       const run = runs.find(({ claim }) => claim.taskId === id);
       if (!run) continue;
-      if (second === 'logs') await nodes.logs(life, run);
-      else if (second === 'repeats') await nodes.repeats(mind, life, run);
-      else await nodes.ends(mind, life, run, second, fault);
+      if (second === 'logs') await nodes.logs(daemon, run);
+      else if (second === 'repeats') await nodes.repeats(mind, daemon, run);
+      else await nodes.ends(mind, daemon, run, second, fault);
       return true;
     }
     return false;
@@ -238,21 +238,21 @@ export class World {
 
   async #act(node: NodeSpec, what: string, pool: string, fault: Fault | undefined): Promise<boolean> {
     const mind = this.#mind;
-    const life = mind.lifeOf(node);
-    if ((what === 'starts') === (life !== undefined)) return false;
-    if (!life) {
+    const daemon = mind.daemonOf(node);
+    if ((what === 'starts') === (daemon !== undefined)) return false;
+    if (!daemon) {
       await nodes.start(mind, node, pool === 'again');
       return true;
     }
     const acts: Record<string, () => Promise<void>> = {
-      claim: () => nodes.claims(mind, life, pool, fault),
-      takes: () => nodes.takesHeld(mind, life),
-      beats: () => nodes.beats(mind, life),
-      puts: () => nodes.putsBack(mind),
-      recovers: () => nodes.recovers(mind, life),
-      renews: () => nodes.renews(mind, life),
+      claim: () => nodes.claims(mind, daemon, pool, fault),
+      takes: () => nodes.takesHeld(mind, daemon),
+      beats: () => nodes.beats(mind, daemon),
+      requeues: () => nodes.requeues(mind),
+      recovers: () => nodes.recovers(mind, daemon),
+      renews: () => nodes.renews(mind, daemon),
       dies: async () => {
-        life.over = true;
+        daemon.over = true;
       },
     };
     const act = acts[what];
@@ -271,7 +271,7 @@ export class World {
   }
 
   /**
-   * From here on all is well: pools go on, nodes are up, beat and take what they may, and every run succeeds. All tasks
+   * From here on all is well: pools resume, nodes are up, beat and claim what they may, and every run succeeds. All tasks
    * must end within a bounded number of rounds, and leave nothing behind once they are removed.
    *
    * @throws BrokenPromise.
@@ -280,9 +280,9 @@ export class World {
     const mind = this.#mind;
     for (const pool of [...mind.paused]) await this.take(`resume ${pool}`);
     for (let round = 0; round < MOST_ROUNDS; round++) {
-      for (const life of mind.current) await this.take(`${life.node.id} recovers`);
-      for (const node of mind.spec.nodes) if (!mind.lifeOf(node)) await this.take(`${node.id} starts`);
-      for (const life of mind.current) await this.#work(life);
+      for (const daemon of mind.current) await this.take(`${daemon.node.id} recovers`);
+      for (const node of mind.spec.nodes) if (!mind.daemonOf(node)) await this.take(`${node.id} starts`);
+      for (const daemon of mind.current) await this.#work(daemon);
       if (mind.spec.schedules) await this.take('schedules mended');
       await around.lapseStrangers(mind);
       const toComeOf = (name: string) => toCome(mind.picture, name);
@@ -294,16 +294,16 @@ export class World {
     throw new BrokenPromise(`never ends, though all nodes are up and every run succeeds: ${open.join('; ')}`);
   }
 
-  async #work(life: Life): Promise<void> {
-    const { id, pools } = life.node;
+  async #work(daemon: Daemon): Promise<void> {
+    const { id, pools } = daemon.node;
     await this.take(`${id} beats`);
-    await this.take(`${id} puts back`);
+    await this.take(`${id} requeues`);
     for (const pool of pools) {
       await this.take(`${id} takes held ${pool}`);
       for (let slot = 0; slot < SLOTS; slot++) await this.take(`${id} claim ${pool}`);
     }
-    for (const { claim } of [...life.runs])
-      await this.take(`${nameOf(life)} succeeds ${this.#mind.nameOfTask(claim.taskId)}`);
+    for (const { claim } of [...daemon.runs])
+      await this.take(`${nameOf(daemon)} succeeds ${this.#mind.nameOfTask(claim.taskId)}`);
   }
 
   async #end(): Promise<void> {

@@ -42,7 +42,7 @@ export const WORLDS: readonly WorldSpec[] = [
   },
   { name: 'delayed', nodes, tasks: [{ ...plain, delayMs: 60_000 }, plain] },
   { name: 'priority', nodes, tasks: [{ ...plain, priority: 1 }, plain] },
-  { name: 'login', nodes, tasks: [plain, plain], failures: ['auth'], passesOn: true, often: /auth|passes/ },
+  { name: 'login', nodes, tasks: [plain, plain], failures: ['auth'], reassigns: true, often: /auth|reassigns/ },
   {
     name: 'pools',
     nodes: [one, { id: 'mac-2', pools: ['default', 'other'] }],
@@ -63,9 +63,9 @@ export const WORLDS: readonly WorldSpec[] = [
     name: 'clock',
     nodes,
     tasks: [plain, { ...plain, session: 's' }],
-    troubles: ['clock'],
-    often: /^(clock|lapse)|renews|puts back/,
+    redisFaults: ['clock'],
+    often: /^(clock|lapse)|renews|requeues/,
   },
-  { name: 'memory', nodes, tasks: [plain, plain], troubles: ['memory'], often: /^redis/ },
-  { name: 'emptied', nodes, tasks: [plain, { ...plain, session: 's' }], troubles: ['emptied'], often: /^redis/ },
+  { name: 'memory', nodes, tasks: [plain, plain], redisFaults: ['memory'], often: /^redis/ },
+  { name: 'emptied', nodes, tasks: [plain, { ...plain, session: 's' }], redisFaults: ['emptied'], often: /^redis/ },
 ];

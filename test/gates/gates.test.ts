@@ -46,7 +46,7 @@ it('opens every gate, and finds nothing, on a healthy node', async () => {
   expect(await findings({})).toEqual([]);
 });
 
-it('closes no gate for what is not known yet, except OpenClaw', async () => {
+it('closes no gate for an unknown value, except OpenClaw', async () => {
   const unknown = { freeMemory: undefined, battery: undefined, clockSkewMs: undefined, redisPolicy: undefined };
   const noDisk = { journal: { folder: join(folder, 'none'), trouble: undefined } };
   expect(await findings({ ...unknown, ...noDisk })).toEqual([]);
@@ -67,13 +67,13 @@ it.each<[string, Partial<NodeFacts>, string]>([
   ['clock', { clockSkewMs: -600_000 }, 'is 10m slow'],
   ['config-drift', { otherDigest: 'abc123' }, 'differs from the config of most nodes (abc123)'],
   ['redis-policy', { redisPolicy: 'allkeys-lru' }, 'maxmemory-policy is allkeys-lru'],
-])('closes %s with a reason and what to do: %j', async (name, facts, reason) => {
+])('closes %s with a reason and a remedy: %j', async (name, facts, reason) => {
   expect(await findings(facts)).toEqual([
     { name, open: false, reason: expect.stringContaining(reason), fix: expect.stringMatching(/\w{4}/) },
   ]);
 });
 
-it('closes free-disk with a reason and what to do', async () => {
+it('closes free-disk with a reason and a remedy', async () => {
   expect(await findings({}, { minFreeDisk: '999999GB' })).toEqual([
     {
       name: 'free-disk',
@@ -93,7 +93,7 @@ it.each<[string, Partial<NodeFacts>, object]>([
   expect(await findings(facts, gates)).toMatchObject([{ name, open: true, reason: expect.any(String) }]);
 });
 
-it('opens every gate at a limit, without a limit, and on mains', async () => {
+it('opens every gate at a limit, without a limit, and on mains power', async () => {
   expect(await findings({ battery: 0.2 })).toEqual([]);
   expect(await findings({ battery: 0.01 }, { minBattery: 0 })).toEqual([]);
   expect(await findings({ freeMemory: 1 }, { minFreeMemory: '0B' })).toEqual([]);

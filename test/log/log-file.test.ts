@@ -8,12 +8,12 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it.skipIf(!existsSync('/dev/full'))('a log on a full disk costs its lines, and nobody who logs', () => {
+it.skipIf(!existsSync('/dev/full'))('drops log lines on a full disk without failing the process that logs', () => {
   const log = createLogger({ level: 'info', format: 'json', file: '/dev/full' });
   for (let i = 0; i < 2_000; i++) log.info({ i, text: 'x'.repeat(1_000) }, 'a line');
 });
 
-it('a log file whose folder is gone, or a file by now, is opened anew once it can be', () => {
+it('reopens a log file whose folder was removed, or replaced by a file, once that is possible', () => {
   vi.useFakeTimers({ toFake: ['setInterval'] });
   const folder = join(emptyFolder(), 'logs');
   const file = join(folder, 'node.log');

@@ -20,21 +20,21 @@ async function printed(format: 'json' | 'pretty'): Promise<string> {
   return stderr;
 }
 
-it('the log is a file that only its user may read', () => {
+it('makes the log a file that only its user may read', () => {
   const file = join(emptyFolder(), 'logs/node.log');
   createLogger({ level: 'info', format: 'json', file }).info('a line');
   expect(readFileSync(file, 'utf8')).toContain('a line');
   expect(statSync(file).mode & 0o077).toBe(0);
 });
 
-describe('a line of the log with a text that would steer a terminal', () => {
-  it('steers none as JSON, in which the text is whole', async () => {
+describe('a log line with terminal control characters', () => {
+  it('writes JSON that holds the whole text and steers no terminal', async () => {
     const line = await printed('json');
     expect(line).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
     expect(JSON.parse(line)).toMatchObject({ error: hostile, nested: { text: hostile }, msg: hostile });
   });
 
-  it('steers none where it is written for people', async () => {
+  it('writes lines for people that steer no terminal', async () => {
     const line = await printed('pretty');
     expect(line).toMatch(/WARN.*z/);
     expect(line).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);

@@ -25,8 +25,8 @@ const check = ({ lines }: Story) => checkHistory(lines);
 describe('a history that the promises allow', () => {
   const right: Record<string, Story> = {
     'a task that is run once': done().seen(completed).log(),
-    'a task that nobody has begun yet': story().seen({ state: 'waiting' }).log(),
-    'a task whose run goes on': story().began('r1').seen({ state: 'active', record: 'claimed mac-1 1' }),
+    'a task that no node has begun yet': story().seen({ state: 'waiting' }).log(),
+    'a task whose run continues': story().began('r1').seen({ state: 'active', record: 'claimed mac-1 1' }),
     'a claim whose run never began': story().seen({ state: 'active', record: 'claimed mac-1 1' }),
     'an enqueue that was never answered, and never came': new Story().enqueue(null).seen(null).log(),
     'an enqueue that was never answered, and came': new Story().enqueue(null).began('r1').ended('r1').seen(completed),
@@ -162,7 +162,7 @@ describe('a history that the promises allow', () => {
       .ended('r2')
       .seen({ ...takenOver, record: 'claimed mac-1 1, handover mac-1 1, claimed mac-1 1, completed mac-1 1' })
       .log('mac-1 crash'),
-    'a node that claims again what nobody had renewed for it': story()
+    'a node that claims again a task whose claim it had not renewed': story()
       .began('r1', 'mac-1', { incarnation: 4 })
       .began('r2', 'mac-1', { incarnation: 4, handovers: 1 })
       .log('mac-1 visibility-timeout'),
@@ -193,7 +193,7 @@ describe('a history that the promises allow', () => {
       .ended('r3')
       .seen({ ...takenOver, answer: 'r3' })
       .log('mac-1 crash'),
-    'an end that somebody has seen': done()
+    'an end that a caller has seen': done()
       .seen(completed)
       .redisKilled()
       .seen({ state: 'active', record: 'claimed mac-1 1' }),
@@ -300,7 +300,7 @@ describe('a history that breaks a promise', () => {
       /run r1 of mac-1 \(incarnation 1\) began/,
     ],
     'a lost task': [story().seen(null), /saw it gone, .* it could only be .*waiting/],
-    'a completed task that is gone, with nobody having removed it': [done().seen(completed).seen(null), /saw it gone/],
+    'a completed task that is gone, though it was never removed': [done().seen(completed).seen(null), /saw it gone/],
     'a task that is gone, killed Redis long before': [
       new Story().redisKilled().later(10_000).enqueue().seen(null),
       /saw it gone/,
@@ -326,11 +326,11 @@ describe('a history that breaks a promise', () => {
       story().cancel('cancelled').seen({ state: 'waiting' }),
       /saw it waiting, .* it could only be cancelled/,
     ],
-    'a cancellation that found an end where there was none': [
+    'a cancellation that found an end although there was none': [
       story().cancel('ended').seen({ state: 'waiting' }).log(),
       /cancelled it, and was told ended/,
     ],
-    'a cancellation of which nobody knows': [story().seen(cancelled), /saw it cancelled/],
+    'a cancellation that was never requested': [story().seen(cancelled), /saw it cancelled/],
     'a state that does not follow: completed after a refusal': [
       story().began('r1').ended('r1', 'refused').seen(completed),
       /saw it completed/,
@@ -340,7 +340,7 @@ describe('a history that breaks a promise', () => {
       story().began('r1').ended('r1', 'failed').seen(failed),
       /saw it failed/,
     ],
-    'a state that does not follow: waiting though nobody gave it back': [
+    'a state that does not follow: waiting though no node released it': [
       done().seen({ state: 'waiting', record: 'claimed mac-1 1' }),
       /saw it waiting/,
     ],
@@ -403,7 +403,7 @@ describe('a history that breaks a promise', () => {
       /run r1 of mac-1 began, .* it could only be not there/,
     ],
     'a run before anybody had queued the task': [new Story().began('r1').enqueue(), /run r1 of mac-1 began/],
-    'a run of a task that nobody has queued': [new Story().began('r1'), /run r1 of mac-1 began/],
+    'a run of a task that was never queued': [new Story().began('r1'), /run r1 of mac-1 began/],
     'an order that real time forbids': [
       // Each answer alone is right, in the other order.
       story().retry('queued').cancel('cancelled').seen({ state: 'waiting', record: 'cancelled - 0, enqueued - 1' }),
@@ -415,7 +415,7 @@ describe('a history that breaks a promise', () => {
       /run r1 .* attempt 2/,
     ],
     'a run that ends twice': [done().ended('r1'), /run r1 had an answer/],
-    'a run that outlives everything': [done().seen(completed).left('r1'), /run r1 still goes on/],
+    'a run that outlives everything': [done().seen(completed).left('r1'), /run r1 still continues/],
     'a Redis that forgets what came back with it': [
       story().redisKilled().later(100).seen({ state: 'waiting' }).later(5_000).seen(null),
       /saw it gone/,

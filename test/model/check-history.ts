@@ -32,9 +32,9 @@ export interface TaskHistory {
   readonly taskId: string;
   readonly begin: LineOf<'begin'>;
   readonly lines: readonly TaskLine[];
-  /** Its entries in the handover log, oldest first; undefined where the log was not read. */
+  /** Its entries in the handover log, oldest first; undefined if the log was not read. */
   readonly handovers: readonly LineOf<'handover'>[] | undefined;
-  /** What is on record of it in the end; undefined where it is gone by then, or nobody has looked. */
+  /** What is on record about it in the end; undefined if it is gone by then, or was not read. */
   readonly onRecord: ReadonlySet<string> | undefined;
   /** Told with a task that can't be explained. */
   readonly faults: readonly LineOf<'fault'>[];
@@ -42,7 +42,7 @@ export interface TaskHistory {
 
 type TaskLine = LineOf<'asked' | 'began' | 'ended' | 'left' | 'up' | 'redis-killed' | 'log-read'>;
 
-/** What has no answer may still come so long after it was asked, as far as what Redis forgets is concerned, ms. */
+/** How long after a request without an answer it may still take effect, as far as what Redis forgets is concerned, ms. */
 const UNDER_WAY_MS = 10_000;
 /** States that are looked at to tell where a task can have stood. */
 const TOLD_STATES = 20_000;
@@ -60,7 +60,7 @@ export function checkHistory(lines: readonly HistoryLine[]): Verdict {
   return { tasks, unexplained, forgotten };
 }
 
-/** No task knows of another, so that a history is explained where each task's part of it is. */
+/** No task knows of another, so that a history is explained if each task's part is. */
 export function* splitHistory(lines: readonly HistoryLine[]): Generator<TaskHistory> {
   const begin = lines.find((line) => line.kind === 'begin');
   if (!begin) throw new Error('a history begins with a line of kind begin');
@@ -129,7 +129,7 @@ export function questionOf(
       continue;
     }
     add({ kind: 'asked', line }, line);
-    // It is sent again where the connection broke before Redis answered, which may have forgotten it by then.
+    // It is sent again if the connection broke before Redis answered, which may have forgotten it by then.
     if (line.what === 'enqueue' && forgets) {
       for (const span of forgottenSpans) if (meets(line, span)) add({ kind: 'asked', line }, line, true);
     }
@@ -141,7 +141,7 @@ export function questionOf(
   }
   const logged = handovers?.map(loggedOf);
   for (const line of of('log-read')) add({ kind: 'log', logged: logged ?? [] }, line);
-  for (const line of registrations(lifeOf(own), of('up'), runs)) {
+  for (const line of registrations(spanOf(own), of('up'), runs)) {
     // One that Redis may have forgotten says nothing for sure.
     if (!forgottenSpans.some((span) => meets(line, span))) add({ kind: 'up', line }, line);
   }
@@ -178,7 +178,7 @@ export function questionOf(
 }
 
 /** From when to when something happened to the task, but that it was looked at. */
-function lifeOf(lines: readonly TaskLine[]): { from: number; to: number } {
+function spanOf(lines: readonly TaskLine[]): { from: number; to: number } {
   const times = lines
     .filter((line) => line.kind !== 'log-read' && (line.kind !== 'asked' || line.what !== 'show'))
     .flatMap(({ called, answered }) => [called, answered ?? called]);
@@ -187,14 +187,14 @@ function lifeOf(lines: readonly TaskLine[]): { from: number; to: number } {
 
 /** Those of the nodes that ran the task, while it was there, and of each the last one before. */
 function registrations(
-  life: { from: number; to: number },
+  span: { from: number; to: number },
   ups: readonly LineOf<'up'>[],
   runs: readonly LineOf<'began'>[],
 ): LineOf<'up'>[] {
   const nodes = new Set(runs.flatMap(({ node, incarnation }) => (incarnation === null ? [] : node)));
-  const own = ups.filter(({ node, called }) => nodes.has(node) && called <= life.to);
-  const before = new Map(own.filter(({ answered }) => answered < life.from).map((up) => [up.node, up]));
-  return [...before.values(), ...own.filter(({ answered }) => answered >= life.from)];
+  const own = ups.filter(({ node, called }) => nodes.has(node) && called <= span.to);
+  const before = new Map(own.filter(({ answered }) => answered < span.from).map((up) => [up.node, up]));
+  return [...before.values(), ...own.filter(({ answered }) => answered >= span.from)];
 }
 
 /** Finds the longest part from the beginning that is explained: the first step whose answer can't be. */
@@ -223,7 +223,7 @@ export function blame(history: TaskHistory): Unexplained {
 }
 
 /**
- * The history as it stood after so many answers: what had been asked by then may have happened, the rest is not known.
+ * The history as it stood after `count` answers: what had been asked by then may have happened, the rest is not known.
  * `but`: it stood so when this was to come.
  */
 function until(history: TaskHistory, answers: readonly TaskLine[], count: number, but?: TaskLine): TaskHistory {
@@ -241,9 +241,9 @@ function told(history: TaskHistory, step: TaskLine, states: readonly TaskState[]
   const own = history.lines.filter(
     (line) => line.kind !== 'up' && line.kind !== 'redis-killed' && (line.kind !== 'log-read' || line === step),
   );
-  const life = lifeOf(own);
+  const span = spanOf(own);
   const near = ({ called, answered }: { called: number; answered: number | null }) =>
-    called <= life.to && (answered ?? called) >= life.from;
+    called <= span.to && (answered ?? called) >= span.from;
   const nodes = new Set(own.flatMap((line) => (line.kind === 'began' ? line.node : [])));
   const around: (TaskLine | LineOf<'fault'>)[] = [
     ...history.lines.filter(
@@ -278,13 +278,13 @@ function inWords(line: TaskLine | LineOf<'fault'>, history: TaskHistory): string
     }
     case 'began': {
       const { node, incarnation, attempt, handovers, run } = line;
-      const life = incarnation === null ? '' : ` (incarnation ${incarnation})`;
-      return `run ${run} of ${node}${life} began, attempt ${attempt} after ${counted(handovers, 'handover')}`;
+      const which = incarnation === null ? '' : ` (incarnation ${incarnation})`;
+      return `run ${run} of ${node}${which} began, attempt ${attempt} after ${counted(handovers, 'handover')}`;
     }
     case 'ended':
       return `run ${line.run} ${line.how === 'answered' ? 'had an answer' : line.how === 'failed' ? 'failed' : 'was refused'}`;
     case 'left':
-      return `run ${line.run} still goes on, after all has ended`;
+      return `run ${line.run} still continues, after all has ended`;
     case 'up':
       return `${line.node} registered as incarnation ${line.incarnation}`;
     case 'redis-killed':

@@ -29,13 +29,13 @@ const recordEntry = z.object({
   attempt: z.number().nullable(),
 });
 
-/** What a task looked like to somebody who asked; null: there was none. */
+/** What a task looked like to a caller; null: there was none. */
 const taskSeen = z.object({
   state: z.enum(TASK_STATES),
   /** Attempts used up. */
   made: z.number(),
   handovers: z.number(),
-  /** The run whose answer is the task's result; null where there is none. */
+  /** The run whose answer is the task's result; null if there is none. */
   answer: z.string().nullable(),
   record: z.array(recordEntry),
 });
@@ -47,9 +47,9 @@ const lineSchema = z.discriminatedUnion('kind', [
     note: z.string(),
     /** When it began; times are told from then on. */
     at: z.number(),
-    /** A Redis that is killed may forget what it has acknowledged in the last so many ms. */
+    /** A Redis that is killed may forget what it has acknowledged within this time, ms. */
     forgetsMs: z.number(),
-    /** After so many losses a task is given up. */
+    /** After how many losses a task is given up. */
     maxHandovers: z.number(),
   }),
   z.discriminatedUnion('what', [
@@ -57,7 +57,7 @@ const lineSchema = z.discriminatedUnion('kind', [
     z.object({
       ...asked,
       what: z.literal('cancel'),
-      /** When its caller had an error instead of an answer; null where it is not known that it ended at all. */
+      /** When its caller had an error instead of an answer; null if it is not known that it ended at all. */
       gaveUp: z.number().nullable(),
       answer: z.enum(['cancelled', 'stopping', 'ended', 'gone']).nullable(),
     }),
@@ -73,7 +73,7 @@ const lineSchema = z.discriminatedUnion('kind', [
     kind: z.literal('began'),
     ...run,
     node: z.string(),
-    /** Null where it is not known. */
+    /** Null if unknown. */
     incarnation: z.number().nullable(),
     attempt: z.number(),
     handovers: z.number(),

@@ -54,7 +54,7 @@ describe('the search for an order', () => {
     );
   });
 
-  it('gives up where there are more states than it may look at', () => {
+  it('gives up if there are more states than it may look at', () => {
     const operations = Array.from({ length: 10 }, (_, i) => ({ step: { write: i }, called: 0, answered: 1 }));
     const never = [...operations, { step: { read: 99 }, called: 0, answered: 1 }];
     expect(() => linearize(never, register, { limit: 50 })).toThrow('more than 50 states for 11 operations');
@@ -74,7 +74,7 @@ interface Drawn {
 }
 
 /**
- * A history of one task whose every step the specification allows. The task is steered by draws; what is asked of it takes
+ * A history of one task whose every step the specification allows. The task is steered by draws; each request takes
  * its time around the moment at which it takes effect.
  */
 function simulate(steps: readonly Drawn[]): HistoryLine[] {
@@ -280,7 +280,7 @@ describe('what the specification does', () => {
     },
   );
 
-  it('is refused by a search that looks ahead only where it is by one that does not', () => {
+  it('is refused by a search that looks ahead only if one that does not refuses it, too', () => {
     let compared = 0;
     const few = fc.array(draw, { maxLength: 6 });
     fc.assert(

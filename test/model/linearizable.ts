@@ -18,18 +18,18 @@ export interface Specification<State, Step> {
   readonly initial: State;
   /** Two states with the same key have the same future. */
   key(state: State): string;
-  /** The states that the step may lead to; none where it is not possible, or its answer would be another one. */
+  /** The states that the step may lead to; none if it is not possible, or its answer would be another one. */
   apply(state: State, step: Step): readonly State[];
-  /** The states that steps lead to that nobody asked for. */
+  /** The states that steps without a request lead to. */
   internal(state: State): readonly State[];
   /**
-   * The state without what no operation will look at any more; undefined where it can't lead to what is still to come. May
+   * The state without what no operation will look at any more; undefined if it can't lead to what is still to come. May
    * look ahead to shorten the search, never to change its answer. `placed`: whether the operation with this index came before.
    */
   reduce(state: State, placed: (index: number) => boolean): State | undefined;
 }
 
-/** A moment of the order that was found: the operation with this index, or a step that nobody asked for. */
+/** A moment of the order that was found: the operation with this index, or a step without a request. */
 export interface Placed<State> {
   readonly operation: number | undefined;
   readonly state: State;
@@ -45,15 +45,15 @@ interface Config<State> {
 }
 
 export interface SearchResult<State> {
-  /** The order that explains the history; undefined where none does. */
+  /** The order that explains the history; undefined if none does. */
   readonly order: readonly Placed<State>[] | undefined;
-  /** All states in which the history may have ended; only where they were asked for. */
+  /** All states in which the history may have ended; only if they were requested. */
   readonly ends: readonly State[];
   /** States looked at. */
   readonly seen: number;
 }
 
-/** @throws Error where more than `limit` states would have to be looked at. */
+/** @throws Error if more than `limit` states would have to be looked at. */
 export function linearize<State, Step>(
   operations: readonly Operation<Step>[],
   specification: Specification<State, Step>,
@@ -116,7 +116,7 @@ function wayTo<State>(end: Config<State>): Placed<State>[] {
   return way.reverse();
 }
 
-/** The same question, asked of an order that somebody claims to have found; for tests of the search. */
+/** The same question, asked about a claimed order; for tests of the search. */
 export function explains<State, Step>(
   order: readonly Placed<State>[],
   operations: readonly Operation<Step>[],

@@ -30,7 +30,7 @@ interface Stored {
   readonly place: 'absent' | 'waiting' | 'active' | 'completed' | 'failed' | 'cancelled';
   /** The claim: the run that it is for, or `?<node>` for one whose run never began. */
   readonly claim: string | null;
-  /** The claim's incarnation was replaced before its run had an end: nobody can report for it. */
+  /** The claim's incarnation was replaced before its run had an end: no node can report for it. */
   readonly isVoid: boolean;
   readonly made: number;
   readonly most: number;
@@ -39,11 +39,11 @@ interface Stored {
   readonly lost: number;
   /** The one run that costs no attempt, since its provider was in trouble, has been. */
   readonly freeUsed: boolean;
-  /** Somebody has cancelled it while it was claimed. */
+  /** It was cancelled while it was claimed. */
   readonly isMarked: boolean;
   readonly answer: string | null;
   readonly record: readonly string[];
-  /** What the handover log says of it. */
+  /** What the handover log says about it. */
   readonly logged: readonly string[];
   /** Node → its incarnation. */
   readonly current: Readonly<Record<string, number>>;
@@ -73,7 +73,7 @@ export interface TaskMachineOptions {
   /**
    * Where the task is looked at, in the order of the operations: shortens the search, since a record only grows.
    * `entries`
-   * is null where it was gone.
+   * is null if it was gone.
    */
   readonly shows: readonly {
     readonly by: number;
@@ -83,7 +83,7 @@ export interface TaskMachineOptions {
   /** When Redis was killed. */
   readonly kills: readonly number[];
   /**
-   * What the handover log says of the task in the end; undefined where it was not read. No handover is without an
+   * What the handover log says about the task in the end; undefined if it was not read. No handover is without an
    * entry.
    */
   readonly logged: readonly string[] | undefined;
@@ -108,7 +108,7 @@ function entryOf(event: string, node: string | null, attempt: number | null): st
 }
 
 /**
- * Why a task left its node, as far as it matters here: `drain`, the node gave it back; `lapsed`, nobody renewed the
+ * Why a task left its node, as far as it matters here: `drain`, the node released it; `lapsed`, no node renewed the
  * claim;
  * `lost`, the node's incarnation was declared dead.
  */

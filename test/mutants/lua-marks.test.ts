@@ -20,8 +20,8 @@ for i = 1, 2 do
 end
 return early(ARGV[1])`;
 
-describe('marks', () => {
-  it('tell which stretches of a script have run, and change no key', async () => {
+describe('marks in a script', () => {
+  it('records which parts of a script have run, and changes no key', async () => {
     const marks = new LuaMarks('x.lua', SCRIPT);
     const at = (part: string) => marks.at(SCRIPT.indexOf(part));
     const server = await SpawnedRedis.start();
@@ -43,7 +43,7 @@ describe('marks', () => {
     }
   });
 
-  it('leave every script Lua, with the line that reads the clock as it was', () => {
+  it('leaves every script valid Lua, with the line that reads the clock unchanged', () => {
     for (const [name, text] of luaFiles()) {
       const marked = new LuaMarks(name, text).text;
       expect(isLua(marked), name).toBe(true);

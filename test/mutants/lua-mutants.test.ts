@@ -11,7 +11,7 @@ function changed(kind: string, text: string): string[] {
 }
 
 describe('a mutant', () => {
-  it('flips a comparison, at its bound or as a whole', () => {
+  it('changes a comparison, at its bound or as a whole', () => {
     const flipped = (sign: string) => changed('comparison', `return a ${sign} b`);
     expect(['<', '<=', '>', '>=', '==', '~='].map(flipped)).toEqual([
       ['return a <= b'],
@@ -23,7 +23,7 @@ describe('a mutant', () => {
     ]);
   });
 
-  it('asks for the contrary of a condition, unless that is the comparison flipped', () => {
+  it('negates a condition, unless that equals a changed comparison', () => {
     expect(changed('condition', 'if a then b() elseif not c then d() end')).toEqual([
       'if not (a) then b() elseif not c then d() end',
       'if a then b() elseif c then d() end',
@@ -37,7 +37,7 @@ describe('a mutant', () => {
     expect(changed('logic', 'return a and b or c')).toEqual(['return a or b or c', 'return a and b and c']);
   });
 
-  it('leaves out a call, an assignment, a return or a break, but no declaration', () => {
+  it('removes a call, an assignment, a return or a break, but no declaration', () => {
     const text = 'local a = f()\na = 2\nf(a)\nfor i = 1, 2 do\n  break\nend\nif a then\n  return a\nend';
     expect(changed('statement', text)).toEqual([
       text.replace('\na = 2', '\n'),
@@ -47,7 +47,7 @@ describe('a mutant', () => {
     ]);
   });
 
-  it('counts one more or one less, and has nothing left of a large number', () => {
+  it('adds or subtracts one, and replaces a large number by zero', () => {
     expect(changed('number', 'return f(ARGV[2], -20)')).toEqual([
       'return f(ARGV[3], -20)',
       'return f(ARGV[1], -20)',
@@ -57,7 +57,7 @@ describe('a mutant', () => {
     expect(changed('number', 'return 0xffff')).toEqual(['return 1']);
   });
 
-  it('takes another key: of KEYS, of a table of keys, of the names', () => {
+  it('uses another key: of KEYS, of a table of keys, of the names', () => {
     expect(changed('key', 'return f(KEYS[1], KEYS[3])')).toEqual([
       'return f(KEYS[3], KEYS[3])',
       'return f(KEYS[1], KEYS[1])',
@@ -73,7 +73,7 @@ describe('a mutant', () => {
     ]);
   });
 
-  it('takes another of the locals that hold a key and are known at the place', () => {
+  it('uses another local that holds a key and is known at the place', () => {
     const text = `local n, wait = 1, KEYS[1]
 f(wait)
 local function g(jobKey)
@@ -97,11 +97,11 @@ local late = KEYS[1]`;
     ]);
   });
 
-  it('calls a value of a table by another name', () => {
+  it('renames a field of a table', () => {
     expect(changed('field', 'return f({at = 1, 2, [a] = 3})')).toEqual(['return f({at_ = 1, 2, [a] = 3})']);
   });
 
-  it('has its place and kind for an id, and tells what it changes, also behind letters that are no ASCII', () => {
+  it('is identified by place and kind, and shows its change, even behind characters beyond ASCII', () => {
     const [mutant] = luaMutants('x.lua', "-- … ↔ …\nif '…' .. a == b then c() end");
     expect(mutant).toMatchObject({
       id: 'x.lua:2:4 string',
@@ -111,7 +111,7 @@ local late = KEYS[1]`;
     });
   });
 
-  it('is none in a comment', () => {
+  it('never changes a comment', () => {
     expect(luaMutants('x.lua', "--[[ if a == 1 then b('c') end ]]\n-- f(KEYS[1])\n")).toEqual([]);
   });
 });
@@ -119,7 +119,7 @@ local late = KEYS[1]`;
 describe('the mutants of the scripts', () => {
   const all = [...luaFiles()].map(([file, text]) => ({ file, text, mutants: luaMutants(file, text) }));
 
-  it('are Lua, and each of them differs from the script and from all others', () => {
+  it('generates valid Lua that differs from the script and from every other mutant', () => {
     for (const { file, text, mutants } of all) {
       const texts = mutants.map((mutant) => mutant.text);
       expect(new Set([text, ...texts]).size, file).toBe(texts.length + 1);
@@ -127,7 +127,7 @@ describe('the mutants of the scripts', () => {
     }
   });
 
-  it('are of every kind, have ids of their own, and have the same ones in each run', () => {
+  it('generates mutants of every kind, with unique ids that are the same in each run', () => {
     const mutants = all.flatMap((one) => one.mutants);
     expect(new Set(mutants.map(({ kind }) => kind)).size).toBe(9);
     const ids = mutants.map(({ id }) => id);
@@ -135,7 +135,7 @@ describe('the mutants of the scripts', () => {
     expect(all.flatMap(({ file, text }) => luaMutants(file, text)).map(({ id }) => id)).toEqual(ids);
   });
 
-  it('are refused of a text that is no Lua', () => {
+  it('refuses a text that is not Lua', () => {
     expect(() => luaMutants('x.lua', 'if a then')).toThrow('no Lua');
   });
 });

@@ -6,7 +6,7 @@ import { type Record, textHash } from './records.ts';
 import type { Tester } from './tester.ts';
 import { BY_TEST } from './units.ts';
 
-/** So many times what they take without a mutant, and this on top (ms): then the tests of a mutant hang. */
+/** The tests of a mutant hang if they take longer than this many times their time without a mutant, and this on top (ms). */
 const GUARD_TIMES = 5;
 const GUARD_MS = 120_000;
 

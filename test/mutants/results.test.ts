@@ -17,8 +17,8 @@ function record(index: number, fields: Partial<Record> = {}): Record {
   return { id: mutant.id, text: textHash(mutant), tests: 't', end: 'killed', by: 'unit', ms: 1, ...fields };
 }
 
-describe('the results', () => {
-  it('are found again, the last of each, without those of other texts and half a line', () => {
+describe('results of mutants', () => {
+  it('reads back the last result of each mutant, without those of other texts and half a line', () => {
     const file = join(emptyFolder(), 'deep', 'lua.jsonl');
     appendRecord(file, record(0, { end: 'survived' }));
     appendRecord(file, record(1));
@@ -29,7 +29,7 @@ describe('the results', () => {
     expect(readRecords(join(emptyFolder(), 'none'), mutants).size).toBe(0);
   });
 
-  it('are final where the mutant was killed, else for as long as the tests are the same', () => {
+  it('keeps the result of a killed mutant for good, and others for as long as the tests are the same', () => {
     expect(isSettled(record(0), 'other')).toBe(true);
     expect(isSettled(record(0, { end: 'hangs' }), 'other')).toBe(true);
     expect(isSettled(record(0, { end: 'survived' }), 't')).toBe(true);
@@ -37,7 +37,7 @@ describe('the results', () => {
     expect(isSettled(record(0, { end: 'unreached' }), 'other')).toBe(false);
   });
 
-  it('are counted by script, equivalent ones apart, and survivors are listed', () => {
+  it('counts results by script, equivalent ones apart, and lists survivors', () => {
     const records = new Map([
       [record(0).id, record(0, { by: 'model' })],
       [record(1).id, record(1, { end: 'survived' })],
@@ -57,7 +57,7 @@ describe('the results', () => {
 });
 
 describe('what Stryker reports', () => {
-  it('is counted by file without what runs only once, and survivors are listed with what they change', () => {
+  it('counts by file without code that runs only once, and lists survivors with their change', () => {
     const mutant = (status: string, column: number) => ({
       mutatorName: 'EqualityOperator',
       replacement: 'a >= b',
@@ -80,7 +80,7 @@ describe('what Stryker reports', () => {
 });
 
 describe('equivalent mutants', () => {
-  it('are those that their file names, wherever their line has moved to', () => {
+  it('finds equivalent mutants by the entries of their file, wherever the line has moved', () => {
     const moved = luaMutants('x.lua', "\n\nif a < 2 then\n  return 'b'\nend");
     const entry = {
       file: 'x.lua',
@@ -95,7 +95,7 @@ describe('equivalent mutants', () => {
     );
   });
 
-  it('in the file each fit a mutant of today', () => {
+  it('finds a current mutant for each entry of the file', () => {
     const all = [...luaFiles()].flatMap(([file, text]) => luaMutants(file, text));
     expect(() => equivalentIds(all, readEquivalents())).not.toThrow();
   });

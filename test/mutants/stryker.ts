@@ -16,7 +16,7 @@ export interface StrykerOptions {
   readonly results: string;
   /** Files or folders below the root; undefined for all. */
   readonly files: readonly string[] | undefined;
-  /** So many of the files. */
+  /** How many of the files. */
   readonly sample: number;
   readonly minutes: number;
   readonly resume: boolean;
@@ -26,7 +26,7 @@ export interface StrykerOptions {
 
 /**
  * Has StrykerJS change the TypeScript, on the unit tests of `test/mutants/vitest.config.ts`. It remembers each mutant until its
- * file, or a test that reaches it, changes. What it knows by then is printed as a table. @returns its exit code; 0 where the
+ * file, or a test that reaches it, changes. What it knows by then is printed as a table. @returns its exit code; 0 if the
  * time was over first.
  */
 export async function stryker(options: StrykerOptions): Promise<number> {

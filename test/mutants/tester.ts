@@ -59,7 +59,7 @@ export class Tester {
       const [answer] = await Promise.race([answered, ended]);
       return answer;
     } finally {
-      // Whichever is still waited for says so, to nobody.
+      // A worker that is still waited for says so, without a listener.
       ended.catch(() => {});
       settled.abort();
     }

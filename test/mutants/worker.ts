@@ -14,7 +14,7 @@ class AsGiven extends BaseSequencer {
 const folder = process.env.CLAWMESH_TEST_FOLDER ?? '';
 const overlayFile = join(folder, 'overlay.json');
 process.env.CLAWMESH_LUA_OVERLAY = overlayFile;
-// Whoever has started it was killed: it goes with all that it has started itself, whose group it leads.
+// Its parent was killed: it ends with everything that it has started itself, whose group it leads.
 process.once('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
 
 const vitest = await createVitest('test', {

@@ -43,7 +43,7 @@ async function adopt(claims: ReturnType<typeof aClaim>[], entries: JournalEntry[
   return { adopted, taken, discarded, released, wanted };
 }
 
-it('names the runs that it adopts, and none whose outcome it only delivers', async () => {
+it('names the runs that it adopts, but no run whose outcome it only delivers', async () => {
   const ended = aClaim('t2', { handovers: 1 });
   const { adopted, taken, wanted } = await adopt(
     [aClaim('a:1', { attempt: 2, holds: 3 }), ended],
@@ -58,7 +58,7 @@ it('names the runs that it adopts, and none whose outcome it only delivers', asy
   expect(adopted).toEqual(['clawmesh-a-1-2-w3']);
 });
 
-it('adopts only tasks with an outcome to deliver if no run outlives the daemon', async () => {
+it('adopts only tasks with an undelivered outcome if no run outlives the daemon', async () => {
   const { wanted } = await adopt([], [entryOf('t2')], false);
   expect(wanted).toEqual([['t2']]);
 });

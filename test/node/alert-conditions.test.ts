@@ -24,7 +24,7 @@ it.each([
   [{ event: 'dead-letter', task: 't', pool: 'xcode', node: 'mac-1' }, 0, ['dead-letter firing xcode']],
   [{ event: 'repeated-failover', task: 't', node: 'mac-1', reason: 'crash' }, 0, ['repeated-failover firing t']],
   [{ event: 'gate-closed', node: 'mac-1', gate: 'auth' }, 0, []],
-])('fires and resolves what an event means: %j (%d deaths) is %j', (event, deaths, expected) => {
+])('derives from the event %j after %d deaths the conditions %j', (event, deaths, expected) => {
   const conditions = conditionsOf({ ...nothing, ...event }, deaths);
   expect(conditions.map(({ kind, state, subject }) => `${kind} ${state} ${subject}`)).toEqual(expected);
   for (const { state, fix, text } of conditions) {
@@ -45,12 +45,12 @@ it.each([
     ['queue-latency resolved', 'no-nodes firing'],
   ],
   ['no node at all', [node('a', 'stopped')], 0, ['queue-latency resolved', 'no-nodes firing']],
-])('tells how things stand: %s', (_, nodes, waited, expected) => {
+])('derives the current conditions: %s', (_, nodes, waited, expected) => {
   const conditions = currentConditions({ nodes, waitedMs: new Map([['default', waited]]), tooLongMs: 60_000 });
   expect(conditions.map(({ kind, state }) => `${kind} ${state}`)).toEqual(expected);
 });
 
-it('never calls a wait too long if no limit is set', () => {
+it('never fires for a long wait if no limit is set', () => {
   const [queue] = currentConditions({ nodes: [], waitedMs: new Map([['p', 1e9]]), tooLongMs: 0 });
   expect(queue?.state).toBe('resolved');
 });

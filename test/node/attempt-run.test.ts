@@ -83,7 +83,7 @@ const finish = async ({ run, clock }: ReturnType<typeof attempt>, ms = 60_000) =
 };
 
 it.each(['READONLY You can’t write against a read only replica.', 'OOM command not allowed', 'read ECONNRESET'])(
-  'reports a success as such although Redis first replies %j',
+  'reports a success as a success even if Redis first replies %j',
   async (message) => {
     const queue = new ScriptedQueue([new Error(message), new Error(message), 'ok']);
     await finish(attempt(queue, 'sleep 1ms'));
@@ -107,19 +107,19 @@ it('fails a task whose outcome Redis can never store after five tries, and keeps
   expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
 });
 
-it('asks for no next task with a report that Redis has refused: the fault may be in that task', async () => {
+it('asks for no next task after Redis has refused a report, since the task may be the cause', async () => {
   const queue = new ScriptedQueue((_, offer) => (offer ? scriptError() : 'ok'));
   await finish(attempt(queue, 'sleep 1ms', { nextOffer: () => idleOffer }));
   expect(queue.reports.map(({ ok }) => ok)).toEqual([true, true]);
 });
 
-it('frees its slot even if Redis can not store that the task failed, either', async () => {
+it('frees its slot even if Redis can not store the failure either', async () => {
   const queue = new ScriptedQueue(() => scriptError());
   expect(await finish(attempt(queue, 'sleep 1ms'))).toBeUndefined();
   expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
 });
 
-it('reports again and again, with a growing pause, while Redis is away or full', async () => {
+it('repeats a report, with a growing pause, while Redis is away or full', async () => {
   const away = ["OOM command not allowed when used memory > 'maxmemory'.", 'LOADING Redis is loading', 'BUSY script'];
   const reportedAt: number[] = [];
   const queue = new ScriptedQueue(() => {
@@ -163,7 +163,7 @@ it('keeps the outcome of a run whose claim is lost as discarded', async () => {
   expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });
 });
 
-it('tells the node that its incarnation is fenced if a report is refused for that', async () => {
+it('tells the node that its incarnation is fenced if Redis refuses a report for that reason', async () => {
   const started = attempt(new ScriptedQueue([new ClawmeshError('fenced', 'replaced')]), 'sleep 1ms');
   await finish(started);
   expect(started.emitted).toContain('fenced');
@@ -189,7 +189,7 @@ it.each([{ timeoutMs: 30 * DAY_MS }, { idleTimeoutMs: 30 * DAY_MS }, { timeoutMs
   },
 );
 
-it('fails as a timeout once it was silent for its idle timeout', async () => {
+it('fails as a timeout after its idle timeout without a sign of life', async () => {
   const queue = new ScriptedQueue();
   await finish(attempt(queue, 'sleep 1h', { idleTimeoutMs: 1_000 }), 1_000);
   expect(queue.reports).toMatchObject([{ error: { kind: 'timeout', message: 'no sign of life for 1.0s' } }]);
@@ -200,7 +200,7 @@ it.each([
   ['claim-lost', []],
   ['release', ['t1']],
 ] as const)(
-  'releases a run that is stopped for %s only if its claim holds, and never reports it',
+  'releases a run that is stopped for %s only if its claim is valid, and never reports it',
   async (reason, released) => {
     const queue = new ScriptedQueue();
     const { run } = attempt(queue, 'sleep 1h');
@@ -239,7 +239,7 @@ const withoutMessage = () => {
   return queue;
 };
 
-it('releases a task whose run never began, so that it uses up no attempt', async () => {
+it('releases a task whose run never began, without using up an attempt', async () => {
   const error = taskError('crash', 'the OpenClaw gateway is away: ECONNREFUSED');
   const queue = new ScriptedQueue();
   const { runner } = scriptedRunner({ ok: false, begun: false, error });

@@ -43,7 +43,7 @@ it('closes the gate for a refused login even if no other node could run the task
   expect(alone.backoff.reason).toMatch(/HTTP 401.*log in to OpenClaw here.*every 1m/);
 });
 
-it('closes no gate for a simulated login that is refused on a lone node', async () => {
+it('closes no gate for a simulated refusal of a login on a lone node', async () => {
   const simulated = beside([], false);
   expect(await simulated.refused(task(), 'x')).toBe(false);
   expect(simulated.backoff.reason).toBeUndefined();

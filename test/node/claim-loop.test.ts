@@ -66,7 +66,7 @@ it('begins the run of a claim whose reply was lost with the connection', async (
   expect(reports).toMatchObject([{ taskId: 't1', outcome: { ok: true } }]);
 });
 
-it('reports again, without another run, an outcome that Redis took and then forgot', async () => {
+it('reports an outcome again, without another run, if Redis accepted and then lost it', async () => {
   const claim = claimOf('t1', 'n~1:1');
   const { loop, runs, reports, idle } = loopOf([[claim]]);
   loop.take(claim, undefined);
@@ -87,7 +87,7 @@ it('runs a later claim of a task whose outcome it remembers', async () => {
   expect(runs).toEqual(['t1', 't1']);
 });
 
-it('gives no task the outcome of another task that had the same token', async () => {
+it('keeps the outcomes of two tasks with the same token apart', async () => {
   const { loop, runs, reports, idle } = loopOf([[claimOf('t2', 'n~1:1')]]);
   loop.take(claimOf('t1', 'n~1:1'), undefined);
   await idle();
@@ -97,7 +97,7 @@ it('gives no task the outcome of another task that had the same token', async ()
   expect(reports.map(({ taskId }) => taskId)).toEqual(['t1', 't2']);
 });
 
-it('claims held tasks of all reasons in turn, so that no reason waits for the end of another', async () => {
+it('claims held tasks of all reasons in turn, so that no reason starves another', async () => {
   const held = new Map([
     ['node:n', ['n1', 'n2', 'n3']],
     ['require:gpu=yes', ['g1', 'g2']],

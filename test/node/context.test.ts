@@ -13,7 +13,7 @@ it('ends the incarnation when Redis says that it is fenced', () => {
   expect(logged).toMatchObject([{ level: 'error', msg: 'fenced: stopping all runs', error: fenced.message }]);
 });
 
-it('logs once that it is fenced, though every loop hears of it', () => {
+it('logs once that it is fenced, although every loop notices', () => {
   const { onError, emitted, logged } = testContext();
   for (let loop = 0; loop < 3; loop++) onError(fenced);
   expect([emitted, logged.length]).toEqual([['fenced'], 1]);
@@ -49,7 +49,7 @@ it('masks the secrets of the config in what a run says', () => {
   expect(masks.said('password is hunter2-secret')).not.toContain('hunter2-secret');
 });
 
-it('knows Redis time from the registration on', async () => {
+it('knows Redis time as soon as the node is registered', async () => {
   const { redisClock, clock } = testContext();
   await clock.advance(250);
   expect(redisClock.now).toBe(clock.now());

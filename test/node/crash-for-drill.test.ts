@@ -19,12 +19,12 @@ beforeEach(() => {
   return () => vi.restoreAllMocks();
 });
 
-it('kills its own process for a crash, and starts no other', () => {
+it('kills only its own process for a crash', () => {
   crashForDrill('drill-crash', 30_000, testContext().log);
   expect(did).toEqual([[process.pid, 'SIGKILL']]);
 });
 
-it('starts the process that resumes it, in a group of its own, before it freezes, for whole seconds at least', () => {
+it('starts a separate process group that resumes it after whole seconds, before it freezes', () => {
   crashForDrill('drill-freeze', 30_001, testContext().log);
   expect(did).toEqual([
     ['/bin/sh', '-c', { detached: true }, '31', String(process.pid)],
@@ -33,7 +33,7 @@ it('starts the process that resumes it, in a group of its own, before it freezes
   ]);
 });
 
-it('logs the drill before it can say nothing more', () => {
+it('logs the drill before it kills the process', () => {
   const { log, logged } = testContext();
   vi.spyOn(process, 'kill').mockImplementation(() => {
     did.push([...logged]);

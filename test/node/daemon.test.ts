@@ -68,7 +68,7 @@ function daemonOf(errors: unknown[] = []) {
   return { daemon, clock, logged, did, file, fence: () => fence(), stop: () => stop.abort() };
 }
 
-it('drains when it is told to stop, releases what is left once it has to hurry, and then closes all it opened', async () => {
+it('drains on a stop, releases the remaining runs when it must hurry, and then closes everything it opened', async () => {
   const { daemon, did, stop } = daemonOf();
   const over = daemon.run();
   await settled();
@@ -80,7 +80,7 @@ it('drains when it is told to stop, releases what is left once it has to hurry, 
   expect(did).toEqual(['begin', 'drain', 'release', 'journal closed', 'Redis closed']);
 });
 
-it('begins the next incarnation as soon as one that was fenced has stopped', async () => {
+it('begins the next incarnation as soon as a fenced one has stopped', async () => {
   const { daemon, did, fence } = daemonOf();
   void daemon.run();
   expect(daemon.standing()).toBe(NOT_UP_YET);
@@ -91,7 +91,7 @@ it('begins the next incarnation as soon as one that was fenced has stopped', asy
   expect(daemon.standing().incarnation).toBe(2);
 });
 
-it('begins its first incarnation again after exactly 1 s if another daemon of the node was faster', async () => {
+it('repeats its first start after exactly 1 s if another daemon of the node was faster', async () => {
   const { daemon, clock, did, logged } = daemonOf([new ClawmeshError('fenced', 'replaced')]);
   void daemon.run();
   await clock.advance(999);
@@ -101,13 +101,13 @@ it('begins its first incarnation again after exactly 1 s if another daemon of th
   expect(logged).toMatchObject([{ level: 'warn', error: expect.stringContaining('replaced') }]);
 });
 
-it('ends with the error if its first incarnation can not begin, with all closed that it opened', async () => {
+it('ends with the error if its first incarnation can not start, and closes everything it opened', async () => {
   const { daemon, did } = daemonOf([new ClawmeshError('redis', 'READONLY')]);
   await expect(daemon.run()).rejects.toThrow('READONLY');
   expect(did).toEqual(['begin', 'journal closed', 'Redis closed']);
 });
 
-it('begins a later incarnation again, whatever is wrong with Redis, until it begins', async () => {
+it('repeats the start of a later incarnation, whatever is wrong with Redis, until it succeeds', async () => {
   const errors: unknown[] = [];
   const { daemon, clock, did, fence } = daemonOf(errors);
   void daemon.run();
@@ -119,7 +119,7 @@ it('begins a later incarnation again, whatever is wrong with Redis, until it beg
   expect(daemon.standing().incarnation).toBe(2);
 });
 
-it('ends if another daemon has its node id, though it was up before', async () => {
+it('ends if another daemon has taken its node id while it was up', async () => {
   const { daemon, did, fence } = daemonOf();
   const over = daemon.run();
   await settled();
@@ -129,7 +129,7 @@ it('ends if another daemon has its node id, though it was up before', async () =
   expect(did).toEqual(['begin', 'fenced', 'journal closed', 'Redis closed']);
 });
 
-it('stops at once while it waits to begin, without beginning or draining', async () => {
+it('stops at once while it waits to start, without starting or draining', async () => {
   const { daemon, did, stop } = daemonOf([new ClawmeshError('fenced', 'replaced')]);
   const over = daemon.run();
   await settled();
@@ -138,7 +138,7 @@ it('stops at once while it waits to begin, without beginning or draining', async
   expect(did).toEqual(['begin', 'journal closed', 'Redis closed']);
 });
 
-it('uses a reloaded config, and tells the incarnation of it, if nothing in it requires a restart', async () => {
+it('uses a reloaded config, and passes it to the incarnation, if no changed setting requires a restart', async () => {
   const { daemon, did, file, logged } = daemonOf();
   file.read = () => loadedConfig({ dispatch: { strategy: 'round-robin' } });
   daemon.reload();
@@ -150,7 +150,7 @@ it('uses a reloaded config, and tells the incarnation of it, if nothing in it re
   expect(logged.map(({ level }) => level)).toEqual(['info', 'info']);
 });
 
-it('keeps its config, and names the settings, if one of them requires a restart', async () => {
+it('keeps its config, and names the settings, if a changed setting requires a restart', async () => {
   const { daemon, did, file, logged } = daemonOf();
   void daemon.run();
   await settled();

@@ -45,7 +45,7 @@ it('waits for claims under way, then for all runs', async () => {
   expect(clock.pending).toBe(0);
 });
 
-it('ends after exactly `drainTimeout`, though runs continue', async () => {
+it('ends after exactly drainTimeout, although runs continue', async () => {
   const { clock, claiming, state } = draining();
   claiming.resolve();
   await clock.advance(59_999);
@@ -54,7 +54,7 @@ it('ends after exactly `drainTimeout`, though runs continue', async () => {
   expect(state.ended).toBe(true);
 });
 
-it('ends after `drainTimeout` though a claim under way hangs', async () => {
+it('ends after drainTimeout, although a claim under way hangs', async () => {
   const { clock, calls, state } = draining();
   await clock.advance(60_000);
   expect([calls, state.ended]).toEqual([['stopClaiming'], true]);
@@ -70,13 +70,13 @@ it('ends at once when it is told to hurry', async () => {
   expect([clock.monotonic(), clock.pending]).toEqual([1_000, 0]);
 });
 
-it('is not undone by an operator who resumes the node', () => {
+it('stays stopping if an operator resumes the node', () => {
   const { drain, emitted } = draining();
   drain.set(false);
   expect([drain.why, emitted]).toEqual(['stopping', ['factsChanged']]);
 });
 
-it('takes over a drain by hand, whose patience with the runs ends', async () => {
+it('takes over a drain by hand, and ends its wait for the runs', async () => {
   const context = testContext();
   const drain = new Drain(context);
   drain.set(true);

@@ -31,7 +31,7 @@ it('forgets the drain timeout when the node is resumed', async () => {
   expect(emitted).toEqual(['factsChanged', 'factsChanged']);
 });
 
-it('stays stopping, whatever the operator wants, once the node stops', () => {
+it('stays stopping, whatever the desired state says, once the node stops', () => {
   const { drain, clock } = draining(DAY_MS);
   drain.set(true);
   drain.stop();

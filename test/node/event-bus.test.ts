@@ -21,7 +21,7 @@ it('gives each listener the payload', () => {
   expect(seen).toEqual([held]);
 });
 
-it('reports a listener that throws or rejects, and calls the others all the same', async () => {
+it('reports a listener that throws or rejects, and still calls the others', async () => {
   const errors: unknown[] = [];
   const calls: string[] = [];
   const bus = new EventBus((error) => errors.push(error));
@@ -36,7 +36,7 @@ it('reports a listener that throws or rejects, and calls the others all the same
   expect(errors).toEqual([new Error('thrown'), new Error('rejected')]);
 });
 
-it('tells a listener nothing of the event during which it was added', () => {
+it('does not call a listener for the event during which it was added', () => {
   const calls: string[] = [];
   const bus = new EventBus(() => {});
   bus.on('gatesChanged', () => {

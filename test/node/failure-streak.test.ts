@@ -26,7 +26,7 @@ it.each(['unknown', 'crash'] as const)('closes the gate after %s failures of fiv
   expect(emitted).toContain('factsChanged');
 });
 
-it('closes no gate if a task succeeds meanwhile, or the provider or the task was to blame', () => {
+it('closes no gate if a task succeeds in between, or the provider or the task was to blame', () => {
   const { backoff, failed, succeeded } = watching();
   for (let i = 0; i < 20; i++) {
     const kinds = ['provider', 'rate_limit', 'invalid', 'auth', 'timeout', 'cancelled'] as const;
@@ -37,7 +37,7 @@ it('closes no gate if a task succeeds meanwhile, or the provider or the task was
   expect(backoff.reason).toBeUndefined();
 });
 
-it('closes the gate again at once if the task that tries fails, and opens it if that task succeeds', async () => {
+it('closes the gate again at once if the probe task fails, and opens it if the probe task succeeds', async () => {
   const { clock, backoff, failed, succeeded } = watching();
   for (let i = 0; i < 5; i++) failed(`t${i}`, 'unknown');
   await clock.advance(30_000);
@@ -51,7 +51,7 @@ it('closes the gate again at once if the task that tries fails, and opens it if 
   expect([backoff.reason, backoff.isTrying]).toEqual([undefined, false]);
 });
 
-it('ignores failures of simulated runs, which were told to fail', () => {
+it('ignores failures of simulated runs, which fail on request', () => {
   const { backoff, failed } = watching(false);
   for (let i = 0; i < 9; i++) failed(`t${i}`, 'unknown');
   expect(backoff.reason).toBeUndefined();

@@ -16,7 +16,7 @@ const openGate = (check?: () => Promise<string | null | undefined>) => {
 };
 const why = (pauseMs: number) => `closed for ${pauseMs}`;
 
-it('lets one task at a time try after the pause, and opens the gate once that task has succeeded', async () => {
+it('runs one probe task at a time after the pause, and opens the gate once it has succeeded', async () => {
   const { clock, gate, changes } = openGate();
   gate.close(why);
   expect(gate.reason).toBe('closed for 1000');
@@ -31,7 +31,7 @@ it('lets one task at a time try after the pause, and opens the gate once that ta
   expect(changes).toEqual(['closed for 1000', 'trying', 'open']);
 });
 
-it('lets the next task try if the first one has ended without showing anything', async () => {
+it('sends the next probe task if the first one has ended without a verdict', async () => {
   const { clock, gate } = openGate();
   gate.close(why);
   await clock.advance(1_000);
@@ -39,7 +39,7 @@ it('lets the next task try if the first one has ended without showing anything',
   expect(gate.mayBegin([])).toBe(true);
 });
 
-it('doubles the pause after each try that fails, up to the longest, and starts over after a success', async () => {
+it('doubles the pause after each failed probe, up to the maximum, and resets it after a success', async () => {
   const { clock, gate, changes } = openGate();
   for (const pause of [1_000, 2_000, 3_000, 3_000]) {
     gate.close(why);
@@ -55,7 +55,7 @@ it('doubles the pause after each try that fails, up to the longest, and starts o
   expect(changes.at(-1)).toBe('closed for 1000');
 });
 
-it('risks no task while the check says that it would fail', async () => {
+it('sends no probe task while the check predicts a failure', async () => {
   let trouble: string | null = 'no login';
   const { clock, gate } = openGate(async () => trouble);
   gate.close(why);
@@ -66,7 +66,7 @@ it('risks no task while the check says that it would fail', async () => {
   expect(gate.isTrying).toBe(true);
 });
 
-it('keeps a gate as it is once the backoff is stopped', async () => {
+it('leaves the gate unchanged once the backoff is stopped', async () => {
   const { clock, gate, changes } = openGate();
   gate.close(why);
   gate.stop();

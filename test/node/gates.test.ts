@@ -64,7 +64,7 @@ const gatesOf = () => {
   return { ...context, facts, gates, check, nextProbe };
 };
 
-it('tells the mesh of each gate that closes or opens, once, and claims only while all are open', async () => {
+it('announces once in the mesh each gate that closes or opens, and claims only while all are open', async () => {
   const { facts, gates, check, nextProbe } = gatesOf();
   await gates.start();
   expect([await check(), gates.open, gates.state]).toEqual([[], true, 'up']);
@@ -92,7 +92,7 @@ it('claims nothing before the start, and nothing once the node drains, even befo
   expect([gates.open, gates.state]).toEqual([false, 'draining']);
 });
 
-it('logs why a gate has closed, and that it has opened, and then tells the other services', async () => {
+it('logs why a gate closed, and that it opened, and then notifies the other services', async () => {
   const { facts, gates, check, logged, emitted } = gatesOf();
   facts.trouble = 'it hangs';
   await gates.start();
@@ -105,7 +105,7 @@ it('logs why a gate has closed, and that it has opened, and then tells the other
   expect(emitted).toEqual(['gatesChanged', 'factsChanged', 'gatesChanged']);
 });
 
-it('tells the other services nothing when a probe finds the same again', async () => {
+it('does not notify the other services if a probe finds no change', async () => {
   const { gates, clock, emitted } = gatesOf();
   await gates.start();
   await clock.advance(60_000);
@@ -132,7 +132,7 @@ it('probes at once when the config has changed', async () => {
   expect(gates.open).toBe(false);
 });
 
-it('probes no more once it is stopped', async () => {
+it('ends its probes once it is stopped', async () => {
   const { gates, clock } = gatesOf();
   await gates.start();
   await gates.stop();

@@ -3,7 +3,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { GatewayRestarter } from '../../src/node/gateway-restarter.ts';
 import { testContext } from '../support/node-context.ts';
 
-it('restarts a gateway that stays in trouble, and no more often in an hour than it may', async () => {
+it('restarts a gateway that stays unhealthy, at most as often per hour as allowed', async () => {
   const { clock, log, logged } = testContext();
   const restarts: number[] = [];
   const restart = async () => {

@@ -50,7 +50,7 @@ function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}
 
 const run = (taskId: string, pool: string) => ({ claim: { taskId, pool } });
 
-it('says everything about the node in each heartbeat', async () => {
+it('reports the whole state of the node in each heartbeat', async () => {
   const closed = { name: 'power', open: false, reason: 'on battery', fix: 'plug it in' };
   const { heartbeat, clock, sent, live } = beating({
     version: '1.2.3',
@@ -92,7 +92,7 @@ it('says everything about the node in each heartbeat', async () => {
   });
 });
 
-it('beats at its interval, counted from the end of the heartbeat before', async () => {
+it('sends heartbeats at its interval, counted from the end of the previous one', async () => {
   const { heartbeat, clock, sent, reply } = beating();
   await heartbeat.start();
   reply.takesMs = 200;
@@ -100,21 +100,21 @@ it('beats at its interval, counted from the end of the heartbeat before', async 
   expect(sent.map(({ atMs }) => atMs)).toEqual([0, 5_000, 10_200]);
 });
 
-it('has started when Redis has taken the first heartbeat, and rejects if Redis refuses it', async () => {
+it('has started when Redis has accepted the first heartbeat, and rejects if Redis refuses it', async () => {
   const { heartbeat, clock, reply } = beating();
   reply.error = new ClawmeshError('fenced', 'replaced');
   await expect(heartbeat.start()).rejects.toThrow('replaced');
   expect(clock.pending).toBe(0);
 });
 
-it('sweeps with each heartbeat, and passes on what the sweep found', async () => {
+it('sweeps with each heartbeat, and forwards what the sweep found', async () => {
   const { heartbeat, sent, did } = beating();
   await heartbeat.start();
   expect(sent[0]?.how).toBe(withBeat);
   expect(did).toContainEqual(['found', swept]);
 });
 
-it('knows how old the last heartbeat is that Redis took', async () => {
+it('knows the age of the last heartbeat that Redis accepted', async () => {
   const { heartbeat, clock, reply } = beating();
   expect(heartbeat.ageMs).toBe(Number.POSITIVE_INFINITY);
   await heartbeat.start();
@@ -123,7 +123,7 @@ it('knows how old the last heartbeat is that Redis took', async () => {
   expect(heartbeat.ageMs).toBe(12_000);
 });
 
-it('goes on beating after Redis trouble', async () => {
+it('continues its heartbeats after a Redis error', async () => {
   const { heartbeat, clock, sent, reply, logged } = beating();
   await heartbeat.start();
   reply.error = new Error('connection lost');
@@ -135,7 +135,7 @@ it('goes on beating after Redis trouble', async () => {
   expect(logged).toMatchObject([{ msg: 'Redis trouble', error: 'connection lost' }]);
 });
 
-it('tells the observer how long Redis took', async () => {
+it('reports to the observer how long Redis took', async () => {
   const trips: number[] = [];
   const observer = { claimed() {}, ended() {}, handedOver() {}, beat: (ms: number) => void trips.push(ms) };
   const { heartbeat, clock, reply } = beating({ observer });
@@ -167,7 +167,7 @@ it.each(['drill-crash', 'drill-freeze'] as const)('obeys the desired state %s, f
   expect(vi.mocked(crashForDrill).mock.calls).toEqual([[desired, 30_000, log]]);
 });
 
-it('renews all claims when Redis’ clock jumped, and not for a small difference', async () => {
+it('renews all claims if Redis’ clock jumped, but not for a small difference', async () => {
   const { heartbeat, reply, did, redisClock, clock } = beating();
   await heartbeat.start();
   reply.aheadMs = 2_000;
@@ -179,7 +179,7 @@ it('renews all claims when Redis’ clock jumped, and not for a small difference
   expect(redisClock.now).toBe(clock.now() + 7_000);
 });
 
-it('beats at once when the gates change, but not before it has started', async () => {
+it('sends a heartbeat at once when the gates change, but not before it has started', async () => {
   const { heartbeat, events, sent } = beating();
   events.emit('gatesChanged');
   expect(sent).toHaveLength(0);
@@ -188,7 +188,7 @@ it('beats at once when the gates change, but not before it has started', async (
   expect(sent).toHaveLength(2);
 });
 
-it('says with its last heartbeat that the node has stopped, once', async () => {
+it('reports once, with its last heartbeat, that the node has stopped', async () => {
   const { heartbeat, clock, sent } = beating();
   await heartbeat.start();
   await Promise.all([heartbeat.stop(), heartbeat.stop()]);
@@ -197,7 +197,7 @@ it('says with its last heartbeat that the node has stopped, once', async () => {
   expect(sent.map(({ record }) => record.state)).toEqual(['up', 'stopped']);
 });
 
-it('takes no order from the reply to its last heartbeat', async () => {
+it('ignores the desired state in the reply to its last heartbeat', async () => {
   const { heartbeat, reply, did } = beating();
   await heartbeat.start();
   did.length = 0;
@@ -217,7 +217,7 @@ it('sends no last heartbeat for an incarnation that is fenced or never started',
   expect([fenced.sent.length, idle.sent.length]).toEqual([1, 0]);
 });
 
-it('sends its last heartbeat though another one hangs', async () => {
+it('sends its last heartbeat although another one hangs', async () => {
   const { heartbeat, clock, sent, reply } = beating();
   await heartbeat.start();
   reply.takesMs = 60_000;

@@ -34,13 +34,13 @@ describe('a node in a mesh with many held sessions', () => {
     if (mesh.target.kind !== 'shared') throw new Error('a mesh of a test has a Redis of its own');
     return mesh.target.config;
   };
-  /** So many sessions that are sticky to mac-1, each with a task that mac-2 has come across. */
+  /** This many sessions that are sticky to mac-1, each with a task that mac-2 has held. */
   const holdSessions = async (count: number) => {
     await mesh.node('mac-1');
     const two = await mesh.node('mac-2');
-    const homes = mesh.redis.pipeline();
-    for (let i = 0; i < count; i++) homes.hset(`${mesh.keys.sessionPrefix}|s${i}`, 'node', 'mac-1');
-    await homes.exec();
+    const sessions = mesh.redis.pipeline();
+    for (let i = 0; i < count; i++) sessions.hset(`${mesh.keys.sessionPrefix}|s${i}`, 'node', 'mac-1');
+    await sessions.exec();
     await mesh.producer.enqueue(Array.from({ length: count }, (_, i) => newTask({ session: `s${i}` })));
     for (let i = 0; i < count; i++) await two.claim();
     expect(await mesh.redis.scard(mesh.keys.held)).toBe(count);
@@ -119,7 +119,7 @@ describe('a node in a mesh with many held sessions', () => {
     expect(await mesh.redis.llen(mesh.keys.pool('default', 'wait'))).toBe(SESSIONS);
   });
 
-  it('releases all tasks that wait for a circuit or for another task, in their order', async () => {
+  it('releases all tasks that wait for a circuit or for another task, in order', async () => {
     const count = 1_000;
     const [first] = await mesh.producer.enqueue([newTask({ pool: 'other' })]);
     const after = [{ id: first?.id ?? '', pool: 'other' }];

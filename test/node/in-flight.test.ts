@@ -14,7 +14,7 @@ const inFlight = () => {
   return { work, end, over };
 };
 
-it('ends once all its work has ended, although some of it failed', async () => {
+it('ends once all its work has ended, even if some of it failed', async () => {
   const { work, end, over } = inFlight();
   const [one, two] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   void work.run(() => one.promise);
@@ -32,7 +32,7 @@ it('returns the work itself, so that its caller learns how it ended', async () =
   await expect(work.run(() => Promise.reject(new Error('x')))).rejects.toThrow('x');
 });
 
-it('begins no work after its end', async () => {
+it('starts no work after its end', async () => {
   const { work, end } = inFlight();
   end();
   let begun = 0;

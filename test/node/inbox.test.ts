@@ -58,7 +58,7 @@ const EFFECTS: readonly (readonly [NodeMessage, readonly unknown[], readonly str
   [{ type: 'who', question }, [['answer', question, thisHolder()]], []],
 ];
 
-it.each(EFFECTS)('does for the message $type what it says, and nothing else', async (message, did, emitted) => {
+it.each(EFFECTS)('does only what the message $type requests', async (message, did, emitted) => {
   const inbox = await receiving();
   inbox.tell(formatNodeMessage(message));
   expect([inbox.did, inbox.emitted]).toEqual([did, emitted]);
@@ -71,7 +71,7 @@ it('announces a held task as one for this node', async () => {
 });
 
 it.each(['', 'cancel', 'held default', 'who', 'shutdown', 'BEAT'])(
-  'changes nothing for the unknown or half message %j, and logs it',
+  'ignores and logs the unknown or incomplete message %j',
   async (text) => {
     const { tell, did, emitted, logged } = await receiving();
     tell(text);
@@ -80,13 +80,13 @@ it.each(['', 'cancel', 'held default', 'who', 'shutdown', 'BEAT'])(
   },
 );
 
-it('logs only the beginning of a long message that it does not know', async () => {
+it('logs only the beginning of a long unknown message', async () => {
   const { tell, logged } = await receiving();
   tell('x'.repeat(100_000));
   expect(logged).toMatchObject([{ message: 'x'.repeat(200) }]);
 });
 
-it('reports a heartbeat that fails, and acts on the next message', async () => {
+it('reports a failed heartbeat, and acts on the next message', async () => {
   const { tell, beat, logged, did } = await receiving();
   beat.error = new Error('connection lost');
   tell('beat');
@@ -96,7 +96,7 @@ it('reports a heartbeat that fails, and acts on the next message', async () => {
   expect(did).toEqual(['beat', 'wake']);
 });
 
-it('acts on no message after its stop', async () => {
+it('ignores messages after its stop', async () => {
   const { inbox, tell, did, emitted } = await receiving();
   await inbox.stop();
   for (const [message] of EFFECTS) tell(formatNodeMessage(message));

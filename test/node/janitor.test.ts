@@ -3,7 +3,7 @@ import { janitorRound } from '../../src/node/janitor.ts';
 import type { PoolQueue } from '../../src/queue/task-queue.ts';
 import { testContext } from '../support/node-context.ts';
 
-it('removes expired tasks from every pool although schedules, or another pool, can not be worked on', async () => {
+it('removes expired tasks from every pool even if schedules or another pool fail', async () => {
   const errors: unknown[] = [];
   const removed: string[] = [];
   const context = testContext({

@@ -47,7 +47,7 @@ it('names an entry by the task and each count that tells one of its runs from an
 it.each([
   ['01k00000000000000000000000', '01k00000000000000000000000-2-1-0.json'],
   ['repeat:nightly_x:1700000000000', 'repeat-nightly_x-1700000000000-2-1-0.json'],
-])('names an entry of our own task %s readably, without colons', (taskId, name) => {
+])('names an entry of a clawmesh task %s readably, without colons', (taskId, name) => {
   expect(taskId).toMatch(TASK_ID);
   expect(nameOf({ ...run, taskId })).toBe(name);
 });
@@ -62,7 +62,7 @@ it.each(['a/b', '../../b', '/etc/b', 'a\0b', 'a\\b', 'x'.repeat(1_000), 'ü'.rep
   },
 );
 
-it('tells tasks apart whose ids differ only in case, as a Mac’s disk does not', () => {
+it('gives task ids that differ only in case separate entries, since a Mac’s disk ignores case', () => {
   const names = ['job', 'JOB', 'Job'].map((taskId) => nameOf({ ...run, taskId }).toLowerCase());
   expect(new Set(names).size).toBe(3);
 });

@@ -22,7 +22,7 @@ const prepared = async () => {
   return files;
 };
 
-it('makes its folder, readable for its owner only, and says whether it had to', async () => {
+it('makes its folder, readable only for its owner, and says whether it had to', async () => {
   const files = new JournalFiles(join(emptyFolder(), 'a', 'outcomes'));
   expect([await files.prepare(), await files.prepare()]).toEqual([true, false]);
   expect(statSync(files.folder).mode & 0o777).toBe(0o700);
@@ -43,14 +43,14 @@ it('reads back each entry under its name, from a file that only its owner can re
   expect([...(await files.read(never)).keys()]).toEqual(['b.json']);
 });
 
-it('leaves nothing of an entry that can not be written', async () => {
+it('leaves no part of an entry that can not be written', async () => {
   const files = await prepared();
   mkdirSync(join(files.folder, 'a.json', 'in the way'), { recursive: true });
   await expect(files.write('a.json', 'x')).rejects.toThrow();
   expect(readdirSync(files.folder).sort()).toEqual(['a.json', 'discarded']);
 });
 
-it('removes what a process left half-written, and leaves other files alone', async () => {
+it('removes files that a process left half-written, and leaves other files alone', async () => {
   const files = await prepared();
   writeFileSync(join(files.folder, 'a.json.new'), '{"half');
   writeFileSync(join(files.folder, '.DS_Store'), 'x');
@@ -58,7 +58,7 @@ it('removes what a process left half-written, and leaves other files alone', asy
   expect(readdirSync(files.folder).sort()).toEqual(['.DS_Store', 'discarded']);
 });
 
-it('reads the other entries although one can not be read, and names that one', async () => {
+it('reads the other entries if one can not be read, and names that one', async () => {
   const files = await prepared();
   mkdirSync(join(files.folder, 'a.json'));
   await files.write('b.json', 'x');
@@ -78,7 +78,7 @@ it.each([
   expect(existsSync(join(files.folder, 'broken', 'a.json'))).toBe(!isRead);
 });
 
-it('moves a discarded entry out of what is to be delivered, and counts it over restarts', async () => {
+it('moves a discarded entry away from the undelivered ones, and counts it across restarts', async () => {
   const files = await prepared();
   await files.write('a.json', 'x');
   await files.discard('a.json', 'x');
@@ -89,14 +89,14 @@ it('moves a discarded entry out of what is to be delivered, and counts it over r
   expect(readFileSync(join(files.folder, 'discarded', 'a.json'), 'utf8')).toBe('x');
 });
 
-it('counts no discarded entry any more once its folder was removed', async () => {
+it('stops counting discarded entries whose folder was removed', async () => {
   const files = await prepared();
   await files.discard('a.json', 'x');
   rmSync(files.folder, { recursive: true });
   expect([await files.prepare(), files.discarded]).toEqual([true, 0]);
 });
 
-it('keeps the newest 100 broken entries, and says where each is', async () => {
+it('keeps the newest 100 broken entries, and reports their paths', async () => {
   const files = await prepared();
   const names = Array.from({ length: 102 }, (_, n) => `${1_000 + n}.json`);
   for (const name of names) {

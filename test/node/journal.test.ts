@@ -53,7 +53,7 @@ it('keeps an outcome for the next incarnation until it is removed', async () => 
   expect((await open(folder)).pending()).toEqual([]);
 });
 
-it('tells the runs of one task apart, runs before and after a hold included', async () => {
+it('keeps the runs of one task apart, runs before and after a hold included', async () => {
   const journal = await open(emptyFolder());
   await journal.keep(run, success('before the hold'));
   await journal.keep({ ...run, holds: 1 }, success('after it'));
@@ -91,7 +91,7 @@ it.each([
   expect(readFileSync(join(folder, 'broken', 't2-1-0-0.json'), 'utf8')).toBe(text);
 });
 
-it('opens without a disk, keeps outcomes in memory meanwhile, and writes them once the disk works', async () => {
+it('opens without a disk, keeps outcomes in memory, and writes them once the disk works', async () => {
   const folder = join(emptyFolder(), 'outcomes');
   writeFileSync(folder, 'a file where the folder should be');
   const journal = await open(folder);
@@ -131,7 +131,7 @@ it('forgets an outcome that was delivered while the disk failed', async () => {
   expect([journal.counts(), entriesIn(folder)]).toEqual([{ pending: 0, discarded: 0 }, []]);
 });
 
-it('keeps a discarded outcome although its task has ended with another one before the disk was written', async () => {
+it('keeps a discarded outcome even if its task has ended with another one before the disk was written', async () => {
   const folder = emptyFolder();
   const journal = await open(folder);
   void journal.keep(run, success());
@@ -142,7 +142,7 @@ it('keeps a discarded outcome although its task has ended with another one befor
   expect([entriesIn(folder), entriesIn(join(folder, 'discarded'))]).toEqual([[], ['t1-2-1-0.json']]);
 });
 
-it('logs on close which outcomes could not be kept', async () => {
+it('logs on close which outcomes it could not keep', async () => {
   const folder = join(emptyFolder(), 'outcomes');
   writeFileSync(folder, '');
   const journal = await Journal.open(folder, clock, log);
@@ -151,7 +151,7 @@ it('logs on close which outcomes could not be kept', async () => {
   expect(lines.some((line) => line.includes('outcomes are lost') && line.includes('"t1"'))).toBe(true);
 });
 
-describe('on a disk with hardly any room', () => {
+describe('a disk with hardly any room', () => {
   const disk = emptyFolder();
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]).status === 0;
   afterEach(() => {
@@ -177,7 +177,7 @@ describe('on a disk with hardly any room', () => {
   });
 });
 
-it('has a folder for each mesh id, even of one mesh name, and never outside the folder of the node', () => {
+it('has one folder per mesh id, even for meshes of one name, and never outside the node’s folder', () => {
   const home = emptyFolder();
   const folders = ['a', 'b', '../../..', '/etc'].map((meshId) =>
     journalFolder({ mesh: 'm', meshId, nodeId: 'n' }, { CLAWMESH_HOME: home }),

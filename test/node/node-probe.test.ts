@@ -28,14 +28,14 @@ function probing() {
   return { ...context, probe: new NodeProbe(context, load, machine), looked, mesh, machine, load };
 }
 
-it('looks at the machine every 10 s, and at the mesh at every third look', async () => {
+it('samples the machine every 10 s, and the mesh with every third sample', async () => {
   const { probe, clock, looked } = probing();
   probe.start();
   await clock.advance(60_000);
   expect(looked).toEqual({ machine: [0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000], mesh: [0, 30_000, 60_000] });
 });
 
-it('looks at the mesh at once after a change by hand, and 30 s after that', async () => {
+it('samples the mesh at once after a change by hand, and again 30 s later', async () => {
   const { probe, clock, events, looked } = probing();
   probe.start();
   await clock.advance(12_000);
@@ -44,7 +44,7 @@ it('looks at the mesh at once after a change by hand, and 30 s after that', asyn
   expect(looked.mesh).toEqual([0, 12_000, 40_000]);
 });
 
-it('knows nothing before its first look, and everything after it', async () => {
+it('knows nothing before its first sample, and everything after it', async () => {
   const { probe, clock, mesh, emitted } = probing();
   mesh.pausedPools = ['ios'];
   expect(probe.sample).toMatchObject({ freeMemory: undefined, redisPolicy: undefined, pausedPools: [] });
@@ -61,7 +61,7 @@ it('knows nothing before its first look, and everything after it', async () => {
   expect(emitted).toEqual(['factsChanged']);
 });
 
-it('keeps what it knows of the mesh between two looks at it', async () => {
+it('keeps its facts about the mesh between two samples', async () => {
   const { probe, clock, mesh } = probing();
   mesh.pausedPools = ['ios'];
   probe.start();
@@ -69,7 +69,7 @@ it('keeps what it knows of the mesh between two looks at it', async () => {
   expect(probe.sample.pausedPools).toEqual(['ios']);
 });
 
-it('leaves undefined what the machine can not tell, and keeps the rest', async () => {
+it('leaves a value undefined that the machine does not provide, and keeps the rest', async () => {
   const { probe, clock, machine, logged } = probing();
   for (const one of ['freeMemory', 'battery', 'speed'] as const) machine[one].mockRejectedValue(new Error('no tool'));
   probe.start();
@@ -83,7 +83,7 @@ it('leaves undefined what the machine can not tell, and keeps the rest', async (
   expect([probe.pressure, logged]).toEqual([1, []]);
 });
 
-it('works out the pressure from all that it has found', async () => {
+it('computes the pressure from all its samples', async () => {
   const { probe, clock, machine, load } = probing();
   load.cpu = 3;
   machine.freeMemory.mockResolvedValue(totalmem() / 20);
@@ -102,7 +102,7 @@ it.each([
   ['others differ among themselves', ['x', 'y', 'z'], undefined],
   ['one of several other configs has a majority over its own', ['x', 'y', 'x'], 'x'],
   ['it is alone', [], undefined],
-] as const)('names another config only if more other nodes have it: %s', async (_, digests, expected) => {
+] as const)('names another config only if more nodes have it: %s', async (_, digests, expected) => {
   const { probe, clock, mesh, live } = probing();
   mesh.digests.set('mac-1', 'its own old record');
   digests.forEach((digest, i) => void mesh.digests.set(`mac-${i + 2}`, digest === OWN ? live.digest : digest));

@@ -30,13 +30,13 @@ const ALL = [
   ['beat', 3],
 ];
 
-it('tells each of several observers everything', () => {
+it('calls each of several observers with everything', () => {
   const [one, two] = [recorder(), recorder()];
   tellAll(allOf([one, two]));
   expect([one.told, two.told]).toEqual([ALL, ALL]);
 });
 
-it('passes everything through a guard', () => {
+it('forwards every call through a guard', () => {
   const one = recorder();
   tellAll(guarded(one, () => expect.unreachable()));
   expect(one.told).toEqual(ALL);

@@ -38,7 +38,7 @@ it('makes one more round for all requests during a round, and never two at a tim
   expect(rounds).toHaveLength(3);
 });
 
-it('rests after a round in proportion to the time that the round took', async () => {
+it('rests after a round in proportion to its duration', async () => {
   const { clock, loop, rounds } = gated(4);
   loop.start();
   loop.ask();

@@ -23,7 +23,7 @@ function watching(config: object = {}) {
   return { ...context, watch, found, restarts };
 }
 
-it('has started when it knows how OpenClaw is', async () => {
+it('has started once it knows the state of OpenClaw', async () => {
   const { watch } = watching({ openclaw: { version: '2026.1.5' } });
   expect([watch.state.healthy, watch.trouble]).toEqual([false, undefined]);
   await watch.start();
@@ -54,13 +54,13 @@ it('reports each change once', async () => {
   ]);
 });
 
-it('warns of a version that is not the expected one', async () => {
+it('warns of a version other than the expected one', async () => {
   const { watch, logged } = watching({ openclaw: { version: '2026.2.0' } });
   await watch.start();
   expect(logged).toMatchObject([{ level: 'warn', version: '2026.1.5', expected: '2026.2.0' }]);
 });
 
-it('masks secrets in what OpenClaw says, before anyone is told', async () => {
+it('masks secrets in what OpenClaw says, before it reports anything', async () => {
   const { watch, found, logged, restarts } = watching({ redis: { url: 'redis://:hunter2-secret@127.0.0.1:6379' } });
   found.health = { ...DOWN, reason: 'refused hunter2-secret' };
   await watch.start();
@@ -77,7 +77,7 @@ it('checks at once after a change of the config', async () => {
   expect(found.checkedAt).toEqual([0, 1_000]);
 });
 
-it('tells the restarter of every check, also of those that changed nothing', async () => {
+it('reports every check to the restarter, including checks without a change', async () => {
   const { watch, clock, found, restarts } = watching();
   await watch.start();
   found.health = DOWN;
@@ -85,7 +85,7 @@ it('tells the restarter of every check, also of those that changed nothing', asy
   expect(restarts).toEqual([null, DOWN.reason, DOWN.reason]);
 });
 
-it('neither reports nor restarts anything because of a check that ends after the stop', async () => {
+it('reports and restarts nothing after a check that ends after the stop', async () => {
   const late = Promise.withResolvers<RunnerHealth>();
   const context = testContext({ runner: { health: () => late.promise } });
   const checked = vi.fn(async () => {});

@@ -13,7 +13,7 @@ beforeEach(() => {
 const periodic = (work: () => Promise<unknown>, onError: PeriodicOptions['onError'] = () => {}) =>
   new Periodic({ name: 'test', clock, intervalMs: 1_000, work, onError });
 
-it('works again an interval after the end of each round, and never twice at a time', async () => {
+it('starts each round an interval after the end of the previous one, and never two at a time', async () => {
   const rounds: number[] = [];
   const loop = periodic(async () => {
     rounds.push(clock.monotonic());
@@ -25,7 +25,7 @@ it('works again an interval after the end of each round, and never twice at a ti
   expect(rounds).toEqual([1_000, 7_000, 13_000, 19_000]);
 });
 
-it('waits for as long as its work says', async () => {
+it('waits for the interval that its work returns', async () => {
   const rounds: number[] = [];
   const loop = periodic(async () => {
     rounds.push(clock.monotonic());
@@ -39,7 +39,7 @@ it('waits for as long as its work says', async () => {
 it.each([
   ['a tenth early', 0, 900],
   ['a tenth late', 1, 1_100],
-])('lets nodes drift apart: a round is at most %s', async (_, random, at) => {
+])('spreads the rounds of different nodes: a round is at most %s', async (_, random, at) => {
   vi.spyOn(Math, 'random').mockReturnValue(random);
   const loop = periodic(async () => {});
   loop.start();

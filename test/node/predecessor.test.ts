@@ -46,16 +46,16 @@ function asking({ incarnation = 7, connections = 0, isStarting = false, answer, 
 
 const says = (holder: NodeHolder, to = 1) => ({ text: JSON.stringify(holder), to });
 
-it('finds no predecessor of a node that never was there', async () => {
+it('finds no predecessor of a new node', async () => {
   expect(await asking({ incarnation: 0 }).gone).toBe(0);
 });
 
-it('replaces an incarnation at once that shows no presence and has no lease', async () => {
+it('replaces at once an incarnation without presence and lease', async () => {
   const { gone, questions } = asking({ record: { state: 'stopped', host: 'other-mac', pid: 1 } });
   expect([await gone, questions]).toEqual([7, []]);
 });
 
-it('replaces a presence that does not answer within 2 s, asked every 200 ms', async () => {
+it('replaces a presence that does not reply within 2 s to a question every 200 ms', async () => {
   const { clock, gone, questions, presence } = asking({ connections: 1 });
   await clock.advance(1_999);
   expect([questions.length, presence.hidden]).toEqual([10, 0]);
@@ -65,7 +65,7 @@ it('replaces a presence that does not answer within 2 s, asked every 200 ms', as
   expect(presence).toEqual({ shown: [`answer:${questions[0]}`], hidden: 1 });
 });
 
-it('refuses to start beside a daemon on another machine that answers', async () => {
+it('refuses to start if a daemon on another machine replies', async () => {
   const { gone, presence } = asking({ connections: 1, answer: says(ELSEWHERE) });
   await expect(gone).rejects.toMatchObject({
     code: 'failed',
@@ -75,13 +75,13 @@ it('refuses to start beside a daemon on another machine that answers', async () 
   expect(presence.hidden).toBe(1);
 });
 
-it('hears a daemon that answers only a later question', async () => {
+it('notices a daemon that replies only to a later question', async () => {
   const { clock, gone } = asking({ connections: 1, answer: says(ELSEWHERE, 10) });
   await clock.advance(1_800);
   await expect(gone).rejects.toThrow('already up on other-mac');
 });
 
-it('asks an incarnation that has registered and not beaten yet', async () => {
+it('asks an incarnation that has registered but not sent a heartbeat yet', async () => {
   const { gone } = asking({ isStarting: true, answer: says(ELSEWHERE) });
   await expect(gone).rejects.toThrow('already up on other-mac');
 });
@@ -94,26 +94,23 @@ it('names the process if the daemon runs on this machine', async () => {
   });
 });
 
-it('tells a clone of this machine by its addresses', async () => {
+it('recognizes a clone of this machine by its addresses', async () => {
   const { gone } = asking({ connections: 1, answer: says({ ...thisHolder(), addresses: ['10.9.9.9'] }) });
   await expect(gone).rejects.toThrow(`already up on ${hostname()} (10.9.9.9), another machine of this name`);
 });
 
-it.each(['', 'beat', '{"host":"x"}', '{"host":"x","pid":-1,"addresses":[]}'])(
-  'takes %j for no answer',
-  async (text) => {
-    const { clock, gone } = asking({ connections: 1, answer: { text, to: 1 } });
-    await clock.advance(2_000);
-    expect(await gone).toBe(7);
-  },
-);
+it.each(['', 'beat', '{"host":"x"}', '{"host":"x","pid":-1,"addresses":[]}'])('ignores the reply %j', async (text) => {
+  const { clock, gone } = asking({ connections: 1, answer: { text, to: 1 } });
+  await clock.advance(2_000);
+  expect(await gone).toBe(7);
+});
 
-it('leaves a silent node on another machine its lease', async () => {
+it('respects the lease of a silent node on another machine', async () => {
   const { gone } = asking({ record: { host: 'other-mac', pid: 4_242 } });
   await expect(gone).rejects.toThrow('node mac-1 is already up on other-mac');
 });
 
-it('replaces a node of another machine whose lease ended', async () => {
+it('replaces a node of another machine once its lease has ended', async () => {
   expect(await asking({ record: { state: 'dead', host: 'other-mac', pid: 4_242 } }).gone).toBe(7);
 });
 
@@ -123,7 +120,7 @@ it('refuses to replace a frozen process of this machine that still has its prese
   await expect(gone).rejects.toThrow(`node mac-1 is already up as process ${process.ppid}`);
 });
 
-it('replaces a leased incarnation of this very process, and one whose process is gone', async () => {
+it('replaces a leased incarnation of this same process, and one whose process is gone', async () => {
   const own = asking({ connections: 1, record: { host: hostname(), pid: process.pid } });
   const ended = asking({ record: { host: hostname(), pid: process.ppid } });
   await own.clock.advance(2_000);

@@ -4,7 +4,7 @@ import { parseTherm } from '../../src/platform/thermal.ts';
 
 const calm = { cpu: 0.4, freeMemory: 0.5, battery: null, speed: undefined };
 
-describe('the pressure on a machine', () => {
+describe('pressure on a machine', () => {
   it.each([
     [{}, 1],
     [{ cpu: 1.9 }, 1],
@@ -16,11 +16,11 @@ describe('the pressure on a machine', () => {
     [{ speed: 1 }, 1],
     [{ speed: 0.7 }, 1.5],
     [{ cpu: 9, battery: 0.2 }, 3],
-  ])('with %j is %d', (facts, pressure) => {
+  ])('computes from %j the pressure %d', (facts, pressure) => {
     expect(pressureOf({ ...calm, ...facts })).toBe(pressure);
   });
 
-  it('includes heat, as pmset -g therm tells it', () => {
+  it('counts heat as pmset -g therm reports it', () => {
     expect(parseTherm('2026-11-25 CPU Power notify\n\tCPU_Scheduler_Limit \t= 100\n\tCPU_Speed_Limit \t= 70\n')).toBe(
       0.7,
     );

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { RedisClock } from '../../src/node/redis-clock.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
-it('tells Redis time between two heartbeats, however wrong the clock of this machine is', async () => {
+it('estimates Redis time between two heartbeats, however wrong this machine’s clock is', async () => {
   const clock = new VirtualClock(1_000_000);
   const redis = new RedisClock(clock, 5_000_000);
   await clock.advance(700);
@@ -18,7 +18,7 @@ it('reports a jump of Redis’ clock by more than 2 s, and no smaller one', asyn
   expect(redis.follow(0)).toBe(-5_001);
 });
 
-it('takes no wrong setting of this machine’s clock for a jump of Redis’', () => {
+it('does not take a wrong setting of this machine’s clock for a jump of Redis’ clock', () => {
   const clock = new VirtualClock(0);
   const redis = new RedisClock(clock, 10_000);
   clock.setWall(3_600_000);

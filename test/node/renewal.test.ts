@@ -3,7 +3,7 @@ import type { ClaimLoop } from '../../src/node/claim-loop.ts';
 import { Renewal } from '../../src/node/renewal.ts';
 import { testContext } from '../support/node-context.ts';
 
-it('renews the claims of every pool although one pool can not be worked on', async () => {
+it('renews the claims of every pool even if one pool fails', async () => {
   // No jitter.
   vi.spyOn(Math, 'random').mockReturnValue(0.5);
   const errors: unknown[] = [];

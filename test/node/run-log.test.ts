@@ -7,7 +7,7 @@ import { testContext } from '../support/node-context.ts';
 import { aClaim } from '../support/run-context.ts';
 import { settled, VirtualClock } from '../support/virtual-clock.ts';
 
-/** The log of a run that began at midnight, and what is written of it. */
+/** The log of a run that began at midnight, and what it writes. */
 const runLog = () => {
   const clock = new VirtualClock(Date.UTC(2026, 0, 1));
   const { log, logged } = testContext({ clock });
@@ -26,7 +26,7 @@ const runLog = () => {
   return { run, say, clock, redis, written, texts, logged };
 };
 
-it('writes lines together, exactly 500 ms after the first, each with the time when it was said', async () => {
+it('writes lines together, exactly 500 ms after the first, each with the time of its output', async () => {
   const { run, clock, written } = runLog();
   run.record({ type: 'log', text: 'one' });
   await clock.advance(499);
@@ -37,7 +37,7 @@ it('writes lines together, exactly 500 ms after the first, each with the time wh
   expect(written).toEqual([{ lines, progress: undefined }]);
 });
 
-it('makes lines of what the agent says, whatever pieces it comes in, and ends them before other events', async () => {
+it('joins the agent’s output into lines, whatever chunks it comes in, and ends them before other events', async () => {
   const { run, say, texts } = runLog();
   for (const delta of ['he', 'llo\n\n \nwor', 'ld', '\nhalf']) say(delta);
   run.record({ type: 'log', text: 'tool bash: start' });
@@ -46,7 +46,7 @@ it('makes lines of what the agent says, whatever pieces it comes in, and ends th
   expect(texts()).toEqual(['hello', 'world', 'half', 'tool bash: start', 'rest']);
 });
 
-it('writes nothing for a mere sign of life, and sets no timer', async () => {
+it('writes nothing for a sign of life, and sets no timer', async () => {
   const { run, clock, written } = runLog();
   run.record({ type: 'alive' });
   expect(clock.pending).toBe(0);
@@ -54,7 +54,7 @@ it('writes nothing for a mere sign of life, and sets no timer', async () => {
   expect(written).toEqual([]);
 });
 
-it('masks secrets in lines and notes, also one that came in two pieces', async () => {
+it('masks secrets in lines and notes, even a secret split over two chunks', async () => {
   const { run, say, clock, written, texts } = runLog();
   say('it is hunt');
   say('er2');
@@ -64,14 +64,14 @@ it('masks secrets in lines and notes, also one that came in two pieces', async (
   expect(written[0]?.progress?.note).toBe('tool ********');
 });
 
-it('keeps the newest 1000 lines while none can be written', async () => {
+it('keeps the newest 1000 lines while it can not write', async () => {
   const { run, texts } = runLog();
   for (let n = 1; n <= 1_002; n++) run.record({ type: 'log', text: `line ${n}` });
   await run.end();
   expect([texts().length, texts()[0], texts().at(-1)]).toEqual([1_000, 'line 3', 'line 1002']);
 });
 
-it('cuts a line at 4000 characters and a note at 200, and says so', async () => {
+it('cuts a line at 4000 characters and a note at 200, and marks the cut', async () => {
   const { run, clock, texts, written } = runLog();
   run.record({ type: 'log', text: 'x'.repeat(4_000) });
   run.record({ type: 'log', text: 'y'.repeat(1_000_000) });
@@ -81,7 +81,7 @@ it('cuts a line at 4000 characters and a note at 200, and says so', async () => 
   expect(written[0]?.progress?.note).toBe(`${'n'.repeat(200)}…`);
 });
 
-it('does not wait for the end of a line that is longer than it keeps', async () => {
+it('does not wait for the end of a line that is longer than its limit', async () => {
   const { say, clock, texts } = runLog();
   say('x'.repeat(4_000));
   await clock.advance(500);
@@ -91,7 +91,7 @@ it('does not wait for the end of a line that is longer than it keeps', async () 
   expect(texts()).toEqual([`${'x'.repeat(4_000)}…`]);
 });
 
-it('writes the newest progress, with the last count of tokens that was known', async () => {
+it('writes the latest progress, with the last known count of tokens', async () => {
   const { run, clock, written } = runLog();
   run.record({ type: 'progress', note: 'answering', tokens: 7 });
   run.record({ type: 'progress', note: 'tool bash', tokens: null });
@@ -99,7 +99,7 @@ it('writes the newest progress, with the last count of tokens that was known', a
   expect(written).toEqual([{ lines: [], progress: { at: '2026-01-01T00:00:00.000Z', note: 'tool bash', tokens: 7 } }]);
 });
 
-it('writes at once where a run was submitted to, and again with each later progress', async () => {
+it('writes at once to which gateway a run was submitted, and repeats it with each later progress', async () => {
   const { run, clock, written } = runLog();
   run.record({ type: 'submitted', to: 'gateway-1' });
   await clock.advance(0);
@@ -111,7 +111,7 @@ it('writes at once where a run was submitted to, and again with each later progr
   ]);
 });
 
-it('gathers lines while one write is under way, instead of beginning another', async () => {
+it('collects lines while a write is under way, instead of starting another', async () => {
   const { run, clock, redis, written, texts } = runLog();
   const reply = Promise.withResolvers<void>();
   redis.reply = () => reply.promise;
@@ -126,7 +126,7 @@ it('gathers lines while one write is under way, instead of beginning another', a
   expect(written.map(({ lines }) => lines.length)).toEqual([1, 2]);
 });
 
-it('goes on after a write that failed, whose lines are lost', async () => {
+it('continues after a failed write, whose lines are lost', async () => {
   const { run, clock, redis, texts, logged } = runLog();
   redis.reply = async () => {
     throw new Error('gone');
@@ -142,7 +142,7 @@ it('goes on after a write that failed, whose lines are lost', async () => {
   expect(texts()).toEqual(['one', 'two']);
 });
 
-it('writes what is left when the run ends, without its progress, and nothing after that', async () => {
+it('writes the remaining lines when the run ends, without its progress, and nothing after that', async () => {
   const { run, say, clock, written } = runLog();
   say('no line break');
   run.record({ type: 'progress', note: 'answering', tokens: 1 });

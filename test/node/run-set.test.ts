@@ -122,7 +122,7 @@ it('stops only the run of the task that was cancelled', async () => {
   expect([ids(runs), said]).toEqual([['t1'], ['t2 cancelled']]);
 });
 
-it('releases all runs when a drain by hand has waited long enough', async () => {
+it('releases all runs when a drain by hand has reached its timeout', async () => {
   const { runs, events, said, gates } = await claiming({ waiting: ['t1', 't2'] });
   gates.open = false;
   events.emit('drainExpired');
@@ -130,14 +130,14 @@ it('releases all runs when a drain by hand has waited long enough', async () => 
   expect([ids(runs), said]).toEqual([[], ['t1 released', 't2 released']]);
 });
 
-it('releases its tasks at its stop', async () => {
+it('releases its tasks when it stops', async () => {
   const { runs, said } = await claiming({ waiting: ['t1', 't2', 't3'] });
   await runs.stop();
   await runs.close();
   expect([runs.count, said]).toEqual([0, ['t1 released', 't2 released', 'closed']]);
 });
 
-it('tells Redis nothing of the runs of a fenced incarnation', async () => {
+it('reports no run of a fenced incarnation to Redis', async () => {
   const { runs, events, said, gates } = await claiming({ waiting: ['t1', 't2'] });
   gates.open = false;
   events.emit('fenced');
@@ -156,14 +156,14 @@ it.each([
   ['a session of another node', held('session:|chat', 'default', 'mac-2'), []],
   ['a pool that it does not serve', held('node:mac-1', 'ios', 'mac-1'), []],
   ['a reason that it does not know', held('moon:full'), []],
-] as const)('asks for held tasks only if it may run them: %s', async (_, heldFor, asked) => {
+] as const)('requests held tasks only if it may run them: %s', async (_, heldFor, asked) => {
   const { events, askedHeld } = await claiming({ labels: { gpu: 'yes' } });
   events.emit('heldFor', heldFor);
   await settled();
   expect(askedHeld).toEqual(asked);
 });
 
-it('runs one task at a time while a backoff tries', async () => {
+it('runs one task at a time while a backoff sends probes', async () => {
   const { runs, backoff, clock, waiting, events, finish } = await claiming();
   backoff.close(() => 'login refused');
   await clock.advance(1_000);

@@ -104,7 +104,7 @@ const begun = async () => {
   return { ...daemon, runtime };
 };
 
-it('starts presence, lease, queues, cleanup of OpenClaw, its health, and only then claims', async () => {
+it('starts presence, lease, queues, cleanup of OpenClaw and its health check, and only then claims', async () => {
   const { order } = await begun();
   expect(order().filter((name) => name !== 'interrupt')).toEqual([
     'register',
@@ -119,12 +119,12 @@ it('starts presence, lease, queues, cleanup of OpenClaw, its health, and only th
   ]);
 });
 
-it('is ready once it has begun', async () => {
+it('is ready once it has started', async () => {
   const { runtime } = await begun();
   expect(runtime.standing()).toMatchObject({ ready: true, incarnation: 1, reasons: [], heartbeatAgeMs: 0 });
 });
 
-it('stops in the opposite order, and says last that it has stopped', async () => {
+it('stops in the opposite order, and reports last that it has stopped', async () => {
   const { runtime, calls, clock } = await begun();
   calls.length = 0;
   await runtime.stop('release');
@@ -191,7 +191,7 @@ it.each(['interrupt', 'close', 'last beat'])(
   },
 );
 
-it('stops the others though one service can not stop', async () => {
+it('stops all other services if one can not stop', async () => {
   const { runtime, instead, calls, context } = await begun();
   instead.close = () => Promise.reject(new Error('no connection'));
   await runtime.stop('release');
@@ -201,7 +201,7 @@ it('stops the others though one service can not stop', async () => {
   );
 });
 
-it('claims nothing more from the beginning of a drain on', async () => {
+it('claims nothing from the beginning of a drain', async () => {
   const { runtime, calls } = await begun();
   calls.length = 0;
   await runtime.drain(new Promise(() => {}));

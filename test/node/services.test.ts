@@ -327,7 +327,7 @@ async function expectSilence({ world, service, provoke }: Awaited<ReturnType<typ
 }
 
 describe.each(Object.keys(SUBJECTS))('%s', (name) => {
-  it('starts once, however often it is started', async () => {
+  it('starts once, however often its start is called', async () => {
     const [once, twice] = [await subject(name), await subject(name)];
     await once.service.start();
     await Promise.all([twice.service.start(), twice.service.start()]);
@@ -341,7 +341,7 @@ describe.each(Object.keys(SUBJECTS))('%s', (name) => {
     expect([twice.world.clock.pending, twice.world.open]).toEqual([once.world.clock.pending, once.world.open]);
   });
 
-  it('stops though it was never started, and begins nothing after that', async () => {
+  it('stops without ever having started, and begins nothing after that', async () => {
     const tested = await subject(name);
     await tested.service.stop();
     await expectSilence(tested);
@@ -377,7 +377,7 @@ describe.each(Object.keys(SUBJECTS))('%s', (name) => {
     await expectSilence(tested);
   });
 
-  it.each([1, 2, 3, 4, 5, 6, 7, 8])('keeps all this when calls come in any order (seed %i)', async (seed) => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('keeps this contract when calls come in any order (seed %i)', async (seed) => {
     const tested = await subject(name);
     const random = seeded(seed);
     const called: unknown[] = [];

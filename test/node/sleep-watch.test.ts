@@ -10,7 +10,7 @@ const watching = () => {
   return { clock, slept, watch };
 };
 
-it('reports how long the process stood still, once', async () => {
+it('reports once how long the process stood still', async () => {
   const { clock, slept } = watching();
   await clock.advance(60_000);
   await clock.freeze(40_000);
@@ -18,7 +18,7 @@ it('reports how long the process stood still, once', async () => {
   expect(slept).toEqual([39_000]);
 });
 
-it('notices sleep on a system whose monotonic clock stands still meanwhile', async () => {
+it('notices sleep on a system whose monotonic clock stands still during it', async () => {
   const { clock, slept } = watching();
   await clock.advance(500);
   clock.setWall(clock.now() + 7_200_000);
@@ -26,7 +26,7 @@ it('notices sleep on a system whose monotonic clock stands still meanwhile', asy
   expect(slept).toEqual([7_200_000]);
 });
 
-it('takes a busy event loop for no sleep', async () => {
+it('does not take a busy event loop for sleep', async () => {
   const { clock, slept } = watching();
   await clock.freeze(2_900);
   await clock.advance(10_000);

@@ -5,15 +5,15 @@ import { Slots } from '../../src/node/slots.ts';
 const slotsOf = (total: number, weights: Record<string, number> = {}) =>
   new Slots({ total, weightOf: (pool) => weights[pool] ?? 1 });
 
-describe('the slots of a node', () => {
-  it('are given out until all are in use', () => {
+describe('slots of a node', () => {
+  it('gives out slots until all are in use', () => {
     const slots = slotsOf(2);
     expect([slots.take('a'), slots.take('b'), slots.take('a')]).toEqual([true, true, false]);
     slots.release();
     expect([slots.free, slots.take('b')]).toEqual([1, true]);
   });
 
-  it('go to the pools that wait as often as their weights say', async () => {
+  it('gives slots to the waiting pools in proportion to their weights', async () => {
     const slots = slotsOf(1, { urgent: 3 });
     slots.take('default');
     const starts: string[] = [];
@@ -28,7 +28,7 @@ describe('the slots of a node', () => {
     expect(starts.filter((pool) => pool === 'urgent')).toHaveLength(30);
   });
 
-  it('let a pool keep one while no other has more of a right to it', async () => {
+  it('lets a pool keep a slot while no other pool has a better claim to it', async () => {
     const slots = slotsOf(1, { urgent: 2 });
     slots.take('default');
     expect(slots.mayKeep('default')).toBe(true);
@@ -38,7 +38,7 @@ describe('the slots of a node', () => {
     expect(await turn).toBe(true);
   });
 
-  it('are not kept where more runs are there than slots, after a restart', () => {
+  it('lets no pool keep a slot while more runs than slots exist after a restart', () => {
     const slots = slotsOf(1);
     slots.use('a');
     slots.use('a');
@@ -47,7 +47,7 @@ describe('the slots of a node', () => {
     expect(slots.mayKeep('a')).toBe(true);
   });
 
-  it('are not waited for any more once that is cancelled', async () => {
+  it('ends a cancelled wait for a slot', async () => {
     const slots = slotsOf(1);
     slots.take('a');
     const turn = slots.turn('b');
@@ -57,7 +57,7 @@ describe('the slots of a node', () => {
     expect(slots.take('a')).toBe(true);
   });
 
-  it('starve no pool, however little it weighs', () => {
+  it('starves no pool, however small its weight is', () => {
     fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 5 }), async (weights) => {
         const names = weights.map((_, index) => `p${index}`);

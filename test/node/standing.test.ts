@@ -4,7 +4,7 @@ import { nodeStanding } from '../../src/node/standing.ts';
 const node = { incarnation: 3, gates: [], heartbeatAgeMs: 1_200.4, leaseMs: 15_000 };
 const gate = (name: string, open: boolean, reason: string | null) => ({ name, open, reason, fix: null });
 
-it('calls a node ready whose gates are open and whose lease holds', () => {
+it('calls a node ready if its gates are open and its lease is valid', () => {
   const gates = [gate('clock', true, null), gate('power', true, 'on battery')];
   expect(nodeStanding({ ...node, gates })).toEqual({
     ready: true,
@@ -15,7 +15,7 @@ it('calls a node ready whose gates are open and whose lease holds', () => {
   });
 });
 
-it('names every closed gate, also one without a reason', () => {
+it('names every closed gate, even one without a reason', () => {
   const gates = [gate('clock', false, 'skewed by 9 s'), gate('power', true, null), gate('x', false, null)];
   expect(nodeStanding({ ...node, gates })).toMatchObject({
     ready: false,
@@ -23,7 +23,7 @@ it('names every closed gate, also one without a reason', () => {
   });
 });
 
-it('calls a node ready while its last heartbeat is exactly as old as its lease, and not a moment later', () => {
+it('calls a node ready until its last heartbeat is older than its lease, to the millisecond', () => {
   expect(nodeStanding({ ...node, heartbeatAgeMs: 15_000 }).ready).toBe(true);
   expect(nodeStanding({ ...node, heartbeatAgeMs: 15_001 })).toMatchObject({
     ready: false,
@@ -31,7 +31,7 @@ it('calls a node ready while its last heartbeat is exactly as old as its lease, 
   });
 });
 
-it('tells no age of a heartbeat that was never taken', () => {
+it('reports no age if Redis has accepted no heartbeat yet', () => {
   expect(nodeStanding({ ...node, heartbeatAgeMs: Number.POSITIVE_INFINITY })).toMatchObject({
     ready: false,
     reasons: ['Redis has taken no heartbeat yet'],

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { sweepTurn } from '../../src/node/sweep-turn.ts';
 
 describe('turns to sweep', () => {
-  it('leave no interval without a sweep and none with two, whenever each node looks', () => {
+  it('leaves no interval without a sweep and none with two, whenever each node looks', () => {
     const mesh = fc.record({
       nodes: fc.integer({ min: 1, max: 40 }),
       intervalMs: fc.integer({ min: 50, max: 250 }),
@@ -30,7 +30,7 @@ describe('turns to sweep', () => {
     );
   });
 
-  it('is not had twice by a timer that was early', () => {
+  it('gives no second turn to a timer that was early', () => {
     expect(sweepTurn({ now: 999, rank: 0, nodes: 2, intervalMs: 250 })).toBe(501);
     expect(sweepTurn({ now: 1_000, rank: 0, nodes: 2, intervalMs: 250 })).toBe(500);
   });

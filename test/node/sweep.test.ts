@@ -61,7 +61,7 @@ const sweepOf = (health: Record<string, string | number>) => {
 const times = () => sweeps.map(({ at }) => at);
 const pass = (ms: number) => context.clock.advance(ms);
 
-it('sweeps in its turn: seldom while the mesh idles, often once the node works, which it tells the mesh once', async () => {
+it('sweeps in its turn, seldom in an idle mesh and often once the node works, and announces its work once', async () => {
   sweep.start();
   sweep.found(IDLE);
   await pass(4_000);
@@ -77,7 +77,7 @@ it('sweeps in its turn: seldom while the mesh idles, often once the node works, 
   expect(told).toEqual(['busy']);
 });
 
-it('sweeps the moment a crash grace is over, whatever other sweeps find meanwhile', async () => {
+it('sweeps the moment a crash grace has ended, whatever other sweeps find before that', async () => {
   sweep.start();
   answer = async () => ({ ...IDLE, dueMs: 1_000 });
   await pass(2_000);
@@ -88,7 +88,7 @@ it('sweeps the moment a crash grace is over, whatever other sweeps find meanwhil
   expect(sweeps.at(-1)).toEqual({ at: 3_000, intervalMs: 0 });
 });
 
-it('sweeps again soon while tasks wait although this node waits for work', async () => {
+it('sweeps again soon if tasks wait although this node waits for work', async () => {
   sweep.start();
   answer = async () => ({ ...IDLE, nodes: 40, busy: true, waiting: true });
   sweep.found(await answer({} as SweepOptions));
@@ -100,7 +100,7 @@ it('sweeps again soon while tasks wait although this node waits for work', async
   expect(times()).toEqual([1_250, 1_500, 1_750, 2_000]);
 });
 
-it('requeues and releases tasks if a sweep shows the need, and keeps its turns after an error', async () => {
+it('requeues and releases tasks if a sweep finds any, and keeps its turns after an error', async () => {
   sweep.start();
   answer = async () => ({ ...IDLE, pending: 1, held: 2 });
   await pass(1_000);
@@ -111,7 +111,7 @@ it('requeues and releases tasks if a sweep shows the need, and keeps its turns a
   expect(times()).toEqual([1_000, 2_000, 4_000]);
 });
 
-it('keeps its turns while it requeues, and requeues again for what sweeps found meanwhile', async () => {
+it('keeps its turns while it requeues, and requeues again for the finds of sweeps in between', async () => {
   requeueMs = 10_000;
   sweep.start();
   answer = async () => ({ ...IDLE, pending: sweeps.length < 3 ? 1 : 0 });
@@ -121,7 +121,7 @@ it('keeps its turns while it requeues, and requeues again for what sweeps found 
   expect(told).toEqual(['requeued', 'settled mac-2~1', 'requeued', 'settled mac-2~1']);
 });
 
-it('takes heartbeats as proof that Redis was not frozen, if leases are long enough for that', () => {
+it('takes heartbeats as proof that Redis was not frozen if leases are long enough', () => {
   expect(sweepOf({}).withBeat.stallMs).toBe(7_500);
   // Of a lease of one heartbeat hardly anything may be left when Redis freezes.
   expect(sweepOf({ missedHeartbeats: 1 }).withBeat.stallMs).toBe(2_500);

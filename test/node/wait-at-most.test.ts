@@ -22,7 +22,7 @@ it('gives up after exactly the given time', async () => {
   expect(isOver).toBe(true);
 });
 
-it('rejects as the promise does, and leaves no timer behind', async () => {
+it('rejects with the promise, and leaves no timer behind', async () => {
   const clock = new VirtualClock();
   await expect(waitAtMost(clock, Promise.reject(new Error('refused')), 1_000)).rejects.toThrow('refused');
   expect(clock.pending).toBe(0);

@@ -12,7 +12,7 @@ describe('a login', () => {
   const clock = new VirtualClock();
   const login = new Login('secret', 'm', clock);
 
-  it('takes the token and nothing like it', () => {
+  it('accepts the token and nothing similar', () => {
     expect(login.isToken('secret')).toBe(true);
     for (const wrong of ['', 'Secret', 'secret ', 'secre', 'secrets']) expect(login.isToken(wrong)).toBe(false);
     expect(new Login('', 'm', clock).isToken('')).toBe(false);
@@ -53,13 +53,13 @@ describe('the code of a link', () => {
   const login = new Login('secret', 'm', clock);
   const codeOf = (link: string) => link.slice(link.indexOf('#') + 1);
 
-  it('stands in the fragment of the link, which no browser sends, and does not contain the token', () => {
+  it('puts the code into the fragment of the link, which no browser sends, and keeps the token out of it', () => {
     const link = login.linkTo('http://127.0.0.1:1/');
     expect(link).toMatch(/^http:\/\/127\.0\.0\.1:1\/login#[\w.-]+$/);
     expect(link).not.toContain('secret');
   });
 
-  it('logs in once, until ten minutes have passed', async () => {
+  it('logs in once by a code, until ten minutes have passed', async () => {
     const [code, late] = [codeOf(login.linkTo('')), codeOf(login.linkTo(''))];
     await clock.advance(599_999);
     expect(login.takeCode(code)).toBe(true);
@@ -68,7 +68,7 @@ describe('the code of a link', () => {
     expect(login.takeCode(late)).toBe(false);
   });
 
-  it('is worth nothing at a server that has started since, nor if it was made at a later time than now', async () => {
+  it('refuses a code from before the start of the server, or from the future', async () => {
     const code = codeOf(login.linkTo(''));
     await clock.advance(1);
     expect(new Login('secret', 'm', clock).takeCode(code)).toBe(false);
@@ -77,7 +77,7 @@ describe('the code of a link', () => {
     expect(login.takeCode(fromTheFuture)).toBe(false);
   });
 
-  it('is worth nothing with another token or mesh, as a session, or as a token; nor is a session as a code', () => {
+  it('refuses a code with another token or mesh, as a session or as a token, and a session as a code', () => {
     const code = codeOf(login.linkTo(''));
     expect(new Login('other', 'm', clock).takeCode(code)).toBe(false);
     expect(new Login('secret', 'other', clock).takeCode(code)).toBe(false);
@@ -89,12 +89,12 @@ describe('the code of a link', () => {
   });
 });
 
-describe('without a token', () => {
+describe('a dashboard without a token', () => {
   const open = new Login('', 'm', new VirtualClock());
   const access = (method: string, headers: Record<string, string>) =>
     accessOf({ method, headers, session: undefined }, open, names);
 
-  it('this machine is let in, under its own names', () => {
+  it('lets this machine in under its own names', () => {
     expect(access('GET', { host: 'localhost:7420' })).toBe('granted');
     expect(access('GET', { host: '[::1]:7420' })).toBe('granted');
     for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '']) {
@@ -102,7 +102,7 @@ describe('without a token', () => {
     }
   });
 
-  it('other pages change nothing', () => {
+  it('lets other pages change nothing', () => {
     const host = 'localhost:7420';
     const json = { 'content-type': 'application/json' };
     expect(access('POST', { host, ...json })).toBe('granted');
@@ -119,7 +119,7 @@ describe('without a token', () => {
   });
 });
 
-it('knows which addresses are this machine only', () => {
+it('knows the addresses of this machine only', () => {
   for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) expect(isLoopback(host)).toBe(true);
   for (const host of ['0.0.0.0', '::', '192.168.0.2', '127.evil.example', 'mac-1.local'])
     expect(isLoopback(host)).toBe(false);

@@ -36,7 +36,7 @@ describe('the check of this machine’s clock', () => {
     });
   });
 
-  it('does not take a slow answer for skew', async () => {
+  it('does not take a slow reply for skew', async () => {
     expect(await check(0, 30_000)).toMatchObject({ state: 'ok', evidence: 'this clock is 0ms ahead of Redis' });
   });
 });
@@ -67,12 +67,12 @@ describe('the checks of the mesh', () => {
   };
   const orphan = { taskId: 't1', pool: 'default', owner: 'mac-3' };
 
-  it('take no time for a healthy mesh', async () => {
+  it('takes no time for a healthy mesh', async () => {
     const { checked } = check(() => ({}));
     expect((await checked).map(({ state }) => state)).not.toContain('failed');
   });
 
-  it('report an orphaned claim only if it still is one after six seconds, in which a node requeues it', async () => {
+  it('reports an orphaned claim only if it persists for six seconds, in which a node may requeue it', async () => {
     const requeued = check((ms) => ({ orphanedClaims: async () => (ms() < 6_000 ? [orphan] : []) }));
     await requeued.clock.advance(6_000);
     expect(await requeued.checked).toContainEqual(expect.objectContaining({ check: 'claims', state: 'ok' }));
@@ -83,12 +83,12 @@ describe('the checks of the mesh', () => {
     expect(await stuck.checked).toContainEqual(expect.objectContaining({ check: 'claims', state: 'failed' }));
   });
 
-  it('report an orphaned claim at once if no node is up that could requeue it', async () => {
+  it('reports an orphaned claim at once if no node is up that could requeue it', async () => {
     const { checked } = check(() => ({ nodes: async () => [], orphanedClaims: async () => [orphan] }));
     expect(await checked).toContainEqual(expect.objectContaining({ check: 'claims', state: 'failed' }));
   });
 
-  it('report an idle node only if tasks still wait for it after six seconds', async () => {
+  it('reports an idle node only if tasks still wait for it after six seconds', async () => {
     const waiting = new Map([['default', 3]]);
     const claimed = check((ms) => ({ waiting: async () => (ms() < 6_000 ? waiting : new Map()) }));
     await claimed.clock.advance(6_000);

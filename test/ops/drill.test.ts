@@ -122,7 +122,7 @@ describe('a drill', () => {
     expect(mesh.told).toEqual(['crash mac-1']);
   });
 
-  it('falls short if a probe restarts one millisecond later than promised', async () => {
+  it('fails if a probe restarts one millisecond later than promised', async () => {
     for (const [restartMs, ok] of [
       [1_800, true],
       [1_801, false],
@@ -134,7 +134,7 @@ describe('a drill', () => {
     }
   });
 
-  it('counts a probe as lost that has not ended 30 s after the promised time, and ends then', async () => {
+  it('counts a probe as lost that has not ended 30 s after the promised time, and then ends the drill', async () => {
     const mesh = new FakeMesh({ detectionMs: Number.POSITIVE_INFINITY, restartMs: 0 });
     const report = drill(mesh, 'freeze');
     await mesh.clock.advance(46_000);

@@ -59,7 +59,7 @@ describe('the live view', () => {
     return { clock, mesh, live, watch, kinds };
   };
 
-  it('looks at the mesh every 400 ms while a page watches, once for all pages, and not at all otherwise', async () => {
+  it('reads the mesh every 400 ms while a page watches, once for all pages, and else not at all', async () => {
     const { clock, mesh, watch } = open();
     await clock.advance(10_000);
     expect(mesh.looks).toEqual([]);
@@ -71,7 +71,7 @@ describe('the live view', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('sends what it knows to a new page, and to all pages only what has changed', async () => {
+  it('sends everything to a new page, and only changes to all pages', async () => {
     const { clock, mesh, watch, kinds } = open();
     watch();
     await clock.advance(0);

@@ -99,7 +99,7 @@ describe('metrics of a node', () => {
 });
 
 describe('metrics of the mesh', () => {
-  it('tells how things stand', async () => {
+  it('exports the state of the mesh', async () => {
     const { text } = await meshMetrics(snapshot, [node('mac-1', 'dead'), node('mac-2', 'up')]);
     expect(value(text, 'clawmesh_mesh_tasks', 'state="failed"')).toBe(3);
     expect(value(text, 'clawmesh_mesh_pool_paused')).toBe(1);
@@ -113,7 +113,7 @@ describe('metrics of the mesh', () => {
   });
 
   it.each(['deploy/prometheus/clawmesh.rules.yaml', 'deploy/grafana/clawmesh.json'])(
-    'has all that %s asks for',
+    'exports every metric that %s uses',
     async (file) => {
       const texts = [(await nodeMetrics().text()).text, (await meshMetrics(snapshot, [])).text];
       const known = new Set(texts.flatMap((text) => [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)));

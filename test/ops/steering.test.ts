@@ -7,7 +7,7 @@ import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, meshPerTest, newTask } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 
-describe('the dashboard steers as the command line does: it', () => {
+describe('steering by the dashboard', () => {
   const mesh = meshPerTest('steering');
   let client: Mesh;
   let post: (path: string) => Promise<{ status: number; body: Record<string, unknown> }>;
@@ -33,7 +33,7 @@ describe('the dashboard steers as the command line does: it', () => {
     return (await claimNext(node)).taskId;
   };
 
-  it('requeues the tasks of a node that it evicts, at once', async () => {
+  it('requeues the tasks of an evicted node at once', async () => {
     const id = await runningTask();
     expect(await post('/api/nodes/mac-1/evict')).toEqual({
       status: 200,

@@ -21,7 +21,7 @@ function task(...history: [second: number, event: HistoryEvent, node?: string, r
 }
 
 describe('the runs of a task', () => {
-  it('are bars, and its ways between nodes arrows', () => {
+  it('draws runs as bars, and handovers as arrows', () => {
     const runs = runsOf(
       task(
         [0, 'enqueued'],
@@ -40,12 +40,12 @@ describe('the runs of a task', () => {
     expect(runs.arrows).toEqual([{ from: 'a', at: 3_000, reason: 'crash', to: 'b', claimedAt: 4_000 }]);
   });
 
-  it('wait to be taken until somebody takes them', () => {
+  it('leaves an arrow open until a node claims the task', () => {
     const { arrows } = runsOf(task([0, 'enqueued'], [1, 'claimed', 'a'], [3, 'handover', 'a', 'drain']));
     expect(arrows).toMatchObject([{ to: null, claimedAt: null }]);
   });
 
-  it('stand on the lanes of their nodes, those at the same time in rows of their own', () => {
+  it('puts runs on the lanes of their nodes, and simultaneous ones in rows of their own', () => {
     const run = fc.record({
       node: fc.constantFrom('a', 'b', 'c'),
       from: fc.integer({ min: 0, max: 1_000 }),
@@ -75,7 +75,7 @@ describe('the runs of a task', () => {
     );
   });
 
-  it('stand on an axis with round times that do not crowd', () => {
+  it('draws an axis with round times at readable distances', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1_000, max: 3_600_000 }), fc.integer({ min: 100, max: 2_000 }), (length, width) => {
         const times = ticks(0, length, width);
@@ -90,26 +90,26 @@ describe('dead times', () => {
   const event = (second: number, name: string, silentMs: number | null = null) =>
     ({ event: name, node: 'a', at: at(second), silentMs, reason: 'crash' }) as unknown as MeshEvent;
 
-  it('begin with the last sign of life and end when the node is back', () => {
+  it('starts a dead time with the last sign of life, and ends it when the node is back', () => {
     expect(deadPeriods([event(10, 'node-dead', 2_000), event(15, 'node-up')], [], 20_000)).toEqual([
       { node: 'a', from: 8_000, to: 15_000, reason: 'crash' },
     ]);
     expect(deadPeriods([event(10, 'node-dead', 2_000)], [], 20_000)).toMatchObject([{ from: 8_000, to: null }]);
   });
 
-  it('end when the node is forgotten', () => {
+  it('ends a dead time when the node is forgotten', () => {
     const events = [event(10, 'node-dead', 2_000), event(15, 'node-forgotten')];
     expect(deadPeriods(events, [], 20_000)).toMatchObject([{ from: 8_000, to: 15_000 }]);
   });
 
-  it('are known of nodes whose death the log has forgotten', () => {
+  it('shows the dead time of a node whose death is no longer in the log', () => {
     const node = { id: 'b', state: 'dead', heartbeatAgeMs: 5_000 } as Node;
     expect(deadPeriods([], [node], 20_000)).toMatchObject([{ node: 'b', from: 15_000, to: null }]);
   });
 });
 
 describe('the screen of top', () => {
-  it('has lines of exactly its width', () => {
+  it('draws lines of exactly the width of the screen', () => {
     fc.assert(
       fc.property(
         fc.array(fc.string(), { minLength: 3, maxLength: 3 }),
@@ -131,7 +131,7 @@ describe('the screen of top', () => {
     );
   });
 
-  it('shares its lines out, and shows the chosen one', () => {
+  it('divides the lines among its lists, and shows the selected one', () => {
     fc.assert(
       fc.property(
         fc.array(fc.nat(100), { minLength: 3, maxLength: 3 }),

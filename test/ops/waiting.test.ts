@@ -19,7 +19,7 @@ function held(why: string, home: string | null = null, count = 1): HeldTasks {
 
 const config = configSchema.parse({ mesh: 'm', redis: { url: 'redis://h' } });
 
-describe('why a held task waits', () => {
+describe('the reason why a held task waits', () => {
   const facts = (changed: Partial<WaitingFacts> = {}): WaitingFacts => ({
     nodes: [aNode('mac-1', { labels: { xcode: '26' } })],
     pools: new Map(),
@@ -34,7 +34,7 @@ describe('why a held task waits', () => {
     return whyWaiting({ pool: 'default', state: 'waiting', ...some, ...task }, facts(changed))?.text;
   };
 
-  it('is the node that its session is sticky to, of whichever agent, if that takes no tasks', () => {
+  it('names the sticky node of the session of this agent if that node takes no tasks', () => {
     const task = { heldBy: 'session chat', agent: 'ops', session: 'chat' };
     const nodes = [aNode('mac-1'), aNode('mac-2', { state: 'gated' })];
     const elsewhere = [held('session:|chat', 'mac-1'), held('session:ops|chat', 'mac-2')];
@@ -45,7 +45,7 @@ describe('why a held task waits', () => {
     expect(text(task)).toBe('another task of session chat comes first');
   });
 
-  it('is the open circuit that holds it, and not that of its own model', () => {
+  it('names the open circuit that holds the task, not that of its own model', () => {
     const circuits = ['p/a', 'p/b'].map((name) => ({
       name,
       failures: 3,
@@ -72,16 +72,16 @@ describe('why a held task waits', () => {
     ['format 2', 'no node may run it'],
     ['allow ops|', undefined],
     ['children of its BullMQ flow', 'it is held back by children of its BullMQ flow'],
-  ])('is told of what heldBy shows as %s: %s', (heldBy, expected) => {
+  ])('explains heldBy %s as %s', (heldBy, expected) => {
     expect(text({ heldBy })).toBe(expected);
   });
 
-  it('is looked for in its own target if only a circuit that has closed holds it', () => {
+  it('explains the target of the task if only a closed circuit holds it', () => {
     expect(text({ heldBy: 'circuit p/a', target: 'node:mac-9' })).toBe('node mac-9 was never up');
     expect(text({ target: 'require:xcode=27' })).toBe('no node has xcode=27; labels are xcode=26');
   });
 
-  it('is the node that is away, of those that are allowed its agent', () => {
+  it('names the node that is away among those that may run the agent', () => {
     const nodes = [
       aNode('mac-1', { labels: { x: '1' }, allow: { agents: ['main'] } }),
       aNode('mac-2', { labels: { x: '1' }, state: 'dead' }),
@@ -104,12 +104,12 @@ describe('tasks that no node which is up may run', () => {
     ['node:mac-9&allow:ops|m', 'mac-9 that is allowed agent ops with model m'],
     ['require:x=1&allow:ops|', 'a node with x=1 that is allowed agent ops'],
     ['format:2', 'a node with a newer clawmesh, which queued them'],
-  ])('are told with what they wait for: %s is %s', (why, who) => {
+  ])('reports such tasks with what they wait for: %s is %s', (why, who) => {
     const nodes = [aNode('mac-1', { allow: { agents: ['main'] } })];
     expect(whats(nodes, held(why))).toEqual([`${who}: there was never one`]);
   });
 
-  it('are told with the nodes that may run them, and why those do not', () => {
+  it('reports such tasks with the nodes that may run them, and why those do not', () => {
     const nodes = [
       aNode('mac-1', { labels: { x: '1' }, state: 'gated' }),
       aNode('mac-2', { labels: { x: '1' }, pools: {} }),
@@ -124,7 +124,7 @@ describe('tasks that no node which is up may run', () => {
     expect(session?.fix).toMatch(/^see clawmesh node show mac-1; or drain it/);
   });
 
-  it('are not those that wait for something else, for a node that is up, or that are gone', () => {
+  it('does not report tasks that wait for something else, for a node that is up, or that are gone', () => {
     const nodes = [aNode('mac-1')];
     const others = ['after', 'circuit:default', 'session:|s', 'weather:rain', 'node:mac-1'].map((why) => held(why));
     expect(strandedTasks(nodes, [...others, held('session:|t', 'mac-1'), held('node:mac-9', null, 0)])).toEqual([]);

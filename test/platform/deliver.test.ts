@@ -49,7 +49,7 @@ describe('a webhook', () => {
     }
   });
 
-  it('is reached through the proxy that the environment names, https through a tunnel', async () => {
+  it('reaches the webhook through the proxy that the environment names, https through a tunnel', async () => {
     const named = `http://127.0.0.1:${port(proxy)}`;
     await postJson('http://hooks.example.invalid/x', { a: 1 }, { HTTP_PROXY: named });
     expect(taken).toEqual([{ url: 'http://hooks.example.invalid/x', body: '{"a":1}' }]);
@@ -60,14 +60,14 @@ describe('a webhook', () => {
     expect(asked.at(-1)).toBe('CONNECT hooks.example.invalid:443');
   });
 
-  it('is reached directly without a proxy, or where NO_PROXY names its host', async () => {
+  it('reaches the webhook directly without a proxy, or if NO_PROXY names its host', async () => {
     const url = `http://127.0.0.1:${port(hook)}/y`;
     await postJson(url, { b: 2 }, {});
     await postJson(url, { b: 2 }, { HTTP_PROXY: 'http://127.0.0.1:1', NO_PROXY: '127.0.0.1' });
     expect(taken.map(({ url: path }) => path)).toEqual(['/y', '/y']);
   });
 
-  it('that can not be reached, or refuses, is told without its address', async () => {
+  it('reports a webhook that fails or refuses without its address', async () => {
     const secret = 'http://127.0.0.1:1/services/secret';
     await expect(postJson(secret, {}, {})).rejects.toThrow(/^the webhook can't be reached: (?!.*secret).+/);
     hook.removeAllListeners('request').on('request', (_, response) => {
@@ -77,7 +77,7 @@ describe('a webhook', () => {
     await expect(postJson(`http://127.0.0.1:${port(hook)}/z`, {}, {})).rejects.toThrow('the webhook has answered 302');
   });
 
-  it('gets a text in which nothing links anywhere or calls anybody, and the summary as it is', async () => {
+  it('sends the webhook a text without links or mentions, and the summary unchanged', async () => {
     const config = configSchema.parse({ alerts: { webhook: `http://127.0.0.1:${port(hook)}/` } });
     const text = 'a <!channel> & <https://evil.example|b> @here';
     const alert = { kind: 'test', mesh: 'm', state: 'firing', subject: 's', at: '', fix: '<fix>' } as const;

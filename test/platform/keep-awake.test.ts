@@ -31,7 +31,7 @@ describe('keeping a Mac awake', () => {
     throw error;
   };
 
-  it('holds one caffeinate, bound to this process, and lets go some time after the last task', async () => {
+  it('holds one caffeinate, bound to this process, and ends it some time after the last task', async () => {
     const caffeinate = standIn();
     const awake = keepAwake(fail, 'darwin');
     awake.hold();
@@ -53,13 +53,13 @@ describe('keeping a Mac awake', () => {
     expect(caffeinate.starts()).toBe(1);
   });
 
-  it('tells of a Mac without caffeinate, and goes on', async () => {
+  it('reports a Mac without caffeinate, and continues', async () => {
     vi.stubEnv('PATH', emptyFolder());
     const error = await new Promise<Error>((resolve) => keepAwake(resolve, 'darwin').hold());
     expect(error.message).toMatch(/caffeinate/);
   });
 
-  it('does nothing elsewhere', async () => {
+  it('does nothing on a system other than macOS', async () => {
     const caffeinate = standIn();
     const awake = keepAwake(fail, 'linux');
     awake.hold();

@@ -25,7 +25,7 @@ describe('a timer for any duration', () => {
     },
   );
 
-  it.each([DAY_MS, 30 * DAY_MS])('of %d ms begins again when it is refreshed, until it is stopped', (ms) => {
+  it.each([DAY_MS, 30 * DAY_MS])('restarts a timer of %d ms when it is refreshed, until it is stopped', (ms) => {
     const fired = vi.fn();
     const timer = new LongTimer(fired, ms);
     vi.advanceTimersByTime(ms - 1);

@@ -118,7 +118,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       await mesh.producer.enqueue([newTask()]);
     },
     holds: async (mesh) => {
-      // Nobody serves these pools.
+      // No node serves these pools.
       await tidy(mesh);
       expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ completed: 2, failed: 2 });
       expect(await mesh.redis.xlen(mesh.keys.pool('default', 'events'))).toBeLessThan(STREAM);
@@ -478,7 +478,7 @@ describe("the architecture page's table of keys", () => {
     }),
   );
 
-  it('says of every key how it is bounded', () => {
+  it('documents the bound of every key', () => {
     expect(rows.length).toBeGreaterThan(30);
     expect(rows.filter(({ bound }) => bound.trim() === '')).toEqual([]);
     expect(rows.map(({ key }) => key).sort()).toEqual(Object.keys(BOUNDS).sort());
@@ -507,7 +507,7 @@ describe("the architecture page's table of keys", () => {
     expect(getters.length).toBeGreaterThan(15);
   });
 
-  it.each(rows)('is right about $key', async ({ key }) => {
+  it.each(rows)('documents the right bound of $key', async ({ key }) => {
     const bound = BOUNDS[key] as Bound;
     await bound.goBeyond(mesh);
     await bound.holds(mesh);

@@ -19,7 +19,7 @@ import {
 import { seeded } from '../support/seeded.ts';
 
 /** Three failures in a row open a circuit; probes come after 100 ms at least. */
-describe('a provider in trouble', () => {
+describe('a failing provider', () => {
   let mesh: TestMesh;
   const current = meshPerTest('o');
   beforeEach(() => {
@@ -62,7 +62,7 @@ describe('a provider in trouble', () => {
     for (let i = 0; i < 3; i++) await fail(node);
   };
 
-  it('stops its tasks on all nodes after some failures in a row, and lets those of others go on', async () => {
+  it('stops the tasks of a failing provider on all nodes after some failures in a row, and runs those of other providers', async () => {
     const ids = await enqueue(5);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     expect((await fail(one)).settled).toBe('retry');
@@ -79,7 +79,7 @@ describe('a provider in trouble', () => {
     expect((await mesh.reader.list({ state: 'delayed', limit: 10 })).length).toBe(2);
   });
 
-  it('starts counting again after a success', async () => {
+  it('counts failures from zero again after a success', async () => {
     await enqueue(4);
     const node = await mesh.node('mac-1');
     await fail(node);
@@ -89,7 +89,7 @@ describe('a provider in trouble', () => {
     expect(await circuits()).toMatchObject([{ failures: 1, openedAt: null }]);
   });
 
-  it('is tried by one task at a time, and by all again once that succeeds', async () => {
+  it('sends one probe task at a time, and all tasks again once a probe succeeds', async () => {
     const ids = await enqueue(6);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await open(one);
@@ -107,7 +107,7 @@ describe('a provider in trouble', () => {
     expect((await claimAll(one)).length).toBe(4);
   });
 
-  it('closes for a probe that succeeds although Redis’ clock has gone back', async () => {
+  it('closes the circuit for a successful probe even if Redis’ clock has gone back', async () => {
     await enqueue(4);
     const node = await mesh.node('mac-1');
     await open(node);
@@ -122,7 +122,7 @@ describe('a provider in trouble', () => {
     expect(await circuits()).toEqual([]);
   });
 
-  it('is left alone again when the probe fails, which costs the task no attempt', async () => {
+  it('holds its tasks again when the probe fails, which costs the probe task no attempt', async () => {
     const [id] = await enqueue(4);
     const node = await mesh.node('mac-1');
     await open(node);
@@ -139,7 +139,7 @@ describe('a provider in trouble', () => {
     expect(await claimNext(node)).toMatchObject({ attempt: 1 });
   });
 
-  it('opens at once for a rate limit, for as long as the provider asks', async () => {
+  it('opens the circuit at once for a rate limit, for as long as the provider asks', async () => {
     await enqueue(2);
     const node = await mesh.node('mac-1');
     const report = await node.report(await claimNext(node), failure('rate_limit', { retryAfterMs: 60_000 }));
@@ -150,7 +150,7 @@ describe('a provider in trouble', () => {
     expect(await claimAll(node)).toEqual([]);
   });
 
-  it('lets another task try when the probe’s node dies, its run crashes, or it is cancelled', async () => {
+  it('sends another probe when the probe’s node dies, its run crashes, or it is cancelled', async () => {
     await enqueue(6);
     const node = await mesh.node('mac-1');
     await open(node);
@@ -169,7 +169,7 @@ describe('a provider in trouble', () => {
     expect((await releaseDue()).released).toBe(1);
   });
 
-  it('does not believe a success that began before the outage', async () => {
+  it('ignores the success of a run that began before the outage', async () => {
     await enqueue(5);
     const node = await mesh.node('mac-1');
     const early = await claimNext(node);
@@ -179,7 +179,7 @@ describe('a provider in trouble', () => {
     expect(await circuits()).toMatchObject([{ openedAt: expect.any(String) }]);
   });
 
-  it('takes no next task with a completion that is too old to know of the outage', async () => {
+  it('claims no next task with a completion from before the outage', async () => {
     await enqueue(5);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const claim = await claimNext(one);
@@ -202,7 +202,7 @@ describe('a provider in trouble', () => {
     return { node, elsewhere, claim, task: (await mesh.reader.get(claim.taskId)) as Task };
   };
 
-  it('names its probe by pool and id, and lets no other one try while that runs, whatever pool they are in', async () => {
+  it('names its probe by pool and id, and sends no other while that one runs, whatever pool they are in', async () => {
     const { elsewhere, claim } = await openWithProbeElsewhere();
     expect(await circuits()).toMatchObject([{ probe: `other:${claim.taskId}` }]);
     expect(await releaseDue()).toEqual({ released: 0, failed: 0 });
@@ -229,7 +229,7 @@ describe('a provider in trouble', () => {
         expect(await mesh.control.cancel(task, 'by hand')).toBe('cancelled');
       },
     ],
-  ])('lets the next task try when the probe, in another pool, is %s', async (_, end) => {
+  ])('sends the next probe when the probe, in another pool, is %s', async (_, end) => {
     const { node, task } = await openWithProbeElsewhere();
     await end(task);
     expect(await releaseDue()).toEqual({ released: 1, failed: 0 });
@@ -237,7 +237,7 @@ describe('a provider in trouble', () => {
     expect(await circuits()).toEqual([]);
   });
 
-  it('lets the next task try when a new one is claimed while the probe is gone', async () => {
+  it('sends the next probe when a new one is claimed while the first is gone', async () => {
     const { node, task } = await openWithProbeElsewhere();
     await mesh.control.cancel(task, 'by hand');
     const [id] = await enqueue(1);
@@ -245,7 +245,7 @@ describe('a provider in trouble', () => {
     expect((await claimNext(node)).taskId).toBe(id);
   });
 
-  it('lets the next task try when the probe has not ended within its time', async () => {
+  it('sends the next probe when the first has not ended within its time', async () => {
     const { node, task } = await openWithProbeElsewhere();
     const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
     expect(circuit.probe).toBe(`other:${task.id}`);
@@ -256,7 +256,7 @@ describe('a provider in trouble', () => {
     await claimNext(node);
   });
 
-  it('takes no probe from a paused pool, nor again from one where no node has claimed it in time', async () => {
+  it('claims no probe from a paused pool, nor again from a pool in which no node claimed it in time', async () => {
     const [node, elsewhere] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
     await enqueue(4);
     await enqueue(2, { pool: 'other' });
@@ -275,7 +275,7 @@ describe('a provider in trouble', () => {
     expect(again?.probe).toMatch(/^default:/);
   });
 
-  it('is not opened by one task alone, however often that fails, and counts a report that is sent again once', async () => {
+  it('does not open the circuit for one task alone, however often it fails, and counts a repeated report once', async () => {
     const [id] = await enqueue(1, { attempts: 5 });
     const node = await mesh.node('mac-1');
     for (let i = 0; i < 4; i++) {
@@ -291,7 +291,7 @@ describe('a provider in trouble', () => {
     expect(await circuits()).toMatchObject([{ openedAt: expect.any(String), failures: 6 }]);
   });
 
-  it('is opened by one task where the provider says that it serves nobody', async () => {
+  it('opens the circuit for one task if the provider says that it is down for everyone', async () => {
     await enqueue(1);
     const node = await mesh.node('mac-1');
     const report = await node.report(await claimNext(node), failure('provider', { outage: true }));
@@ -299,7 +299,7 @@ describe('a provider in trouble', () => {
     expect(await circuits()).toMatchObject([{ openedAt: expect.any(String), kind: 'provider' }]);
   });
 
-  it('is asked by tasks first that have not been in vain yet, and costs the others an attempt each', async () => {
+  it('probes first with tasks that have not failed yet, and charges a repeated probe an attempt', async () => {
     const [id] = await enqueue(1, { attempts: 2 });
     const node = await mesh.node('mac-1');
     expect(await node.report(await claimNext(node), failure('rate_limit'))).toMatchObject({ settled: 'held' });
@@ -323,7 +323,7 @@ describe('a provider in trouble', () => {
     expect(await mesh.reader.get(last.taskId)).toMatchObject({ attempts: { made: 2 }, error: { kind: 'rate_limit' } });
   });
 
-  it('is told of by a run that an earlier incarnation of the node began', async () => {
+  it('accepts the report of a probe that an earlier incarnation of the node began', async () => {
     const { elsewhere, claim } = await openWithProbeElsewhere();
     const next = await mesh.node('mac-2', { pool: 'other' });
     const [adopted] = await next.adopt('all');
@@ -334,7 +334,7 @@ describe('a provider in trouble', () => {
   });
 
   it.each([1, 2, 3, 4, 5, 6])(
-    'never has a task started more often than its attempts, its handovers and once more (seed %i)',
+    'never starts a task more often than its attempts, its handovers and one more (seed %i)',
     async (seed) => {
       const random = seeded(seed);
       const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
@@ -373,7 +373,7 @@ describe('a provider in trouble', () => {
     },
   );
 
-  it('that refuses one node’s login has its task run by another, at no cost', async () => {
+  it('runs a task on another node at no cost if the provider refuses one node’s login', async () => {
     const [id] = await enqueue(1);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await one.reassign(await claimNext(one), 'auth on mac-1: HTTP 401');

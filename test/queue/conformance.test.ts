@@ -26,7 +26,7 @@ const openWorker = (mesh: TestMesh, pool: string) => {
 type BullQueue = ReturnType<typeof openQueue>;
 type BullWorker = ReturnType<typeof openWorker>;
 
-/** What somebody does to a queue; tasks are named by the order in which they were queued. */
+/** What a client does to a queue; tasks are named by the order in which they were queued. */
 type Step =
   | { do: 'add'; tasks: Partial<NewTask>[] }
   | { do: 'claim' | 'complete' | 'fail' | 'fail for good' | 'due' | 'pause' | 'resume' }
@@ -137,7 +137,7 @@ class Theirs implements Side {
   }
 }
 
-/** What clawmesh has no word for, and what nobody does: on both sides the same. */
+/** What clawmesh has no word for, and what no client does: on both sides the same. */
 async function foreign(step: Step, mesh: TestMesh, queue: BullQueue, pool: string): Promise<void> {
   if (step.do === 'due') await makeDue(mesh, pool);
   if (step.do === 'concurrency') await queue.setGlobalConcurrency(step.most);
@@ -243,7 +243,7 @@ const WAYS: Record<string, Step[]> = {
     { do: 'complete' },
   ],
   'a paused pool': [add({}), { do: 'pause' }, { do: 'claim' }, add({}, {}), { do: 'resume' }, { do: 'claim' }],
-  'a pool that goes on with a delayed task': [{ do: 'pause' }, add({ delayMs: 60_000 }), { do: 'resume' }],
+  'a pool that resumes with a delayed task': [{ do: 'pause' }, add({ delayMs: 60_000 }), { do: 'resume' }],
   'a global concurrency': [
     { do: 'concurrency', most: 1 },
     add({}, {}),
@@ -255,7 +255,7 @@ const WAYS: Record<string, Step[]> = {
   'a rate limit': [{ do: 'rate', most: 2 }, add({}, {}, {}), { do: 'claim' }, { do: 'claim' }, { do: 'claim' }],
 };
 
-describe('after the same steps there stands in Redis what BullMQ itself would have left', () => {
+describe('Redis after the same steps as with BullMQ itself', () => {
   let mesh: TestMesh;
   let sides: Side[];
   let openedTheirs: BullQueue;
@@ -273,7 +273,7 @@ describe('after the same steps there stands in Redis what BullMQ itself would ha
     await Promise.all(open.splice(0).map((each) => each.close()));
   });
 
-  it.each(Object.keys(WAYS))('%s', async (way) => {
+  it.each(Object.keys(WAYS))('leaves in Redis what BullMQ itself would leave: %s', async (way) => {
     for (const step of WAYS[way] ?? []) {
       for (const side of sides) await side.take(step);
       const [ours, theirs] = await Promise.all(sides.map(({ pool }) => standing(mesh, pool)));
@@ -289,7 +289,7 @@ describe('after the same steps there stands in Redis what BullMQ itself would ha
       { cron: '0 5 * * 1', timezone: 'Europe/Berlin' },
       { pattern: '0 5 * * 1', tz: 'Europe/Berlin' },
     ],
-  ])('a schedule by %s', async (_, times, repeat) => {
+  ])('leaves in Redis what BullMQ itself would leave for a schedule by %s', async (_, times, repeat) => {
     const { redis, keys, schedules } = mesh;
     await schedules.add('nightly', times, newTask({ pool: 'ours', attempts: 2, priority: 4 }));
     const { v, message, tags, attempts } = { v: 1, message: 'hello', tags: {}, attempts: 2 };

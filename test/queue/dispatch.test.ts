@@ -6,18 +6,18 @@ import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { makeDue, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
-/** Redis time at which a node that was called has been waited for in vain, or is waited for as long as a test lasts, ms. */
+/** Redis time at which the wait for a node that was called has timed out, or lasts as long as a test, ms. */
 /** A busy machine uses up any real one. */
 const patienceMs = 3_600_000;
 
-describe('a node that asks for a task', () => {
+describe('dispatch of tasks to nodes', () => {
   let mesh: TestMesh;
   const current = meshPerTest('d');
   beforeEach(() => {
     mesh = current();
   });
 
-  /** As if the nodes that have been called had been so long ago. */
+  /** As if the nodes had been called long ago. */
   const calledLongAgo = async () => {
     const key = mesh.keys.freeSlots('default');
     for (const [node, offer] of Object.entries(await mesh.redis.hgetall(key))) {
@@ -74,30 +74,33 @@ describe('a node that asks for a task', () => {
     ['least-loaded', [1, 2, 8], 5, [0, 1, 4]],
     ['round-robin', [1, 2, 8], 11, [1, 2, 8]],
     ['least-loaded', [1, 2, 8], 11, [1, 2, 8]],
-  ] as const)('gets its share with %s: %j slots, %i tasks one by one', async (strategy, slots, count, shares) => {
-    const all = await nodes(strategy, slots);
-    for (let i = 0; i < count; i++) {
-      await enqueue(1);
-      // The last node is always the quickest to ask.
-      for (const node of all.toReversed()) if (!node.isFull) await node.ask();
-      for (const node of all) if (!node.isFull) await node.ask();
-    }
-    expect(running(all)).toEqual(shares);
-  });
+  ] as const)(
+    'gives each node its share with %s: %j slots, %i tasks one by one',
+    async (strategy, slots, count, shares) => {
+      const all = await nodes(strategy, slots);
+      for (let i = 0; i < count; i++) {
+        await enqueue(1);
+        // The last node is always the quickest to ask.
+        for (const node of all.toReversed()) if (!node.isFull) await node.ask();
+        for (const node of all) if (!node.isFull) await node.ask();
+      }
+      expect(running(all)).toEqual(shares);
+    },
+  );
 
-  it('takes whatever waits where all free slots will be filled anyway', async () => {
+  it('lets a node claim any task if all free slots will be filled anyway', async () => {
     const all = await nodes('least-loaded', [2, 2]);
     await enqueue(4);
     expect([await all[1]?.ask(), await all[1]?.ask(), await all[0]?.ask()]).toEqual([true, true, true]);
   });
 
-  it('is called where another one asks to which the strategy gives nothing', async () => {
+  it('wakes a node when the strategy gives the asking node nothing', async () => {
     const [one, two] = (await nodes('least-loaded', [4, 4])) as [TestNode, TestNode];
     await enqueue(1);
     await two.ask();
     await one.ask();
     expect(running([one, two])).toEqual([1, 0]);
-    // Waits in Redis for a call; the marker goes to whoever waits longest, which is nobody else here.
+    // Waits in Redis for a call; the marker goes to the node that waits longest, and no other waits here.
     await mesh.redis.del(mesh.keys.pool('default', 'marker'));
     const woken = two.consumer.waitForWork();
     await enqueue(1);
@@ -107,7 +110,7 @@ describe('a node that asks for a task', () => {
     expect(await two.ask()).toBe(true);
   });
 
-  it('is passed over once it did not come when it was called, until it asks by itself', async () => {
+  it('passes over a node that did not come when called, until it asks by itself', async () => {
     const [one, two] = (await nodes('least-loaded', [4, 4])) as [TestNode, TestNode];
     await enqueue(1);
     await one.ask();
@@ -116,13 +119,13 @@ describe('a node that asks for a task', () => {
     await calledLongAgo();
     expect(await one.ask()).toBe(true);
     await enqueue(1);
-    expect(await one.ask(), 'nobody waits for it a second time').toBe(true);
+    expect(await one.ask(), 'no node waits for it a second time').toBe(true);
     await enqueue(2);
     expect(await two.ask()).toBe(true);
     expect(await one.ask()).toBe(false);
   });
 
-  it('is not waited for when it is dead, or has taken its offer back', async () => {
+  it('does not wait for a node that is dead or has withdrawn its offer', async () => {
     const [one, two, three] = (await nodes('least-loaded', [4, 4, 4])) as [TestNode, TestNode, TestNode];
     await enqueue(1);
     await one.ask();
@@ -134,7 +137,7 @@ describe('a node that asks for a task', () => {
     await expect(two.ask()).rejects.toMatchObject({ code: 'fenced' });
   });
 
-  it('tells what it has to offer again where it was interrupted while it asked', async () => {
+  it('renews the offer of a node that was interrupted while it asked', async () => {
     const [one] = (await nodes('least-loaded', [4])) as [TestNode];
     const offers = () => mesh.redis.hkeys(mesh.keys.freeSlots('default'));
     // What is sent while Redis waits for a replica that is not there is answered at once, with all answers in one packet:
@@ -149,7 +152,7 @@ describe('a node that asks for a task', () => {
     expect(await offers()).toEqual(['n1']);
   });
 
-  it('takes the next task with the end of one only if it is the one to have it', async () => {
+  it('claims the next task with a report only if it is that node’s turn', async () => {
     const [one, two] = (await nodes('least-loaded', [2, 2])) as [TestNode, TestNode];
     await enqueue(4);
     for (const node of [one, two, one, two]) await node.ask();
@@ -165,7 +168,7 @@ describe('a node that asks for a task', () => {
     expect(running([one, two])).toEqual([0, 1]);
   });
 
-  it('counts for more where its machine is hard at work', async () => {
+  it('gives less to a node under higher pressure', async () => {
     const [one, two] = (await nodes('least-loaded', [4, 4])) as [TestNode, TestNode];
     one.pressure = 2;
     await one.ask();
@@ -176,7 +179,7 @@ describe('a node that asks for a task', () => {
     expect(running([one, two])).toEqual([1, 2]);
   });
 
-  it('gets delayed tasks that are due by the same rule', async () => {
+  it('dispatches delayed tasks that are due by the same rule', async () => {
     const [one, two] = (await nodes('least-loaded', [4, 4])) as [TestNode, TestNode];
     await enqueue(1);
     await one.ask();
@@ -186,7 +189,7 @@ describe('a node that asks for a task', () => {
     expect(await two.ask()).toBe(true);
   });
 
-  it('gets nothing of a paused pool, and nobody is called for it', async () => {
+  it('gives out nothing of a paused pool, and wakes no node for it', async () => {
     const [one] = (await nodes('round-robin', [4, 4])) as [TestNode, TestNode];
     await setPoolPaused(mesh.redis, mesh.keys, 'default', true);
     await enqueue(1);
@@ -194,7 +197,7 @@ describe('a node that asks for a task', () => {
     expect(await mesh.redis.exists(`${mesh.keys.wakeupPrefix('default')}n2`)).toBe(0);
   });
 
-  it('can share a pool with nodes of another strategy', async () => {
+  it('shares a pool between nodes of different strategies', async () => {
     const loaded = new TestNode(await mesh.node('n1', { strategy: 'least-loaded' }), 4);
     const pulls = new TestNode(await mesh.node('n2', { strategy: 'pull' }), 4);
     for (const node of [loaded, pulls]) await node.ask();
@@ -202,7 +205,7 @@ describe('a node that asks for a task', () => {
     expect([await pulls.ask(), await loaded.ask(), await pulls.ask()]).toEqual([true, true, true]);
   });
 
-  it('never leaves a free slot and a task apart, nor takes one from a node with less to do', async () => {
+  it('never leaves a free slot and a task apart, nor passes over a node with less to do', async () => {
     let round = 0;
     await fc.assert(
       fc.asyncProperty(

@@ -37,7 +37,7 @@ describe('many tasks at once', () => {
     };
   };
 
-  it('keeps the time of the longest delay exact', async () => {
+  it('keeps the longest delay exact', async () => {
     const before = await mesh.registry.redisTime();
     const [task] = await mesh.producer.enqueue([newTask({ delayMs: MAX_DURATION_MS })]);
     const after = await mesh.registry.redisTime();
@@ -46,7 +46,7 @@ describe('many tasks at once', () => {
     expect(until).toBeLessThanOrEqual(after + MAX_DURATION_MS);
   });
 
-  it('stand in Redis as BullMQ itself would have put them there', async () => {
+  it('stores a batch in Redis as BullMQ itself would', async () => {
     const queue = new Queue('bull', { connection: mesh.redis as never, prefix: mesh.keys.bullPrefix });
     const kinds = fc.constantFrom({}, { priority: 1 }, { priority: 7 }, { delayMs: 60_000 }, { delayMs: 90_000 });
     await fc.assert(
@@ -69,7 +69,7 @@ describe('many tasks at once', () => {
     await queue.close();
   });
 
-  it('arrive whole and in order, however long they are', async () => {
+  it('stores a batch whole and in order, however long its messages are', async () => {
     const messages = Array.from({ length: 230 }, (_, n) => `${n} ${'ä'.repeat(n % 50 === 7 ? 300_000 : 10)}`);
     const enqueued = await mesh.producer.enqueue(messages.map((message) => newTask({ message })));
     const node = await mesh.node('mac-1');
@@ -80,7 +80,7 @@ describe('many tasks at once', () => {
     }
   });
 
-  it('are left as they are where they are there already, held or not', async () => {
+  it('leaves tasks unchanged that exist already, held or not', async () => {
     const tasks = [newTask({ id: newTaskId() }), newTask({ id: newTaskId(), node: 'mac-1' })];
     const held = mesh.keys.heldTasks('default', 'node:mac-1');
     await mesh.producer.enqueue(tasks);

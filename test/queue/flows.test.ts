@@ -20,7 +20,7 @@ describe('a task that comes after others', () => {
     return { released, failed };
   };
 
-  it('waits until they have completed, in whatever pool they are', async () => {
+  it('waits until the earlier tasks have completed, in any pool', async () => {
     const [first, second] = [await enqueue(), await enqueue({ pool: 'xcode' })];
     const last = await enqueue({ after: [first, second] });
     expect(last).toMatchObject({ state: 'waiting', heldBy: 'after' });
@@ -36,7 +36,7 @@ describe('a task that comes after others', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
-  it('is no longer held once it had its turn: another attempt waits for its time only', async () => {
+  it('holds a task once only: its next attempt waits just for its time', async () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first], backoffMs: 60_000 });
     const node = await mesh.node('mac-1');
@@ -46,7 +46,7 @@ describe('a task that comes after others', () => {
     expect(await read(second.id)).toMatchObject({ state: 'delayed', heldBy: null });
   });
 
-  it('waits for them, too, when it is queued again before they have completed', async () => {
+  it('waits for the earlier tasks even if it is queued again before they have completed', async () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first] });
     await mesh.control.cancel(second, 'by hand');
@@ -62,7 +62,7 @@ describe('a task that comes after others', () => {
     expect((await claimNext(node)).taskId).toBe(second.id);
   });
 
-  it('does not wait for them again once it has run', async () => {
+  it('does not wait for the earlier tasks again once it has run', async () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first] });
     const node = await mesh.node('mac-1');
@@ -74,7 +74,7 @@ describe('a task that comes after others', () => {
     expect((await claimNext(node)).taskId).toBe(second.id);
   });
 
-  it('quotes no more than can be put together: a short message may name a long answer a thousand times', async () => {
+  it('limits the quoted text, since a short message may name a long answer a thousand times', async () => {
     const first = await enqueue();
     await enqueue({ message: `{{result:${first.id}}} `.repeat(25_000), after: [first] });
     const node = await mesh.node('mac-1');
@@ -87,7 +87,7 @@ describe('a task that comes after others', () => {
     });
   });
 
-  it('gets what they answered put into its message', async () => {
+  it('quotes the answers of the earlier tasks in the message', async () => {
     const first = await enqueue();
     const quoting = await enqueue({ message: `sum up: {{result:${first.id}}}`, after: [first] });
     const node = await mesh.node('mac-1');
@@ -101,7 +101,7 @@ describe('a task that comes after others', () => {
   });
 
   it.each(['failed', 'cancelled', 'removed'])(
-    'fails with the reason where one is %s, and so do those behind it',
+    'fails a task with the reason if an earlier task is %s, and so on down the chain',
     async (how) => {
       const first = await enqueue();
       const second = await enqueue({ after: [first] });
@@ -124,7 +124,7 @@ describe('a task that comes after others', () => {
     },
   );
 
-  it('can be cancelled while it waits', async () => {
+  it('cancels a task while it waits for others', async () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first] });
     expect(await mesh.control.cancel(second, 'by hand')).toBe('cancelled');
@@ -134,7 +134,7 @@ describe('a task that comes after others', () => {
     expect(await read(second.id)).toMatchObject({ state: 'cancelled' });
   });
 
-  it('is found among many that wait longer', async () => {
+  it('releases the right task among many that wait longer', async () => {
     const [slow, quick] = [await enqueue(), await enqueue()];
     await mesh.producer.enqueue(Array.from({ length: 500 }, () => newTask({ after: [slow] })));
     const last = await enqueue({ after: [quick] });

@@ -8,7 +8,7 @@ import { claimNext, meshPerTest, newTask, type TestMesh } from '../support/pool.
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
-describe('a log of few entries', () => {
+describe('a short handover log', () => {
   const line = (event: HistoryEntry['event'], ms: number, node: string): HistoryEntry => ({
     at: iso(ms),
     event,
@@ -33,14 +33,14 @@ describe('a log of few entries', () => {
   const logged = { at: iso(5_000), taskId: 't1', from: 'mac-1', reason: 'crash', ranMs: 900, silentMs: 400 };
   const before = [line('claimed', 1_000, 'mac-1'), line('handover', 5_000, 'mac-1')];
 
-  it('tells who took a task next, and how long after its node’s last sign of life', async () => {
+  it('says which node took a task next, and how long after the last sign of life of its node', async () => {
     const history = [...before, line('claimed', 5_250, 'mac-2'), line('claimed', 9_000, 'mac-3')];
     const list = await handover({ history, sessionMovedFrom: null });
     expect(await list({})).toEqual([{ ...logged, to: 'mac-2', sessionAnew: false, takeoverMs: 650 }]);
   });
 
   it.each([
-    ['nobody has taken it yet', { history: before, sessionMovedFrom: 'mac-1' }],
+    ['no node has taken it yet', { history: before, sessionMovedFrom: 'mac-1' }],
     ['it is gone', undefined],
     ['its history was cut', { history: [line('claimed', 6_000, 'mac-2')], sessionMovedFrom: 'mac-1' }],
   ])('names no next node of a task if %s', async (_, runs) => {
@@ -51,25 +51,28 @@ describe('a log of few entries', () => {
   it.each([
     ['mac-1', true],
     ['mac-9', false],
-  ])('says whether the task’s session began anew, which had moved from %s: %s', async (sessionMovedFrom, expected) => {
-    const list = await handover({ history: [...before, line('claimed', 5_250, 'mac-2')], sessionMovedFrom });
-    expect(await list({})).toMatchObject([{ sessionAnew: expected }]);
-  });
+  ])(
+    'says whether the session of the task started over, which had moved from %s: %s',
+    async (sessionMovedFrom, expected) => {
+      const list = await handover({ history: [...before, line('claimed', 5_250, 'mac-2')], sessionMovedFrom });
+      expect(await list({})).toMatchObject([{ sessionAnew: expected }]);
+    },
+  );
 
-  it('lists a node’s handovers on either side, and those of one task', async () => {
+  it('lists the handovers from and to a node, and those of one task', async () => {
     const list = await handover({ history: [...before, line('claimed', 5_250, 'mac-2')], sessionMovedFrom: null });
     const counts = [{ nodeId: 'mac-1' }, { nodeId: 'mac-2' }, { nodeId: 'mac-3' }, { taskId: 't1' }, { taskId: 't2' }];
     expect(await Promise.all(counts.map(async (filter) => (await list(filter)).length))).toEqual([1, 1, 0, 1, 0]);
   });
 
-  it('reads no entry that is older by Redis time than is asked for', async () => {
+  it('reads no entry older by Redis time than requested', async () => {
     const asked: string[] = [];
     await (await handover(undefined, asked))({ sinceMs: 10_000 });
     expect(asked.slice(0, 3)).toEqual(['log', '+', '50500']);
   });
 });
 
-describe('a log of many entries', () => {
+describe('a long handover log', () => {
   let mesh: TestMesh;
   const current = meshPerTest('hl');
   beforeEach(() => {
@@ -82,7 +85,7 @@ describe('a log of many entries', () => {
   };
   const log = () => new HandoverLog(mesh.redis, mesh.keys, mesh.reader);
 
-  it('reads the log page by page, and of its tasks only what tells who took them', async () => {
+  it('reads the log page by page, and of its tasks only what names the next node', async () => {
     const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ message: 'x'.repeat(10_000) })]);
     const node = await mesh.node('mac-1');
     await node.release(await claimNext(node), 'drain');
@@ -103,7 +106,7 @@ describe('a log of many entries', () => {
     expect(await log().list({ nodeId: 'mac-3', limit: 700 })).toHaveLength(700);
   });
 
-  it('tells the other handovers although one entry can not be read', async () => {
+  it('lists the other handovers although one entry can not be read', async () => {
     await mesh.redis.xadd(mesh.keys.handovers, '*', 'mangled', 'x');
     expect(await log().list({ limit: 5 })).toHaveLength(1);
   });

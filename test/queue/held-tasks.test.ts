@@ -15,7 +15,7 @@ const OVER = { stickyTimeoutMs: 0 };
  * For each reason that holds a task: it ends if what the task waits for is gone, can't take it, or waits for the task
  * itself.
  */
-describe('a held task', () => {
+describe('held tasks', () => {
   let mesh: TestMesh;
   const current = meshPerTest('w');
   beforeEach(() => {
@@ -61,7 +61,7 @@ describe('a held task', () => {
     return { ids, one, two };
   };
 
-  it('that its session is busy with goes first, though it was held behind the next one', async () => {
+  it('runs the task that holds its session first, even if it was held behind the next one', async () => {
     const { ids, one } = await heldBehindTheNext();
     expect((await release()).heldFor).toEqual([{ pool: 'default', why: REASON, node: 'mac-1' }]);
     const again = await one.claimHeld(REASON);
@@ -71,7 +71,7 @@ describe('a held task', () => {
     expect((await one.claimHeld(REASON))?.taskId).toBe(ids[1]);
   });
 
-  it('that its session is busy with moves first once the node of the session is dead', async () => {
+  it('moves the task that holds its session first once the node of the session is dead', async () => {
     const { ids, two } = await heldBehindTheNext();
     await mesh.registry.evict('mac-1', 15_000);
     expect(await release()).toMatchObject({ released: 1, heldFor: [] });
@@ -82,7 +82,7 @@ describe('a held task', () => {
     expect((await two.claimHeld(REASON))?.taskId).toBe(ids[1]);
   });
 
-  it('whose next attempt waits for the busy node of its session goes to an idle one once that node dies', async () => {
+  it('sends the next attempt to an idle node once the busy node of its session dies', async () => {
     const id = await chat();
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await retry(one, await one.claim());
@@ -92,7 +92,7 @@ describe('a held task', () => {
     expect(await two.claim()).toMatchObject({ taskId: id, attempt: 2 });
   });
 
-  it('does not wait for the node of its session if that does not serve the pool', async () => {
+  it('does not wait for the sticky node if that does not serve the pool', async () => {
     const [first, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await chat();
     await finish(first, await first.claim());
@@ -109,7 +109,7 @@ describe('a held task', () => {
     expect(await three.claim(), 'not even for a moment').toMatchObject({ taskId: next, movedFrom: 'mac-2' });
   });
 
-  it('does not wait for the node of its session in another pool that only other nodes serve', async () => {
+  it('does not wait for the sticky node in another pool that only other nodes serve', async () => {
     await chat();
     const one = await mesh.node('mac-1');
     await finish(one, await one.claim());
@@ -118,7 +118,7 @@ describe('a held task', () => {
     expect(await two.claim()).toMatchObject({ taskId: other, movedFrom: 'mac-1' });
   });
 
-  it('does not wait for the node that it would rather run on if that does not serve the pool', async () => {
+  it('does not wait for the preferred node if that does not serve the pool', async () => {
     await restart('mac-2', 'xcode');
     const one = await mesh.node('mac-1');
     const id = await enqueue({ node: 'mac-2', nodeFallback: true });
@@ -126,7 +126,7 @@ describe('a held task', () => {
     expect(await one.claim()).toMatchObject({ taskId: id });
   });
 
-  it('waits no longer than the sticky timeout for the node of its session, if that is there but does not take it', async () => {
+  it('waits no longer than the sticky timeout for a sticky node that is up but does not claim', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await chat();
     await finish(one, await one.claim());
@@ -141,7 +141,7 @@ describe('a held task', () => {
     expect((await two.claimHeld(REASON))?.taskId, 'the session is sticky to this node now').toBe(ids[1]);
   });
 
-  it('waits no longer than the sticky timeout for the node that it would rather run on', async () => {
+  it('waits no longer than the sticky timeout for the preferred node', async () => {
     const one = await mesh.node('mac-1');
     await mesh.node('mac-2');
     const id = await enqueue({ node: 'mac-2', nodeFallback: true });
@@ -150,7 +150,7 @@ describe('a held task', () => {
     expect(await one.claim()).toMatchObject({ taskId: id });
   });
 
-  it('does not wait behind one of its session that waits for a node that is gone, and lets it go first once that is back', async () => {
+  it('does not wait behind a task of its session whose node is gone, and lets that one go first once the node is back', async () => {
     const two = await mesh.node('mac-2');
     const first = await chat({ node: 'mac-2' });
     await retry(two, await two.claimHeld('node:mac-2'));
@@ -167,7 +167,7 @@ describe('a held task', () => {
     expect(await back.claimHeld('node:mac-2'), 'one at a time').toBeUndefined();
     await finish(one, claim);
     await release();
-    // It is the first of the session again; whoever comes across it hands it to its node.
+    // It is the first of the session again; any node that comes across it hands it to its own.
     await one.claim();
     const again = await back.claimHeld('node:mac-2');
     expect(again).toMatchObject({ taskId: first, attempt: 2 });
@@ -176,7 +176,7 @@ describe('a held task', () => {
     expect((await back.claimHeld(REASON))?.taskId).toBe(third);
   });
 
-  it('does not wait for one of its session in a pool that is paused, or that no node serves any more', async () => {
+  it('does not wait for a task of its session in a pool that is paused, or that no node serves any more', async () => {
     const one = await mesh.node('mac-1', { pool: 'xcode' });
     const first = await chat({ pool: 'xcode' });
     await retry(one, await one.claim());
@@ -201,7 +201,7 @@ describe('a held task', () => {
     expect(await read(first)).toMatchObject({ state: 'waiting' });
   });
 
-  it('keeps its place behind one of its session that no node can take, if none could take it either', async () => {
+  it('keeps its place behind a task of its session that no node can run, if none could run it either', async () => {
     const [first, second] = [await chat(), await chat()];
     const one = await mesh.node('mac-1');
     const claim = await one.claim();
@@ -216,7 +216,7 @@ describe('a held task', () => {
     expect((await two.claimHeld(REASON))?.taskId).toBe(second);
   });
 
-  it('that is for one node does not wait for the node of its session to hand it on', async () => {
+  it('sends a task for one node there directly, without a stop at the sticky node', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const first = await chat();
     const claim = await one.claim();
@@ -228,7 +228,7 @@ describe('a held task', () => {
     expect(await two.claim()).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
   });
 
-  it('that fell back from its node is not released again and again while the node of its session is there', async () => {
+  it('does not release a task over and over that fell back from its node while the sticky node is up', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await chat();
     const first = await two.claim();
@@ -247,7 +247,7 @@ describe('a held task', () => {
     expect(await two.claimHeld(REASON)).toMatchObject({ taskId: id });
   });
 
-  it('whose session is busy does not keep its node from the next one that is for it', async () => {
+  it('lets a node run its next task although the session of the one before is busy', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await chat();
     expect(await one.claim()).toBeDefined();
@@ -256,7 +256,7 @@ describe('a held task', () => {
     expect(await two.claimHeld('node:mac-2')).toMatchObject({ taskId: free });
   });
 
-  it('is not sent to and fro between the node that it would rather run on, which is not allowed it, and the others', async () => {
+  it('does not send a task back and forth between a preferred node that may not run it and the others', async () => {
     const picky = await mesh.node('mac-1', { allow: { agents: ['ops'] } });
     const any = await mesh.node('mac-2');
     const id = await enqueue({ node: 'mac-1', nodeFallback: true });
@@ -265,14 +265,14 @@ describe('a held task', () => {
     expect(await any.claimHeld('allow:main|')).toMatchObject({ taskId: id });
   });
 
-  it('does not go back to the node that it would rather run on once its login was refused there', async () => {
+  it('does not return a task to its preferred node once its login was refused there', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const id = await enqueue({ node: 'mac-1', nodeFallback: true });
     await one.reassign((await one.claimHeld('prefer:mac-1')) as Claim, 'auth on mac-1');
     expect(await two.claim()).toMatchObject({ taskId: id, refusedOn: 'mac-1' });
   });
 
-  it('leaves its session where it was if no run of it has begun', async () => {
+  it('leaves the session where it was if no run of the task has begun', async () => {
     const [old, newer] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const id = await chat();
     const key = mesh.keys.task('default', id);
@@ -296,7 +296,7 @@ describe('a held task', () => {
     ['require:gpu=yes', { require: { gpu: 'yes' } }],
     ['prefer:mac-9', { node: 'mac-9', nodeFallback: true }],
     ['after', { after: [{ id: 'none', pool: 'default' }] }],
-  ] as const)('leaves nothing behind for %s once somebody has cancelled or removed it', async (_why, fields) => {
+  ] as const)('leaves nothing behind for %s once the task is cancelled or removed', async (_why, fields) => {
     const [cancelled, removed] = [await enqueue(fields), await enqueue(fields)];
     await mesh.control.cancel(await read(cancelled), 'by hand');
     await mesh.control.remove(await read(removed));
@@ -304,7 +304,7 @@ describe('a held task', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
-  it('leaves nothing behind for its session once somebody has cancelled it', async () => {
+  it('leaves nothing behind for its session once the task is cancelled', async () => {
     const { ids, two } = await heldBehindTheNext();
     for (const id of ids) await mesh.control.cancel(await read(id), 'by hand');
     expect(await release()).toEqual({ released: 0, failed: 0, heldFor: [] });
@@ -317,7 +317,7 @@ describe('a held task', () => {
   it.each([
     ['cancelled', 'cancel'],
     ['removed', 'remove'],
-  ] as const)('goes on once somebody has %s the one that its session is busy with', async (_, what) => {
+  ] as const)('resumes once an operator has %s the task that holds its session', async (_, what) => {
     const { ids, one } = await heldBehindTheNext();
     await mesh.control[what](await read(ids[0]), 'by hand');
     expect((await release()).heldFor).toEqual([{ pool: 'default', why: REASON, node: 'mac-1' }]);

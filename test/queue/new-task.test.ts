@@ -6,7 +6,7 @@ const parse = (input: unknown, defaults: TaskDefaults = { attempts: 3 }) => pars
 const problemsOf = (fields: object) => parse({ message: 'x', ...fields });
 const ID = '01k00000000000000000000000';
 
-it('gives a task defaults, and durations in ms', () => {
+it('fills in the defaults of a task, and converts durations to ms', () => {
   expect(parse({ message: 'x' }, { attempts: 7 })).toMatchObject({
     message: 'x',
     pool: 'default',
@@ -65,7 +65,7 @@ it('takes a message of exactly 1 MiB, counted in bytes and not in characters', (
   });
 });
 
-it('runs a task after those that it names and those that its message quotes, each once', () => {
+it('runs a task after the tasks that it names and those that its message quotes, each once', () => {
   const quoted = 'repeat:nightly:1700000000000';
   const message = `{{result:${quoted}}} {{result:${ID}}}`;
   expect(parse({ message, after: [ID] })).toMatchObject({
@@ -77,7 +77,7 @@ it('runs a task after those that it names and those that its message quotes, eac
   expect(parse({ message: 'x', after: [] })).toMatchObject({ after: undefined });
 });
 
-it('adds tags to the common ones, and takes any other common field only if the task has none', () => {
+it('adds tags to the common ones, and uses any other common field only if the task lacks it', () => {
   const fields = { tags: { a: '1', b: '1' }, pool: 'p', agent: 'common' };
   expect(parse({ message: 'x', tags: { b: '2' }, agent: 'own' }, { attempts: 1, fields })).toMatchObject({
     tags: { a: '1', b: '2' },
@@ -91,7 +91,7 @@ it.each([
   [{ node: 'mac-2' }, { node: 'mac-1', nodeFallback: true }, ['mac-2', true, undefined]],
   [{ node: 'mac-2' }, { require: { a: 'b' } }, ['mac-2', undefined, undefined]],
   [{ require: { a: 'b' } }, { node: 'mac-1', nodeFallback: true }, [undefined, undefined, { a: 'b' }]],
-])('runs a task where it says itself, and only without that where all do: %j of %j', (own, fields, expected) => {
+])('lets a task’s own target replace the common one: %j of %j', (own, fields, expected) => {
   const task = parse({ message: 'x', ...own }, { attempts: 1, fields });
   expect('problems' in task ? task.problems : [task.node, task.nodeFallback, task.require]).toEqual(expected);
 });
@@ -107,7 +107,7 @@ it('makes the same task of an input that was checked before', () => {
   expect(toNewTask(input, defaults)).toEqual(parse(input, defaults));
 });
 
-it('never throws, whatever a task is', () => {
+it('never throws, whatever the input is', () => {
   fc.assert(fc.property(fc.anything(), (input) => typeof parse(input) === 'object'));
   fc.assert(
     fc.property(fc.anything(), (input) => typeof parse(input, { attempts: 1, fields: { tags: {} } }) === 'object'),

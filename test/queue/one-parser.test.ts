@@ -15,7 +15,7 @@ const spaced = (value: object) => JSON.stringify(value).replace(/":/g, '" : ').r
 const deep = (value: object) =>
   `${JSON.stringify(value).slice(0, -1)},"other":${'['.repeat(1_100)}${']'.repeat(1_100)}}`;
 
-describe('a task that another program than clawmesh has put into the queue', () => {
+describe('a task that another program has queued', () => {
   let mesh: TestMesh;
   let count = 0;
   const current = meshPerTest('one');
@@ -38,7 +38,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
   const read = async (id: string) => mesh.reader.get(id);
 
   it.each(Object.keys(writings))(
-    'waits for the one before it in its session, however its JSON is written (%s)',
+    'waits for the task before it in its session, however its JSON is written (%s)',
     async (how) => {
       const ids = [await add({ session: 'chat' }, writings[how]), await add({ session: 'chat' }, writings[how])];
       const node = await mesh.node('mac-1');
@@ -55,7 +55,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
     },
   );
 
-  it('stays with the node that has its session, and knows when it had to move', async () => {
+  it('stays with the sticky node of its session, and records when it had to move', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await add({ session: 'chat' });
     await one.report(await claimNext(one), success);
@@ -68,7 +68,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
     expect(await claimNext(two)).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
   });
 
-  it('does not run before those that it comes after', async () => {
+  it('does not run before the tasks that it comes after', async () => {
     const [first] = await mesh.producer.enqueue([newTask({ delayMs: 60_000 })]);
     const id = await add({ after: [{ id: first?.id, pool: 'default' }] });
     const node = await mesh.node('mac-1');
@@ -83,7 +83,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
     expect(await read(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid' } });
   });
 
-  it('is refused where it comes after something that can be no task', async () => {
+  it('refuses a task that comes after an impossible id', async () => {
     const id = await add({ after: [{ id: 'x y', pool: 'default' }] });
     const node = await mesh.node('mac-1');
     await node.waitForWork();
@@ -91,7 +91,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
     expect(await read(id)).toMatchObject({ state: 'failed', error: { kind: 'invalid' } });
   });
 
-  it('that would rather run on a node goes to another once that one may not run it', async () => {
+  it('sends a task to another node once its preferred node may not run it', async () => {
     const id = await add({ node: 'mac-1', nodeFallback: true, agent: 'a' });
     const node = await mesh.node('mac-1', { allow: { agents: ['b'] } });
     await node.waitForWork();
@@ -99,7 +99,7 @@ describe('a task that another program than clawmesh has put into the queue', () 
     expect(await mesh.redis.hget(mesh.keys.task('default', id), 'cm:fellBack')).toBe('1');
   });
 
-  it('gets as many attempts as it had at first when it is queued again', async () => {
+  it('restores the original number of attempts when the task is queued again', async () => {
     const id = await add({});
     await mesh.redis.hset(mesh.keys.task('default', id), 'opts', JSON.stringify({ attempts: 3, x: HALF }));
     const task = await read(id);
@@ -110,14 +110,14 @@ describe('a task that another program than clawmesh has put into the queue', () 
   });
 });
 
-describe('what a node writes and a script reads', () => {
+describe('texts that a node writes and a script reads', () => {
   let mesh: TestMesh;
   const current = meshPerTest('two');
   beforeEach(() => {
     mesh = current();
   });
 
-  it('ends a task whose model has half a character in its name, and counts its tokens', async () => {
+  it('completes a task although half a character is in the name of its model, and counts its tokens', async () => {
     await mesh.producer.enqueue([newTask()]);
     const node = await mesh.node('mac-1');
     const usage = { input: 1, output: 2, total: 3 };
@@ -126,7 +126,7 @@ describe('what a node writes and a script reads', () => {
     expect(Object.values(await mesh.redis.hgetall(sums ?? '')).sort()).toEqual(['1', '1', '2', '3']);
   });
 
-  it('is a heartbeat that scripts can read, whatever a gate says', async () => {
+  it('writes a heartbeat that scripts can read, whatever a gate says', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
     const gates = [{ name: 'openclaw', open: false, reason: HALF, fix: null }];
     const owner = { nodeId: 'mac-1', incarnation };
@@ -136,8 +136,8 @@ describe('what a node writes and a script reads', () => {
   });
 });
 
-describe('our scripts', () => {
-  it('parse only what we have written ourselves: no task, and no options of one', () => {
+describe('JSON in Lua scripts', () => {
+  it('parses in scripts only what clawmesh wrote itself: no task, and no options of one', () => {
     const parsing = [...luaFiles()].flatMap(([file, text]) => (text.includes('cjson.decode') ? [file] : []));
     expect(parsing.map((file) => file.replace('queue/bullmq/lua/', ''))).toEqual([
       'arm-schedule.lua', // the options that the caller has made right before
@@ -145,7 +145,7 @@ describe('our scripts', () => {
       'forget-circuits.lua',
       'includes/count-usage.lua', // names and numbers that the caller has made right before
       'includes/enter-session.lua', // the labels of the node that asks, and what it is allowed
-      'includes/free-deduplication.lua', // the priority of another program's job; 0 where that can't be read
+      'includes/free-deduplication.lua', // the priority of another program's job; 0 if that can't be read
       'includes/probe.lua',
       'includes/someone-there.lua', // heartbeats
       'requeue-claims.lua', // deaths: numbers, and a reason of ours

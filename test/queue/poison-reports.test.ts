@@ -12,7 +12,7 @@ it.each<[string, Usage]>([
   ['no number', { input: Number.NaN, output: 1, total: 1 }],
   ['a cost without end', { input: 1, output: 1, total: 2, cost: Number.POSITIVE_INFINITY }],
 ])(
-  'a task whose usage can not be summed up (%s) is completed with the first report, and the next is claimed',
+  'completes a task with its first report although its usage can not be summed up (%s), and claims the next',
   async (_, usage) => {
     const { producer, reader, redis, keys, node } = mesh();
     const [first, second] = await producer.enqueue([newTask(), newTask()]);
@@ -25,7 +25,7 @@ it.each<[string, Usage]>([
   },
 );
 
-it('a report that is refused, since the task was requeued, counts no usage and no dead letter', async () => {
+it('counts no usage and no dead letter for a report that is refused since the task was requeued', async () => {
   const { producer, redis, keys, node, requeue } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');
@@ -41,7 +41,7 @@ it('a report that is refused, since the task was requeued, counts no usage and n
   expect(JSON.stringify(await redis.xrange(keys.events, '-', '+'))).not.toContain('dead-letter');
 });
 
-it('a report that is sent again after its answer was lost counts its usage once', async () => {
+it('counts the usage once of a report that is sent again after its reply was lost', async () => {
   const { producer, redis, keys, node } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');
@@ -50,7 +50,7 @@ it('a report that is sent again after its answer was lost counts its usage once'
   expect(await readUsage(redis, keys, 1)).toMatchObject([{ tasks: 1, input: 1, output: 2, total: 3 }]);
 });
 
-it('a failure of one run that is reported again counts at most once for the circuit of its provider', async () => {
+it('counts a repeated failure report at most once for the circuit of its provider', async () => {
   const { producer, redis, keys, node, requeue } = mesh();
   await producer.enqueue([newTask()]);
   const consumer = await node('mac-1');

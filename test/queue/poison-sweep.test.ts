@@ -13,7 +13,7 @@ it.each<[string, (key: string) => [string, ...string[]][]]>([
     ],
   ],
   ['a hash that is gone', (key) => [['del', key]]],
-])('a task with %s keeps no sweep from putting the others back', async (_, spoil) => {
+])('requeues the other tasks although one has %s', async (_, spoil) => {
   const { producer, node, redis, keys, registry, requeue, reader } = mesh();
   const tasks = await producer.enqueue([newTask(), newTask(), newTask()]);
   const lost = await node('mac-1');
@@ -26,7 +26,7 @@ it.each<[string, (key: string) => [string, ...string[]][]]>([
   expect(await redis.llen(keys.pool('default', 'active'))).toBe(0);
 });
 
-it('a death that can not be read is one all the same', async () => {
+it('requeues the tasks of a death whose record can not be read', async () => {
   const { producer, node, redis, keys, registry, requeue } = mesh();
   const [task] = await producer.enqueue([newTask()]);
   await claimNext(await node('mac-1'));

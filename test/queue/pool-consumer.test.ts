@@ -53,7 +53,7 @@ describe('a pool', () => {
     ]);
   });
 
-  it('is never shown as completed without its result, or as failed without its error', async () => {
+  it('never shows a task as completed without its result, or as failed without its error', async () => {
     const node = await mesh.node('mac-1');
     const seen = new Set<string>();
     for (let round = 0; round < 60; round++) {
@@ -77,7 +77,7 @@ describe('a pool', () => {
     expect([...seen].sort()).toEqual(['active open', 'completed result', 'failed error']);
   });
 
-  it('takes a report twice, since the answer to the first may have been lost', async () => {
+  it('accepts a report twice, since the reply to the first may have been lost', async () => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -96,7 +96,7 @@ describe('a pool', () => {
     expect(await mesh.redis.get(`${mesh.keys.task('default', second.id)}:lock`)).toBe(next?.token);
   });
 
-  it('does not copy results into the event stream', async () => {
+  it('keeps results out of the event stream', async () => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
     const text = 'r'.repeat(100_000);
@@ -105,7 +105,7 @@ describe('a pool', () => {
     expect(stream.length).toBeLessThan(5_000);
   });
 
-  it('retries what may end better, and remembers each attempt', async () => {
+  it('retries a failure that may pass, and records each attempt', async () => {
     const { id } = await enqueueOne({ attempts: 2 });
     const node = await mesh.node('mac-1');
     const failure = { ok: false, error: taskError('provider', 'HTTP 500') } as const;
@@ -119,7 +119,7 @@ describe('a pool', () => {
     expect(await mesh.reader.get(id)).toMatchObject({ error: { kind: 'provider' }, attempts: { made: 2 } });
   });
 
-  it('fails at once what no attempt can mend', async () => {
+  it('fails a task at once if no further attempt can succeed', async () => {
     const { id } = await enqueueOne({ attempts: 5 });
     const node = await mesh.node('mac-1');
     const failure = { ok: false, error: taskError('auth', 'HTTP 401') } as const;
@@ -127,7 +127,7 @@ describe('a pool', () => {
     expect(await mesh.reader.get(id)).toMatchObject({ state: 'failed', error: { kind: 'auth', retryable: false } });
   });
 
-  it('hands a task back to the head of its pool without using up an attempt', async () => {
+  it('releases a task to the head of its pool without using up an attempt', async () => {
     const first = await enqueueOne();
     await enqueueOne();
     const node = await mesh.node('mac-1');
@@ -141,7 +141,7 @@ describe('a pool', () => {
     expect(await node.release(claim, 'drain')).toBe(false);
   });
 
-  it('refuses log lines for a claim that is gone, from an incarnation that is not fenced', async () => {
+  it('refuses log lines for a lost claim, even from an incarnation that is not fenced', async () => {
     await enqueueOne();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -151,7 +151,7 @@ describe('a pool', () => {
   });
 
   it.each(['drain', 'evicted', 'crash', 'heartbeat'] as const)(
-    'puts a task that is handed back because of %j back as often as it is, and never fails it for that',
+    'releases a task any number of times because of %j, and never fails it for that',
     async (reason) => {
       const { id } = await enqueueOne();
       const node = await mesh.node('mac-1');
@@ -166,7 +166,7 @@ describe('a pool', () => {
     },
   );
 
-  it('keeps the priority of a task that is handed back', async () => {
+  it('keeps the priority of a released task', async () => {
     const urgent = await enqueueOne({ priority: 1 });
     await enqueueOne({ priority: 2 });
     const node = await mesh.node('mac-1');
@@ -175,14 +175,14 @@ describe('a pool', () => {
     expect((await claimNext(node)).taskId).toBe(urgent.id);
   });
 
-  it('serves 1 before 2, and 0 in order of arrival', async () => {
+  it('serves priority 1 before 2, and priority 0 in order of arrival', async () => {
     const two = await enqueueOne({ priority: 2 });
     const one = await enqueueOne({ priority: 1 });
     const node = await mesh.node('mac-1');
     expect([(await claimNext(node)).taskId, (await claimNext(node)).taskId]).toEqual([one.id, two.id]);
   });
 
-  it('serves tasks with a priority before those without, claimed either way, and again when they come back', async () => {
+  it('serves tasks with a priority before those without, whatever claims them, and again after a release', async () => {
     const plain = [];
     for (let n = 0; n < 8; n++) plain.push((await enqueueOne()).id);
     const three = await enqueueOne({ priority: 3 });
@@ -201,7 +201,7 @@ describe('a pool', () => {
     expect(order).toEqual([one.id, three.id, ...plain.slice(0, 3)]);
   });
 
-  it('serves those with a priority first of the tasks that are held for a node, too', async () => {
+  it('serves tasks with a priority first among those held for a node, too', async () => {
     const node = await mesh.node('mac-1');
     const held: string[] = [];
     for (const priority of [0, 0, 5, 0, 1, 5]) held.push((await enqueueOne({ priority, node: 'mac-1' })).id);
@@ -226,7 +226,7 @@ describe('a pool', () => {
     expect(await mesh.reader.get(claim.taskId)).toMatchObject({ state: 'active' });
   });
 
-  it('puts a task back whose claim lapsed, and refuses the late report', async () => {
+  it('requeues a task whose claim lapsed, and refuses the late report', async () => {
     const { id } = await enqueueOne();
     const slow = await mesh.node('mac-1', { visibilityTimeoutMs: 1_000 });
     const claim = await claimNext(slow);
@@ -243,7 +243,7 @@ describe('a pool', () => {
     });
   });
 
-  it('waits for a renewal before a claim is orphaned that has lapsed because Redis’ clock jumped', async () => {
+  it('waits for a renewal before it orphans a claim that lapsed because Redis’ clock jumped', async () => {
     const sweep = () => mesh.registry.sweep(sweepHow('sweeper', { stallMs: 1_000 }));
     const lively = await enqueueOne();
     const silent = await enqueueOne();
@@ -263,7 +263,7 @@ describe('a pool', () => {
     expect(await mesh.reader.get(lively.id)).toMatchObject({ state: 'completed', handovers: 0 });
   });
 
-  it('takes the report, the log and the hand-back of a lapsed claim as long as nobody has taken the task', async () => {
+  it('accepts the report, the log and the release of a lapsed claim until another node has claimed the task', async () => {
     await enqueueOne();
     await enqueueOne();
     const node = await mesh.node('mac-1');
@@ -290,7 +290,7 @@ describe('a pool', () => {
     expect((await mesh.requeue()).sort()).toEqual(lapsed.sort());
   });
 
-  it('queues one task for one idempotency key, however many ask at once', async () => {
+  it('queues one task per idempotency key, however many callers enqueue at once', async () => {
     const asked = await Promise.all(
       Array.from({ length: 20 }, () => mesh.producer.enqueue([newTask({ key: 'nightly' })])),
     );
@@ -300,7 +300,7 @@ describe('a pool', () => {
     expect((await mesh.reader.counts(['default'])).get('default')?.waiting).toBe(1);
   });
 
-  it('remembers the idempotency key for as long as the ended task is kept, and no longer', async () => {
+  it('keeps the idempotency key exactly as long as the ended task', async () => {
     const first = await enqueueOne({ key: 'k' });
     const node = await mesh.node('mac-1', { completedMs: 1 });
     await node.report(await claimNext(node), success);
@@ -309,7 +309,7 @@ describe('a pool', () => {
     expect(await enqueueOne({ key: 'k' })).toMatchObject({ duplicate: false });
   });
 
-  it('keeps no more ended tasks than it may, the newest, and still remembers the key of the others', async () => {
+  it('keeps only the newest ended tasks, and still knows the keys of the others', async () => {
     const node = await mesh.node('mac-1', { keepCount: 2 });
     const ids: string[] = [];
     for (const key of ['a', 'b', 'c']) {
@@ -357,7 +357,7 @@ describe('a pool', () => {
     }
   });
 
-  it('ends a blocked claim when it is interrupted, and still wakes somebody for the next task', async () => {
+  it('ends a blocked wait when it is interrupted, and still wakes another node for the next task', async () => {
     const node = await mesh.node('mac-1');
     await node.claim();
     const blocked = node.waitForWork();
@@ -401,7 +401,7 @@ describe('a pool', () => {
     expect([lines.length, lines[0], lines.at(-1)]).toEqual([1_000, 'line 500', 'line 1499']);
   });
 
-  it('removes ended tasks that were kept long enough', async () => {
+  it('removes ended tasks after their retention', async () => {
     const { id } = await enqueueOne();
     const node = await mesh.node('mac-1', { completedMs: 1 });
     await node.report(await claimNext(node), success);
@@ -409,7 +409,7 @@ describe('a pool', () => {
     expect(await mesh.reader.get(id)).toBeUndefined();
   });
 
-  it('fails what it can not read instead of getting stuck on it', async () => {
+  it('fails a task that it can not read instead of getting stuck on it', async () => {
     const { id } = await enqueueOne();
     const next = await enqueueOne();
     await mesh.redis.hset(mesh.keys.task('default', id), 'data', '{"v":"?"}');

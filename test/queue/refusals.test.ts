@@ -11,7 +11,7 @@ const thrownBy = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-describe('what the server under test answers', () => {
+describe('errors of the Redis server under test', () => {
   let server: SpawnedRedis;
   let mesh: TestMesh;
   const run = (name: string, lua: string) => thrownBy(new Script(name, lua).run(mesh.redis, mesh.keys, []));
@@ -32,13 +32,13 @@ describe('what the server under test answers', () => {
     ['a fault of the script', 'return nothing.at.all'],
     ['a stored value that is no JSON', "return cjson.decode('{')"],
     ['a script that does not compile', 'return ('],
-  ])('to a script that meets %s is a refusal', async (name, lua) => {
+  ])('takes an error in a script that meets %s for a refusal', async (name, lua) => {
     const error = await run(name, lua);
     expect(error).toBeInstanceOf(Error);
     expect(isRefusal(error)).toBe(true);
   });
 
-  it('to a write while its memory is full is none', async () => {
+  it('takes a write while memory is full for no refusal', async () => {
     await mesh.redis.config('SET', 'maxmemory', '1');
     const error = await run('oom', "return redis.call('HSET', KEYS[1], 'field', 'x')");
     await mesh.redis.config('SET', 'maxmemory', '0');
@@ -46,7 +46,7 @@ describe('what the server under test answers', () => {
     expect(isRefusal(error)).toBe(false);
   });
 
-  it('to a user who may not is none: that is mended by hand', async () => {
+  it('takes missing rights of the Redis user for no refusal, since an operator can grant them', async () => {
     await mesh.redis.call('ACL', 'SETUSER', 'some', 'on', 'nopass', '~*', '+@all', '-hset');
     const other = mesh.redis.duplicate({ username: 'some', password: 'x', lazyConnect: false });
     const error = await thrownBy(
@@ -69,11 +69,11 @@ it.each([
   "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
   'ERR max number of clients reached',
   'NOAUTH Authentication required.',
-])('an answer that passes is no refusal: %s', (message) => {
+])('takes a passing error for no refusal: %s', (message) => {
   expect(isRefusal(new ReplyError(message))).toBe(false);
 });
 
-it('a connection that breaks is no refusal, a fault of this program is', () => {
+it('takes a broken connection for no refusal, but a fault of clawmesh for one', () => {
   const broken = [
     'read ECONNRESET',
     'Connection is closed.',

@@ -21,29 +21,32 @@ const render = (message: string, answers: Record<string, string> = {}) => {
 };
 const [a, b] = [keys.task('p', 'a'), keys.task('p', 'b')];
 
-it('leaves a message alone that quotes nothing, without reading anything', async () => {
+it('returns a message without quotes unchanged, without reading anything', async () => {
   const { read, message } = render('{{result}} {{result:}} {result:a}');
   expect([await message, read]).toEqual(['{{result}} {{result:}} {result:a}', []]);
 });
 
-it('puts each answer everywhere that it is quoted, and reads it once', async () => {
+it('inserts each answer everywhere it is quoted, and reads it once', async () => {
   const { read, message } = render('{{result:a}}, {{result:b}}, {{result:a}}', { [a]: 'one', [b]: '' });
   expect([await message, read]).toEqual(['one, , one', [a, b]]);
 });
 
-it('puts in an answer as it is: no placeholder and no pattern in it is replaced', async () => {
+it('inserts an answer as it is, and replaces no placeholder or pattern in it', async () => {
   const answer = "{{result:b}} $& $1 $'";
   expect(await render('> {{result:a}}', { [a]: answer, [b]: 'x' }).message).toBe(`> ${answer}`);
 });
 
-it.each(['a', 'c'])('fails for good if the quoted task %s is gone, or is none that it comes after', async (id) => {
-  await expect(render(`{{result:${id}}}`, { [keys.task('p', 'c')]: 'x' }).message).rejects.toMatchObject({
-    code: 'not-found',
-    message: expect.stringContaining(`{{result:${id}}}`),
-  });
-});
+it.each(['a', 'c'])(
+  'fails for good if the quoted task %s is gone, or is not among the tasks that it comes after',
+  async (id) => {
+    await expect(render(`{{result:${id}}}`, { [keys.task('p', 'c')]: 'x' }).message).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringContaining(`{{result:${id}}}`),
+    });
+  },
+);
 
-it('quotes exactly 16 Mi characters at most, all answers together', async () => {
+it('quotes at most exactly 16 Mi characters, all answers together', async () => {
   const half = 'x'.repeat(8 * 1_048_576);
   const fits = await render('{{result:a}}{{result:a}}', { [a]: half }).message;
   expect(fits.length).toBe(2 * half.length);

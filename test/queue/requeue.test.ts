@@ -22,7 +22,7 @@ const events = async () => {
   return newest.filter(({ event }) => !event.startsWith('node-'));
 };
 
-describe('a task that was put back', () => {
+describe('a requeued task', () => {
   it.each([
     ['evicted', () => mesh.registry.evict('mac-1', 15_000)],
     ['crash', () => mesh.registry.register('mac-1', ['default'], 15_000)],
@@ -36,7 +36,7 @@ describe('a task that was put back', () => {
         await expect.poll(sweep).toHaveLength(1);
       },
     ],
-  ])('says in its history, and in the handover log, how its node was lost (%s)', async (reason, lose) => {
+  ])('records in its history and in the handover log how its node was lost (%s)', async (reason, lose) => {
     const id = await enqueue();
     await claimNext(await mesh.node('mac-1'));
     await lose();
@@ -48,7 +48,7 @@ describe('a task that was put back', () => {
     ]);
   });
 
-  it('for the third time is an event, and fails with one where it may not be requeued once more', async () => {
+  it('emits an event at the third handover, and fails the task with an event at one more than allowed', async () => {
     const id = await enqueue();
     const loseIt = async (maxHandovers: number) => {
       await claimNext(await mesh.node('mac-1'));

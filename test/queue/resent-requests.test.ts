@@ -4,7 +4,7 @@ import { claimNext, newTask, openTestMesh, type TestMesh } from '../support/pool
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
-describe('a request that is sent again because its answer was lost', () => {
+describe('a request that is sent again because its reply was lost', () => {
   let server: TestRedis;
   let proxy: RedisProxy;
   let mesh: TestMesh;
@@ -34,7 +34,7 @@ describe('a request that is sent again because its answer was lost', () => {
   const lockOf = (id: string) => mesh.redis.get(`${mesh.keys.task('default', id)}:lock`);
   const cutAnswerWith = (message: string) => proxy.once('onReply', new RegExp(`"${message}"`), () => 'cut');
 
-  it('gives each of the two tasks that it claims a token of its own', async () => {
+  it('gives each of the two tasks that it claims its own token', async () => {
     const [first, second] = [await enqueue('the first'), await enqueue('the second')];
     const node = await behind.node('mac-1');
     const cut = cutAnswerWith('the first');
@@ -47,7 +47,7 @@ describe('a request that is sent again because its answer was lost', () => {
     expect([await lockOf(first), await lockOf(second)]).toEqual([recovered[0]?.token, claim.token]);
   });
 
-  it('leaves a later claim of the same task alone when the earlier one is reported again', async () => {
+  it('leaves a later claim of the same task alone when the earlier report is repeated', async () => {
     const id = await enqueue('twice', { attempts: 2, backoffMs: 0 });
     const node = await mesh.node('mac-1');
     const failed = { ok: false, error: taskError('crash', 'simulated') } as const;
@@ -62,7 +62,7 @@ describe('a request that is sent again because its answer was lost', () => {
     expect(await lockOf(id)).toBe(second.token);
   });
 
-  it('gives each of the two held tasks that it claims a token of its own', async () => {
+  it('gives each of the two held tasks that it claims its own token', async () => {
     const [first, second] = [
       await enqueue('the first', { node: 'mac-1' }),
       await enqueue('the second', { node: 'mac-1' }),
@@ -80,7 +80,7 @@ describe('a request that is sent again because its answer was lost', () => {
     expect(recovered[0]?.token).not.toBe(claim?.token);
   });
 
-  it('adopts the tasks of the earlier incarnation all the same, each with a token of its own', async () => {
+  it('adopts the tasks of the earlier incarnation, each with its own token', async () => {
     const [first, second] = [await enqueue('the first'), await enqueue('the second')];
     const former = await mesh.node('mac-1');
     await claimNext(former);

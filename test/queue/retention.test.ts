@@ -24,14 +24,14 @@ const pool = async () => {
   };
 };
 
-it('removes completed tasks after their own time, and failed and cancelled ones after another', async () => {
+it('removes completed tasks after their own retention, and failed and cancelled ones after another', async () => {
   const remove = await pool();
   expect(await remove({})).toEqual([0, ['cancelled', 'completed', 'failed']]);
   expect(await remove({ completedMs: 0 })).toEqual([1, ['cancelled', 'failed']]);
   expect(await remove({ failedMs: 0 })).toEqual([2, []]);
 });
 
-it('counts completed tasks apart from failed and cancelled ones, and removes the oldest that are too many', async () => {
+it('counts completed tasks apart from failed and cancelled ones, and removes the oldest beyond each limit', async () => {
   const remove = await pool();
   expect(await remove({ count: 1 })).toEqual([1, ['cancelled', 'completed']]);
   expect(await mesh().redis.zcard(mesh().keys.cancelledTasks('default'))).toBe(1);

@@ -139,10 +139,10 @@ function differences(zone: string, year: number, random: Random, lines: number):
   return found;
 }
 
-describe('the times of a cron line', () => {
+describe('times of a cron line', () => {
   const zones = Intl.supportedValuesOf('timeZone');
 
-  it('are those at which a daemon that watches the clock would run it, in any zone and year', () => {
+  it('runs when a daemon that watches the clock would run it, in any zone and year', () => {
     const random = seeded(SEED);
     const cases = ALL
       ? zones.flatMap((zone) => YEARS.map((year) => ({ zone, year })))
@@ -166,7 +166,7 @@ describe('the times of a cron line', () => {
     ['Pacific/Apia', 2011, 'by a whole day'],
     ['America/Caracas', 2016, 'by half an hour, for good'],
     ['Asia/Pyongyang', 2018, 'at half past'],
-  ])('are right where clocks are moved as in %s in %i: %s', (zone, year) => {
+  ])('runs at the right times when clocks change as in %s in %i: %s', (zone, year) => {
     expect(differences(zone, year, seeded(SEED), 15), `SEED=${SEED}`).toEqual([]);
   });
 
@@ -175,7 +175,7 @@ describe('the times of a cron line', () => {
       new Date(time).toISOString().slice(0, 16),
     );
 
-  it('come once after the hour that is left out, and once in the hour that comes twice', () => {
+  it('runs once after an hour that the clock skips, and once in an hour that it repeats', () => {
     expect(times('30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00Z', 2)).toEqual([
       '2026-03-29T01:00',
       '2026-03-30T00:30',
@@ -210,7 +210,7 @@ describe('the times of a cron line', () => {
     ['*/7,3 23 * * *', '2026-11-27T23:00 2026-11-27T23:03 2026-11-27T23:07'],
     ['  0\t7 * *  *\t', '2026-11-28T07:00 2026-11-29T07:00'],
     ['@weekly', '2026-11-29T00:00 2026-12-06T00:00'],
-  ])('are what cron means by %j', (line, wanted) => {
+  ])('runs at the times that cron defines for %j', (line, wanted) => {
     const all = wanted.split(' ');
     expect(times(line, 'UTC', '2026-11-27T10:00:30Z', all.length)).toEqual(all);
   });
@@ -251,7 +251,7 @@ describe('the times of a cron line', () => {
     ['0 7 30 2 *', 'no day of the next ten years'],
     ['0 7 31 4,6,9,11 *', 'no day of the next ten years'],
     [`0 7 * * ${'1,'.repeat(300)}1`, 'characters, of at most 500'],
-  ])('are refused where a line is odd: %j', (cron, why) => {
+  ])('refuses an odd line: %j', (cron, why) => {
     expect(() => parseTimes({ cron, timezone: 'UTC' }, NOW)).toThrow(why);
   });
 
@@ -265,11 +265,11 @@ describe('the times of a cron line', () => {
     [{ everyMs: Number.NaN }, 'at least 1s'],
     [{ everyMs: 1e15 }, 'at most 3650d'],
     [{ everyMs: 5_000, timezone: 'UTC' }, '--tz goes with --cron'],
-  ])('are refused where they make no sense: %j', (input, why) => {
+  ])('refuses a meaningless schedule: %j', (input, why) => {
     expect(() => parseTimes(input, NOW)).toThrow(why);
   });
 
-  it('keep to the wall clock over a change to summer time', () => {
+  it('keeps to the wall clock across a change to summer time', () => {
     const times = { cron: '0 7 * * *', timezone: 'Europe/Berlin' };
     const before = nextTime(times, Date.parse('2026-03-28T00:00:00Z'));
     const after = nextTime(times, before);

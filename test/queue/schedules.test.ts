@@ -31,7 +31,7 @@ describe('a schedule', () => {
     expect(dueAt(second) - dueAt(first)).toBeGreaterThanOrEqual(1_000);
   });
 
-  it('makes up once for the runs that were missed while nobody was there', async () => {
+  it('catches up once for the runs that were missed while no node was up', async () => {
     await mesh.schedules.add('often', { everyMs: 1_000 }, task);
     await new Promise((resolve) => setTimeout(resolve, 2_500)); // at least two are due
     const node = await mesh.node('mac-1');
@@ -49,7 +49,7 @@ describe('a schedule', () => {
     expect((await delayed()).map(({ id }) => id)).toEqual([`repeat:daily:${next.getTime()}`]);
   });
 
-  it('rests while it is paused, and goes on', async () => {
+  it('rests while it is paused, and resumes afterwards', async () => {
     await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, task);
     await mesh.schedules.setPaused('daily', true);
     expect(await mesh.schedules.find('daily')).toMatchObject({ paused: true, nextRunAt: null });
@@ -60,7 +60,7 @@ describe('a schedule', () => {
     expect(await delayed()).toHaveLength(1);
   });
 
-  it('is gone with its next task when it is removed, and its name is free', async () => {
+  it('is gone together with its next task when it is removed, and frees its name', async () => {
     await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, task);
     await expect(mesh.schedules.add('daily', { everyMs: 5_000 }, task)).rejects.toMatchObject({ code: 'failed' });
     await mesh.schedules.remove('daily');
@@ -70,7 +70,7 @@ describe('a schedule', () => {
     await mesh.schedules.add('daily', { everyMs: 60_000 }, task);
   });
 
-  it.each(['cancelled', 'removed'])('goes on though a task of it was %s', async (how) => {
+  it.each(['cancelled', 'removed'])('continues although one of its tasks was %s', async (how) => {
     await mesh.schedules.add('hourly', { cron: '0 * * * *', timezone: 'UTC' }, task);
     const [next] = await delayed();
     if (how === 'cancelled') await mesh.control.cancel(next as NonNullable<typeof next>, 'by hand');
@@ -83,7 +83,7 @@ describe('a schedule', () => {
     expect(after?.id).not.toBe(next?.id);
   });
 
-  it('does not run twice though several nodes mend it at once', async () => {
+  it('runs once although several nodes mend it at the same time', async () => {
     await mesh.schedules.add('hourly', { cron: '0 * * * *', timezone: 'UTC' }, task);
     const [next] = await delayed();
     await mesh.control.cancel(next as NonNullable<typeof next>, 'by hand');
@@ -111,7 +111,7 @@ describe('a schedule whose next run was cancelled', () => {
     return due;
   };
 
-  it.each([true, false])('goes on with the run after it when it is resumed (mended before: %s)', async (mended) => {
+  it.each([true, false])('continues after a cancelled run when it is resumed (mended before: %s)', async (mended) => {
     await mesh.schedules.add('daily', daily, task);
     const cancelled = await cancel('daily');
     if (mended) await mesh.schedules.mend();
@@ -121,7 +121,7 @@ describe('a schedule whose next run was cancelled', () => {
     expect(await delayed()).toEqual([`repeat:daily:${cancelled + DAY_MS}`]);
   });
 
-  it('gets its next run from the mender where a node resumed it without queueing one', async () => {
+  it('gets its next run from the mender if a node resumed it without queueing one', async () => {
     await mesh.schedules.add('daily', daily, task);
     const cancelled = await cancel('daily');
     await mesh.schedules.setPaused('daily', true);
@@ -131,7 +131,7 @@ describe('a schedule whose next run was cancelled', () => {
     expect(await delayed()).toEqual([`repeat:daily:${cancelled + DAY_MS}`]);
   });
 
-  it('passes over several cancelled runs, and is still advanced by a claim', async () => {
+  it('skips several cancelled runs, and is still advanced by a claim', async () => {
     await mesh.schedules.add('daily', daily, task);
     const first = await upcoming('daily');
     for (let n = 0; n < 3; n++) {
@@ -148,7 +148,7 @@ describe('a schedule whose next run was cancelled', () => {
   it.each([
     ['', 'default'],
     [' in another pool', 'other'],
-  ])('takes its first time again when it is removed and added%s', async (_, pool) => {
+  ])('starts with its first time again when it is removed and added%s', async (_, pool) => {
     await mesh.schedules.add('daily', daily, task);
     const first = await cancel('daily');
     await mesh.schedules.mend();
@@ -158,7 +158,7 @@ describe('a schedule whose next run was cancelled', () => {
     expect(await mesh.reader.get(`repeat:daily:${first}`)).toMatchObject({ pool, state: 'delayed' });
   });
 
-  it('never queues a task under an id that one in another pool has', async () => {
+  it('never queues a task under an id that is used in another pool', async () => {
     await mesh.schedules.add('daily', daily, task);
     const first = await cancel('daily');
     await mesh.redis.hset(mesh.keys.schedules, 'daily', await moved('other'));
@@ -171,7 +171,7 @@ describe('a schedule whose next run was cancelled', () => {
   const moved = async (pool: string) =>
     JSON.stringify({ ...JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'daily')) ?? ''), pool });
 
-  it.each(['cancel', 'remove'] as const)('of an interval goes on, too (%s)', async (how) => {
+  it.each(['cancel', 'remove'] as const)('continues with an interval after a cancelled run (%s)', async (how) => {
     await mesh.schedules.add('often', { everyMs: 3_600_000 }, task);
     const node = await mesh.node('mac-1');
     await node.report(await claimNext(node), success);
@@ -183,7 +183,7 @@ describe('a schedule whose next run was cancelled', () => {
     expect((await claimNext(node)).taskId).toMatch(/^repeat:often:/);
   });
 
-  it('gets its next run while one whose claim queued nothing still runs', async () => {
+  it('gets its next run while a run whose claim queued none is still active', async () => {
     await mesh.schedules.add('often', { everyMs: 3_600_000 }, task);
     mesh.schedules.advance = async () => {};
     await claimNext(await mesh.node('mac-1'));
@@ -209,7 +209,7 @@ describe('many schedules', () => {
   const delayed = async () =>
     (await mesh.reader.list({ state: 'delayed', limit: 10 })).map(({ id }) => id.split(':')[1]);
 
-  it('are mended each for itself; what is wrong with one is kept until it is mended or removed', async () => {
+  it('mends each of many schedules on its own, and keeps an error until it is mended or removed', async () => {
     for (const name of ['a', 'broken', 'newer', 'z']) await mesh.schedules.add(name, daily, task);
     const stored = JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'broken')) ?? '');
     await lose('a');
@@ -230,7 +230,7 @@ describe('many schedules', () => {
     expect(await mesh.redis.exists(mesh.keys.scheduleFailures)).toBe(0);
   });
 
-  it('are mended though the schedules of one pool can not be read at all', async () => {
+  it('mends the others although the schedules of one pool can not be read', async () => {
     for (const name of ['a', 'z']) await mesh.schedules.add(name, daily, task);
     await mesh.schedules.add('other', daily, newTask({ pool: 'other' }));
     await mesh.redis.del(mesh.keys.pool('other', 'repeat'));
@@ -241,7 +241,7 @@ describe('many schedules', () => {
     expect((await delayed()).sort()).toEqual(['a', 'other', 'z']);
   });
 
-  it('can be removed though what is stored of one can not be read', async () => {
+  it('removes a schedule although its stored data can not be read', async () => {
     await mesh.schedules.add('newer', daily, task);
     await mesh.redis.hset(mesh.keys.schedules, 'newer', '{"v":2}');
     await mesh.schedules.mend();
@@ -251,7 +251,7 @@ describe('many schedules', () => {
     expect(await mesh.schedules.mend()).toEqual([]);
   });
 
-  it('leave nothing armed behind that was removed or paused while a node mended it', async () => {
+  it('queues nothing for a schedule that was removed or paused while a node mended it', async () => {
     for (const name of ['gone', 'resting', 'kept']) await mesh.schedules.add(name, daily, task);
     const paused = JSON.parse((await mesh.redis.hget(mesh.keys.schedules, 'resting')) ?? '');
     await mesh.redis.hdel(mesh.keys.schedules, 'gone');
@@ -262,7 +262,7 @@ describe('many schedules', () => {
   });
 });
 
-describe('a schedule that is refused', () => {
+describe('a refused schedule', () => {
   const current = meshPerTest('hr');
   const task = newTask({ message: 'look' });
   const cron = (line: string) => ({ cron: line, timezone: 'UTC' });
@@ -277,7 +277,7 @@ describe('a schedule that is refused', () => {
     ['a longer one than a century', { everyMs: 4e12 }, 'x', {}],
     ['a name with a colon', { everyMs: 60_000 }, 'a:b', {}],
     ['a message that quotes a result', { everyMs: 60_000 }, 'x', { after: [{ id: 'y', pool: 'default' }] }],
-  ])('for %s leaves nothing in Redis', async (_, times, name, fields) => {
+  ])('leaves nothing in Redis when it refuses %s', async (_, times, name, fields) => {
     const mesh = current();
     const before = await mesh.redis.keys('*');
     await expect(mesh.schedules.add(name, times, { ...task, ...fields })).rejects.toMatchObject({ code: 'usage' });
@@ -285,7 +285,7 @@ describe('a schedule that is refused', () => {
     expect(await mesh.schedules.mend()).toEqual([]);
   });
 
-  it('for its name leaves the one that has it as it was', async () => {
+  it('leaves an existing schedule unchanged when it refuses another one of that name', async () => {
     const mesh = current();
     await mesh.schedules.add('daily', cron('0 7 * * *'), task);
     const stored = await mesh.redis.hgetall(mesh.keys.schedules);
@@ -294,7 +294,7 @@ describe('a schedule that is refused', () => {
     expect(await mesh.reader.list({ state: 'delayed', limit: 10 })).toHaveLength(1);
   });
 
-  it('is added once though two do it at the same moment', async () => {
+  it('adds one schedule if two callers add the same one at the same moment', async () => {
     const mesh = current();
     const added = await Promise.allSettled([1, 2, 3].map(() => mesh.schedules.add('often', { everyMs: 60_000 }, task)));
     expect(added.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -302,7 +302,7 @@ describe('a schedule that is refused', () => {
   });
 });
 
-describe('a schedule that is removed or paused', () => {
+describe('a removed or paused schedule', () => {
   let mesh: TestMesh;
   const current = meshPerTest('hp');
   beforeEach(() => {
@@ -319,7 +319,7 @@ describe('a schedule that is removed or paused', () => {
       ['waits in line', newTask()],
       ['waits in line with a priority', newTask({ priority: 3 })],
       ['waits in another pool', newTask({ pool: 'other' })],
-    ])('starts no task that %s', async (_, task) => {
+    ])('starts no task of an ended schedule that %s', async (_, task) => {
       await mesh.schedules.add('often', hourly, task);
       await mesh.schedules.add('often2', hourly, task);
       expect(await left()).toHaveLength(2);
@@ -327,7 +327,7 @@ describe('a schedule that is removed or paused', () => {
       expect(await left()).toEqual([[expect.stringMatching(/^repeat:often2:/), 'waiting']]);
     });
 
-    it('starts none of those that an outage has held back', async () => {
+    it('starts no task of an ended schedule that an outage has held', async () => {
       await mesh.schedules.add('often', hourly, newTask({ require: { gpu: 'yes' } }));
       const node = await mesh.node('mac-1');
       for (let n = 0; n < 3; n++) {
@@ -341,7 +341,7 @@ describe('a schedule that is removed or paused', () => {
       expect(await mesh.reader.held()).toEqual([]);
     });
 
-    it('lets a run that has begun go on, with its further attempts', async () => {
+    it('lets the current run of an ended schedule continue, with its further attempts', async () => {
       await mesh.schedules.add('often', hourly, task);
       const node = await mesh.node('mac-1');
       const claim = await claimNext(node);
@@ -350,7 +350,7 @@ describe('a schedule that is removed or paused', () => {
       expect(await left()).toEqual([[claim.taskId, 'delayed']]);
     });
 
-    it('stays so though a node that has read it before mends or advances it', async () => {
+    it('stays ended although a node that read it earlier mends or advances it', async () => {
       await mesh.schedules.add('often', hourly, task);
       const { taskId } = await claimNext(await mesh.node('mac-1'));
       const [next] = await mesh.reader.list({ state: 'delayed', limit: 1 });
@@ -370,14 +370,14 @@ describe('a schedule that is removed or paused', () => {
     });
   });
 
-  it('is resumed once, however often that is asked for', async () => {
+  it('resumes once, however often that is requested', async () => {
     await mesh.schedules.add('often', hourly, task);
     await mesh.schedules.setPaused('often', true);
     for (let n = 0; n < 3; n++) await mesh.schedules.setPaused('often', false);
     expect(await left()).toHaveLength(1);
   });
 
-  it('is timed by Redis alone: the clock of the node plays no part', async () => {
+  it('takes its times from Redis alone: the clock of the node plays no part', async () => {
     const now = vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2031-05-05T05:05:05Z'));
     try {
       await mesh.schedules.add('often', hourly, task);
@@ -391,10 +391,10 @@ describe('a schedule that is removed or paused', () => {
   });
 });
 
-describe("another program's job scheduler in one of our pools", () => {
+describe('the job scheduler of another program in one of our pools', () => {
   const current = meshPerTest('hf');
 
-  it('goes on as with a worker of its own, and is neither removed nor taken for a schedule', async () => {
+  it('continues a foreign job scheduler as its own worker would, and neither removes nor lists it', async () => {
     const mesh = current();
     const queue = new Queue('default', {
       connection: { host: mesh.redis.options.host, port: mesh.redis.options.port },
@@ -421,7 +421,7 @@ describe("another program's job scheduler in one of our pools", () => {
     }
   });
 
-  it('goes on though the node that claimed its task queued no next one', async () => {
+  it('continues a foreign job scheduler although the node that claimed its task queued no next one', async () => {
     const mesh = current();
     const queue = new Queue('default', {
       connection: { host: mesh.redis.options.host, port: mesh.redis.options.port },

@@ -25,12 +25,12 @@ const context = (
 const told = (...quotes: string[]) =>
   `[This conversation was on mac-1, which is gone. What was said last, oldest first:]\n\n${quotes.join('\n\n')}\n\n[End of what was said. It goes on with:]\n\n`;
 
-it('quotes the last exchanges of a session, the oldest first, and no more than are wanted', async () => {
+it('quotes the last exchanges of a session, oldest first, and no more than requested', async () => {
   const tasks = [said('third', 'c'), said('second', 'b'), said('first', 'a')];
   expect(await context(tasks, { exchanges: 2 })).toBe(told('> second\n\nb', '> third\n\nc'));
 });
 
-it('quotes 1000 characters of what is longer, and marks the cut', async () => {
+it('quotes 1000 characters of a longer text, and marks the cut', async () => {
   const [fits, long] = ['x'.repeat(1_000), 'y'.repeat(1_001)];
   expect(await context([said(` ${fits} `, long)])).toBe(told(`> ${fits}\n\n${'y'.repeat(1_000)}…`));
 });
@@ -45,6 +45,6 @@ it.each([
   ['it has no session', [said('one', 'a')], { session: undefined }],
   ['no exchange is wanted', [said('one', 'a')], { exchanges: 0 }],
   ['nothing is known of the last tasks', [[null, null]], {}],
-])('tells a task nothing if %s', async (_, tasks, options) => {
+])('adds no context to a task if %s', async (_, tasks, options) => {
   expect(await context(tasks, options)).toBe('');
 });

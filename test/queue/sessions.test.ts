@@ -31,7 +31,7 @@ describe('tasks of one session', () => {
     return claims;
   };
 
-  it('run one at a time, in their order, and do not block others', async () => {
+  it('runs the tasks of a session one at a time, in order, and does not block others', async () => {
     const ids = [await enqueue(), await enqueue(), await enqueue()];
     const other = await enqueue({ session: undefined });
     const node = await mesh.node('mac-1');
@@ -51,7 +51,7 @@ describe('tasks of one session', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
-  it('go to the node that has the session, which is told of each', async () => {
+  it('sends the tasks of a session to its sticky node, which is notified of each', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     await finish(one, await one.claim());
@@ -70,7 +70,7 @@ describe('tasks of one session', () => {
     expect(await read(id)).toMatchObject({ node: 'mac-1', session: 'chat' });
   });
 
-  it('are told apart by agent and by session', async () => {
+  it('keeps sessions apart by agent and by name', async () => {
     await enqueue({ agent: 'a' });
     await enqueue({ agent: 'b' });
     await enqueue({ session: 'other' });
@@ -78,7 +78,7 @@ describe('tasks of one session', () => {
     expect(await claimAll(await mesh.node('mac-1'))).toHaveLength(3);
   });
 
-  it('keep their order while the first one fails and waits for its next attempt', async () => {
+  it('keeps the order of a session while its first task fails and waits for its next attempt', async () => {
     const ids = [await enqueue({ backoffMs: 1 }), await enqueue()];
     const node = await mesh.node('mac-1');
     const first = await node.claim();
@@ -90,7 +90,7 @@ describe('tasks of one session', () => {
     expect((await node.claimHeld(REASON))?.taskId).toBe(ids[1]);
   });
 
-  it('move to another node once theirs is dead, in their order, and say so', async () => {
+  it('moves a session to another node once its node is dead, in order, and records the move', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const ids = [await enqueue(), await enqueue(), await enqueue()];
     expect(await claimAll(one)).toHaveLength(1);
@@ -107,7 +107,7 @@ describe('tasks of one session', () => {
     expect(await read(ids[1] ?? '')).toMatchObject({ sessionMovedFrom: null });
   });
 
-  it('do not overtake one whose claim has lapsed, which is about to be requeued', async () => {
+  it('lets no task of a session overtake one whose claim has lapsed and is about to be requeued', async () => {
     const [one, other] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
     const lapsed = await enqueue();
     const later = await enqueue({ pool: 'other' });
@@ -126,7 +126,7 @@ describe('tasks of one session', () => {
     expect((await claimNext(other)).taskId).toBe(later);
   });
 
-  it('move one by one where their node died between two of them', async () => {
+  it('moves a session’s tasks one by one when their node dies between two of them', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     const ids = [await enqueue(), await enqueue()];
@@ -143,7 +143,7 @@ describe('tasks of one session', () => {
     expect((await two.claimHeld(REASON))?.taskId).toBe(ids[1]);
   });
 
-  it('begin there with what was said last', async () => {
+  it('starts a moved session with its last exchanges', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     for (const message of ['the first', 'the second', 'x'.repeat(2_000)]) {
       await enqueue({ message });
@@ -160,14 +160,14 @@ describe('tasks of one session', () => {
     );
   });
 
-  it('leave a node whose login the provider has refused', async () => {
+  it('moves a session away from a node whose login the provider has refused', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     const id = await enqueue();
     await one.reassign((await one.claim()) as Claim, 'auth on mac-1');
     expect(await two.claim()).toMatchObject({ taskId: id, refusedOn: 'mac-1', movedFrom: 'mac-1' });
   });
 
-  it('leave a drained node', async () => {
+  it('moves a session away from a drained node', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     await finish(one, await one.claim());
@@ -176,7 +176,7 @@ describe('tasks of one session', () => {
     expect(await two.claim()).toMatchObject({ taskId: id, movedFrom: 'mac-1' });
   });
 
-  it('leave a node that stops, though its lease still runs and nobody has drained it', async () => {
+  it('moves a session away from a node that stops, even while its lease still runs and without a drain', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     await one.report(await claimNext(one), success);
@@ -191,7 +191,7 @@ describe('tasks of one session', () => {
     expect(await mesh.reader.get(next)).toMatchObject({ heldBy: 'session chat' });
   });
 
-  it('are held in the step that ends another task, too', async () => {
+  it('holds a task of a busy session even if it is claimed with the report of another task', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     await finish(one, await one.claim());
@@ -203,7 +203,7 @@ describe('tasks of one session', () => {
     expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'session chat' });
   });
 
-  it('do not wait for one that was cancelled', async () => {
+  it('does not wait for a cancelled task of the session', async () => {
     const ids = [await enqueue(), await enqueue(), await enqueue()];
     const node = await mesh.node('mac-1');
     const [first] = await claimAll(node);
@@ -212,7 +212,7 @@ describe('tasks of one session', () => {
     expect((await node.claimHeld(REASON))?.taskId).toBe(ids[2]);
   });
 
-  it('for a node of their own take the session there', async () => {
+  it('moves the session to the node that its task requires', async () => {
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
     await enqueue();
     await finish(one, await one.claim());
@@ -226,14 +226,14 @@ describe('tasks of one session', () => {
   });
 });
 
-describe('a task that would rather run on one node', () => {
+describe('a task that prefers one node', () => {
   let mesh: TestMesh;
   const current = meshPerTest('f');
   beforeEach(() => {
     mesh = current();
   });
 
-  it('goes to the pool once that node is gone, or if it was never there', async () => {
+  it('releases a task to the pool once its preferred node is gone, or if it never existed', async () => {
     const enqueue = async (node: string) =>
       (await mesh.producer.enqueue([newTask({ node, nodeFallback: true })]))[0]?.id ?? '';
     const one = await mesh.node('mac-1');

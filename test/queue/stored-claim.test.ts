@@ -36,7 +36,7 @@ it('counts the attempts, handovers and holds of a task from its own hash', () =>
   expect(read(fields).claim).toMatchObject({ attempt: 3, maxAttempts: 6, handovers: 4, holds: 5 });
 });
 
-it('says where a task may not or need not run any more', () => {
+it('reads on which node a task was refused, whether it fell back, and from where it moved', () => {
   const fields = { 'cm:refusedOn': 'mac-2', 'cm:fellBack': '1', 'cm:movedFrom': 'mac-3' };
   expect(read(fields).claim).toMatchObject({ refusedOn: 'mac-2', fellBack: true, movedFrom: 'mac-3' });
 });
@@ -46,7 +46,7 @@ it.each([
   ['{"attempts":1}', undefined],
   ['{"tm":7}', undefined],
   ['{"tm":"x"', undefined],
-])('reads the trace that a task was queued in from the options %s', (opts, trace) => {
+])('reads the trace context of a task from the options %s', (opts, trace) => {
   expect(read({ opts }).claim.trace).toBe(trace);
 });
 
@@ -55,11 +55,11 @@ it.each([
   [lines({ ...HANDOVER, event: 'claimed' }, { ...HANDOVER, silentMs: undefined }), { reason: 'crash', lostAt: 5_000 }],
   [lines(HANDOVER, { ...HANDOVER, event: 'retry' }), undefined],
   ['mangled', undefined],
-])('takes a claim for a takeover only if the last thing that happened was a handover', (history, takenOver) => {
+])('counts a claim as a takeover only if the last event was a handover', (history, takenOver) => {
   expect(read({ 'cm:handovers': '1', 'cm:history': history }).claim.takenOver).toEqual(takenOver);
 });
 
-it('reads of a newer format who has the session and where it may run, but no message', () => {
+it('reads session and target of a task in a newer format, but no message', () => {
   const data = { ...DATA, v: 2, agent: 'a', session: 's', node: 7, nodeFallback: true };
   expect(read({ data: JSON.stringify(data) })).toMatchObject({
     claim: { spec: { message: '', tags: {}, agent: 'a', session: 's', nodeFallback: true }, maxAttempts: 1 },
@@ -68,7 +68,7 @@ it('reads of a newer format who has the session and where it may run, but no mes
   });
 });
 
-it.each(['not JSON', '{"v":"?"}', '{"v":1}', ''])('reads no task, nor one of a newer format, from %j', (data) => {
+it.each(['not JSON', '{"v":"?"}', '{"v":1}', ''])('finds neither a task nor a newer format in %j', (data) => {
   expect(read({ data })).toMatchObject({
     claim: { spec: { message: '', tags: {} } },
     spec: undefined,

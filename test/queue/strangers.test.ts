@@ -36,8 +36,8 @@ describe('another program that uses BullMQ on our pools', () => {
   const only = async () => (await mesh.reader.list({ limit: 1 }))[0] as Task;
   const counts = async () => (await mesh.reader.counts(['default'])).get('default');
 
-  describe('as a worker', () => {
-    it('is told of, with the tasks that it has taken, also once it is gone', async () => {
+  describe('a foreign worker', () => {
+    it('reports a foreign worker with the tasks that it has run, even once it is gone', async () => {
       await mesh.producer.enqueue([newTask(), newTask(), newTask()]);
       const node = await mesh.node('mac-1');
       await node.report(await claimNext(node), success);
@@ -56,7 +56,7 @@ describe('another program that uses BullMQ on our pools', () => {
       await expect.poll(strangers).toMatchObject([{ connected: [], taken: 2 }]);
     });
 
-    it('is told of without a name, and while it has taken none yet, or runs its first', async () => {
+    it('reports a foreign worker without a name, and one that has run no task yet', async () => {
       await mesh.producer.enqueue([newTask()]);
       await mesh.control.remove(await only());
       const end = Promise.withResolvers<void>();
@@ -68,7 +68,7 @@ describe('another program that uses BullMQ on our pools', () => {
       end.resolve();
     });
 
-    it('is not seen in what nodes have ended, whose node was forgotten, or that never ran', async () => {
+    it('reports no foreign worker for tasks that nodes ended, that a forgotten node ended, or that never ran', async () => {
       const [, second] = await mesh.producer.enqueue([newTask(), newTask({ attempts: 1 }), newTask()]);
       const node = await mesh.node('mac-1');
       await node.report(await claimNext(node), success);
@@ -78,7 +78,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await strangers()).toEqual([]);
     });
 
-    it('is looked for as far as the user may ask', async () => {
+    it('looks for foreign workers only with the rights of its Redis user', async () => {
       await mesh.producer.enqueue([newTask()]);
       mesh.redis.client = (async () => {
         throw new Error("NOPERM User viewer has no permissions to run the 'client|list' command");
@@ -87,8 +87,8 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
-  describe('as a producer', () => {
-    it('gets jobs run with their id, priority and delay, and with the attempts that their data name', async () => {
+  describe('a foreign producer', () => {
+    it('runs the jobs of a foreign producer with their id, priority and delay, and with the attempts that their data name', async () => {
       const node = await mesh.node('mac-1');
       await queue().addBulk([
         { name: 'x', data: data('plain') },
@@ -100,7 +100,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await mesh.reader.list({ state: 'delayed', limit: 5 })).toMatchObject([{ message: 'later' }]);
     });
 
-    it('finds an ended task for as long as the mesh keeps it, whatever removeOnComplete says', async () => {
+    it('keeps an ended task for a foreign producer as long as the mesh keeps it, whatever removeOnComplete says', async () => {
       const node = await mesh.node('mac-1');
       const job = await queue().add('x', data(), { removeOnComplete: true });
       await node.report(await claimNext(node), success);
@@ -108,8 +108,8 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
-  describe('as an observer', () => {
-    it('sees a held task as delayed, and a cancelled one as failed', async () => {
+  describe('a foreign observer', () => {
+    it('shows a foreign observer a held task as delayed, and a cancelled one as failed', async () => {
       const [task] = await mesh.producer.enqueue([newTask({ require: { gpu: 'yes' } })]);
       const job = await queue().getJob(task?.id ?? '');
       expect(await job?.getState()).toBe('delayed');
@@ -117,7 +117,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await job?.getState()).toBe('failed');
     });
 
-    it('finds nothing of the last run in a task that waits for its next attempt', async () => {
+    it('shows a foreign observer nothing of the last run in a task that waits for its next attempt', async () => {
       const node = await mesh.node('mac-1');
       const { id = '' } = await queue().add('x', data());
       await node.report(await claimNext(node), { ok: false, error: taskError('crash', 'broken') });
@@ -127,7 +127,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect([job?.failedReason, job?.processedOn, job?.processedBy]).toEqual([undefined, undefined, undefined]);
     });
 
-    it('hears why a task failed or was cancelled', async () => {
+    it('shows a foreign observer why a task failed or was cancelled', async () => {
       const events = opened(new QueueEvents('default', options()));
       await events.waitUntilReady();
       const node = await mesh.node('mac-1');
@@ -142,7 +142,7 @@ describe('another program that uses BullMQ on our pools', () => {
       await cancelled;
     });
 
-    it('reads the log and the progress of a task', async () => {
+    it('shows a foreign observer the log and the progress of a task', async () => {
       const node = await mesh.node('mac-1');
       const { id = '' } = await queue().add('x', data());
       const progress = { at: new Date(0).toISOString(), note: 'thinking', tokens: 5 };
@@ -152,10 +152,10 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
-  describe('as an operator', () => {
+  describe('a foreign operator', () => {
     const failed = { ok: false, error: taskError('crash', 'broken') } as const;
 
-    it('pauses a pool for nodes, and clawmesh resumes it', async () => {
+    it('obeys the pause of a pool by a foreign operator, and lets clawmesh resume it', async () => {
       const node = await mesh.node('mac-1');
       await queue().add('x', data());
       await queue().pause();
@@ -165,7 +165,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await node.claim()).toBeDefined();
     });
 
-    it('gets one more attempt with retryJobs once all attempts are used up', async () => {
+    it('gives a task one more attempt after a foreign retryJobs once all attempts are used up', async () => {
       const node = await mesh.node('mac-1');
       const [task] = await mesh.producer.enqueue([newTask({ attempts: 1 })]);
       await node.report(await claimNext(node), failed);
@@ -175,7 +175,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await node.report(claim, failed)).toMatchObject({ settled: 'failed' });
     });
 
-    it('has those that come after a failed task run once retryJobs has had it complete', async () => {
+    it('runs the tasks after a failed one once a foreign retryJobs has let that complete', async () => {
       const node = await mesh.node('mac-1');
       const [first] = await mesh.producer.enqueue([newTask({ attempts: 1 })]);
       await node.report(await claimNext(node), failed);
@@ -187,7 +187,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect((await claimNext(node)).taskId).toBe(second?.id);
     });
 
-    it('puts a held task in line with promote, before what it waits for has come', async () => {
+    it('starts a held task after a foreign promote, although the awaited event has not happened', async () => {
       const node = await mesh.node('mac-1');
       const [first] = await mesh.producer.enqueue([newTask({ delayMs: 600_000 })]);
       const after = [{ id: first?.id ?? '', pool: 'default' }];
@@ -196,7 +196,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect((await claimNext(node)).taskId).toBe(second?.id);
     });
 
-    it('removes a task and frees its idempotency key, unless a node runs it', async () => {
+    it('lets a foreign operator remove a task and free its idempotency key, unless a node runs it', async () => {
       const node = await mesh.node('mac-1');
       const [first] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
       const job = await queue().getJob(first?.id ?? '');
@@ -207,7 +207,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await mesh.producer.enqueue([newTask({ key: 'k' })])).toMatchObject([{ duplicate: false }]);
     });
 
-    it('removes held tasks with clean, drain and obliterate, and cancelled ones with what has failed', async () => {
+    it('lets a foreign operator remove held tasks with clean, drain and obliterate, and cancelled ones as failed', async () => {
       const held = newTask({ require: { gpu: 'yes' } });
       const removals = [() => queue().clean(0, 10, 'delayed'), () => queue().drain(true), () => queue().obliterate()];
       await mesh.producer.enqueue([newTask()]);
@@ -222,7 +222,7 @@ describe('another program that uses BullMQ on our pools', () => {
       }
     });
 
-    it('leaves with removeOrphanedJobs all that clawmesh knows of its tasks', async () => {
+    it('keeps everything that clawmesh knows of its tasks after a foreign removeOrphanedJobs', async () => {
       const node = await mesh.node('mac-1');
       await mesh.producer.enqueue([newTask({ attempts: 1 })]);
       await node.report(await claimNext(node), failed);
@@ -238,7 +238,7 @@ describe('another program that uses BullMQ on our pools', () => {
       }
     });
 
-    it('queues cancelled tasks again with retryJobs, which are not counted as cancelled any more once a node has tidied up', async () => {
+    it('queues cancelled tasks again after a foreign retryJobs, and stops counting them as cancelled after a cleanup', async () => {
       await mesh.producer.enqueue([newTask()]);
       await mesh.control.cancel(await only(), 'by hand');
       await queue().retryJobs({ state: 'failed' });
@@ -247,7 +247,7 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
-  it('finds a short result in the event that ends its task, and a long one in the task', async () => {
+  it('puts a short result into the event that ends its task, and a long one into the task', async () => {
     const events = opened(new QueueEvents('default', options()));
     await events.waitUntilReady();
     const theirs = queue();
@@ -264,7 +264,7 @@ describe('another program that uses BullMQ on our pools', () => {
     expect((await theirs.getJob(long.id ?? ''))?.returnvalue).toMatchObject({ text });
   });
 
-  it('finds its tasks by the ids that task list shows, and nothing else by an id', async () => {
+  it('lets another program find tasks by the ids that task list shows, and nothing else by an id', async () => {
     await mesh.producer.enqueue([newTask()]);
     await queue().add('x', data('by number'));
     await queue().add('x', data('by name'), { jobId: 'report of tuesday' });
@@ -276,8 +276,8 @@ describe('another program that uses BullMQ on our pools', () => {
     }
   });
 
-  describe('with a flow', () => {
-    it('has its parent run on a node once other workers have ended its children', async () => {
+  describe('a foreign flow', () => {
+    it('runs the parent of a foreign flow on a node once other workers have ended its children', async () => {
       const node = await mesh.node('mac-1');
       const flows = opened(new FlowProducer(options()));
       const children = [{ name: 'child', queueName: 'elsewhere', data: {} }];
@@ -287,7 +287,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect((await claimNext(node)).spec.message).toBe('parent');
     });
 
-    it('has its children fail as invalid, and its parent counted, cancelled and removed', async () => {
+    it('fails the children of a foreign flow as invalid, and counts, cancels and removes its parent', async () => {
       await mesh.producer.enqueue([newTask({ message: 'ours' })]);
       const flows = opened(new FlowProducer(options()));
       const tree = await flows.add({
@@ -312,7 +312,7 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
-  describe('with deduplication', () => {
+  describe('foreign deduplication', () => {
     const add = (deduplication: object) =>
       queue().add('x', data(), { deduplication: { id: 'nightly', ...deduplication } });
     const freed = async () => (await mesh.redis.exists(mesh.keys.pool('default', 'de:nightly'))) === 0;
@@ -339,17 +339,20 @@ describe('another program that uses BullMQ on our pools', () => {
     const only = async () =>
       (await mesh.reader.list({ limit: 1 }))[0] as Awaited<ReturnType<typeof mesh.reader.list>>[0];
 
-    it.each(Object.keys(end) as (keyof typeof end)[])('may queue its next task once this one was %s', async (how) => {
-      await mesh.producer.enqueue([newTask()]);
-      await mesh.control.remove(await only());
-      const first = await add({});
-      expect((await add({})).id).toBe(first.id);
-      await end[how]();
-      expect(await freed()).toBe(true);
-      expect((await add({})).id).not.toBe(first.id);
-    });
+    it.each(Object.keys(end) as (keyof typeof end)[])(
+      'lets a foreign producer queue its next deduplicated task once this one was %s',
+      async (how) => {
+        await mesh.producer.enqueue([newTask()]);
+        await mesh.control.remove(await only());
+        const first = await add({});
+        expect((await add({})).id).toBe(first.id);
+        await end[how]();
+        expect(await freed()).toBe(true);
+        expect((await add({})).id).not.toBe(first.id);
+      },
+    );
 
-    it('keeps its own time, where it has one', async () => {
+    it('keeps a deduplication time that a foreign producer set', async () => {
       await mesh.producer.enqueue([newTask()]);
       await mesh.control.remove(await only());
       await add({ ttl: 600_000 });
@@ -357,7 +360,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await freed()).toBe(false);
     });
 
-    it('gets its latest task queued that came while the one before ran', async () => {
+    it('queues the latest deduplicated task that arrived while the one before ran', async () => {
       await mesh.producer.enqueue([newTask()]);
       await mesh.control.remove(await only());
       await add({ keepLastIfActive: true });
@@ -369,10 +372,10 @@ describe('another program that uses BullMQ on our pools', () => {
     });
   });
 
-  describe('with limits for the whole pool', () => {
+  describe('foreign limits for the whole pool', () => {
     const target = newTask({ require: { gpu: 'yes' } });
 
-    it('has its concurrency kept for tasks that only some nodes may run', async () => {
+    it('respects the pool’s concurrency for tasks that only some nodes may run', async () => {
       await queue().setGlobalConcurrency(1);
       await mesh.producer.enqueue([target, target]);
       const node = await mesh.node('mac-1', { labels: { gpu: 'yes' } });
@@ -383,7 +386,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(await node.claimHeld('require:gpu=yes')).toBeDefined();
     });
 
-    it('has its rate kept for them, too', async () => {
+    it('respects the pool’s rate for tasks that only some nodes may run', async () => {
       await queue().setGlobalRateLimit(1, 600_000);
       await mesh.producer.enqueue([target, target, newTask()]);
       const node = await mesh.node('mac-1', { labels: { gpu: 'yes' } });

@@ -17,7 +17,7 @@ describe('a task that only one node may run', () => {
     (await mesh.producer.enqueue([newTask({ node: 'mac-2', ...fields })]))[0]?.id ?? '';
   const read = async (id: string) => mesh.reader.get(id);
 
-  it('is left alone by the others, does not block those behind it, and is taken by its node', async () => {
+  it('leaves the task to its node, without blocking the tasks behind it', async () => {
     const id = await enqueue();
     const behind = await enqueue({ node: undefined });
     expect(await read(id)).toMatchObject({ state: 'waiting', heldBy: 'node mac-2', target: 'node:mac-2' });
@@ -34,7 +34,7 @@ describe('a task that only one node may run', () => {
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
-  it('waits for its time first where it is delayed', async () => {
+  it('waits first for the time of a delayed task', async () => {
     const id = await enqueue({ delayMs: 600_000 });
     expect(await read(id)).toMatchObject({ state: 'delayed', heldBy: null, target: 'node:mac-2' });
     expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
@@ -44,18 +44,21 @@ describe('a task that only one node may run', () => {
     expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 0, delayed: 1 });
   });
 
-  it.each(['cancelled', 'removed'] as const)('is held by nothing, and counted nowhere, once it is %s', async (how) => {
-    const ids = [await enqueue(), await enqueue({ node: 'mac-9' })];
-    const task = await read(ids[1] as string);
-    if (!task) throw new Error('no task');
-    if (how === 'cancelled') await mesh.control.cancel(task, 'by hand');
-    else await mesh.control.remove(task);
-    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual(['default node:mac-2']);
-    expect(await mesh.reader.held()).toMatchObject([{ why: 'node:mac-2', count: 1 }]);
-    expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 1, delayed: 0 });
-  });
+  it.each(['cancelled', 'removed'] as const)(
+    'removes the task from its hold, and from every count, once it is %s',
+    async (how) => {
+      const ids = [await enqueue(), await enqueue({ node: 'mac-9' })];
+      const task = await read(ids[1] as string);
+      if (!task) throw new Error('no task');
+      if (how === 'cancelled') await mesh.control.cancel(task, 'by hand');
+      else await mesh.control.remove(task);
+      expect(await mesh.redis.smembers(mesh.keys.held)).toEqual(['default node:mac-2']);
+      expect(await mesh.reader.held()).toMatchObject([{ why: 'node:mac-2', count: 1 }]);
+      expect((await mesh.reader.counts(['default'])).get('default')).toMatchObject({ waiting: 1, delayed: 0 });
+    },
+  );
 
-  it('waits for a newer clawmesh where it is of a format that this one can not read, and blocks nobody', async () => {
+  it('holds a task in a newer format for a newer clawmesh, and blocks no other', async () => {
     const id = await enqueue({ node: undefined });
     const behind = await enqueue({ node: undefined });
     const key = mesh.keys.task('default', id);
@@ -100,7 +103,7 @@ describe('a task that only one node may run', () => {
     expect(await next.claimHeld('node:mac-2')).toMatchObject({ taskId: id, attempt: 2, handovers: 1 });
   });
 
-  it('comes after others first, and then waits for its node', async () => {
+  it('waits for the tasks before it first, and then for its node', async () => {
     const first = await enqueue({ node: undefined });
     const id = await enqueue({ after: [{ id: first, pool: 'default' }] });
     expect(await read(id)).toMatchObject({ heldBy: 'after' });
@@ -112,7 +115,7 @@ describe('a task that only one node may run', () => {
     expect(await (await mesh.node('mac-2')).claimHeld('node:mac-2')).toMatchObject({ taskId: id });
   });
 
-  it('can be cancelled; one that is gone does not stand in the way', async () => {
+  it('can be cancelled while held, and is not blocked by a held task that is gone', async () => {
     const cancelled = await enqueue();
     const task = await read(cancelled);
     await mesh.control.cancel(task as NonNullable<typeof task>, 'by hand');
@@ -124,7 +127,7 @@ describe('a task that only one node may run', () => {
     expect(await mesh.redis.zrange(held, 0, '-1')).toEqual([]);
   });
 
-  it('is not taken while its pool is paused, or by a fenced life of its node', async () => {
+  it('refuses a claim while its pool is paused, and a claim of a fenced incarnation of its node', async () => {
     await enqueue();
     const old = await mesh.node('mac-2');
     await setPoolPaused(mesh.redis, mesh.keys, 'default', true);
@@ -134,7 +137,7 @@ describe('a task that only one node may run', () => {
     await expect(old.claimHeld('node:mac-2')).rejects.toMatchObject({ code: 'fenced' });
   });
 
-  it('by its labels is taken by any node that has them all', async () => {
+  it('lets any node claim the task that has all its labels', async () => {
     const id = await enqueue({ node: undefined, require: { xcode: '26', gpu: 'yes' } });
     expect(await read(id)).toMatchObject({ state: 'waiting', target: 'require:gpu=yes,xcode=26' });
     const one = await mesh.node('mac-1', { labels: { xcode: '26' } });
@@ -145,7 +148,7 @@ describe('a task that only one node may run', () => {
     expect(await two.claimHeld('require:gpu=yes,xcode=26')).toMatchObject({ taskId: id });
   });
 
-  it('is let go by a node that is not allowed its agent, also where its session is sticky to it, for a node that is', async () => {
+  it('releases a task whose agent the node may not run to a node that may, even if its session is sticky to this node', async () => {
     const only = await mesh.node('mac-1', { allow: { agents: ['ops'] } });
     const any = await mesh.node('mac-2');
     const plain = await enqueue({ node: undefined });
@@ -166,7 +169,7 @@ describe('a task that only one node may run', () => {
   });
 });
 
-describe('a target', () => {
+describe('targets of tasks', () => {
   it.each([
     [{}, undefined, true],
     [{ node: 'a' }, 'node:a', true],
@@ -176,7 +179,7 @@ describe('a target', () => {
     [{ require: { x: '2' } }, 'require:x=2', false],
     [{ require: { toString: 'x' } }, 'require:toString=x', false],
     [{ require: { z: '1', x: '1' } }, 'require:x=1,z=1', false],
-  ])('%j is %s', (spec, target, runs) => {
+  ])('derives from %j the target %s', (spec, target, runs) => {
     expect(targetOf(spec)).toBe(target);
     if (target === undefined) return;
     expect(isEligible(parseHoldReason(target), { id: 'a', labels: { x: '1', y: '2' } })).toBe(runs);
@@ -194,7 +197,7 @@ describe('a target', () => {
     [{ node: 'a', model: 'n' }, { models: ['m'] }, 'node:a&allow:main|n'],
     [{ node: 'a', nodeFallback: true, model: 'n' }, { models: ['m'] }, 'allow:main|n'],
     [{ require: { x: '2' }, model: 'n' }, { models: ['m'] }, 'require:x=2'],
-  ])('%j is let go by a node that is allowed %j: %s', (spec, allow, why) => {
+  ])('releases %j from a node that is allowed %j with the reason %s', (spec, allow, why) => {
     const node = { id: 'a', labels: { x: '1' }, allow };
     const others = forOthers(spec, node);
     expect(others && formatTarget(others)).toBe(why);

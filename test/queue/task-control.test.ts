@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
-describe('a person who looks after the queue', () => {
+describe('control of tasks by an operator', () => {
   let mesh: TestMesh;
   const current = meshPerTest('c');
   beforeEach(() => {
@@ -35,7 +35,7 @@ describe('a person who looks after the queue', () => {
     expect(await (await mesh.node('mac-1')).claim()).toBeUndefined();
   });
 
-  it('is told who runs a task that is cancelled, and it ends as cancelled when that is reported', async () => {
+  it('returns who runs a task that it cancels, and ends it as cancelled with the report', async () => {
     const { id } = await enqueue();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -46,7 +46,7 @@ describe('a person who looks after the queue', () => {
     expect(await events(id)).toEqual(['enqueued', 'claimed', 'cancelled']);
   });
 
-  it('loses against a run that completed first, and the completion stays', async () => {
+  it('keeps the completion of a run that completed before its cancellation', async () => {
     const { id } = await enqueue();
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -56,7 +56,7 @@ describe('a person who looks after the queue', () => {
     expect(await mesh.control.cancel(await read(id), 'by hand')).toBe('ended');
   });
 
-  it('has a cancelled task end with its node, instead of being run again', async () => {
+  it('ends a cancelled task when its node is lost, instead of running it again', async () => {
     const { id } = await enqueue();
     await claimNext(await mesh.node('mac-1'));
     await mesh.control.cancel(await read(id), 'by hand');
@@ -65,7 +65,7 @@ describe('a person who looks after the queue', () => {
     expect(await read(id)).toMatchObject({ state: 'cancelled', error: { kind: 'cancelled' } });
   });
 
-  it('has a cancelled task end also where its failed run waits for another attempt', async () => {
+  it('ends a cancelled task even if its failed run would have another attempt', async () => {
     const { id } = await enqueue({ backoffMs: 1 });
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -100,7 +100,7 @@ describe('a person who looks after the queue', () => {
     expect((await mesh.producer.enqueue([newTask({ key: 'k' })]))[0]).toMatchObject({ id, duplicate: true });
   });
 
-  it('queues a cancelled task that never ran once more', async () => {
+  it('queues a cancelled task again that never ran', async () => {
     const task = await enqueue({ priority: 4 });
     await mesh.control.cancel(task, 'by hand');
     expect(await mesh.control.retry(await read(task.id))).toBe('waiting');
@@ -109,7 +109,7 @@ describe('a person who looks after the queue', () => {
     expect(await mesh.control.retry(await read(task.id))).toBe('open');
   });
 
-  it('removes what does not run, and frees its key', async () => {
+  it('removes a task that does not run, and frees its key', async () => {
     const task = await enqueue({ key: 'k' });
     expect(await mesh.control.remove(task)).toBe('removed');
     expect(await mesh.reader.get(task.id)).toBeUndefined();
@@ -124,7 +124,7 @@ describe('a person who looks after the queue', () => {
     expect(await mesh.redis.keys(`${mesh.keys.task('default', again.id)}*`)).toEqual([]);
   });
 
-  it('removes nothing but what has failed where that is asked for', async () => {
+  it('removes only failed tasks if asked to', async () => {
     const task = await enqueue();
     const remove = async () => mesh.control.remove(await read(task.id), { onlyFailed: true });
     expect(await remove()).toBe('other');

@@ -16,7 +16,7 @@ it.each<[Partial<TaskFilter>, boolean]>([
   expect(matches(task(), { limit: 1, ...filter })).toBe(expected);
 });
 
-it('takes only a failed task without an acknowledgement for an unacknowledged one', () => {
+it('calls only a failed task without an acknowledgement unacknowledged', () => {
   const filter = { unacknowledged: true, limit: 1 };
   const tasks = [{}, { acknowledgedAt: '2026-01-01T00:00:00.000Z' }, { state: 'cancelled' as const }];
   expect(tasks.map((fields) => matches(task(fields), filter))).toEqual([true, false, false]);

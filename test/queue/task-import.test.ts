@@ -17,7 +17,7 @@ describe('an import of a file of tasks', () => {
   const enqueue = (tasks: Parameters<typeof mesh.producer.enqueue>[0]) => mesh.producer.enqueue(tasks);
   const waiting = async () => (await mesh.reader.list({ state: 'waiting', limit: 1_000 })).reverse();
 
-  it('queues each task once, in the order of the file, though it is interrupted and repeated', async () => {
+  it('queues each task once, in the order of the file, although it is interrupted and repeated', async () => {
     const first = await begin();
     expect(first.resumedAt).toBe(0);
     await first.queue(batches[0] ?? [], enqueue);
@@ -39,7 +39,7 @@ describe('an import of a file of tasks', () => {
     expect(new Set(answers.map(({ id }) => id)).size).toBe(50);
   });
 
-  it('is shared by two at the same moment: each task is queued once, and both say so', async () => {
+  it('queues each task once if two commands import at the same moment, and tells both', async () => {
     const [one, other] = [await begin(), await begin()];
     const ids: string[][] = [];
     for (const batch of batches) {
@@ -54,7 +54,7 @@ describe('an import of a file of tasks', () => {
     expect((await begin()).resumedAt).toBe(0);
   });
 
-  it('is shared with one that begins before its end, and with one that ends before it', async () => {
+  it('shares an import with one that begins before its end, and with one that ends before it', async () => {
     const one = await begin();
     for (const batch of batches) await one.queue(batch, enqueue);
     const other = await begin();
@@ -66,7 +66,7 @@ describe('an import of a file of tasks', () => {
     expect((await begin()).resumedAt).toBe(0);
   });
 
-  it('is shared with nobody if it goes on where another was interrupted', async () => {
+  it('shares no import that resumes an interrupted one', async () => {
     await (await begin()).queue(batches[0] ?? [], enqueue);
     const second = await begin();
     for (const batch of batches) await second.queue(batch, enqueue);
@@ -74,7 +74,7 @@ describe('an import of a file of tasks', () => {
     expect([second.resumedAt, second.shared]).toEqual([20, false]);
   });
 
-  it('is a new one once it has gone through; only the keys are known then', async () => {
+  it('starts a new import after a complete one, which finds only the tasks with a key again', async () => {
     for (let round = 0; round < 2; round++) {
       const whole = await begin();
       expect(whole.resumedAt).toBe(0);
@@ -86,7 +86,7 @@ describe('an import of a file of tasks', () => {
     expect(await waiting()).toHaveLength(50 + 45);
   });
 
-  it('is listed whole, however long it is, if that is asked for', async () => {
+  it('lists the whole import, however long, if that is requested', async () => {
     const batch = Array.from({ length: 1_000 }, () => newTask());
     for (let n = 0; n < 21; n++) await enqueue(batch);
     expect(await mesh.reader.list({ state: 'waiting', limit: 30_000 })).toHaveLength(21_000);

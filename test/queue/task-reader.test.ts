@@ -12,7 +12,7 @@ describe('lists of tasks', () => {
     await expect.poll(() => mesh().registry.redisTime(), { interval: 2 }).toBeGreaterThan(now + 1);
   };
 
-  it('have the newest first by when they were queued, whatever their ids look like', async () => {
+  it('lists the newest first by enqueue time, whatever their ids look like', async () => {
     const node = await mesh().node('mac-1');
     await mesh().schedules.add('often', { everyMs: 3_600_000 }, newTask({ message: 'scheduled' }));
     await makeTimesDue(mesh());
@@ -31,7 +31,7 @@ describe('lists of tasks', () => {
     expect((await mesh().reader.list({ limit: 2 })).map(({ id }) => id)).toEqual([waiting?.id, running?.id]);
   });
 
-  it('never lack a task that moves from one state to another meanwhile, and count it once', async () => {
+  it('never misses a task that changes its state meanwhile, and counts it once', async () => {
     const node = await mesh().node('mac-1');
     await mesh().producer.enqueue([newTask()]);
     let listing = true;
@@ -50,7 +50,7 @@ describe('lists of tasks', () => {
     expect([...seen]).toEqual(['1 listed, 1 counted']);
   });
 
-  it('have the newest of those with a priority or a delay, too, however urgent or far away they are', async () => {
+  it('lists the newest with a priority or a delay, too, however urgent or delayed they are', async () => {
     const old = (fields: object) => Array.from({ length: 30 }, () => newTask({ message: 'old', ...fields }));
     await mesh().producer.enqueue([...old({ priority: 9 }), ...old({ delayMs: 7_200_000 })]);
     for (let i = 0; i < 10; i++) {
@@ -69,7 +69,7 @@ describe('lists of tasks', () => {
     expect(waiting?.message).toBe('urgent');
   });
 
-  it('show those that run longest in the state of the mesh, over all pools, and how many more there are', async () => {
+  it('shows the longest-running tasks in the state of the mesh, over all pools, and how many more there are', async () => {
     const [node, other] = [await mesh().node('mac-1'), await mesh().node('mac-2', { pool: 'xcode' })];
     const [first] = await mesh().producer.enqueue([newTask({ pool: 'xcode' })]);
     await claimNext(other);

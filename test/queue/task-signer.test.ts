@@ -11,7 +11,7 @@ const stored = (value: StoredSpec) => storedSpec.parse(JSON.parse(JSON.stringify
 describe('a signed task', () => {
   const signer = new TaskSigner([KEY], MESH);
 
-  it('is taken as it was queued, whatever was in it', () => {
+  it('accepts a signed task unchanged, whatever it contains', () => {
     const some = fc.record(
       {
         message: fc.string({ unit: 'binary' }),
@@ -41,12 +41,12 @@ describe('a signed task', () => {
     ['attempts', { attempts: 99 }],
     ['simulated', { probe: true }],
     ['signature', { sig: 'AAAA' }],
-  ])('is refused with another %s', (_, change) => {
+  ])('refuses a signed task with another %s', (_, change) => {
     const signed = signer.signed(spec, 'p', { id: 't1' });
     expect(signer.problem(stored({ ...signed, ...change }), 'p', 't1')).toMatch(/signature of the task is wrong/);
   });
 
-  it('is worth nothing under another id, in another pool, or without the key', () => {
+  it('refuses a signed task under another id, in another pool, or without the key', () => {
     const signed = stored(signer.signed(spec, 'p', { id: 't1' }));
     expect(signer.problem(signed, 'p', 't2')).toMatch(/wrong/);
     expect(signer.problem(signed, 'q', 't1')).toMatch(/wrong/);
@@ -54,7 +54,7 @@ describe('a signed task', () => {
     expect(signer.problem(spec, 'p', 't1')).toMatch(/not signed/);
   });
 
-  it('is worth nothing in another mesh with the same key, be it that of a task or of a schedule', () => {
+  it('refuses in another mesh a task or schedule signed with the same key', () => {
     for (const other of ['{clawmesh:staging}', '{other:studio}', '']) {
       const elsewhere = new TaskSigner([KEY], other);
       const task = stored(signer.signed(spec, 'p', { id: 't1' }));
@@ -64,7 +64,7 @@ describe('a signed task', () => {
     }
   });
 
-  it('of a schedule is taken each time that it is due, and of no other schedule', () => {
+  it('accepts every run of a signed schedule, and the signature of no other schedule', () => {
     const signed = stored(signer.signed(spec, 'p', { schedule: 'nightly' }));
     expect(signer.problem(signed, 'p', 'repeat:nightly:1790000000000')).toBeUndefined();
     expect(signer.problem(signed, 'p', 'repeat:nightly:1790000086400')).toBeUndefined();
@@ -72,14 +72,14 @@ describe('a signed task', () => {
     expect(signer.problem(signed, 'p', 'nightly')).toMatch(/wrong/);
   });
 
-  it('is taken under the old key while that is changed, and not after', () => {
+  it('accepts the previous key during a change, and not after it', () => {
     const signed = stored(signer.signed(spec, 'p', { id: 't1' }));
     const fresh = 'a key of thirty-two characters??';
     expect(new TaskSigner([fresh, KEY], MESH).problem(signed, 'p', 't1')).toBeUndefined();
     expect(new TaskSigner([fresh, ''], MESH).problem(signed, 'p', 't1')).toMatch(/wrong/);
   });
 
-  it('is not asked for where there is no key', () => {
+  it('requires no signature if there is no key', () => {
     expect(new TaskSigner(['', ''], MESH).problem(spec, 'p', 't1')).toBeUndefined();
     expect(new TaskSigner([], MESH).signed(spec, 'p', { id: 't1' })).toEqual(spec);
   });

@@ -25,7 +25,7 @@ const POOL = 'default';
 const LEASE_MS = 15_000;
 const MAX_HANDOVERS = 1;
 
-/** A task in some state, and who knows of it. */
+/** A task in some state, and who knows it. */
 interface Stage {
   readonly id: string;
   /** The claim that a node holds or believes to hold. */
@@ -283,7 +283,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   'enqueue with a delay': enqueue(() => ({ delayMs: 60_000 })),
   'enqueue for a node': enqueue(() => ({ node: 'mac-2' })),
   'enqueue after another': enqueue(async () => ({ after: [ref(await queued())] })),
-  'go on with a schedule': {
+  'continue a schedule': {
     may: ['enqueue by node'],
     act: async () => {
       const [schedule] = await scene.mesh.schedules.list();
@@ -316,11 +316,11 @@ const CALLS: Readonly<Record<string, Call>> = {
   'report that it is invalid': report(['fail by node'], () => failure('invalid')),
   'report a rate limit': report(['hold by node', 'retry by node', 'fail by node'], () => failure('rate_limit')),
   'report that it was cancelled': report(['cancel by node'], () => failure('cancelled')),
-  'hand back': {
+  release: {
     may: ['requeue by node', 'cancel by node'],
     act: async (stage) => ((await holderOf(stage).release(claimFor(stage), 'drain')) ? 'another' : 'as before'),
   },
-  'pass on': {
+  reassign: {
     may: ['reassign by node'],
     act: async (stage) => ((await holderOf(stage).reassign(claimFor(stage), 'refused')) ? 'waiting' : 'as before'),
   },
@@ -421,14 +421,17 @@ async function wrongWith(state: QueueState, situation: () => Promise<Stage>, cal
 }
 
 describe.each(Object.entries(SITUATIONS))('a task in state %s', (state, situations) => {
-  it.each(Object.keys(situations))(`(%s) is led by each call where the table says, or nowhere`, async (name) => {
-    const wrong: string[] = [];
-    for (const [what, call] of Object.entries(CALLS)) {
-      const found = await wrongWith(state as QueueState, situations[name] as () => Promise<Stage>, call);
-      if (found !== undefined) wrong.push(`${what}: ${found}`);
-    }
-    expect(wrong).toEqual([]);
-  });
+  it.each(Object.keys(situations))(
+    `changes in state (%s) with each call as the table says, or not at all`,
+    async (name) => {
+      const wrong: string[] = [];
+      for (const [what, call] of Object.entries(CALLS)) {
+        const found = await wrongWith(state as QueueState, situations[name] as () => Promise<Stage>, call);
+        if (found !== undefined) wrong.push(`${what}: ${found}`);
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
 });
 
 describe('the transition table', () => {

@@ -7,7 +7,7 @@ const data = JSON.stringify({ v: 1, message: 'm', tags: {}, attempts: 3 });
 const states: BullState[] = ['wait', 'prioritized', 'delayed', 'active', 'completed', 'failed'];
 
 describe('a task’s view', () => {
-  it('of a hash that somebody mangled is still a task', () => {
+  it('shows a task even if its hash is malformed', () => {
     const fields = fc.constantFrom(
       'data',
       'timestamp',
@@ -31,7 +31,7 @@ describe('a task’s view', () => {
     );
   });
 
-  it('has waited since it was enqueued, or since its last attempt failed', () => {
+  it('waits since it was enqueued, or since its last attempt failed', () => {
     const delayed = taskView('id', 'p', 'delayed', { data, timestamp: '1000', delay: '500' });
     expect(delayed.delayedUntil).toBe(new Date(1_500).toISOString());
     const line = JSON.stringify({ at: 9_000, event: 'retry', node: 'n', attempt: 1, reason: 'timeout: x' });
@@ -45,15 +45,15 @@ describe('a task’s view', () => {
   });
 });
 
-describe('backoff', () => {
+describe('the computed backoff', () => {
   const backoff = { delay: 5_000, max: 300_000, jitter: 0.2 };
 
-  it('doubles up to its cap', () => {
+  it('doubles the backoff up to its cap', () => {
     const waits = [1, 2, 3, 7, 8, 100].map((attempt) => backoffDelay(backoff, attempt, () => 0));
     expect(waits).toEqual([5_000, 10_000, 20_000, 300_000, 300_000, 300_000]);
   });
 
-  it('takes off at most the jittered share', () => {
+  it('subtracts at most the jittered share', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, random) => {
         const full = backoffDelay(backoff, attempt, () => 0);

@@ -4,7 +4,7 @@ import { parseNewTask } from '../../src/queue/new-task.ts';
 
 const defaults = { attempts: 3 };
 
-describe('a task in whose text half a character stands', () => {
+describe('a task whose text contains half a character', () => {
   it.each([
     ['message', { message: 'cut \ud83d' }],
     ['message', { message: '\ude00 cut' }],
@@ -22,7 +22,7 @@ describe('a task in whose text half a character stands', () => {
     ['tags.\ud83d', { message: 'x', tags: { '\ud83d': 'a' } }],
     ['require.\ud83d', { message: 'x', require: { '\ud83d': 'a' } }],
     ['\ud83d', { message: 'x', '\ud83d': 'a' }],
-  ])('is refused, and told of %s', (field, input) => {
+  ])('refuses half a character, and names %s', (field, input) => {
     // As a line of a file, a request and a program's call give it.
     for (const given of [input, JSON.parse(JSON.stringify(input))]) {
       const task = parseNewTask(given, defaults);
@@ -31,21 +31,21 @@ describe('a task in whose text half a character stands', () => {
     }
   });
 
-  it('is taken with whole characters of every plane', () => {
+  it('accepts whole characters of every plane', () => {
     const message = 'é😀\u{10ffff}\u0000\ufffd';
     expect(parseNewTask({ message, key: '😀', tags: { a: '😀' } }, defaults)).toMatchObject({ message, key: '😀' });
   });
 });
 
 describe('JSON for scripts', () => {
-  it('has whole characters only, at any depth, and is otherwise what JSON.stringify makes of it', () => {
+  it('contains whole characters only, at any depth, and otherwise equals JSON.stringify', () => {
     const value = { a: ['x\ud83d', { b: 'é😀' }], n: 1, t: true, z: null };
     expect(wellFormedJson(value)).toBe(JSON.stringify({ ...value, a: ['x\ufffd', { b: 'é😀' }] }));
   });
 });
 
 describe('bytes of a text file', () => {
-  it('are read as UTF-8, without a byte order mark', () => {
+  it('reads the bytes as UTF-8, without a byte order mark', () => {
     expect(utf8Text(Buffer.from('\ufeffcafé 😀'))).toBe('café 😀');
     expect(utf8Text(Buffer.alloc(0))).toBe('');
   });
@@ -56,7 +56,7 @@ describe('bytes of a text file', () => {
     ['an encoded surrogate', Buffer.from([0xed, 0xa0, 0xbd]), /^line 1 is not UTF-8 text/],
     ['UTF-16 with a mark', Buffer.from('\ufeffhello', 'utf16le'), /is UTF-16 text, expected UTF-8/],
     ['UTF-16 without one', Buffer.from('hello', 'utf16le'), /has NUL bytes/],
-  ])('are refused with a word about the encoding where they are %s', (_, bytes, problem) => {
+  ])('refuses bytes that are %s, and names the encoding', (_, bytes, problem) => {
     expect(() => utf8Text(bytes)).toThrow(problem);
   });
 });

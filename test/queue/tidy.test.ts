@@ -17,7 +17,7 @@ beforeEach(() => {
 const MIB = 1_024 * 1_024;
 
 describe('the removal of long messages', () => {
-  it('takes some of them at a time, and all in the end', async () => {
+  it('removes some messages at a time, and all in the end', async () => {
     const message = 'x'.repeat(MIB - 100);
     const node = await mesh.node('mac-1', { completedMs: 1 });
     for (let n = 0; n < 12; n++) {
@@ -35,7 +35,7 @@ describe('the removal of long messages', () => {
     expect(await mesh.redis.keys(`${mesh.keys.idempotencyPrefix}*`)).toEqual([]);
   });
 
-  it('reads none of them: a key is freed though what is stored of its task can not be read', async () => {
+  it('reads no message: it frees a key although the stored task can not be read', async () => {
     const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
     await mesh.redis.hset(mesh.keys.task('default', id), 'data', 'x'.repeat(MIB));
     await mesh.control.remove({ id, pool: 'default' });
@@ -43,7 +43,7 @@ describe('the removal of long messages', () => {
     expect(await mesh.redis.exists(mesh.keys.idempotency('k'))).toBe(0);
   });
 
-  it('goes for tasks that come after others, too: they are let go unread', async () => {
+  it('releases a task that comes after others although its message can not be read', async () => {
     const [first] = await mesh.producer.enqueue([newTask()]);
     const [then] = await mesh.producer.enqueue([newTask({ after: [{ id: first?.id ?? '', pool: 'default' }] })]);
     const id = then?.id ?? '';
@@ -56,13 +56,13 @@ describe('the removal of long messages', () => {
 });
 
 describe('an idempotency key', () => {
-  it('is not there without its task, though the enqueuer failed', async () => {
+  it('does not exist without its task, even if the enqueuer failed', async () => {
     await mesh.redis.set(mesh.keys.pool('default', 'wait'), 'mangled');
     await expect(mesh.producer.enqueue([newTask({ key: 'k' })])).rejects.toThrow('WRONGTYPE');
     expect(await mesh.redis.exists(mesh.keys.idempotency('k'))).toBe(0);
   });
 
-  it('is given away again where its task has vanished', async () => {
+  it('is free again if its task has vanished', async () => {
     const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
     await mesh.redis.del(mesh.keys.task('default', id));
     await mesh.redis.lrem(mesh.keys.pool('default', 'wait'), 0, id);
@@ -71,7 +71,7 @@ describe('an idempotency key', () => {
     expect(await mesh.redis.get(mesh.keys.idempotency('k'))).toBe(`default ${again?.id}`);
   });
 
-  it('is one in the whole mesh, also in a single batch for several pools', async () => {
+  it('is unique in the whole mesh, even in a batch for several pools', async () => {
     const batch = ['a', 'b', 'a'].map((pool) => newTask({ pool, key: 'k' }));
     const enqueued = await mesh.producer.enqueue([...batch, newTask({ pool: 'b' })]);
     expect(new Set(enqueued.slice(0, 3).map(({ id }) => id)).size).toBe(1);
@@ -82,7 +82,7 @@ describe('an idempotency key', () => {
 });
 
 describe('the history of a task', () => {
-  it('keeps how it began and what came last, and says how much was cut between', async () => {
+  it('keeps its beginning and its newest lines, and says how much was cut between them', async () => {
     const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ attempts: 1 })]);
     const node = await mesh.node('mac-1');
     const failure = { ok: false, error: taskError('invalid', 'é'.repeat(5_000)) } as const;
@@ -103,7 +103,7 @@ describe('the history of a task', () => {
   });
 });
 
-describe('a node that tidies up', () => {
+describe('the cleanup by a node', () => {
   const options = (onError: (error: unknown) => void = () => {}) => ({
     nodeId: 'mac-1',
     ownPools: ['own'],
@@ -117,7 +117,7 @@ describe('a node that tidies up', () => {
   };
   const completed = (pool: string) => mesh.redis.zcard(mesh.keys.pool(pool, 'completed'));
 
-  it('removes ended tasks of pools that it does not serve, whatever else goes wrong', async () => {
+  it('removes ended tasks of pools that the node does not serve, whatever else fails', async () => {
     for (const pool of ['own', 'a', 'b']) await completeOne(pool);
     await mesh.redis.set(mesh.keys.pool('a', 'failed'), 'mangled');
     await mesh.redis.set(mesh.keys.circuits, 'mangled');
@@ -135,7 +135,7 @@ describe('a node that tidies up', () => {
     expect(await mesh.redis.hlen(mesh.keys.absent)).toBeGreaterThanOrEqual(1);
   });
 
-  it('is one at a time', async () => {
+  it('cleans up on one node at a time', async () => {
     await completeOne('a');
     await tidyMesh(mesh.redis, mesh.keys, options());
     await completeOne('a');
@@ -145,7 +145,7 @@ describe('a node that tidies up', () => {
     expect(await tidyMesh(mesh.redis, mesh.keys, { ...options(), nodeId: 'mac-2' })).toBe(1);
   });
 
-  it('forgets a node only when it was away for the whole time, and never gives it an incarnation twice', async () => {
+  it('forgets a node only after it was away for the whole time, and never repeats its incarnation', async () => {
     const forget = (ms: number) => forgetNodes(mesh.redis, mesh.keys, ms);
     const start = async (node: string) => (await mesh.registry.register(node, ['default'], 15_000)).incarnation;
     for (let n = 0; n < 5; n++) await start('mac-1');
@@ -154,7 +154,7 @@ describe('a node that tidies up', () => {
     expect([await forget(60_000), await forget(60_000)]).toEqual([[], []]);
     await start('mac-1');
     await mesh.registry.evict('mac-1', 15_000);
-    // It was there meanwhile, so that the time begins anew.
+    // It was up meanwhile, so that the time starts over.
     expect(await forget(0)).toEqual([]);
     const last = Number(await mesh.redis.hget(mesh.keys.incarnations, 'mac-1'));
     expect(await forget(0)).toEqual(['mac-1']);
@@ -163,14 +163,14 @@ describe('a node that tidies up', () => {
     expect(await start('mac-2')).toBeGreaterThan(last);
   });
 
-  it('remembers nodes, pools and circuits for a month by default', () => {
+  it('keeps nodes, pools and circuits for a month by default', () => {
     const month = 30 * 86_400_000;
     expect(FORGET_AFTER_MS).toEqual({ node: month, pool: month, circuit: { closed: 86_400_000, open: month } });
   });
 });
 
 describe('status', () => {
-  it('tells of a schedule that queues nothing, and reads the usage of today only', async () => {
+  it('reports a schedule that queues nothing, and reads only today’s usage', async () => {
     const config = configSchema.parse({
       mesh: mesh.keys.bullPrefix.split(':')[1]?.slice(0, -1),
       redis: { url: 'redis://x' },

@@ -3,7 +3,7 @@ import { Tracing } from '../../src/queue/bullmq/tracing.ts';
 import { OtlpCollector } from '../support/otlp-collector.ts';
 import { aClaim } from '../support/run-context.ts';
 
-it('traces each of two runs whose pools have given their claims the same token', async () => {
+it('traces two runs apart whose pools gave their claims the same token', async () => {
   const collector = await OtlpCollector.start();
   const tracing = new Tracing({ endpoint: collector.url, mesh: 'm', nodeId: 'mac-1' });
   const [first, second] = [aClaim('t1', { pool: 'a' }), aClaim('t2', { pool: 'b' })];

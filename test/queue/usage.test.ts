@@ -17,19 +17,19 @@ const sum = (fields: Partial<UsageSum> = {}): UsageSum => ({
   ...fields,
 });
 
-it('adds up all agents and models of the day in UTC, and of no other day', () => {
+it('sums all agents and models of one UTC day', () => {
   const sums = [sum({ agent: 'a' }), sum({ model: 'm', cost: 0.5 }), sum({ cost: 0.25 }), sum({ day: '2024-10-05' })];
   const expected = { day: '2024-10-04', tasks: 3, input: 6, output: 9, total: 15, cost: 0.75 };
   expect(usageOn(sums, DAY * DAY_MS)).toEqual(expected);
   expect(usageOn(sums, (DAY + 1) * DAY_MS - 1)).toEqual(expected);
 });
 
-it('knows no cost of a day if none of its sums has one', () => {
+it('reports no cost for a day if none of its sums has one', () => {
   expect(usageOn([sum(), sum()], DAY * DAY_MS).cost).toBeNull();
   expect(usageOn([], DAY * DAY_MS)).toEqual({ day: '2024-10-04', tasks: 0, input: 0, output: 0, total: 0, cost: null });
 });
 
-it('reads the last days by Redis time, the newest day and the largest sum first, and nothing else', async () => {
+it('reads the last days by Redis time, newest day and largest sum first, and nothing else', async () => {
   const keys = new MeshKeys({ prefix: 'clawmesh', mesh: 'm' });
   const days: Record<string, Record<string, string>> = {
     [keys.usage(DAY)]: { '||tasks': '1', '||total': '5', 'a|m|tasks': '2', 'a|m|total': '9', 'a|m|cost': '0.5' },

@@ -82,7 +82,7 @@ function open(strategy: DispatchStrategy = 'pull') {
     /** A request for a task has been answered. */
     replied: (reply: Partial<NextTask> = {}) =>
       wait.asking()({ task: undefined, again: false, limitedForMs: 0, nextDueAt: 0, ...reply }),
-    /** How the wait ended; undefined while it goes on. */
+    /** How the wait ended; undefined while it lasts. */
     begin: () => {
       const end: { result?: boolean | Error } = {};
       wait.forWork().then(
@@ -101,7 +101,7 @@ function open(strategy: DispatchStrategy = 'pull') {
 const WAKE_ANY = `zadd ${MARKER} 0 0`;
 const WITHDRAW = `hdel ${keys.freeSlots('default')} mac-1`;
 
-describe('an idle node’s wait for work', () => {
+describe('the wait of an idle node for work', () => {
   it('does not block before the first request, nor after one that brought a task or may bring another', async () => {
     const { blocking, replied, wait } = open();
     expect(await wait.forWork()).toBe(true);
@@ -204,7 +204,7 @@ describe('a wait that Redis does not end', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('waits on while the connection is down, and reconnects one that came back without a reply', async () => {
+  it('keeps waiting while the connection is down, and reconnects one that came back without a reply', async () => {
     const { blocking, replied, begin, clock } = open();
     replied();
     blocking.status = 'reconnecting';
@@ -217,7 +217,7 @@ describe('a wait that Redis does not end', () => {
     expect(end.result).toBe(true);
   });
 
-  it('throws what Redis answers, and does not block again before the next request', async () => {
+  it('throws an error of Redis, and does not block again before the next request', async () => {
     const { blocking, replied, begin, wait, clock } = open();
     replied();
     const end = begin();
@@ -230,7 +230,7 @@ describe('a wait that Redis does not end', () => {
   });
 });
 
-describe('a wait that is interrupted', () => {
+describe('an interrupted wait', () => {
   it('returns false, withdraws its offer and wakes any other node', async () => {
     const { blocking, replied, begin, written, wait, clock } = open();
     replied();

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { aclCommands } from '../../src/redis/acl.ts';
 import { luaFiles } from '../support/lua-files.ts';
 
-describe('the Redis rights of a node', () => {
-  it('cover every command that a script calls, also where that rarely happens', () => {
+describe('Redis rights of a node', () => {
+  it('grants every command that a script calls, even rare ones', () => {
     const called = [...luaFiles().values()].flatMap((text) =>
       [...text.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name = '']) => name.toLowerCase()),
     );

@@ -5,7 +5,7 @@ import { meshPerTest, type TestMesh } from '../support/pool.ts';
 
 const layout = () => luaFiles().get('redis/lua/layout.lua') ?? '';
 
-describe('the names of keys', () => {
+describe('names of keys', () => {
   let mesh: TestMesh;
   const current = meshPerTest('names');
   beforeEach(() => {
@@ -14,7 +14,7 @@ describe('the names of keys', () => {
   const made = async (table: string): Promise<Record<string, string>> =>
     JSON.parse(String(await mesh.redis.eval(`${layout()}\nreturn cjson.encode(${table})`, 1, mesh.keys.bullPrefix)));
 
-  it('that Lua gives to what belongs to the mesh are those of MeshKeys', async () => {
+  it('names mesh keys in Lua as MeshKeys does', async () => {
     const { keys } = mesh;
     expect(await made('meshKeys(KEYS[1])')).toEqual({
       prefix: keys.bullPrefix,
@@ -46,7 +46,7 @@ describe('the names of keys', () => {
     });
   });
 
-  it('that Lua gives to what belongs to a pool are those of MeshKeys, and BullMQ’s own', async () => {
+  it('names pool keys in Lua as MeshKeys and BullMQ do', async () => {
     const { keys } = mesh;
     const pool = (what: string) => keys.pool('gpu', what);
     expect(await made("poolKeys(KEYS[1], 'gpu')")).toEqual({
@@ -71,10 +71,10 @@ describe('the names of keys', () => {
   });
 });
 
-describe('a Lua script', () => {
+describe('Lua scripts', () => {
   const scripts = [...luaFiles()].filter(([name]) => !name.startsWith('redis/lua/'));
 
-  it('names no key but by the layout', () => {
+  it('names every key through the layout', () => {
     const known = new Set([...layout().matchAll(/^ {4}(\w+) = /gm)].map(([, name]) => name));
     for (const [file, text] of scripts) {
       const code = text.replace(/--\[\[[\s\S]*?\]\]|--.*/g, '');
@@ -86,7 +86,7 @@ describe('a Lua script', () => {
     }
   });
 
-  it('of tasks that are held writes the score that their reader looks for', () => {
+  it('writes the score of a held task as its reader expects it', () => {
     const hold = luaFiles().get('queue/bullmq/lua/includes/hold.lua');
     expect(hold).toContain(`local HELD_SCORE = '${HELD_SCORE}'`);
   });

@@ -79,18 +79,18 @@ describe('the name in the TLS handshake', () => {
     return [...new Set(front.names)];
   };
 
-  it('is that of the URL, and none for an address', async () => {
+  it('uses the host of the URL, and no name for an IPv4 address', async () => {
     const port = await front.before(redis.port, '127.0.0.1');
     expect(await namesFor(`url: "rediss://localhost:${port}"`)).toEqual(['localhost']);
     expect(await namesFor(`url: "rediss://127.0.0.1:${port}"`)).toEqual([false]);
   });
 
-  it('is none for an IPv6 address, which is reached all the same', async () => {
+  it('uses no name for an IPv6 address, and still connects', async () => {
     const port = await front.before(redis.port, '::1');
     expect(await namesFor(`url: "rediss://[::1]:${port}"`)).toEqual([false]);
   });
 
-  it('is that of each Sentinel, and of the primary that they name', async () => {
+  it('uses the name of each Sentinel, and of the primary that they name', async () => {
     const primary = await front.before(redis.port, '127.0.0.1');
     const sentinelPort = await reservePort();
     const conf = join(emptyFolder(), 'sentinel.conf');
@@ -108,7 +108,7 @@ describe('the name in the TLS handshake', () => {
   });
 });
 
-it('a primary that can not be reached is told with the address that the Sentinels name', async () => {
+it('reports an unreachable primary with the address that the Sentinels name', async () => {
   const [sentinelPort, nothing] = [await reservePort(), await reservePort()];
   const conf = join(emptyFolder(), 'sentinel.conf');
   writeFileSync(conf, `sentinel monitor mesh 127.0.0.1 ${nothing} 1\n`);

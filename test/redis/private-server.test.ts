@@ -56,7 +56,7 @@ describe('the private server of a mesh', () => {
     },
   );
 
-  it('is not found by a file whose process id is somebody else’s by now', () => {
+  it('finds no server by a file whose process id belongs to another process by now', () => {
     const where = env();
     writeFile(where, { server: `${process.pid}@1`, keeper: ENDED, socket: '/s' });
     expect(findPrivateServer(MESH, where)).toBeUndefined();
@@ -64,7 +64,7 @@ describe('the private server of a mesh', () => {
     expect(findPrivateServer(MESH, where)).toEqual({ kind: 'private', socket: '/s' });
   });
 
-  it('is taken over, and stopped, by the next one once its keeper is gone', async () => {
+  it('takes over the server, and stops it, once its keeper is gone', async () => {
     const where = env();
     const first = await start(where);
     const pid = await pidOf(first);
@@ -76,7 +76,7 @@ describe('the private server of a mesh', () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  it('is taken over, and no second one started on its data, where the file is missing or names another process', async () => {
+  it('takes over the server, and starts no second one on its data, if the file is missing or names another process', async () => {
     const where = env();
     const pid = await pidOf(await start(where));
     rmSync(fileOf(where));
@@ -88,7 +88,7 @@ describe('the private server of a mesh', () => {
     expect([isRunning(pid), isRunning(process.pid)]).toEqual([false, true]);
   });
 
-  it('is left alone where it hangs, and no second one started on its data', async () => {
+  it('leaves a hanging server alone, and starts no second one on its data', async () => {
     const where = env();
     const server = await start(where);
     const pid = await pidOf(server);

@@ -20,10 +20,10 @@ const events = async () => {
   return newest.filter(({ event }) => !event.startsWith('node-'));
 };
 
-describe('a node that somebody has forgotten', () => {
+describe('a forgotten node', () => {
   const forget = (nodeId: string) => forgetNode(mesh.redis, mesh.keys, nodeId);
 
-  it('is not known, not there and holds no task, or nothing is changed', async () => {
+  it('forgets only a known node that is down and claims no task, and else changes nothing', async () => {
     expect(await forget('mac-1')).toEqual({ outcome: 'unknown' });
     expect(await forget('')).toEqual({ outcome: 'unknown' });
     const ids = [await enqueue(), await enqueue()];
@@ -40,7 +40,7 @@ describe('a node that somebody has forgotten', () => {
     expect((await events()).length).toBe(0);
   });
 
-  it('leaves nothing behind but that it was there, and comes back as a new one', async () => {
+  it('leaves nothing behind except its last incarnation, and registers as a new node later', async () => {
     await enqueue();
     const node = await mesh.node('mac-1', { strategy: 'round-robin' });
     await mesh.registry.beat({ nodeId: 'mac-1', incarnation: 1 }, aNodeRecord(), sweepHow('mac-1'));

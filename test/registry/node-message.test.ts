@@ -11,7 +11,7 @@ const MESSAGES: readonly NodeMessage[] = [
   { type: 'who', question: 'b7a4b5b2-0a51-4f11-8b14-3a1f6e1d6f0e' },
 ];
 
-it.each(MESSAGES)('reads back the $type message that a node is sent', (message) => {
+it.each(MESSAGES)('reads back the $type message to a node', (message) => {
   expect(parseNodeMessage(formatNodeMessage(message))).toEqual(message);
 });
 
@@ -28,20 +28,20 @@ it('keeps the texts that scripts and nodes of another version publish', () => {
 });
 
 it.each(['cancel', 'cancel ', 'held', 'held default', 'held default ', 'held  node:mac-1', 'who', 'who '])(
-  'takes %j for no message, since a part is missing',
+  'ignores %j as a message, since a part is missing',
   (text) => {
     expect(parseNodeMessage(text)).toBeUndefined();
   },
 );
 
 it.each(['', ' ', 'BEAT', 'beats', ' beat', 'beat\n', 'drain', '{"type":"beat"}'])(
-  'takes %j for no message that it knows',
+  'ignores %j as an unknown message',
   (text) => {
     expect(parseNodeMessage(text)).toBeUndefined();
   },
 );
 
-it('ignores what a later version adds behind a message that it knows', () => {
+it('ignores additions of a later version behind a known message', () => {
   expect(parseNodeMessage('beat now')).toEqual({ type: 'beat' });
   expect(parseNodeMessage('cancel t1 by operator')).toEqual({ type: 'cancel', taskId: 't1' });
 });

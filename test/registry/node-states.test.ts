@@ -120,6 +120,6 @@ holdToTable({
   stateOf: async (): Promise<KnownNodeState> => (await mesh.registry.find(NODE))?.state ?? 'none',
 });
 
-it('counts a node as there if it is up, gated or draining', () => {
+it('counts a node as present if it is up, gated or draining', () => {
   expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'draining']);
 });

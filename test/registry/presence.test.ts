@@ -20,7 +20,7 @@ describe('a presence', () => {
     return subscriber;
   };
 
-  it('is there again after its connection was cut, and hears what is said to it', async () => {
+  it('returns after its connection was cut, and receives messages again', async () => {
     const { redis, target, keys } = mesh();
     const heard: string[] = [];
     const presence = new Presence(await connected(target), (message) => heard.push(message));
@@ -32,7 +32,7 @@ describe('a presence', () => {
     presence.hide();
   });
 
-  it('can be hidden while it subscribes again, and the connection cut at that moment', async () => {
+  it('can be hidden while it subscribes again, even if the connection is cut at that moment', async () => {
     const server = await SpawnedRedis.start();
     const proxy = await RedisProxy.start(server.port);
     const { redis: config } = configSchema.parse({ mesh: 'm', redis: { url: proxy.url } });

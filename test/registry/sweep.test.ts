@@ -33,7 +33,7 @@ describe('a sweep', () => {
   };
   const incarnationOf = async (nodeId: string) => Number(await mesh.redis.hget(mesh.keys.incarnations, nodeId));
 
-  it('has the tasks of all pools requeued though those of one can not be', async () => {
+  it('requeues the tasks of all pools although one pool fails', async () => {
     for (const pool of ['b', 'c', 'd']) {
       await mesh.producer.enqueue([newTask({ pool })]);
       await claimNext(await mesh.node('mac-1', { pool }));
@@ -49,7 +49,7 @@ describe('a sweep', () => {
     ]);
   });
 
-  it('declares a node dead once its lease has ended, whoever and however many sweep', async () => {
+  it('declares a node dead once its lease has ended, whichever and however many nodes sweep', async () => {
     await mesh.node('mac-1');
     await settled();
     await endLease('mac-1');
@@ -60,7 +60,7 @@ describe('a sweep', () => {
     expect(await incarnationOf('mac-1')).toBe(2);
   });
 
-  it('writes down who came up and who died, once', async () => {
+  it('records once which nodes came up and which died', async () => {
     const events = async () =>
       (await new EventLog(mesh.redis, mesh.keys).newest({ limit: 10 })).map((event) => [
         event.event,
@@ -79,7 +79,7 @@ describe('a sweep', () => {
     ]);
   });
 
-  it('gives everybody one more lease when the last sweep is long ago', async () => {
+  it('gives every node one more lease if the last sweep was long ago', async () => {
     await mesh.node('mac-1');
     await settled();
     await endLease('mac-1');
@@ -90,7 +90,7 @@ describe('a sweep', () => {
     expect((await sweep()).deaths).toHaveLength(1);
   });
 
-  it('takes a heartbeat for a sign that Redis was not frozen, unless it was before', async () => {
+  it('takes a heartbeat for a sign that Redis was not frozen, unless Redis was frozen before it', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
     await settled();
     const beatSoonAfter = () =>
@@ -108,7 +108,7 @@ describe('a sweep', () => {
     expect(await stallAt()).toBe(1);
   });
 
-  it('takes a presence that is gone for a crash, after the grace', async () => {
+  it('takes a lost presence for a crash, after the grace', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
     const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));
     await settled();
@@ -133,7 +133,7 @@ describe('a sweep', () => {
     second.disconnect();
   });
 
-  it('makes nothing of an absence on another run of the Redis server', async () => {
+  it('ignores an absence on another run of the Redis server', async () => {
     await mesh.registry.register('mac-1', ['default'], 60_000);
     await settled();
     await mesh.redis.hset(mesh.keys.presence, 'mac-1', '1@another-run');
@@ -153,7 +153,7 @@ describe('a sweep', () => {
       .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'heartbeat' })]);
   });
 
-  it('leaves a node its own lease where that is longer than the sweeper’s, also after the clock has gone back', async () => {
+  it('respects a node’s own longer lease, even after the clock has gone back', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 600_000);
     const record = aNodeRecord({ incarnation, leaseMs: 600_000 });
     await mesh.registry.beat({ nodeId: 'mac-1', incarnation }, record, sweepHow('mac-1', { leaseMs: 600_000 }));
@@ -167,7 +167,7 @@ describe('a sweep', () => {
     expect((await leaseEnds()) - (await mesh.registry.redisTime())).toBeLessThanOrEqual(600_000);
   });
 
-  it('judges a node that is gone within the grace although Redis’ clock has gone back', async () => {
+  it('judges a node that disappears within the grace although Redis’ clock has gone back', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 60_000);
     await mesh.redis.hset(mesh.keys.nodes, 'mac-1', JSON.stringify(aNodeRecord({ incarnation, leaseMs: 60_000 })));
     const client = await subscriber(mesh.registry.presenceChannel({ nodeId: 'mac-1', incarnation }));
@@ -181,7 +181,7 @@ describe('a sweep', () => {
       .toEqual([expect.objectContaining({ nodeId: 'mac-1', reason: 'crash' })]);
   });
 
-  it('does not put judgement off for ever where its own notes are nonsense', async () => {
+  it('does not postpone its verdict forever if its own notes are nonsense', async () => {
     await mesh.node('mac-1');
     await settled();
     await endLease('mac-1');
@@ -191,7 +191,7 @@ describe('a sweep', () => {
     expect(Number(await mesh.redis.hget(mesh.keys.sweep, 'resumedAt'))).toBeLessThan(far);
   });
 
-  it('answers early to whoever comes soon after another', async () => {
+  it('returns early if another sweep has just ended', async () => {
     await mesh.node('mac-1');
     await settled();
     await endLease('mac-1');
@@ -201,7 +201,7 @@ describe('a sweep', () => {
     expect((await sweep({ intervalMs: 60_000 })).deaths).toEqual([]);
   });
 
-  it('tells whether there is work, whose turn it is, and who looks through all claims', async () => {
+  it('reports whether there is work, the rank of the node, and which node checks all claims', async () => {
     await mesh.node('mac-1');
     const mac2 = await mesh.node('mac-2');
     expect(await sweep({}, 'mac-2')).toMatchObject({ nodes: 2, rank: 1, busy: false, pass: false });
@@ -218,7 +218,7 @@ describe('a sweep', () => {
     expect(await sweep({}, 'mac-1')).toMatchObject({ busy: false });
   });
 
-  it('has all claims looked through again after the time for that, however long the grace is', async () => {
+  it('has all claims checked again after their interval, however long the grace is', async () => {
     await mesh.producer.enqueue([newTask()]);
     await claimNext(await mesh.node('mac-1'));
     expect(await sweep({ graceMs: 1, passMs: 60_000 })).toMatchObject({ pass: true });
@@ -227,7 +227,7 @@ describe('a sweep', () => {
     expect(await sweep({ graceMs: 60_000, passMs: 1 })).toMatchObject({ pass: true });
   });
 
-  it('comes with a heartbeat, but not with that of a fenced node', async () => {
+  it('sweeps with a heartbeat, but not with that of a fenced node', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
     await mesh.node('mac-2');
     await settled();
@@ -244,7 +244,7 @@ describe('a sweep', () => {
     expect((await sweep()).deaths).toMatchObject([{ nodeId: 'mac-2' }]);
   });
 
-  it('looks at more nodes than Lua hands over at once', async () => {
+  it('checks more nodes than Lua can pass at once', async () => {
     const ids = Array.from({ length: 12_000 }, (_, i) => `n${i}`);
     await mesh.redis.hset(mesh.keys.incarnations, ...ids.flatMap((id) => [id, 1]));
     await settled();
@@ -253,7 +253,7 @@ describe('a sweep', () => {
     expect({ nodes, deaths }).toMatchObject({ nodes: 12_000, deaths: [{ nodeId: 'n11999' }] });
   });
 
-  it('tells of more deaths with a heartbeat than Lua hands over at once', async () => {
+  it('reports more deaths with a heartbeat than Lua can pass at once', async () => {
     const { incarnation } = await mesh.registry.register('mac-1', ['default'], 15_000);
     const ids = Array.from({ length: 3_000 }, (_, i) => `n${i}`);
     await mesh.redis.hset(mesh.keys.incarnations, ...ids.flatMap((id) => [id, 1]));
@@ -264,7 +264,7 @@ describe('a sweep', () => {
     expect(swept.deaths).toHaveLength(3_000);
   });
 
-  it('needs nobody to remember it: what a sweeper left behind is found by its locks alone', async () => {
+  it('finds the tasks of a dead node by their locks alone, without any record of the death', async () => {
     const [task] = await mesh.producer.enqueue([newTask({ priority: 7 })]);
     await claimNext(await mesh.node('mac-1'));
     await mesh.registry.evict('mac-1', 15_000);
@@ -275,7 +275,7 @@ describe('a sweep', () => {
     expect(await mesh.reader.get(again.taskId)).toMatchObject({ priority: 7 });
   });
 
-  it('lets exactly one win when a report races the putting back', async () => {
+  it('lets exactly one win when a report races the requeue', async () => {
     for (let round = 0; round < 20; round++) {
       const [task] = await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
@@ -295,7 +295,7 @@ describe('a sweep', () => {
     }
   });
 
-  it('puts tasks of a paused pool back without starting them', async () => {
+  it('requeues tasks of a paused pool without starting them', async () => {
     const [task] = await mesh.producer.enqueue([newTask()]);
     await claimNext(await mesh.node('mac-1'));
     await mesh.redis.hset(mesh.keys.pool('default', 'meta'), 'paused', 1);
@@ -305,7 +305,7 @@ describe('a sweep', () => {
     expect(await mesh.reader.get(task?.id ?? '')).toMatchObject({ state: 'waiting' });
   });
 
-  it('keeps the earlier incarnation’s tasks for a node that is about to take them up again', async () => {
+  it('keeps the tasks of the earlier incarnation for a node that is about to adopt them', async () => {
     const [task] = await mesh.producer.enqueue([newTask()]);
     const old = await mesh.node('mac-1');
     const claim = await claimNext(old);

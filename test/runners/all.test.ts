@@ -15,7 +15,7 @@ import { StandInGateway } from '../support/stand-in-gateway.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 describe('the list of runners', () => {
-  it('has exactly one kind for each mode of the config, and the simulation last', () => {
+  it('has exactly one runner for each mode of the config, with the simulation last', () => {
     expect(RUNNERS.map(({ mode }) => mode).toSorted()).toEqual(OPENCLAW_MODES.toSorted());
     expect(RUNNERS.at(-1)?.mode).toBe('simulate');
   });
@@ -24,7 +24,7 @@ describe('the list of runners', () => {
     ['gateway', { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 }],
     ['exec', { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 }],
     ['simulate', { outlivesDaemon: false, hasProvider: false, healthEveryMs: 60_000 }],
-  ] as const)('gives a runner of mode %s the capabilities of its kind: %j', async (mode, capabilities) => {
+  ] as const)('builds for mode %s a runner with the capabilities %j', async (mode, capabilities) => {
     expect(kindOf(mode).capabilities).toEqual(capabilities);
     const config = configSchema.parse({ mesh: 'm', redis: { url: 'redis://localhost' } });
     const clock = new VirtualClock();
@@ -61,7 +61,7 @@ describe('the mode of a node', () => {
     return chooseMode(config, { PATH: emptyFolder() }, clock);
   };
 
-  it.each(OPENCLAW_MODES)('is %s if the config says so, and nothing is probed', async (mode) => {
+  it.each(OPENCLAW_MODES)('uses %s if the config says so, and probes nothing', async (mode) => {
     expect(await choose(mode, 'openclaw')).toBe(mode);
     expect(asked).toEqual([]);
   });
@@ -70,14 +70,14 @@ describe('the mode of a node', () => {
     ['gateway', 'its gateway is ready', 200, true],
     ['exec', 'its gateway is not ready and openclaw is installed', 503, true],
     ['simulate', 'its gateway is not ready and openclaw is not installed', 503, false],
-  ] as const)('is %s in auto mode if %s', async (mode, _, answer, installed) => {
+  ] as const)('uses %s in auto mode if %s', async (mode, _, answer, installed) => {
     status = answer;
     expect(await choose('auto', installed ? standIn('').bin : 'openclaw')).toBe(mode);
     expect(asked).toEqual(['/readyz']);
     expect(clock.pending).toBe(0);
   });
 
-  it('is chosen without a gateway that has not answered after exactly 1.5 s', async () => {
+  it('ignores a gateway that has not replied after exactly 1.5 s', async () => {
     status = undefined;
     let mode: string | undefined;
     void choose('auto', 'openclaw').then((chosen) => {
@@ -92,7 +92,7 @@ describe('the mode of a node', () => {
   });
 });
 
-it('stops the runs that a node left in its gateway although the node runs tasks in another mode now', async () => {
+it('stops the runs that a node left in its gateway even if it uses another mode now', async () => {
   const gateway = await StandInGateway.start();
   const submissions = join(emptyFolder(), 'submissions');
   const { config } = loadConfig({

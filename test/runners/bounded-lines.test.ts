@@ -33,11 +33,11 @@ it.each([
   ],
   [['1234567'], ['12345…']],
   [['1234567\n'], ['12345…']],
-])('keeps 5 bytes of a longer line, with a mark behind them: %j gives %j', (chunks, lines) => {
+])('keeps 5 bytes of a longer line, and marks the cut: %j gives %j', (chunks, lines) => {
   expect(linesOf(5, ...chunks)).toEqual(lines);
 });
 
-it('hands on a line that is too long before it has ended', () => {
+it('passes on a line that is too long before it has ended', () => {
   const lines: string[] = [];
   const cut = new BoundedLines(5, (line) => lines.push(line));
   cut.push(Buffer.from('12345'));
@@ -46,13 +46,13 @@ it('hands on a line that is too long before it has ended', () => {
   expect(lines).toEqual(['12345…']);
 });
 
-it('leaves out a character that its limit would cut in two, and keeps one that two chunks share', () => {
+it('drops a character that its limit would cut in two, and keeps one that two chunks share', () => {
   const euro = Buffer.from('€');
   expect(linesOf(4, 'xx€y')).toEqual(['xx…']);
   expect(linesOf(9, euro.subarray(0, 1), euro.subarray(1), '\n')).toEqual(['€']);
 });
 
-it('takes over no line of one stream into the next', () => {
+it('carries no line of one stream over into the next', () => {
   const lines: string[] = [];
   const cut = new BoundedLines(5, (line) => lines.push(line));
   for (const stream of ['1234567', 'next']) {

@@ -6,7 +6,7 @@ const NOW = Date.parse('2026-11-27T12:00:30Z');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-describe('OpenClaw’s error texts', () => {
+describe('classification of OpenClaw’s error texts', () => {
   // The texts are those the real OpenClaw 2026.9.6 gave.
   it.each([
     [
@@ -26,7 +26,7 @@ describe('OpenClaw’s error texts', () => {
     ['connect ECONNREFUSED 127.0.0.1:1', 'provider'],
     ['something else', 'unknown'],
     ['', 'unknown'],
-  ])('%j is %s', (text, kind) => expect(classifyError(text, NOW).kind).toBe(kind));
+  ])('classifies %j as %s', (text, kind) => expect(classifyError(text, NOW).kind).toBe(kind));
 
   it.each([
     ['HTTP 402', 'rate_limit'],
@@ -43,7 +43,7 @@ describe('OpenClaw’s error texts', () => {
     ],
     ['503 Service Unavailable', 'provider'],
     ['529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', 'provider'],
-  ])('%j is %s', (text, kind) => expect(classifyError(text, NOW).kind).toBe(kind));
+  ])('classifies %j as %s', (text, kind) => expect(classifyError(text, NOW).kind).toBe(kind));
 
   it.each([
     ['HTTP 503', true],
@@ -53,7 +53,7 @@ describe('OpenClaw’s error texts', () => {
     ['HTTP 500', undefined],
     ['HTTP 502: overloaded', undefined],
     ['connect ECONNREFUSED 127.0.0.1:1', undefined],
-  ])('of %j, that the provider serves nobody is %s', (text, outage) =>
+  ])('reads from %j that the provider is down for everyone: %s', (text, outage) =>
     expect(classifyError(text, NOW).outage).toBe(outage),
   );
 
@@ -67,7 +67,7 @@ describe('OpenClaw’s error texts', () => {
     ['Command failed: curl said rate limit', 'unknown'],
     [`the session file is broken: ${'x'.repeat(600)} rate limit`, 'unknown'],
     ['the child ended with exit code 137', 'unknown'],
-  ])('%j is %s, whatever words of the user’s are in it', (text, kind) =>
+  ])('classifies %j as %s, whatever words of the user are in it', (text, kind) =>
     expect(classifyError(text, NOW).kind).toBe(kind),
   );
 
@@ -81,14 +81,14 @@ describe('OpenClaw’s error texts', () => {
     ['HTTP 403: daily limit reached, resets at 2026-11-28T00:00:00Z', 11 * HOUR + 59 * MINUTE + 30_000],
     ['HTTP 402: out of credits, resets in 9 days', 24 * HOUR],
     ['HTTP 402: out of credits, resets at 2026-11-27T11:00:00Z', 5 * MINUTE],
-  ])('%j asks for %s ms', (text, ms) => expect(classifyError(text, NOW).retryAfterMs).toBe(ms));
+  ])('reads from %j a wait of %s ms', (text, ms) => expect(classifyError(text, NOW).retryAfterMs).toBe(ms));
 
-  it('are retryable by their kind', () => {
+  it('marks errors as retryable by their kind', () => {
     expect(classifyError('HTTP 401', NOW).retryable).toBe(false);
     expect(classifyError('HTTP 503', NOW).retryable).toBe(true);
   });
 
-  it('never make it throw, nor give a wait that is none, and are cut before they are looked at', () => {
+  it('never throws, never returns an invalid wait, and cuts a text before it examines it', () => {
     const words = fc.array(
       fc.constantFrom(
         'resets at ',

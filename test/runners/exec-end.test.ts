@@ -19,7 +19,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-describe('an exec run', () => {
+describe('the end of an exec run', () => {
   it.each([
     ['lines stand behind its answer', `${ANSWER}; echo 'plugin: done'; echo '{ not json'`],
     [
@@ -43,12 +43,12 @@ describe('an exec run', () => {
     expect((await runWith(body)).outcome).toMatchObject(paidFor);
   });
 
-  it('is judged by the error in its answer, whatever is logged behind it', async () => {
+  it('judges a run by the error in its answer, whatever is logged after it', async () => {
     const body = `echo '{"ok":false,"status":"error","error":{"message":"HTTP 401"}}'; echo 'closing down'; exit 1`;
     expect((await runWith(body)).outcome).toMatchObject({ ok: false, error: { kind: 'auth' } });
   });
 
-  it('cuts an answer that is too long to be kept whole, and says how long it was', async () => {
+  it('cuts an answer that is too long, and reports its full length', async () => {
     const long = `node -e "process.stdout.write(JSON.stringify({ok:true,final:'é\\\\n'.repeat(7e6),payloads:[{text:'é\\\\n'.repeat(7e6)}],usage:{input:1,output:2}}))"`;
     const { outcome } = await runWith(long.replace('node', process.execPath));
     if (!outcome.ok) throw new Error(outcome.error.message);
@@ -73,7 +73,7 @@ describe('an exec run', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('ends exactly 15 s after its answer, although the process goes on to print', async () => {
+  it('ends exactly 15 s after its answer, although the process continues to print', async () => {
     const clock = new VirtualClock();
     let passed = Promise.resolve();
     const { outcome, folder } = await runWith(
@@ -93,9 +93,9 @@ describe('an exec run', () => {
   it.each([
     ['holds its output open', 'sleep 300 &', 0],
     ['ignores SIGTERM', `(trap '' TERM; while :; do sleep 1; done) >/dev/null 2>&1 &`, 0],
-    ['goes on to print', 'yes 2>/dev/null &', 0],
+    ['continues to print', 'yes 2>/dev/null &', 0],
     ['is left by a run that fails', 'sleep 300 >/dev/null 2>&1 &', 1],
-  ])('ends what it has started before it is over: a child that %s', async (_, start, code) => {
+  ])('kills its child processes before it ends: a child that %s', async (_, start, code) => {
     const { outcome, folder } = await runWith(
       `${start} echo $! > "$HERE/child"; [ ${code} = 1 ] || ${ANSWER}; exit ${code}`,
     );
@@ -103,7 +103,7 @@ describe('an exec run', () => {
     expect(isRunning(pidIn(folder))).toBe(false);
   });
 
-  it('that prints more than can be kept ends what it has started, too', async () => {
+  it('kills its child processes if it prints more than it may', async () => {
     const { outcome, folder } = await runWith(
       `sleep 300 & echo $! > "$HERE/child"; head -c 20971520 /dev/zero | tr '\\0' x; exit 1`,
     );
@@ -111,7 +111,7 @@ describe('an exec run', () => {
     expect(isRunning(pidIn(folder))).toBe(false);
   });
 
-  it.runIf(linux)('ends what has left its process group', async () => {
+  it.runIf(linux)('kills child processes that have left its process group', async () => {
     const away = `setsid sh -c 'echo $$ > "$0/child"; exec sleep 300' "$HERE" >/dev/null 2>&1 &`;
     const wait = 'while [ ! -s "$HERE/child" ]; do sleep 0.05; done';
     const { outcome, folder } = await runWith(`${away} ${wait}; ${ANSWER}`);
@@ -126,7 +126,7 @@ describe('an exec run', () => {
     expect(isRunning(pidIn(stopped.folder))).toBe(false);
   });
 
-  it('that is stopped after its answer has that answer', async () => {
+  it('keeps the answer of a run that is stopped after it', async () => {
     const abort = new AbortController();
     const { outcome } = await runWith(`${ANSWER}; echo started >&2; sleep 300`, {
       signal: abort.signal,
@@ -135,7 +135,7 @@ describe('an exec run', () => {
     expect(outcome).toMatchObject(paidFor);
   });
 
-  it('takes any byte as a sign of life, and keeps a bounded part of a line that never ends', async () => {
+  it('takes any byte for a sign of life, and keeps a bounded part of a line that never ends', async () => {
     const { events } = await runWith(
       `for i in 1 2 3; do printf . >&2; printf . ; sleep 0.2; done; head -c 67108864 /dev/zero | tr '\\0' y >&2; ${ANSWER}`,
     );
@@ -147,7 +147,7 @@ describe('an exec run', () => {
   });
 });
 
-describe('when a signal is refused', () => {
+describe('an exec run whose signal is refused', () => {
   /** As macOS answers for a group one of whose members may not be signalled. */
   const refuse = (refused: (pid: number) => boolean, code: string) => {
     const kill = process.kill.bind(process);
@@ -157,18 +157,21 @@ describe('when a signal is refused', () => {
     });
   };
 
-  it.each(['EPERM', 'EINVAL', 'ESRCH'])('to the group (%s), an exec run ends its members one by one', async (code) => {
-    refuse((pid) => pid < 0, code);
-    const abort = new AbortController();
-    const { outcome, folder } = await runWith('sleep 300 & echo $! > "$HERE/child"; echo started >&2; wait', {
-      signal: abort.signal,
-      onEvent: () => abort.abort('deadline'),
-    });
-    expect(outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
-    expect(isRunning(pidIn(folder))).toBe(false);
-  });
+  it.each(['EPERM', 'EINVAL', 'ESRCH'])(
+    'ends the members of a group one by one if the signal to the group is refused (%s)',
+    async (code) => {
+      refuse((pid) => pid < 0, code);
+      const abort = new AbortController();
+      const { outcome, folder } = await runWith('sleep 300 & echo $! > "$HERE/child"; echo started >&2; wait', {
+        signal: abort.signal,
+        onEvent: () => abort.abort('deadline'),
+      });
+      expect(outcome).toMatchObject({ ok: false, error: { kind: 'cancelled' } });
+      expect(isRunning(pidIn(folder))).toBe(false);
+    },
+  );
 
-  it('to one member, an exec run ends the others, says so and is over', async () => {
+  it('ends the other members if the signal to one is refused, and reports it', async () => {
     let protectedPid = 0;
     refuse((pid) => pid < 0 || pid === protectedPid, 'EPERM');
     const { outcome, events, folder } = await runWith(
@@ -188,8 +191,8 @@ describe('when a signal is refused', () => {
   });
 });
 
-describe('after the death of the daemon', () => {
-  it.runIf(linux)('its run is gone within moments, and so is what has left the process group', async () => {
+describe('an exec run after the death of the daemon', () => {
+  it.runIf(linux)('ends within moments, together with processes that have left its process group', async () => {
     const { bin, folder } = standIn(
       `trap '' TERM; setsid sh -c 'trap "" TERM; echo $$ > "$0/away"; while :; do sleep 1; done' "$HERE" & echo $$ > "$HERE/run"; while :; do sleep 1; done`,
     );
@@ -211,7 +214,7 @@ describe('after the death of the daemon', () => {
     for (const name of ['run', 'away']) await expect.poll(() => isRunning(pidIn(folder, name))).toBe(false);
   });
 
-  it.runIf(linux)('its next start ends what is left of its runs, and nothing of a daemon that lives', async () => {
+  it.runIf(linux)('ends at the next start, which spares the runs of a daemon that is up', async () => {
     const gone = spawn('true');
     const identity = processIdentity(gone.pid ?? 0) ?? `${gone.pid}@1`;
     await new Promise((resolve) => gone.once('exit', resolve));

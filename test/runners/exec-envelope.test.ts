@@ -48,7 +48,7 @@ it.each([
   ['{"ok":true,"final":"one"}{"ok":true,"final":"two"}', 'two', 2],
   ['{"ok":true,"final":"one"}{"ok":true}', 'one', 1],
   ['{"ok":true}{"level":"info"}', '', 0],
-])('goes by the last envelope with an answer: %s', (printed, text, envelopes) => {
+])('uses the last envelope with an answer: %s', (printed, text, envelopes) => {
   expect(end(printed)).toMatchObject({ ok: true, result: { text } });
   expect(stdoutOf(printed).envelopes).toBe(envelopes);
 });
@@ -73,18 +73,18 @@ it.each([
     null,
     'openclaw ended with exit code 139 and printed no result envelope but: {"ok":"maybe"}',
   ],
-])('without an envelope it is a crash, and quotes what was printed: %j', (printed, code, signal, text) => {
+])('reports a crash without an envelope, and quotes the output: %j', (printed, code, signal, text) => {
   expect(end(printed, code, signal)).toMatchObject({ ok: false, error: { kind: 'crash' } });
   expect(message(printed, code, signal)).toBe(text);
 });
 
-it('quotes at most 200 characters of what was printed, and cuts a message at 2000', () => {
+it('quotes at most 200 characters of the output, and cuts a message at 2000', () => {
   expect(message('x'.repeat(5_000))).toMatch(/but: x{200}$/);
   const timeout = JSON.stringify({ ok: false, status: 'timeout', error: { message: 'x'.repeat(5_000) } });
   expect(message(timeout)).toBe('x'.repeat(2_000));
 });
 
-it('keeps the usage behind answers that are too long to be kept whole', () => {
+it('keeps the usage after answers that are too long to keep whole', () => {
   const payloads = Array.from({ length: 9 }, () => ({ text: 'x'.repeat(MIB) }));
   const envelope = { ok: true, payloads, usage: { input: 1, output: 2 } };
   expect(end(JSON.stringify(envelope))).toMatchObject({

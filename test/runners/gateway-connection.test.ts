@@ -18,7 +18,7 @@ describe('the wait for a connection to the gateway', () => {
     await gateway.stop();
   });
 
-  /** Undefined while the wait goes on. */
+  /** Undefined during the wait. */
   const wait = (timeoutMs: number, signal?: AbortSignal) => {
     const end: { hello?: GatewayHello | 'none' } = {};
     void connection.ready(timeoutMs, signal).then((hello) => {
@@ -38,7 +38,7 @@ describe('the wait for a connection to the gateway', () => {
     expect(await connection.ready(0)).toBe(end.hello);
   });
 
-  it('ends without one after exactly its time', async () => {
+  it('ends without a greeting after exactly its time', async () => {
     gateway.shut();
     connection.start();
     const end = wait(1_000);

@@ -54,7 +54,7 @@ it.each([
   [{ status: 'ok' }, false],
   [{}, false],
   [null, false],
-])('takes %j for a run that still goes on: %s', (reply, expected) => {
+])('takes %j for a run that continues: %s', (reply, expected) => {
   expect(isInFlight(reply)).toBe(expected);
 });
 
@@ -65,11 +65,11 @@ it.each([
   [{ status: 'timeout' }, false],
   [{ status: 'accepted', endedAt: 5 }, false],
   ['ok', false],
-])('takes %j for the end of the run, and not only of the wait: %s', (reply, expected) => {
+])('takes %j for the end of the run, not only of the wait: %s', (reply, expected) => {
   expect(isTerminalWait(reply)).toBe(expected);
 });
 
-it('takes an invalid request for the task’s own fault, and any other refusal for what it says', () => {
+it('blames an invalid request on the task, and classifies any other refusal by its text', () => {
   const refused = (code: string) => refusal(Object.assign(new Error('HTTP 503'), { code, retryable: false }), NOW);
   expect(refused('INVALID_REQUEST')).toMatchObject({ ok: false, error: { kind: 'invalid', message: 'HTTP 503' } });
   expect(refused('UNAVAILABLE')).toMatchObject({ ok: false, error: { kind: 'provider', outage: true } });
@@ -80,7 +80,7 @@ it.each([
   ['OTHER', true, undefined, true],
   ['OTHER', false, undefined, false],
   ['UNAVAILABLE', true, { status: 'error' }, false],
-])('takes %s (retryable: %s, with payload %j) for a gateway that takes no runs just now: %s', (...row) => {
+])('takes %s (retryable: %s, with payload %j) for a gateway that accepts no runs at present: %s', (...row) => {
   const [code, retryable, responsePayload, expected] = row;
   expect(wasTurnedAway({ code, message: 'x', retryable, responsePayload })).toBe(expected);
 });
@@ -104,6 +104,6 @@ it.each([
   ['lifecycle', { phase: 'end' }, [{ type: 'log', text: 'run ended' }]],
   ['lifecycle', { phase: 7 }, []],
   ['weather', { phase: 'start' }, []],
-])('tells of an event %s %j what a person wants to know', (stream, data, expected) => {
+])('describes an event %s %j for people', (stream, data, expected) => {
   expect(events(stream, data)).toEqual(expected);
 });

@@ -27,7 +27,7 @@ describe('runs in a gateway', () => {
     await gateway.stop();
   });
 
-  const life = (takenUp: readonly string[] | undefined = [], clock: Clock = systemClock) => {
+  const startRunner = (reattached: readonly string[] | undefined = [], clock: Clock = systemClock) => {
     const options = {
       url: gateway.url,
       token: 't',
@@ -37,7 +37,7 @@ describe('runs in a gateway', () => {
     };
     const runner = new GatewayRunner(options);
     runners.push(runner);
-    if (takenUp) runner.stopLeftovers(takenUp);
+    if (reattached) runner.stopLeftovers(reattached);
     return runner;
   };
   const request = (taskId: string, more: Partial<RunRequest> = {}, session?: string, agent?: string): RunRequest => ({
@@ -58,8 +58,8 @@ describe('runs in a gateway', () => {
   };
   const healthy = (runner: GatewayRunner) => expect.poll(async () => (await runner.health()).reason).toBe(null);
 
-  it('notes a run on disk before it is submitted, and forgets it once its end is known', async () => {
-    const { result } = begin(life(), request('t1', {}, 'chat'));
+  it('records a run on disk before it submits it, and forgets it once its end is known', async () => {
+    const { result } = begin(startRunner(), request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toEqual(['clawmesh-t1-1']);
     expect(new Submissions(folder).get('clawmesh-t1-1')).toMatchObject({
       sessionKey: 'chat',
@@ -71,18 +71,18 @@ describe('runs in a gateway', () => {
     expect(noted(folder)).toBe(0);
   });
 
-  it('stops what an earlier incarnation left, under whatever session and agent, and is not healthy before that', async () => {
-    const former = life();
+  it('stops what an earlier incarnation left, under any session and agent, and is unhealthy until then', async () => {
+    const previous = startRunner();
     for (const [id, session, agent] of [
       ['t1', 'chat'],
       ['t2', undefined],
       ['t3', 'chat', 'helper'],
     ] as const)
-      void begin(former, request(id, {}, session, agent));
+      void begin(previous, request(id, {}, session, agent));
     await expect.poll(() => gateway.running).toHaveLength(3);
-    await former.close();
+    await previous.close();
     gateway.aborts = 'silent';
-    const next = life();
+    const next = startRunner();
     await expect.poll(async () => (await next.health()).reason).toMatch(/^3 runs left over in the gateway/);
     await expect.poll(() => gateway.asked('sessions.abort')).toHaveLength(3);
     expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat', agentId: 'helper', runId: 'clawmesh-t3-1' });
@@ -92,8 +92,8 @@ describe('runs in a gateway', () => {
     await expect.poll(() => noted(folder)).toBe(0);
   });
 
-  it('leaves runs alone that it takes up again, also before they go on, and those of other nodes', async () => {
-    void begin(life(), request('t1', {}, 'chat'));
+  it('leaves the runs alone that it will re-attach to, and those of other nodes', async () => {
+    void begin(startRunner(), request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     const other = new GatewayRunner({
       url: gateway.url,
@@ -105,7 +105,7 @@ describe('runs in a gateway', () => {
     runners.push(other);
     other.stopLeftovers([]);
     await healthy(other);
-    const next = life(['clawmesh-t1-1']);
+    const next = startRunner(['clawmesh-t1-1']);
     await healthy(next);
     expect(gateway.asked('sessions.abort')).toEqual([]);
     const { result } = begin(next, request('t1', { resumes: gateway.boot }, 'chat'));
@@ -114,9 +114,9 @@ describe('runs in a gateway', () => {
     expect(await result).toMatchObject({ ok: true });
   });
 
-  it('asks again for an abort that was not answered or failed, until it is confirmed', async () => {
+  it('repeats an abort that failed or got no reply until it is confirmed', async () => {
     const clock = new VirtualClock();
-    const runner = life([], clock);
+    const runner = startRunner([], clock);
     const { result, stop } = begin(runner, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     gateway.aborts = { code: 'UNAVAILABLE', message: 'not now' };
@@ -135,9 +135,9 @@ describe('runs in a gateway', () => {
     await expect.poll(() => noted(folder)).toBe(0);
   });
 
-  it('frees the slot of a stopped run after exactly 5 s, if the gateway does not confirm the abort', async () => {
+  it('frees the slot of a stopped run after exactly 5 s if the gateway does not confirm the abort', async () => {
     const clock = new VirtualClock();
-    const runner = life([], clock);
+    const runner = startRunner([], clock);
     const { result, stop } = begin(runner, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     gateway.aborts = 'silent';
@@ -158,11 +158,11 @@ describe('runs in a gateway', () => {
     ['has not begun, if the gateway never took it', false, { ok: false, begun: false }],
     ['crashed, if the gateway had taken it', true, { ok: false, error: { kind: 'crash' } }],
   ])('reports after exactly 60 s without the gateway that a run %s', async (_, accepted, expected) => {
-    const note = { runId: 'clawmesh-t1-1', sessionKey: 'chat', boot: 'former', accepted, endsBy: 0 };
+    const note = { runId: 'clawmesh-t1-1', sessionKey: 'chat', boot: 'previous', accepted, endsBy: 0 };
     if (accepted) await new Submissions(folder).put({ ...note, state: 'running' });
     gateway.shut();
     const clock = new VirtualClock();
-    const { result } = begin(life(['clawmesh-t1-1'], clock), request('t1', {}, 'chat'));
+    const { result } = begin(startRunner(['clawmesh-t1-1'], clock), request('t1', {}, 'chat'));
     let ended: unknown;
     void result.then((outcome) => {
       ended = outcome;
@@ -175,7 +175,7 @@ describe('runs in a gateway', () => {
   });
 
   it('stops a run that was given up while the connection was down, once it is up again', async () => {
-    const runner = life();
+    const runner = startRunner();
     const { result, stop } = begin(runner, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     gateway.shut();
@@ -188,8 +188,8 @@ describe('runs in a gateway', () => {
     await expect.poll(() => noted(folder)).toBe(0);
   });
 
-  it('does not submit a session’s next run before its stopped one is confirmed to be over', async () => {
-    const runner = life();
+  it('submits a session’s next run only once its stopped one is confirmed to have ended', async () => {
+    const runner = startRunner();
     const first = begin(runner, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     gateway.aborts = { code: 'UNAVAILABLE', message: 'not now' };
@@ -206,27 +206,27 @@ describe('runs in a gateway', () => {
     expect(await elsewhere.result).toMatchObject({ ok: true });
   });
 
-  it('stops a turn that a gateway resumes after its own restart, also where another life had begun it', async () => {
-    void begin(life(), request('t1', {}, 'chat'));
+  it('stops a turn that a gateway resumes after its own restart, even if an earlier incarnation began it', async () => {
+    void begin(startRunner(), request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
-    const [former] = runners.splice(0);
-    await former?.close();
+    const [previous] = runners.splice(0);
+    await previous?.close();
     gateway.restart();
     gateway.resume('chat');
-    const next = life();
+    const next = startRunner();
     await expect.poll(() => gateway.running).toEqual([]);
     await healthy(next);
     expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat' });
   });
 
-  it('is not done with an interrupted turn before the gateway has resumed it or given it up, however late', async () => {
-    void begin(life(), request('t1', {}, 'chat'));
+  it('waits for the gateway to resume an interrupted turn or give it up, however late', async () => {
+    void begin(startRunner(), request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
-    const [former] = runners.splice(0);
-    await former?.close();
+    const [previous] = runners.splice(0);
+    await previous?.close();
     gateway.restart();
     gateway.interrupted.add('chat');
-    const next = life();
+    const next = startRunner();
     await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
     expect((await next.health()).reason).toMatch(/^1 run left over/);
     gateway.resume('chat');
@@ -235,7 +235,7 @@ describe('runs in a gateway', () => {
   });
 
   it('begins a run that an earlier incarnation had claimed and never submitted', async () => {
-    const { result, events } = begin(life(['clawmesh-t1-1']), request('t1', { resumes: '' }));
+    const { result, events } = begin(startRunner(['clawmesh-t1-1']), request('t1', { resumes: '' }));
     await expect.poll(() => gateway.running).toEqual(['clawmesh-t1-1']);
     await expect.poll(() => events).toContainEqual({ type: 'submitted', to: gateway.boot });
     gateway.finish('clawmesh-t1-1');
@@ -243,16 +243,16 @@ describe('runs in a gateway', () => {
   });
 
   it.each([
-    ['begins one that the former gateway never took', false, [], { ok: true }],
-    ['fails one that the former gateway had taken', true, [], { error: { kind: 'crash' } }],
-    ['fails one that turns out to have begun', false, ['chat'], { error: { kind: 'crash' } }],
-  ])('with another gateway since a run was noted, %s', async (_, accepted, resumes, expected) => {
+    ['begins a run that the previous gateway never accepted', false, [], { ok: true }],
+    ['fails a run that the previous gateway had accepted', true, [], { error: { kind: 'crash' } }],
+    ['fails a run that turns out to have begun', false, ['chat'], { error: { kind: 'crash' } }],
+  ])('%s after a restart of the gateway', async (_, accepted, resumes, expected) => {
     const runId = 'clawmesh-t1-1';
-    const note = { runId, sessionKey: 'chat', boot: 'former', accepted, endsBy: 0, state: 'running' as const };
+    const note = { runId, sessionKey: 'chat', boot: 'previous', accepted, endsBy: 0, state: 'running' as const };
     await new Submissions(folder).put(note);
     gateway.restart();
     for (const session of resumes) gateway.resume(session);
-    const { result } = begin(life([runId]), request('t1', { resumes: '' }, 'chat'));
+    const { result } = begin(startRunner([runId]), request('t1', { resumes: '' }, 'chat'));
     if (!('error' in expected)) {
       await expect.poll(() => gateway.running).toEqual([runId]);
       gateway.finish(runId);
@@ -262,21 +262,21 @@ describe('runs in a gateway', () => {
     await expect.poll(() => noted(folder)).toBe(0);
   });
 
-  it('submits again what the gateway takes no runs for, while it starts or is about to stop', async () => {
+  it('resubmits a run while the gateway accepts none because it starts or is about to stop', async () => {
     gateway.turnAway = 3;
-    const { result } = begin(life(), request('t1'));
+    const { result } = begin(startRunner(), request('t1'));
     await expect.poll(() => gateway.running).toHaveLength(1);
     expect(gateway.asked('agent')).toHaveLength(4);
     gateway.finish('clawmesh-t1-1');
     expect(await result).toMatchObject({ ok: true });
   });
 
-  it('forgets an abort that the gateway refuses for good only where the run can not go on', async () => {
+  it('forgets an abort that the gateway refuses for good only if the run can not continue', async () => {
     const note = { runId: 'r1', sessionKey: 'chat', agent: 'helper', boot: gateway.boot, accepted: true };
     const submissions = new Submissions(folder);
     await submissions.put({ ...note, endsBy: Date.now() + 3_600_000, state: 'abort' });
     gateway.aborts = { code: 'INVALID_REQUEST', message: 'unauthorized' };
-    const runner = life();
+    const runner = startRunner();
     await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
     expect((await runner.health()).reason).toMatch(/unauthorized/);
     gateway.aborts = { code: 'INVALID_REQUEST', message: 'agent "helper" not found' };
@@ -284,8 +284,8 @@ describe('runs in a gateway', () => {
     await expect.poll(() => noted(folder)).toBe(0);
   });
 
-  it('is not healthy while runs can’t be noted, goes on with what it has, and notes it as soon as it can', async () => {
-    const runner = life();
+  it('is unhealthy while it can not record runs, continues those it has, and records them as soon as it can', async () => {
+    const runner = startRunner();
     await healthy(runner);
     rmSync(folder, { recursive: true });
     writeFileSync(folder, 'in the way');
@@ -299,14 +299,14 @@ describe('runs in a gateway', () => {
     expect(await result).toMatchObject({ ok: true });
   });
 
-  it('finds what an earlier incarnation left also where that can’t be read at first', async () => {
-    const former = life();
-    void begin(former, request('t1', {}, 'chat'));
+  it('finds what an earlier incarnation left even if it can not read that at first', async () => {
+    const previous = startRunner();
+    void begin(previous, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);
-    await former.close();
+    await previous.close();
     renameSync(folder, `${folder}.away`);
     writeFileSync(folder, 'in the way');
-    const next = life();
+    const next = startRunner();
     await expect.poll(async () => (await next.health()).reason).toMatch(/^runs can not be noted in /);
     rmSync(folder);
     renameSync(`${folder}.away`, folder);
@@ -314,7 +314,7 @@ describe('runs in a gateway', () => {
     expect(gateway.running).toEqual([]);
   });
 
-  it('leaves files alone that are no notes of its own', async () => {
+  it('leaves files alone that are not its own records', async () => {
     const submissions = new Submissions(folder);
     await submissions.put({ runId: 'r1', sessionKey: 's', boot: 'b', accepted: false, endsBy: 0, state: 'running' });
     writeFileSync(join(folder, 'other.json'), '{"runId": "r2"}');

@@ -46,15 +46,15 @@ it.each([
   '{"x":"never ended\n{"a":1}',
   '{"x":"\\q"} {"a":1}',
   '{"x":1,} {"a":1}',
-])('is not misled by what only begins like an object: %s', (stream) => {
+])('is not misled by text that only begins like an object: %s', (stream) => {
   expect(objectsIn(stream)).toEqual([{ a: 1 }]);
 });
 
-it('finds nothing in an object that the stream breaks off', () => {
+it('finds nothing in an object that is cut off by the end of the stream', () => {
   expect(objectsIn('{"a":1')).toEqual([]);
 });
 
-it('cuts a string at its limit, in whole characters, and counts what was left out under the object’s own key', () => {
+it('cuts a string at its limit, in whole characters, and counts the omitted bytes under the object’s own key', () => {
   const stream = '{"long":"12345678","in":[{"x":"123456"},"123457"],"less":"1234"}';
   expect(find(stream, { stringBytes: 4 })).toEqual([
     { object: { long: '1234', in: [{ x: '1234' }, '1234'], less: '1234' }, leftOut: { long: 4, in: 4 } },
@@ -68,7 +68,7 @@ it.each([
   [String.raw`\u00fc`, 2],
   [String.raw`\u20ac`, 3],
   [String.raw`\ud83d\ude42`, 4],
-])('counts %s as the %i bytes that it stands for, and never cuts it in two', (escaped, bytes) => {
+])('counts %s as the %i bytes that it encodes, and never cuts it in two', (escaped, bytes) => {
   expect(find(`{"a":"x${escaped}","b":1}`, { stringBytes: 1 })).toEqual([
     { object: { a: 'x', b: 1 }, leftOut: { a: bytes } },
   ]);

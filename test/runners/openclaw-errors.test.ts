@@ -6,7 +6,7 @@ const NOW = Date.parse('2026-11-27T12:00:30Z');
 const MINUTE = 60_000;
 
 it.each(ERROR_TEXTS.map((row) => [row.example, row] as const))(
-  'takes %j by its own row of the table, and for what that says',
+  'classifies %j by its own row of the table',
   (text, row) => {
     expect(ERROR_TEXTS.find(({ matches }) => matches.test(text.replace(/"[^"]*"|`[^`]*`/g, '""')))).toBe(row);
     const error = classifyError(text, NOW);
@@ -17,7 +17,7 @@ it.each(ERROR_TEXTS.map((row) => [row.example, row] as const))(
 );
 
 it.each(Object.entries(VERDICTS))(
-  'takes a request that failed with (%s) for what OpenClaw says it is',
+  'classifies a request that failed with (%s) by OpenClaw’s own text',
   (verdict, { kind, scope }) => {
     for (const text of [`⚠️ p/m request failed (${verdict}).`, `⚠️ LLM request failed (${verdict}, HTTP 418).`]) {
       const error = classifyError(text, NOW);
@@ -27,7 +27,7 @@ it.each(Object.entries(VERDICTS))(
   },
 );
 
-it.each([402, 403, 429, 401])('takes quota and billing for the account’s, beside HTTP %i, too', (status) => {
+it.each([402, 403, 429, 401])('blames quota and billing errors on the account, even with HTTP %i', (status) => {
   for (const { example } of ACCOUNT_TEXTS) {
     for (const text of [
       `HTTP ${status}: ${example}`,
@@ -41,12 +41,12 @@ it.each([402, 403, 429, 401])('takes quota and billing for the account’s, besi
   }
 });
 
-it('has no row that is tried again after its first match, and none twice', () => {
+it('has no pattern that keeps state between texts, and none twice', () => {
   for (const { matches } of ERROR_TEXTS) expect(matches.flags, String(matches)).not.toMatch(/[gy]/);
   expect(new Set(ERROR_TEXTS.map(({ matches }) => String(matches))).size).toBe(ERROR_TEXTS.length);
 });
 
-it('takes every text for what it says in whatever case it comes', () => {
+it('classifies every text in upper or lower case alike', () => {
   const others = ERROR_TEXTS.filter(({ matches }) => matches.flags.includes('i'));
   for (const { example, kind } of others) expect(classifyError(example.toUpperCase(), NOW).kind, example).toBe(kind);
 });

@@ -38,12 +38,12 @@ describe.each([
     ['[1,2]', null],
     ['"none"', null],
     ['7', null],
-  ])('%s is read as %j, and the answer is kept', (usage, expected) => {
+  ])('reads %s as %j, and keeps the answer', (usage, expected) => {
     expect(outcome(usage)).toMatchObject({ ok: true, result: { text: 'done', usage: expected } });
   });
 });
 
-it('counts of tokens that make no sense are no progress', () => {
+it('reports no progress for invalid counts of tokens', () => {
   const tokens = (outputTokens: unknown) => describeEvent({ runId: 'r', stream: 'usage', data: { outputTokens } });
   expect(tokens(11.6)).toEqual([{ type: 'progress', note: 'answering', tokens: 12 }]);
   expect([-1, 1e300, Number.POSITIVE_INFINITY, Number.NaN, '7', null].flatMap(tokens)).toEqual([]);

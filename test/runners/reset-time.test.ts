@@ -30,9 +30,9 @@ describe('the wait that an error text asks for', () => {
     ['resets at 2026-11-27T11:00:00Z', undefined],
     ['resets at 99:99 UTC', undefined],
     ['resets 3pm (Nowhere/Land)', expect.any(Number)],
-  ])('of %j is %s ms', (text, ms) => expect(waitAsked(text, NOW)).toEqual(ms));
+  ])('reads from %j a wait of %s ms', (text, ms) => expect(waitAsked(text, NOW)).toEqual(ms));
 
-  it('with a date that names no zone ends at that time in the zone of this machine', () => {
+  it('ends at a date without a zone in the zone of this machine', () => {
     const at = new Date(2026, 11, 3, 15, 0);
     expect(waitAsked('try again at Dec 3rd, 2026 3:00 PM.', at.getTime() - HOUR)).toBe(HOUR);
   });
@@ -44,16 +44,16 @@ describe('the wait that an error text asks for', () => {
     ['try again at 12pm (UTC)', undefined],
     ['resets at midnight (America/New_York)', 17 * HOUR - 30_000],
     ['resets on Nov 28, 2026 at 12:00 PM', 'local'],
-  ])('of %j lasts until the clock of its zone shows that time, if that minute has not begun', (text, ms) => {
+  ])('lasts with %j until the clock of its zone shows that time, unless that minute has begun', (text, ms) => {
     const expected = ms === 'local' ? new Date(2026, 10, 28, 12).getTime() - NOW : ms;
     expect(waitAsked(text, NOW)).toBe(expected);
   });
 
-  it('is the first time in the text that is still to come', () => {
+  it('ends at the first future time in the text', () => {
     expect(waitAsked('resets at 2026-11-27T11:00:00Z, try again in 5s, retry after 9s', NOW)).toBe(5_000);
   });
 
-  it('is not in words far behind what announces it', () => {
+  it('ignores words far behind the ones that announce a time', () => {
     expect(waitAsked(`try again in ${' '.repeat(120)}5s`, NOW)).toBeUndefined();
   });
 });

@@ -75,7 +75,7 @@ function open() {
         state: 'running',
         ...more,
       }),
-    /** Undefined while the stop goes on. */
+    /** Undefined during the stop. */
     stop: (runId: string) => {
       const end: { result?: Stopped } = {};
       void stopper.stop(runId).then((result) => {
@@ -106,7 +106,7 @@ describe('the stop of a run in the gateway', () => {
     expect(gateway.askedFor).toEqual([]);
   });
 
-  it('is shared by all who ask for it', async () => {
+  it('is shared by all its callers', async () => {
     const { gateway, note, stopper } = open();
     await note('r1');
     expect(stopper.stop('r1')).toBe(stopper.stop('r1'));
@@ -114,7 +114,7 @@ describe('the stop of a run in the gateway', () => {
     expect(gateway.abortedAt).toHaveLength(1);
   });
 
-  it('sends an abort that failed again after 250 ms, then after twice as long each time up to 10 s', async () => {
+  it('repeats a failed abort after 250 ms, then after twice as long each time up to 10 s', async () => {
     const { clock, gateway, note, stop, stopper } = open();
     await note('r1');
     gateway.aborts = [new Refusal('UNAVAILABLE', 'not now')];
@@ -144,7 +144,7 @@ describe('the stop of a run in the gateway', () => {
     expect([gateway.abortedAt, end.result]).toEqual([[90_000], 'aborted']);
   });
 
-  it('is confirmed after a restart of the gateway only once that no longer calls the session running', async () => {
+  it('is confirmed after a restart of the gateway only once that no longer lists the session as running', async () => {
     const { clock, gateway, note, stop } = open();
     await note('r1', { boot: 'former', agent: 'helper' });
     gateway.aborts = ['no-active-run', 'aborted'];
@@ -158,7 +158,7 @@ describe('the stop of a run in the gateway', () => {
     expect(end.result).toBe('aborted');
   });
 
-  it('gives an interrupted turn up if the gateway has not resumed it 10 min after its greeting', async () => {
+  it('gives up an interrupted turn if the gateway has not resumed it 10 min after its greeting', async () => {
     const { clock, gateway, note, stop } = open();
     await clock.advance(200);
     gateway.hello = { version: '2026.9.6', bootId: 'boot', greetedAt: 100 };
@@ -194,7 +194,7 @@ describe('the stop of a run in the gateway', () => {
     expect(end.result).toBe('nothing-ran');
   });
 
-  it('is left to the next start of the daemon if the stopper is closed', async () => {
+  it('leaves the stop to the next start of the daemon if the stopper is closed', async () => {
     const { clock, gateway, note, stop, stopper, submissions } = open();
     await note('r1');
     gateway.aborts = [new Error('connection closed')];
@@ -207,12 +207,12 @@ describe('the stop of a run in the gateway', () => {
   });
 });
 
-describe('a session', () => {
+describe('stops of a session', () => {
   it.each([
     ['the same session', { sessionKey: 'chat' }, false],
     ['the same session of any agent', { sessionKey: 'chat', agent: 'helper' }, false],
     ['another session', { sessionKey: 'mail' }, true],
-  ])('is clear of stops: %s — %j is %s', async (_, session, clear) => {
+  ])('knows whether the session is clear of stops: %s — %j is %s', async (_, session, clear) => {
     const { clock, gateway, note, stop, stopper } = open();
     await note('r1');
     gateway.aborts = [new Error('connection closed'), 'aborted'];
@@ -227,7 +227,7 @@ describe('a session', () => {
     expect(cleared).toBe(true);
   });
 
-  it('of another agent is clear of stops', async () => {
+  it('considers the session of another agent clear of stops', async () => {
     const { gateway, note, stop, stopper } = open();
     await note('r1', { agent: 'helper' });
     gateway.aborts = [new Error('connection closed')];

@@ -15,12 +15,12 @@ it('keys a run by task, attempt and handover', () => {
 });
 
 describe('exec mode', () => {
-  it('tells OpenClaw a deadline that its timers can wait for', async () => {
+  it('passes OpenClaw a deadline that its timers support', async () => {
     const { folder } = await runWith('echo "$@" > "$HERE/args"', { fields: { timeoutMs: 3_650 * 86_400_000 } });
     expect(readFileSync(join(folder, 'args'), 'utf8').trim()).toMatch(/--timeout 2147000$/);
   });
 
-  it('gives the message on standard input, flags, and the task in the environment', async () => {
+  it('passes the message on standard input, flags, and the task in the environment', async () => {
     const { folder } = await runWith('cat > "$HERE/stdin"; echo "$@" > "$HERE/args"; env > "$HERE/env"', {
       fields: { spec: { message: 'two\nlines', tags: {}, model: 'fake/echo', thinking: 'low' } },
     });
@@ -45,7 +45,7 @@ describe('exec mode', () => {
     ]);
   });
 
-  it('says when the program prints garbage, and when it is missing', async () => {
+  it('reports a program that prints garbage, and a missing program', async () => {
     const { outcome } = await runWith('echo what; exit 3');
     expect(outcome).toMatchObject({
       ok: false,
@@ -58,7 +58,7 @@ describe('exec mode', () => {
     expect(await missing.health()).toMatchObject({ healthy: false, reason: 'openclaw is not on PATH' });
   });
 
-  it('ends the whole process group 5 s after it is stopped, if that ignores SIGTERM', async () => {
+  it('kills the whole process group 5 s after a stop if it ignores SIGTERM', async () => {
     const abort = new AbortController();
     const clock = new VirtualClock();
     const { bin, folder } = standIn(
@@ -75,12 +75,12 @@ describe('exec mode', () => {
     await expect.poll(() => isRunning(child)).toBe(false);
   });
 
-  it('refuses what agent exec can not do', async () => {
+  it('refuses tasks that agent exec does not support', async () => {
     const { outcome } = await runWith('echo no', { fields: { spec: { message: 'x', tags: {}, session: 's' } } });
     expect(outcome).toMatchObject({ ok: false, error: { kind: 'invalid' } });
   });
 
-  it('reads the version', () => {
+  it('reads the version of OpenClaw', () => {
     expect(parseVersion('OpenClaw 2026.9.6 (eb377ac)')).toBe('2026.9.6');
     expect(parseVersion('zsh: command not found')).toBeUndefined();
     expect(parseVersion('2026.9.6\n')).toBe('2026.9.6');

@@ -24,7 +24,7 @@ describe('a simulated run', () => {
     ['sleep 1h', 3_600_000],
     ['sleep 365d', 365 * 86_400_000],
     ['sleep well', 50],
-  ])('of %j ends after exactly %i ms and returns its message', async (message, durationMs) => {
+  ])('ends for %j after exactly %i ms and returns its message', async (message, durationMs) => {
     const { clock, outcome } = begin(message);
     if (durationMs > 0) {
       await clock.advance(durationMs - 1);
@@ -43,7 +43,7 @@ describe('a simulated run', () => {
   it.each([
     ['fail rate_limit', 'rate_limit', true],
     ['  fail auth\n', 'auth', false],
-  ])('of %j fails at once with the kind of error %s', async (message, kind, retryable) => {
+  ])('fails for %j at once with the kind of error %s', async (message, kind, retryable) => {
     const { clock, outcome } = begin(message);
     await settled();
     expect(outcome()).toMatchObject({ ok: false, error: { kind, retryable, message: `simulated ${kind}` } });

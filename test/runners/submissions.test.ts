@@ -15,7 +15,7 @@ const submission = (runId: string, more: Partial<Submission> = {}): Submission =
 });
 const newFolder = () => join(emptyFolder(), 'submissions');
 
-it('are found by the next process as they were put last, until they are removed', async () => {
+it('restores the last version of each record in the next process, until it is removed', async () => {
   const folder = newFolder();
   const before = new Submissions(folder);
   await before.put(submission('r1'));
@@ -28,7 +28,7 @@ it('are found by the next process as they were put last, until they are removed'
 });
 
 it.each(['../../r', 'a/b', 'x'.repeat(1_000), 'ü\0'])(
-  'keep a run in their own folder, whatever its id is: %j',
+  'keeps the record of any run id in its own folder: %j',
   async (runId) => {
     const folder = newFolder();
     await new Submissions(folder).put(submission(runId));
@@ -37,13 +37,13 @@ it.each(['../../r', 'a/b', 'x'.repeat(1_000), 'ü\0'])(
   },
 );
 
-it('keep each run in a file that only its owner can read', async () => {
+it('keeps each record in a file that only its owner can read', async () => {
   const folder = newFolder();
   await new Submissions(folder).put(submission('r1'));
   expect(readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777)).toEqual([0o600]);
 });
 
-it('leave on disk what was so last, however many changes come while one is written', async () => {
+it('leaves the last version on disk, however many changes come during a write', async () => {
   const folder = newFolder();
   const submissions = new Submissions(folder);
   const changes = [
@@ -56,7 +56,7 @@ it('leave on disk what was so last, however many changes come while one is writt
   expect(new Submissions(folder).all()).toEqual([submission('r1', { accepted: true })]);
 });
 
-it('say why they can not be written until all are, removed ones included', async () => {
+it('says why records can not be written until all are, removed ones included', async () => {
   const folder = newFolder();
   const submissions = new Submissions(folder);
   await submissions.put(submission('r1'));
@@ -73,7 +73,7 @@ it('say why they can not be written until all are, removed ones included', async
   expect(new Submissions(folder).all()).toEqual([submission('r2')]);
 });
 
-it('take in what an earlier process left once it can be read, but nothing that has changed since', async () => {
+it('reads what an earlier process left as soon as it can, but nothing that has changed since', async () => {
   const folder = newFolder();
   const before = new Submissions(folder);
   await before.put(submission('r1'));
@@ -91,13 +91,13 @@ it('take in what an earlier process left once it can be read, but nothing that h
   expect(readdirSync(folder)).toEqual(files);
 });
 
-it('are only in memory without a folder, and in no trouble', async () => {
+it('keeps records only in memory without a folder, and reports no error', async () => {
   const submissions = new Submissions(undefined);
   await submissions.put(submission('r1'));
   expect([submissions.all(), submissions.trouble]).toEqual([[submission('r1')], null]);
 });
 
-it('tell whether a node has left some, without making a folder', async () => {
+it('knows whether a node has left records, without making a folder', async () => {
   const folder = newFolder();
   expect(hasSubmissions(folder)).toBe(false);
   const submissions = new Submissions(folder);

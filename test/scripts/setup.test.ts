@@ -10,7 +10,7 @@ function age(file: string, seconds: number): void {
   utimesSync(file, at, at);
 }
 
-describe('scripts/setup chooses a Node', () => {
+describe('choice of a Node by scripts/setup', () => {
   it('uses a Node on PATH that is new enough and installs none', async () => {
     const checkout = new Checkout();
     const node = checkout.node('24.16.0');
@@ -125,7 +125,7 @@ describe('scripts/setup chooses a Node', () => {
   });
 });
 
-describe('scripts/setup installs the npm packages', () => {
+describe('npm packages installed by scripts/setup', () => {
   it('does nothing the second time', async () => {
     const checkout = new Checkout();
     checkout.node('20.20.2');
@@ -134,7 +134,7 @@ describe('scripts/setup installs the npm packages', () => {
     expect(await checkout.setup()).toEqual({ code: 0, calls: [], stderr: '' });
   });
 
-  it('installs them again when the lock file is newer, and makes the link to Node again', async () => {
+  it('reinstalls the packages when the lock file is newer, and restores the link to Node', async () => {
     const checkout = new Checkout();
     const node = checkout.node('24.21.0');
     await checkout.setup();
@@ -143,7 +143,7 @@ describe('scripts/setup installs the npm packages', () => {
     expect(checkout.linked).toBe(node);
   });
 
-  it('makes the link to Node again, without npm, when its target is gone or too old', async () => {
+  it('restores the link to Node, without npm, when its target is gone or too old', async () => {
     const checkout = new Checkout();
     const first = checkout.node('24.21.0', join(checkout.base, 'first', 'node'));
     await checkout.setup([], { PATH: `${dirname(first)}:${checkout.pathOfNpmScripts()}` });
@@ -161,7 +161,7 @@ describe('scripts/setup installs the npm packages', () => {
     expect(checkout.linked).toBe(third);
   });
 
-  it('is not stopped by an optional package that the registry lacks', async () => {
+  it('continues when the registry lacks an optional package', async () => {
     const checkout = new Checkout();
     checkout.realNpm('ci', '24.21.0');
     await using registry = await startRegistry({ name: 'other', version: '1.0.0' });
@@ -186,7 +186,7 @@ describe('scripts/setup installs the npm packages', () => {
   });
 });
 
-describe('scripts/setup installs packages of the system', () => {
+describe('system packages installed by scripts/setup', () => {
   it('installs a Redis server with Homebrew if neither Redis nor Valkey is there', async () => {
     const checkout = new Checkout();
     checkout.node('24.21.0');

@@ -10,7 +10,7 @@ const PLACES = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ];
 
-/** The browser of this machine; undefined where there is none. */
+/** The browser of this machine; undefined if there is none. */
 export const browserPath = PLACES.find((path) => existsSync(path));
 
 export async function openBrowser(): Promise<Browser> {

@@ -9,7 +9,7 @@ afterAll(() => {
   for (const folder of kept) rmSync(folder, { recursive: true, force: true });
 });
 
-it('a failed test leaves the logs of all processes by time, Redis, and the histories of tasks, of a Redis that is down too', async () => {
+it('collects after a failed test the logs of all processes by time, Redis, and task histories, even of a stopped Redis', async () => {
   const mesh = await ProcessMesh.start({ openclaw: 'mode: simulate' });
   await mesh.startNodes('mac-1', 'mac-2');
   const id = await mesh.queueOne('hello');
@@ -32,7 +32,7 @@ it('a failed test leaves the logs of all processes by time, Redis, and the histo
   expect(await keepEvidence('the next test', [])).toBeUndefined();
 });
 
-it('a line has the time that its process gave it, or that of its arrival', () => {
+it('gives each line the time that its process wrote, or that of its arrival', () => {
   const before = Date.now();
   const printed = new PrintedLines();
   printed.add('{"level":30,"time":"2026-01-02T03:04:05.678Z","msg":"a"}\nplain');

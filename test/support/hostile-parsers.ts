@@ -155,7 +155,7 @@ const mask = secretMasker(['hunter2!hunter2!', 'aaaaaaaaaaaaaaaab']);
 
 const NOW = Date.UTC(2026, 0, 1);
 
-/** Everything that reads text which somebody else has written. */
+/** Everything that reads text from outside clawmesh. */
 export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   'masking of secrets': mask,
   'masking of a log line': (text) => maskedLine(mask, text, 4_000),

@@ -120,7 +120,7 @@ export class Machines {
     file(`home/${USER}/.ssh/authorized_keys`, readFileSync(`${this.key}.pub`, 'utf8'));
     execFileSync('chroot', [root, 'sh', '-c', `chown -R ${USER}: /home/${USER} && ssh-keygen -q -A`]);
     const options = ['--quiet', '--register=no', '--keep-unit', '--boot', '--console=pipe', `--machine=${name}`];
-    // The npm of this machine, as if somebody had installed one there.
+    // The npm of this machine, as if an administrator had installed one there.
     const npm = realpathSync(findProgram(['npm'], process.env) ?? 'npm');
     const binds = [
       `--bind-ro=${process.execPath}:/usr/local/bin/node`,

@@ -5,7 +5,7 @@ const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'ignore' });
 /** Network namespaces take Linux and root. */
 export const namespacesPossible = process.platform === 'linux' && process.getuid?.() === 0;
 
-/** A network of its own for one node, with a cable to this machine that can be pulled: nothing is closed, nobody is there. */
+/** A network of its own for one node, with a cable to this machine that can be pulled: nothing is closed, and nothing replies. */
 export class Namespace {
   /** This machine as seen from inside. */
   readonly host: string;

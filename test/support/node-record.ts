@@ -1,6 +1,6 @@
 import type { NodeRecord } from '../../src/domain/node.ts';
 
-/** What a node tells of itself with a heartbeat, where only what is `changed` matters. */
+/** A node's record in a heartbeat; only what is `changed` matters. */
 export function aNodeRecord(changed: Partial<NodeRecord> = {}): NodeRecord {
   return {
     incarnation: 1,

@@ -19,7 +19,7 @@ import { MeshKeys } from '../../src/redis/keys.ts';
 import { NodeRegistry } from '../../src/registry/node-registry.ts';
 import { startRedis, type TestRedis } from './test-redis.ts';
 
-/** Nobody beats here: what a node of a test is known to be lasts for as long as the test. */
+/** No node beats here: its record lasts as long as the test. */
 const LEASE_MS = 1_800_000;
 
 /** A mesh in one process, for tests of the queue: what the CLI and the daemon are made of, without either. */

@@ -15,7 +15,7 @@ console.log(JSON.stringify(ports));
 for await (const _ of process.stdin);
 `;
 
-it('a port is given to one process at a time, and again once that has ended', async () => {
+it('gives a port to one process at a time, and again once that process has ended', async () => {
   const others = [0, 1, 2].map(() => {
     const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', OTHER]);
     return { run, child: run.child };
@@ -31,7 +31,7 @@ it('a port is given to one process at a time, and again once that has ended', as
   await Promise.all(others.map(({ run }) => run));
 });
 
-it('a port that another program listens on is not given', async () => {
+it('gives no port that another program listens on', async () => {
   const server = createServer();
   const taken = await reservePort();
   await new Promise<void>((resolve) => server.listen(taken, '127.0.0.1', resolve));

@@ -39,7 +39,7 @@ export class ProcessMesh {
     this.#openclaw = openclaw ?? this.ledger.asOpenclaw;
   }
 
-  /** `openclaw`: that section of the config; `mode: simulate` where nothing depends on real processes. */
+  /** `openclaw`: that section of the config; `mode: simulate` if nothing depends on real processes. */
   static async start(options: { openclaw?: string; config?: string } = {}): Promise<ProcessMesh> {
     const mesh = new ProcessMesh(await SpawnedRedis.start(), options.openclaw);
     mesh.config = mesh.configWith(options.config ?? '');
@@ -190,7 +190,7 @@ export class ProcessMesh {
 
   // ── Waiting
 
-  /** Resolves once so many runs have begun. */
+  /** Resolves once this many runs have begun. */
   async starts(count: number, taskId?: string): Promise<void> {
     await expect.poll(() => this.ledger.starts(taskId).length, { interval: 20 }).toBe(count);
   }
@@ -269,7 +269,7 @@ export class ProcessMesh {
   /**
    * Moves everything that the registry knows by time into the past, in one step: what Redis and all nodes look like
    * when
-   * Redis was frozen for so long.
+   * Redis was frozen for that time.
    */
   async passTime(ms: number): Promise<void> {
     const { redis, keys } = await this.store();
@@ -285,7 +285,7 @@ export class ProcessMesh {
   }
 }
 
-/** Adds `ms` to all times that sweeps judge by, and to the lives of all keys: as when Redis' clock jumps by `-ms`. */
+/** Adds `ms` to all times that sweeps judge by, and to the TTL of all keys: as when Redis' clock jumps by `-ms`. */
 export async function shiftTimes(redis: Redis, keys: MeshKeys, ms: number): Promise<void> {
   const script = `
     for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZINCRBY', KEYS[1], ARGV[1], node) end
@@ -295,7 +295,7 @@ export async function shiftTimes(redis: Redis, keys: MeshKeys, ms: number): Prom
     for _, node in ipairs(redis.call('HKEYS', KEYS[3])) do redis.call('HINCRBY', KEYS[3], node, ARGV[1]) end`;
   await redis.eval(script, 3, keys.leases, keys.sweep, keys.absentSince, ms);
   for (const key of (await redis.keys('*')).filter((name) => name.startsWith(keys.bullPrefix))) {
-    const life = await redis.pttl(key);
-    if (life > 0) await redis.pexpire(key, life + ms);
+    const left = await redis.pttl(key);
+    if (left > 0) await redis.pexpire(key, left + ms);
   }
 }

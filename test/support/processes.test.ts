@@ -7,7 +7,7 @@ import { endMarked, isRunning } from './processes.ts';
 
 // macOS does not show the environment of its own programs.
 it.runIf(process.platform === 'linux')(
-  'a process that outlives its starter, in a session of its own, is found by its mark, named and killed',
+  'finds a process by its mark although it outlives its starter in its own session, names it and kills it',
   async () => {
     const value = randomUUID();
     const starter = spawn('sh', ['-c', 'setsid sleep 600 >/dev/null 2>&1 & echo $!'], {

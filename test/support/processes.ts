@@ -18,7 +18,7 @@ export function spawnOwned(command: string, args: readonly string[], options: Sp
   const child = spawn(command, [...args], options);
   owned.add(child);
   child.once('exit', () => owned.delete(child));
-  // A command that is not there: whoever waits for the process sees it end.
+  // A missing command: a caller that waits for the process sees it end.
   child.once('error', () => owned.delete(child));
   return child;
 }

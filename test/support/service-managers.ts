@@ -19,7 +19,7 @@ interface Job {
   readonly noRestartFor: readonly number[];
   child?: ChildProcess | undefined;
   lastExit?: number | undefined;
-  /** Somebody has stopped it, so that its end is no reason to start it again. */
+  /** It was stopped on purpose, so that its end is no reason to start it again. */
   stopped: boolean;
 }
 
@@ -107,7 +107,7 @@ socket.on('data', (chunk) => { text += chunk; }).on('end', () => {
  */
 export class LaunchctlStandIn extends StandIn {
   readonly #disabled = new Set<string>();
-  /** Whether somebody is logged in on the screen. */
+  /** Whether a user is logged in on the screen. */
   loggedIn = true;
 
   constructor() {
@@ -189,7 +189,7 @@ export class SystemctlStandIn extends StandIn {
     this.#folder = folder;
   }
 
-  /** As somebody does by hand. */
+  /** As an operator does by hand. */
   disable(): void {
     this.#enabled = false;
   }

@@ -68,7 +68,7 @@ export class StandInGateway {
     return this.#boot;
   }
 
-  /** Names of the runs that go on. */
+  /** Names of the active runs. */
   get running(): string[] {
     return [...this.#runs.values()].filter(({ end }) => !end).map(({ runId }) => runId);
   }
@@ -193,7 +193,7 @@ export class StandInGateway {
 
   #end(runId: string, end: Record<string, unknown>): void {
     const run = this.#runs.get(runId);
-    if (!run || run.end) throw new Error(`no run ${runId} goes on`);
+    if (!run || run.end) throw new Error(`no run ${runId} is active`);
     run.end = end;
     for (const answer of run.waiting) answer(end);
   }

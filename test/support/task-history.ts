@@ -8,7 +8,7 @@ import { CLOCK_STEP_MS, sharedClock } from './shared-clock.ts';
 /** The default of `queue.maxHandovers`. */
 const MAX_HANDOVERS = 5;
 
-/** What somebody who looks at the task sees of it, as a history tells it. */
+/** What a caller sees of the task, as a history records it. */
 export function seenOf(task: Task): TaskSeen {
   return {
     state: task.state,
@@ -35,7 +35,7 @@ export function runLines(
 }
 
 /**
- * What is wrong with these tasks, seen from ledger and record, where nobody wrote down who asked what: people may have
+ * What is wrong with these tasks, seen from ledger and record, where no requests were recorded: people may have
  * asked for what is on record at any time.
  */
 export function unexplainedOf(tasks: readonly Task[], ledger: Ledger): string[] {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { VirtualClock } from './virtual-clock.ts';
 
-it('fires timers in order, each at its time, and those that they start', async () => {
+it('fires timers in order, each at its time, including timers that they start', async () => {
   const clock = new VirtualClock(1_000);
   const fired: [string, number, number][] = [];
   const note = (name: string) => fired.push([name, clock.monotonic(), clock.now()]);
@@ -21,7 +21,7 @@ it('fires timers in order, each at its time, and those that they start', async (
   expect(clock.pending).toBe(0);
 });
 
-it('starts a wait again when the timer is refreshed', async () => {
+it('restarts a wait when the timer is refreshed', async () => {
   const clock = new VirtualClock();
   let fired = 0;
   const timer = clock.timer(10, () => fired++);
@@ -43,7 +43,7 @@ it('ends a sleep when its signal aborts, and leaves no timer behind', async () =
   expect(clock.pending).toBe(0);
 });
 
-it('fires late what came due while the process stood still', async () => {
+it('fires overdue timers late after the process stood still', async () => {
   const clock = new VirtualClock();
   const at: number[] = [];
   clock.timer(10, () => at.push(clock.monotonic()));

@@ -21,7 +21,7 @@ const SECRETS = ['a-secret-of-this-test', "another one, it's long"];
 const run = promisify(execFile);
 
 /** Three fresh machines, each a Debian with systemd, on which there is nothing of ours. */
-describe('the playbooks, on three fresh machines', () => {
+describe('playbooks on three fresh machines', () => {
   let machines: Machines;
   let first: Machine;
   const folder = emptyFolder();
@@ -108,7 +108,7 @@ describe('the playbooks, on three fresh machines', () => {
       message.startsWith('sleep'),
     );
 
-  it('have nothing for ansible-lint to say', () => {
+  it('passes ansible-lint without a finding', () => {
     execFileSync('ansible-lint', ['--offline', '--strict'], {
       cwd: playbooks,
       stdio: 'pipe',
@@ -116,7 +116,7 @@ describe('the playbooks, on three fresh machines', () => {
     });
   });
 
-  it('bring up three nodes and a Redis with Sentinels from nothing, and a second time change nothing', async () => {
+  it('installs three nodes and a Redis with Sentinels, and changes nothing the second time', async () => {
     if (full) {
       const wouldChange = await succeeds('site.yml', '--check');
       expect(wouldChange.changed.every((count) => count > 0)).toBe(true);
@@ -133,7 +133,7 @@ describe('the playbooks, on three fresh machines', () => {
     expect((await succeeds('site.yml', '--check')).changed).toEqual([0, 0, 0]);
   });
 
-  it('roll through a new version while tasks run, of which none is lost or started twice', async () => {
+  it('rolls out a new version while tasks run, without a lost or repeated task', async () => {
     const config = join(first.root, 'home/clawmesh/tasks.jsonl');
     writeFileSync(config, Array.from({ length: TASKS }, () => '{"message":"sleep 5s"}').join('\n'));
     cli('enqueue --from tasks.jsonl');
@@ -150,7 +150,7 @@ describe('the playbooks, on three fresh machines', () => {
     expect(new Set(taskStates().map(({ node }) => node)).size).toBeGreaterThan(1);
   });
 
-  it.runIf(full)('stop at the first node that is not well, which goes back', async () => {
+  it.runIf(full)('stops at the first unhealthy node and rolls it back', async () => {
     const { failed, stdout } = await play('upgrade.yml', '-e', `clawmesh_version=${BROKEN}`);
     expect(failed).toBe(true);
     expect(stdout).toMatch(
@@ -164,7 +164,7 @@ describe('the playbooks, on three fresh machines', () => {
     expect((await succeeds('site.yml', '-e', `clawmesh_version=${NEW}`)).changed).toEqual([0, 0, 0]);
   });
 
-  it.runIf(full)('bring a changed config to one node after the other, and take a node away', async () => {
+  it.runIf(full)('brings a changed config to one node after the other, and removes a node', async () => {
     const before = nodes();
     cpSync(settings, `${settings}.old`);
     writeFileSync(

@@ -54,7 +54,7 @@ describe('a value in an inventory', () => {
 `;
   };
 
-  it('reaches the node as it is written in quotes, whatever YAML would make of it', async () => {
+  it('passes an inventory value to the node as written in quotes, whatever YAML would make of it', async () => {
     const texts = ['26.10', '007', '1e10', '0o17', '0x1f', '1_000', 'yes', 'null', '2026-11-27', 'v1'];
     const labels = Object.fromEntries(texts.map((text, index) => [`l${index}`, text]));
     const secrets = Object.fromEntries(
@@ -87,7 +87,7 @@ describe('a value in an inventory', () => {
     { version: '1.0' },
     { mesh: '007' },
     { secrets: '{S0: 0123456}' },
-  ])('is refused where YAML has made a number of it: %j', async (changed) => {
+  ])('refuses an inventory value that YAML has made a number: %j', async (changed) => {
     const { output, code } = await rendered(inventory(changed));
     expect(code).toBe(1);
     expect(output).toMatch(/Check that (texts are texts|there is all that a mesh needs)/);

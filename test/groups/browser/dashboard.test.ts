@@ -107,7 +107,7 @@ describe('the dashboard in a browser', () => {
     await page.close();
   });
 
-  it('steers: enqueue, cancel, drain, pause, each after a question; all with the keyboard', async () => {
+  it('enqueues, cancels, drains and pauses, each after a question, by keyboard alone', async () => {
     const { page, faults } = await loggedIn();
     await page.locator('button', { hasText: 'Enqueue' }).focus();
     await page.keyboard.press('Enter');
@@ -164,7 +164,7 @@ describe('the dashboard in a browser', () => {
     await page.close();
   });
 
-  it('is one click away: a link logs in, once, and leaves nothing of itself in the address', async () => {
+  it('logs in once by a link, which leaves nothing of itself in the address', async () => {
     const link = (await mesh.cli('dashboard', '--link')).stdout.trim();
     const { page, faults } = await watchedPage(browser, url);
     await page.goto(link);
@@ -183,7 +183,7 @@ describe('the dashboard in a browser', () => {
     await second.page.close();
   });
 
-  it('has the raw queues beside it, only for looking at', async () => {
+  it('shows the raw queues beside it, read-only', async () => {
     const { page, faults } = await loggedIn();
     await page.click('text=Raw queues');
     await page.waitForSelector('text=COMPLETED');
@@ -194,7 +194,7 @@ describe('the dashboard in a browser', () => {
     await page.close();
   });
 
-  it('says so when Redis is gone, and goes on when it is back', async () => {
+  it('says so when Redis is gone, and resumes when it is back', async () => {
     const { page } = await loggedIn();
     await mesh.server.down();
     await page.waitForSelector('.trouble');

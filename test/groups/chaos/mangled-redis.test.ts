@@ -24,8 +24,8 @@ const GARBAGE = [
   'x'.repeat(5_000),
 ];
 
-/** Somebody works on the keys of a running mesh by hand, or another program has the same ones. */
-describe('a Redis whose contents were mangled', () => {
+/** An operator edits the keys of a running mesh by hand, or another program uses the same ones. */
+describe('a Redis with mangled contents', () => {
   let server: SpawnedRedis;
   let redis: Redis;
   let config: string;
@@ -73,7 +73,7 @@ describe('a Redis whose contents were mangled', () => {
     return (Number(fields[11]) + Number(fields[12])) * 10;
   };
 
-  it('does not end a node, does not make it work or write without pause, and once it is put right all runs again', async () => {
+  it('neither ends a node nor makes it work or write without pause, and everything runs again after the repair', async () => {
     const random = seeded(SEED);
     const pick = <T>(values: readonly T[]) => values[Math.floor(random() * values.length)] as T;
     const pids = nodes.map(({ child }) => child.pid as number);

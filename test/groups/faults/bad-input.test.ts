@@ -73,11 +73,11 @@ describe('bad input', () => {
     ['a pool in other case, to list', ['task', 'list', '--pool', 'Default'], /--pool.*a pool name: lower-case/],
     ['a state that does not exist', ['task', 'list', '--state', 'lost'], /--state.*waiting/],
     ['a timeout of nonsense', ['task', 'wait', 'x', '--timeout', 'soon'], /--timeout.*duration/],
-  ])('%s is a usage error', async (_, args, pattern) => {
+  ])('reports %s as a usage error', async (_, args, pattern) => {
     await expectRefusal(['--config', config, ...args], 2, pattern);
   });
 
-  it('a 2 MiB message is refused before Redis sees it', async () => {
+  it('refuses a 2 MiB message before Redis sees it', async () => {
     const file = join(emptyFolder(), 'big.txt');
     writeFileSync(file, 'x'.repeat(2 * 1024 * 1024));
     await expectRefusal(['--config', config, 'enqueue', '--message-file', file], 2, /message: is longer than 1 MiB/);
@@ -92,13 +92,13 @@ describe('bad input', () => {
     ['tasks in Latin-1', '--from', Buffer.concat([Buffer.from('\n'), latin1]), /:2: is not UTF-8 text/],
     ['tasks in UTF-16', '--from', utf16, /:1: is UTF-16 text, expected UTF-8/],
     ['half a character', '--from', Buffer.from(half), /:1: message: has half of a character/],
-  ])('%s is refused with a word about the encoding', async (_, option, bytes, pattern) => {
+  ])('refuses %s, and names the encoding', async (_, option, bytes, pattern) => {
     const file = join(emptyFolder(), 'input');
     writeFileSync(file, bytes);
     await expectRefusal(['--config', config, 'enqueue', option, file], 2, pattern);
   });
 
-  it('an argument that is no UTF-8 is refused', async () => {
+  it('refuses an argument that is not UTF-8', async () => {
     const script = `exec ${process.execPath} ${entry} --config ${config} enqueue "$(printf 'caf\\351')"`;
     const told = await new Promise<string>((resolve) => {
       execFile('sh', ['-c', script], { env: cleanEnv() }, (error, _, stderr) => resolve(`${error?.code} ${stderr}`));
@@ -107,7 +107,7 @@ describe('bad input', () => {
     expect(await redis.dbsize()).toBe(0);
   });
 
-  it('one bad line of many queues none of them, and is named', async () => {
+  it('queues none of many lines if one is bad, and names it', async () => {
     const good = '{"message":"a"}\n';
     const input = `${good.repeat(6)}{"message": oops}\n${good}`;
     await expectRefusal(['--config', config, 'enqueue', '--from', '-'], 2, /standard input:7: not valid JSON/, {
@@ -115,7 +115,7 @@ describe('bad input', () => {
     });
   });
 
-  it('a line with an unknown field names the field that was meant', async () => {
+  it('names the intended field for a line with an unknown field', async () => {
     const input = '{"message":"a","priorty":1}\n';
     await expectRefusal(
       ['--config', config, 'enqueue', '--from', '-'],
@@ -130,31 +130,31 @@ describe('bad input', () => {
     ['wrong type', 'mesh: [a]\n', /:1:1: mesh: expected string/],
     ['missing variable', 'redis: {url: "${NOT_SET_ANYWHERE}"}\n', /environment variable NOT_SET_ANYWHERE is not set/],
     ['nothing', '', /is empty/],
-  ])('a config with %s stops every command', async (_, text, pattern) => {
+  ])('stops every command for a config with %s', async (_, text, pattern) => {
     await expectRefusal(['--config', writeConfig(text), 'enqueue', 'x'], 2, pattern);
   });
 
-  it('a config that is missing, or a folder, stops every command', async () => {
+  it('stops every command for a config that is missing or a folder', async () => {
     const folder = emptyFolder();
     mkdirSync(join(folder, 'dir'));
     await expectRefusal(['--config', join(folder, 'nope.yaml'), 'status'], 2, /nope.yaml: no such file/);
     await expectRefusal(['--config', join(folder, 'dir'), 'status'], 2, /dir: is a folder/);
   });
 
-  it('an unknown task or node is exit code 4', async () => {
+  it('exits with code 4 for an unknown task or node', async () => {
     await expectRefusal(['--config', config, 'task', 'show', 'nope'], 4, /no task nope/);
     await expectRefusal(['--config', config, 'task', 'logs', 'nope'], 4, /no task nope/);
     await expectRefusal(['--config', config, 'node', 'show', 'nope'], 4, /no node nope/);
   });
 
-  it('no Redis at all is exit code 3', async () => {
+  it('exits with code 3 without a Redis', async () => {
     await expectRefusal(['status'], 3, /no Redis is configured and no private one runs here/, {
       env: { HOME: emptyFolder(), CLAWMESH_HOME: emptyFolder() },
     });
   });
 });
 
-describe('a Redis that can not be used', () => {
+describe('an unusable Redis', () => {
   const servers: SpawnedRedis[] = [];
   const start = async (extra: string[] = []) => {
     const server = await SpawnedRedis.start(extra);
@@ -165,12 +165,12 @@ describe('a Redis that can not be used', () => {
     for (const server of servers) await server.stop();
   });
 
-  it('refuses the connection', async () => {
+  it('reports a Redis that refuses the connection', async () => {
     const port = await reservePort();
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/connection refused.*firewall/);
   });
 
-  it('has another password', async () => {
+  it('reports a Redis with another password', async () => {
     const { port } = await start(['--requirepass', 'right']);
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(
       /wrong user name or password/,
@@ -178,23 +178,23 @@ describe('a Redis that can not be used', () => {
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/wants a password and none is configured/);
   });
 
-  it('has no name in DNS', async () => {
+  it('reports a Redis whose name is not in DNS', async () => {
     expect(await refusalOf('{url: "redis://no-such-host.invalid:6379"}')).toMatch(/does not resolve/);
   });
 
-  it('speaks no TLS on that port', async () => {
+  it('reports a Redis that speaks no TLS on that port', async () => {
     const { port } = await start();
     expect(await refusalOf(`{url: "rediss://127.0.0.1:${port}"}`)).toMatch(/does not speak TLS.*redis:\/\//);
   });
 
-  it('may throw tasks away', async () => {
+  it('reports a Redis that may evict tasks', async () => {
     const { port } = await start(['--maxmemory-policy', 'allkeys-lru']);
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(
       /maxmemory-policy is allkeys-lru.*noeviction/,
     );
   });
 
-  it('has no database of that number, and is left alone', async () => {
+  it('reports a Redis without that database number, and leaves it alone', async () => {
     const { port, url } = await start();
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}/99"}`)).toMatch(/has no database of this number/);
     const config = writeConfig(`mesh: m\nredis: {url: "redis://127.0.0.1:${port}/99"}\n`);
@@ -204,7 +204,7 @@ describe('a Redis that can not be used', () => {
     redis.disconnect();
   });
 
-  it('has the tasks in the database that the URL names', async () => {
+  it('keeps the tasks in the database that the URL names', async () => {
     const { port, url } = await start();
     const config = writeConfig(`mesh: m\nredis: {url: "redis://127.0.0.1:${port}/3"}\n`);
     expect((await runCli(['--config', config, 'enqueue', 'x'])).code).toBe(0);
@@ -213,13 +213,13 @@ describe('a Redis that can not be used', () => {
     redis.disconnect();
   });
 
-  it('is a replica', async () => {
+  it('reports a Redis that is a replica', async () => {
     const primary = await start();
     const { port } = await start(['--replicaof', '127.0.0.1', String(primary.port)]);
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/read-only replica.*primary/);
   });
 
-  it('accepts the connection and never answers', async () => {
+  it('reports a Redis that accepts the connection and never replies', async () => {
     const server = await start();
     process.kill(server.pid, 'SIGSTOP');
     try {

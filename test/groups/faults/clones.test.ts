@@ -44,7 +44,7 @@ describe('several Macs with one node id', () => {
     await winner.kill();
   });
 
-  it('ends a node that was cut off for so long that a clone has its place', async () => {
+  it('ends a node whose place a clone took while it was cut off', async () => {
     const first = await mesh.startNode('mac-1', { env: ANOTHER_MACHINE });
     mesh.freeze('mac-1');
     const clone = new CliProcess(['--config', mesh.config, 'node', 'run'], {
@@ -59,7 +59,7 @@ describe('several Macs with one node id', () => {
     await clone.kill();
   });
 
-  it('gives a dead Mac’s id to the next daemon though its connection still looks open', async () => {
+  it('gives a dead Mac’s id to the next daemon although its connection still looks open', async () => {
     const { registry, redis } = await mesh.store();
     const { incarnation } = await registry.register('mac-1', ['default'], 60_000);
     const record = aNodeRecord({ incarnation, host: hostname(), pid: 2 ** 22 + 1, leaseMs: 60_000 });
@@ -71,7 +71,7 @@ describe('several Macs with one node id', () => {
     halfOpen.disconnect();
   });
 
-  it('lets a node that was evicted come back, and leaves nonsense on its channel alone', async () => {
+  it('lets an evicted node come back, and ignores nonsense on its channel', async () => {
     const node = await mesh.startNode('mac-1');
     const { registry, redis } = await mesh.store();
     const channel = registry.presenceChannel({ nodeId: 'mac-1', incarnation: 1 });

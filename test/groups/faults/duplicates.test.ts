@@ -13,7 +13,7 @@ const again = async (key: string, ...more: string[]) => {
   return { stdout: stdout.trim(), stderr };
 };
 
-it('a key that has a task tells how that task stands, whatever the new one would have been', async () => {
+it('reports the state of the existing task of a key, whatever the new task would have been', async () => {
   const ids = new Map<string, string>();
   const queue = async (key: string, message: string, ...more: string[]) =>
     ids.set(key, await mesh.enqueue(message, '--key', key, ...more));
@@ -41,7 +41,7 @@ it('a key that has a task tells how that task stands, whatever the new one would
   await expectStates(['failed', 'completed', 'active']);
 });
 
-it('the same file queued by two commands at once is queued once, and one of them at least says that they shared', async () => {
+it('queues a file once although two commands queue it at once, and at least one reports the shared import', async () => {
   const input = Array.from({ length: 20_000 }, (_, n) => `{"message":"task ${n}"}\n`).join('');
   const enqueue = () => runCli(['--config', mesh.config, 'enqueue', '--from', '-', '--json'], { input });
   const both = await Promise.all([enqueue(), enqueue()]);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CliProcess } from '../../support/cli.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
-describe('a node whose Redis was emptied, or mangled', () => {
+describe('a node whose Redis was emptied or mangled', () => {
   let mesh: ProcessMesh;
   let node: CliProcess;
   beforeEach(async () => {
@@ -25,7 +25,7 @@ describe('a node whose Redis was emptied, or mangled', () => {
     ['the offers of its pool', async () => (await mesh.store()).keys.freeSlots('default')],
     ['the active list of its pool', pool('active')],
     ['the events of its pool', pool('events')],
-  ])('comes back when it is fenced while something else stands where %s belongs', async (_, keyOf) => {
+  ])('comes back after it is fenced while a foreign value is in place of %s', async (_, keyOf) => {
     const { redis, keys, registry } = await mesh.store();
     const key = await keyOf();
     await redis.multi().del(key).set(key, 'x').exec();
@@ -36,14 +36,14 @@ describe('a node whose Redis was emptied, or mangled', () => {
     await runsATask();
   });
 
-  it('comes back when Redis is emptied again and again, while it registers too, with its connections cut', async () => {
+  it('comes back after Redis is emptied again and again, even during registration, with its connections cut', async () => {
     const { redis } = await mesh.store();
     for (let round = 0; round < 10; round++) {
       await redis.flushall();
       if (round % 3 === 0) await redis.client('KILL', 'TYPE', 'PUBSUB');
       if (round % 3 === 1) await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
       if (round % 3 === 2) await redis.script('FLUSH');
-      // Each life is emptied away at another moment of its beginning.
+      // Redis is emptied at another moment of each incarnation's start.
       await expect.poll(() => redis.dbsize(), { interval: 5 }).toBeGreaterThan(0);
     }
     await redis.flushall();

@@ -42,7 +42,7 @@ describe('clawmesh up', () => {
     return up;
   };
 
-  it('stops its nodes and its Redis though nobody reads its output any more', async () => {
+  it('stops its nodes and its Redis although nothing reads its output any more', async () => {
     const process = await start();
     const server = serverOf(home);
     stopReading(process.child);
@@ -82,14 +82,14 @@ describe('clawmesh up', () => {
   });
 });
 
-describe('a command whose output nobody reads', () => {
+describe('a command whose output nothing reads', () => {
   let mesh: ProcessMesh;
   afterEach(() => mesh.stop());
   const startMesh = async () => {
     mesh = await ProcessMesh.start({ openclaw: 'mode: simulate' });
   };
 
-  it('drains and ends in order if it is a node with a readable log', async () => {
+  it('drains a node with a readable log and ends it in order', async () => {
     await startMesh();
     const node = new CliProcess(['--config', mesh.config, 'node', 'run', '--log-format', 'pretty'], {
       CLAWMESH_NODE_ID: 'mac-1',
@@ -101,7 +101,7 @@ describe('a command whose output nobody reads', () => {
     expect((await mesh.nodeRecord('mac-1')).state).toBe('stopped');
   });
 
-  it('queues all tasks of a file', async () => {
+  it('queues all tasks of a file although nothing reads the output', async () => {
     await startMesh();
     const lines = Array.from({ length: 5_000 }, (_, index) => `{"message":"task ${index}"}\n`).join('');
     const script = `"$@" | head -n 1; exit "\${PIPESTATUS[0]}"`;
@@ -112,7 +112,7 @@ describe('a command whose output nobody reads', () => {
     expect((await mesh.snapshot()).pools.default?.waiting).toBe(5_000);
   });
 
-  it('ends if it follows something', async () => {
+  it('ends a command that follows although nothing reads the output', async () => {
     await startMesh();
     const follower = new CliProcess(['--config', mesh.config, 'events', '-f', '--json']);
     await mesh.startNode('mac-1');
@@ -123,14 +123,14 @@ describe('a command whose output nobody reads', () => {
     expect(await follower.exited).toBe(0);
   });
 
-  it('says its version without a stack trace', () => {
+  it('prints its version without a stack trace although nothing reads the output', () => {
     const script = 'exec 2>&1; sleep 0.2; "$@" | true; echo "${PIPESTATUS[0]}"';
     const { stdout } = spawnSync('bash', ['-c', script, 'bash', ...BUILT, '--version'], { env: cleanEnv() });
     expect(String(stdout).trim()).toBe('0');
   });
 });
 
-describe.skipIf(!existsSync('/dev/full'))('a command whose output has no room', () => {
+describe.skipIf(!existsSync('/dev/full'))('a command whose output device is full', () => {
   const run = async (args: string[], full: 'stdout' | 'stderr') => {
     const file = openSync('/dev/full', 'w');
     const child = spawnOwned(process.execPath, [entry, ...args], {
@@ -144,19 +144,19 @@ describe.skipIf(!existsSync('/dev/full'))('a command whose output has no room', 
     return { code, text };
   };
 
-  it('fails with one line if that is its result', async () => {
+  it('fails with one line if its result does not fit', async () => {
     const { code, text } = await run(['config', 'show'], 'stdout');
     expect(text).toMatch(/^clawmesh: what it prints can't be written: .*no space left on device.*\n$/);
     expect(code).toBe(1);
   });
 
-  it('fails the same way for its version', async () => {
+  it('fails with one line if its version does not fit', async () => {
     const { code, text } = await run(['--version'], 'stdout');
     expect(text).toMatch(/^clawmesh: what it prints can't be written: /);
     expect(code).toBe(1);
   });
 
-  it('keeps its exit code if only what it says beside the result is lost', async () => {
+  it('keeps its exit code if only its messages beside the result are lost', async () => {
     expect(await run(['config', 'show', '--config', '/nope.yaml'], 'stderr')).toEqual({ code: 2, text: '' });
     expect((await runCli(['config', 'show', '--config', '/nope.yaml'])).code).toBe(2);
   });

@@ -8,7 +8,7 @@ import { PARSERS } from '../../support/hostile-parsers.ts';
  */
 const HANG_MS = 60_000;
 
-describe('a megabyte of text that somebody has made up', () => {
+describe('a megabyte of hostile text', () => {
   it.each(Object.keys(PARSERS))('does not hang %s', async (parser) => {
     const worker = new Worker(new URL('../../support/hostile-parsers.ts', import.meta.url), { workerData: { parser } });
     const ended = Promise.withResolvers<string>();

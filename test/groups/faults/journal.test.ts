@@ -19,7 +19,7 @@ describe('a node whose journal can not be written', () => {
   });
   afterEach(() => mesh.stop());
 
-  it('comes up, says so with a gate, takes no task, and takes them once the disk is mended', async () => {
+  it('starts gated, says why, and claims tasks once the disk is repaired', async () => {
     const { env, nodes } = home();
     mkdirSync(join(nodes, '..'), { recursive: true });
     writeFileSync(nodes, 'a file where a folder should be');
@@ -32,7 +32,7 @@ describe('a node whose journal can not be written', () => {
     expect(await gate('mac-1')).toBe(true);
   });
 
-  it('lives on when a run ends while Redis is away, and delivers its outcome', async () => {
+  it('survives the end of a run while Redis is away, and delivers its outcome', async () => {
     const { env, nodes } = home();
     const node = await mesh.startNode('mac-1', { env });
     const id = await mesh.queueOne('hold');
@@ -65,7 +65,7 @@ describe('a node whose journal can not be written', () => {
   });
 });
 
-it('two meshes of one name on two Redis servers do not touch each other’s outcomes', async () => {
+it('keeps the outcomes of two meshes of one name on two Redis servers apart', async () => {
   const [one, other] = [await ProcessMesh.start(), await ProcessMesh.start()];
   try {
     const env = { CLAWMESH_HOME: emptyFolder() };

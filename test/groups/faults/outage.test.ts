@@ -13,7 +13,7 @@ const TASKS = process.env.CLAWMESH_OUTAGE === 'full' ? 500 : 40;
 const MIN_PROBE_MS = 2_000;
 const NODES = ['mac-1', 'mac-2', 'mac-3'];
 
-describe('many tasks, and a provider in trouble', () => {
+describe('many tasks and a failing provider', () => {
   let mesh: ProcessMesh;
   let provider: MoodyProvider;
 
@@ -30,7 +30,7 @@ describe('many tasks, and a provider in trouble', () => {
     provider.stop();
   });
 
-  it('are all completed in the end, and the provider is left alone meanwhile but for one probe at a time', async () => {
+  it('completes all tasks in the end, and sends the provider only one probe at a time until then', async () => {
     provider.mood = { kind: 'flaky', share: 0.2 };
     await mesh.enqueueLines(Array.from({ length: TASKS }, () => ({ message: 'x' })));
     await expect.poll(() => provider.calls.length, { interval: 20 }).toBeGreaterThan(TASKS / 4);
@@ -88,7 +88,7 @@ describe('a login that only one Mac has lost', () => {
   };
   const REFUSED = '{"ok":false,"error":{"message":"authentication failed, HTTP 401"}}';
 
-  it('closes the gate of that one, and its tasks are run by another', async () => {
+  it('closes the gate of that Mac, and runs its tasks on another', async () => {
     const refused = await start('mac-1', REFUSED);
     const id = await mesh.enqueue('hello');
     await refused.waitFor(/task failed/);
@@ -102,8 +102,8 @@ describe('a login that only one Mac has lost', () => {
     const { tasks } = (await mesh.json('task', 'list', '--state', 'completed')) as { tasks: Task[] };
     expect(tasks.map((task) => task.node)).toEqual(Array(6).fill('mac-2'));
     expect(tasks.map((task) => task.attempts.made)).toEqual(Array(6).fill(1));
-    const passedOn = tasks.filter((task) => task.history.some((entry) => entry.reason?.startsWith('auth on mac-1')));
-    expect(passedOn.length).toBeLessThanOrEqual(1);
+    const reassigned = tasks.filter((task) => task.history.some((entry) => entry.reason?.startsWith('auth on mac-1')));
+    expect(reassigned.length).toBeLessThanOrEqual(1);
     await refused.waitFor(/"gate":"auth"/);
     await mesh.nodeState('mac-1', 'gated');
     const { gates } = await mesh.nodeRecord('mac-1');
@@ -112,7 +112,7 @@ describe('a login that only one Mac has lost', () => {
     );
   });
 
-  it('fails a task at once that two of them are refused', async () => {
+  it('fails a task at once if two Macs are refused its login', async () => {
     await start('mac-1', REFUSED);
     await start('mac-2', REFUSED);
     const id = await mesh.enqueue('hello');
@@ -148,7 +148,7 @@ describe('failures that are not the provider’s', () => {
   const failing = (message: string) => `echo '{"ok":false,"error":{"message":"${message}"}}'`;
   const starts = (task: Task) => task.history.filter(({ event }) => event === 'claimed');
 
-  it('have one poison task tried as often as it has attempts, and leave all others alone', async () => {
+  it('tries one poison task as often as it has attempts, and leaves all others alone', async () => {
     const script = `case "$message" in *poison*) ${failing('request failed (provider internal error, HTTP 500)')};; *) sleep 0.1; ${FINE};; esac`;
     for (const id of ['mac-1', 'mac-2']) await start(id, script);
     const id = await mesh.enqueue('poison');
@@ -162,7 +162,7 @@ describe('failures that are not the provider’s', () => {
     expect(events.filter(({ event }: { event: string }) => event === 'circuit-opened')).toEqual([]);
   });
 
-  it('take one sick Mac out of the mesh before it has eaten the queue', async () => {
+  it('takes a sick Mac out of the mesh before it fails the whole queue', async () => {
     await start('mac-1', failing('the moon is in the wrong house'));
     await start('mac-2', `sleep 0.2; ${FINE}`);
     await start('mac-3', `sleep 0.2; ${FINE}`);
@@ -177,7 +177,7 @@ describe('failures that are not the provider’s', () => {
     expect(onSick.length).toBeLessThanOrEqual(10);
   });
 
-  it('fail no more than the first task of a lone Mac that was never logged in', async () => {
+  it('fails only the first task of a lone Mac that was never logged in', async () => {
     const node = await start('mac-1', failing('No route-compatible authentication source is configured for openai.'));
     const ids: string[] = [];
     for (const message of ['a', 'b', 'c', 'd']) ids.push(await mesh.enqueue(message));

@@ -44,7 +44,7 @@ describe('a restart of Redis while a command waits', () => {
     await command.waitFor(/Redis is back/);
   };
 
-  it('is waited out by task wait, which then tells the end of the task', async () => {
+  it('lets task wait continue after the restart and report the end of the task', async () => {
     const id = await mesh.enqueue('sleep 10ms');
     const command = await start('task', 'wait', id);
     await blip(command);
@@ -54,7 +54,7 @@ describe('a restart of Redis while a command waits', () => {
     expect(command.output).not.toContain('TLS');
   });
 
-  it('is waited out by enqueue --wait, which names the task and how to wait for it later', async () => {
+  it('lets enqueue --wait continue after the restart, and names the task and how to wait for it later', async () => {
     const command = await start('enqueue', 'what is it?', '--wait');
     await command.waitFor(/queued (\S+) in pool/);
     const id = /queued (\S+) in pool/.exec(command.output)?.[1];
@@ -65,7 +65,7 @@ describe('a restart of Redis while a command waits', () => {
     expect(command.output).toMatch(/what is it\?\n$/);
   });
 
-  it('counts for the timeout of task wait', async () => {
+  it('counts the restart towards the timeout of task wait', async () => {
     const id = await mesh.enqueue('sleep 10ms');
     const command = await start('task', 'wait', id, '--timeout', '3s');
     await mesh.server.down();
@@ -73,7 +73,7 @@ describe('a restart of Redis while a command waits', () => {
     expect(command.output).toMatch(new RegExp(`not ended after 3\\.0s: .*${id}`));
   });
 
-  it('ends task wait with the id and how to go on if Redis comes back with another password', async () => {
+  it('ends task wait with the id and how to continue if Redis comes back with another password', async () => {
     const id = await mesh.enqueue('sleep 10ms');
     const command = await start('task', 'wait', id);
     await mesh.server.down();
@@ -84,7 +84,7 @@ describe('a restart of Redis while a command waits', () => {
     expect(command.output).toContain(`clawmesh task wait ${id}`);
   });
 
-  it('is waited out by task logs -f, which then prints the log to its end', async () => {
+  it('lets task logs -f continue after the restart and print the log to its end', async () => {
     const id = await mesh.enqueue('sleep 10ms');
     const command = await start('task', 'logs', id, '-f');
     await blip(command);
@@ -95,7 +95,7 @@ describe('a restart of Redis while a command waits', () => {
     expect(await command.exited).toBe(0);
   });
 
-  it('is waited out by events -f and handovers -f, which go on with what happens then', async () => {
+  it('lets events -f and handovers -f continue with what happens after the restart', async () => {
     const command = await start('events', '-f');
     await blip(command);
     await mesh.startNode('mac-1');
@@ -105,7 +105,7 @@ describe('a restart of Redis while a command waits', () => {
     await blip(other);
   });
 
-  it('is waited out by status --watch --json, which prints nothing but documents on stdout', async () => {
+  it('lets status --watch --json continue after the restart, and prints only documents on stdout', async () => {
     const command = await start('status', '--watch', '--json');
     let stdout = '';
     command.child.stdout?.on('data', (chunk: Buffer) => {
@@ -117,7 +117,7 @@ describe('a restart of Redis while a command waits', () => {
     for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ mesh: 'm' });
   });
 
-  it('does not end the wait of a program that uses the library', async () => {
+  it('lets a program that uses the library continue its wait', async () => {
     const client = await Mesh.open({ config: mesh.config, env: cleanEnv() });
     const [task] = await client.enqueue({ message: 'sleep 10ms' });
     const told: string[] = [];
@@ -137,7 +137,7 @@ describe('a restart of Redis while a command waits', () => {
     await client.close();
   });
 
-  it('still ends a command that only asks once, within its five seconds', async () => {
+  it('still ends a command that asks only once, within its five seconds', async () => {
     await mesh.server.down();
     const { code, stderr } = await runCli(['--config', mesh.config, 'task', 'wait', 'x']);
     expect(code).toBe(3);

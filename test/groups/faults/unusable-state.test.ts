@@ -39,7 +39,7 @@ function processesIn(folder: string): number[] {
     });
 }
 
-describe('a state folder that can not be used', () => {
+describe('an unusable state folder', () => {
   let server: SpawnedRedis;
   beforeAll(async () => {
     server = await SpawnedRedis.start();
@@ -52,7 +52,7 @@ describe('a state folder that can not be used', () => {
         `node: {listen: "127.0.0.1:0", dashboard: true}\ndashboard: {port: ${await reservePort()}}\n`,
     );
 
-  it.each(HOMES)('(%s) gates a node, which says why and ends when it is told to', async (_, home) => {
+  it.each(HOMES)('gates a node (%s), which says why and ends when it is stopped', async (_, home) => {
     for (const mode of ['simulate', 'gateway']) {
       const node = new CliProcess(['--config', await nodeConfig(mode), 'node', 'run'], {
         CLAWMESH_NODE_ID: `${mode}-1`,
@@ -66,7 +66,7 @@ describe('a state folder that can not be used', () => {
     }
   });
 
-  it.each(HOMES)('(%s) stops clawmesh up and the dashboard with one line', async (_, home) => {
+  it.each(HOMES)('stops clawmesh up and the dashboard with one line (%s)', async (_, home) => {
     const port = await reservePort();
     for (const [command, redis] of [
       ['up', ''],
@@ -81,7 +81,7 @@ describe('a state folder that can not be used', () => {
     }
   });
 
-  it('leaves no Redis behind if clawmesh up can not note where it is', async () => {
+  it('leaves no Redis behind if clawmesh up can not record where it is', async () => {
     const home = emptyFolder();
     const folder = privateRedisFolder('m', { CLAWMESH_HOME: home });
     mkdirSync(join(folder, 'server.json'), { recursive: true });
@@ -105,8 +105,8 @@ describe('a state folder that can not be used', () => {
   });
 });
 
-describe('making a folder', () => {
-  it('makes those above it, too, and says whether it did', async () => {
+describe('creation of a folder', () => {
+  it('makes missing parents of a folder, and says whether it made any', async () => {
     const folder = join(emptyFolder(), 'a/b/c');
     expect(await makeFolder(folder)).toBe(true);
     expect(await makeFolder(folder)).toBe(false);
@@ -114,13 +114,13 @@ describe('making a folder', () => {
     expect(makeFolderSync(`${folder}/d/e`)).toBe(false);
   });
 
-  it('is done once by several that do it at the same moment', async () => {
+  it('makes a folder once although several calls make it at the same moment', async () => {
     const folder = join(emptyFolder(), 'a/b/c/d');
     const made = await Promise.all(Array.from({ length: 20 }, () => makeFolder(folder)));
     expect(made.filter(Boolean)).toHaveLength(1);
   });
 
-  it('names the folder that is in the way', async () => {
+  it('names the file that is in the way of a folder', async () => {
     const file = fileIn(emptyFolder());
     await expect(makeFolder(`${file}/x/y`)).rejects.toThrow(new RegExp(`ENOTDIR|EEXIST.*${file}`));
     expect(() => makeFolderSync(`${file}/x/y`)).toThrow(file);

@@ -13,7 +13,7 @@ describe('a tester', () => {
   const tester = new Tester();
   afterAll(() => tester.stop());
 
-  it('tells which test has killed a mutant, and kills none that is not there', async () => {
+  it('names the test that killed a mutant, and kills no mutant that does not exist', async () => {
     const file = 'registry/lua/register-node.lua';
     const mutant = luaMutants(file, luaFiles().get(file) ?? '').find(({ change }) =>
       change.startsWith('return {tonumber'),
@@ -23,7 +23,7 @@ describe('a tester', () => {
     expect(await tester.run({ overlay: {}, units: [unit] }, GUARD_MS)).not.toHaveProperty('failed');
   });
 
-  it('runs several tests of one file, and each of them counts', async () => {
+  it('runs several tests of one file, and counts each of them', async () => {
     const session = unit.test.replace('plain', 'session');
     const file = 'queue/bullmq/lua/includes/enter-session.lua';
     const text = luaFiles().get(file) ?? '';
@@ -33,7 +33,7 @@ describe('a tester', () => {
     expect(await tester.run(order, GUARD_MS)).toMatchObject({ failed: { unit: { test: session } } });
   });
 
-  it('gives up one that takes too long, and goes on with the next', async () => {
+  it('gives up a mutant that takes too long, and continues with the next', async () => {
     expect(await tester.run({ overlay: {}, units: [unit] }, 1)).toBe('hangs');
     expect(await tester.run({ overlay: {}, units: [unit] }, GUARD_MS)).not.toHaveProperty('failed');
   });

@@ -7,7 +7,7 @@ import { Namespace } from '../../support/namespace.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
 import { unexplainedOf } from '../../support/task-history.ts';
 
-/** A node in a network namespace of its own, whose cable is pulled: no connection is closed, there is just nobody there. */
+/** A node in a network namespace of its own, whose cable is pulled: no connection is closed, there is just no reply. */
 describe('a node that is cut off from Redis', () => {
   let namespace: Namespace;
   let server: SpawnedRedis;
@@ -45,7 +45,7 @@ describe('a node that is cut off from Redis', () => {
   const completed = (id: string) =>
     expect.poll(async () => (await show(id)).state, { interval: 300 }).toBe('completed');
 
-  it('keeps its task in a short cut, loses it in a long one, and does no harm when it is back', async () => {
+  it('keeps its task in a short partition, loses it in a long one, and does no harm when it is back', async () => {
     const cutOff = await start('mac-1', namespace.host, namespace.prefix);
     const kept = await enqueue('hold');
     await starts(kept, 1);

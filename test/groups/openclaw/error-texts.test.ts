@@ -10,7 +10,7 @@ import { openclawBin, openclawFolder } from '../../support/openclaw-paths.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
 describe('the table of OpenClaw’s error texts', () => {
-  it('has nothing that OpenClaw’s package does not have', () => {
+  it('contains only texts of OpenClaw’s package', () => {
     const dist = join(openclawFolder, 'node_modules', 'openclaw', 'dist');
     const missing = new Set([...ERROR_TEXTS.map(({ source }) => source), ...Object.keys(VERDICTS)]);
     for (const file of readdirSync(dist).filter((name) => name.endsWith('.mjs'))) {
@@ -37,7 +37,7 @@ describe('an OpenClaw that was never onboarded', () => {
     return { HOME: home, OPENCLAW_STATE_DIR: join(home, 'state'), OPENCLAW_CONFIG_PATH: join(home, 'openclaw.json') };
   };
 
-  it('costs one task, closes the gate of its node, and doctor says what to do', async () => {
+  it('fails one task, closes the gate of its node, and lets doctor name the remedy', async () => {
     const node = await mesh.startNode('mac-1', { env: neverOnboarded() });
     const ids = [await mesh.enqueue('one', '--attempts', '1'), await mesh.enqueue('two', '--attempts', '1')];
     await mesh.taskState(ids[0] as string, 'failed');
@@ -57,7 +57,7 @@ describe('an OpenClaw that was never onboarded', () => {
     expect(stdout).toMatch(/✗ mesh +node mac-1 takes no tasks: .*refuses the login/);
   });
 
-  it('is told apart from one that has a login', async () => {
+  it('distinguishes an OpenClaw without a login from one with a login', async () => {
     const provider = await FakeProvider.start();
     const { env } = openclawHome(provider.baseUrl, 1);
     const { stdout } = await runCli(['--config', mesh.config, 'doctor'], { env });

@@ -61,7 +61,7 @@ describe('failover with the real gateway', () => {
     expect.poll(async () => (await redis.hget(keys.task(pool, id), 'progress')) ?? '').toContain('submittedTo');
   const presenceSeen = (id: string) => expect.poll(() => redis.hexists(keys.presence, id)).toBe(1);
 
-  it('takes the run up again when the daemon is killed and started at once: the model is called once', async () => {
+  it('re-attaches to the run when the daemon is killed and restarted at once, with one call of the model', async () => {
     // A busy machine may take longer than the default second to start a daemon.
     const patient = 'health: {crashGrace: 10s}\n';
     const first = await start('mac-1', gateways[0], 'reattach', patient);
@@ -81,7 +81,7 @@ describe('failover with the real gateway', () => {
     }
   });
 
-  it('goes on with a session where it is, and tells another node what was said once that one is gone', async () => {
+  it('continues a session on its node, and passes its exchanges to another node once that one is gone', async () => {
     const talkers = new Map([
       ['mac-5', await start('mac-5', gateways[0], 'talk')],
       ['mac-6', await start('mac-6', gateways[1], 'talk')],
@@ -102,7 +102,7 @@ describe('failover with the real gateway', () => {
     expect(await say('thanks')).toMatchObject({ node: third.node, sessionMovedFrom: null });
   });
 
-  it('starts a run anew when the gateway is killed under the daemon, and never runs it twice at a time', async () => {
+  it('starts a run again when the gateway is killed under the daemon, and never runs it twice at a time', async () => {
     await start('mac-2', gateways[0], 'gwkill');
     const id = await enqueue('PROVIDER SLEEP 6000 gwkill', '--pool', 'gwkill');
     await called('gwkill', 1);
@@ -118,7 +118,7 @@ describe('failover with the real gateway', () => {
     expect(calls.filter((call) => !call.aborted)).toHaveLength(1);
   });
 
-  it('does not go on with a run that was taken over, once a dead node and its gateway come back', async () => {
+  it('does not continue a run that was taken over once a dead node and its gateway come back', async () => {
     const victim = await start('mac-3', gateways[0], 'comeback');
     const id = await enqueue('PROVIDER SLEEP 15000 comeback', '--pool', 'comeback');
     await called('comeback', 1);

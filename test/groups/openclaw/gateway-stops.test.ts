@@ -9,8 +9,8 @@ import { TcpGate } from '../../support/tcp-gate.ts';
 /** The first turn of a gateway on a busy machine was seen to take over a minute, ms. */
 const SLOW = { timeout: 600_000 };
 
-/** Which runs go on in the real gateway, and which are stopped there for real. The provider's calls are counted. */
-describe('what a node leaves in the real gateway', () => {
+/** Which runs continue in the real gateway, and which are stopped there for real. The provider's calls are counted. */
+describe('stopped runs in the real gateway', () => {
   let server: SpawnedRedis;
   let provider: FakeProvider;
   let gateways: [Gateway, Gateway];
@@ -59,7 +59,7 @@ describe('what a node leaves in the real gateway', () => {
   const nodeState = async (id: string) => JSON.parse((await cli('node', 'show', id, '--json')).stdout).state;
   const gated = () => `ws://127.0.0.1:${gate.port}`;
 
-  it('stops a session’s run that was taken over, once the dead daemon is back beside its living gateway', async () => {
+  it('stops a session’s run that was taken over, once the dead daemon is back beside its live gateway', async () => {
     const victim = await start('mac-1', gateways[0].url, 'back');
     const id = await enqueue('PROVIDER HOLD daemonback', '--pool', 'back', '--session', 'back');
     await called('daemonback', 1);
@@ -107,7 +107,7 @@ describe('what a node leaves in the real gateway', () => {
     });
   });
 
-  it('stops a run that was cancelled while the connection was down, also after a restart of the daemon', async () => {
+  it('stops a run that was cancelled while the connection was down, even after a restart of the daemon', async () => {
     const node = await start('mac-6', gated(), 'restart');
     const id = await enqueue(
       'PROVIDER HANG daemonrestart',
@@ -129,7 +129,7 @@ describe('what a node leaves in the real gateway', () => {
     await expect.poll(() => goingOn('daemonrestart'), SLOW).toBe(0);
   });
 
-  it('begins a run that its former daemon had claimed and never submitted', async () => {
+  it('begins a run that its previous daemon had claimed and never submitted', async () => {
     // A busy machine may take longer than the default second to start a daemon.
     const patient = 'health: {crashGrace: 60s, heartbeatInterval: 10s}\n';
     const node = await start('mac-7', gated(), 'begin', patient);

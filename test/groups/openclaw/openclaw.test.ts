@@ -11,7 +11,7 @@ import { isRunning } from '../../support/processes.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
 
 /** The real openclaw package; only the model provider behind it is ours. `scripts/setup openclaw` installs it. */
-describe('with the real OpenClaw', () => {
+describe('the real OpenClaw', () => {
   let server: SpawnedRedis;
   let provider: FakeProvider;
 
@@ -64,7 +64,7 @@ describe('with the real OpenClaw', () => {
       for (const gateway of gateways) await gateway.down();
     });
 
-    it('answer with text, usage, model and log lines', async () => {
+    it('returns text, usage, model and log lines from a gateway', async () => {
       const id = await mesh.enqueue('gateway says hello');
       const task = await mesh.wait(id);
       expect(task).toMatchObject({ state: 'completed', error: null });
@@ -81,7 +81,7 @@ describe('with the real OpenClaw', () => {
       expect(provider.callsWith('gateway says hello')).toHaveLength(1);
     });
 
-    it('are shown with their version', async () => {
+    it('lists gateways with their version', async () => {
       const { nodes: list } = await mesh.json('node', 'list');
       for (const node of list) {
         expect(node).toMatchObject({
@@ -91,7 +91,7 @@ describe('with the real OpenClaw', () => {
       }
     });
 
-    it('share 20 tasks over two nodes, each run once', async () => {
+    it('shares 20 tasks between two nodes, each run once', async () => {
       const input = Array.from({ length: 20 }, (_, index) =>
         JSON.stringify({ message: `PROVIDER SLEEP 300 share-${index}.`, tags: { t: 'share' } }),
       ).join('\n');
@@ -102,7 +102,7 @@ describe('with the real OpenClaw', () => {
       expect(new Set(tasks.map((task) => task.node)).size).toBe(2);
     });
 
-    it('refuse an unknown agent or model for good', async () => {
+    it('refuses an unknown agent or model for good', async () => {
       const agent = await mesh.wait(await mesh.enqueue('x', '--agent', 'nobody'));
       expect(agent).toMatchObject({
         state: 'failed',
@@ -112,13 +112,13 @@ describe('with the real OpenClaw', () => {
       expect(model).toMatchObject({ state: 'failed', error: { kind: 'invalid' }, attempts: { made: 1 } });
     });
 
-    it('stop a hanging run at its deadline', async () => {
+    it('stops a hanging run at its deadline', async () => {
       const task = await mesh.wait(await mesh.enqueue('PROVIDER HANG deadline', '--timeout', '4s', '--attempts', '1'));
       expect(task).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'no end after 4.0s' } });
       await expect.poll(() => provider.callsWith('HANG deadline').map((call) => call.aborted)).toEqual([true]);
     });
 
-    it('stop the run of a task that is handed back', async () => {
+    it('stops the run of a task that is released', async () => {
       const lone = meshOf(configFor(gateways[0] as Gateway));
       const id = await mesh.enqueue('PROVIDER HANG handback', '--pool', 'handback');
       const config = writeConfig(
@@ -135,7 +135,7 @@ describe('with the real OpenClaw', () => {
       expect(await lone.json('task', 'show', id)).toMatchObject({ state: 'waiting', handovers: 1 });
     });
 
-    it('go on with a run whose daemon was killed, and give its result to whoever asks with its key', async () => {
+    it('continues a run whose daemon was killed, and returns its result to any caller with its key', async () => {
       const config = writeConfig(
         `mesh: gw\nredis: {url: "${server.url}"}\nnode: {pools: {reattach: 1}}\n` +
           `openclaw: {mode: gateway, gateway: {url: "${gateways[0]?.url}", token: ${GATEWAY_TOKEN}}}\n`,
@@ -171,7 +171,7 @@ describe('with the real OpenClaw', () => {
       expect(provider.callsWith('reattach')).toHaveLength(1);
     });
 
-    it('classify a provider that fails, and one that refuses the key', async () => {
+    it('classifies a provider that fails, and one that refuses the key', async () => {
       // On a busy machine OpenClaw's own retries end in a time-out of its, with no word of the 500 (seen once).
       const failed = await mesh.wait(provider500);
       expect(failed).toMatchObject({ state: 'failed', error: { retryable: true } });
@@ -198,7 +198,7 @@ describe('with the real OpenClaw', () => {
     });
     afterAll(() => node.kill());
 
-    it('answers with text, usage and model', async () => {
+    it('returns text, usage and model from agent exec', async () => {
       const task = await mesh.wait(await mesh.enqueue('exec says hello'));
       expect(task.error).toBeNull();
       expect(task.result).toMatchObject({
@@ -211,7 +211,7 @@ describe('with the real OpenClaw', () => {
       });
     });
 
-    it('is killed with all its processes at the deadline', async () => {
+    it('kills agent exec with all its processes at the deadline', async () => {
       const id = await mesh.enqueue('PROVIDER HANG exec', '--timeout', '24s', '--attempts', '1');
       await expect.poll(() => provider.callsWith('HANG exec').length).toBeGreaterThan(0);
       const task = await mesh.wait(id);
@@ -221,7 +221,7 @@ describe('with the real OpenClaw', () => {
     });
 
     // Last: OpenClaw then refuses this provider for a minute.
-    it('fails at once where the provider refuses the key', async () => {
+    it('fails at once if the provider refuses the key', async () => {
       const task = await mesh.wait(await mesh.enqueue('PROVIDER 401 please'));
       expect(task).toMatchObject({ state: 'failed', error: { kind: 'auth' }, attempts: { made: 1 } });
     });

@@ -22,7 +22,7 @@ const GATEWAY_GUARD_MS = 400_000;
 /** Takes root, to be two users, and Linux, to show both what root's own folders have. */
 const canBeTwoUsers = process.platform === 'linux' && process.getuid?.() === 0;
 
-describe.runIf(canBeTwoUsers)('a daemon with a user of its own, and a gateway under the login user', () => {
+describe.runIf(canBeTwoUsers)('a daemon under its own user, and a gateway under the login user', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cm2-'));
   const home = join(folder, 'daemon');
   const state = join(home, '.clawmesh');
@@ -65,7 +65,7 @@ describe.runIf(canBeTwoUsers)('a daemon with a user of its own, and a gateway un
       () => false,
     );
 
-  // Once, but where polls are allowed.
+  // Runs once, yet in beforeEach: expect.poll is not allowed in beforeAll.
   let started: Promise<void> | undefined;
   beforeEach(() => {
     started ??= start();
@@ -132,7 +132,7 @@ node: {dashboard: true}
     expect([done.status, done.stdout], done.stderr).toEqual([0, expect.stringContaining('from two users')]);
   });
 
-  it('keeps all that it knows from the user as whom agents run', async () => {
+  it('hides everything it knows from the user as whom agents run', async () => {
     const token = join(state, 'm/dashboard.token');
     await expect.poll(() => existsSync(token) && existsSync(join(home, 'logs/node.log'))).toBe(true);
     for (const attempt of [
@@ -157,7 +157,7 @@ node: {dashboard: true}
     for (const secret of [...SECRETS, GATEWAY_TOKEN]) expect(seen).not.toContain(secret);
   });
 
-  it('gives that user no way into the mesh but the tasks that it is given', async () => {
+  it('gives that user no way into the mesh except the tasks for it', async () => {
     const refused = await fetch(`${dashboard}api/tasks`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

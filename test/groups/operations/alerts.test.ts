@@ -17,11 +17,11 @@ interface Posted {
   readonly summary: string;
 }
 
-describe('a mesh that tells people of trouble', () => {
+describe('alerts of a mesh', () => {
   let mesh: ProcessMesh;
   let hook: Server;
   const posted: Posted[] = [];
-  /** So many requests are refused first. */
+  /** How many requests are refused first. */
   let refuse = 0;
 
   beforeEach(async () => {
@@ -51,7 +51,7 @@ describe('a mesh that tells people of trouble', () => {
   const configWith = (alerts: string) => mesh.configWith(`alerts: {${alerts}}\n`);
   const told = () => posted.map(({ kind, state, subject }) => `${kind} ${state} ${subject}`);
 
-  it('tells of a dead node once, though all watch and the webhook fails at first, and when it is back', async () => {
+  it('reports a dead node and its return once, although all nodes watch and the webhook fails at first', async () => {
     refuse = 2;
     const file = join(emptyFolder(), 'told');
     mesh.config = configWith(`webhook: "${hookUrl()}", command: "cat >> ${file}"`);
@@ -79,7 +79,7 @@ describe('a mesh that tells people of trouble', () => {
     for (const node of mesh.nodes.values()) expect(node.output).not.toContain('secret');
   });
 
-  it('keeps to the kinds that are wanted', async () => {
+  it('sends only the configured kinds of alerts', async () => {
     mesh.config = configWith(`webhook: "${hookUrl()}", on: [dead-letter]`);
     await mesh.startNodes('mac-1', 'mac-2');
     await mesh.presenceSeen('mac-1');
@@ -89,7 +89,7 @@ describe('a mesh that tells people of trouble', () => {
     await expect.poll(told).toEqual(['dead-letter firing default']);
   });
 
-  it('tells when tasks wait too long and when no node takes any, also after all nodes have gone, and when that is over', async () => {
+  it('reports long waits and a lack of nodes, and their end, even after all nodes have gone', async () => {
     const bin = emptyFolder();
     const shown = join(bin, 'shown');
     writeFileSync(join(bin, 'osascript'), `#!/bin/sh\nfor last; do :; done\necho "$last" >> '${shown}'\n`, {
@@ -113,7 +113,7 @@ describe('a mesh that tells people of trouble', () => {
     await board.kill();
   });
 
-  it('can be tried out', async () => {
+  it('sends a test alert', async () => {
     const config = configWith(`webhook: "${hookUrl()}"`);
     expect(await runCli(['--config', config, 'alerts', 'test'])).toMatchObject({ code: 0, stderr: 'delivered\n' });
     expect(told()).toEqual(['test firing test']);

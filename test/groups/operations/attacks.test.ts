@@ -7,7 +7,7 @@ import { emptyFolder } from '../../support/folders.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
 
 /** What the table in docs/explanation/threat-model.md says of hostile input. */
-describe('somebody who wants to get out of the box', () => {
+describe('an attacker inside the box', () => {
   let server: SpawnedRedis;
   let node: CliProcess;
   let redis: Redis;
@@ -35,7 +35,7 @@ describe('somebody who wants to get out of the box', () => {
     ['what looks like options', '--config=/etc/passwd --agent root'],
     ['what looks like a task of ours', '{"v":1,"message":"other","agent":"root"}'],
     ['a replacement character and one that turns the line around', 'a\ufffdb \u202ereversed'],
-  ])('a message with %s is text, from end to end', async (_, message) => {
+  ])('treats a message with %s as text, from end to end', async (_, message) => {
     const queued = await runCli(['--config', config, 'enqueue', '--from', '-', '--json'], {
       input: `${JSON.stringify({ message })}\n`,
     });
@@ -51,7 +51,7 @@ describe('somebody who wants to get out of the box', () => {
     expect(existsSync(trap)).toBe(false);
   });
 
-  describe('text that others have put into Redis', () => {
+  describe('hostile text in Redis', () => {
     /** Would clear the screen, hide text, rename the window, draw with a C1 code, turn the line around, forge a line. */
     const hostile = '\u001b[2J\u001b[8m\u001b]0;owned\u0007\u009b31m\u202eevil\u2066\r\nFORGED';
     /** Our own styles on a terminal, and a live line that is wiped away; nothing else may be left of escape sequences. */
@@ -96,14 +96,14 @@ describe('somebody who wants to get out of the box', () => {
       ['pool', 'list'],
     ];
 
-    it('steers nothing where it is printed into a pipe, which may lead to a terminal', async () => {
+    it('steers no terminal through text that is printed into a pipe', async () => {
       for (const args of commands()) {
         const { stdout, stderr } = await cli(...args);
         expect(stdout + stderr, args.join(' ')).not.toMatch(steering);
       }
     });
 
-    it('steers no terminal, on which only our own styles are left, and forges no line of a table', async () => {
+    it('leaves only our own styles on a terminal, and lets hostile text forge no line of a table', async () => {
       for (const args of commands()) {
         const shown = await onTerminal(['--config', config, ...args]);
         expect(shown.replace(own, ''), args.join(' ')).not.toMatch(steering);
@@ -112,7 +112,7 @@ describe('somebody who wants to get out of the box', () => {
       }
     });
 
-    it('is whole in JSON, written so that it steers nothing either', async () => {
+    it('keeps hostile text whole in JSON, escaped so that it steers no terminal', async () => {
       for (const args of commands()) {
         const { stdout } = await cli(...args, '--json');
         expect(stdout, args.join(' ')).not.toMatch(steering);
@@ -123,7 +123,7 @@ describe('somebody who wants to get out of the box', () => {
     });
   });
 
-  it('a message of more than 1 MiB is refused', async () => {
+  it('refuses a message of more than 1 MiB', async () => {
     const input = JSON.stringify({ message: 'x'.repeat(1_048_577) });
     const refused = await runCli(['--config', config, 'enqueue', '--from', '-'], { input });
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/1 MiB.*nothing was queued/s) });
@@ -138,7 +138,7 @@ describe('somebody who wants to get out of the box', () => {
     ['--node', '../mac-1', /node: expected/],
     ['--require', 'a=b,c', /require/],
     ['--key', 'a\nb', /key: expected/],
-  ])('%s %j is refused', async (option, value, line) => {
+  ])('refuses %s %j', async (option, value, line) => {
     const refused = await cli('enqueue', 'x', option, value);
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(line) });
     expect(refused.stderr.trim().split('\n')).toHaveLength(1);
@@ -150,13 +150,13 @@ describe('somebody who wants to get out of the box', () => {
     ['task', 'cancel', '../default:1'],
     ['node', 'show', '../../x'],
     ['node', 'evict', '*'],
-  ])('%s %s %s finds nothing', async (...args) => {
+  ])('finds nothing with %s %s %s', async (...args) => {
     const refused = await cli(...args);
     expect([2, 4]).toContain(refused.code);
     expect(refused.stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it('a node or a mesh with a path for a name is refused', async () => {
+  it('refuses a node or a mesh with a path for a name', async () => {
     const named = await runCli(['--config', config, 'node', 'run'], { env: { CLAWMESH_NODE_ID: '../../x' } });
     expect(named).toMatchObject({ code: 2, stderr: expect.stringMatching(/CLAWMESH_NODE_ID/) });
     const mesh = writeConfig(`mesh: "../x}"\nredis: {url: "${server.url}"}\n`);
@@ -166,7 +166,7 @@ describe('somebody who wants to get out of the box', () => {
     });
   });
 
-  it('secrets that others may read are refused', async () => {
+  it('refuses secrets that other users may read', async () => {
     const file = writeConfig(`redis: {url: "${server.url}", password: "\${REDIS_PASSWORD}"}\n`);
     const secrets = join(dirname(file), 'clawmesh.env');
     writeFileSync(secrets, 'REDIS_PASSWORD=not-to-be-seen\n');

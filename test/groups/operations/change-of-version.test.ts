@@ -15,7 +15,7 @@ describe('a change of the pinned OpenClaw, node by node', () => {
   });
   afterEach(() => mesh.stop());
 
-  it('runs no task with another version than the pinned one', async () => {
+  it('runs no task with a version other than the pinned one', async () => {
     const log = join(emptyFolder(), 'runs');
     const folders = new Map(NODES.map((id) => [id, emptyFolder()]));
     const pinned = (version: string) => mesh.configText('', { openclaw: `mode: exec, version: ${version}` });

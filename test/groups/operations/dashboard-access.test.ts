@@ -38,7 +38,7 @@ function send(port: number, { method = 'GET', path, headers = {}, body }: Try) {
   });
 }
 
-describe('who gets in', () => {
+describe('access to the dashboard', () => {
   let redis: SpawnedRedis;
   let server: CliProcess;
   let port: number;
@@ -74,7 +74,7 @@ describe('who gets in', () => {
     );
   }
 
-  it('refuses whoever has not logged in, whatever way they try', async () => {
+  it('refuses every kind of request without a login', async () => {
     const cookie = session.split(';')[0] ?? '';
     const own = `http://127.0.0.1:${port}`;
     const tampered = cookie.replace(/=(\d+)/, (_, ends) => `=${Number(ends) + 1_000_000}`);
@@ -231,7 +231,7 @@ describe('who gets in', () => {
     expect(JSON.parse(text).error).toMatch(problem);
   });
 
-  it('gives a session that only this site sends, and no script reads, until it is logged out of', async () => {
+  it('gives a session that only this site sends and no script reads, until its logout', async () => {
     expect(session).toMatch(/; HttpOnly/);
     expect(session).toMatch(/; SameSite=Strict/);
     expect(session).not.toContain(token);
@@ -243,7 +243,7 @@ describe('who gets in', () => {
     expect((await send(port, { what: '', path: '/api/tasks', headers: { cookie }, expected: 401 })).status).toBe(401);
   });
 
-  it('lets nobody guess for long', async () => {
+  it('stops a client that guesses tokens', async () => {
     const statuses: number[] = [];
     for (let i = 0; i < 12; i++) {
       const body = JSON.stringify({ token: `guess ${i}` });
@@ -301,21 +301,21 @@ describe('who gets in', () => {
     const codeOf = (text: string) => /\/login#(\S+)/.exec(text)?.[1] ?? '';
     afterEach(() => open.kill());
 
-    it('lets nobody read or steer who only is on this machine', async () => {
+    it('lets no other user of this machine read or steer', async () => {
       await start();
       for (const path of ['/api/tasks', '/api/live', '/metrics', '/queues/api/queues']) {
         expect((await send(openPort, { what: '', path, expected: 401 })).status, path).toBe(401);
       }
       for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {
-        expect((await post(path, { message: 'from somebody’s shell' })).status, path).toBe(401);
+        expect((await post(path, { message: 'from another user’s shell' })).status, path).toBe(401);
         const own = { origin: `http://127.0.0.1:${openPort}`, 'sec-fetch-site': 'same-origin' };
-        expect((await post(path, { message: 'from somebody’s shell' }, own)).status, path).toBe(401);
+        expect((await post(path, { message: 'from another user’s shell' }, own)).status, path).toBe(401);
       }
       const tasks = await runCli(['--config', configWith(`port: ${openPort}`), 'task', 'list', '--json']);
-      expect(tasks.stdout).not.toContain('somebody’s shell');
+      expect(tasks.stdout).not.toContain('another user’s shell');
     });
 
-    it('makes one that only its user can read, and never prints it', async () => {
+    it('makes a token that only its user can read, and never prints it', async () => {
       const config = await start();
       const made = readFileSync(file, 'utf8').trim();
       expect(made).toMatch(/^[\w-]{43}$/);
@@ -354,7 +354,7 @@ describe('who gets in', () => {
       expect((await post('/login', { code: codeOf(unknown.stdout) })).status).toBe(401);
     });
 
-    it('refuses a made token that others may read', async () => {
+    it('refuses its own token file if other users may read it', async () => {
       await start();
       await open.kill();
       chmodSync(file, 0o644);
@@ -366,7 +366,7 @@ describe('who gets in', () => {
       chmodSync(file, 0o600);
     });
 
-    it('answers only under names of this machine, and in read-only mode changes nothing', async () => {
+    it('responds only under names of this machine, and changes nothing in read-only mode', async () => {
       await start(', readOnly: true');
       const bearer = { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` };
       const rebound = { what: '', path: '/api/tasks', headers: { ...bearer, host: 'evil.example' }, expected: 403 };

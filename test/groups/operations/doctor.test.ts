@@ -105,7 +105,7 @@ describe('the doctor', () => {
   const allUp = (config: string, nodes: number) =>
     expect.poll(async () => JSON.parse((await cli(config, 'status', '--json')).stdout).nodes.up).toBe(nodes);
 
-  it('finds nothing to say of a healthy mesh', async () => {
+  it('finds nothing wrong in a healthy mesh', async () => {
     const config = configOf('nodes: {mac-1: {}, mac-2: {}}\n');
     for (const id of ['mac-1', 'mac-2']) await start(id, config);
     await allUp(config, 2);
@@ -127,7 +127,7 @@ describe('the doctor', () => {
   it.each([
     ['a typo in the config', 'mesh: m\nqueu: {}\n', 'config', /queu.*did you mean/],
     [
-      'nobody at that port',
+      'nothing at that port',
       'redis: {url: "redis://127.0.0.1:1"}\nopenclaw: {mode: simulate}\n',
       'redis',
       /connection refused/,
@@ -138,13 +138,13 @@ describe('the doctor', () => {
       'redis',
       /does not resolve/,
     ],
-  ])('sees %s', async (fault, text, check, evidence) => {
+  ])('reports %s', async (fault, text, check, evidence) => {
     const { code, wrong } = await diagnose(writeConfig(text));
     expectFound(fault, wrong, check, evidence);
     expect(code).toBe(1);
   });
 
-  it('sees what is wrong with the login', async () => {
+  it('reports a missing or refused login', async () => {
     const { wrong: id } = await diagnose(configOf(), { [HERE]: 'a b' });
     expectFound('an impossible node id', id, 'config', /a b.* is no node id/);
     const open = await diagnose(configOf('dashboard: {token: a-literal-token-in-the-file}\n'));
@@ -166,7 +166,7 @@ describe('the doctor', () => {
     }
   });
 
-  it('sees what is wrong with Redis itself, and mends what it may', async () => {
+  it('reports problems of Redis itself, and fixes what it may', async () => {
     const own = await SpawnedRedis.start();
     const replica = await SpawnedRedis.start(['--replicaof', '127.0.0.1', String(own.port)]);
     const admin = new Redis(own.port, '127.0.0.1');
@@ -199,7 +199,7 @@ describe('the doctor', () => {
     }
   });
 
-  it.skipIf(!ADDRESS)('sees a Redis that talks only to its own machine', async () => {
+  it.skipIf(!ADDRESS)('reports a Redis that is reachable only from its own machine', async () => {
     const guarded = await SpawnedRedis.start(['--bind', `127.0.0.1 ${ADDRESS}`]);
     try {
       const { wrong } = await diagnose(simulated(`url: "redis://${ADDRESS}:${guarded.port}"`));
@@ -209,7 +209,7 @@ describe('the doctor', () => {
     }
   });
 
-  it('sees what is wrong with OpenClaw and the disk', async () => {
+  it('reports problems of OpenClaw and the disk', async () => {
     const missing = await diagnose(configOf('', '{mode: exec, exec: {bin: /no/such/openclaw}}'));
     expectFound('no OpenClaw', missing.wrong, 'openclaw', /exec:/);
     const gateway = await diagnose(configOf('', '{mode: gateway, gateway: {url: "ws://127.0.0.1:1", token: t}}'));
@@ -239,7 +239,7 @@ describe('the doctor', () => {
     expectFound('too little disk', disk.wrong, 'free-disk', /900TB are required/);
   });
 
-  it('sees what is wrong with nodes, pools and tasks', async () => {
+  it('reports problems of nodes, pools and tasks', async () => {
     const config = configOf(
       'nodes: {mac-1: {}, mac-7: {}}\nhealth: {heartbeatInterval: 500ms}\nqueue: {attempts: 1}\n',
     );
@@ -250,11 +250,11 @@ describe('the doctor', () => {
     const { wrong } = await diagnose(config);
     expectFound('a Mac that never came', wrong, 'mesh', /mac-7 was never seen/);
     expectFound('a dead letter', wrong, 'mesh', /1 failed task in pool default/);
-    expectFound('a pool that nobody serves', wrong, 'mesh', /1 task has to wait in pool xcode, which no node/);
+    expectFound('a pool that no node serves', wrong, 'mesh', /1 task has to wait in pool xcode, which no node/);
     expectFound('a paused pool', wrong, 'mesh', /pool xcode is paused/);
-    expectFound('nobody to take over', wrong, 'failover', /only mac-1 serves pool default/);
+    expectFound('no node to take over', wrong, 'failover', /only mac-1 serves pool default/);
 
-    // Killed with a task in its hands, and nobody there to put that back.
+    // Killed while it runs a task, and no other node is up to requeue that.
     const id = (await cli(config, 'enqueue', 'sleep 60s')).stdout.trim();
     await expect
       .poll(async () => JSON.parse((await cli(config, 'task', 'show', id, '--json')).stdout).state)
@@ -265,7 +265,7 @@ describe('the doctor', () => {
     expectFound('a dead node', after.wrong, 'mesh', /node mac-1 is dead/);
   });
 
-  it('puts back what a dead node holds, where no node is there to do it', async () => {
+  it('requeues the tasks of a dead node if no node is up to do it', async () => {
     const config = configOf();
     const node = await start('mac-1', config);
     const id = (await cli(config, 'enqueue', 'sleep 60s')).stdout.trim();
@@ -282,7 +282,7 @@ describe('the doctor', () => {
     expect(await state()).toBe('waiting');
   });
 
-  it('sees a node that takes nothing though tasks wait', async () => {
+  it('reports a node that claims nothing although tasks wait', async () => {
     const config = configOf();
     const node = await start('mac-1', config);
     await allUp(config, 1);
@@ -293,7 +293,7 @@ describe('the doctor', () => {
     expectFound('a node that stands still', wrong, 'spread', /mac-1 has free slots and takes nothing/);
   });
 
-  it('reads what pmset says of sleep', () => {
+  it('reads the sleep settings from pmset', () => {
     expect(parseSleep(' standby              1\n sleep                10 (sleep prevented by x)\n disksleep 3\n')).toBe(
       10,
     );

@@ -30,7 +30,7 @@ describe('clawmesh drill failover', () => {
     expect(mesh.ledger.starts()).toEqual([]);
   });
 
-  it('freezes a node, which comes back by itself', async () => {
+  it('freezes a node, which comes back on its own', async () => {
     mesh.config = mesh.configWith('', { health: 'heartbeatInterval: 1s, missedHeartbeats: 5' });
     const [, victim] = await mesh.startNodes('mac-1', 'mac-2');
     const { report } = await drill('--node', 'mac-2', '--kill', 'freeze');
@@ -38,14 +38,14 @@ describe('clawmesh drill failover', () => {
     await victim?.waitFor(/fenced[\s\S]*node is up/);
   });
 
-  it('drains a node: what runs ends where it is, and the node resumes afterwards', async () => {
+  it('drains a node: its runs end there, and the node resumes afterwards', async () => {
     await mesh.startNodes('mac-1', 'mac-2');
     const { report } = await drill('--node', 'mac-1', '--kill', 'drain');
     expect(report).toMatchObject({ node: 'mac-1', kind: 'drain', lost: 0, unexplained: 0 });
     await mesh.nodeState('mac-1', 'up');
   });
 
-  it('is refused without a second node, and requires --yes for a busy mesh', async () => {
+  it('refuses a drill without a second node, and requires --yes for a busy mesh', async () => {
     await mesh.startNode('mac-1');
     expect(await drill()).toMatchObject({ code: 1, stderr: expect.stringContaining('a failover takes two') });
     await mesh.startNode('mac-2');

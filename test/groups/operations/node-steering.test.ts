@@ -7,7 +7,7 @@ import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../../
 import { sweepHow } from '../../support/sweep-how.ts';
 import { startRedis, type TestRedis } from '../../support/test-redis.ts';
 
-describe('a node steered from the command line', () => {
+describe('control of a node from the command line', () => {
   let server: TestRedis;
   let mesh: TestMesh;
   let config: string;
@@ -47,7 +47,7 @@ describe('a node steered from the command line', () => {
     await mesh.producer.enqueue([newTask()]);
     return claimNext(node);
   };
-  /** Nobody sweeps in this mesh, so that the node is dead and not yet declared so. */
+  /** No node sweeps in this mesh, so that the node is dead and not yet declared dead. */
   const lapse = async (nodeId: string) => mesh.redis.zadd(mesh.keys.leases, 'XX', 1, nodeId);
   /** All of Redis but the logs of what happened. */
   const state = async () => {
@@ -58,8 +58,8 @@ describe('a node steered from the command line', () => {
     return dump;
   };
 
-  describe('is drained', () => {
-    it('with the number of tasks whose locks name it, whatever its last heartbeat said', async () => {
+  describe('drain of a node', () => {
+    it('drains a node and reports how many tasks have locks of it, whatever its last heartbeat said', async () => {
       const node = await start('mac-1');
       const first = await claim(node);
       expect((await cli('node', 'drain', 'mac-1')).stderr).toBe('mac-1 takes no more tasks; 1 still runs\n');
@@ -73,7 +73,7 @@ describe('a node steered from the command line', () => {
       });
     });
 
-    it('without tasks that another node has taken from it, and says that it is dead', async () => {
+    it('drains a dead node without counting tasks that another node has taken from it', async () => {
       const [dead, other] = [await start('mac-1'), await start('mac-2')];
       const taken = await claim(dead);
       await beat('mac-1', 1, { running: [taken.taskId], pools: { default: { concurrency: 2, running: 1 } } });
@@ -89,7 +89,7 @@ describe('a node steered from the command line', () => {
       expect(await json('node', 'drain', 'mac-2')).toMatchObject({ state: 'up', running: [taken.taskId] });
     });
 
-    it('with the tasks that a dead one held and that no node has taken yet', async () => {
+    it('drains a dead node and counts its tasks that no node has taken yet', async () => {
       const node = await start('mac-1');
       const { taskId } = await claim(node);
       await lapse('mac-1');
@@ -97,7 +97,7 @@ describe('a node steered from the command line', () => {
       expect(await json('node', 'drain', 'mac-1')).toMatchObject({ state: 'dead', running: [], orphaned: [taskId] });
     });
 
-    it('and resumed, with a word on whether it is there to resume', async () => {
+    it('drains and resumes a node, and says whether the node is up to resume', async () => {
       await start('mac-1');
       expect((await cli('node', 'resume', 'mac-1')).stderr).toBe('mac-1 goes on\n');
       await lapse('mac-1');
@@ -105,11 +105,11 @@ describe('a node steered from the command line', () => {
     });
   });
 
-  describe('is waited for while it drains', () => {
+  describe('drain --wait', () => {
     const drainAndWait = (...more: string[]) =>
       new CliProcess(['--config', config, 'node', 'drain', 'mac-1', '--wait', ...more]);
 
-    it('until it has confirmed the drain and the last lock that names it is gone', async () => {
+    it('waits until the node has confirmed the drain and its last lock is gone', async () => {
       const node = await start('mac-1');
       const running = await claim(node);
       const waiting = drainAndWait();
@@ -126,7 +126,7 @@ describe('a node steered from the command line', () => {
       }
     });
 
-    it('at once where it runs nothing, with one JSON document', async () => {
+    it('ends the wait at once if the node runs nothing, with one JSON document', async () => {
       await start('mac-1');
       await beat('mac-1', 1, { state: 'draining' });
       const { code, stdout } = await cli('node', 'drain', 'mac-1', '--wait', '--json');
@@ -136,14 +136,14 @@ describe('a node steered from the command line', () => {
       ]);
     });
 
-    it('at most for the time-out, with exit code 5 and the tasks that still run', async () => {
+    it('ends the wait at the timeout, with exit code 5 and the tasks that still run', async () => {
       const { taskId } = await claim(await start('mac-1'));
       const { code, stderr } = await cli('node', 'drain', 'mac-1', '--wait', '--timeout', '300ms');
       expect(code).toBe(5);
       expect(stderr).toContain(`mac-1 still runs 1 task after 300ms: ${taskId}`);
     });
 
-    it('no longer where someone resumes it, or it dies with a task', async () => {
+    it('ends the wait if an operator resumes the node, or it dies with a task', async () => {
       const node = await start('mac-1');
       await claim(node);
       const resumed = drainAndWait();
@@ -158,7 +158,7 @@ describe('a node steered from the command line', () => {
       expect(died.output).toMatch(/mac-1 is dead; 1 task that it held waits for another node/);
     });
 
-    it('never without --wait: --timeout alone is a usage error, and drains nothing', async () => {
+    it('refuses --timeout without --wait as a usage error, and drains nothing', async () => {
       await start('mac-1');
       const { code, stderr } = await cli('node', 'drain', 'mac-1', '--timeout', '1s');
       expect([code, stderr]).toEqual([2, expect.stringMatching(/^clawmesh: --timeout .*--wait.*\n$/)]);
@@ -166,8 +166,8 @@ describe('a node steered from the command line', () => {
     });
   });
 
-  describe('is shown', () => {
-    it('with what its locks say, in every view: running tasks of its own, none that were handed over', async () => {
+  describe('views of a node', () => {
+    it('shows in every view only the running tasks whose locks name the node, not those handed over', async () => {
       const [dead, other] = [await start('mac-1'), await start('mac-2')];
       const handedOver = await claim(dead);
       await beat('mac-1', 1, {
@@ -196,7 +196,7 @@ describe('a node steered from the command line', () => {
       expect((await json('pool', 'list')).pools[0]).toMatchObject({ running: 1 });
     });
 
-    it('in status with the tasks of a dead node that no node has taken', async () => {
+    it('shows in status the tasks of a dead node that no node has taken', async () => {
       await claim(await start('mac-1'));
       await lapse('mac-1');
       expect((await json('status')).problems[0]).toMatchObject({
@@ -207,8 +207,8 @@ describe('a node steered from the command line', () => {
     });
   });
 
-  describe('is forgotten', () => {
-    it('once it is dead, so that status is quiet about it, and nothing of it is left but its place in the logs', async () => {
+  describe('forgetting a node', () => {
+    it('forgets a dead node, so that status omits it and only the logs still name it', async () => {
       await start('mac-2');
       await start('mac-1');
       await mesh.registry.setDesiredState('mac-1', 'drain');
@@ -236,7 +236,7 @@ describe('a node steered from the command line', () => {
       expect((await json('events')).events.at(-1)).toMatchObject({ event: 'node-forgotten', node: 'mac-1' });
     });
 
-    it('and comes back as a new node above every incarnation it had, while the earlier incarnation stays fenced', async () => {
+    it('gives a forgotten node a new incarnation above all it had, and keeps the earlier ones fenced', async () => {
       await start('mac-1');
       await mesh.registry.evict('mac-1', 600_000);
       const before = Number(await mesh.redis.hget(mesh.keys.incarnations, 'mac-1'));
@@ -247,17 +247,23 @@ describe('a node steered from the command line', () => {
       await expect(beat('mac-1', before)).rejects.toMatchObject({ code: 'fenced' });
     });
 
-    it.each(['up', 'gated', 'draining'] as const)('never while it is %s, and changes nothing', async (nodeState) => {
-      await start('mac-1');
-      await beat('mac-1', 1, { state: nodeState });
-      const before = await state();
-      const { code, stderr } = await cli('node', 'forget', 'mac-1');
-      expect([code, stderr]).toEqual([1, expect.stringMatching(/^clawmesh: node mac-1 is (up|gated|draining)\b.*\n$/)]);
-      expect(stderr).toContain('clawmesh node evict mac-1');
-      expect(await state()).toEqual(before);
-    });
+    it.each(['up', 'gated', 'draining'] as const)(
+      'refuses to forget a node that is %s, and changes nothing',
+      async (nodeState) => {
+        await start('mac-1');
+        await beat('mac-1', 1, { state: nodeState });
+        const before = await state();
+        const { code, stderr } = await cli('node', 'forget', 'mac-1');
+        expect([code, stderr]).toEqual([
+          1,
+          expect.stringMatching(/^clawmesh: node mac-1 is (up|gated|draining)\b.*\n$/),
+        ]);
+        expect(stderr).toContain('clawmesh node evict mac-1');
+        expect(await state()).toEqual(before);
+      },
+    );
 
-    it('never while a lock names it, in any pool, and changes nothing', async () => {
+    it('refuses to forget a node that a lock in any pool names, and changes nothing', async () => {
       const node = await mesh.node('mac-1', { pool: 'xcode' });
       await beat('mac-1', 1);
       await mesh.producer.enqueue([newTask({ pool: 'xcode' })]);
@@ -273,7 +279,7 @@ describe('a node steered from the command line', () => {
       expect((await mesh.reader.get(taskId))?.state).toBe('waiting');
     });
 
-    it('where its record can not be read, or it never had one', async () => {
+    it('forgets a node whose record can not be read, or is missing', async () => {
       await mesh.registry.register('mac-1', ['default'], 1);
       await lapse('mac-1');
       await mesh.registry.register('mac-2', ['default'], 1);
@@ -283,17 +289,20 @@ describe('a node steered from the command line', () => {
       expect(await mesh.redis.hgetall(mesh.keys.nodes)).toEqual({});
     });
 
-    it.each(['mac-9', '', ' ', '*'])('not where there is no node %j: exit code 4, and changes nothing', async (id) => {
-      await start('mac-1');
-      await lapse('mac-1');
-      await mesh.redis.hset(mesh.keys.incarnations, '', '7');
-      const before = await state();
-      const { code, stderr } = await cli('node', 'forget', id);
-      expect([code, stderr]).toEqual([4, expect.stringMatching(/^clawmesh: no node .*\n$/)]);
-      expect(await state()).toEqual(before);
-    });
+    it.each(['mac-9', '', ' ', '*'])(
+      'refuses to forget the unknown node %j with exit code 4, and changes nothing',
+      async (id) => {
+        await start('mac-1');
+        await lapse('mac-1');
+        await mesh.redis.hset(mesh.keys.incarnations, '', '7');
+        const before = await state();
+        const { code, stderr } = await cli('node', 'forget', id);
+        expect([code, stderr]).toEqual([4, expect.stringMatching(/^clawmesh: no node .*\n$/)]);
+        expect(await state()).toEqual(before);
+      },
+    );
 
-    it('with a word on what still names it: the inventory, and tasks that only it may run', async () => {
+    it('names what still refers to a forgotten node: the inventory, and tasks that only it may run', async () => {
       config = configWith('nodes: {mac-1: {}, mac-2: {}}\n');
       const other = await start('mac-2');
       await start('mac-1');
@@ -308,8 +317,8 @@ describe('a node steered from the command line', () => {
     });
   });
 
-  describe('of the inventory that has stopped', () => {
-    it('is a notice, which is no trouble: the doctor and the worst severity stay as they were', async () => {
+  describe('a stopped node of the inventory', () => {
+    it('reports a stopped node as a notice, which changes neither the doctor’s result nor the worst severity', async () => {
       config = configWith('nodes: {mac-1: {}, mac-2: {}}\n');
       await start('mac-2');
       await start('mac-1');
@@ -328,7 +337,7 @@ describe('a node steered from the command line', () => {
       expect(found).toMatchObject([{ check: 'mesh', state: 'ok' }]);
     });
 
-    it('is as little trouble as a node that someone has drained, which is a notice in any mesh', async () => {
+    it('reports a stopped node as mildly as a drained one, which is a notice in any mesh', async () => {
       await start('mac-1');
       const gate = {
         name: 'draining',
@@ -342,7 +351,7 @@ describe('a node steered from the command line', () => {
       ]);
     });
 
-    it('is worth no word where the config names no nodes: it left in order', async () => {
+    it('reports no stopped node if the config names no nodes, since it left in order', async () => {
       await start('mac-2');
       await start('mac-1');
       await beat('mac-1', 1, { state: 'stopped' });

@@ -3,7 +3,7 @@ import type { CliProcess } from '../../support/cli.ts';
 import { reservePort } from '../../support/ports.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
-describe('what a node answers about itself', () => {
+describe('the web server of a node', () => {
   let mesh: ProcessMesh;
 
   beforeEach(async () => {
@@ -20,7 +20,7 @@ describe('what a node answers about itself', () => {
     return `${status} ${JSON.parse(text).reasons.join('; ')}`.trim();
   };
 
-  it('health, readiness with why not, and what it has done', async () => {
+  it('reports health, readiness with its reasons, and metrics', async () => {
     const [one, two, board] = [await reservePort(), await reservePort(), await reservePort()];
     mesh.config = mesh.configWith(
       [
@@ -77,7 +77,7 @@ describe('what a node answers about itself', () => {
     expect(await survivor.exited).toBe(0);
   });
 
-  it('is not worth a node: what it cannot serve it says, and works', async () => {
+  it('logs what it can not serve, and lets the node work on', async () => {
     const taken = new URL(mesh.server.url).port;
     mesh.config = mesh.configWith(
       `node: {listen: "127.0.0.1:${taken}", dashboard: true}\ndashboard: {host: 0.0.0.0, port: ${await reservePort()}}\n`,

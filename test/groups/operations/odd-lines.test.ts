@@ -79,7 +79,7 @@ const SOURCES: readonly ((file: string) => string)[] = [
   (file) => `--pool xcode --tag t=1 --from '${file}'`,
 ];
 
-describe('a command line that is odd, but legal', () => {
+describe('odd but valid command lines', () => {
   let server: SpawnedRedis;
   let redis: Redis;
   let folder: string;
@@ -114,7 +114,7 @@ describe('a command line that is odd, but legal', () => {
     return { code: status, stderr, queued: (await tasks()) - before };
   };
 
-  it('queues its task or says why not, with no stack trace (110 lines of enqueue)', async () => {
+  it('queues a task or says why not, without a stack trace (110 lines of enqueue)', async () => {
     for (let n = 0; n < 110; n++) {
       const message = MESSAGES[(n * 7 + Math.floor(n / SURROUNDINGS.length)) % MESSAGES.length];
       const surroundings = SURROUNDINGS[n % SURROUNDINGS.length] as (typeof SURROUNDINGS)[number];
@@ -127,7 +127,7 @@ describe('a command line that is odd, but legal', () => {
     }
   });
 
-  it('only reads where it only asks, with no stack trace (60 lines)', async () => {
+  it('only reads in reading commands, without a stack trace (60 lines)', async () => {
     const before = await all();
     for (let n = 0; n < 60; n++) {
       const surroundings = SURROUNDINGS[(n * 5) % SURROUNDINGS.length] as (typeof SURROUNDINGS)[number];
@@ -136,7 +136,7 @@ describe('a command line that is odd, but legal', () => {
     expect(await all()).toEqual(before);
   });
 
-  it('queues all tasks of a file or none, from wherever it comes (30 lines)', async () => {
+  it('queues all tasks of a file or none, from any source (30 lines)', async () => {
     for (const source of SOURCES) {
       for (const [name, , expected] of FILES) {
         const line = `${clawmesh} enqueue ${source(join(folder, 'files', name))}`;

@@ -14,7 +14,7 @@ const PASSWORD = 'a-password-of-this-test';
 const TASKS = '{"message":"0.1"}\n'.repeat(2) + '{"message":"0.1","delay":"1h"}\n'.repeat(200);
 
 /** Walks through what each role does, as the Redis user that `clawmesh redis acl` gives it. */
-describe('what each role may do in Redis', () => {
+describe('Redis rights of each role', () => {
   let server: SpawnedRedis;
   let admin: Redis;
   const ledger = new Ledger();
@@ -71,7 +71,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     expect(refused.map(String).filter((entry) => !/setinfo/.test(entry))).toEqual([]);
   };
 
-  it('an operator can type every command', async () => {
+  it('lets an operator run every command', async () => {
     const cli = cliAs('operator');
     await walk('operator', async () => {
       const first = await cli('enqueue', '0.1');
@@ -101,7 +101,7 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     });
   });
 
-  it('a node can do all that nodes do', async () => {
+  it('lets a node do everything that nodes do', async () => {
     const config = configAs('node');
     await walk('node', async () => {
       const start = async (id: string) => {
@@ -120,18 +120,18 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     });
   });
 
-  it('an operator can steer what is there', async () => {
+  it('lets an operator control running nodes and tasks', async () => {
     const cli = cliAs('operator');
     await walk('operator', async () => {
       await cli('task', 'ack', '--all-failed');
       for (const action of ['drain', 'resume', 'evict', 'forget']) await cli('node', action, 'mac-1');
       await cli('schedule', 'remove', 'often');
       waiting = await cli('enqueue', '0.1', '--delay', '1h');
-      await cli('enqueue', '0.1'); // first in line, with nobody there
+      await cli('enqueue', '0.1'); // first in line, with no node up
     });
   });
 
-  it('a viewer can see everything and change nothing', async () => {
+  it('lets a viewer see everything and change nothing', async () => {
     const cli = cliAs('viewer');
     const config = configAs('viewer');
     let failed = '';
@@ -185,12 +185,12 @@ nodes: {mac-1: {labels: {a: b}}, mac-2: {}}
     expect(elsewhere).toMatchObject({ code: 3, stdout: '' });
   });
 
-  it('nobody has a right that is of no use', () => {
+  it('gives no role an unused right', () => {
     const folder = join(import.meta.dirname, '../../../src');
     const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => /\.(ts|lua)$/.test(file) && file !== 'redis/acl.ts')
       .map((file) => readFileSync(join(folder, file), 'utf8'));
-    // Its job schedulers of other programs go on with their help (queue/bullmq/foreign-schedulers.ts).
+    // Its job schedulers of other programs continue with their help (queue/bullmq/foreign-schedulers.ts).
     const bullmq = join(dirname(createRequire(import.meta.url).resolve('bullmq')), 'scripts');
     const bullScripts = readdirSync(bullmq).filter((file) => file.endsWith('.js'));
     const theirs = bullScripts.map((file) => readFileSync(join(bullmq, file), 'utf8'));

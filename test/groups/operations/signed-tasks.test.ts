@@ -5,7 +5,7 @@ import { newTaskId } from '../../../src/domain/ids.ts';
 import { runCli, writeConfig } from '../../support/cli.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
-/** Somebody can write to Redis, knows how clawmesh and BullMQ store tasks, and has not the key. */
+/** An attacker can write to Redis, knows how clawmesh and BullMQ store tasks, and lacks the key. */
 describe('a mesh with a signing key', () => {
   let mesh: ProcessMesh;
   let queue: Queue;
@@ -26,7 +26,7 @@ describe('a mesh with a signing key', () => {
     await mesh.stop();
   });
 
-  it('runs what was queued with it, and nothing that was forged, altered or copied', async () => {
+  it('runs the tasks that it signed, and none that was forged, altered or copied', async () => {
     const good = await mesh.enqueue('0.1', '--tag', 'a=b');
     const altered = await mesh.enqueue('0.2', '--delay', '1s');
     const job = await queue.getJob(altered);
@@ -60,7 +60,7 @@ describe('a mesh with a signing key', () => {
     expect(events.filter((event: { event: string }) => event.event === 'dead-letter')).toHaveLength(4);
   });
 
-  it('refuses a task that was copied out of another mesh of the same Redis, with its id and pool, under the same key', async () => {
+  it('refuses a task copied from another mesh of the same Redis, with its id and pool, under the same key', async () => {
     const elsewhere = writeConfig(
       `mesh: staging\nredis: {url: "${mesh.server.url}"}\nsecurity: {signingKey: "${KEY}"}\n`,
     );
@@ -77,7 +77,7 @@ describe('a mesh with a signing key', () => {
     expect(mesh.ledger.starts()).toEqual([]);
   });
 
-  it('changes its key with no task lost, and keeps it to itself', async () => {
+  it('changes its key without losing a task, and keeps the key to itself', async () => {
     const before = await mesh.enqueue('0.1');
     await mesh.cli('schedule', 'add', 'often', '--every', '1s', '--', '0.1');
     mesh.config = key('the-next-key-of-this-mesh-2027', KEY);

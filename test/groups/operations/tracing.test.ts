@@ -16,7 +16,7 @@ describe('traces', () => {
     collector.stop();
   });
 
-  it('follow a task from the command that queued it over a crash to the node that ended it', async () => {
+  it('follows a task from the command that queued it over a crash to the node that ended it', async () => {
     mesh.config = mesh.configWith(`telemetry: {endpoint: "${collector.url}"}\n`);
     await mesh.startNode('mac-1');
     const id = await mesh.enqueue('hold');
@@ -46,7 +46,7 @@ describe('traces', () => {
     expect(new Set(collector.spans.filter(({ name }) => name.startsWith('add')).map((s) => s.traceId)).size).toBe(2);
   });
 
-  it('cost nobody anything whose collector is not there', async () => {
+  it('disturbs nothing if the trace collector is down', async () => {
     mesh.config = mesh.configWith('');
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await reservePort()}` };
     const node = await mesh.startNode('mac-1', { env });

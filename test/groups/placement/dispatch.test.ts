@@ -24,7 +24,7 @@ describe('a mesh of three nodes', () => {
   };
   const completed = (pool: string) => async () => (await mesh.snapshot()).pools[pool]?.completed ?? 0;
 
-  it('changes its strategy while it works, and refuses a change that requires a restart or is wrong', async () => {
+  it('changes its strategy while it works, and refuses a change that requires a restart or is invalid', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 4}}\n');
     await mesh.startNodes(...NODES);
     const running = await mesh.enqueue('sleep 1h');
@@ -50,7 +50,7 @@ describe('a mesh of three nodes', () => {
     );
   });
 
-  it('keeps the tasks of a session waiting for its node while that is gated, and status says so', async () => {
+  it('keeps the tasks of a session waiting for its node while that is gated, and says so in status', async () => {
     await mesh.startNodes('mac-1', 'mac-2');
     const [first] = (await mesh.json('enqueue', 'hello', '--session', 'chat', '--wait')).tasks;
     const sticky = (await mesh.task(first.id)).node as string;
@@ -65,7 +65,7 @@ describe('a mesh of three nodes', () => {
     expect(await mesh.task(id)).toMatchObject({ state: 'completed', node: sticky, sessionMovedFrom: null });
   });
 
-  it('starts urgent tasks before a long queue of another pool, which goes on beside them', async () => {
+  it('starts urgent tasks before a long queue of another pool, which continues beside them', async () => {
     mesh.config = mesh.configWith(
       'node: {pools: {default: 2, urgent: 2}, maxTasks: 2}\ndispatch: {weights: {urgent: 4}}\n',
     );
@@ -90,7 +90,7 @@ describe('a mesh of three nodes', () => {
     expect(overtaken.length).toBeLessThanOrEqual(30);
   });
 
-  it('keeps the order of each session and its node, one task at a time, though a node dies', async () => {
+  it('keeps the order of each session and its node, one task at a time, although a node dies', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 4}}\n');
     const [sessions, each] = full ? [20, 10] : [6, 6];
     await mesh.startNodes(...NODES);

@@ -18,7 +18,7 @@ describe('a node that should not work', () => {
     ((await mesh.json('node', 'show', id)) as Node).gates.find(({ name }) => name === gate);
   const problems = async () => ((await mesh.json('status')).problems as { what: string }[]).map(({ what }) => what);
 
-  it('takes nothing without enough disk, says so, and works again once less is required', async () => {
+  it('claims nothing without enough disk, says so, and works again once less is required', async () => {
     mesh.config = mesh.configWith('gates: {minFreeDisk: 900TB}\n');
     const node = await mesh.startNode('mac-1');
     await node.waitFor(/"gate":"free-disk"/);
@@ -40,7 +40,7 @@ describe('a node that should not work', () => {
     expect((await mesh.cli('task', 'wait', id)).code).toBe(0);
   });
 
-  it('takes nothing while Redis may throw tasks away, and resumes by itself', async () => {
+  it('claims nothing while Redis may evict tasks, and resumes on its own', async () => {
     const node = await mesh.startNode('mac-1');
     const { redis, keys } = await mesh.store();
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
@@ -53,7 +53,7 @@ describe('a node that should not work', () => {
     await mesh.nodeState('mac-1', 'up');
   });
 
-  it('warns of a wrong clock, or takes nothing, as the config says', async () => {
+  it('warns of a wrong clock, or claims nothing, as the config says', async () => {
     const env = { NODE_OPTIONS: `--import ${WRONG_CLOCK}` };
     await mesh.startNode('mac-1', { env });
     expect(await gateOf('mac-1', 'clock')).toMatchObject({
@@ -103,7 +103,7 @@ describe('a node that should not work', () => {
     expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('did you mean xcode?') });
   });
 
-  it('rests while all its pools are paused, and is up all the same: that, and nothing else, is what status tells', async () => {
+  it('rests while all its pools are paused, and status reports only that, since the node is up', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 2}}\n');
     await mesh.startNode('mac-1');
     await mesh.cli('pool', 'pause', 'default');
@@ -141,7 +141,7 @@ describe('a task for one node', () => {
     return mesh.json('task', 'show', id);
   };
 
-  it('runs there, waits while the node is away, and not behind a long queue', async () => {
+  it('runs a task on its node past a long queue, and lets it wait while the node is away', async () => {
     await mesh.startNodes('mac-1', 'mac-2');
     expect(await ended(await mesh.enqueue('0', '--node', 'mac-2'))).toMatchObject({
       state: 'completed',

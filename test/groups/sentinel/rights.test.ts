@@ -8,14 +8,14 @@ import { WatchedRedis } from '../../support/sentinels.ts';
 const passwordOf = (role: string) => `the password of ${role} in this test`.replaceAll(' ', '-');
 
 /** Redis servers and Sentinels with the users that `clawmesh redis acl` prints, and no others but an administrator. */
-describe('a Redis that Sentinels watch, with a user for each role', () => {
+describe('a Redis with Sentinels, and a user for each role', () => {
   let redis: WatchedRedis;
   const nodes: CliProcess[] = [];
   /** All that a viewer, an operator or a node has in its config. */
   const clients = ACL_ROLES.map((role) => ({ username: `clawmesh-${role}`, password: passwordOf(role) }));
   const asker = { username: 'sentinel-client', password: passwordOf('sentinel-client') };
 
-  // Once, but where polls are allowed.
+  // Runs once, yet in beforeEach: expect.poll is not allowed in beforeAll.
   beforeEach(async () => {
     if (redis) return;
     const config = writeConfig('mesh: m\n');
@@ -100,7 +100,7 @@ describe('a Redis that Sentinels watch, with a user for each role', () => {
     }
   });
 
-  it('lets in no client as anybody else, in Redis or in a Sentinel, with any password that it knows', async () => {
+  it('lets in no client as another user, in Redis or in a Sentinel, with any password that it knows', async () => {
     const primary = await redis.settled();
     const [port = 0] = redis.sentinelPorts;
     for (const { password } of [...clients, asker]) {
@@ -130,7 +130,7 @@ describe('a Redis that Sentinels watch, with a user for each role', () => {
     expect(JSON.parse(viewer.stdout).tasks).toMatchObject([{ message: 'after' }, { message: 'before' }]);
   });
 
-  it('is refused with one line where the password at the Sentinels is wrong', async () => {
+  it('refuses with one line if the password at the Sentinels is wrong', async () => {
     const refused = await runCli(['--config', configAs('viewer', 'wrong-password'), 'status']);
     expect(refused).toMatchObject({ code: 3, stdout: '' });
     expect(refused.stderr.trim().split('\n')).toHaveLength(1);

@@ -8,7 +8,7 @@ const FAILOVERS = Number(process.env.CLAWMESH_FAILOVERS ?? 1);
 /** With `memory` nothing is promised; it's there to be compared with. */
 const DURABILITY = process.env.CLAWMESH_DURABILITY ?? 'replica';
 
-describe('a mesh on a Redis that Sentinels watch', () => {
+describe('a mesh on a Redis with Sentinels', () => {
   let redis: WatchedRedis;
   const nodes: CliProcess[] = [];
 
@@ -30,7 +30,7 @@ describe('a mesh on a Redis that Sentinels watch', () => {
     await node.waitFor(/node is up/);
   };
 
-  it('goes on with the new primary, and has lost no task that was acknowledged', async () => {
+  it('continues with the new primary, and has lost no acknowledged task', async () => {
     const config = configFor(DURABILITY);
     await start('mac-1', config);
     await start('mac-2', config);
@@ -84,7 +84,7 @@ describe('a mesh on a Redis that Sentinels watch', () => {
     }
   });
 
-  it('does not say that a task is queued which no replica has', async () => {
+  it('reports no task as queued that no replica has', async () => {
     const primary = await redis.settled();
     const replicas = redis.servers.filter((server) => server !== primary);
     for (const { pid } of replicas) process.kill(pid, 'SIGSTOP');

@@ -19,7 +19,7 @@ describe('a Redis with TLS', () => {
     for (const server of servers) await server.stop();
   });
 
-  it('is told from one without, and trusted only with a known certificate', async () => {
+  it('distinguishes TLS from plain connections, and trusts only a known certificate', async () => {
     const folder = emptyFolder();
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     execFileSync(
@@ -42,7 +42,7 @@ describe('a Redis with TLS', () => {
     expect(await refusalOf(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
   });
 
-  it('is reached with its Sentinels through the CA that the config names, and refused through another', async () => {
+  it('reaches Redis and its Sentinels through the CA that the config names, and refuses another CA', async () => {
     const folder = emptyFolder();
     const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
     const subject = (name: string) => ['-subj', `/CN=${name}`, '-newkey', 'rsa:2048', '-nodes', '-x509', '-days', '2'];

@@ -9,10 +9,10 @@ import { emptyFolder } from '../../support/folders.ts';
 const root = join(import.meta.dirname, '../../..');
 
 describe('the package', () => {
-  it('installs into a clean prefix, with all it needs, and works there', async () => {
+  it('installs into a clean prefix, with everything it needs, and works there', async () => {
     const folder = emptyFolder();
     const env = cleanEnv({ HOME: folder, npm_config_cache: join(process.env.HOME ?? '', '.npm') });
-    // dist is built already; building it anew would pull it away from under other tests.
+    // dist is built already; another build would pull it away from under other tests.
     const npm = (...args: string[]) =>
       execFileSync('npm', args, { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     const [{ filename, files }] = JSON.parse(

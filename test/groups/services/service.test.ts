@@ -40,7 +40,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
   const state = async () => (await mesh.json('node', 'show', 'mac-1')).state;
   const up = () => expect.poll(state).toBe('up');
 
-  it('is installed, kept alive, changed, restarted, stopped and removed; doing it twice changes nothing', async () => {
+  it('installs, keeps alive, changes, restarts, stops and removes the service, and changes nothing the second time', async () => {
     expect(await node('start')).toMatchObject({ code: 1, stderr: expect.stringMatching(/no service.*node install/s) });
     const dry = await node('install', '--dry-run');
     expect(dry.code).toBe(0);
@@ -85,7 +85,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     expect((await node('stop')).code).toBe(1);
   });
 
-  it('has no secrets in its definition, a PATH with openclaw, and what the manager takes for valid', async () => {
+  it('defines a valid service without secrets and with openclaw on its PATH', async () => {
     const folder = emptyFolder();
     const secrets = join(folder, 'clawmesh.env');
     mesh.config = join(folder, 'clawmesh.yaml');
@@ -111,7 +111,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
   });
 
   it.runIf(name === 'launchd')(
-    'says what is wrong where nobody is logged in, and opens a log anew that was moved away',
+    'says what is wrong if no user is logged in, and reopens a log that was moved away',
     async () => {
       const launchctl = manager as LaunchctlStandIn;
       launchctl.loggedIn = false;

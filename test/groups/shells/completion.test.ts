@@ -146,7 +146,7 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     await completes('clawmesh circuit close p', 'clawmesh circuit close p/m');
   });
 
-  it('asks the mesh that the line names, and completes files where a file is meant', async () => {
+  it('asks the mesh that the line names, and completes files if a file is expected', async () => {
     await completes(
       `clawmesh --config ${otherConfig} pool pause o`,
       `clawmesh --config ${otherConfig} pool pause otherpool`,
@@ -155,7 +155,7 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     await completes(`clawmesh enqueue --from ${cut}`, `clawmesh enqueue --from ${tasksFile}`);
   });
 
-  it('says nothing, and above all no error, where Redis can not be reached', async () => {
+  it('prints nothing, and no error, if Redis can not be reached', async () => {
     const unreachable = writeConfig('mesh: m\nredis: {url: "redis://127.0.0.1:1"}\n');
     const line = `clawmesh --config ${unreachable} node show ma`;
     await prompt();

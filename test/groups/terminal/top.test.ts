@@ -76,7 +76,7 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
     await terminal.shows(/left with 0/);
   });
 
-  it('has colours where they are wanted, and says so when Redis is gone', async () => {
+  it('has colours on a terminal that wants them, and says so when Redis is gone', async () => {
     terminal = open();
     await terminal.shows(/nodes: 2 up/);
     expect(terminal.screen(true)).toMatch(COLOUR);
@@ -88,12 +88,12 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
     await terminal.shows(/left with \d/);
   });
 
-  it('takes a terminal', async () => {
+  it('requires a terminal', async () => {
     const { code, stderr } = await mesh.cli('top');
     expect([code, stderr]).toEqual([2, expect.stringMatching(/top takes a terminal.*status --watch/s)]);
   });
 
-  it('a busy mesh is drilled only after a person has agreed', async () => {
+  it('drills a busy mesh only after the operator has agreed', async () => {
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
     const { code, stdout } = await mesh.onTerminal(['drill', 'failover'], 'n\n');

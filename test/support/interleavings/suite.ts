@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRedis, type TestRedis } from '../test-redis.ts';
 import { World } from './world.ts';
 
-/** One test per seed: so many random operations, then everything that is open must end. */
+/** One test per seed: this many random operations, then everything that is open must end. */
 export function interleavings(seeds: readonly number[], steps: number): void {
   describe('random operations on the ports of the queue', () => {
     let server: TestRedis;

@@ -143,7 +143,7 @@ export class World {
     this.#redis.disconnect();
   }
 
-  /** So many operations, with the checks. @throws BrokenInvariant. */
+  /** This many operations, with the checks. @throws BrokenInvariant. */
   async explore(steps: number): Promise<void> {
     for (let step = 0; step < steps; step++) {
       const [name, operation] = this.#pickWeighted(OPERATIONS);
@@ -208,7 +208,7 @@ export class World {
     }
   }
 
-  // Operations. Each answers false where there was nothing to do.
+  // Operations. Each returns false if there was nothing to do.
 
   async enqueue(): Promise<void> {
     const pool = this.#pick(POOLS);
@@ -226,7 +226,7 @@ export class World {
       model: maybe(0.2, () => this.#pick(['p/one', 'p/two'])),
       key: maybe(0.1, () => `k${Math.floor(this.#random() * 8)}`),
       after: after && [...new Set(after)].map(({ id, task }) => ({ id, pool: task.pool })),
-      // A task that must run on mac-2 in a pool or with an agent that it does not serve would rightly wait for ever.
+      // A task that must run on mac-2 in a pool or with an agent that it does not serve would rightly wait forever.
       ...(target < 0.08 && { node: this.#pick(['mac-1', 'mac-3']) }),
       ...(target >= 0.08 && target < 0.16 && { node: this.#pick(PROFILES).id, nodeFallback: true }),
       ...(target >= 0.16 && target < 0.24 && { require: this.#pick([{ gpu: 'yes' }, { big: 'yes' }]) }),
@@ -274,7 +274,7 @@ export class World {
     return true;
   }
 
-  /** A report that is sent again, or by a life of the node that is over, changes nothing. */
+  /** A report that is sent again, or by an ended incarnation of the node, changes nothing. */
   async reportAgain(): Promise<boolean> {
     const run = this.#pickOr(this.#reported);
     const before = run && (await this.#reader.get(run.claim.taskId));
@@ -461,7 +461,7 @@ export class World {
     const pool = this.#pick(POOLS);
     const paused = !this.#paused.has(pool);
     await setPoolPaused(this.#redis, this.#keys, pool, paused);
-    this.#trace.push(`  ${pool} ${paused ? 'pauses' : 'goes on'}`);
+    this.#trace.push(`  ${pool} ${paused ? 'pauses' : 'resumes'}`);
     if (paused) this.#paused.add(pool);
     else this.#paused.delete(pool);
   }
@@ -644,14 +644,14 @@ export class World {
       if (known && settled === 'held') known.excused++;
       this.#trace.push(`    ${settled}`);
       if (run.zombie && before?.state !== 'completed')
-        this.#broken(`a life of ${node.profile.id} that is over ended ${this.#describe(before)}`);
+        this.#broken(`an ended incarnation of ${node.profile.id} ended ${this.#describe(before)}`);
       if (next) await this.#begun(node, next);
     });
     const session = sessionReason(claim.spec);
     if (session !== undefined) node.heldFor.get(claim.pool)?.add(formatHoldReason(session));
   }
 
-  /** The run is over whatever Redis says; where the answer was lost, it's said again. */
+  /** The run is over whatever Redis says; if the answer was lost, it is sent again. */
   async #ended(run: Run, request: () => Promise<unknown>): Promise<void> {
     for (let tries = 0; tries < 3; tries++) {
       try {
