@@ -146,13 +146,13 @@ describe.skipIf(!existsSync('/dev/full'))('a command whose output has no room', 
 
   it('fails with one line if that is its result', async () => {
     const { code, text } = await run(['config', 'show'], 'stdout');
-    expect(text).toMatch(/^clawmesh: what it prints can't be written: .*no space left on device.*\n$/);
+    expect(text).toMatch(/^clawmesh: can't write to stdout: .*no space left on device.*\n$/);
     expect(code).toBe(1);
   });
 
   it('fails the same way for its version', async () => {
     const { code, text } = await run(['--version'], 'stdout');
-    expect(text).toMatch(/^clawmesh: what it prints can't be written: /);
+    expect(text).toMatch(/^clawmesh: can't write to stdout: /);
     expect(code).toBe(1);
   });
 
