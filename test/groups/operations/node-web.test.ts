@@ -45,7 +45,7 @@ describe('what a node answers about itself', () => {
     await mesh.enqueue('hold');
     await mesh.starts(1);
     const survivor = await mesh.startNode('mac-2');
-    await survivor.waitFor(/serves the dashboard/);
+    await survivor.waitFor(/serving the dashboard/);
     await expect
       .poll(async () => (await get(one, '/metrics', token)).text)
       .toMatch(/clawmesh_heartbeat_seconds_count\S+ [2-9]/);

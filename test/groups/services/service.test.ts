@@ -47,7 +47,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     expect(dry.stdout).toContain(file());
     expect(manager.pid).toBeUndefined();
 
-    expect(await node('install')).toMatchObject({ code: 0, stderr: expect.stringMatching(/is installed, and runs/) });
+    expect(await node('install')).toMatchObject({ code: 0, stderr: expect.stringMatching(/is installed and running/) });
     await up();
     expect(log()).toMatch(/node is up/);
     const first = manager.pid;
