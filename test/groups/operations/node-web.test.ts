@@ -34,7 +34,7 @@ describe('what a node answers about itself', () => {
     );
     const token = { authorization: 'Bearer a-token-of-this-test' };
     const victim: CliProcess = await mesh.startNode('mac-1');
-    await victim.waitFor(/answers \/healthz, \/readyz and \/metrics/);
+    await victim.waitFor(/serving \/healthz, \/readyz and \/metrics/);
     expect(await get(one, '/healthz')).toMatchObject({
       status: 200,
       text: expect.stringMatching(/"alive":true.*"mac-1"/),

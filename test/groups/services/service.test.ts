@@ -41,7 +41,10 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
   const up = () => expect.poll(state).toBe('up');
 
   it('is installed, kept alive, changed, restarted, stopped and removed; doing it twice changes nothing', async () => {
-    expect(await node('start')).toMatchObject({ code: 1, stderr: expect.stringMatching(/no service.*node install/s) });
+    expect(await node('start')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/service is not installed.*node install/s),
+    });
     const dry = await node('install', '--dry-run');
     expect(dry.code).toBe(0);
     expect(dry.stdout).toContain(file());
