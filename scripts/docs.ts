@@ -111,9 +111,9 @@ function cliPage(): string {
     '| exit code | meaning |',
     '|---|---|',
     '| 0 | done |',
-    '| 1 | the operation failed, e.g. a task that was waited for |',
+    '| 1 | the operation failed, or an awaited task did not complete |',
     '| 2 | usage or config is invalid; nothing was changed |',
-    '| 3 | Redis can not be reached or used |',
+    "| 3 | Redis can't be reached or used |",
     '| 4 | no such task, node or pool |',
     '| 5 | timed out |',
     '| 130 | interrupted |',
@@ -142,13 +142,18 @@ function commandLines(command: Command, path: string[]): string[] {
   return [
     `## ${[...path, ...usage].join(' ')}`,
     '',
-    `${command.description()}.`,
+    sentence(command.description()),
     '',
     ...described.map((argument) => `- \`${argument.name()}\`: ${argument.description}`),
     ...(described.length > 0 ? [''] : []),
     ...optionLines(command.options),
     '',
   ];
+}
+
+/** The description of a command as a sentence. */
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function optionLines(options: readonly Option[]): string[] {

@@ -57,7 +57,7 @@ export async function withMesh<T>(
 ): Promise<T> {
   const { config } = await loadedConfig(command);
   const [{ Mesh }, { redisTarget }] = await Promise.all([import('../client/mesh.ts'), import('../redis/target.ts')]);
-  const onWaiting = (why: string) => outputOf(command).note(`waiting for Redis to have a primary again: ${why}`);
+  const onWaiting = (why: string) => outputOf(command).note(`waiting for a Redis primary: ${why}`);
   const mesh = await Mesh.connect(config, redisTarget(config, process.env), {
     role: options.waits ? 'service' : 'cli',
     onWaiting,
@@ -85,7 +85,7 @@ export async function cancelReason(): Promise<string> {
 export function tellOfOutages(out: Output, meanwhile?: string) {
   return {
     onOutage: (why: string) =>
-      out.note(`${why}; waiting until it is back${meanwhile === undefined ? '' : ` (${meanwhile})`}`),
+      out.note(`${why}; waiting for Redis to come back${meanwhile === undefined ? '' : ` (${meanwhile})`}`),
     onBack: () => out.note('Redis is back'),
   };
 }

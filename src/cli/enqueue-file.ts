@@ -36,7 +36,9 @@ export async function enqueueFile(
       for (const id of nodes) await mesh.task.checkNode(id);
       const taskImport = await mesh.task.beginImport(importDigest(digest, fields));
       const { resumedAt } = taskImport;
-      if (resumedAt > 0) out.note(`going on with an import of this file: ${resumedAt} of ${count} tasks are queued`);
+      if (resumedAt > 0) {
+        out.note(`resuming the import of this file: ${resumedAt} of ${count} tasks are already queued`);
+      }
       const show = progressBar(count);
       const print = options.print ? new IdPrinter(out) : undefined;
       let done = 0;
@@ -61,25 +63,28 @@ export async function enqueueFile(
       }
       for (const queued of underWay) take(await queued);
       if (done !== count) {
-        throw new ClawmeshError('failed', `only ${done} of ${count} tasks are queued`, {
-          remedy: 'the same command again goes on with the rest',
+        throw new ClawmeshError('failed', `queued only ${done} of ${count} tasks`, {
+          remedy: 'run the same command again to queue the rest',
         });
       }
       await taskImport.end();
       print?.end(taskImport.shared);
       if (taskImport.shared) {
-        out.note(
-          'another import of this file ran at the same time: they share the tasks, each of which is queued once',
-        );
+        out.note('another import of this file ran at the same time; together they queued each task once');
       }
       if (print) await places.tell(mesh, out);
       const known = duplicates - resumedAt;
-      if (known > 0) out.note(`${known === 1 ? 'one key has' : `${known} keys have`} a task already`);
+      if (known > 0) out.note(knownKeys(known));
     });
   } finally {
     await file.close();
   }
   return all;
+}
+
+function knownKeys(count: number): string {
+  if (count === 1) return '1 line was not queued again: its key already has a task';
+  return `${count} lines were not queued again: their keys already have tasks`;
 }
 
 /** The same file with other defaults is a different import. */

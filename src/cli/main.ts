@@ -16,13 +16,13 @@ const [only, ...more] = process.argv.slice(2);
 const asksForVersion = (only === '--version' || only === '-V') && more.length === 0;
 if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
   process.stderr.write(
-    `clawmesh: this is Node.js ${process.version}, clawmesh needs ${NEEDED_MAJOR} or newer (put it first on PATH)\n`,
+    `clawmesh: Node.js ${process.version} is too old (put Node.js ${NEEDED_MAJOR} or later first on PATH)\n`,
   );
   process.exitCode = 2;
 } else if (asksForVersion) {
   process.stdout.write(`${packageVersion()}\n`);
 } else if (!hasWorkingFolder()) {
-  process.stderr.write('clawmesh: the working folder has been deleted (cd to one that is there)\n');
+  process.stderr.write('clawmesh: the working folder no longer exists (cd to another folder)\n');
   process.exitCode = 2;
 } else {
   const { crashed, runCli } = await import('./program.ts');

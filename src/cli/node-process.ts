@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
+import { humanDuration } from '../domain/units.ts';
 
 const COLORS = ['cyan', 'magenta', 'yellow', 'green', 'blue', 'red'] as const;
 /** Wait before a dead node is started again, ms: doubles from the first to the second while it keeps dying. */
@@ -47,7 +48,7 @@ export class NodeProcess {
     if (child.stderr) {
       createInterface({ input: child.stderr }).on('line', (line) => this.#say(line));
     }
-    child.once('error', (error) => this.#say(`could not be started: ${error.message}`));
+    child.once('error', (error) => this.#say(`could not start: ${error.message}`));
     child.once('close', (code, signal) => this.#closed(code, signal));
   }
 
@@ -64,8 +65,9 @@ export class NodeProcess {
       this.#resolveEnded();
       return;
     }
-    this.#say(`ended ${signal ? `by ${signal}` : `with exit code ${code}`}, starting again`);
     if (performance.now() - this.#startedAt > STAYED_UP_MS) this.#restartMs = RESTART_MS.first;
+    const how = signal ? `killed by ${signal}` : `exited with code ${code}`;
+    this.#say(`${how}; restarting in ${humanDuration(this.#restartMs)}`);
     this.#restart = setTimeout(() => this.start(), this.#restartMs);
     this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
   }

@@ -83,7 +83,7 @@ export class NodeWeb {
         log,
       });
       this.#closers.push(server.close);
-      log.info({ nodeId, url: server.url }, 'answers /healthz, /readyz and /metrics');
+      log.info({ nodeId, url: server.url }, 'serving /healthz, /readyz and /metrics');
     });
   }
 
@@ -98,7 +98,7 @@ export class NodeWeb {
       this.#closers.push(() => mesh.close());
       const server = await openDashboard(mesh, config.dashboard, log);
       this.#closers.unshift(server.close);
-      log.info({ nodeId, url: server.url }, 'serves the dashboard');
+      log.info({ nodeId, url: server.url }, 'serving the dashboard');
     });
   }
 
@@ -107,7 +107,7 @@ export class NodeWeb {
     try {
       await serve();
     } catch (error) {
-      log.error({ nodeId, error: messageOf(error) }, 'this node serves less than configured');
+      log.error({ nodeId, error: messageOf(error) }, 'a web service did not start; the node continues without it');
     }
   }
 }

@@ -38,7 +38,7 @@ export function choiceOption<T extends string>(
 ): ((text: string) => T) & { choices: readonly T[] } {
   const parse = (text: string): T => {
     const found = choices.find((choice) => choice === text);
-    if (found === undefined) throw new InvalidArgumentError(`Expected ${choices.join(', ')}.`);
+    if (found === undefined) throw new InvalidArgumentError(`Expected one of ${choices.join(', ')}.`);
     return found;
   };
   return Object.assign(parse, { choices });

@@ -28,14 +28,14 @@ import { packageVersion } from './version.ts';
 /** The whole command tree. Commands import their modules when they run, so that `--help` loads no Redis or BullMQ. */
 export function createProgram(): Command {
   const program = new Command('clawmesh')
-    .description('Queue OpenClaw agent tasks once, and have any Mac of the mesh run them.')
+    .description('Queue OpenClaw agent tasks once; any Mac in the mesh runs them.')
     .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, ./config/clawmesh.yaml, …)')
     .option('--json', 'print one JSON document on stdout')
-    .option('--quiet', 'print nothing but the result')
-    .option('--verbose', 'print details of errors')
-    .option('--no-color', 'print without colours (NO_COLOR works too)')
+    .option('--quiet', 'print only results and errors')
+    .option('--verbose', 'print stack traces of errors')
+    .option('--no-color', 'disable colors, as NO_COLOR does')
     .version(packageVersion(), '-V, --version')
-    .addHelpText('after', example('clawmesh up --nodes 3', 'clawmesh enqueue "summarise today\'s commits" --wait'));
+    .addHelpText('after', example('clawmesh up --nodes 3', 'clawmesh enqueue "summarize today\'s commits" --wait'));
   for (const command of [
     upCommand(),
     enqueueCommand(),
@@ -67,9 +67,9 @@ export function createProgram(): Command {
 export async function runCli(args: readonly string[]): Promise<number> {
   const garbled = garbledArgument(args);
   if (garbled !== undefined) {
-    const problem = `the argument "${onOneLine(garbled).slice(0, 40)}" is not UTF-8 text, and would be queued with other characters`;
+    const problem = `the argument "${onOneLine(garbled).slice(0, 40)}" is not valid UTF-8, so characters would be lost`;
     return reportError(
-      new ClawmeshError('usage', problem, { remedy: 'see the locale of this terminal (LANG)' }),
+      new ClawmeshError('usage', problem, { remedy: 'check the locale of this terminal (LANG)' }),
       false,
     );
   }
@@ -96,8 +96,8 @@ function garbledArgument(args: readonly string[]): string | undefined {
 
 /** Ends the process after an unexpected exception, with a one-line error. */
 export function crashed(error: unknown): void {
-  const remedy = 'this is a fault of clawmesh; --verbose tells where';
-  const message = error instanceof ClawmeshError ? error.message : `unexpected: ${messageOf(error)}`;
+  const remedy = 'this is a bug in clawmesh; --verbose prints where';
+  const message = error instanceof ClawmeshError ? error.message : `unexpected error: ${messageOf(error)}`;
   reportError(new ClawmeshError('failed', message, { remedy, cause: error }), process.argv.includes('--verbose'));
   process.exit(EXIT.failed);
 }
@@ -117,6 +117,7 @@ function reportUsage(error: CommanderError): number {
 function strict(command: Command): void {
   command
     .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
     .allowExcessArguments(false)
     .showSuggestionAfterError(true)
     .configureOutput({ outputError: () => {} });

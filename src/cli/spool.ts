@@ -47,8 +47,8 @@ async function noted<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new ClawmeshError('failed', `no temporary file can be written in ${tmpdir()}: ${messageOf(error)}`, {
-      remedy: 'nothing was queued; see that there is room, or set TMPDIR to another folder',
+    throw new ClawmeshError('failed', `can't write a temporary file in ${tmpdir()}: ${messageOf(error)}`, {
+      remedy: 'nothing was queued; free some disk space, or set TMPDIR to another folder',
       cause: error,
     });
   }

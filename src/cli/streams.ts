@@ -20,7 +20,7 @@ export function guardStreams(): void {
     }
     if (failed) return;
     failed = true;
-    process.stderr.write(`clawmesh: what it prints can't be written: ${error.message}\n`);
+    process.stderr.write(`clawmesh: can't write to stdout: ${error.message}\n`);
     // Set at exit, since the command may set its own code before that.
     process.once('exit', () => {
       process.exitCode ||= 1;

@@ -24,21 +24,27 @@ export function addTaskOptions(command: Command): Command {
     .option('--agent <id>', 'OpenClaw agent to run')
     .option(
       '--session <key>',
-      'OpenClaw session to go on with: on the node that has it, one task at a time (default: a fresh one)',
+      'OpenClaw session to start or continue, on its sticky node, one task at a time (default: a new session)',
     )
     .option('--model <model>', 'model to use, e.g. provider/model')
     .option('--thinking <level>', 'thinking level')
     .option('--pool <pool>', 'pool to queue in (default: default)')
     .option(
       '--priority <n>',
-      '1 is served first, then 2, …; tasks without one (0) come last',
+      'priority in the pool: 1 runs first, then 2, …; tasks without one (0) run last',
       numberOption(0, MAX_PRIORITY),
     )
-    .option('--attempts <n>', 'attempts before it fails', numberOption(1, 100))
-    .option('--timeout <duration>', 'deadline of one attempt')
-    .option('--idle-timeout <duration>', 'longest time without a sign of life')
-    .option('--backoff <duration>', 'wait before the second attempt; doubles with each further one')
-    .option('--tag <name=value>', 'label for task list, repeatable', tagOption);
+    .option('--attempts <n>', 'maximum number of attempts (default: queue.attempts)', numberOption(1, 100))
+    .option('--timeout <duration>', 'deadline of one attempt (default: queue.taskTimeout)')
+    .option(
+      '--idle-timeout <duration>',
+      'stop an attempt after this long without a sign of life (default: queue.idleTimeout)',
+    )
+    .option(
+      '--backoff <duration>',
+      'longest wait before the second attempt, doubled for each further one (default: queue.backoff.delay)',
+    )
+    .option('--tag <name=value>', 'tag to find the task by with task list; repeatable', tagOption);
 }
 
 /** The further options of `enqueue`. */

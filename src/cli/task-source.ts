@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { counted } from '../domain/counted.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { NewTask } from '../domain/task.ts';
 import { utf8Problem, utf8Text, withoutMark } from '../domain/text.ts';
@@ -9,6 +10,7 @@ import { Spool } from './spool.ts';
 
 /** Longest line of a task file, and longest message file, bytes: a message of 1 MiB fits, however it is escaped. */
 const MAX_TEXT = 8 * 1024 * 1024;
+const MAX_TEXT_MIB = MAX_TEXT / 1024 / 1024;
 const CHUNK_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
 
@@ -26,7 +28,7 @@ export async function readSource(file: string): Promise<string> {
     for await (const chunk of open(file)) {
       chunks.push(chunk);
       length += chunk.length;
-      if (length > MAX_TEXT) throw new Error(`is longer than ${MAX_TEXT} bytes`);
+      if (length > MAX_TEXT) throw new Error(`longer than ${MAX_TEXT_MIB} MiB`);
     }
     return utf8Text(Buffer.concat(chunks));
   } catch (error) {
@@ -103,13 +105,13 @@ export class TaskFile {
         else
           problems.add(
             number,
-            `key: ${JSON.stringify(task.key)} is that of line ${other} too${this.#keyHint(task.key)}`,
+            `key: ${JSON.stringify(task.key)} is already used on line ${other}${this.#keyHint(task.key)}`,
           );
       }
     }
     problems.throwIfAny();
     if (count > 0) return { count, digest: digest.digest('hex'), after, nodes };
-    throw new ClawmeshError('usage', `${this.#label} has no tasks`, { remedy: 'one JSON object per line' });
+    throw new ClawmeshError('usage', `${this.#label} contains no tasks`, { remedy: 'write one JSON object per line' });
   }
 
   /** The tasks that {@link check} has checked, in batches. */
@@ -124,7 +126,7 @@ export class TaskFile {
   }
 
   #keyHint(key: string): string {
-    return key === this.#defaults.fields?.key ? ', from --key; give each line a key of its own' : '';
+    return key === this.#defaults.fields?.key ? '; --key sets it for every line, so give each line its own key' : '';
   }
 
   /** The lines in batches, without blank ones. @throws ClawmeshError `usage` if one is too long, or not UTF-8. */
@@ -133,7 +135,7 @@ export class TaskFile {
     let bytes = 0;
     try {
       for await (const { line, number } of linesOf(source)) {
-        const problem = line.length > MAX_TEXT ? `the line is longer than ${MAX_TEXT} bytes` : utf8Problem(line);
+        const problem = line.length > MAX_TEXT ? `the line is longer than ${MAX_TEXT_MIB} MiB` : utf8Problem(line);
         if (problem !== undefined) {
           throw new ClawmeshError('usage', `${this.#label}:${number}: ${problem}`, { remedy: 'nothing was queued' });
         }
@@ -193,7 +195,7 @@ class Problems {
   throwIfAny(): void {
     if (this.#count === 0) return;
     const more = this.#count - this.#told.length;
-    const told = [...this.#told, ...(more > 0 ? [`and ${more} more`] : [])];
+    const told = [...this.#told, ...(more > 0 ? [`and ${counted(more, 'more problem')}`] : [])];
     throw new ClawmeshError('usage', told.join('\n'), { remedy: 'nothing was queued' });
   }
 }

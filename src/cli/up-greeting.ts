@@ -37,11 +37,15 @@ export function upGreeting(greeting: Greeting): string {
     ...(simulated ? [simulationWarning(greeting)] : []),
     ...(dashboardUrl === undefined
       ? []
-      : ['', `  dashboard: ${dashboardUrl}`, `    logs in once, within 10 minutes; another link: ${link}`]),
+      : [
+          '',
+          `  dashboard: ${dashboardUrl}`,
+          `    this link logs you in once, within 10 minutes; for another: ${link}`,
+        ]),
     '',
     '  in a second shell:',
-    `    ${enqueue}     queue a task and see the answer`,
-    `    ${status}     the mesh on one screen`,
+    `    ${enqueue}     queue a task and print its answer`,
+    `    ${status}     show the mesh on one screen`,
     ...(simulated && config.openclaw.mode === 'auto' ? ['', ...installSteps(greeting, program)] : []),
     '',
     '  Ctrl-C stops everything\n',
@@ -53,19 +57,20 @@ function standing({ modes, idle }: Greeting): string {
   const all = `${modes.length} ${modes.length === 1 ? 'node' : 'nodes'}`;
   if (idle.length === 0) return `is up: ${all}`;
   const working = modes.length - idle.length;
-  return working === 0 ? `runs no tasks yet: ${all}, none of which claims any` : `is partly up: ${working} of ${all}`;
+  const share = `${working} of ${all}`;
+  return working === 0 ? `runs no tasks yet: ${share} ready` : `is partly up: ${share} ready`;
 }
 
 function idleNodes(greeting: Greeting, program: string): string[] {
   const { idle } = greeting;
   if (idle.length === 0) return [];
   const why = idle.map(({ id, reason }) => `  ${id} claims no tasks: ${reason}`);
-  return [...why, `  what to do: ${program} doctor${configOption(greeting)}`];
+  return [...why, `  to see how to fix this: ${program} doctor${configOption(greeting)}`];
 }
 
 function simulationWarning(greeting: Greeting): string {
   const { mode, exec } = greeting.config.openclaw;
-  const simulated = 'tasks are only simulated, nothing real runs';
+  const simulated = 'tasks are only simulated; no agent runs';
   if (mode !== 'simulate') return `no OpenClaw gateway is ready and ${exec.bin} is not on PATH: ${simulated}`;
   return `openclaw.mode is simulate: ${simulated}\n  to run real tasks, set it to gateway or exec in ${fileToEdit(greeting)} and start again`;
 }

@@ -27,8 +27,8 @@ export async function waitVisibly(
   const line = new LiveLine(!out.json);
   // The live line shows the reason itself.
   const reasons = new WaitingReasons(mesh, line.enabled ? undefined : (text) => out.note(text));
-  const goesOn = `${ids.length === 1 ? 'the task goes' : 'the tasks go'} on; later: ${waitCommand(command, ids)}`;
-  const outages = tellOfOutages(out, goesOn);
+  const continues = `${ids.length === 1 ? 'the task continues' : 'the tasks continue'}; to wait again: ${waitCommand(command, ids)}`;
+  const outages = tellOfOutages(out, continues);
   try {
     return await mesh.wait(ids, {
       timeoutMs: options.timeoutMs,
@@ -47,7 +47,7 @@ export async function waitVisibly(
       throw new ClawmeshError('timeout', `${error.message}: ${why}`, { remedy: error.remedy ?? '', cause: error });
     }
     if (!hasCode(error, 'redis')) throw error;
-    const remedy = [error.remedy, goesOn].filter(Boolean).join('; ');
+    const remedy = [error.remedy, continues].filter(Boolean).join('; ');
     throw new ClawmeshError('redis', error.message, { remedy, cause: error });
   } finally {
     line.clear();

@@ -105,6 +105,6 @@ export class QueuedPlaces {
     if (!facts) return;
     const reasons = [...this.#places.values()].flatMap((place) => whyWaiting(place, facts) ?? []);
     const texts = new Set(reasons.filter(({ nobodyUp }) => !nobodyUp).map(reasonText));
-    for (const text of [...texts].slice(0, MOST_TOLD)) out.note(`it will wait: ${text}`);
+    for (const text of [...texts].slice(0, MOST_TOLD)) out.note(`expect a wait: ${text}`);
   }
 }

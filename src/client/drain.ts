@@ -45,7 +45,7 @@ export async function waitUntilDrained({
     if ((isGone || state === 'draining') && running.length + orphaned.length === 0) return node;
     if ((await nodes.desired(id)) !== 'drain') {
       throw new ClawmeshError('failed', `${id} was resumed before it was drained`, {
-        remedy: `again: clawmesh node drain ${id} --wait`,
+        remedy: `to drain it again: clawmesh node drain ${id} --wait`,
       });
     }
     const elapsedMs = clock.monotonic() - startedAt;
@@ -57,7 +57,9 @@ export async function waitUntilDrained({
 
 function goneWithTasks({ id, state, orphaned }: Node, lost: number): ClawmeshError {
   const what =
-    orphaned.length > 0 ? orphanedWords(orphaned.length) : `${counted(lost, 'task')} that it held went to other nodes`;
+    orphaned.length > 0
+      ? orphanedWords(orphaned.length)
+      : `${counted(lost, 'task')} that it had claimed went to other nodes`;
   return new ClawmeshError('failed', `${id} ${state === 'dead' ? 'is dead' : 'has stopped'}; ${what}`, {
     remedy: `see clawmesh handovers --node ${id}`,
   });
@@ -71,6 +73,6 @@ function stillDraining({ id, running, orphaned }: Node, timeoutMs: number): Claw
       ? `still runs ${counted(tasks.length, 'task')} ${after}: ${listed(tasks)}`
       : `has not confirmed the drain ${after}`;
   return new ClawmeshError('timeout', `${id} ${what}`, {
-    remedy: `the drain goes on; see clawmesh node show ${id}`,
+    remedy: `the drain continues; see clawmesh node show ${id}`,
   });
 }

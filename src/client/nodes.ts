@@ -103,15 +103,14 @@ export class MeshNodes {
     }
     if (forgotten.outcome === 'holds') {
       const { tasks } = forgotten;
-      throw new ClawmeshError('failed', `node ${id} still holds ${counted(tasks.length, 'task')}: ${listed(tasks)}`, {
-        remedy: `clawmesh node evict ${id} requeues them; then forget it`,
-      });
+      const problem = `node ${id} still has claims on ${counted(tasks.length, 'task')}: ${listed(tasks)}`;
+      throw new ClawmeshError('failed', problem, { remedy: `first: clawmesh node evict ${id}, which requeues them` });
     }
     const nodes = await registry.seen();
     if (forgotten.outcome === 'unknown') throw unknown(id, nodes);
     const state = nodes.find((node) => node.id === id)?.state ?? 'up';
     throw new ClawmeshError('failed', `node ${id} is ${state}`, {
-      remedy: `stop its daemon first; if that Mac is gone: clawmesh node evict ${id}, then forget it`,
+      remedy: `stop its daemon first or, if its Mac is gone, run clawmesh node evict ${id}`,
     });
   }
 

@@ -127,7 +127,7 @@ export class MeshTasks {
   async precedable(id: string): Promise<Task> {
     const task = await this.existing(id);
     if (!allows(task.state, 'retry')) return task;
-    throw new ClawmeshError('usage', `task ${id} is ${task.state}; what comes after it would never run`, {
+    throw new ClawmeshError('usage', `task ${id} is ${task.state}, so a task after it would never run`, {
       remedy: `first: clawmesh task retry ${id}`,
     });
   }
@@ -183,7 +183,7 @@ export class MeshTasks {
       if (isEnded(task.state)) {
         if (!first && task.state === 'cancelled') return 'cancelled';
         const remedy = `see clawmesh task show ${id}`;
-        throw new ClawmeshError('failed', `task ${id} had ended before`, { remedy });
+        throw new ClawmeshError('failed', `task ${id} has already ended`, { remedy });
       }
       const answer = await this.#control.cancel(task, reason);
       if (answer === 'cancelled') return answer;
@@ -205,7 +205,7 @@ export class MeshTasks {
     const task = await this.existing(id);
     const answer = await this.#control.retry(task);
     if (answer === 'waiting') return;
-    const why = answer === 'gone' ? 'is gone' : answer === 'completed' ? 'has completed' : `is ${task.state}`;
+    const why = answer === 'gone' ? 'no longer exists' : answer === 'completed' ? 'has completed' : `is ${task.state}`;
     throw new ClawmeshError('failed', `task ${id} ${why}`, {
       remedy: `only ${statesBefore('retry', 'command').join(' and ')} tasks can be queued again`,
     });
@@ -218,7 +218,7 @@ export class MeshTasks {
    */
   async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
     const answer = await this.#control.remove(await this.existing(id), options);
-    if (answer === 'other') throw notFailed(await this.existing(id), 'it was left alone');
+    if (answer === 'other') throw notFailed(await this.existing(id), 'it was not removed');
     if (answer !== 'active') return;
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
   }

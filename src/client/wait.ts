@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.ts';
+import { listed } from '../domain/counted.ts';
 import { ClawmeshError, hasCode, messageOf } from '../domain/errors.ts';
 import { asTyped } from '../domain/not-found.ts';
 import type { Task } from '../domain/task.ts';
@@ -35,11 +36,11 @@ export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress }: 
     for (const id of ids.filter((candidate) => !ended.has(candidate))) {
       const task = await read(id, until).catch((error: unknown) => {
         if (until === undefined || clock.monotonic() < until || !hasCode(error, 'redis')) throw error;
-        throw notEnded(timeoutMs, [`what became of ${id} is not known: ${messageOf(error)}`], error);
+        throw notEnded(timeoutMs, [`the state of ${id} is unknown: ${messageOf(error)}`], error);
       });
       if (!task) {
-        const gone = seen.has(id) ? ' any more' : '';
-        throw new ClawmeshError('not-found', `no task ${asTyped(id)}${gone}`, { remedy: 'see clawmesh task list' });
+        const problem = seen.has(id) ? `task ${asTyped(id)} no longer exists` : `no task ${asTyped(id)}`;
+        throw new ClawmeshError('not-found', problem, { remedy: 'see clawmesh task list' });
       }
       seen.add(id);
       if (isEnded(task.state)) ended.set(id, task);
@@ -60,8 +61,8 @@ export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress }: 
 
 function notEnded(timeoutMs: number | undefined, states: readonly string[], cause?: unknown): ClawmeshError {
   const after = humanDuration(timeoutMs ?? 0);
-  return new ClawmeshError('timeout', `not ended after ${after}: ${states.slice(0, 3).join(', ')}`, {
-    remedy: 'the tasks go on; see clawmesh task show',
+  return new ClawmeshError('timeout', `not ended after ${after}: ${listed(states)}`, {
+    remedy: 'the tasks continue; see clawmesh task show <id>',
     cause,
   });
 }

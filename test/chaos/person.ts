@@ -38,7 +38,7 @@ export class Person {
       if (hasCode(error, 'not-found')) return 'gone';
       if (!hasCode(error, 'failed')) return null;
       const said = messageOf(error);
-      return said.endsWith('is gone') ? 'gone' : said.endsWith('has completed') ? 'completed' : 'open';
+      return said.endsWith('no longer exists') ? 'gone' : said.endsWith('has completed') ? 'completed' : 'open';
     });
     this.#recorder.lines.push({ ...this.#asked(taskId), ...asked, what: 'retry' });
   }

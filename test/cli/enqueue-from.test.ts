@@ -128,7 +128,9 @@ describe('enqueue options beside --from', () => {
   it('refuses one --key for two tasks, and names the line and the remedy', async () => {
     const { code, stderr } = await from([{ message: 'a' }, { message: 'b' }], '--key', 'k1');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/tasks\.jsonl:2: key: "k1" is that of line 1 too, from --key; give each line a key/);
+    expect(stderr).toMatch(
+      /tasks\.jsonl:2: key: "k1" is already used on line 1; --key sets it for every line, so give each line its own key/,
+    );
     expect(await countTasks()).toBe(0);
   });
 
@@ -154,8 +156,8 @@ describe('enqueue options beside --from', () => {
       const plain = await TaskFile.open(file, { attempts: 3 });
       const { digest } = await plain.check();
       await redis.set(new MeshKeys({ prefix: 'clawmesh', mesh: 'm' }).taskImport(digest), `${newTaskId()} 1`);
-      expect((await from(lines, '--pool', 'xcode')).stderr).not.toMatch(/going on/);
-      expect((await from(lines)).stderr).toMatch(/going on with an import of this file: 1 of 2/);
+      expect((await from(lines, '--pool', 'xcode')).stderr).not.toMatch(/resuming/);
+      expect((await from(lines)).stderr).toMatch(/resuming the import of this file: 1 of 2/);
     } finally {
       redis.disconnect();
     }

@@ -62,7 +62,7 @@ describe('failed tasks', () => {
       });
       expect([await state(completed.taskId), await state(active.taskId)]).toEqual(['completed', 'active']);
       expect(await problems()).not.toContainEqual(expect.stringMatching(/failed/));
-      expect((await cli('task', 'remove', '--all-failed')).stderr).toBe('no such failed tasks\n');
+      expect((await cli('task', 'remove', '--all-failed')).stderr).toBe('no matching failed tasks\n');
     });
 
     it('removes only failed tasks of a time, a kind or a pool', async () => {
@@ -89,11 +89,11 @@ describe('failed tasks', () => {
 
   describe.each(['remove', 'ack', 'retry'])('task %s', (verb) => {
     it.each([
-      [['x', '--all-failed'], /ids and --all-failed exclude each other/],
+      [['x', '--all-failed'], /task ids and --all-failed can't be combined/],
       [[], /nothing to (remove|acknowledge|retry)/],
-      [['x', '--since', '1h'], /choose among --all-failed/],
-      [['x', '--kind', 'auth'], /choose among --all-failed/],
-      [['x', '--pool', 'default'], /choose among --all-failed/],
+      [['x', '--since', '1h'], /require --all-failed/],
+      [['x', '--kind', 'auth'], /require --all-failed/],
+      [['x', '--pool', 'default'], /require --all-failed/],
       [['--all-failed', '--since', 'yesterday'], /--since/],
       [['--all-failed', '--kind', 'sloth'], /--kind/],
     ])('refuses contradictory arguments and changes no task: %j', async (args, message) => {
@@ -131,7 +131,7 @@ describe('failed tasks', () => {
         ids.sort(),
       );
       expect(await problems()).not.toContainEqual(expect.stringMatching(/failed/));
-      expect((await cli('task', 'ack', '--all-failed')).stderr).toBe('no such failed tasks\n');
+      expect((await cli('task', 'ack', '--all-failed')).stderr).toBe('no matching failed tasks\n');
       expect((await cli('task', 'ack', ids[0] as string)).code).toBe(0);
       await fail();
       expect(await problems()).toContain('1 failed task in pool default, beside 2 that are acknowledged');

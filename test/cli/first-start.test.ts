@@ -66,7 +66,7 @@ describe('first start of clawmesh up', () => {
 it('says at clawmesh up that a node is gated, and repeats the config file in its hints', async () => {
   const config = writeConfig(`${await ownPorts()}gates: {minFreeDisk: 100000000GB}\n`);
   const output = await outputOfUp(['--config', config], { ...freshMachine() });
-  expect(output).toMatch(/mesh "first" runs no tasks yet: 2 nodes, none of which claims any/);
+  expect(output).toMatch(/mesh "first" runs no tasks yet: 0 of 2 nodes ready/);
   expect(output).toMatch(/node-1 claims no tasks: free-disk: /);
   expect(output).not.toMatch(/mesh "first" is up/);
   const suggested = output.split('\n').filter((line) => /clawmesh (enqueue|status|doctor|up|dashboard)/.test(line));
@@ -101,7 +101,7 @@ describe('greeting of clawmesh up', () => {
   it('suggests no installation if simulation is configured', () => {
     const simulated = configSchema.parse({ openclaw: { mode: 'simulate' } });
     const text = greet({ config: simulated });
-    expect(text).toContain('openclaw.mode is simulate: tasks are only simulated, nothing real runs');
+    expect(text).toContain('openclaw.mode is simulate: tasks are only simulated; no agent runs');
     expect(text).not.toContain('npm install');
   });
 
@@ -114,10 +114,10 @@ describe('greeting of clawmesh up', () => {
   it('does not call the mesh up if no node claims, and says why with the config in its hint', () => {
     const idle = [{ id: 'node-1', reason: 'openclaw-version: want 2026.9.6, has 2026.9.5' }];
     const text = greet({ modes: ['exec', 'exec'], idle, namedFile: 'x.yaml' });
-    expect(text).toContain('mesh "local" is partly up: 1 of 2 nodes (exec) on Redis at /r.sock\n');
+    expect(text).toContain('mesh "local" is partly up: 1 of 2 nodes ready (exec) on Redis at /r.sock\n');
     expect(text).toContain('  node-1 claims no tasks: openclaw-version: want 2026.9.6, has 2026.9.5\n');
     expect(text).toContain('clawmesh doctor --config x.yaml\n');
-    expect(greet({ modes: ['exec'], idle })).toContain('runs no tasks yet: 1 node, none of which claims any');
+    expect(greet({ modes: ['exec'], idle })).toContain('runs no tasks yet: 0 of 1 node ready');
     expect(greet({ modes: ['exec'], idle })).not.toContain('is up');
   });
 

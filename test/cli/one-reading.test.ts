@@ -58,7 +58,7 @@ describe('a source that can be read only once', () => {
   it('queues nothing from an empty source, and says so', async () => {
     const { code, stderr } = await bash('$cm enqueue --from <(true)');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/has no tasks/);
+    expect(stderr).toMatch(/contains no tasks/);
     expect(await redis.dbsize()).toBe(0);
   });
 

@@ -32,7 +32,7 @@ describe('limits of status and task list', () => {
 
     const { stdout, stderr } = await cli('task', 'list');
     expect(stdout.match(/waiting/g)).toHaveLength(20);
-    expect(stderr).toBe('110 more; see --limit. 100 of them run: clawmesh task list --state active\n');
+    expect(stderr).toBe('110 more tasks; see --limit; 100 of them are running: clawmesh task list --state active\n');
     expect(JSON.parse((await cli('task', 'list', '--state', 'waiting', '--json')).stdout)).toMatchObject({ more: 10 });
     expect((await cli('task', 'list', '--state', 'active', '--limit', '100')).stderr).toBe('');
   });

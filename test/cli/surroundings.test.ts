@@ -38,7 +38,7 @@ describe('a command in a bare environment', () => {
     'reports in one line that the working folder is gone (%s %s)',
     (...words) => {
       const { code, stderr } = inDeletedFolder('--config', mesh.config, ...words.filter(Boolean));
-      expect(stderr).toBe('clawmesh: the working folder has been deleted (cd to one that is there)\n');
+      expect(stderr).toBe('clawmesh: the working folder no longer exists (cd to another folder)\n');
       expect(code).toBe(2);
     },
   );

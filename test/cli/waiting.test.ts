@@ -47,12 +47,12 @@ describe('a task that waits for more than a free slot', () => {
     const pool = await cli('enqueue', 'hello', '--pool', 'xcod');
     expect([pool.code, pool.stdout]).toEqual([0, expect.stringMatching(/^\S+\n$/)]);
     expect(pool.stderr).toBe(
-      'it will wait: no node serves pool xcod; served are default, xcode (did you mean xcode?)\n',
+      'expect a wait: no node serves pool xcod; served are default, xcode (did you mean xcode?)\n',
     );
     const label = await cli('enqueue', 'hello', '--require', 'xcode=27', '--json');
     expect([label.code, JSON.parse(label.stdout).tasks]).toMatchObject([0, [{ state: 'waiting' }]]);
     expect(label.stderr).toBe(
-      'it will wait: no node has xcode=27; labels are arch=arm64, xcode=26 (did you mean xcode=26?)\n',
+      'expect a wait: no node has xcode=27; labels are arch=arm64, xcode=26 (did you mean xcode=26?)\n',
     );
     const file = join(emptyFolder(), 'tasks.jsonl');
     writeFileSync(file, '{"message":"a"}\n{"message":"b","pool":"xcod"}\n{"message":"c","pool":"xcod"}\n');
@@ -131,7 +131,7 @@ describe('a new mesh', () => {
       await mesh.registry.register('mac-1', ['default'], 600_000);
       await mesh.redis.hset(mesh.keys.nodes, 'mac-1', JSON.stringify(aNodeRecord()));
       const { stderr } = await runCli(['--config', config, 'status']);
-      expect(stderr).toMatch(/^\nnothing was ever queued; try: clawmesh enqueue "hello" --wait/);
+      expect(stderr).toMatch(/^\nno tasks yet; try: clawmesh enqueue "hello" --wait/);
     } finally {
       await mesh.close();
       await server.stop();

@@ -97,7 +97,7 @@ describe('the client of a mesh', () => {
       event: 'cancelled',
       reason: 'cancelled by the test',
     });
-    await expect(client.cancel(id)).rejects.toMatchObject({ code: 'failed', message: `task ${id} had ended before` });
+    await expect(client.cancel(id)).rejects.toMatchObject({ code: 'failed', message: `task ${id} has already ended` });
     await expect(client.cancel('x')).rejects.toMatchObject({ code: 'not-found' });
   });
 

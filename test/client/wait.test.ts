@@ -63,7 +63,7 @@ describe('a wait for tasks', () => {
     const { read } = readsOf(clock, ends);
     await expect(waitForTasks({ read, ids: ['x'], clock })).rejects.toMatchObject({
       code: 'not-found',
-      message: expect.not.stringContaining('any more'),
+      message: expect.not.stringContaining('no longer exists'),
     });
     const waiting = waitForTasks({ read, ids: ['a'], clock });
     waiting.catch(() => {}); // awaited below
@@ -72,7 +72,7 @@ describe('a wait for tasks', () => {
     await clock.advance(250);
     await expect(waiting).rejects.toMatchObject({
       code: 'not-found',
-      message: expect.stringContaining('any more'),
+      message: expect.stringContaining('no longer exists'),
     });
   });
 
@@ -87,7 +87,7 @@ describe('a wait for tasks', () => {
     await clock.advance(1_000);
     await expect(waiting).rejects.toMatchObject({
       code: 'timeout',
-      message: 'not ended after 1.0s: what became of a is not known: Redis is away',
+      message: 'not ended after 1.0s: the state of a is unknown: Redis is away',
     });
   });
 });

@@ -14,14 +14,14 @@ describe('a drain from another machine', () => {
     const running = await mesh.queueOne('hold');
     await mesh.starts(1);
     const drain = new CliProcess(['--config', mesh.config, 'node', 'drain', 'mac-1', '--wait']);
-    await drain.waitFor(/takes no more tasks; 1 still runs/);
+    await drain.waitFor(/claims no more tasks; 1 still runs/);
     await mesh.nodeState('mac-1', 'draining');
     const waiting = await mesh.queueOne('hold');
     expect((await mesh.nodeRecord('mac-1')).running).toEqual([running]);
     expect(drain.live).toBe(true);
     mesh.ledger.release();
     expect(await drain.exited).toBe(0);
-    expect(drain.output).toMatch(/mac-1 is drained: nothing runs there\n$/);
+    expect(drain.output).toMatch(/mac-1 is drained: it runs no tasks\n$/);
     expect((await mesh.task(running)).state).toBe('completed');
     expect((await mesh.task(waiting)).state).toBe('waiting');
     expect((await mesh.cli('node', 'forget', 'mac-1')).code).toBe(1);

@@ -172,7 +172,7 @@ describe('clawmesh up', () => {
     const cli = (...args: string[]) => runCli(args, { env, cwd });
     const up = new CliProcess(['up', '--nodes', '2'], env, cwd);
     try {
-      await up.waitFor(/mesh "local" is up: 2 nodes \(simulate\)[\s\S]*nothing real runs[\s\S]*Ctrl-C/);
+      await up.waitFor(/mesh "local" is up: 2 nodes \(simulate\)[\s\S]*no agent runs[\s\S]*Ctrl-C/);
       expect((await cli('enqueue', 'hello', '--wait')).stdout).toBe('hello\n');
       const { nodes } = JSON.parse((await cli('node', 'list', '--json')).stdout) as { nodes: Node[] };
       expect(nodes.map(({ id, state }) => [id, state])).toEqual([
@@ -183,10 +183,10 @@ describe('clawmesh up', () => {
       expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('already up on this machine')]);
 
       process.kill(nodes[0]?.pid ?? 0, 'SIGKILL');
-      await up.waitFor(/node-1 \| ended by SIGKILL, starting again[\s\S]*node-1 \| .*node is up/);
+      await up.waitFor(/node-1 \| killed by SIGKILL; restarting in[\s\S]*node-1 \| .*node is up/);
       up.signal('SIGINT');
       expect(await up.exited).toBe(0);
-      expect(up.output).toContain('the mesh is down');
+      expect(up.output).toContain('the mesh has stopped');
       expect(nodes.filter((node) => isRunning(node.pid))).toEqual([]);
       expect((await cli('status')).code).toBe(3);
     } finally {

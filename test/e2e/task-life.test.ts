@@ -34,7 +34,7 @@ describe('tasks that run as processes', () => {
     expect(mesh.ledger.ends()).toEqual([]);
     expect(await mesh.handovers()).toEqual([]);
     const again = await mesh.cli('task', 'cancel', ids[0] as string);
-    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('had ended before') });
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('has already ended') });
     const { pools, problems } = await mesh.json('status');
     expect(pools.default).toMatchObject({ cancelled: 50, failed: 0 });
     expect(problems).toEqual([]);
@@ -129,7 +129,7 @@ describe('simulated tasks', () => {
     const removed = await cli('task', 'remove', one, two);
     expect(removed).toMatchObject({ code: 0, stdout: `${one}  removed\n${two}  removed\n` });
     expect((await cli('task', 'show', one)).code).toBe(4);
-    expect((await cli('task', 'retry', '--all-failed')).stderr).toContain('no such failed tasks');
+    expect((await cli('task', 'retry', '--all-failed')).stderr).toContain('no matching failed tasks');
   });
 
   it('runs one task after another, with the answer of the first in the message of the second', async () => {
@@ -154,9 +154,9 @@ describe('simulated tasks', () => {
     await state(second, 'failed');
     expect((await show(second)).error?.message).toBe(`task ${first}, which it comes after, has failed`);
     const late = await cli('enqueue', 'x', '--after', first);
-    expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('is cancelled; what comes after it') });
+    expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('is cancelled, so a task after it') });
     const quoting = await cli('enqueue', `{{result:${second}}}`);
-    expect(quoting).toMatchObject({ code: 2, stderr: expect.stringContaining('is failed; what comes after it') });
+    expect(quoting).toMatchObject({ code: 2, stderr: expect.stringContaining('is failed, so a task after it') });
   });
 
   it('runs a schedule, lists it, pauses it and removes it', async () => {
@@ -190,7 +190,7 @@ describe('simulated tasks', () => {
       'a schedule of a bad name',
       ['schedule', 'add', 'Every Day', '--every', '1h', 'm'],
       2,
-      'is no name for a schedule',
+      'is not a valid name for a schedule',
     ],
     ['a schedule that is not there', ['schedule', 'remove', 'nope'], 4, 'no schedule nope'],
     ['an unknown task to come after', ['enqueue', 'x', '--after', UNKNOWN], 4, `no task ${UNKNOWN}`],
@@ -203,8 +203,8 @@ describe('simulated tasks', () => {
       'does not go together',
     ],
     ['nothing to retry', ['task', 'retry'], 2, 'nothing to retry'],
-    ['ids and all failed', ['task', 'retry', UNKNOWN, '--all-failed'], 2, 'exclude each other'],
-    ['a kind for ids', ['task', 'retry', UNKNOWN, '--kind', 'auth'], 2, 'choose among --all-failed'],
+    ['ids and all failed', ['task', 'retry', UNKNOWN, '--all-failed'], 2, "can't be combined"],
+    ['a kind for ids', ['task', 'retry', UNKNOWN, '--kind', 'auth'], 2, 'require --all-failed'],
     ['an unknown task to cancel', ['task', 'cancel', UNKNOWN], 4, `no task ${UNKNOWN}`],
   ])('refuses %s with one line', async (_name, args, code, text) => {
     const result = await cli(...args);
@@ -215,7 +215,7 @@ describe('simulated tasks', () => {
   it('refuses a file in which two lines have the same key, and queues nothing', async () => {
     const input = '{"message":"a","key":"k"}\n\n{"message":"b"}\n{"message":"c","key":"k"}\n';
     const { code, stderr } = await runCli(['--config', mesh.config, 'enqueue', '--from', '-'], { input });
-    expect(stderr).toContain('standard input:4: key: "k" is that of line 1 too');
+    expect(stderr).toContain('standard input:4: key: "k" is already used on line 1');
     expect(code).toBe(2);
     expect((await json('task', 'list', '--limit', '1000')).tasks.filter((task: Task) => task.key === 'k')).toEqual([]);
   });

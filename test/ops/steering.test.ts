@@ -63,6 +63,6 @@ describe('steering by the dashboard', () => {
     expect(await post(`/api/tasks/${task?.id}/cancel`)).toMatchObject({ status: 200, body: { state: 'cancelled' } });
     const { status, body } = await post(`/api/tasks/${task?.id}/cancel`);
     expect(status).toBeGreaterThanOrEqual(400);
-    expect(body.message).toBe(`task ${task?.id} had ended before`);
+    expect(body.message).toBe(`task ${task?.id} has already ended`);
   });
 });

@@ -1,19 +1,22 @@
 import { Command } from 'commander';
 import type { CircuitView } from '../../client/circuits.ts';
+import { counted } from '../../domain/counted.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
 
 export function circuitCommand(): Command {
-  const circuit = new Command('circuit').description('providers in trouble, whose tasks are held back');
+  const circuit = new Command('circuit')
+    .description('list and close circuits, which hold the tasks of failing providers')
+    .addHelpText('after', example('clawmesh circuit list', 'clawmesh circuit close default'));
   circuit
     .command('list')
-    .description('list circuits that are open, or have counted failures')
+    .description('list circuits that are open or have counted failures')
     .addHelpText('after', example('clawmesh circuit list'))
     .action(list);
   circuit
     .command('close')
-    .description('take a provider to be well again: its held tasks are released at once')
+    .description('close a circuit: mark its provider as recovered, and release its held tasks at once')
     .argument('<name>', 'name of the circuit: a model, agent:<id>, or default')
     .addHelpText('after', example('clawmesh circuit close default'))
     .action(close);
@@ -51,6 +54,9 @@ async function close(name: string, _options: object, command: Command): Promise<
   await withMesh(command, async (mesh) => {
     const { closed, released } = await mesh.circuit.close(name);
     if (out.json) out.document({ name, closed, released });
-    else out.note(closed ? `${name} is closed; ${released} held tasks were released` : `${name} was not open`);
+    else {
+      const tasks = `${counted(released, 'held task')} ${released === 1 ? 'was' : 'were'} released`;
+      out.note(closed ? `circuit ${name} is closed; ${tasks}` : `circuit ${name} was not open`);
+    }
   });
 }

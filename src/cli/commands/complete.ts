@@ -16,9 +16,9 @@ type Candidate = readonly [value: string, description?: string];
 /** Prints values that only the mesh knows, for completion scripts; not meant for users. */
 export function completeCommand(): Command {
   return new Command('__complete')
-    .description('values for a completion script')
-    .addArgument(new Argument('<kind>', 'what of').choices(LIVE_VALUES))
-    .argument('[prefix]', 'what they begin with', '')
+    .description('print values for a completion script')
+    .addArgument(new Argument('<kind>', 'kind of values').choices(LIVE_VALUES))
+    .argument('[prefix]', 'only values that begin with this', '')
     .action(complete);
 }
 

@@ -4,13 +4,13 @@ import { example } from '../help.ts';
 
 export function completionCommand(tree: () => Command): Command {
   return new Command('completion')
-    .description('completion script for a shell: commands, options, and the ids and names of the mesh')
+    .description('print a completion script for a shell: commands, options, and the ids and names in the mesh')
     .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
     .addHelpText(
       'after',
       example(
         'clawmesh completion zsh > "${fpath[1]}/_clawmesh"',
-        'source <(clawmesh completion bash)          # bash 3.2, as of macOS: eval "$(clawmesh completion bash)"',
+        'source <(clawmesh completion bash)          # for bash 3.2 (macOS): eval "$(clawmesh completion bash)"',
         'clawmesh completion fish > ~/.config/fish/completions/clawmesh.fish',
       ),
     )

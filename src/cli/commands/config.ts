@@ -3,7 +3,9 @@ import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 
 export function configCommand(): Command {
-  const config = new Command('config').description('check and show the config');
+  const config = new Command('config')
+    .description('check and show the config')
+    .addHelpText('after', example('clawmesh config check', 'clawmesh config show'));
   config
     .command('check')
     .description('validate the config file')
@@ -11,12 +13,12 @@ export function configCommand(): Command {
     .action(check);
   config
     .command('show')
-    .description('the merged config, secrets masked, with where each value came from')
+    .description('print the merged config with secrets masked, and the source of each value')
     .addHelpText('after', example('clawmesh config show', 'clawmesh config show --json'))
     .action(show);
   config
     .command('digest')
-    .description('hash of what must be equal on all nodes')
+    .description('print a hash of the settings that must be the same on all nodes')
     .addHelpText('after', example('clawmesh config digest'))
     .action(digest);
   return config;

@@ -18,17 +18,14 @@ interface DashboardFlags {
 
 export function dashboardCommand(): Command {
   return new Command('dashboard')
-    .description('the web page of the mesh, with /metrics and /healthz, in the foreground')
+    .description('serve the dashboard of the mesh, with /metrics and /healthz, in the foreground')
     .option(
       '--host <address>',
-      'where to listen (default: dashboard.host); beyond this machine it takes dashboard.token',
+      'address to listen on (default: dashboard.host); any but a loopback address requires dashboard.token',
     )
-    .option('--port <n>', 'port (default: dashboard.port); 0 for any free one', numberOption(0, 65_535))
-    .option(
-      '--link',
-      'only print a link that logs in, once within 10 minutes, at the dashboard that runs on this machine',
-    )
-    .option('--read-only', 'only show, steer nothing (default: dashboard.readOnly)')
+    .option('--port <n>', 'port to listen on (default: dashboard.port); 0 picks a free one', numberOption(0, 65_535))
+    .option('--link', 'only print a login link for the dashboard on this machine; it works once, within 10 minutes')
+    .option('--read-only', 'disable everything that changes the mesh (default: dashboard.readOnly)')
     .addHelpText(
       'after',
       example('clawmesh dashboard', 'clawmesh dashboard --port 8080 --read-only', 'clawmesh dashboard --link'),
@@ -68,7 +65,7 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     if (out.json) out.document({ url: server.url, loginUrl });
     else {
       out.line(`dashboard of mesh "${config.mesh}": ${server.url}`);
-      out.line(`logs in once, within 10 minutes: ${loginUrl}`);
+      out.line(`login link, for one use within 10 minutes: ${loginUrl}`);
     }
     await stopped.promise;
     await server.close();

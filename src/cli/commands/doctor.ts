@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Mesh as MeshClient } from '../../client/mesh.ts';
 import type { Config } from '../../config/schema.ts';
+import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
 import { systemClock } from '../../platform/clock.ts';
@@ -18,16 +19,16 @@ interface DoctorOptions {
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('find what is wrong, as seen from this machine, and what to do; exit 1 if something fails')
-    .option('--fix', 'do what can do no harm, asking first')
-    .option('--yes', 'with --fix: do not ask')
+    .description('find problems as seen from this machine, and say how to fix them; exit 1 if a check fails')
+    .option('--fix', 'apply safe fixes, asking before each')
+    .option('--yes', 'with --fix: apply them without asking')
     .addHelpText('after', example('clawmesh doctor', 'clawmesh doctor --json', 'clawmesh doctor --fix'))
     .action(doctor);
 }
 
 async function doctor(options: DoctorOptions, command: Command): Promise<void> {
   if (options.yes && !options.fix) {
-    throw new ClawmeshError('usage', '--yes is for --fix', { remedy: 'give --fix too; without it nothing is asked' });
+    throw new ClawmeshError('usage', '--yes requires --fix', { remedy: 'add --fix; without it, doctor asks nothing' });
   }
   const out = outputOf(command);
   const [{ diagnose }, { Mesh }, { redisTarget }, { loadConfig }, { nodeIdentity }] = await Promise.all([
@@ -84,7 +85,7 @@ function print(out: Output, found: readonly Diagnosis[]): void {
   }
   const count = (state: Diagnosis['state']) => found.filter((diagnosis) => diagnosis.state === state).length;
   out.line();
-  out.line(`${count('ok')} ok, ${count('warning')} to look at, ${count('failed')} failed`);
+  out.line(`${count('ok')} ok, ${counted(count('warning'), 'warning')}, ${count('failed')} failed`);
 }
 
 /** Applies the fixes that the user accepts. @returns the diagnoses that are left. */
@@ -101,8 +102,8 @@ async function repair(out: Output, found: readonly Diagnosis[], yes: boolean): P
 }
 
 async function agrees({ check, evidence }: Diagnosis): Promise<boolean> {
-  return ask(`${check}: ${evidence}. Mend it?`, {
-    problem: 'there is nobody to ask',
-    remedy: 'add --yes to do it without asking',
+  return ask(`${check}: ${evidence}. Fix it?`, {
+    problem: '--fix asks before each fix, but standard input is not a terminal',
+    remedy: 'add --yes to apply fixes without asking',
   });
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { leaseMs } from '../../config/lease.ts';
+import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { DRILL_KINDS, type DrillKind, type DrillReport } from '../../ops/drill.ts';
@@ -12,18 +13,15 @@ import { choiceOption } from '../options.ts';
 import type { Output } from '../output.ts';
 
 export function drillCommand(): Command {
-  const drill = new Command('drill').description('rehearse on the real mesh');
+  const drill = new Command('drill')
+    .description('rehearse failures on the real mesh')
+    .addHelpText('after', example('clawmesh drill failover'));
   drill
     .command('failover')
-    .description('take a node down for real and measure when its tasks go on elsewhere; exit 1 if it falls short')
-    .option('--node <id>', 'the node to take down (default: the one that runs the most probes)')
-    .option(
-      '--kill <how>',
-      `${DRILL_KINDS.join(', ')}: what its daemon does to itself`,
-      choiceOption(DRILL_KINDS),
-      'crash',
-    )
-    .option('--yes', 'do not ask, even if the mesh has work running')
+    .description('take a node down for real and measure how soon its tasks run elsewhere; exit 1 if the drill fails')
+    .option('--node <id>', 'node to take down (default: the one that runs the most probes)')
+    .option('--kill <how>', `how the node goes down: ${DRILL_KINDS.join(', ')}`, choiceOption(DRILL_KINDS), 'crash')
+    .option('--yes', 'do not ask for confirmation if tasks are running')
     .addHelpText(
       'after',
       example('clawmesh drill failover', 'clawmesh drill failover --node mac-2 --kill freeze --yes'),
@@ -35,7 +33,7 @@ export function drillCommand(): Command {
 async function failover(options: { node?: string; kill: DrillKind; yes?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const { drillFailover } = await import('../../ops/drill.ts');
-  const outages = tellOfOutages(out, 'the drill goes on');
+  const outages = tellOfOutages(out, 'the drill continues');
   const rehearse = async (mesh: Mesh) => {
     if (!options.yes) await confirm(mesh);
     const report = await drillFailover(
@@ -66,11 +64,10 @@ async function confirm(mesh: Mesh): Promise<void> {
   const counts = await mesh.pool.counts();
   const active = [...counts.values()].reduce((sum, pool) => sum + pool.active, 0);
   if (active === 0) return;
-  const yes = await ask(`${active} tasks are running; the drill may cut them off. Go on?`, {
-    problem: `${active} tasks are running; a drill may cut them off`,
-    remedy: 'say --yes to do it',
-  });
-  if (!yes) throw new ClawmeshError('interrupted', 'no drill was made');
+  const [are, them] = active === 1 ? ['is', 'it'] : ['are', 'them'];
+  const problem = `${counted(active, 'task')} ${are} running, and the drill may interrupt ${them}`;
+  const yes = await ask(`${problem}. Continue?`, { problem, remedy: 'add --yes to run the drill anyway' });
+  if (!yes) throw new ClawmeshError('interrupted', 'the drill was not run');
 }
 
 function print(out: Output, report: DrillReport): void {
@@ -91,6 +88,6 @@ function print(out: Output, report: DrillReport): void {
       ],
     ],
   );
-  out.line(report.ok ? out.style('green', 'the mesh keeps its promise') : out.style('red', 'the mesh falls short'));
-  if (report.kind === 'crash') out.note(`unless something starts it again, ${report.node} is down now`);
+  out.line(report.ok ? out.style('green', 'the drill passed') : out.style('red', 'the drill failed'));
+  if (report.kind === 'crash') out.note(`${report.node} stays down until its service or an operator starts it again`);
 }

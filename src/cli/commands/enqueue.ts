@@ -17,24 +17,27 @@ interface EnqueueOptions extends PlacedTaskOptions {
 
 export function enqueueCommand(): Command {
   const command = new Command('enqueue')
-    .description('queue one task and print its id, or many with --from')
-    .argument('[message]', 'what the agent shall do')
-    .option('--message-file <file>', 'read the message from a file, - for standard input')
+    .description('queue one task and print its id, or many tasks with --from')
+    .argument('[message]', 'prompt for the agent')
+    .option('--message-file <file>', 'read the message from this file (- for standard input)')
     .option(
       '--from <file>',
-      'queue one task per line of JSON, - for standard input; all are checked first. The other options are defaults for each line',
+      'queue one task per line of this JSON Lines file (- for standard input), after checking all lines; other options are defaults for each line',
     );
   return addTaskOptions(command)
-    .option('--node <id>', 'only this node may run it; while it is away, the task waits')
-    .option('--node-fallback', 'with --node: any node may run it, should that one be gone')
-    .option('--require <label=value>', 'only a node with this label may run it, repeatable', tagOption)
-    .option('--delay <duration>', 'not before this has passed')
+    .option('--node <id>', 'run only on this node; the task waits while the node is away')
+    .option(
+      '--node-fallback',
+      'with --node: let any node run the task if that node is gone or does not claim it within queue.stickyTimeout',
+    )
+    .option('--require <label=value>', 'run only on a node with this label; repeatable', tagOption)
+    .option('--delay <duration>', 'wait at least this long before the task runs')
     .option(
       '--after <id...>',
-      'run once these have completed; {{result:<id>}} in the message becomes what that task answered',
+      'run after these tasks have completed; {{result:<id>}} in the message is replaced by the answer of that task',
     )
-    .option('--key <key>', 'idempotency key: the same key again gives the first task')
-    .option('--wait', 'wait for the end and print the answer; exit 1 if the task failed')
+    .option('--key <key>', 'idempotency key; reusing a key returns the original task')
+    .option('--wait', 'wait until the task has ended and print its answer; exit 1 unless it completed')
     .addHelpText(
       'after',
       example(
@@ -55,8 +58,8 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   ];
   const given = sources.filter(Boolean);
   if (given.length !== 1) {
-    const what = given.length === 0 ? 'nothing to queue' : `${given.join(' and ')} exclude each other`;
-    throw new ClawmeshError('usage', what, { remedy: 'give a message, --message-file or --from' });
+    const what = given.length === 0 ? 'nothing to queue' : `${given.join(' and ')} can't be combined`;
+    throw new ClawmeshError('usage', what, { remedy: 'give one of: a message, --message-file, --from' });
   }
   const { config } = await loadedConfig(command);
   const defaults = { attempts: config.queue.attempts };
@@ -106,8 +109,8 @@ function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
   for (const { state } of enqueued.filter((task) => task.duplicate)) {
     out.note(
       state === 'gone'
-        ? 'this key had a task, which is not kept any more; nothing was queued'
-        : `this key has a task already, which is ${state}; nothing was queued`,
+        ? 'nothing was queued: the task with this key no longer exists'
+        : `nothing was queued: the task with this key is ${state}`,
     );
   }
 }
@@ -115,7 +118,9 @@ function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
 async function waitAndPrint(mesh: Mesh, command: Command, enqueued: readonly Enqueued[]): Promise<void> {
   const out = outputOf(command);
   const { waitVisibly } = await import('../wait.ts');
-  for (const { id, pool } of enqueued.slice(0, 10)) out.note(out.style('dim', `queued ${id} in pool ${pool}`));
+  for (const { id, pool, duplicate } of enqueued.slice(0, 10)) {
+    out.note(out.style('dim', `${duplicate ? 'already queued:' : 'queued'} ${id} in pool ${pool}`));
+  }
   const ids = [...new Set(enqueued.map(({ id }) => id))];
   const tasks = await waitVisibly(mesh, command, ids);
   if (out.json) {

@@ -18,12 +18,10 @@ interface EventOptions {
 
 export function eventsCommand(): Command {
   return new Command('events')
-    .description(
-      'what happened in the mesh: nodes up, dead and forgotten, gates and circuits closed and opened, dead letters; the oldest first',
-    )
-    .option('--since <duration>', 'not older than this', durationOption)
-    .option('--limit <n>', 'at most so many, the newest', numberOption(1, 10_000), 50)
-    .option('-f, --follow', 'go on as it happens; with --json one document per line')
+    .description('list what happened in the mesh, oldest first: nodes, gates, circuits, dead letters')
+    .option('--since <duration>', 'only events from the last <duration>', durationOption)
+    .option('--limit <n>', 'show at most the newest <n> events', numberOption(1, 10_000), 50)
+    .option('-f, --follow', 'keep printing new events; with --json, one document per line')
     .addHelpText('after', example('clawmesh events --since 12h', 'clawmesh events -f --json'))
     .action(events);
 }
@@ -41,10 +39,10 @@ async function events({ since, limit, follow }: EventOptions, command: Command):
     const print = (event: MeshEvent) => (out.json ? out.jsonLine(event) : out.line(row(event).join('  ')));
     if (!follow) {
       if (out.json) out.document({ events: list });
-      else if (list.length === 0) out.note('nothing has happened');
+      else if (list.length === 0) out.note('no events');
       else {
-        out.table(['AT', 'EVENT', 'WHERE', 'REASON'], list.map(row));
-        if (list.length === limit) out.note('there may be older ones; see --limit');
+        out.table(['AT', 'EVENT', 'SUBJECT', 'REASON'], list.map(row));
+        if (list.length === limit) out.note('there may be older events; see --limit');
       }
       return;
     }

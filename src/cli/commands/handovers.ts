@@ -23,12 +23,12 @@ interface HandoverOptions {
 
 export function handoversCommand(): Command {
   return new Command('handovers')
-    .description('tasks that left one node for another: who had them, why they left, who took them')
-    .option('--task <id>', 'only of this task')
-    .option('--node <id>', 'only from or to this node')
-    .option('--since <duration>', 'only of the last so long', durationOption)
-    .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
-    .option('-f, --follow', 'go on as they happen')
+    .description('list handovers of tasks from one node to another, newest first')
+    .option('--task <id>', 'only handovers of this task')
+    .option('--node <id>', 'only handovers from or to this node')
+    .option('--since <duration>', 'only handovers from the last <duration>', durationOption)
+    .option('--limit <n>', 'maximum number to show', numberOption(1, 10_000), 20)
+    .option('-f, --follow', 'keep printing handovers as they complete; with --json, one document per line')
     .addHelpText('after', example('clawmesh handovers --since 1h', 'clawmesh handovers --node mac-1 --json'))
     .action(handovers);
 }
@@ -49,7 +49,7 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
       out.note(['no handovers', noSuch('node', options.node, nodes)].filter(Boolean).join('; '));
     } else {
       out.table(['AT', 'TASK', 'FROM', 'TO', 'REASON', 'RAN', 'SILENT', 'TAKEOVER'], list.map(row));
-      if (list.length === options.limit) out.note('there may be older ones; see --limit');
+      if (list.length === options.limit) out.note('there may be older handovers; see --limit');
     }
   });
 }
@@ -75,7 +75,7 @@ function row(handover: Handover): string[] {
     handover.taskId,
     handover.from,
     handover.to ?? '-',
-    handover.reason + (handover.sessionAnew ? ', session anew' : ''),
+    handover.reason + (handover.sessionAnew ? ', new session' : ''),
     humanDuration(handover.ranMs),
     humanDuration(handover.silentMs),
     handover.takeoverMs === null ? '-' : humanDuration(handover.takeoverMs),

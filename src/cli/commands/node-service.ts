@@ -13,17 +13,17 @@ const ENTRY = fileURLToPath(new URL('../main.js', import.meta.url));
 
 const MANAGERS = ['launchd', 'systemd'] as const;
 const ACTIONS = {
-  uninstall: 'stop the service of this machine and remove it',
-  start: 'start the service of this machine',
-  stop: 'let the node of this machine end its runs and stop; it comes back with the next login or boot',
-  restart: 'let the node of this machine end its runs, and start it anew',
+  uninstall: "stop and remove this machine's service",
+  start: "start this machine's service",
+  stop: "drain this machine's node and stop its service until the next login or boot",
+  restart: "drain this machine's node and restart its service",
 } as const;
 type Action = keyof typeof ACTIONS | 'install';
 
 const DONE: Readonly<Record<Action, string>> = {
-  install: 'is installed, and runs',
+  install: 'is installed and running',
   uninstall: 'is stopped and removed',
-  start: 'runs',
+  start: 'is running',
   stop: 'is stopped',
   restart: 'was restarted',
 };
@@ -37,11 +37,11 @@ interface ServiceOptions {
 
 /** `node install | uninstall | start | stop | restart`: control the service that keeps this machine's node running. */
 export function nodeServiceCommands(): Command[] {
-  const install = service('install', 'keep a node running on this machine: a service of launchd, or of systemd')
-    .option('--user <name>', 'with --system: the user the node runs as')
+  const install = service('install', 'install the launchd or systemd service that keeps a node running on this machine')
+    .option('--user <name>', 'with --system: user to run the node as')
     .addHelpText(
       'after',
-      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node install', 'clawmesh node install --dry-run')}\n\nInstalling again takes over what has changed, and does nothing where nothing has. Secrets stay in clawmesh.env\nbeside the config.`,
+      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node install', 'clawmesh node install --dry-run')}\n\nInstalling again applies changes, and does nothing if there are none. Secrets stay in clawmesh.env, beside the\nconfig file.`,
     );
   const others = Object.entries(ACTIONS).map(([name, description]) =>
     service(name as Action, description).addHelpText('after', example(`clawmesh node ${name}`)),
@@ -52,9 +52,13 @@ export function nodeServiceCommands(): Command[] {
 function service(action: Action, description: string): Command {
   return new Command(action)
     .description(description)
-    .option('--system', 'of the whole machine, not of this user: runs without a login, takes sudo')
-    .option('--dry-run', 'print what would be done')
-    .option('--manager <name>', 'launchd or systemd (default: that of this machine)', choiceOption(MANAGERS))
+    .option('--system', "use a system-wide service instead of this user's: runs without a login, requires sudo")
+    .option('--dry-run', 'print the files and commands without applying them')
+    .option(
+      '--manager <name>',
+      'service manager: launchd or systemd (default: the one on this machine)',
+      choiceOption(MANAGERS),
+    )
     .action((options: ServiceOptions, command: Command) => act(action, options, command));
 }
 
@@ -68,15 +72,15 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
   const { service, file } = manager;
   const installed = manager.installed();
   if (!installed && action !== 'install' && action !== 'uninstall') {
-    const remedy = `clawmesh node install${options.system ? ' --system' : ''}`;
-    throw new ClawmeshError('failed', `no service of clawmesh is installed: there is no ${file}`, { remedy });
+    const remedy = `first: clawmesh node install${options.system ? ' --system' : ''}`;
+    throw new ClawmeshError('failed', `the clawmesh service is not installed: there is no ${file}`, { remedy });
   }
   const definition = action === 'install' ? await definitionOf(manager.name, options, command) : undefined;
   // A dry run is also useful if the manager can't be queried.
   const state = await manager.state().catch((error: unknown) => (options.dryRun ? NOT_LOADED : Promise.reject(error)));
   const now = { installed, state };
   const steps = action === 'install' ? manager.install(definition as ServiceDefinition, now) : manager[action](now);
-  if (!options.dryRun && state.pid && steps.length > 0) out.note(`${service} ends what it runs first`);
+  if (!options.dryRun && state.pid && steps.length > 0) out.note(`${service} finishes its running tasks first`);
   if (!options.dryRun) await carryOut(manager, steps, systemClock);
   if (out.json) out.document({ service, file, dryRun: options.dryRun === true, steps });
   else if (!options.dryRun) out.note(steps.length > 0 ? `${service} ${DONE[action]}` : `${service}: nothing to do`);
@@ -97,12 +101,15 @@ async function definitionOf(
     import('../../config/load.ts'),
   ]);
   if (user !== undefined && !system) {
-    throw new ClawmeshError('usage', '--user is for --system', { remedy: 'without it the node runs as you' });
+    throw new ClawmeshError('usage', '--user requires --system', {
+      remedy: 'add --system; without it, the node runs as you',
+    });
   }
   const { config, file } = await loadedConfig(command);
   if (!file) {
-    throw new ClawmeshError('config', 'there is no config for the node to run with', {
-      remedy: 'write ~/.config/clawmesh/clawmesh.yaml (see config/clawmesh.example.yaml), or name one with --config',
+    throw new ClawmeshError('config', 'there is no config file for the node', {
+      remedy:
+        'create ~/.config/clawmesh/clawmesh.yaml (see config/clawmesh.example.yaml), or give another file with --config',
     });
   }
   const nodeId = nodeIdentity(process.env);

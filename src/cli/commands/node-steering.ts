@@ -12,31 +12,31 @@ import type { Output } from '../output.ts';
 export function addNodeSteeringCommands(node: Command): void {
   node
     .command('drain')
-    .description('stop a node from claiming; tasks that run longer than drainTimeout are released')
+    .description('stop a node from claiming tasks; runs that outlast its drainTimeout are released')
     .argument('<id>', 'node id')
-    .option('--wait', 'wait until nothing runs there; exit 1 if it is resumed or dies with a task')
+    .option('--wait', 'wait until the node runs no tasks; exit 1 if it is resumed or loses a task')
     .option('--timeout <duration>', 'with --wait: give up after this long, with exit code 5', durationOption)
     .addHelpText('after', example('clawmesh node drain mac-1', 'clawmesh node drain mac-1 --wait --timeout 10m'))
     .action(drain);
   node
     .command('resume')
-    .description('let a drained node go on')
+    .description('let a drained node claim tasks again')
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node resume mac-1'))
     .action(resume);
   node
     .command('evict')
-    .description('declare a node dead now: its tasks go to others, and it stops them')
+    .description('declare a node dead now: other nodes take over its tasks, and it stops their runs')
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node evict mac-1'))
     .action(evict);
   node
     .command('forget')
-    .description('forget a node that is dead or has stopped for good, so that status no longer misses it')
+    .description('remove a node that is dead or has stopped for good, so that status no longer reports it')
     .argument('<id>', 'node id')
     .addHelpText(
       'after',
-      `${example('clawmesh node forget mac-1')}\n\nRefuses while the node is up or holds tasks. One that comes back is a new node.`,
+      `${example('clawmesh node forget mac-1')}\n\nFails while the node is up or has claims. If the node comes back, it counts as a new node.`,
     )
     .action(forget);
 }
@@ -44,14 +44,14 @@ export function addNodeSteeringCommands(node: Command): void {
 async function drain(id: string, options: { wait?: boolean; timeout?: number }, command: Command): Promise<void> {
   const out = outputOf(command);
   if (options.timeout !== undefined && !options.wait) {
-    throw new ClawmeshError('usage', '--timeout is how long to --wait', { remedy: 'give --wait too' });
+    throw new ClawmeshError('usage', '--timeout requires --wait', { remedy: 'add --wait' });
   }
   await withMesh(command, async (mesh) => {
     let node = await mesh.node.drain(id);
     if (!out.json) out.note(drainWords(node));
     if (options.wait) {
       node = await mesh.node.waitUntilDrained(node, options.timeout);
-      if (!out.json && node.state === 'draining') out.note(`${id} is drained: nothing runs there`);
+      if (!out.json && node.state === 'draining') out.note(`${id} is drained: it runs no tasks`);
     }
     if (out.json) printSteered(out, node, 'drain');
   });
@@ -59,12 +59,12 @@ async function drain(id: string, options: { wait?: boolean; timeout?: number }, 
 
 function drainWords({ id, state, running, orphaned }: Node): string {
   if (isThere(state)) {
-    return `${id} takes no more tasks; ${running.length} still ${running.length === 1 ? 'runs' : 'run'}`;
+    return `${id} claims no more tasks; ${running.length} still ${running.length === 1 ? 'runs' : 'run'}`;
   }
   const rest = orphaned.length > 0 ? `; ${orphanedWords(orphaned.length)}` : '';
   return (
-    `${id} ${state === 'dead' ? 'is dead' : 'has stopped'} and runs nothing; when it is back it takes no tasks until ` +
-    `clawmesh node resume ${id}${rest}`
+    `${id} ${state === 'dead' ? 'is dead' : 'has stopped'}; when it comes back, it claims no tasks until it is resumed ` +
+    `(clawmesh node resume ${id})${rest}`
   );
 }
 
@@ -73,9 +73,9 @@ async function resume(id: string, _options: object, command: Command): Promise<v
   await withMesh(command, async (mesh) => {
     const node = await mesh.node.resume(id);
     if (out.json) printSteered(out, node, 'resume');
-    else if (node.state === 'dead') out.note(`${id} is dead; it takes tasks when it is back`);
-    else if (node.state === 'stopped') out.note(`${id} has stopped; it takes tasks when it is back`);
-    else out.note(`${id} goes on`);
+    else if (node.state === 'dead') out.note(`${id} is dead; it will claim tasks when it comes back`);
+    else if (node.state === 'stopped') out.note(`${id} has stopped; it will claim tasks when it comes back`);
+    else out.note(`${id} is resumed`);
   });
 }
 
@@ -102,9 +102,14 @@ async function forget(id: string, _options: object, command: Command): Promise<v
     const inInventory = Object.keys(mesh.config.nodes).includes(id);
     if (out.json) return out.document({ id, forgotten: true, inInventory, waiting });
     out.note(`${id} is forgotten`);
-    if (inInventory) out.note(`take it out of nodes: in the config of all nodes, too, or status goes on to miss it`);
+    if (inInventory) {
+      out.note('also remove it from nodes: in the config of every node, or status keeps reporting it as never seen');
+    }
     if (waiting === 0) return;
     const what = `${counted(waiting, 'task')} ${waiting === 1 ? 'waits' : 'wait'} for ${id}`;
-    out.note(`${what}, which no other node may run; see clawmesh task list --state waiting, and cancel them`);
+    const them = waiting === 1 ? 'it' : 'them';
+    out.note(
+      `${what}, and no other node may run ${them}; find ${them} with clawmesh task list --state waiting, then cancel ${them}`,
+    );
   });
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { counted } from '../../domain/counted.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
@@ -14,25 +15,31 @@ import { nodeServiceCommands } from './node-service.ts';
 import { addNodeSteeringCommands } from './node-steering.ts';
 
 export function nodeCommand(): Command {
-  const node = new Command('node').description('run and look at nodes');
+  const node = new Command('node')
+    .description('run, inspect and steer nodes')
+    .addHelpText('after', example('clawmesh node list', 'clawmesh node drain mac-1 --wait'));
   node
     .command('run')
-    .description('the worker daemon of this Mac, in the foreground (launchd runs this)')
-    .option('--log-format <format>', 'json or pretty (default: log.format)', choiceOption(['json', 'pretty'] as const))
-    .option('--log-file <file>', 'write the log there instead of stderr, anew once the file was moved away')
+    .description("run this Mac's worker daemon in the foreground (launchd runs this)")
+    .option(
+      '--log-format <format>',
+      'log format: json or pretty (default: log.format)',
+      choiceOption(['json', 'pretty'] as const),
+    )
+    .option('--log-file <file>', 'write the log to this file instead of stderr; a file that was rotated is reopened')
     .addHelpText(
       'after',
-      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C finishes the running tasks, the second releases them at once.\nSIGHUP takes over a changed config: dispatch, gates and openclaw.version; the rest requires a restart.`,
+      `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C lets running tasks finish, for at most drainTimeout; the second releases them at once.\nSIGHUP reloads the config if only dispatch, gates or openclaw.version have changed; other changes require a restart.`,
     )
     .action(run);
   node
     .command('list')
-    .description('health of the nodes')
+    .description('list nodes and their health')
     .addHelpText('after', example('clawmesh node list', 'clawmesh node list --json'))
     .action(list);
   node
     .command('show')
-    .description('everything about one node')
+    .description('show everything about one node')
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node show mac-1'))
     .action(show);
@@ -119,7 +126,7 @@ async function list(_options: object, command: Command): Promise<void> {
   await withMesh(command, async (mesh) => {
     const nodes = await mesh.nodes();
     if (out.json) out.document({ nodes });
-    else if (nodes.length === 0) out.note('no node has ever been up; start one with clawmesh node run');
+    else if (nodes.length === 0) out.note('no nodes; start one with clawmesh node run');
     else printNodes(out, nodes);
   });
 }
@@ -155,7 +162,7 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
 }
 
 function openclawText({ openclaw }: Node): string {
-  const pinned = openclaw.expected && openclaw.expected !== openclaw.version ? ` (want ${openclaw.expected})` : '';
+  const pinned = openclaw.expected && openclaw.expected !== openclaw.version ? ` (expected ${openclaw.expected})` : '';
   return `${openclaw.mode}${openclaw.version ? ` ${openclaw.version}` : ''}${pinned}`;
 }
 
@@ -171,11 +178,12 @@ function printNode(out: Output, node: Node): void {
   field('config digest', node.configDigest);
   field(
     'load',
-    `cpu ${node.load.cpu}, memory ${Math.round(node.load.memory * 100)} %, event loop ${node.load.eventLoopDelayMs} ms`,
+    `cpu ${node.load.cpu} per core, memory ${Math.round(node.load.memory * 100)} %, event loop delay ${node.load.eventLoopDelayMs} ms`,
   );
-  if (node.journal.pending > 0) field('undelivered', `${node.journal.pending} outcomes wait on its disk for Redis`);
+  if (node.journal.pending > 0)
+    field('undelivered', `${counted(node.journal.pending, 'result')} on its disk, until Redis accepts them`);
   if (node.journal.discarded > 0)
-    field('discarded', `${node.journal.discarded} outcomes came too late; see its journal`);
+    field('discarded', `${counted(node.journal.discarded, 'result')} that came too late; see its journal`);
   for (const id of node.running) field('running', id);
-  for (const id of node.orphaned) field('held', `${id}, until another node takes it`);
+  for (const id of node.orphaned) field('orphaned', `${id}, until another node claims it`);
 }

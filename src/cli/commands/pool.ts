@@ -5,15 +5,17 @@ import { example } from '../help.ts';
 import type { Output } from '../output.ts';
 
 export function poolCommand(): Command {
-  const pool = new Command('pool').description('look at pools, let them rest');
+  const pool = new Command('pool')
+    .description('list, pause and resume pools')
+    .addHelpText('after', example('clawmesh pool list', 'clawmesh pool pause xcode'));
   pool
     .command('list')
-    .description('list pools: what waits in them, and who serves them')
+    .description('list pools, with the numbers of their tasks and the nodes that serve them')
     .addHelpText('after', example('clawmesh pool list'))
     .action(list);
   for (const [name, what, paused] of [
-    ['pause', 'start no more tasks of a pool, in the whole mesh; those that run go on', true],
-    ['resume', 'let a paused pool go on', false],
+    ['pause', 'pause a pool in the whole mesh: no more of its tasks start, running ones continue', true],
+    ['resume', 'resume a paused pool', false],
   ] as const) {
     pool
       .command(name)
@@ -31,7 +33,7 @@ async function list(_options: object, command: Command): Promise<void> {
   await withMesh(command, async (mesh) => {
     const pools = await viewPools(mesh);
     if (out.json) out.document({ pools });
-    else if (pools.length === 0) out.note('no pool was ever used or served');
+    else if (pools.length === 0) out.note('no pool has been used or served yet');
     else printPools(out, pools);
   });
 }
@@ -41,11 +43,7 @@ function printPools(out: Output, pools: readonly PoolView[]): void {
     ['POOL', 'STATE', 'RUNNING', 'WAITING', 'DELAYED', 'FAILED', 'NODES'],
     pools.map((pool) => [
       pool.name,
-      pool.paused
-        ? out.style('yellow', 'paused')
-        : pool.nodes.length > 0
-          ? 'served'
-          : out.style('red', 'nobody serves it'),
+      pool.paused ? out.style('yellow', 'paused') : pool.nodes.length > 0 ? 'served' : out.style('red', 'not served'),
       `${pool.running}/${pool.concurrency}`,
       ...[pool.waiting, pool.delayed, pool.failed].map(String),
       pool.nodes.join(' ') || '-',
@@ -58,6 +56,6 @@ async function setPaused(name: string, paused: boolean, command: Command): Promi
   await withMesh(command, async (mesh) => {
     await (paused ? mesh.pool.pause(name) : mesh.pool.resume(name));
     if (out.json) out.document({ pool: name, paused });
-    else out.note(paused ? `${name} starts no more tasks` : `${name} goes on`);
+    else out.note(paused ? `pool ${name} is paused; running tasks continue` : `pool ${name} is resumed`);
   });
 }

@@ -6,19 +6,21 @@ import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 
 export function redisCommand(): Command {
-  const redis = new Command('redis').description('set up the Redis of a mesh');
+  const redis = new Command('redis')
+    .description('set up Redis for a mesh')
+    .addHelpText('after', example('clawmesh redis acl node --password-env NODE_PASSWORD'));
   redis
     .command('acl')
-    .description('print the Redis user of a role, with no more rights than it needs, as a line of an ACL file')
+    .description('print the ACL file line of a Redis user that has only the rights its role needs')
     .argument(
       '<role>',
-      'viewer (looks on), operator (types commands) or node; of Redis’ own programs replica and sentinel; ' +
-        'for the ACL file of Sentinels sentinel-client and sentinel-peer',
+      'viewer (reads the mesh), operator (runs commands) or node; replica or sentinel for Redis’ own programs; ' +
+        'sentinel-client or sentinel-peer for the ACL file of the Sentinels',
       choiceOption([...ACL_ROLES, ...SERVER_ROLES]),
     )
-    .option('--password-env <name>', 'environment variable that has the password; only its hash is printed')
+    .option('--password-env <name>', 'environment variable that contains the password; only its hash is printed')
     .option('--password-stdin', 'read the password from standard input instead')
-    .option('--user <name>', 'name of the user (default: clawmesh-<role>, or the role of one of Redis’ own programs)')
+    .option('--user <name>', 'name of the Redis user (default: clawmesh-<role>; for Redis’ own programs, the role)')
     .addHelpText(
       'after',
       example(
@@ -42,8 +44,8 @@ async function acl(role: AclRole | ServerRole, options: AclOptions, command: Com
   const [{ config }, { MeshKeys }] = await Promise.all([loadedConfig(command), import('../../redis/keys.ts')]);
   const user = options.user ?? ((ACL_ROLES as readonly string[]).includes(role) ? `clawmesh-${role}` : role);
   if (!/^[\w.@-]+$/.test(user)) {
-    throw new ClawmeshError('usage', `${JSON.stringify(user)} is no name of a Redis user`, {
-      remedy: 'use letters, digits, dot, @, - and _',
+    throw new ClawmeshError('usage', `${JSON.stringify(user)} is not a valid name for a Redis user`, {
+      remedy: 'use only letters, digits, dot, @, - and _',
     });
   }
   const password = await passwordOf(options);
@@ -54,19 +56,21 @@ async function acl(role: AclRole | ServerRole, options: AclOptions, command: Com
 
 async function passwordOf({ passwordEnv, passwordStdin }: AclOptions): Promise<string> {
   if ((passwordEnv === undefined) !== (passwordStdin === true)) {
-    throw new ClawmeshError('usage', 'expected either --password-env or --password-stdin', { remedy: 'see --help' });
+    throw new ClawmeshError('usage', 'expected one of --password-env and --password-stdin', {
+      remedy: 'give exactly one of them',
+    });
   }
   if (passwordEnv === undefined) {
     const { readSource } = await import('../task-source.ts');
     const password = (await readSource('-')).replace(/\r?\n$/, '');
     if (password !== '') return password;
-    throw new ClawmeshError('usage', 'there is no password on standard input', {
-      remedy: 'e.g. openssl rand -hex 32 > password, and then < password',
+    throw new ClawmeshError('usage', 'standard input contains no password', {
+      remedy: 'e.g. openssl rand -hex 32 > password, then add < password',
     });
   }
   const password = process.env[passwordEnv];
   if (password) return password;
-  throw new ClawmeshError('usage', `environment variable ${passwordEnv} is not set, or empty`, {
-    remedy: `export ${passwordEnv}=…, e.g. from openssl rand -hex 32`,
+  throw new ClawmeshError('usage', `environment variable ${passwordEnv} is unset or empty`, {
+    remedy: `set it, e.g. export ${passwordEnv}="$(openssl rand -hex 32)"`,
   });
 }

@@ -10,20 +10,20 @@ import { ago, type Output, oneLine } from '../output.ts';
 import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
 
 export function scheduleCommand(): Command {
-  const schedule = new Command('schedule').description('tasks that are queued again and again');
+  const schedule = new Command('schedule')
+    .description('manage schedules, which queue tasks repeatedly')
+    .addHelpText('after', example('clawmesh schedule list', 'clawmesh schedule pause nightly'));
   const add = schedule
     .command('add')
-    .description(
-      'add a schedule; a run that was missed while the mesh was down is made up for once. Nothing is stored if a part is wrong',
-    )
-    .argument('<name>', 'its name: lower-case letters, digits, - and _')
-    .argument('<message>', 'what the agent shall do each time')
+    .description('add a schedule; runs missed while the mesh was down are caught up once')
+    .argument('<name>', 'name of the schedule: lower-case letters, digits, - and _')
+    .argument('<message>', 'prompt for the agent')
     .option(
       '--cron <line>',
-      'when: minute hour day month weekday, as crontab(5); L is the last day, fri#2 the second Friday',
+      'when to run: minute hour day month weekday, as in crontab(5); L is the last day, fri#2 the second Friday',
     )
     .option('--tz <zone>', 'time zone of --cron (default: UTC)')
-    .option('--every <duration>', 'again after this time; the first run is due at once', durationOption);
+    .option('--every <duration>', 'interval between runs; the first is due at once', durationOption);
   addTaskOptions(add)
     .addHelpText(
       'after',
@@ -35,7 +35,7 @@ export function scheduleCommand(): Command {
     .action(addSchedule);
   schedule
     .command('list')
-    .description('list schedules and when they are due')
+    .description('list schedules and their next runs')
     .addHelpText('after', example('clawmesh schedule list'))
     .action(list);
   const steer = (name: string, what: string, run: (name: string, command: Command) => Promise<void>) =>
@@ -45,11 +45,11 @@ export function scheduleCommand(): Command {
       .argument('<name>', 'name of the schedule')
       .addHelpText('after', example(`clawmesh schedule ${name} nightly`))
       .action((schedule: string, _options: object, command: Command) => run(schedule, command));
-  steer('remove', 'remove a schedule, and its tasks that have not begun; those that have go on', remove);
-  steer('pause', 'let a schedule rest: no task of it starts any more; those that have begun go on', (name, command) =>
+  steer('remove', 'remove a schedule and its tasks that have not started; started ones continue', remove);
+  steer('pause', 'pause a schedule: no more of its tasks start, started ones continue', (name, command) =>
     setPaused(name, true, command),
   );
-  steer('resume', 'let a paused schedule go on; its times while it was paused are left out', (name, command) =>
+  steer('resume', 'resume a paused schedule; runs that were due while it was paused are skipped', (name, command) =>
     setPaused(name, false, command),
   );
   return schedule;
@@ -64,8 +64,8 @@ interface AddOptions extends TaskOptions {
 async function addSchedule(name: string, message: string, options: AddOptions, command: Command): Promise<void> {
   const out = outputOf(command);
   if (!POOL_NAME.test(name)) {
-    throw new ClawmeshError('usage', `"${oneLine(name, 40)}" is no name for a schedule`, {
-      remedy: 'lower-case letters, digits, - and _, at most 63',
+    throw new ClawmeshError('usage', `"${oneLine(name, 40)}" is not a valid name for a schedule`, {
+      remedy: 'use lower-case letters, digits, - and _, at most 63 characters',
     });
   }
   const [{ parseTimes }, { parseNewTask }, { systemClock }] = await Promise.all([
@@ -81,10 +81,14 @@ async function addSchedule(name: string, message: string, options: AddOptions, c
     if ('problems' in task) {
       throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was scheduled' });
     }
-    if (task.after) throw new ClawmeshError('usage', 'message: a schedule can not quote the result of one task');
+    if (task.after) {
+      throw new ClawmeshError('usage', "message: a schedule can't quote the result of a task", {
+        remedy: 'remove {{result:…}} from the message',
+      });
+    }
     const schedule = await (await mesh.schedules()).add(name, times, task);
     if (out.json) out.document(schedule);
-    else out.note(`${name} is due ${schedule.nextRunAt}`);
+    else out.note(`${name} is next due at ${schedule.nextRunAt}`);
     const { QueuedPlaces } = await import('../waiting-reasons.ts');
     const places = new QueuedPlaces();
     places.add([task]);
@@ -134,6 +138,6 @@ async function setPaused(name: string, paused: boolean, command: Command): Promi
     await schedules.setPaused(name, paused);
     const schedule = await schedules.find(name);
     if (out.json) out.document(schedule);
-    else out.note(paused ? `${name} is paused` : `${name} is due ${schedule.nextRunAt}`);
+    else out.note(paused ? `${name} is paused` : `${name} is next due at ${schedule.nextRunAt}`);
   });
 }

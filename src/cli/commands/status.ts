@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
+import { counted } from '../../domain/counted.ts';
 import type { Node } from '../../domain/node.ts';
 import { TASK_STATES } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
@@ -19,8 +20,8 @@ const CLEAR = '\u001b[2J\u001b[H';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('the mesh on one screen: problems, nodes, pools, running tasks, handovers')
-    .option('-w, --watch', 'again every 2 seconds; with --json one document per line')
+    .description('show the mesh on one screen: problems, nodes, pools, running tasks, handovers')
+    .option('-w, --watch', 'refresh every 2 seconds; with --json, one document per line')
     .addHelpText('after', example('clawmesh status', 'clawmesh status --watch', 'clawmesh status --json'))
     .action(status);
 }
@@ -73,7 +74,9 @@ function show(
   if (tasks > 0) {
     const money = cost === null ? '' : `, cost ${cost.toFixed(2)}`;
     out.line();
-    out.line(`today ${tasks} completed tasks have used ${total} tokens${money}; see clawmesh task list --usage`);
+    out.line(
+      `today (UTC), ${counted(tasks, 'completed task')} used ${counted(total, 'token')}${money}; see clawmesh task list --usage`,
+    );
   }
 }
 
@@ -96,7 +99,7 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
   out.table(['POOL', 'WAITING', 'ACTIVE', 'DELAYED', 'COMPLETED', 'FAILED', 'CANCELLED'], rows);
   if (oldestWaiting) {
     const { id, pool, waitingMs } = oldestWaiting;
-    out.line(`the oldest in line is ${id} in pool ${pool}, queued ${humanDuration(waitingMs)} ago`);
+    out.line(`the oldest waiting task is ${id} in pool ${pool}, queued ${humanDuration(waitingMs)} ago`);
   }
 }
 
@@ -107,7 +110,7 @@ function printFirstSteps(out: Output, { pools, nodes }: Snapshot, command: Comma
   const start = nodes.up + nodes.gated + nodes.draining === 0;
   if (start) out.note(`\nno node is up; start one on each Mac: ${suggestion(command, 'node run')}`);
   const enqueue = suggestion(command, 'enqueue "hello" --wait');
-  out.note(start ? `then, in another shell: ${enqueue}` : `\nnothing was ever queued; try: ${enqueue}`);
+  out.note(start ? `then, in another shell: ${enqueue}` : `\nno tasks yet; try: ${enqueue}`);
 }
 
 function printRunning(out: Output, { running, moreRunning }: Snapshot): void {

@@ -19,14 +19,12 @@ const ALL_LIMIT = 100_000;
 export function addSteeringCommands(task: Command): void {
   task
     .command('cancel')
-    .description('cancel tasks, running ones too')
+    .description('cancel tasks, running ones included')
     .argument('<id...>', 'task ids')
     .addHelpText('after', example('clawmesh task cancel 01kbv2m6s3v5w8q0r4t7y9z1x2'))
     .action(cancel);
   forFailed(task.command('retry'))
-    .description(
-      `queue ${statesBefore('retry', 'command').join(' or ')} tasks again, with as many attempts as at first`,
-    )
+    .description(`queue ${statesBefore('retry', 'command').join(' or ')} tasks again, with all their attempts`)
     .addHelpText(
       'after',
       example(
@@ -36,14 +34,14 @@ export function addSteeringCommands(task: Command): void {
     )
     .action(retry);
   forFailed(task.command('ack'))
-    .description('acknowledge failed tasks: status no longer tells of them, and they are kept as they are')
+    .description('acknowledge failed tasks: they are kept, but status no longer reports them')
     .addHelpText(
       'after',
       example('clawmesh task ack 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task ack --all-failed --pool xcode'),
     )
     .action(acknowledge);
   forFailed(task.command('remove'))
-    .description('remove tasks that do not run, with all there is of them')
+    .description('remove tasks that are not running, with everything stored about them')
     .addHelpText(
       'after',
       example('clawmesh task remove 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task remove --all-failed --since 12h'),
@@ -62,10 +60,14 @@ interface FailedOptions {
 function forFailed(command: Command): Command {
   return command
     .argument('[id...]', 'task ids')
-    .option('--all-failed', 'all failed tasks')
-    .option('--kind <kind>', 'with --all-failed: only those that failed so', choiceOption(ERROR_KINDS))
-    .option('--since <duration>', 'with --all-failed: only those that failed within this time', durationOption)
-    .option('--pool <pool>', 'with --all-failed: only those of this pool');
+    .option('--all-failed', 'apply to all failed tasks')
+    .option(
+      '--kind <kind>',
+      `with --all-failed: only tasks with this kind of error: ${ERROR_KINDS.join(', ')}`,
+      choiceOption(ERROR_KINDS),
+    )
+    .option('--since <duration>', 'with --all-failed: only tasks that failed in the last <duration>', durationOption)
+    .option('--pool <pool>', 'with --all-failed: only tasks of this pool');
 }
 
 const CANCELLED: Readonly<Record<Cancelled, string>> = {
@@ -115,19 +117,19 @@ async function steerFailed(
 ): Promise<void> {
   const { ids, options, filter } = wanted;
   if (ids.length > 0 === (options.allFailed === true)) {
-    const what = ids.length > 0 ? 'ids and --all-failed exclude each other' : `nothing to ${verb}`;
-    throw new ClawmeshError('usage', what, { remedy: 'give task ids, or --all-failed' });
+    const what = ids.length > 0 ? "task ids and --all-failed can't be combined" : `nothing to ${verb}`;
+    throw new ClawmeshError('usage', what, { remedy: 'give either task ids or --all-failed' });
   }
   if (!options.allFailed && (options.kind || options.since !== undefined || options.pool !== undefined)) {
-    throw new ClawmeshError('usage', '--kind, --since and --pool choose among --all-failed', {
-      remedy: 'give --all-failed too',
+    throw new ClawmeshError('usage', '--kind, --since and --pool require --all-failed', {
+      remedy: 'add --all-failed',
     });
   }
   if (!options.allFailed) return steer(command, ids, act);
   await withMesh(command, async (mesh) => {
     const out = outputOf(command);
     const failed = await failedTasks(mesh, out, options, filter);
-    if (failed.length === 0) out.note('no such failed tasks');
+    if (failed.length === 0) out.note('no matching failed tasks');
     await steerAll(mesh, command, failed, act);
   });
 }
@@ -140,7 +142,9 @@ async function failedTasks(
 ): Promise<string[]> {
   if (pool !== undefined) await mesh.pool.check(pool);
   const failed = await mesh.list({ ...filter, state: 'failed', pool, limit: ALL_LIMIT });
-  if (failed.length === ALL_LIMIT) out.note(`looked at the newest ${ALL_LIMIT} only; do it again for the rest`);
+  if (failed.length === ALL_LIMIT) {
+    out.note(`only the newest ${ALL_LIMIT} failed tasks were considered; run the command again for the rest`);
+  }
   const from = since === undefined ? 0 : (await mesh.server.time()) - since;
   return failed
     .filter((task) => (!kind || task.error?.kind === kind) && Date.parse(task.finishedAt ?? '') >= from)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
+import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { noSuch } from '../../domain/not-found.ts';
 import type { Task } from '../../domain/task.ts';
@@ -17,43 +18,41 @@ import { printUsage } from './usage.ts';
 const FOLLOW_POLL_MS = 300;
 
 export function taskCommand(): Command {
-  const task = new Command('task').description('look at tasks, and steer them');
+  const task = new Command('task')
+    .description('inspect and steer tasks')
+    .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task retry --all-failed'));
   task
     .command('list')
-    .description('list tasks, those queued last first')
-    .option('--state <state>', `only ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
-    .option('--pool <pool>', 'only of this pool', poolOption)
-    .option('--node <id>', 'only those this node has or had last')
-    .option('--tag <name=value>', 'only with this tag, repeatable', tagOption)
-    .option('--unacknowledged', 'only failed tasks that nobody has acknowledged (task ack)')
-    .option('--limit <n>', 'at most so many', numberOption(1, 10_000), 20)
+    .description('list tasks, newest first')
+    .option('--state <state>', `only tasks in this state: ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
+    .option('--pool <pool>', 'only tasks of this pool', poolOption)
+    .option('--node <id>', 'only tasks that run on this node or last ran there')
+    .option('--tag <name=value>', 'only tasks with this tag; repeatable', tagOption)
+    .option('--unacknowledged', 'only failed tasks without an acknowledgement (see task ack)')
+    .option('--limit <n>', 'maximum number to show', numberOption(1, 10_000), 20)
     .addOption(
-      new Option('--usage', 'the tokens that completed tasks have used instead, by day, agent and model').conflicts([
-        'state',
-        'pool',
-        'node',
-        'tag',
-        'limit',
-      ]),
+      new Option('--usage', 'show the token usage of completed tasks instead, by day (UTC), agent and model').conflicts(
+        ['state', 'pool', 'node', 'tag', 'limit'],
+      ),
     )
     .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
     .action(list);
   task
     .command('show')
-    .description('everything about one task, its history and its result')
+    .description('show everything about one task, its history and result included')
     .argument('<id>', 'task id')
     .addHelpText('after', example('clawmesh task show 01kbv2m6s3v5w8q0r4t7y9z1x2'))
     .action(show);
   task
     .command('logs')
-    .description("a run's log and progress lines")
+    .description("print a task's log and progress lines")
     .argument('<id>', 'task id')
-    .option('-f, --follow', 'go on until the task has ended')
+    .option('-f, --follow', 'keep printing until the task has ended')
     .addHelpText('after', example('clawmesh task logs 01kbv2m6s3v5w8q0r4t7y9z1x2 -f'))
     .action(logs);
   task
     .command('wait')
-    .description('wait until all of these have ended; exit 1 if one failed, 5 after the timeout')
+    .description('wait until these tasks have ended; exit 1 unless all completed, 5 after --timeout')
     .argument('<id...>', 'task ids')
     .option('--timeout <duration>', 'give up after this long', durationOption)
     .addHelpText('after', example('clawmesh task wait 01kbv2m6s3v5w8q0r4t7y9z1x2 --timeout 10m'))
@@ -75,8 +74,8 @@ interface ListOptions {
 async function list(options: ListOptions, command: Command): Promise<void> {
   const out = outputOf(command);
   if (options.unacknowledged && options.state !== undefined && options.state !== 'failed') {
-    throw new ClawmeshError('usage', `--unacknowledged are failed tasks, and --state is ${options.state}`, {
-      remedy: 'give one of them',
+    throw new ClawmeshError('usage', `--unacknowledged selects failed tasks, but --state is ${options.state}`, {
+      remedy: 'give only one of them',
     });
   }
   await withMesh(command, async (mesh) => {
@@ -105,7 +104,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
       ]),
     );
     if (more !== null && more > 0) out.note(await moreText(mesh, options, tasks, more));
-    else if (more === null && tasks.length === options.limit) out.note('there may be more; see --limit');
+    else if (more === null && tasks.length === options.limit) out.note('there may be more tasks; see --limit');
   });
 }
 
@@ -136,13 +135,13 @@ async function countTasks(mesh: Mesh, { pool }: ListOptions, states: readonly Ta
 }
 
 async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[], more: number): Promise<string> {
-  const shown = `${more} more; see --limit`;
+  const shown = `${counted(more, 'more task')}; see --limit`;
   if (options.state !== undefined) return shown;
   const running =
     (await countTasks(mesh, options, ['active'])) - listed.filter(({ state }) => state === 'active').length;
   if (running <= 0) return shown;
   const pool = options.pool === undefined ? '' : ` --pool ${options.pool}`;
-  return `${shown}. ${running} of them ${running === 1 ? 'runs' : 'run'}: clawmesh task list --state active${pool}`;
+  return `${shown}; ${running} of them ${running === 1 ? 'is' : 'are'} running: clawmesh task list --state active${pool}`;
 }
 
 async function show(id: string, _options: object, command: Command): Promise<void> {
@@ -156,7 +155,7 @@ async function show(id: string, _options: object, command: Command): Promise<voi
 
 async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  const outages = tellOfOutages(out, 'the task goes on');
+  const outages = tellOfOutages(out, 'the task continues');
   if (options.follow) endWithReader();
   const print = async (mesh: Mesh) => {
     let printed = 0;
@@ -179,7 +178,7 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
         continue;
       }
       if (out.json) out.document({ lines });
-      else if (printed === 0) out.note(`task ${id} is ${task.state} and has logged nothing`);
+      else if (printed === 0) out.note(`task ${id} is ${task.state} and has no log lines`);
       return;
     }
   };
@@ -204,22 +203,22 @@ function reasonOf(task: Task): string {
 
 function printTask(out: Output, task: Task): void {
   const field = (name: string, value: string | null | undefined) => {
-    if (value) out.line(`${out.style('dim', `${name}:`.padEnd(11))} ${value}`);
+    if (value) out.line(`${out.style('dim', `${name}:`.padEnd(13))} ${value}`);
   };
   field('task', task.id);
   field('state', styledState(out, task.state) + (task.delayedUntil ? ` (until ${task.delayedUntil})` : ''));
-  field('seen', task.acknowledgedAt && `acknowledged ${ago(task.acknowledgedAt)}`);
+  field('acknowledged', task.acknowledgedAt && ago(task.acknowledgedAt));
   field('held by', task.heldBy);
   field('only on', task.target);
   field('pool', task.pool);
   field('node', task.node);
   field(
     'attempt',
-    `${task.attempts.made} of ${task.attempts.max} made${task.handovers ? `, ${task.handovers} handovers` : ''}`,
+    `${task.attempts.made} of ${task.attempts.max} made${task.handovers ? `, ${counted(task.handovers, 'handover')}` : ''}`,
   );
   field('agent', task.agent);
-  const anew = task.sessionMovedFrom === null ? '' : ` (started anew; it was on ${task.sessionMovedFrom})`;
-  field('session', task.session && task.session + anew);
+  const moved = task.sessionMovedFrom === null ? '' : ` (restarted; its transcript stayed on ${task.sessionMovedFrom})`;
+  field('session', task.session && task.session + moved);
   field('model', task.model);
   field('key', task.key);
   const tags = Object.entries(task.tags).map(([name, value]) => `${name}=${value}`);
@@ -244,7 +243,7 @@ function printTask(out: Output, task: Task): void {
 }
 
 function printResult(out: Output, result: NonNullable<Task['result']>): void {
-  const tokens = result.usage ? `${result.usage.total} tokens` : undefined;
+  const tokens = result.usage ? counted(result.usage.total, 'token') : undefined;
   const facts = [humanDuration(result.durationMs), result.model, tokens].filter(Boolean).join(' · ');
   out.line();
   out.line(out.style('dim', facts));

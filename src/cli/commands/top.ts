@@ -6,7 +6,7 @@ import { example } from '../help.ts';
 
 export function topCommand(): Command {
   return new Command('top')
-    .description('live view in the terminal: nodes, tasks, handovers; keys to drain, resume, cancel, retry')
+    .description('show nodes, tasks and handovers live in the terminal, with keys to drain, resume, cancel and retry')
     .addHelpText('after', example('clawmesh top'))
     .action(top);
 }
@@ -14,7 +14,9 @@ export function topCommand(): Command {
 async function top(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   if (out.json || !process.stdin.isTTY || !process.stdout.isTTY) {
-    throw new ClawmeshError('usage', 'top takes a terminal', { remedy: 'elsewhere: clawmesh status --watch --json' });
+    throw new ClawmeshError('usage', 'top requires a terminal', {
+      remedy: 'without one: clawmesh status --watch --json',
+    });
   }
   // Ink's own color detection fails in some terminals, so our decision is passed on to it.
   if (out.color) process.env.FORCE_COLOR ??= '1';

@@ -14,10 +14,10 @@ import { onStopSignals } from '../signals.ts';
 export function upCommand(): Command {
   return new Command('up')
     .description(
-      'the whole mesh on this machine: Redis (a private one if none is configured), nodes, dashboard; Ctrl-C drains',
+      'run the whole mesh on this machine: Redis (a private one if none is configured), nodes, dashboard; Ctrl-C drains it',
     )
-    .option('--nodes <n>', 'number of nodes, as processes node-1, node-2, …', numberOption(1, 64), 1)
-    .option('--no-dashboard', 'serve no dashboard')
+    .option('--nodes <n>', 'number of nodes to run, as processes node-1, node-2, …', numberOption(1, 64), 1)
+    .option('--no-dashboard', 'do not serve the dashboard')
     .addHelpText('after', example('clawmesh up', 'clawmesh up --nodes 3'))
     .action(up);
 }
@@ -62,7 +62,7 @@ async function up(options: { nodes: number; dashboard: boolean }, command: Comma
     await server?.stop();
     undo();
   }
-  out.note('the mesh is down');
+  out.note('the mesh has stopped');
 }
 
 async function openServer(loaded: LoadedConfig): Promise<{ server: PrivateServer | undefined; target: RedisTarget }> {
@@ -94,7 +94,7 @@ async function openPage(out: Output, { config }: LoadedConfig, target: RedisTarg
     return { ...opened, close: () => opened.close().finally(() => mesh.close()) };
   } catch (error) {
     await mesh.close();
-    out.note(`no dashboard: ${messageOf(error)}`);
+    out.note(`the dashboard did not start: ${messageOf(error)}`);
     return undefined;
   }
 }
@@ -122,7 +122,7 @@ async function greet(
   if (isStopped) return;
   const idle = ids.flatMap((id) => {
     const node = nodes.find((other) => other.id === id);
-    if (!node) return [{ id, reason: 'it is not up yet; its own lines say why' }];
+    if (!node) return [{ id, reason: 'it is not up yet; see its log lines above' }];
     const closed = node.gates.filter((gate) => !gate.open);
     return closed.length === 0
       ? []

@@ -64,7 +64,7 @@ function coreScript(program: Command): string {
     );
   });
   const known = places.filter(({ path }) => path !== '').map(({ path }) => quoted(path));
-  return `# Sets \`takes\` to what an option takes: one: or many: and where the values come from; '' for nothing.
+  return `# Sets \`takes\` to how many values an option takes and their source, such as one:@nodes; '' if it takes none.
 _clawmesh_takes() {
   takes=''
   case "$1 $2" in
@@ -72,7 +72,7 @@ ${cases([...takes].map(([value, patterns]) => [patterns.join('|'), `takes='${val
   esac
 }
 
-# Prints values. =: these words; @: what the mesh knows; /: files.
+# Prints the values of a source. =: these words; @: ids or names in the mesh; /: files.
 _clawmesh_values() {
   case "$1" in
     '='*) printf '%s\\n' "\${1#=}" | tr ' ' '\\n' ;;
@@ -82,7 +82,8 @@ _clawmesh_values() {
   esac
 }
 
-# Prints what may stand at the end of a command line: a line each, value, tab, description. Of --option=value only values.
+# Prints the candidates for the last word of a command line, one per line: value, tab, description. For
+# --option=value, only values.
 # Arguments: the program and its words; the last one is being typed.
 _clawmesh_candidates() {
   local program="$1" at='' takes='' flag='' config='' values='' word='' next='' only='' count=0

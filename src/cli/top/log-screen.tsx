@@ -42,7 +42,7 @@ function taskLines(task: NonNullable<ReturnType<typeof useTaskLog>['task']>): st
     `message: ${message}`,
     ...(error ? [`error: ${error.kind}: ${error.message}`] : []),
     ...(result ? [`answer: ${result.text}`] : []),
-    'history:',
+    'history (UTC):',
     ...history.map((entry) => {
       const where = entry.node ? ` on ${entry.node}` : '';
       return `  ${entry.at.slice(11, 19)} ${entry.event}${where}${entry.reason ? `: ${entry.reason}` : ''}`;

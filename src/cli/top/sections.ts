@@ -97,7 +97,7 @@ export function lineOf(section: Section, item: Item): { cells: string[]; state: 
     };
   }
   const { at, taskId, from, to, reason, takeoverMs } = item as Handover;
-  const took = takeoverMs === null ? 'waits to be taken' : `taken after ${humanDuration(takeoverMs)}`;
+  const took = takeoverMs === null ? 'not claimed yet' : `claimed after ${humanDuration(takeoverMs)}`;
   return {
     state: '',
     cells: [ago(at), shortId(taskId), from, to ?? '-', `${reason}, ${took}`],
@@ -123,8 +123,8 @@ export function questionFor(mesh: Mesh, key: string, section: Section, item: Ite
       await mesh.node[wanted](id);
       return done;
     };
-    if (key === 'd') return { text: `drain ${id}?`, act: steer('drain', `${id} takes no more tasks`) };
-    if (key === 'r') return { text: `resume ${id}?`, act: steer('resume', `${id} goes on`) };
+    if (key === 'd') return { text: `drain ${id}?`, act: steer('drain', `${id} claims no more tasks`) };
+    if (key === 'r') return { text: `resume ${id}?`, act: steer('resume', `${id} is resumed`) };
     return undefined;
   }
   const { id, state } = item as Task;

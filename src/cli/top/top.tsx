@@ -184,12 +184,12 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
 }
 
 function headline(view: View | undefined): string {
-  if (!view) return 'clawmesh top: looking…';
+  if (!view) return 'clawmesh top: loading…';
   const { mesh, redis, nodes, pools } = view.snapshot;
   const nodeCounts = Object.entries(nodes).filter(([state, count]) => count > 0 || state === 'up');
   const sum = (state: 'waiting' | 'active' | 'failed') =>
     Object.values(pools).reduce((total, pool) => total + pool[state], 0);
-  const tasks = `${sum('active')} run, ${sum('waiting')} wait, ${sum('failed')} failed`;
+  const tasks = `${sum('active')} active, ${sum('waiting')} waiting, ${sum('failed')} failed`;
   return `mesh ${mesh} · nodes: ${nodeCounts.map(([state, count]) => `${count} ${state}`).join(', ')} · tasks: ${tasks} · Redis ${redis.latencyMs} ms`;
 }
 
@@ -202,9 +202,9 @@ function footer(now: {
   section: Section;
 }): string {
   if (now.question) return `${now.question.text} y/n`;
-  if (now.typing) return `filter: ${now.filter}▏ (Enter keeps it, Esc drops it)`;
+  if (now.typing) return `filter: ${now.filter}▏ (Enter keeps it, Esc clears it)`;
   if (now.trouble) return `✗ ${oneLine(now.trouble, 200)}`;
   if (now.note) return now.note;
   const filter = now.filter ? ` "${now.filter}"` : '';
-  return `Tab section · ↑↓ · ${KEYS[now.section]} · / filter${filter} · q quit`;
+  return `Tab section · ↑↓ select · ${KEYS[now.section]} · / filter${filter} · q quit`;
 }

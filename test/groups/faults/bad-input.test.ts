@@ -47,7 +47,7 @@ describe('bad input', () => {
     ['no message', ['enqueue'], /nothing to queue/],
     ['an empty message', ['enqueue', ''], /message: must not be empty/],
     ['a message of spaces', ['enqueue', ' \n '], /message: must not be empty/],
-    ['two messages', ['enqueue', 'a', '--from', 'b'], /exclude each other/],
+    ['two messages', ['enqueue', 'a', '--from', 'b'], /can't be combined/],
     ['too many words', ['enqueue', 'a', 'b'], /too many arguments/],
     ['priority −1', ['enqueue', 'x', '--priority', '-1'], /--priority.*whole number from 0/],
     ['a priority that is no number', ['enqueue', 'x', '--priority', 'high'], /--priority.*whole number/],
@@ -103,7 +103,7 @@ describe('bad input', () => {
     const told = await new Promise<string>((resolve) => {
       execFile('sh', ['-c', script], { env: cleanEnv() }, (error, _, stderr) => resolve(`${error?.code} ${stderr}`));
     });
-    expect(told).toMatch(/^2 clawmesh: the argument "caf.*is not UTF-8 text.*\n$/);
+    expect(told).toMatch(/^2 clawmesh: the argument "caf.*is not valid UTF-8.*\n$/);
     expect(await redis.dbsize()).toBe(0);
   });
 

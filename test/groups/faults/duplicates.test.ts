@@ -26,7 +26,7 @@ it('reports the state of the existing task of a key, whatever the new task would
     for (const key of keys) {
       const { stdout, stderr } = await again(key);
       expect(stdout).toBe(ids.get(key));
-      expect(stderr).toContain(`this key has a task already, which is ${key}; nothing was queued`);
+      expect(stderr).toContain(`nothing was queued: the task with this key is ${key}`);
       const { tasks } = JSON.parse((await again(key, '--json')).stdout);
       expect(tasks).toEqual([{ id: ids.get(key), pool: 'default', state: key, duplicate: true }]);
     }

@@ -146,13 +146,13 @@ describe.skipIf(!existsSync('/dev/full'))('a command whose output device is full
 
   it('fails with one line if its result does not fit', async () => {
     const { code, text } = await run(['config', 'show'], 'stdout');
-    expect(text).toMatch(/^clawmesh: what it prints can't be written: .*no space left on device.*\n$/);
+    expect(text).toMatch(/^clawmesh: can't write to stdout: .*no space left on device.*\n$/);
     expect(code).toBe(1);
   });
 
   it('fails with one line if its version does not fit', async () => {
     const { code, text } = await run(['--version'], 'stdout');
-    expect(text).toMatch(/^clawmesh: what it prints can't be written: /);
+    expect(text).toMatch(/^clawmesh: can't write to stdout: /);
     expect(code).toBe(1);
   });
 

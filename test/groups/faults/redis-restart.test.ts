@@ -38,7 +38,7 @@ describe('a restart of Redis while a command waits', () => {
   /** Takes Redis away until the command has said so, and brings it back. */
   const blip = async (command: CliProcess) => {
     await mesh.server.down();
-    await command.waitFor(/connection (refused|lost).*waiting until it is back/);
+    await command.waitFor(/connection (refused|lost).*waiting for Redis to come back/);
     expect(command.live).toBe(true);
     await mesh.server.up();
     await command.waitFor(/Redis is back/);
@@ -59,7 +59,7 @@ describe('a restart of Redis while a command waits', () => {
     await command.waitFor(/queued (\S+) in pool/);
     const id = /queued (\S+) in pool/.exec(command.output)?.[1];
     await blip(command);
-    expect(command.output).toContain(`the task goes on; later: clawmesh task wait ${id}`);
+    expect(command.output).toContain(`the task continues; to wait again: clawmesh task wait ${id}`);
     await mesh.startNode('mac-1');
     expect(await command.exited).toBe(0);
     expect(command.output).toMatch(/what is it\?\n$/);
@@ -77,7 +77,7 @@ describe('a restart of Redis while a command waits', () => {
     const id = await mesh.enqueue('sleep 10ms');
     const command = await start('task', 'wait', id);
     await mesh.server.down();
-    await command.waitFor(/waiting until it is back/);
+    await command.waitFor(/waiting for Redis to come back/);
     await mesh.server.up(['--requirepass', 'another']);
     expect(await command.exited).toBe(3);
     expect(command.output).toMatch(/wants a password/);

@@ -115,7 +115,10 @@ describe('alerts of a mesh', () => {
 
   it('sends a test alert', async () => {
     const config = configWith(`webhook: "${hookUrl()}"`);
-    expect(await runCli(['--config', config, 'alerts', 'test'])).toMatchObject({ code: 0, stderr: 'delivered\n' });
+    expect(await runCli(['--config', config, 'alerts', 'test'])).toMatchObject({
+      code: 0,
+      stderr: 'the test alert was delivered\n',
+    });
     expect(told()).toEqual(['test firing test']);
     refuse = 1;
     expect(await runCli(['--config', config, 'alerts', 'test'])).toMatchObject({

@@ -286,7 +286,7 @@ describe('access to the dashboard', () => {
       openPort = await reservePort();
       const config = configWith(`port: ${openPort}${settings}`);
       open = new CliProcess(['--config', config, 'dashboard'], { CLAWMESH_HOME: home });
-      await open.waitFor(/logs in once, within 10 minutes: \S+\n/);
+      await open.waitFor(/login link, for one use within 10 minutes: \S+\n/);
       return config;
     };
     const post = (path: string, body: object, headers: Record<string, string> = {}) =>

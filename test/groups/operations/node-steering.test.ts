@@ -62,7 +62,7 @@ describe('control of a node from the command line', () => {
     it('drains a node and reports how many tasks have locks of it, whatever its last heartbeat said', async () => {
       const node = await start('mac-1');
       const first = await claim(node);
-      expect((await cli('node', 'drain', 'mac-1')).stderr).toBe('mac-1 takes no more tasks; 1 still runs\n');
+      expect((await cli('node', 'drain', 'mac-1')).stderr).toBe('mac-1 claims no more tasks; 1 still runs\n');
       const second = await claim(node);
       expect(await json('node', 'drain', 'mac-1')).toMatchObject({
         id: 'mac-1',
@@ -81,10 +81,7 @@ describe('control of a node from the command line', () => {
       await mesh.requeue();
       expect((await claimNext(other)).taskId).toBe(taken.taskId);
       const { stderr, code } = await cli('node', 'drain', 'mac-1');
-      expect([code, stderr]).toEqual([
-        0,
-        expect.stringMatching(/^mac-1 is dead and runs nothing; .*node resume mac-1/),
-      ]);
+      expect([code, stderr]).toEqual([0, expect.stringMatching(/^mac-1 is dead; .*node resume mac-1/)]);
       expect(await json('node', 'drain', 'mac-1')).toMatchObject({ state: 'dead', running: [], orphaned: [] });
       expect(await json('node', 'drain', 'mac-2')).toMatchObject({ state: 'up', running: [taken.taskId] });
     });
@@ -99,9 +96,11 @@ describe('control of a node from the command line', () => {
 
     it('drains and resumes a node, and says whether the node is up to resume', async () => {
       await start('mac-1');
-      expect((await cli('node', 'resume', 'mac-1')).stderr).toBe('mac-1 goes on\n');
+      expect((await cli('node', 'resume', 'mac-1')).stderr).toBe('mac-1 is resumed\n');
       await lapse('mac-1');
-      expect((await cli('node', 'resume', 'mac-1')).stderr).toMatch(/^mac-1 is dead; it takes tasks when it is back/);
+      expect((await cli('node', 'resume', 'mac-1')).stderr).toMatch(
+        /^mac-1 is dead; it will claim tasks when it comes back/,
+      );
     });
   });
 
@@ -120,7 +119,7 @@ describe('control of a node from the command line', () => {
       await beat('mac-1', 1, { state: 'draining' });
       await node.report(last, success);
       expect(await waiting.exited).toBe(0);
-      expect(waiting.output).toMatch(/\nmac-1 is drained: nothing runs there\n$/);
+      expect(waiting.output).toMatch(/\nmac-1 is drained: it runs no tasks\n$/);
       for (const id of [running.taskId, last.taskId]) {
         expect((await mesh.reader.get(id))?.state).toBe('completed');
       }
@@ -178,7 +177,7 @@ describe('control of a node from the command line', () => {
       const shown = await json('node', 'show', 'mac-1');
       expect(shown).toMatchObject({ state: 'dead', running: [], orphaned: [handedOver.taskId] });
       expect((await cli('node', 'show', 'mac-1')).stdout).toContain(
-        `${handedOver.taskId}, until another node takes it`,
+        `${handedOver.taskId}, until another node claims it`,
       );
       await mesh.requeue();
       await claimNext(other);
@@ -271,7 +270,10 @@ describe('control of a node from the command line', () => {
       await lapse('mac-1');
       const before = await state();
       const { code, stderr } = await cli('node', 'forget', 'mac-1');
-      expect([code, stderr]).toEqual([1, expect.stringMatching(/^clawmesh: node mac-1 still holds 1 task\b.*\n$/)]);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/^clawmesh: node mac-1 still has claims on 1 task\b.*\n$/),
+      ]);
       expect(stderr).toContain(taskId);
       expect(await state()).toEqual(before);
       expect((await cli('node', 'evict', 'mac-1')).stderr).toBe('mac-1 is declared dead; 1 task was requeued\n');
@@ -312,8 +314,8 @@ describe('control of a node from the command line', () => {
       await lapse('mac-1');
       const { stderr, code } = await cli('node', 'forget', 'mac-1');
       expect(code).toBe(0);
-      expect(stderr).toMatch(/take it out of nodes: in the config/);
-      expect(stderr).toMatch(/1 task waits for mac-1, which no other node may run/);
+      expect(stderr).toMatch(/remove it from nodes: in the config/);
+      expect(stderr).toMatch(/1 task waits for mac-1, and no other node may run it/);
     });
   });
 

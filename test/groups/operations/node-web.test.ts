@@ -34,7 +34,7 @@ describe('the web server of a node', () => {
     );
     const token = { authorization: 'Bearer a-token-of-this-test' };
     const victim: CliProcess = await mesh.startNode('mac-1');
-    await victim.waitFor(/answers \/healthz, \/readyz and \/metrics/);
+    await victim.waitFor(/serving \/healthz, \/readyz and \/metrics/);
     expect(await get(one, '/healthz')).toMatchObject({
       status: 200,
       text: expect.stringMatching(/"alive":true.*"mac-1"/),
@@ -45,7 +45,7 @@ describe('the web server of a node', () => {
     await mesh.enqueue('hold');
     await mesh.starts(1);
     const survivor = await mesh.startNode('mac-2');
-    await survivor.waitFor(/serves the dashboard/);
+    await survivor.waitFor(/serving the dashboard/);
     await expect
       .poll(async () => (await get(one, '/metrics', token)).text)
       .toMatch(/clawmesh_heartbeat_seconds_count\S+ [2-9]/);

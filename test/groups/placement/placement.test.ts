@@ -85,7 +85,7 @@ describe('a node that should not work', () => {
   it('rests in one pool while that is paused in the whole mesh, and says who serves it', async () => {
     mesh.config = mesh.configWith('node: {pools: {default: 2, xcode: 1}}\n');
     await mesh.startNode('mac-1');
-    expect((await mesh.cli('pool', 'pause', 'xcode')).stderr).toBe('xcode starts no more tasks\n');
+    expect((await mesh.cli('pool', 'pause', 'xcode')).stderr).toBe('pool xcode is paused; running tasks continue\n');
     const id = await mesh.enqueue('build', '--pool', 'xcode');
     const other = await mesh.enqueue('hello');
     expect((await mesh.cli('task', 'wait', other)).code).toBe(0);

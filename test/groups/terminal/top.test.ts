@@ -28,7 +28,7 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
     await mesh.queueMany(6, 'hold');
     await mesh.starts(4);
     terminal = open({ NO_COLOR: '1' });
-    await terminal.shows(/nodes: 2 up · tasks: 4 run, 2 wait, 0 failed/);
+    await terminal.shows(/nodes: 2 up · tasks: 4 active, 2 waiting, 0 failed/);
     console.log(terminal.screen());
     const lines = terminal.screen().split('\n');
     expect(lines.length).toBeLessThanOrEqual(25);
@@ -69,7 +69,7 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
     await mesh.presenceSeen('mac-2');
     await mesh.kill('mac-2');
     await terminal.shows(/✗ node mac-2 is dead → look at/);
-    await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +crash, waits to be ta/);
+    await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +crash, not claimed/);
     console.log(terminal.screen());
 
     terminal.press('q');
@@ -90,15 +90,15 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
 
   it('requires a terminal', async () => {
     const { code, stderr } = await mesh.cli('top');
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/top takes a terminal.*status --watch/s)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/top requires a terminal.*status --watch/s)]);
   });
 
   it('drills a busy mesh only after the operator has agreed', async () => {
     const id = await mesh.queueOne('hold');
     await mesh.starts(1);
     const { code, stdout } = await mesh.onTerminal(['drill', 'failover'], 'n\n');
-    expect(stdout).toMatch(/1 tasks are running; the drill may cut them off. Go on\? \[y\/N\]/);
-    expect(stdout).toMatch(/no drill was made/);
+    expect(stdout).toMatch(/1 task is running, and the drill may interrupt it\. Continue\? \[y\/N\]/);
+    expect(stdout).toMatch(/the drill was not run/);
     expect(code).toBe(130);
     mesh.ledger.release();
     await mesh.allEnded();
