@@ -39,7 +39,7 @@ export async function enqueueFile(
       if (resumedAt > 0) {
         out.note(`resuming the import of this file: ${resumedAt} of ${count} tasks are already queued`);
       }
-      const show = progressBar(count);
+      const show = progressBar(out, count);
       const print = options.print ? new IdPrinter(out) : undefined;
       let done = 0;
       let duplicates = 0;
@@ -119,8 +119,8 @@ class IdPrinter {
 }
 
 /** A progress bar on a terminal's stderr, for large imports. */
-function progressBar(total: number): ((done: number) => void) | undefined {
-  if (!process.stderr.isTTY || total < MANY) return undefined;
+function progressBar(out: Output, total: number): ((done: number) => void) | undefined {
+  if (!out.showsProgress || total < MANY) return undefined;
   return (done) => {
     const filled = Math.round((done / total) * 30);
     const bar = `${'█'.repeat(filled)}${'░'.repeat(30 - filled)}`;

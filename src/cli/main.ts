@@ -4,7 +4,7 @@ import { flushed, guardStreams } from './streams.ts';
 import { packageVersion } from './version.ts';
 
 /** As in package.json `engines`; an older Node.js would fail with an unhelpful syntax error. */
-const NEEDED_MAJOR = 24;
+const NEEDED = [24, 16] as const;
 
 guardStreams();
 
@@ -14,9 +14,10 @@ module.enableCompileCache?.();
 // The most common request needs no command parser.
 const [only, ...more] = process.argv.slice(2);
 const asksForVersion = (only === '--version' || only === '-V') && more.length === 0;
-if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
   process.stderr.write(
-    `clawmesh: Node.js ${process.version} is too old (put Node.js ${NEEDED_MAJOR} or later first on PATH)\n`,
+    `clawmesh: Node.js ${process.version} is too old (put Node.js ${NEEDED.join('.')} or later first on PATH)\n`,
   );
   process.exitCode = 2;
 } else if (asksForVersion) {

@@ -22,11 +22,14 @@ export class Output {
   readonly json: boolean;
   /** Whether output may be colored. */
   readonly color: boolean;
+  /** Whether to show progress on stderr, in a line that is overwritten. */
+  readonly showsProgress: boolean;
   readonly #quiet: boolean;
 
   constructor(options: { json: boolean; quiet: boolean; color: boolean }) {
     this.json = options.json;
     this.#quiet = options.quiet;
+    this.showsProgress = !options.json && !options.quiet && Boolean(process.stderr.isTTY);
     this.color = options.color && Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
   }
 

@@ -24,7 +24,7 @@ export async function waitVisibly(
   options: { timeoutMs?: number | undefined } = {},
 ): Promise<Task[]> {
   const out = outputOf(command);
-  const line = new LiveLine(!out.json);
+  const line = new LiveLine(out.showsProgress);
   // The live line shows the reason itself.
   const reasons = new WaitingReasons(mesh, line.enabled ? undefined : (text) => out.note(text));
   const continues = `${ids.length === 1 ? 'the task continues' : 'the tasks continue'}; to wait again: ${waitCommand(command, ids)}`;
@@ -82,7 +82,7 @@ class LiveLine {
   readonly enabled: boolean;
 
   constructor(enabled: boolean) {
-    this.enabled = enabled && Boolean(process.stderr.isTTY);
+    this.enabled = enabled;
   }
 
   show(text: string): void {
