@@ -1,6 +1,6 @@
 import { defineGate } from './gate.ts';
 
-/** The provider has refused this node's login, or there is none: every task would fail, or move to another node. */
+/** The provider refused this node's login, or there is none: every task would fail, or move to another node. */
 export const auth = defineGate({
   name: 'auth',
   check: ({ authTrouble }) => (authTrouble === undefined ? null : { reason: authTrouble }),

@@ -1,6 +1,6 @@
 import { defineGate } from './gate.ts';
 
-/** One config on every Mac. */
+/** All Macs should have the same config. */
 export const configDrift = defineGate({
   name: 'config-drift',
   check: ({ otherDigest, config: { gates } }) =>
@@ -10,5 +10,5 @@ export const configDrift = defineGate({
           reason: `the config here differs from the config of most nodes (${otherDigest})`,
           onlyWarns: gates.configDrift === 'warn',
         },
-  fix: 'roll the same file out to all (clawmesh config digest on each), and restart the node',
+  fix: 'roll out the same file to all nodes (compare clawmesh config digest), and restart the node',
 });
