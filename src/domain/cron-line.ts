@@ -48,7 +48,8 @@ export class CronLine {
 
   /** @throws Error whose message tells people what is wrong. */
   constructor(text: string) {
-    if (text.length > MAX_LENGTH) throw new Error(`it has ${text.length} characters; at most ${MAX_LENGTH} are allowed`);
+    if (text.length > MAX_LENGTH)
+      throw new Error(`it has ${text.length} characters; at most ${MAX_LENGTH} are allowed`);
     const line = text.replace(/^[ \t]+|[ \t]+$/g, '');
     if (line === '') throw new Error('it is empty');
     const nickname = NICKNAMES[line.toLowerCase()];

@@ -13,7 +13,8 @@ export const QUEUE_STATES: Readonly<Record<QueueState, string>> = {
   none: 'The task does not exist: it is not queued yet, or was removed.',
   waiting: 'In line in its pool; the next free node claims it.',
   held: 'Not in line: it waits for a circuit, other tasks, its session or certain nodes. Shown as `waiting` with the reason (`heldBy`).',
-  delayed: 'Not in line until a certain time: the end of its delay, its scheduled time, or the end of the back-off before the next attempt.',
+  delayed:
+    'Not in line until a certain time: the end of its delay, its scheduled time, or the end of the back-off before the next attempt.',
   active: 'A node has claimed it and runs it.',
   completed: 'Ended: a run succeeded. Its result is kept.',
   failed: 'Ended: no further attempt is allowed (dead letter). Its error is kept.',
@@ -155,7 +156,7 @@ export const TASK_TRANSITIONS = [
     to: 'failed',
     event: 'fail',
     by: 'node',
-    when: 'The run failed, and its error is not retryable or no attempts are left. Or the node can't run the task at all.',
+    when: 'The run failed, and its error is not retryable or no attempts are left. Or the task is invalid.',
   },
   {
     from: 'active',
@@ -169,7 +170,7 @@ export const TASK_TRANSITIONS = [
     to: 'waiting',
     event: 'requeue',
     by: 'node',
-    when: 'The node releases the task, because it stops or can't run it now. A handover, to the head of the line.',
+    when: 'The node releases the task, because it stops or cannot run it now. A handover, to the head of the line.',
   },
   {
     from: 'active',

@@ -47,8 +47,8 @@ export class FailureStreak implements Service {
     const last = message.replace(/\s+/g, ' ').slice(0, MAX_REASON);
     this.backoff.close(
       (pauseMs) =>
-        `different tasks in a row have failed here for reasons that clawmesh does not know, the last with: ` +
-        `${kind}: ${last}. Tries one task again every ${humanDuration(pauseMs)}`,
+        `several different tasks in a row failed here for unknown reasons, the last with ` +
+        `${kind}: ${last}. The node tries one task every ${humanDuration(pauseMs)}`,
     );
     // Failures while one task tries must not pile up.
     for (const id of [...this.#failed].slice(0, -TASKS)) this.#failed.delete(id);

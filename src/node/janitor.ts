@@ -34,7 +34,7 @@ export function janitorRound(
     const isTold = (failure: ScheduleFailure) =>
       told.some(({ name, reason }) => name === failure.name && reason === failure.reason);
     for (const failure of failures.filter((one) => !isTold(one))) {
-      log.error({ schedule: failure.name, error: failure.reason }, 'a schedule queues nothing');
+      log.error({ schedule: failure.name, error: failure.reason }, 'a schedule enqueues no tasks');
     }
     told = failures;
     return 0;

@@ -39,7 +39,7 @@ export class ServerInfo {
     return this.text('redis_version');
   }
 
-  /** What the server does when its memory is full; '' if it does not say. */
+  /** The eviction policy for a full memory; '' if the server does not report it. */
   get evictionPolicy(): string {
     return this.text('maxmemory_policy');
   }
@@ -57,15 +57,15 @@ export class ServerInfo {
     if (this.evictionPolicy !== '' && this.evictionPolicy !== 'noeviction') {
       found.push({
         of: 'policy',
-        problem: `Redis may throw tasks away: maxmemory-policy is ${this.evictionPolicy}`,
-        remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
+        problem: `Redis may evict tasks: maxmemory-policy is ${this.evictionPolicy}`,
+        remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and also in redis.conf)',
       });
     }
     if (this.text('role') === 'slave') {
       found.push({
         of: 'role',
         problem: 'this Redis is a read-only replica',
-        remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
+        remedy: 'point redis.url at the primary, or use redis.sentinels, which finds the primary',
       });
     }
     return found;

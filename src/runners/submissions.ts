@@ -132,7 +132,7 @@ export class Submissions {
   }
 
   #troubled(error?: unknown): void {
-    if (error !== undefined) this.#trouble = `runs can not be noted in ${this.#folder}: ${messageOf(error)}`;
+    if (error !== undefined) this.#trouble = `can't record runs in ${this.#folder}: ${messageOf(error)}`;
     else if (this.#loaded && this.#unsaved.size === 0) this.#trouble = null;
   }
 }

@@ -13,7 +13,7 @@ function aNode(id: string, changed: Partial<Node> = {}): Node {
   return { ...aNodeRecord(), id, pools, heartbeatAgeMs: 0, orphaned: [], ...changed };
 }
 
-function held(why: string, home: string | null = null, count = 1): HeldTasks {
+function held(why: string, stickyNode: string | null = null, count = 1): HeldTasks {
   return { pool: 'default', why, reason: parseHoldReason(why), home, count };
 }
 

@@ -147,7 +147,7 @@ describe('our scripts', () => {
       'includes/enter-session.lua', // the labels of the node that asks, and what it is allowed
       'includes/free-deduplication.lua', // the priority of another program's job; 0 where that can't be read
       'includes/probe.lua',
-      'includes/someone-there.lua', // heartbeats
+      'includes/node-available.lua', // heartbeats
       'requeue-claims.lua', // deaths: numbers, and a reason of ours
     ]);
   });

@@ -75,7 +75,7 @@ function row(handover: Handover): string[] {
     handover.taskId,
     handover.from,
     handover.to ?? '-',
-    handover.reason + (handover.sessionAnew ? ', session anew' : ''),
+    handover.reason + (handover.sessionRestarted ? ', session restarted' : ''),
     humanDuration(handover.ranMs),
     humanDuration(handover.silentMs),
     handover.takeoverMs === null ? '-' : humanDuration(handover.takeoverMs),

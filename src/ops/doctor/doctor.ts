@@ -13,7 +13,7 @@ import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
 
-/** A mesh whose Redis replies, whether or not that Redis is fit to carry one. */
+/** A mesh whose Redis replies, even if that Redis does not meet the requirements. */
 export type ReachedMesh = SnapshotSource & Pick<Mesh, 'config' | 'node' | 'pool' | 'task' | 'server' | 'events'>;
 
 export interface Patient {
@@ -35,7 +35,10 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
     const loaded = patient.loadConfig();
     nodeId = patient.nodeId();
     config = loaded.config;
-    found.push(ok('config', loaded.file ?? 'no config file anywhere: all defaults'), ...checkSecrets(loaded));
+    found.push(
+      ok('config', loaded.file ?? 'no config file found: all settings have their defaults'),
+      ...checkSecrets(loaded),
+    );
   } catch (error) {
     return [fromError('config', error)];
   }
@@ -53,7 +56,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
   return [...found, ...(await machine)];
 }
 
-/** Whether this user can write state: outcomes that Redis does not accept, the dashboard's token, a private Redis. */
+/** Whether this user can write state: undelivered results, the dashboard token, a private Redis. */
 function checkState(mesh: string): Diagnosis {
   try {
     const folder = stateFolder(mesh, process.env);
@@ -65,7 +68,7 @@ function checkState(mesh: string): Diagnosis {
       throw unusableState(folder, error);
     }
     if (!statSync(there).isDirectory()) throw unusableState(folder, new Error(`${there} is a file`));
-    return ok('state', `${folder} can be written`);
+    return ok('state', `${folder} is writable`);
   } catch (error) {
     return fromError('state', error);
   }
@@ -76,8 +79,8 @@ function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): read
   if (!file || !openToOthers(file)) return [];
   const text = readFileSync(file, 'utf8');
   if (!secretValues(config).some((secret) => secret !== '' && text.includes(secret))) return [];
-  const fix = `put them into clawmesh.env beside it, as ${'${NAME}'} in the config; or chmod 600 ${file}`;
-  return [warning('config-secrets', `${file} has secrets in it, and others may read it`, fix)];
+  const fix = `move them to clawmesh.env in the same folder, and write ${'${NAME}'} in the config; or chmod 600 ${file}`;
+  return [warning('config-secrets', `${file} contains secrets, and other users may read it`, fix)];
 }
 
 async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Promise<readonly Diagnosis[]> {
@@ -106,5 +109,5 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
 
 function fromError(check: string, error: unknown): Diagnosis {
   const fix = error instanceof ClawmeshError ? error.remedy : undefined;
-  return failed(check, messageOf(error), fix ?? 'see the message');
+  return failed(check, messageOf(error), fix ?? 'see the error message');
 }

@@ -3,6 +3,7 @@ import type { Mesh } from '../../client/mesh.ts';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
+import { counted } from '../../domain/counted.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
@@ -49,7 +50,7 @@ export async function checkClock(
   const before = clock.now();
   const redisTime = await server.time();
   const skewMs = Math.round((before + clock.now()) / 2 - redisTime);
-  const evidence = `this clock is ${humanDuration(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead of'} Redis`;
+  const evidence = `the clock of this machine is ${humanDuration(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead of'} Redis`;
   const { maxClockSkew, clockSkew } = config.gates;
   if (Math.abs(skewMs) <= maxClockSkew) return ok('clock', evidence);
   return (clockSkew === 'close' ? failed : warning)('clock', evidence, 'turn on network time on this machine');
@@ -63,7 +64,7 @@ export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'f
   return failed(
     'node-identity',
     `${nodeId} is also the id of ${node.host}, which is up`,
-    'give each Mac an id of its own: CLAWMESH_NODE_ID',
+    'give each Mac its own id (CLAWMESH_NODE_ID)',
   );
 }
 
@@ -73,7 +74,7 @@ function checkInventory(config: Config, nodeId: string): Diagnosis {
   return warning(
     'inventory',
     `this machine is ${nodeId}, which is not under nodes: in the config`,
-    'add it there, or set CLAWMESH_NODE_ID to the id that it has there',
+    'add it there, or set CLAWMESH_NODE_ID to its id in the inventory',
   );
 }
 
@@ -85,20 +86,20 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
       warning(
         'openclaw',
         'no gateway is ready and openclaw is not on PATH: tasks would only be simulated',
-        'install OpenClaw here, start its gateway, or set openclaw.mode so that this is an error',
+        'install OpenClaw here or start its gateway; openclaw.mode: gateway or exec makes this an error',
       ),
     ];
   }
   if (reason !== null) {
     const fix =
       mode === 'gateway'
-        ? 'see openclaw gateway status; launchctl kickstart -k restarts it; check openclaw.gateway.url and token'
-        : 'see that openclaw --version works for this user, and openclaw.exec.bin';
+        ? 'run openclaw gateway status; launchctl kickstart -k restarts the gateway; check openclaw.gateway.url and token'
+        : 'check that openclaw --version works for this user, and check openclaw.exec.bin';
     return [failed('openclaw', `${mode}: ${reason}`, fix)];
   }
   const here = [ok('openclaw', `${mode}, version ${version ?? 'unknown'}`), ...checkLogin(login)];
   if (openclaw.version === undefined || openclaw.version === version) return here;
-  const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh requires ${openclaw.version}`;
+  const pinned = `this machine has OpenClaw ${version ?? 'of unknown version'}, but the mesh requires ${openclaw.version}`;
   const level = gates.versionMismatch === 'close' ? failed : warning;
   return [
     ...here,
@@ -109,7 +110,7 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
 function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
   if (login === undefined) return [];
   if (login === null) return [ok('openclaw-login', 'OpenClaw has a login for its default model')];
-  const fix = 'as the daemon’s user: openclaw onboard, or openclaw models auth login';
+  const fix = 'as the user of the daemon, run openclaw onboard or openclaw models auth login';
   return [failed('openclaw-login', `every task would fail here: ${login}`, fix)];
 }
 
@@ -122,12 +123,12 @@ async function checkConcurrency(config: Config, nodeId: string): Promise<readonl
   if (atOnce === undefined) return [];
   const { pools, maxTasks } = nodeConfig(config, nodeId);
   const slots = slotsOf(Object.values(pools), maxTasks);
-  const evidence = `OpenClaw runs ${atOnce} agents at once, ${nodeId} claims up to ${slots} tasks`;
+  const evidence = `OpenClaw runs up to ${counted(atOnce, 'agent')} at once, ${nodeId} claims up to ${counted(slots, 'task')}`;
   if (atOnce >= slots) return [ok('openclaw-concurrency', evidence)];
   return [
     warning(
       'openclaw-concurrency',
-      `${evidence}: the rest would wait inside OpenClaw`,
+      `${evidence}: the others would wait inside OpenClaw`,
       `openclaw config set agents.defaults.maxConcurrent ${slots}, or lower node.pools or node.maxTasks`,
     ),
   ];
@@ -135,21 +136,21 @@ async function checkConcurrency(config: Config, nodeId: string): Promise<readonl
 
 async function checkDisk({ gates }: Config): Promise<Diagnosis> {
   const free = await freeDisk('/');
-  const evidence = `${(free / 1e9).toFixed(1)} GB of disk are free`;
+  const evidence = `${(free / 1e9).toFixed(1)} GB of disk space is free`;
   if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
   return failed(
     'free-disk',
-    `${evidence}, ${formatSize(gates.minFreeDisk)} are required`,
-    'free some, or lower gates.minFreeDisk',
+    `${evidence}, ${formatSize(gates.minFreeDisk)} is required`,
+    'free some disk space, or lower gates.minFreeDisk',
   );
 }
 
 async function checkSleep(): Promise<Diagnosis> {
   const minutes = await sleepsAfterMinutes();
-  if (minutes === undefined || minutes === 0) return ok('sleep', 'this machine does not fall asleep by itself');
+  if (minutes === undefined || minutes === 0) return ok('sleep', 'this machine does not go to sleep when idle');
   return warning(
     'sleep',
-    `this Mac sleeps after ${minutes} minutes; an idle one is gone from the mesh then`,
-    'sudo pmset -c sleep 0 (while tasks run, clawmesh keeps it awake)',
+    `this Mac goes to sleep after ${counted(minutes, 'idle minute')}, and is then gone from the mesh`,
+    'sudo pmset -c sleep 0 (while tasks run, clawmesh keeps the Mac awake)',
   );
 }

@@ -2,6 +2,7 @@ import { configDigest } from '../../config/digest.ts';
 import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
+import { counted } from '../../domain/counted.ts';
 import type { Node } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { humanDuration } from '../../domain/units.ts';
@@ -35,11 +36,11 @@ export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]>
   const problems = await facts.problems();
   const wrong = problems.filter(({ severity }) => severity !== 'notice');
   const notices = problems.filter(({ severity }) => severity === 'notice');
-  const nobody = nodes.length === 0 ? [warning('mesh', 'no node is up', 'clawmesh node run on each Mac')] : [];
+  const noNode = nodes.length === 0 ? [warning('mesh', 'no node is up', 'run clawmesh node run on each Mac')] : [];
   return [
-    ...nobody,
-    ...(wrong.length + nobody.length === 0
-      ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)]
+    ...noNode,
+    ...(wrong.length + noNode.length === 0
+      ? [ok('mesh', `${counted(nodes.length, 'node')}, no problems`)]
       : wrong.map(fromProblem)),
     ...notices.map(({ what }) => ok('mesh', what)),
     checkDigest(facts.config, nodes),
@@ -62,8 +63,8 @@ function checkDigest(config: Config, nodes: readonly Node[]): Diagnosis {
   const who = different.map(([digest, group]) => `${group.map(({ id }) => id).join(', ')} (${digest})`);
   return warning(
     'config-drift',
-    `the config here (${own}) is not that of ${who.join('; ')}`,
-    'roll the same file out to all, and restart those that have the old one (or SIGHUP)',
+    `the config here (${own}) differs from the config of ${who.join('; ')}`,
+    'roll out the same file to all nodes, and restart the nodes that have the old one (or send SIGHUP)',
   );
 }
 
@@ -87,33 +88,35 @@ function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnos
   return alone.map(({ pool, node }) =>
     warning(
       'failover',
-      `only ${node} serves pool ${pool}: nobody could take over`,
+      `only ${node} serves pool ${pool}: no other node could take over`,
       `add pool ${pool} to a second node`,
     ),
   );
 }
 
 /** Checks for active tasks that no node can be running. */
-async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnosis> {
+async function checkClaims(facts: MeshFacts, anyNodeUp: boolean): Promise<Diagnosis> {
   let found = await facts.orphanedClaims();
-  if (found.length > 0 && anyoneUp) {
+  if (found.length > 0 && anyNodeUp) {
     await facts.clock.sleep(TWICE_MS);
     const again = new Set((await facts.orphanedClaims()).map(({ taskId }) => taskId));
     found = found.filter(({ taskId }) => again.has(taskId));
   }
-  if (found.length === 0) return ok('claims', 'every running task has a node that runs it');
+  if (found.length === 0) return ok('claims', 'no claim is orphaned');
   const names = found.slice(0, 3).map(({ taskId, owner }) => `${taskId} (${owner ?? 'lapsed'})`);
   return {
     ...failed(
       'claims',
-      `${found.length} tasks are held by nodes that are gone: ${names.join(', ')}`,
-      anyoneUp ? 'doctor --fix requeues them; the logs say why no node does' : 'start a node: it requeues them',
+      `${counted(found.length, 'claim')} ${found.length === 1 ? 'is' : 'are'} orphaned: ${names.join(', ')}`,
+      anyNodeUp
+        ? 'clawmesh doctor --fix requeues the tasks; the node logs show why no node did'
+        : 'start a node: it requeues the tasks',
     ),
-    repair: async () => `${await facts.requeue()} tasks were requeued`,
+    repair: async () => `requeued ${counted(await facts.requeue(), 'task')}`,
   };
 }
 
-/** Checks for nodes that take no tasks although they could, while tasks wait. */
+/** Checks for idle nodes that claim no tasks although tasks wait in their pools. */
 async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
   const first = await idleThoughWorkWaits(facts);
   if (first.size === 0) return ok('spread', 'no node is idle while tasks wait for it');
@@ -123,8 +126,8 @@ async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
   if (stuck.length === 0) return ok('spread', 'no node is idle while tasks wait for it');
   return failed(
     'spread',
-    `${stuck.join(', ')} has free slots and takes nothing, though tasks wait in its pools`,
-    'look at its log: does it claim from the same Redis, database and mesh? clawmesh node show tells its pools',
+    `idle although tasks wait in their pools: ${stuck.join(', ')}`,
+    'check the log of the node: does it use the same Redis, database and mesh? clawmesh node show lists its pools',
   );
 }
 
@@ -141,10 +144,10 @@ async function idleThoughWorkWaits(facts: MeshFacts): Promise<ReadonlySet<string
 
 async function checkEvents({ eventCount }: MeshFacts): Promise<Diagnosis> {
   const count = await eventCount();
-  if (count <= LONG_STREAM) return ok('events', `${count} events are kept`);
+  if (count <= LONG_STREAM) return ok('events', `the event log keeps ${counted(count, 'event')}`);
   return warning(
     'events',
-    `${count} events are kept, of which 10,000 would do`,
-    'see whether another program writes to it',
+    `the event log keeps ${count} events instead of about 10,000`,
+    'check whether another program writes to it',
   );
 }

@@ -153,30 +153,30 @@ const EXPLAINED: readonly { codes: number[]; pattern?: RegExp; what: string; fix
   {
     codes: [112, 125],
     pattern: /Could not find domain|Domain does not support/,
-    what: 'nobody is logged in on the screen of this Mac, so that there are no user agents',
+    what: 'no user is logged in at the screen of this Mac, so there are no user agents',
     fix: 'log in there (System Settings, Users & Groups, automatic login), or: sudo clawmesh node install --system',
   },
   {
     codes: [],
     pattern: /Operation not permitted|not privileged|Permission denied/,
-    what: 'launchd does not let this user do that',
-    fix: 'run it with sudo',
+    what: 'launchd does not permit this user to do that',
+    fix: 'run the command with sudo',
   },
   {
     codes: [5],
-    what: 'launchd can not load the service',
-    fix: 'is it loaded already, or disabled? clawmesh node uninstall, then clawmesh node install',
+    what: "launchd can't load the service",
+    fix: 'it may already be loaded, or be disabled: run clawmesh node uninstall, then clawmesh node install',
   },
   {
     codes: [3, 113],
-    what: 'launchd knows no such service',
+    what: 'launchd does not know this service',
     fix: 'clawmesh node install',
   },
   {
     codes: [127],
     pattern: /ENOENT/,
-    what: 'there is no launchctl here',
-    fix: 'is this a Mac, and /bin on PATH?',
+    what: 'this machine has no launchctl',
+    fix: 'check that this is a Mac, and that /bin is on PATH',
   },
 ];
 

@@ -134,7 +134,7 @@ describe('a mesh of three nodes', () => {
     expect(movedTasks.every((task) => task.sessionMovedFrom === 'mac-2' && task.node !== 'mac-2')).toBe(true);
     const handovers = (await mesh.json('handovers')).handovers as Handover[];
     expect(handovers.length).toBeGreaterThan(0);
-    expect(handovers.every((handover) => handover.sessionAnew && handover.from === 'mac-2')).toBe(true);
+    expect(handovers.every((handover) => handover.sessionRestarted && handover.from === 'mac-2')).toBe(true);
   });
 });
 

@@ -1,10 +1,10 @@
 --- @include release-task
---- @include node-there
+--- @include node-present
 
 -- Tasks of a pool that prefer one node. Returns that node if it may claim some of them now, the numbers of checked and
 -- released tasks, and 0 if there are more to release at once.
 local function releasePreferring(mesh, pool, list, node, most, stickyMs, now)
-  local there = nodeThere(mesh, node, pool, now)
+  local there = nodePresent(mesh, node, pool, now)
   -- The list is ordered by the time of the hold. The newest first, each to the head, so that the oldest ends up first.
   local upTo = there and string.format('%.0f', now - stickyMs) or '+inf'
   local ids = redis.call('ZREVRANGEBYSCORE', list, upTo, '-inf', 'LIMIT', 0, most)
