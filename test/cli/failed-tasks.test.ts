@@ -117,7 +117,7 @@ describe('failed tasks', () => {
       expect(await problems()).toContain('2 failed tasks in pool default');
       const { code, stdout } = await cli('task', 'ack', one);
       expect([code, stdout]).toEqual([0, `${one}  acknowledged\n`]);
-      expect(await problems()).toContain('1 failed task in pool default, beside 1 that is acknowledged');
+      expect(await problems()).toContain('1 failed task in pool default, besides 1 acknowledged');
       expect(await json('task', 'show', one)).toMatchObject({ state: 'failed', acknowledgedAt: expect.any(String) });
       expect(await json('task', 'show', two)).toMatchObject({ state: 'failed', acknowledgedAt: null });
       const listed = (await json('task', 'list', '--unacknowledged')).tasks.map(({ id }: { id: string }) => id);

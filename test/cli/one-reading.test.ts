@@ -75,7 +75,7 @@ describe('a source that can be read only once', () => {
 
   it.each(['up --no-dashboard'])('is refused as a config for others: clawmesh %s', async (command) => {
     const { code, stderr } = await bash(`\${cm% --config*} --config <(cat "$config") ${command}`);
-    expect(stderr).toMatch(/^clawmesh: \/dev\/fd\/\d+: .*is no file/);
+    expect(stderr).toMatch(/^clawmesh: \/dev\/fd\/\d+: is not a regular file/);
     expect(code).toBe(2);
   });
 

@@ -152,7 +152,7 @@ describe('the life of simulated tasks', () => {
     const second = await enqueue('never', '--after', first);
     await cli('task', 'cancel', first);
     await state(second, 'failed');
-    expect((await show(second)).error?.message).toBe(`task ${first}, which it comes after, has failed`);
+    expect((await show(second)).error?.message).toBe(`it waits for task ${first}, which failed or was cancelled`);
     const late = await cli('enqueue', 'x', '--after', first);
     expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('is cancelled; what comes after it') });
     const quoting = await cli('enqueue', `{{result:${second}}}`);
@@ -183,8 +183,13 @@ describe('the life of simulated tasks', () => {
   });
 
   it.each([
-    ['a bad cron line', ['schedule', 'add', 'x', '--cron', 'every day', 'm'], 2, 'is no cron line'],
-    ['a bad time zone', ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', 'Moon', 'm'], 2, 'no time zone "Moon"'],
+    ['a bad cron line', ['schedule', 'add', 'x', '--cron', 'every day', 'm'], 2, 'is not a valid cron line'],
+    [
+      'a bad time zone',
+      ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', 'Moon', 'm'],
+      2,
+      'unknown time zone "Moon"',
+    ],
     ['a schedule without times', ['schedule', 'add', 'x', 'm'], 2, 'no times given'],
     [
       'a schedule of a bad name',
@@ -195,12 +200,12 @@ describe('the life of simulated tasks', () => {
     ['a schedule that is not there', ['schedule', 'remove', 'nope'], 4, 'no schedule nope'],
     ['an unknown task to come after', ['enqueue', 'x', '--after', UNKNOWN], 4, `no task ${UNKNOWN}`],
     ['no id to come after', ['enqueue', 'x', '--after', 'yesterday'], 2, 'after.0: expected a task id'],
-    ['a result of no id', ['enqueue', '{{result:nope}}'], 2, 'names no task id'],
+    ['a result of no id', ['enqueue', '{{result:nope}}'], 2, 'does not contain a task id'],
     [
       'a delay and something to come after',
       ['enqueue', 'x', '--delay', '5s', '--after', UNKNOWN],
       2,
-      'does not go together',
+      'cannot be combined',
     ],
     ['nothing to retry', ['task', 'retry'], 2, 'nothing to retry'],
     ['ids and all failed', ['task', 'retry', UNKNOWN, '--all-failed'], 2, 'exclude each other'],

@@ -27,14 +27,14 @@ it('calls a node ready while its last heartbeat is exactly as old as its lease, 
   expect(nodeStanding({ ...node, heartbeatAgeMs: 15_000 }).ready).toBe(true);
   expect(nodeStanding({ ...node, heartbeatAgeMs: 15_001 })).toMatchObject({
     ready: false,
-    reasons: ['Redis has taken no heartbeat for 15s'],
+    reasons: ['Redis has accepted no heartbeat for 15s'],
   });
 });
 
 it('tells no age of a heartbeat that was never taken', () => {
   expect(nodeStanding({ ...node, heartbeatAgeMs: Number.POSITIVE_INFINITY })).toMatchObject({
     ready: false,
-    reasons: ['Redis has taken no heartbeat yet'],
+    reasons: ['Redis has accepted no heartbeat yet'],
     heartbeatAgeMs: null,
   });
 });

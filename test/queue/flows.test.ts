@@ -119,7 +119,7 @@ describe('a task that comes after others', () => {
       ]) {
         const task = await read(id);
         expect(task).toMatchObject({ state: 'failed', error: { kind: 'invalid', retryable: false } });
-        expect(task.error?.message).toContain(`task ${before}, which it comes after,`);
+        expect(task.error?.message).toContain(`it waits for task ${before}, which `);
       }
     },
   );

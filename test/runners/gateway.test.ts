@@ -171,7 +171,7 @@ describe('runs in a gateway', () => {
     expect(ended).toBeUndefined();
     await clock.advance(1);
     expect(ended).toMatchObject(expected);
-    expect(ended).toHaveProperty('error.message', expect.stringMatching(/^the OpenClaw gateway is away: /));
+    expect(ended).toHaveProperty('error.message', expect.stringMatching(/^the OpenClaw gateway is unreachable: /));
   });
 
   it('stops a run that was given up while the connection was down, once it is up again', async () => {
@@ -291,7 +291,7 @@ describe('runs in a gateway', () => {
     writeFileSync(folder, 'in the way');
     const { result } = begin(runner, request('t1'));
     await expect.poll(() => gateway.running).toHaveLength(1);
-    expect((await runner.health()).reason).toMatch(/^runs can not be noted in /);
+    expect((await runner.health()).reason).toMatch(/^can't record runs in /);
     rmSync(folder);
     await healthy(runner);
     expect(noted(folder)).toBe(1);
@@ -307,7 +307,7 @@ describe('runs in a gateway', () => {
     renameSync(folder, `${folder}.away`);
     writeFileSync(folder, 'in the way');
     const next = life();
-    await expect.poll(async () => (await next.health()).reason).toMatch(/^runs can not be noted in /);
+    await expect.poll(async () => (await next.health()).reason).toMatch(/^can't record runs in /);
     rmSync(folder);
     renameSync(`${folder}.away`, folder);
     await healthy(next);
