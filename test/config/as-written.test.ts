@@ -57,7 +57,7 @@ describe('a text in a config that YAML would make a number of', () => {
       /mesh.yaml:2:\d+: queue.attempts: 010 means another number in YAML 1.1/,
     ],
     ['a tag', 'redis:\n  url: redis://h:1\n  password: !vault abc', /mesh.yaml:3:\d+: not valid YAML: .*!vault/],
-    ['YAML 1.1', '%YAML 1.1\n---\nmesh: a', /not YAML 1.2/],
+    ['YAML 1.1', '%YAML 1.1\n---\nmesh: a', /expected YAML 1.2/],
     ['a character of ours', 'mesh: a # \ue000', /mesh.yaml:1:\d+: remove the character from U\+E000/],
   ])('is refused with its line where it is %s', (_, text, problem) => {
     expect(refusal(() => parse(text))).toMatch(problem);
@@ -106,8 +106,8 @@ describe('the URL of Redis', () => {
     ['redis://h:6379?db=3', /unexpected \?/],
     ['redis://h:6379/3?', /unexpected \?/],
     ['redis://u:12#4@h:6379/0', /unexpected #/],
-    ['redis://:p%zz@h:6379/0', /a % is no escape/],
-    ['redis://:%e9@h:6379/0', /a % is no escape/],
+    ['redis://:p%zz@h:6379/0', /a % does not start a valid escape/],
+    ['redis://:%e9@h:6379/0', /a % does not start a valid escape/],
     ['redis:///3', /expected a host/],
     ['redis://h:0/3', /expected a host and a port/],
   ])('is refused as %s, and its password is not told', (text, problem) => {
@@ -139,8 +139,8 @@ describe('the file of secrets', () => {
   it.each([
     ['A=hunter2 # x', /^line 1: A: the # may start a comment/],
     ['A=#hunter2', /^line 1: A: the # may start a comment/],
-    ['\nA="hunter2', /^line 2: A: its " is not closed/],
-    ["A='hunter2\nhunter2'", /^line 1: A: its ' is not closed/],
+    ['\nA="hunter2', /^line 2: A: the opening " is not closed/],
+    ["A='hunter2\nhunter2'", /^line 1: A: the opening ' is not closed/],
     ["A='it'hunter2'", /^line 1: A: unexpected text after/],
     ['A="hunter2"x', /^line 1: A: unexpected text after/],
     ['A="hunter2\\n"', /^line 1: A: programs disagree on this backslash/],

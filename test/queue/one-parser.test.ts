@@ -146,8 +146,8 @@ describe('our scripts', () => {
       'includes/count-usage.lua', // names and numbers that the caller has made right before
       'includes/enter-session.lua', // the labels of the node that asks, and what it is allowed
       'includes/free-deduplication.lua', // the priority of another program's job; 0 where that can't be read
-      'includes/probe.lua',
       'includes/node-available.lua', // heartbeats
+      'includes/probe.lua',
       'requeue-claims.lua', // deaths: numbers, and a reason of ours
     ]);
   });

@@ -83,7 +83,7 @@ describe('runs in a gateway', () => {
     await former.close();
     gateway.aborts = 'silent';
     const next = life();
-    await expect.poll(async () => (await next.health()).reason).toMatch(/^3 runs left over in the gateway/);
+    await expect.poll(async () => (await next.health()).reason).toMatch(/^stopping 3 runs left over in the gateway/);
     await expect.poll(() => gateway.asked('sessions.abort')).toHaveLength(3);
     expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat', agentId: 'helper', runId: 'clawmesh-t3-1' });
     gateway.aborts = 'answered';
@@ -125,7 +125,7 @@ describe('runs in a gateway', () => {
     await expect.poll(() => clock.pending).toBe(2);
     await clock.advance(5_000);
     expect(await result).toMatchObject({ ok: false });
-    expect((await runner.health()).reason).toMatch(/^1 run left over in the gateway is being stopped: not now/);
+    expect((await runner.health()).reason).toMatch(/^stopping 1 run left over in the gateway: not now/);
     // Between two aborts, none is on its way.
     await expect.poll(() => clock.pending).toBe(1);
     gateway.aborts = 'answered';
@@ -228,7 +228,7 @@ describe('runs in a gateway', () => {
     gateway.interrupted.add('chat');
     const next = life();
     await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
-    expect((await next.health()).reason).toMatch(/^1 run left over/);
+    expect((await next.health()).reason).toMatch(/^stopping 1 run left over/);
     gateway.resume('chat');
     await healthy(next);
     expect(gateway.running).toEqual([]);

@@ -155,7 +155,7 @@ describe('a task for one node', () => {
     const away = await mesh.enqueue('0', '--node', 'mac-3');
     expect((await mesh.json('task', 'show', away)).heldBy).toBe('node mac-3');
     const whats = ((await mesh.json('status')).problems as { what: string }[]).map(({ what }) => what);
-    expect(whats).toContain('1 tasks wait for mac-3: there was never one');
+    expect(whats).toContain('1 task waits for mac-3: the mesh knows no such node');
     await mesh.startNode('mac-3');
     expect(await ended(away)).toMatchObject({ state: 'completed', node: 'mac-3' });
 
