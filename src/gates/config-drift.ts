@@ -7,8 +7,8 @@ export const configDrift = defineGate({
     otherDigest === undefined
       ? null
       : {
-          reason: `the config here differs from the config of most nodes (${otherDigest})`,
-          onlyWarns: gates.configDrift === 'warn',
+          problem: `the config here differs from the config of most nodes (${otherDigest})`,
+          severity: gates.configDrift === 'warn' ? 'warning' : 'error',
         },
-  fix: 'roll out the same file to all nodes (compare clawmesh config digest), and restart the node',
+  remedy: 'roll out the same file to all nodes (compare clawmesh config digest), and restart the node',
 });

@@ -5,8 +5,8 @@ export const draining = defineGate({
   name: 'draining',
   check: ({ draining: why }) => {
     if (why === undefined) return null;
-    return { reason: why === 'stopping' ? 'the node is stopping' : 'drained by an operator' };
+    return { problem: why === 'stopping' ? 'the node is stopping' : 'drained by an operator' };
   },
-  fix: ({ draining: why }) =>
+  remedy: ({ draining: why }) =>
     why === 'stopping' ? 'start the node again when you are ready' : 'clawmesh node resume resumes the node',
 });

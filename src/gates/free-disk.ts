@@ -10,6 +10,8 @@ export const freeDisk = defineGate<number>({
   check: ({ config: { gates } }, free) =>
     free === undefined || free >= gates.minFreeDisk
       ? null
-      : { reason: `${(free / 1e9).toFixed(1)} GB of disk space is free, ${formatSize(gates.minFreeDisk)} is required` },
-  fix: 'free some disk space there, or lower gates.minFreeDisk',
+      : {
+          problem: `${(free / 1e9).toFixed(1)} GB of disk space is free, ${formatSize(gates.minFreeDisk)} is required`,
+        },
+  remedy: 'free some disk space there, or lower gates.minFreeDisk',
 });

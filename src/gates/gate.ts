@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { GateState, OpenClawState } from '../domain/node.ts';
 
 /** The facts that a node knows about itself and the mesh. An unknown fact is undefined, and closes no gate. */
@@ -30,19 +31,15 @@ export interface NodeFacts {
   readonly redisPolicy: string | undefined;
 }
 
-/** Why a gate is closed, or open with a warning. */
-export interface GateFinding {
-  readonly reason: string;
-  /** The gate only warns, and stays open. */
-  readonly onlyWarns?: boolean;
-}
+/** The finding of a gate; the gate adds the remedy. An error, the default, closes the gate. */
+type GateFinding = Pick<Finding, 'problem'> & Partial<Pick<Finding, 'severity'>>;
 
 interface GateSpec<Probed> {
   readonly name: string;
   /** Null while all is well. `probed` is undefined until the first probe has succeeded. */
   readonly check: (facts: NodeFacts, probed: Probed | undefined) => GateFinding | null;
   /** How to open the gate, or end the warning. */
-  readonly fix: string | ((facts: NodeFacts) => string);
+  readonly remedy: string | ((facts: NodeFacts) => string);
 }
 
 /** A gate that also probes something itself, at an interval in ms. A failed probe changes nothing. */
@@ -70,7 +67,7 @@ export interface WatchedGate {
  * Defines a gate. To add one, create a file here that calls `defineGate`, and list it in `all.ts`.
  */
 export function defineGate<Probed>(spec: GateSpec<Probed> | ProbingGateSpec<Probed>): Gate {
-  const { name, check, fix } = spec;
+  const { name, check } = spec;
   const gate: Gate = {
     name,
     every: 'every' in spec ? spec.every : undefined,
@@ -84,8 +81,9 @@ export function defineGate<Probed>(spec: GateSpec<Probed> | ProbingGateSpec<Prob
         state: (facts) => {
           const finding = check(facts, probed);
           if (!finding) return { name, open: true, reason: null, fix: null };
-          const remedy = typeof fix === 'string' ? fix : fix(facts);
-          return { name, open: finding.onlyWarns === true, reason: finding.reason, fix: remedy };
+          const { severity = 'error', problem } = finding;
+          const fix = typeof spec.remedy === 'string' ? spec.remedy : spec.remedy(facts);
+          return { name, open: severity !== 'error', reason: problem, fix };
         },
       };
     },

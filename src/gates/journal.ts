@@ -4,6 +4,6 @@ import { defineGate } from './gate.ts';
 export const journal = defineGate({
   name: 'journal',
   check: ({ journal: { trouble } }) =>
-    trouble === undefined ? null : { reason: `undelivered results can't be kept on disk: ${trouble}` },
-  fix: 'make that folder writable for clawmesh, and check that its disk has free space',
+    trouble === undefined ? null : { problem: `undelivered results can't be kept on disk: ${trouble}` },
+  remedy: 'make that folder writable for clawmesh, and check that its disk has free space',
 });

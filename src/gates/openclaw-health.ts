@@ -7,10 +7,10 @@ import { defineGate } from './gate.ts';
 export const openclawHealth = defineGate({
   name: 'openclaw-health',
   check: ({ openclawTrouble, failureTrouble }) => {
-    if (openclawTrouble === null) return failureTrouble === undefined ? null : { reason: failureTrouble };
-    return { reason: openclawTrouble ?? 'OpenClaw has not responded yet' };
+    if (openclawTrouble === null) return failureTrouble === undefined ? null : { problem: failureTrouble };
+    return { problem: openclawTrouble ?? 'OpenClaw has not responded yet' };
   },
-  fix: ({ openclawTrouble, openclaw }) => {
+  remedy: ({ openclawTrouble, openclaw }) => {
     if (openclawTrouble === null)
       return 'run openclaw agent exec by hand on that Mac; also run clawmesh doctor there, and see clawmesh task logs';
     return openclaw.mode === 'gateway'

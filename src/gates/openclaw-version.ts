@@ -6,10 +6,10 @@ export const openclawVersion = defineGate({
   check: ({ openclaw: { version, expected }, config: { gates } }) => {
     if (expected === null || version === null || version === expected) return null;
     return {
-      reason: `OpenClaw ${version} runs here, but the mesh requires ${expected}`,
-      onlyWarns: gates.versionMismatch === 'warn',
+      problem: `OpenClaw ${version} runs here, but the mesh requires ${expected}`,
+      severity: gates.versionMismatch === 'warn' ? 'warning' : 'error',
     };
   },
-  fix: ({ openclaw: { expected } }) =>
+  remedy: ({ openclaw: { expected } }) =>
     `install openclaw@${expected} there and restart its gateway, or change openclaw.version in the config`,
 });

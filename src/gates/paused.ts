@@ -4,6 +4,6 @@ import { defineGate } from './gate.ts';
 export const paused = defineGate({
   name: 'paused',
   check: ({ pausedPools }) =>
-    pausedPools.length === 0 ? null : { reason: `paused: ${pausedPools.join(', ')}`, onlyWarns: true },
-  fix: ({ pausedPools }) => `clawmesh pool resume ${pausedPools[0]} resumes the pool`,
+    pausedPools.length === 0 ? null : { problem: `paused: ${pausedPools.join(', ')}`, severity: 'notice' },
+  remedy: ({ pausedPools }) => `clawmesh pool resume ${pausedPools[0]} resumes the pool`,
 });

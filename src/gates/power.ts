@@ -5,7 +5,7 @@ export const power = defineGate({
   name: 'power',
   check: ({ battery, config: { gates } }) => {
     if (battery === undefined || battery === null || battery * 100 >= gates.minBattery) return null;
-    return { reason: `on battery at ${Math.round(battery * 100)} %, ${gates.minBattery} % is required` };
+    return { problem: `on battery at ${Math.round(battery * 100)} %, ${gates.minBattery} % is required` };
   },
-  fix: 'plug in the Mac, or lower gates.minBattery',
+  remedy: 'plug in the Mac, or lower gates.minBattery',
 });

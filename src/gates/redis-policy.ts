@@ -6,6 +6,6 @@ export const redisPolicy = defineGate({
   check: ({ redisPolicy: policy }) =>
     policy === undefined || policy === 'noeviction'
       ? null
-      : { reason: `Redis may evict tasks: maxmemory-policy is ${policy}` },
-  fix: 'redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf too',
+      : { problem: `Redis may evict tasks: maxmemory-policy is ${policy}` },
+  remedy: 'redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf too',
 });

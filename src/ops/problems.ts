@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
 import { onOneLine } from '../domain/errors.ts';
+import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
@@ -12,18 +13,8 @@ import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
 
-/** Worst first. A notice is a problem that an operator has caused on purpose. */
-export const SEVERITIES = ['error', 'warning', 'notice'] as const;
-export type Severity = (typeof SEVERITIES)[number];
 /** The mark before a problem in terminal output. */
 export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
-
-/** A problem that an operator should fix, or know about. */
-export interface Problem {
-  readonly severity: Severity;
-  readonly what: string;
-  readonly fix: string;
-}
 
 /** The problems of the mesh, worst first. */
 export function findProblems(seen: {
@@ -33,22 +24,22 @@ export function findProblems(seen: {
   /** Schedules whose next task could not be queued. */
   scheduleFailures: readonly ScheduleFailure[];
   config: Pick<Config, 'node' | 'nodes'>;
-}): Problem[] {
+}): Finding[] {
   const { nodes, pools, circuits } = seen;
-  const problems: Problem[] = unknownPeers(nodes, Object.keys(seen.config.nodes));
+  const problems: Finding[] = unknownPeers(nodes, Object.keys(seen.config.nodes));
   for (const { name, kind, message, openedAt } of circuits) {
     if (openedAt === null) continue;
     problems.push({
       severity: 'error',
-      what: `tasks of ${name === 'default' ? 'the default model' : name} are held since ${openedAt}: ${kind}: ${message}`,
-      fix: `wait if the provider will recover, since probe tasks check that; otherwise check its status page, keys and limits, then clawmesh circuit close ${name}`,
+      problem: `tasks of ${name === 'default' ? 'the default model' : name} are held since ${openedAt}: ${kind}: ${message}`,
+      remedy: `wait if the provider will recover, since probe tasks check that; otherwise check its status page, keys and limits, then clawmesh circuit close ${name}`,
     });
   }
   for (const { name, reason } of seen.scheduleFailures) {
     problems.push({
       severity: 'error',
-      what: `schedule ${name} enqueues no tasks: ${reason}`,
-      fix: `clawmesh schedule remove ${name}, then add it again`,
+      problem: `schedule ${name} enqueues no tasks: ${reason}`,
+      remedy: `clawmesh schedule remove ${name}, then add it again`,
     });
   }
   for (const [pool, counts] of pools) {
@@ -57,23 +48,23 @@ export function findProblems(seen: {
     const wait = `${counted(counts.waiting, 'task')} ${counts.waiting === 1 ? 'waits' : 'wait'}`;
     problems.push({
       severity: 'error',
-      what: `${wait} in pool ${pool}, and no node claims from it: ${trouble.text}`,
-      fix: trouble.fix ?? `start a node with pool ${pool} (node.pools in the config)`,
+      problem: `${wait} in pool ${pool}, and no node claims from it: ${trouble.text}`,
+      remedy: trouble.fix ?? `start a node with pool ${pool} (node.pools in the config)`,
     });
   }
   for (const node of nodes) {
     if (node.state === 'dead') {
       problems.push({
         severity: 'error',
-        what: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
-        fix: `check ${node.host}: power, network, launchd; then clawmesh node run. If the node was retired: clawmesh node forget ${node.id}`,
+        problem: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
+        remedy: `check ${node.host}: power, network, launchd; then clawmesh node run. If the node was retired: clawmesh node forget ${node.id}`,
       });
     }
     if (node.state === 'stopped' && node.id in seen.config.nodes) {
       problems.push({
         severity: 'notice',
-        what: `node ${node.id} has stopped`,
-        fix: `nothing if that is intended; otherwise clawmesh node start there (or node run). If the node was retired: clawmesh node forget ${node.id}`,
+        problem: `node ${node.id} has stopped`,
+        remedy: `nothing if that is intended; otherwise clawmesh node start there (or node run). If the node was retired: clawmesh node forget ${node.id}`,
       });
     }
     // An operator may forget to resume the node afterwards.
@@ -82,8 +73,8 @@ export function findProblems(seen: {
     )) {
       problems.push({
         severity: 'notice',
-        what: `node ${node.id} claims no tasks: ${gate.reason}`,
-        fix: gate.fix ?? `see clawmesh node show ${node.id}`,
+        problem: `node ${node.id} claims no tasks: ${gate.reason}`,
+        remedy: gate.fix ?? `see clawmesh node show ${node.id}`,
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
@@ -92,8 +83,8 @@ export function findProblems(seen: {
       problems.push({
         // A refused login stays so until an operator acts; other gates mostly open by themselves.
         severity: gate.name === 'auth' && !gate.open ? 'error' : 'warning',
-        what: `node ${node.id}${gate.open ? '' : ' claims no tasks'}: ${gate.reason}`,
-        fix: gate.fix ?? `see clawmesh node show ${node.id}`,
+        problem: `node ${node.id}${gate.open ? '' : ' claims no tasks'}: ${gate.reason}`,
+        remedy: gate.fix ?? `see clawmesh node show ${node.id}`,
       });
     }
   }
@@ -101,16 +92,16 @@ export function findProblems(seen: {
     if (counts.paused) {
       problems.push({
         severity: 'warning',
-        what: `pool ${pool} is paused`,
-        fix: `clawmesh pool resume ${pool} when you are ready`,
+        problem: `pool ${pool} is paused`,
+        remedy: `clawmesh pool resume ${pool} when you are ready`,
       });
     }
     const unseen = counts.failed - counts.acknowledged;
     if (unseen > 0) {
       problems.push({
         severity: 'warning',
-        what: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, besides ${counts.acknowledged} acknowledged` : ''}`,
-        fix: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
+        problem: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, besides ${counts.acknowledged} acknowledged` : ''}`,
+        remedy: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
       });
     }
   }
@@ -118,26 +109,26 @@ export function findProblems(seen: {
 }
 
 /** Differences between the inventory and the nodes that are up: mostly a wrong Redis URL, a firewall or a host name. */
-function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Problem[] {
+function unknownPeers(nodes: readonly Node[], inventory: readonly string[]): Finding[] {
   if (inventory.length === 0) return [];
   const missing = inventory.filter((id) => !nodes.some((node) => node.id === id));
   const strangers = nodes.filter(({ id, state }) => !inventory.includes(id) && isThere(state));
   return [
     ...missing.map((id) => ({
       severity: 'warning' as const,
-      what: `node ${id} has never connected to this Redis`,
-      fix: `on ${id}: check redis.url, network and firewall, and that the service runs; or remove it from nodes: in the config`,
+      problem: `node ${id} has never connected to this Redis`,
+      remedy: `on ${id}: check redis.url, network and firewall, and that the service runs; or remove it from nodes: in the config`,
     })),
     ...strangers.map(({ id }) => ({
       severity: 'warning' as const,
-      what: `node ${id} is not in the inventory`,
-      fix: 'add it under nodes: in the config of all nodes, or correct the id of that Mac (CLAWMESH_NODE_ID)',
+      problem: `node ${id} is not in the inventory`,
+      remedy: 'add it under nodes: in the config of all nodes, or correct the id of that Mac (CLAWMESH_NODE_ID)',
     })),
   ];
 }
 
 /** Tasks that only some nodes may run, none of which currently can. */
-export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]): Problem[] {
+export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]): Finding[] {
   return held.flatMap(({ pool, reason, stickyNode, count }) => {
     if (reason === undefined || count === 0) return [];
     const able = nodes.filter((node) => node.id === stickyNode || isEligible(reason, node));
@@ -149,8 +140,8 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
     return [
       {
         severity: 'warning' as const,
-        what: `${counted(count, 'task')} ${count === 1 ? 'waits' : 'wait'} for ${awaited(reason)}: ${states.join(', ') || 'the mesh knows no such node'}`,
-        fix:
+        problem: `${counted(count, 'task')} ${count === 1 ? 'waits' : 'wait'} for ${awaited(reason)}: ${states.join(', ') || 'the mesh knows no such node'}`,
+        remedy:
           reason.kind === 'format'
             ? 'upgrade clawmesh on the nodes, and on this machine'
             : stickyNode === null
@@ -185,17 +176,18 @@ function nodesOf(target: Target): string {
 }
 
 /** Workers of other programs that take tasks of this mesh. They do not run them in OpenClaw. */
-export function foreignWorkers(strangers: readonly Strangers[]): Problem[] {
+export function foreignWorkers(strangers: readonly Strangers[]): Finding[] {
   return strangers.map(({ pool, connected, taken, of, names }) => {
     const who = names.length > 0 ? ` (${names.slice(0, 3).map(printable).join(', ')})` : '';
-    const what =
+    const problem =
       taken > 0
         ? `a BullMQ worker of another program${who} takes tasks from pool ${pool}: ${taken} of the newest ${of}`
         : `${counted(connected.length, 'BullMQ worker')} of another program${who} ${connected.length === 1 ? 'waits' : 'wait'} for tasks in pool ${pool}`;
     return {
       severity: 'warning',
-      what,
-      fix: 'stop that program, or move it to another queue: the tasks that it takes never run in OpenClaw. Enqueue those tasks again; see clawmesh task list',
+      problem,
+      remedy:
+        'stop that program, or move it to another queue: the tasks that it takes never run in OpenClaw. Enqueue those tasks again; see clawmesh task list',
     };
   });
 }

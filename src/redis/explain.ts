@@ -1,10 +1,9 @@
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { RedisTarget } from './connection.ts';
 
-interface Explanation {
+interface Symptom extends Pick<Finding, 'problem' | 'remedy'> {
   readonly matches: RegExp;
-  readonly problem: string;
-  readonly remedy: string;
   /** The problem stays until an operator fixes it, so waiting is useless. */
   readonly lasting?: true;
 }
@@ -12,7 +11,7 @@ interface Explanation {
 const HUNG_UP = 'it hung up at once';
 
 /** The troubleshooting table: what Redis or the network reports, what it means, what to check. The first match wins. */
-const EXPLANATIONS: readonly Explanation[] = [
+const SYMPTOMS: readonly Symptom[] = [
   {
     matches: /ECONNREFUSED|ENOENT/,
     problem: 'connection refused',
@@ -140,7 +139,7 @@ const EXPLANATIONS: readonly Explanation[] = [
 export function explainRedisError(error: unknown, target: RedisTarget, primary?: string): ClawmeshError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const text = `${usesTls(target) ? 'over TLS ' : ''}${code} ${messageOf(error)} ${nestedMessages(error)}`;
-  const found = EXPLANATIONS.find((explanation) => explanation.matches.test(text));
+  const found = SYMPTOMS.find(({ matches }) => matches.test(text));
   const problem = found?.problem ?? messageOf(error);
   const isItsOwn = UNREACHABLE.test(text) && !/sentinels are unreachable/.test(text);
   const named = isNamed(target, primary) && isItsOwn ? primary : undefined;
@@ -180,7 +179,7 @@ export function hungUp(explained: ClawmeshError): boolean {
 
 /** Whether a retry is useless. */
 export function isLasting(error: unknown): boolean {
-  return EXPLANATIONS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
+  return SYMPTOMS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
 }
 
 /** What ioredis reports for a command on a lost connection; the reason arrives earlier, as an event. */
@@ -209,7 +208,7 @@ export function explainCommandError(
  * command or a wrong password does not pass.
  */
 export function passes(error: unknown, explained: ClawmeshError): boolean {
-  const known = EXPLANATIONS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
+  const known = SYMPTOMS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
   return isRedisError(error) && known && !isLasting(explained);
 }
 

@@ -59,7 +59,7 @@ describe('the checks of the mesh', () => {
       config,
       clock,
       nodes: async () => [node('mac-1'), node('mac-2')],
-      problems: async () => [],
+      findings: async () => [],
       orphanedClaims: async () => [],
       waiting: async () => new Map(),
       eventCount: async () => 0,

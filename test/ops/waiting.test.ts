@@ -91,7 +91,7 @@ describe('why a held task waits', () => {
 
 describe('tasks that no node which is up may run', () => {
   const whats = (nodes: readonly Node[], ...tasks: HeldTasks[]) =>
-    strandedTasks(nodes, tasks).map(({ what }) => what.replace(/^1 task waits for /, ''));
+    strandedTasks(nodes, tasks).map(({ problem }) => problem.replace(/^1 task waits for /, ''));
 
   it.each([
     ['node:mac-9', 'mac-9'],
@@ -118,8 +118,8 @@ describe('tasks that no node which is up may run', () => {
     ]);
     expect(whats(nodes, held('session:main|a:b', 'mac-1'))).toEqual(['session a:b: mac-1 is gated']);
     const [newer, session] = strandedTasks(nodes, [held('format:2'), held('session:|s', 'mac-1')]);
-    expect(newer?.fix).toBe('upgrade clawmesh on the nodes, and on this machine');
-    expect(session?.fix).toMatch(/^see clawmesh node show mac-1; or drain it/);
+    expect(newer?.remedy).toBe('upgrade clawmesh on the nodes, and on this machine');
+    expect(session?.remedy).toMatch(/^see clawmesh node show mac-1; or drain it/);
   });
 
   it('are not those that wait for something else, for a node that is up, or that are gone', () => {

@@ -8,7 +8,7 @@ import { secretValues } from '../../config/secret-values.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { type SnapshotSource, takeSnapshot } from '../snapshot.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
@@ -27,10 +27,10 @@ export interface Patient {
 }
 
 /** Runs all checks that are possible from this machine; leaves out the others. */
-export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> {
+export async function diagnose(patient: Patient): Promise<readonly CheckResult[]> {
   let config: Config;
   let nodeId: string;
-  const found: Diagnosis[] = [];
+  const found: CheckResult[] = [];
   try {
     const loaded = patient.loadConfig();
     nodeId = patient.nodeId();
@@ -57,7 +57,7 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
 }
 
 /** Whether this user can write state: undelivered results, the dashboard token, a private Redis. */
-function checkState(mesh: string): Diagnosis {
+function checkState(mesh: string): CheckResult {
   try {
     const folder = stateFolder(mesh, process.env);
     let there = folder;
@@ -75,7 +75,7 @@ function checkState(mesh: string): Diagnosis {
 }
 
 /** Checks for secrets in a config that other users may read. */
-function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly Diagnosis[] {
+function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly CheckResult[] {
   if (!file || !openToOthers(file)) return [];
   const text = readFileSync(file, 'utf8');
   if (!secretValues(config).some((secret) => secret !== '' && text.includes(secret))) return [];
@@ -83,7 +83,7 @@ function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): read
   return [warning('config-secrets', `${file} contains secrets, and other users may read it`, fix)];
 }
 
-async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Promise<readonly Diagnosis[]> {
+async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Promise<readonly CheckResult[]> {
   const { config, server: redis } = mesh;
   const info = await redis.info();
   const setPolicy = () => redis.disableEviction();
@@ -98,7 +98,7 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
       config,
       clock,
       nodes: () => mesh.node.list(),
-      problems: async () => (await takeSnapshot(mesh, clock)).snapshot.problems,
+      findings: async () => (await takeSnapshot(mesh, clock)).findings,
       orphanedClaims: () => mesh.task.orphaned(),
       waiting: () => mesh.pool.inLine(),
       eventCount: () => mesh.events.count(),
@@ -107,7 +107,7 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
   ];
 }
 
-function fromError(check: string, error: unknown): Diagnosis {
+function fromError(check: string, error: unknown): CheckResult {
   const fix = error instanceof ClawmeshError ? error.remedy : undefined;
   return failed(check, messageOf(error), fix ?? 'see the error message');
 }

@@ -10,7 +10,7 @@ import { formatSize, humanDuration } from '../../domain/units.ts';
 import { freeDisk } from '../../platform/disk-and-memory.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import { checkService } from './service-check.ts';
 
 /** The state of this machine's OpenClaw. */
@@ -28,7 +28,7 @@ export async function checkMachine(of: {
   config: Config;
   nodeId: string;
   openclaw: () => Promise<OpenClawHealth>;
-}): Promise<readonly Diagnosis[]> {
+}): Promise<readonly CheckResult[]> {
   const { config, nodeId } = of;
   const health = await of.openclaw();
   return [
@@ -46,7 +46,7 @@ export async function checkClock(
   config: Config,
   server: Pick<Mesh['server'], 'time'>,
   clock: Clock,
-): Promise<Diagnosis> {
+): Promise<CheckResult> {
   const before = clock.now();
   const redisTime = await server.time();
   const skewMs = Math.round((before + clock.now()) / 2 - redisTime);
@@ -57,7 +57,7 @@ export async function checkClock(
 }
 
 /** Whether another machine is up under this one's node id. */
-export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'find'>): Promise<Diagnosis> {
+export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'find'>): Promise<CheckResult> {
   const node = await nodes.find(nodeId);
   const elsewhere = node && isThere(node.state) && node.host !== hostname();
   if (!elsewhere) return ok('node-identity', `${nodeId}: no other machine has this id`);
@@ -68,7 +68,7 @@ export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'f
   );
 }
 
-function checkInventory(config: Config, nodeId: string): Diagnosis {
+function checkInventory(config: Config, nodeId: string): CheckResult {
   const inventory = Object.keys(config.nodes);
   if (inventory.length === 0 || inventory.includes(nodeId)) return ok('inventory', `this machine is ${nodeId}`);
   return warning(
@@ -78,7 +78,7 @@ function checkInventory(config: Config, nodeId: string): Diagnosis {
   );
 }
 
-function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly Diagnosis[] {
+function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly CheckResult[] {
   const { mode, version, reason, login } = health;
   if (mode === 'simulate') {
     if (openclaw.mode === 'simulate') return [ok('openclaw', 'tasks are simulated, as configured')];
@@ -107,7 +107,7 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
   ];
 }
 
-function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
+function checkLogin(login: OpenClawHealth['login']): readonly CheckResult[] {
   if (login === undefined) return [];
   if (login === null) return [ok('openclaw-login', 'OpenClaw has a login for its default model')];
   const fix = 'as the user of the daemon, run openclaw onboard or openclaw models auth login';
@@ -118,7 +118,7 @@ function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
  * If the gateway runs fewer agents at once than the node claims tasks, the rest wait although other nodes have free
  * slots.
  */
-async function checkConcurrency(config: Config, nodeId: string): Promise<readonly Diagnosis[]> {
+async function checkConcurrency(config: Config, nodeId: string): Promise<readonly CheckResult[]> {
   const atOnce = await openclawConcurrency(config.openclaw.exec.bin);
   if (atOnce === undefined) return [];
   const { pools, maxTasks } = nodeConfig(config, nodeId);
@@ -134,7 +134,7 @@ async function checkConcurrency(config: Config, nodeId: string): Promise<readonl
   ];
 }
 
-async function checkDisk({ gates }: Config): Promise<Diagnosis> {
+async function checkDisk({ gates }: Config): Promise<CheckResult> {
   const free = await freeDisk('/');
   const evidence = `${(free / 1e9).toFixed(1)} GB of disk space is free`;
   if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
@@ -145,7 +145,7 @@ async function checkDisk({ gates }: Config): Promise<Diagnosis> {
   );
 }
 
-async function checkSleep(): Promise<Diagnosis> {
+async function checkSleep(): Promise<CheckResult> {
   const minutes = await sleepsAfterMinutes();
   if (minutes === undefined || minutes === 0) return ok('sleep', 'this machine does not go to sleep when idle');
   return warning(

@@ -3,12 +3,12 @@ import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { counted } from '../../domain/counted.ts';
+import type { Finding } from '../../domain/finding.ts';
 import type { Node } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import type { OrphanedClaim } from '../../registry/orphaned-claims.ts';
-import type { Problem } from '../problems.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, found, ok, warning } from './check-result.ts';
 
 /**
  * Nodes requeue orphaned claims every 5 s, and claim within a second; a state seen twice at this distance persists, ms.
@@ -22,7 +22,7 @@ export interface MeshFacts {
   readonly config: Config;
   readonly clock: Clock;
   nodes(): Promise<readonly Node[]>;
-  problems(): Promise<readonly Problem[]>;
+  findings(): Promise<readonly Finding[]>;
   orphanedClaims(): Promise<readonly OrphanedClaim[]>;
   /** Number of tasks that any node may claim, by pool that is not paused. */
   waiting(): Promise<ReadonlyMap<string, number>>;
@@ -31,18 +31,15 @@ export interface MeshFacts {
 }
 
 /** Checks the mesh as a whole. */
-export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]> {
+export async function checkMesh(facts: MeshFacts): Promise<readonly CheckResult[]> {
   const nodes = (await facts.nodes()).filter(({ state }) => isThere(state));
-  const problems = await facts.problems();
-  const wrong = problems.filter(({ severity }) => severity !== 'notice');
-  const notices = problems.filter(({ severity }) => severity === 'notice');
+  const findings = await facts.findings();
+  const isWrong = nodes.length === 0 || findings.some(({ severity }) => severity !== 'notice');
   const noNode = nodes.length === 0 ? [warning('mesh', 'no node is up', 'run clawmesh node run on each Mac')] : [];
   return [
     ...noNode,
-    ...(wrong.length + noNode.length === 0
-      ? [ok('mesh', `${counted(nodes.length, 'node')}, no problems`)]
-      : wrong.map(fromProblem)),
-    ...notices.map(({ what }) => ok('mesh', what)),
+    ...(isWrong ? [] : [ok('mesh', `${counted(nodes.length, 'node')}, no problems`)]),
+    ...findings.map((finding) => found('mesh', finding)),
     checkDigest(facts.config, nodes),
     ...checkFailover(facts.config, nodes),
     await checkClaims(facts, nodes.length > 0),
@@ -51,11 +48,7 @@ export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]>
   ];
 }
 
-function fromProblem({ severity, what, fix }: Problem): Diagnosis {
-  return (severity === 'error' ? failed : warning)('mesh', what, fix);
-}
-
-function checkDigest(config: Config, nodes: readonly Node[]): Diagnosis {
+function checkDigest(config: Config, nodes: readonly Node[]): CheckResult {
   const own = configDigest(config);
   const others = Map.groupBy(nodes, (node) => node.configDigest);
   const different = [...others].filter(([digest]) => digest !== own);
@@ -68,7 +61,7 @@ function checkDigest(config: Config, nodes: readonly Node[]): Diagnosis {
   );
 }
 
-function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnosis[] {
+function checkFailover(config: Config, nodes: readonly Node[]): readonly CheckResult[] {
   const up = nodes.filter(({ state }) => state === 'up');
   const pools = new Set(up.flatMap((node) => Object.keys(node.pools)));
   const alone = [...pools].flatMap((pool) => {
@@ -95,19 +88,19 @@ function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnos
 }
 
 /** Checks for active tasks that no node can be running. */
-async function checkClaims(facts: MeshFacts, anyNodeUp: boolean): Promise<Diagnosis> {
-  let found = await facts.orphanedClaims();
-  if (found.length > 0 && anyNodeUp) {
+async function checkClaims(facts: MeshFacts, anyNodeUp: boolean): Promise<CheckResult> {
+  let orphaned = await facts.orphanedClaims();
+  if (orphaned.length > 0 && anyNodeUp) {
     await facts.clock.sleep(TWICE_MS);
     const again = new Set((await facts.orphanedClaims()).map(({ taskId }) => taskId));
-    found = found.filter(({ taskId }) => again.has(taskId));
+    orphaned = orphaned.filter(({ taskId }) => again.has(taskId));
   }
-  if (found.length === 0) return ok('claims', 'no claim is orphaned');
-  const names = found.slice(0, 3).map(({ taskId, owner }) => `${taskId} (${owner ?? 'lapsed'})`);
+  if (orphaned.length === 0) return ok('claims', 'no claim is orphaned');
+  const names = orphaned.slice(0, 3).map(({ taskId, owner }) => `${taskId} (${owner ?? 'lapsed'})`);
   return {
     ...failed(
       'claims',
-      `${counted(found.length, 'claim')} ${found.length === 1 ? 'is' : 'are'} orphaned: ${names.join(', ')}`,
+      `${counted(orphaned.length, 'claim')} ${orphaned.length === 1 ? 'is' : 'are'} orphaned: ${names.join(', ')}`,
       anyNodeUp
         ? 'clawmesh doctor --fix requeues the tasks; the node logs show why no node did'
         : 'start a node: it requeues the tasks',
@@ -117,7 +110,7 @@ async function checkClaims(facts: MeshFacts, anyNodeUp: boolean): Promise<Diagno
 }
 
 /** Checks for idle nodes that claim no tasks although tasks wait in their pools. */
-async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
+async function checkSpread(facts: MeshFacts): Promise<CheckResult> {
   const first = await idleThoughWorkWaits(facts);
   if (first.size === 0) return ok('spread', 'no node is idle while tasks wait for it');
   await facts.clock.sleep(TWICE_MS);
@@ -142,7 +135,7 @@ async function idleThoughWorkWaits(facts: MeshFacts): Promise<ReadonlySet<string
   return new Set(idle.map(({ id }) => id));
 }
 
-async function checkEvents({ eventCount }: MeshFacts): Promise<Diagnosis> {
+async function checkEvents({ eventCount }: MeshFacts): Promise<CheckResult> {
   const count = await eventCount();
   if (count <= LONG_STREAM) return ok('events', `the event log keeps ${counted(count, 'event')}`);
   return warning(

@@ -1,6 +1,6 @@
 import { counted } from '../../domain/counted.ts';
 import type { ServerInfo } from '../../redis/server-info.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, found, ok, warning } from './check-result.ts';
 
 /** A higher latency is unusual between two machines in the same network, ms. It delays claims and reports. */
 const SLOW_MS = 20;
@@ -13,7 +13,7 @@ export function checkServer(
   info: ServerInfo,
   latencyMs: number,
   setPolicy: () => Promise<unknown>,
-): readonly Diagnosis[] {
+): readonly CheckResult[] {
   return [
     ...checkFitness(info, setPolicy),
     checkPersistence(info),
@@ -30,17 +30,17 @@ export function checkServer(
 }
 
 /** The requirements of a mesh; the eviction policy can be fixed from here. */
-function checkFitness(info: ServerInfo, setPolicy: () => Promise<unknown>): readonly Diagnosis[] {
+function checkFitness(info: ServerInfo, setPolicy: () => Promise<unknown>): readonly CheckResult[] {
   const fine = {
     version: `Redis ${info.version}`,
     role: `primary, with ${counted(info.number('connected_slaves'), 'replica')}`,
     policy: 'Redis evicts no tasks',
   };
   return (['version', 'role', 'policy'] as const).map((of) => {
-    const unfit = info.unfit.find((found) => found.of === of);
+    const unfit = info.unfit.find((one) => one.of === of);
     if (!unfit) return ok(`redis-${of}`, fine[of]);
-    const diagnosis = failed(`redis-${of}`, unfit.problem, unfit.remedy);
-    return of === 'policy' ? { ...diagnosis, repair: () => mendPolicy(setPolicy) } : diagnosis;
+    const result = found(`redis-${of}`, unfit);
+    return of === 'policy' ? { ...result, repair: () => mendPolicy(setPolicy) } : result;
   });
 }
 
@@ -49,7 +49,7 @@ async function mendPolicy(setPolicy: () => Promise<unknown>): Promise<string> {
   return 'maxmemory-policy is noeviction until Redis restarts; also set it in redis.conf';
 }
 
-function checkPersistence({ text }: ServerInfo): Diagnosis {
+function checkPersistence({ text }: ServerInfo): CheckResult {
   if (text('aof_enabled') === '1') {
     if (text('aof_last_write_status') === 'ok') return ok('redis-persistence', 'append-only file, last write ok');
     return failed(
@@ -72,7 +72,7 @@ function checkPersistence({ text }: ServerInfo): Diagnosis {
   );
 }
 
-function checkMemory({ number }: ServerInfo): Diagnosis {
+function checkMemory({ number }: ServerInfo): CheckResult {
   const limit = number('maxmemory') || number('total_system_memory');
   const share = limit > 0 ? number('used_memory') / limit : 0;
   const evidence = `Redis uses ${Math.round(share * 100)} % of ${number('maxmemory') ? 'its maxmemory' : 'the memory of its machine'}`;
@@ -81,7 +81,7 @@ function checkMemory({ number }: ServerInfo): Diagnosis {
   return share > TIGHT ? warning('redis-memory', evidence, fix) : ok('redis-memory', evidence);
 }
 
-function checkClients({ number }: ServerInfo): Diagnosis {
+function checkClients({ number }: ServerInfo): CheckResult {
   const [clients, most] = [number('connected_clients'), number('maxclients')];
   const evidence = `${clients} of ${most || 'unlimited'} connections`;
   if (most > 0 && clients / most > TIGHT) {

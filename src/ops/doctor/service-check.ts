@@ -4,11 +4,11 @@ import { messageOf } from '../../domain/errors.ts';
 import { findProgram } from '../../platform/find-program.ts';
 import type { ServiceManager } from '../service/manager.ts';
 import { serviceManager } from '../service/service.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import type { OpenClawHealth } from './machine-checks.ts';
 
 /** Whether the installed service can keep this machine's node running; empty if none is installed. */
-export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly Diagnosis[]> {
+export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly CheckResult[]> {
   const manager = installedManager();
   const installed = manager?.installed();
   if (!manager || !installed) return [];

@@ -1,7 +1,7 @@
 import { Gauge, Registry } from 'prom-client';
+import { SEVERITIES } from '../../domain/finding.ts';
 import type { Node } from '../../domain/node.ts';
 import { NODE_STATES } from '../../domain/node-state.ts';
-import { SEVERITIES } from '../problems.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 /** The current state of the whole mesh in Prometheus' format. Nothing is kept between two scrapes. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Diagnosis } from '../../../src/ops/doctor/diagnosis.ts';
+import type { CheckResult } from '../../../src/ops/doctor/check-result.ts';
 import { parseSleep } from '../../../src/platform/sleep-settings.ts';
 import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
 import { emptyFolder } from '../../support/folders.ts';
@@ -26,16 +26,16 @@ async function diagnose(config: string, env: NodeJS.ProcessEnv = {}, ...args: st
   const { code, stdout, stderr } = await runCli(['doctor', '--json', '--config', config, ...args], {
     env: { [HERE]: 'mac-1', ...env },
   });
-  const { checks } = JSON.parse(stdout) as { checks: Diagnosis[] };
+  const { checks } = JSON.parse(stdout) as { checks: CheckResult[] };
   return { code, stderr, wrong: checks.filter(({ state }) => state !== 'ok') };
 }
 
-function expectFound(fault: string, wrong: readonly Diagnosis[], check: string, evidence: RegExp): Diagnosis {
+function expectFound(fault: string, wrong: readonly CheckResult[], check: string, evidence: RegExp): CheckResult {
   const found = wrong.find((diagnosis) => diagnosis.check === check && evidence.test(diagnosis.evidence));
   expect(found, `${fault}: ${JSON.stringify(wrong)}`).toBeDefined();
   expect(found?.fix, fault).toMatch(/\w/);
   seen.push(`${fault.padEnd(44)} ${found?.state.padEnd(8)} ${check}: ${found?.evidence}`);
-  return found as Diagnosis;
+  return found as CheckResult;
 }
 
 describe('the doctor', () => {
