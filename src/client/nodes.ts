@@ -101,7 +101,7 @@ export class MeshNodes {
       const held = (await reader.held()).filter(({ reason }) => reason?.kind === 'node' && reason.id === id);
       return { waiting: held.reduce((sum, { count }) => sum + count, 0) };
     }
-    if (forgotten.outcome === 'holds') {
+    if (forgotten.outcome === 'has-claims') {
       const { tasks } = forgotten;
       throw new ClawmeshError('failed', `node ${id} still holds ${counted(tasks.length, 'task')}: ${listed(tasks)}`, {
         remedy: `clawmesh node evict ${id} requeues them; then forget it`,

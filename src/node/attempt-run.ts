@@ -175,7 +175,7 @@ export class AttemptRun {
     const final: Outcome = outcome.ok
       ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
       : this.#explained(outcome, reason);
-    // An outcome of an earlier incarnation is no news, and a drill says nothing about OpenClaw.
+    // An outcome of an earlier incarnation is old news, and a drill says nothing about OpenClaw.
     if (!this.#run.outcome && !this.claim.spec.probe)
       this.#context.events.emit('runEnded', { claim: this.claim, outcome: final });
     if (!final.ok && final.error.kind === 'auth' && (await this.#reassign(final.error.message, ranMs)))

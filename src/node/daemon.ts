@@ -40,7 +40,7 @@ export interface DaemonOptions {
   readonly signal: AbortSignal;
 }
 
-/** The worker daemon of one Mac: one incarnation after the other until it is told to stop. */
+/** The worker daemon of one Mac: one incarnation after the other, until it is asked to stop. */
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #hurry = Promise.withResolvers<void>();
@@ -127,7 +127,7 @@ export class Daemon {
   }
 
   /**
-   * Begins an incarnation; undefined if the daemon is told to stop before that. Throws if the first one can't begin, or
+   * Begins an incarnation; undefined if the daemon is asked to stop before that. Throws if the first one can't begin, or
    * if another daemon uses the node id. It retries later ones until Redis accepts one, since operators repair a broken
    * Redis.
    */

@@ -4,7 +4,7 @@ import type { NodeEvents } from './event-bus.ts';
 import { GateBackoff } from './gate-backoff.ts';
 import type { Service } from './service.ts';
 
-/** Number of different tasks failed in a row that is no coincidence. */
+/** Number of different tasks that have to fail in a row before the node is suspect. */
 const TASKS = 5;
 /** How long the node then takes no tasks, ms; doubles with each failed try. */
 const PAUSE_MS = { first: 30_000, most: 10 * 60_000 };

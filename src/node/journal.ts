@@ -191,7 +191,7 @@ export class Journal {
       this.#passed.notify();
       const over = new AbortController();
       const pause = this.#clock.sleep(error === undefined ? LOOK_MS : wait, over.signal);
-      // On a failing disk, a new outcome causes one early retry. The failed entries cause none, so this is no hot loop.
+      // On a failing disk, a new outcome causes one early retry. The failed entries cause none, so this does not loop.
       await Promise.race([pause, changed]);
       over.abort();
     }

@@ -29,7 +29,7 @@ export interface DrillOptions {
   readonly onStep: (text: string) => void;
 }
 
-/** The results of a drill. Times in ms, from the moment the node was told to fail or drain. */
+/** The results of a drill. Times in ms, from the request to the node to fail or drain. */
 export interface DrillReport {
   readonly node: string;
   readonly kind: DrillKind;

@@ -314,7 +314,7 @@ function seenNode(id: string, record: NodeRecord, leaseEnds: number | undefined,
 }
 
 function withClaims(node: SeenNode, claims: readonly ActiveClaim[]): Node {
-  const runs = ({ holds }: ActiveClaim) => holds && isThere(node.state);
+  const runs = ({ isCurrent }: ActiveClaim) => isCurrent && isThere(node.state);
   const ids = (some: readonly ActiveClaim[]) => some.map(({ taskId }) => taskId).sort();
   const pools = Object.entries(node.pools).map(([pool, { concurrency }]) => {
     const running = claims.filter((claim) => claim.pool === pool && runs(claim)).length;

@@ -102,7 +102,7 @@ export class GatewayRunner implements Runner {
     this.#takenUp.delete(runId);
     const unlisten = this.#connection.listen(runId, (event) => {
       const described = describeEvent(event);
-      for (const told of described) onEvent(told);
+      for (const each of described) onEvent(each);
       if (described.length === 0) onEvent({ type: 'alive' });
     });
     try {
@@ -173,7 +173,7 @@ export class GatewayRunner implements Runner {
    * Submits the run and follows it to its end. Each time the connection drops, it submits the run again with the same
    * key: the gateway then replies that the run is in flight, or with the result, and never runs it twice.
    *
-   * @returns undefined if it was told to stop.
+   * @returns undefined if it was asked to stop.
    */
   async #follow(run: GatewayRun): Promise<RunResult | undefined> {
     const { runId, signal } = run;

@@ -151,7 +151,7 @@ function fileName(runId: string): string {
   return `${createHash('sha256').update(runId).digest('hex').slice(0, 32)}.json`;
 }
 
-/** Undefined if the file is no valid record or unreadable; the file is kept. */
+/** Undefined if the file is unreadable or not a valid record; the file is kept. */
 function readRecord(file: string): Submission | undefined {
   try {
     if (statSync(file).size > MAX_RECORD_BYTES) return undefined;

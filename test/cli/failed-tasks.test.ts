@@ -134,7 +134,7 @@ describe('failed tasks', () => {
       expect((await cli('task', 'ack', '--all-failed')).stderr).toBe('no such failed tasks\n');
       expect((await cli('task', 'ack', ids[0] as string)).code).toBe(0);
       await fail();
-      expect(await problems()).toContain('1 failed task in pool default, beside 2 that are acknowledged');
+      expect(await problems()).toContain('1 failed task in pool default, besides 2 acknowledged');
     });
 
     it('until they fail once more', async () => {

@@ -47,7 +47,7 @@ describe('a task that will wait for more than a free slot', () => {
     const pool = await cli('enqueue', 'hello', '--pool', 'xcod');
     expect([pool.code, pool.stdout]).toEqual([0, expect.stringMatching(/^\S+\n$/)]);
     expect(pool.stderr).toBe(
-      'it will wait: no node serves pool xcod; served are default, xcode (did you mean xcode?)\n',
+      'it will wait: no node serves pool xcod; pools with nodes: default, xcode (did you mean xcode?)\n',
     );
     const label = await cli('enqueue', 'hello', '--require', 'xcode=27', '--json');
     expect([label.code, JSON.parse(label.stdout).tasks]).toMatchObject([0, [{ state: 'waiting' }]]);

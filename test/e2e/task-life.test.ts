@@ -51,8 +51,8 @@ describe('the life of tasks that run as processes', () => {
     await expect.poll(() => mesh.tasks()).toEqual([]);
     expect(await redis.exists(keys.idempotency('k'))).toBe(0);
     const { problems } = await mesh.json('status');
-    expect(problems[0].what).toMatch(/^schedule broken queues nothing/);
-    expect((await mesh.cli('doctor')).stdout).toContain('schedule broken queues nothing');
+    expect(problems[0].what).toMatch(/^schedule broken enqueues no tasks/);
+    expect((await mesh.cli('doctor')).stdout).toContain('schedule broken enqueues no tasks');
   });
 
   it('cancels a task whose node died: it does not run again', async () => {

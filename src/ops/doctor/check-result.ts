@@ -24,7 +24,7 @@ export function failed(check: string, problem: string, remedy: string): CheckRes
   return found(check, { severity: 'error', problem, remedy });
 }
 
-/** A notice is no fault, so its check is ok. */
+/** A notice is not a fault, so its check is ok. */
 export function found(check: string, { severity, problem, remedy }: Finding): CheckResult {
   if (severity === 'notice') return ok(check, problem);
   return { check, state: severity === 'error' ? 'failed' : 'warning', evidence: problem, fix: remedy };

@@ -42,7 +42,7 @@ function bearer(authorization: string | undefined): string {
   return /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
 
-/** Browsers send an origin with every request other than a plain GET; a program without one is no browser. */
+/** Browsers send an origin with every request other than a plain GET; a client without one is not a browser. */
 function isSameOrigin(
   { origin, 'sec-fetch-site': site, 'content-type': type }: IncomingHttpHeaders,
   host: string,

@@ -52,7 +52,7 @@ export class Launchd implements ServiceManager {
       ProgramArguments: [...command],
       EnvironmentVariables: { ...env },
       RunAtLoad: true,
-      // Not after a clean exit: a node that was told to stop stays stopped.
+      // Not after a clean exit: a node that was asked to stop stays stopped.
       KeepAlive: { SuccessfulExit: false },
       ThrottleInterval: THROTTLE_S,
       ExitTimeOut: stopTimeoutS,

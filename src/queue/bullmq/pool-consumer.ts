@@ -86,10 +86,10 @@ export class PoolConsumer implements PoolQueue {
     offer?: Offer | undefined,
   ): Promise<{ settled: ReportResult; next: Claim | undefined }> {
     this.#wait.ask();
-    const holds = await this.#options.circuits.observe(claim, outcome);
+    const mustHold = await this.#options.circuits.observe(claim, outcome);
     if (!outcome.ok) {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
-      if (holds) {
+      if (mustHold) {
         const circuit = circuitOf(claim.spec);
         const held = await this.#ending(claim, () =>
           this.#claims.hold(claim, { kind: 'circuit', circuit }, { failed: why }),

@@ -43,7 +43,7 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 
 
 type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
 
-/** A longer text is no id, characters. */
+/** A longer text is not an id, characters. */
 const MAX_ID_LENGTH = 1_000;
 
 /** Which nodes ran a task, and when. */
