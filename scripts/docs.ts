@@ -169,15 +169,15 @@ function configPage(): string {
     '<!-- Made from the schema by `npm run docs`; do not edit. -->',
     '',
     'One YAML file, the same bytes on every node: `--config`, else `$CLAWMESH_CONFIG`, else `./config/clawmesh.yaml`, else',
-    '`~/.config/clawmesh/clawmesh.yaml`, else `/etc/clawmesh/clawmesh.yaml`. `${NAME}` takes an environment variable,',
-    '`${NAME:-default}` one with a default. Durations are written `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `500MB`, `5GB`.',
+    '`~/.config/clawmesh/clawmesh.yaml`, else `/etc/clawmesh/clawmesh.yaml`. `${NAME}` inserts an environment variable;',
+    '`${NAME:-default}` has a default. Durations are written `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `500MB`, `5GB`.',
     '',
     '| setting | default | meaning |',
     '|---|---|---|',
     ...rows(configSchema, []),
     '',
     'Settings marked *secret* are masked by `clawmesh config show` and count for `clawmesh config digest` only as present',
-    'or absent. `nodes` is left out of the digest, since it is what may differ.',
+    'or absent. The digest leaves out `nodes`, since nodes may differ there.',
   ];
   return `${lines.join('\n')}\n`;
 }

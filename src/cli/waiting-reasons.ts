@@ -104,7 +104,7 @@ export class QueuedPlaces {
     const facts = await waitingFacts(mesh).catch(() => undefined);
     if (!facts) return;
     const reasons = [...this.#places.values()].flatMap((place) => whyWaiting(place, facts) ?? []);
-    const texts = new Set(reasons.filter(({ nobodyUp }) => !nobodyUp).map(reasonText));
+    const texts = new Set(reasons.filter(({ noNodeUp }) => !noNodeUp).map(reasonText));
     for (const text of [...texts].slice(0, MOST_TOLD)) out.note(`expect a wait: ${text}`);
   }
 }

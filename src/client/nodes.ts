@@ -101,7 +101,7 @@ export class MeshNodes {
       const held = (await reader.held()).filter(({ reason }) => reason?.kind === 'node' && reason.id === id);
       return { waiting: held.reduce((sum, { count }) => sum + count, 0) };
     }
-    if (forgotten.outcome === 'holds') {
+    if (forgotten.outcome === 'has-claims') {
       const { tasks } = forgotten;
       const problem = `node ${id} still has claims on ${counted(tasks.length, 'task')}: ${listed(tasks)}`;
       throw new ClawmeshError('failed', problem, { remedy: `first: clawmesh node evict ${id}, which requeues them` });

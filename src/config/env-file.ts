@@ -24,7 +24,7 @@ export function configEnvironment(configFile: string, env: NodeJS.ProcessEnv): N
   let bytes: Buffer;
   try {
     if (openToOthers(file)) {
-      throw new ClawmeshError('config', `${file}: holds secrets, and others may read or write it`, {
+      throw new ClawmeshError('config', `${file}: contains secrets, and other users may read or write it`, {
         remedy: `chmod 600 ${file}`,
       });
     }
@@ -40,6 +40,9 @@ export function configEnvironment(configFile: string, env: NodeJS.ProcessEnv): N
   try {
     return { ...envValues(utf8Text(bytes)), ...env };
   } catch (error) {
-    throw new ClawmeshError('config', `${file}: ${messageOf(error)}`, { remedy: 'nothing was changed', cause: error });
+    throw new ClawmeshError('config', `${file}: ${messageOf(error)}`, {
+      remedy: 'nothing was changed; correct the file and try again',
+      cause: error,
+    });
   }
 }

@@ -20,7 +20,7 @@ export function envValues(text: string): Record<string, string> {
       .trim()
       .replace(/^export\s+/, '');
     if (!NAME.test(name)) throw fail('expected NAME=value, or # before a comment');
-    if (values.has(name)) throw fail(`${name} was set above already`);
+    if (values.has(name)) throw fail(`${name} is already set above`);
     const read = readValue(line.slice(at + 1).trim());
     if ('problem' in read) throw fail(`${name}: ${read.problem}`);
     values.set(name, read.value);
@@ -34,18 +34,18 @@ function readValue(written: string): { value: string } | { problem: string } {
   if (quote !== "'" && quote !== '"') {
     const unclear = /(^|\s)#/.test(written);
     return unclear
-      ? { problem: "# may begin a comment or be part of the value; write the value in '…'" }
+      ? { problem: "the # may start a comment or be part of the value; write the value in '…'" }
       : { value: written };
   }
   const inside = quote === "'" ? /^'([^']*)'/ : /^"((?:[^"\\]|\\.)*)"/;
   const [whole, value] = inside.exec(written) ?? [];
-  if (whole === undefined || value === undefined) return { problem: `its ${quote} is not closed on this line` };
+  if (whole === undefined || value === undefined) return { problem: `the opening ${quote} is not closed on this line` };
   if (!/^(\s+#.*)?$/.test(written.slice(whole.length))) {
-    return { problem: `something stands behind the closing ${quote}; write the whole value in one kind of quotes` };
+    return { problem: `unexpected text after the closing ${quote}; write the whole value in one pair of quotes` };
   }
   if (quote === "'") return { value };
   if (value.replace(ESCAPED, '').includes('\\')) {
-    return { problem: "programs read this backslash in different ways; write the value in '…', or \\\\ for each" };
+    return { problem: "programs disagree on this backslash; write the value in '…', or write each backslash as \\\\" };
   }
   return { value: value.replace(ESCAPED, '$1') };
 }

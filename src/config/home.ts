@@ -11,7 +11,7 @@ export function homeFolder(env: NodeJS.ProcessEnv): string {
   const found = env.HOME || homeOfSystem();
   if (found) return found;
   throw new ClawmeshError('config', 'this user has no home folder, and HOME is not set', {
-    remedy: 'set HOME, or CLAWMESH_HOME for what clawmesh keeps',
+    remedy: 'set HOME, or set CLAWMESH_HOME to the folder in which clawmesh keeps its state',
   });
 }
 
@@ -36,7 +36,8 @@ export function stateFolder(mesh: string, env: NodeJS.ProcessEnv): string {
 /** Error for an unusable folder or file in {@link stateFolder}. */
 export function unusableState(path: string, error: unknown): ClawmeshError {
   return new ClawmeshError('config', `${path} can't be used: ${messageOf(error)}`, {
-    remedy: 'let this user write there and see that the disk has room, or set CLAWMESH_HOME to another folder',
+    remedy:
+      'make it writable for this user and check that the disk has free space, or set CLAWMESH_HOME to another folder',
     cause: error,
   });
 }

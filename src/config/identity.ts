@@ -11,9 +11,13 @@ export function nodeIdentity(env: NodeJS.ProcessEnv): string {
   const variable = env.CLAWMESH_NODE_ID ? 'CLAWMESH_NODE_ID' : env.NODE_ID ? 'NODE_ID' : undefined;
   const id = variable ? (env[variable] ?? '') : (hostname().split('.')[0] ?? '');
   if (NODE_ID.test(id)) return id;
-  throw new ClawmeshError('config', `${variable ? `$${variable}` : 'host name'} ${JSON.stringify(id)} is no node id`, {
-    remedy: `set CLAWMESH_NODE_ID to ${NODE_ID_HINT}`,
-  });
+  throw new ClawmeshError(
+    'config',
+    `${variable ? `$${variable}` : 'host name'} ${JSON.stringify(id)} is not a valid node id`,
+    {
+      remedy: `set CLAWMESH_NODE_ID to ${NODE_ID_HINT}`,
+    },
+  );
 }
 
 /** The user that runs this process; its number if the system has no entry for it (a container, an arbitrary uid). */

@@ -56,8 +56,8 @@ export function loadConfig(options: { file?: string | undefined; env: NodeJS.Pro
  */
 export function sharedFile(file: string): string {
   if (statSync(file).isFile()) return file;
-  throw new ClawmeshError('config', `${file}: other programs have to read it as well, and this is no file`, {
-    remedy: 'write the config to a file',
+  throw new ClawmeshError('config', `${file}: is not a regular file, and other programs must be able to read it too`, {
+    remedy: 'write the config to a file, and name that file',
   });
 }
 
@@ -73,14 +73,14 @@ function exists(file: string): boolean {
 function readConfigFile(file: string): string {
   try {
     if (statSync(file).isDirectory()) {
-      throw new ClawmeshError('config', `${file}: is a folder`, { remedy: 'name the YAML file itself' });
+      throw new ClawmeshError('config', `${file}: is a folder`, { remedy: 'give the path of the YAML file itself' });
     }
     return utf8Text(readFileSync(file));
   } catch (error) {
     if (error instanceof ClawmeshError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     const reason =
-      code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'may not be read by this user' : messageOf(error);
+      code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'this user may not read it' : messageOf(error);
     throw new ClawmeshError('config', `${file}: ${reason}`, {
       remedy: 'check --config or $CLAWMESH_CONFIG',
       cause: error,
@@ -100,17 +100,17 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
 
   const reserved = source.search(RESERVED);
   if (reserved !== -1)
-    throw configError([`${at(reserved)}: a character from U+E000 to U+E002, which clawmesh uses itself`]);
+    throw configError([`${at(reserved)}: remove the character from U+E000 to U+E002, which clawmesh reserves`]);
   // Parser warnings count as errors: `!vault`, for example, changes the meaning of a value.
   const [yamlError] = [...document.errors, ...document.warnings];
   if (yamlError) {
     throw configError([`${at(yamlError.pos[0])}: not valid YAML: ${messageOf(yamlError)}`]);
   }
   if (document.directives?.yaml.version !== '1.2') {
-    throw configError([`${at(0)}: not YAML 1.2; YAML 1.1 reads 010 as 8, and no as false`]);
+    throw configError([`${at(0)}: expected YAML 1.2; in YAML 1.1, 010 means 8 and no means false`]);
   }
   if (document.contents === null) {
-    throw new ClawmeshError('config', `${file}: is empty`, { remedy: 'see config/clawmesh.example.yaml for a start' });
+    throw new ClawmeshError('config', `${file}: is empty`, { remedy: 'start from config/clawmesh.example.yaml' });
   }
   if (!isMap(document.contents)) {
     throw configError([`${at(0)}: expected settings such as "mesh: studio"`]);
@@ -139,7 +139,9 @@ function withPathsFrom(folder: string, config: Config): Config {
 }
 
 function configError(problems: string[]): ClawmeshError {
-  return new ClawmeshError('config', problems.join('\n'), { remedy: 'nothing was changed' });
+  return new ClawmeshError('config', problems.join('\n'), {
+    remedy: 'nothing was changed; correct the config and try again',
+  });
 }
 
 /**
@@ -161,7 +163,7 @@ function keepAsWritten(document: Document, at: (offset: number | undefined) => s
         node.value = source;
       } else if (/^[-+]?0\d/.test(source)) {
         problems.push(
-          `${at(node.range?.[0])}: ${path.join('.')}: ${source} is another number in YAML 1.1; write it without the leading zero`,
+          `${at(node.range?.[0])}: ${path.join('.')}: ${source} means another number in YAML 1.1; write it without the leading zero`,
         );
       }
     },
@@ -186,7 +188,7 @@ function expandEnvironment(
       }
       for (const name of missing) {
         problems.push(
-          `${at(node.range?.[0])}: environment variable ${name} is not set (or give a default: \${${name}:-…})`,
+          `${at(node.range?.[0])}: environment variable ${name} is not set; set it, or give a default: \${${name}:-…}`,
         );
       }
     },
@@ -208,7 +210,7 @@ function describeIssue(
     const path = [...issue.path, key];
     const known = Object.keys(settingAt(configSchema, issue.path)?.shape ?? {});
     const likely = nearest(key, known);
-    const hint = likely ? `did you mean "${likely}"?` : `known here: ${known.join(', ')}`;
+    const hint = likely ? `did you mean "${likely}"?` : `known keys: ${known.join(', ')}`;
     return `${at(offsetOf(document, path))}: ${path.join('.')}: unknown key; ${hint}`;
   });
 }

@@ -14,7 +14,7 @@ import { duration, durationText, integer, settingMeta } from './fields.ts';
 
 export const poolName = z.string().regex(POOL_NAME, `expected ${POOL_NAME_HINT}`);
 const pools = z
-  .record(poolName, integer(1, 1_000), { error: 'expected pools with a concurrency each, e.g. {default: 2}' })
+  .record(poolName, integer(1, 1_000), { error: 'expected pools, each with a concurrency, e.g. {default: 2}' })
   .refine((value) => Object.keys(value).length > 0, 'expected at least one pool, e.g. {default: 2}');
 
 const maxTasks = integer(1, 1_000);
@@ -34,29 +34,44 @@ const listen = z
 
 const passedOn = z.string().regex(OPENCLAW_NAME, 'expected the name of an agent or a model');
 const allow = z.strictObject({
-  agents: z.array(passedOn).optional().describe('Agents; `main` is the one of tasks that name none.'),
+  agents: z
+    .array(passedOn)
+    .optional()
+    .describe('Agents that a node may run. `main` stands for tasks that name no agent.'),
   models: z
     .array(passedOn)
     .optional()
-    .describe('Models that tasks may name; those that name none run with the agent’s own.'),
+    .describe(
+      'Models that tasks may name. Tasks that name no model are allowed, and run with the model of their agent.',
+    ),
 });
 
 const nodeSettings = {
-  pools: pools.prefault({ default: 2 }).describe('Pools a node serves, with the number of tasks at once in each.'),
+  pools: pools
+    .prefault({ default: 2 })
+    .describe('Pools that a node serves, and how many tasks of each pool it runs at once.'),
   maxTasks: maxTasks
     .optional()
-    .describe('Tasks at once on a node, of all its pools together; without it as many as the pools add up to.'),
-  drainTimeout: duration('5m').describe('How long a stopping node waits for its runs before it hands them back.'),
+    .describe(
+      'Maximum number of tasks that a node runs at once, in all its pools together. Without it, the sum of its ' +
+        'pools applies.',
+    ),
+  drainTimeout: duration('5m').describe(
+    'How long a stopping or draining node waits for its runs before it releases their tasks.',
+  ),
   keepAwake: z
     .boolean('expected true or false')
     .prefault(true)
-    .describe('Whether a Mac is kept from idle sleep (`caffeinate -i`) while it runs tasks.'),
+    .describe('Whether a node keeps its Mac from idle sleep (`caffeinate -i`) while it runs tasks.'),
   allow: allow
     .optional()
-    .describe('The only agents and models that a node runs; other tasks wait for a node that may.'),
+    .describe('The only agents and models that a node may run. Other tasks wait for a node that may run them.'),
   listen: listen
     .optional()
-    .describe('Where a node answers `/healthz`, `/readyz` and `/metrics`, as `host:port`; nowhere where not given.'),
+    .describe(
+      'Address (`host:port`) where a node serves `/healthz`, `/readyz` and `/metrics`. Without it, the node serves ' +
+        'none of them.',
+    ),
   dashboard: z
     .boolean('expected true or false')
     .prefault(false)
@@ -78,14 +93,15 @@ const nodeOverride = z
         LABEL_ERROR,
       )
       .optional()
-      .describe('What the node is known by; tasks can ask for it with `--require`.'),
+      .describe('Labels of the node, such as `{xcode: "26"}`. Tasks can require them with `--require`.'),
     keepAwake: z.boolean('expected true or false').optional().describe('Replaces `node.keepAwake` on this node.'),
     allow: allow.optional().describe('Replaces `node.allow` on this node.'),
     listen: listen.optional().describe('Replaces `node.listen` on this node.'),
     dashboard: z.boolean('expected true or false').optional().describe('Replaces `node.dashboard` on this node.'),
   })
   .nullable()
-  .transform((value) => value ?? {});
+  .transform((value) => value ?? {})
+  .describe('A node, by its id. It may be empty.');
 
 /** The inventory. */
 export const nodes = z
@@ -111,9 +127,13 @@ export function nodeConfig(config: NodeSettings, nodeId: string): NodeConfig {
   const own = config.nodes[nodeId] ?? {};
   const alike = Object.keys(config.nodes).find((id) => id.toLowerCase() === nodeId.toLowerCase());
   if (alike !== undefined && !Object.hasOwn(config.nodes, nodeId)) {
-    throw new ClawmeshError('config', `this is node ${nodeId}, and nodes has ${alike}, which is another name`, {
-      remedy: 'write both alike; CLAWMESH_NODE_ID gives this machine a name',
-    });
+    throw new ClawmeshError(
+      'config',
+      `the id of this node is ${nodeId}, but the inventory (nodes) has ${alike}: node ids are case-sensitive`,
+      {
+        remedy: 'use the same spelling in both places; CLAWMESH_NODE_ID sets the id of this machine',
+      },
+    );
   }
   return {
     pools: own.pools ?? config.node.pools,

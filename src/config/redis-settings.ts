@@ -7,19 +7,19 @@ const port = integer(1, 65_535);
 function urlProblem(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { hostname, port, pathname, username, password } = new URL(text);
-  const rule = 'in a password write %23 for #, %3F for ?, %2F for / and %25 for %, or use redis.password';
-  if (text.includes('#')) return `nothing may follow a #; ${rule}`;
+  const rule = 'in a password, write %23 for #, %3F for ?, %2F for / and %25 for %, or use redis.password';
+  if (text.includes('#')) return `unexpected #; ${rule}`;
   if (text.includes('?'))
-    return `nothing may follow a ?; a database stands behind the host (redis://host:6379/3), and ${rule}`;
+    return `unexpected ?; the database number goes after the host (redis://host:6379/3), and ${rule}`;
   if (hostname === '' || port === '0') return 'expected a host and a port, as in redis://host:6379/0';
   if (!/^\/?$|^\/(?:0|[1-9]\d{0,8})$/.test(pathname)) {
-    return `expected the number of a database behind the host, as in redis://host:6379/3; ${rule}`;
+    return `expected a database number after the host, as in redis://host:6379/3; ${rule}`;
   }
   try {
     decodeURIComponent(username + password);
     return undefined;
   } catch {
-    return `a % is no escape; ${rule}`;
+    return `a % does not start a valid escape; ${rule}`;
   }
 }
 
@@ -34,9 +34,11 @@ export const redis = z
       })
       .optional()
       .register(settingMeta, { secret: 'password' })
-      .describe('Where the shared Redis is: `redis://host:port/db`, `rediss://` for TLS.'),
-    username: z.string().optional().describe('Redis ACL user, if not in the URL.'),
-    password: secret().optional().describe('Redis password, if not in the URL. Best given as `${REDIS_PASSWORD}`.'),
+      .describe('Address of the shared Redis: `redis://host:port/db`, or `rediss://host:port/db` for TLS.'),
+    username: z.string().optional().describe('Redis ACL user, if the URL does not contain it.'),
+    password: secret()
+      .optional()
+      .describe('Redis password, if the URL does not contain it. Take it from the environment: `${REDIS_PASSWORD}`.'),
     tls: z
       .strictObject({
         ca: z.string().optional().describe('Path of the CA certificate (PEM) that signed the server.'),
@@ -46,30 +48,46 @@ export const redis = z
       .optional()
       .register(settingMeta, { local: true })
       .describe(
-        'TLS files, relative to the config file; also for the Sentinels. `rediss://` alone uses the system’s certificate authorities.',
+        'TLS files for Redis and for the Sentinels; paths are relative to the config file. Without them, `rediss://` ' +
+          'trusts the certificate authorities of the system.',
       ),
     sentinels: z
-      .array(z.strictObject({ host: z.string(), port: port.prefault(26_379) }))
+      .array(
+        z.strictObject({
+          host: z.string().describe('Host name or IP address of a Sentinel.'),
+          port: port.prefault(26_379).describe('Port of the Sentinel.'),
+        }),
+      )
       .optional()
-      .describe('Redis Sentinels, instead of `url`; needs `name`.'),
+      .describe('Redis Sentinels, instead of `url`. Requires `name`.'),
     name: z.string().optional().describe('Name of the primary that the Sentinels watch.'),
-    sentinelUsername: z.string().optional().describe('User at the Sentinels, where they have an ACL of their own.'),
+    sentinelUsername: z.string().optional().describe('ACL user for the Sentinels, if they have their own ACL.'),
     sentinelPassword: secret()
       .optional()
-      .describe('Password at the Sentinels, where they have one. Never that of the Sentinels’ user in Redis.'),
+      .describe(
+        'Password for the Sentinels, if they require one. It is not the password that the Sentinels use to log in to ' +
+          'Redis.',
+      ),
     durability: z
       .enum(['memory', 'replica'], { error: 'expected memory or replica' })
       .prefault('memory')
       .describe(
-        'When `enqueue` says that a task is queued: once the Redis that took it has it (`memory`), or once one of its ' +
-          'replicas has it too (`replica`), so that no failover of Redis can lose it.',
+        'When `enqueue` reports a task as queued. `memory`: as soon as the Redis primary has it in memory. `replica`: ' +
+          'only once a replica has it too, so that the task survives the loss of the primary. `replica` needs at least ' +
+          'one replica.',
       ),
     prefix: z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected letters, digits, dot, - and _')
       .prefault('clawmesh')
-      .describe('First part of every key, so that several meshes can share one Redis.'),
+      .describe(
+        'First part of every Redis key, before the name of the mesh. Change it to separate meshes of the same name in ' +
+          'one Redis.',
+      ),
   })
   .refine((value) => !(value.url && value.sentinels), 'expected either `url` or `sentinels`, not both')
-  .refine((value) => value.url || value.sentinels, 'expected `url` or `sentinels`; leave `redis` out for a private one')
+  .refine(
+    (value) => value.url || value.sentinels,
+    'expected `url` or `sentinels`; leave `redis` out to use a private Redis',
+  )
   .refine((value) => !value.sentinels || value.name, 'expected `name`, the primary that the Sentinels watch');

@@ -8,21 +8,21 @@ const key = () =>
   secret()
     .refine(
       (value) => value === '' || value.length >= MIN_KEY,
-      `expected at least ${MIN_KEY} characters: openssl rand -base64 32`,
+      `expected at least ${MIN_KEY} characters; generate a key with openssl rand -base64 32`,
     )
     .prefault('');
 
 export const security = z
   .strictObject({
     signingKey: key().describe(
-      'Tasks are signed with it where they are queued, and nodes run no others; empty for no signatures. Who can write to ' +
-        'Redis, but has not this key, can make no Mac run an agent.',
+      'Key that signs each task when it is enqueued. Nodes then run only signed tasks, so write access to Redis ' +
+        "alone can't make a Mac run an agent. Empty disables signatures.",
     ),
-    previousSigningKey: key().describe('Nodes still take tasks signed with this one, while the key is being changed.'),
+    previousSigningKey: key().describe('Key whose signatures nodes still accept while the key is being changed.'),
   })
   .refine(
     (value) => value.previousSigningKey === '' || value.signingKey !== '',
-    'expected `signingKey` beside `previousSigningKey`',
+    'expected `signingKey` to be set as well',
   )
   .prefault({});
 

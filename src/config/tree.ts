@@ -63,7 +63,7 @@ export function settingAt(root: z.core.$ZodType, path: readonly PropertyKey[]): 
   let setting = settingOf(root);
   for (const key of path) {
     const { shape } = setting;
-    // An inherited property such as `valueOf` is no setting.
+    // An inherited property such as `valueOf` is not a setting.
     const child = shape ? (Object.hasOwn(shape, key) ? shape[String(key)] : undefined) : setting.element;
     if (!child) return undefined;
     setting = settingOf(child);

@@ -46,9 +46,10 @@ export class CronLine {
   readonly #months: ReadonlySet<number>;
   readonly #isDay: (day: DayOfMonth) => boolean;
 
-  /** @throws Error that says what is wrong, in words for people. */
+  /** @throws Error whose message tells people what is wrong. */
   constructor(text: string) {
-    if (text.length > MAX_LENGTH) throw new Error(`it has ${text.length} characters, of at most ${MAX_LENGTH}`);
+    if (text.length > MAX_LENGTH)
+      throw new Error(`it has ${text.length} characters; at most ${MAX_LENGTH} are allowed`);
     const line = text.replace(/^[ \t]+|[ \t]+$/g, '');
     if (line === '') throw new Error('it is empty');
     const nickname = NICKNAMES[line.toLowerCase()];
@@ -58,7 +59,7 @@ export class CronLine {
     const fields = (nickname ?? line).split(/[ \t]+/);
     const [minute, hour, day, month, weekday] = fields;
     if (fields.length !== 5 || !minute || !hour || !day || !month || !weekday) {
-      const seconds = fields.length === 6 ? '; seconds and years can not be given' : '';
+      const seconds = fields.length === 6 ? '; seconds and years are not supported' : '';
       throw new Error(`it has ${fields.length} ${fields.length === 1 ? 'field' : 'fields'} instead of 5${seconds}`);
     }
     this.#minutes = sorted(numbersOf(minute, MINUTE));
@@ -141,7 +142,7 @@ function numbersOf(field: string, kind: FieldKind): Set<number> {
   for (const part of field.split(',')) {
     const [, from, to, step] = /^(\*|[a-z\d]+)(?:-([a-z\d]+))?(?:\/(\d{1,4}))?$/i.exec(part) ?? [];
     if (from === undefined || (from === '*' && to !== undefined)) {
-      throw new Error(`${what} "${part}": expected e.g. *, ${min}, ${min}-${max}, */5 or a list of such`);
+      throw new Error(`${what} "${part}": expected e.g. *, ${min}, ${min}-${max}, */5 or a list of these`);
     }
     const first = from === '*' ? min : numberOf(from, kind);
     // A number with a step runs up to the end of the field.

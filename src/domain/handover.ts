@@ -14,7 +14,7 @@ export interface Handover {
   /** Time from the last sign of life of `from` until the task was taken from it, ms. */
   readonly silentMs: number;
   /** Whether the session had to restart on `to`, because the OpenClaw there has no transcript of it. */
-  readonly sessionAnew: boolean;
+  readonly sessionRestarted: boolean;
   /** Time from the last sign of life of `from` to the claim by `to`, ms; null until that claim. */
   readonly takeoverMs: number | null;
 }

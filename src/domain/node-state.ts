@@ -14,10 +14,10 @@ export type KnownNodeState = NodeState | 'none';
 export const NODE_MEANINGS: Readonly<Record<KnownNodeState, string>> = {
   none: 'The mesh does not know the node: it has never started, or was forgotten.',
   up: 'Claims tasks.',
-  gated: 'Claims no tasks until all its gates are open; its running tasks continue.',
-  draining: 'Claims no tasks until it is resumed; its running tasks continue.',
-  dead: 'Its lease ran out, or it was declared dead; its tasks are requeued.',
-  stopped: 'Its daemon stopped and said so.',
+  gated: 'Claims no tasks until all its gates are open. Its running tasks continue.',
+  draining: 'Claims no tasks until it is resumed. It releases runs that outlast `node.drainTimeout`.',
+  dead: 'Its lease expired, or it was declared dead. Its tasks are requeued.',
+  stopped: 'Its daemon stopped normally, and gave up its lease.',
 };
 
 interface Row {
@@ -29,7 +29,7 @@ interface Row {
   readonly when: string;
 }
 
-const THERE = ['up', 'gated', 'draining'] as const;
+const PRESENT = ['up', 'gated', 'draining'] as const;
 
 /**
  * All transitions of a node's state, as heartbeats, leases and records show it. A test holds the registry to this
@@ -38,10 +38,10 @@ const THERE = ['up', 'gated', 'draining'] as const;
 export const NODE_TRANSITIONS = [
   {
     from: ['none', ...NODE_STATES],
-    to: THERE,
+    to: PRESENT,
     event: 'start',
     by: 'node',
-    when: 'Its daemon starts as a new incarnation, which fences all former ones, and sends its first heartbeat.',
+    when: 'Its daemon starts as a new incarnation, which fences all previous ones, and sends its first heartbeat.',
   },
   { from: ['up'], to: ['gated'], event: 'gate', by: 'node', when: 'A gate closed.' },
   { from: ['gated'], to: ['up'], event: 'ungate', by: 'node', when: 'All its gates are open again.' },
@@ -53,28 +53,28 @@ export const NODE_TRANSITIONS = [
     when: 'An operator drained the node, or its daemon is about to stop.',
   },
   { from: ['draining'], to: ['up', 'gated'], event: 'resume', by: 'command', when: 'An operator resumed the node.' },
-  { from: THERE, to: ['stopped'], event: 'stop', by: 'node', when: 'Its daemon stops, and gives its lease up.' },
+  { from: PRESENT, to: ['stopped'], event: 'stop', by: 'node', when: 'Its daemon stops, and gives up its lease.' },
   {
-    from: THERE,
+    from: PRESENT,
     to: ['dead'],
     event: 'expire',
     by: 'time',
-    when: 'Its lease ran out: no heartbeat came in time. The next sweep fences it.',
+    when: 'Its lease expired, because no heartbeat came in time. The next sweep fences the node.',
   },
   {
-    from: THERE,
+    from: PRESENT,
     to: ['dead'],
     event: 'declare-dead',
     by: 'sweep',
-    when: 'Its connection to Redis is gone for longer than the grace.',
+    when: 'Its connection to Redis has been gone for longer than `health.crashGrace`.',
   },
-  { from: THERE, to: ['dead'], event: 'evict', by: 'command', when: 'An operator declared the node dead.' },
+  { from: PRESENT, to: ['dead'], event: 'evict', by: 'command', when: 'An operator declared the node dead.' },
   {
     from: ['dead'],
-    to: [...THERE, 'stopped'],
+    to: [...PRESENT, 'stopped'],
     event: 'heartbeat',
     by: 'node',
-    when: 'A heartbeat comes late, but before any sweep fenced the node.',
+    when: 'A heartbeat comes late, but before a sweep has fenced the node.',
   },
   { from: ['dead', 'stopped'], to: ['none'], event: 'forget', by: 'command', when: 'An operator forgot the node.' },
   {

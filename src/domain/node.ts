@@ -95,7 +95,7 @@ export function slotsOf(concurrencies: readonly number[], maxTasks: number | und
   return Math.min(maxTasks ?? inPools, inPools);
 }
 
-/** Part of a sentence: how many tasks of a lost node still wait for another node. */
+/** Part of a sentence about a lost node: how many of its tasks still wait for another node. */
 export function orphanedWords(count: number): string {
-  return `${counted(count, 'task')} that it held ${count === 1 ? 'waits' : 'wait'} for another node`;
+  return `${counted(count, 'task')} of this node ${count === 1 ? 'waits' : 'wait'} for another node`;
 }

@@ -70,7 +70,7 @@ export function keptResult(result: TaskResult, leftOut = 0): TaskResult {
   const read = Buffer.byteLength(result.text);
   const bytes = read + leftOut;
   if (read <= MAX_RESULT_BYTES && leftOut === 0) return result;
-  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, ${Math.min(read, MAX_RESULT_BYTES)} are kept]`;
+  const note = `\n[cut here by clawmesh: the answer had ${bytes} bytes, of which ${Math.min(read, MAX_RESULT_BYTES)} are kept]`;
   const kept = Buffer.from(result.text).subarray(0, MAX_RESULT_BYTES - Buffer.byteLength(note));
   // A character that was cut in two becomes a replacement character; drop it.
   return { ...result, text: kept.toString('utf8').replace(/\ufffd$/, '') + note };

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 
 /** Why text with half a character is refused: JavaScript and JSON can represent it, UTF-8 can't. */
 export const NOT_WELL_FORMED =
-  'has half of a character (a lone surrogate such as \\ud83d); send it whole, or leave it out';
+  'contains half a character (a lone surrogate such as \\ud83d); send the whole character, or leave it out';
 
 /** JSON that every parser reads. Half a character, left by a cut, becomes the replacement character. */
 export function wellFormedJson(value: unknown): string {
@@ -15,8 +15,8 @@ export function utf8Problem(bytes: Buffer): string | undefined {
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     return 'is UTF-16 text, expected UTF-8 (iconv -f UTF-16 -t UTF-8)';
   }
-  if (bytes.includes(0)) return 'has NUL bytes, so it is no UTF-8 text (binary, or UTF-16)';
-  return isUtf8(bytes) ? undefined : 'is not UTF-8 text; save it in that encoding (iconv -f ISO-8859-1 -t UTF-8)';
+  if (bytes.includes(0)) return 'contains NUL bytes, so it is not UTF-8 text (it may be binary or UTF-16)';
+  return isUtf8(bytes) ? undefined : 'is not UTF-8 text; convert it (iconv -f ISO-8859-1 -t UTF-8)';
 }
 
 /** Decodes UTF-8 text, without a byte order mark. @throws Error with the line and the encoding problem. */

@@ -26,7 +26,7 @@ export const SIZE_HINT = 'a size such as 500MB or 5GB';
 
 /**
  * Parses a duration (`500ms`, `1.5s`, `10m`, `2h`, `7d`) to ms. A bare number other than 0 has no unit and is refused.
- * Returns undefined if the text is no duration, or is longer than {@link MAX_DURATION_MS}.
+ * Returns undefined if the text is not a duration, or is longer than {@link MAX_DURATION_MS}.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.trim() === '0') return 0;
@@ -34,7 +34,7 @@ export function parseDuration(text: string): number | undefined {
   return ms !== undefined && ms <= MAX_DURATION_MS ? ms : undefined;
 }
 
-/** Parses a size (`5GB`) to bytes; undefined if the text is no size. */
+/** Parses a size (`5GB`) to bytes; undefined if the text is not a size. */
 export function parseSize(text: string): number | undefined {
   return parseWithUnit(text.toUpperCase(), /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)$/, SIZE_BYTES);
 }

@@ -8,9 +8,9 @@ export const clock = defineGate({
     if (clockSkewMs === undefined || Math.abs(clockSkewMs) <= gates.maxClockSkew) return null;
     const way = clockSkewMs > 0 ? 'fast' : 'slow';
     return {
-      reason: `the clock of this machine is ${humanDuration(Math.abs(clockSkewMs))} ${way}, by Redis' time`,
-      onlyWarns: gates.clockSkew === 'warn',
+      problem: `the clock of this machine is ${humanDuration(Math.abs(clockSkewMs))} ${way}, compared with Redis time`,
+      severity: gates.clockSkew === 'warn' ? 'warning' : 'error',
     };
   },
-  fix: 'let it set its clock by network time (sudo sntp -sS time.apple.com)',
+  remedy: 'turn on network time there, or set the clock once (sudo sntp -sS time.apple.com)',
 });

@@ -1,14 +1,14 @@
 import { defineGate } from './gate.ts';
 
-/** One config on every Mac. */
+/** All Macs should have the same config. */
 export const configDrift = defineGate({
   name: 'config-drift',
   check: ({ otherDigest, config: { gates } }) =>
     otherDigest === undefined
       ? null
       : {
-          reason: `the config here differs from the config of most nodes (${otherDigest})`,
-          onlyWarns: gates.configDrift === 'warn',
+          problem: `the config here differs from the config of most nodes (${otherDigest})`,
+          severity: gates.configDrift === 'warn' ? 'warning' : 'error',
         },
-  fix: 'roll the same file out to all (clawmesh config digest on each), and restart the node',
+  remedy: 'roll out the same file to all nodes (compare clawmesh config digest), and restart the node',
 });

@@ -1,12 +1,12 @@
 import { defineGate } from './gate.ts';
 
-/** A node that is about to stop, or that is drained by hand, takes nothing new. */
+/** A node claims nothing while it stops, or while an operator drains it. */
 export const draining = defineGate({
   name: 'draining',
   check: ({ draining: why }) => {
     if (why === undefined) return null;
-    return { reason: why === 'stopping' ? 'the node is stopping' : 'drained by hand' };
+    return { problem: why === 'stopping' ? 'the node is stopping' : 'drained by an operator' };
   },
-  fix: ({ draining: why }) =>
-    why === 'stopping' ? 'start it again when you are ready' : 'clawmesh node resume resumes it',
+  remedy: ({ draining: why }) =>
+    why === 'stopping' ? 'start the node again when you are ready' : 'clawmesh node resume resumes the node',
 });

@@ -2,7 +2,7 @@ import { formatSize } from '../domain/units.ts';
 import { freeDisk as freeDiskOf } from '../platform/disk-and-memory.ts';
 import { defineGate } from './gate.ts';
 
-/** Agents write; a full disk makes runs fail in ways that look like anything. */
+/** Agents write files, and a full disk makes runs fail in confusing ways. */
 export const freeDisk = defineGate<number>({
   name: 'free-disk',
   every: 10_000,
@@ -10,6 +10,8 @@ export const freeDisk = defineGate<number>({
   check: ({ config: { gates } }, free) =>
     free === undefined || free >= gates.minFreeDisk
       ? null
-      : { reason: `${(free / 1e9).toFixed(1)} GB of disk are free, ${formatSize(gates.minFreeDisk)} are required` },
-  fix: 'free some disk space there, or lower gates.minFreeDisk',
+      : {
+          problem: `${(free / 1e9).toFixed(1)} GB of disk space is free, ${formatSize(gates.minFreeDisk)} is required`,
+        },
+  remedy: 'free some disk space there, or lower gates.minFreeDisk',
 });

@@ -1,51 +1,48 @@
 import type { Config } from '../config/schema.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { GateState, OpenClawState } from '../domain/node.ts';
 
-/** What a node knows of itself and its surroundings. What is not known is undefined, and closes no gate. */
+/** The facts that a node knows about itself and the mesh. An unknown fact is undefined, and closes no gate. */
 export interface NodeFacts {
   /** The config in use; its `gates` may be replaced while the node runs. */
   readonly config: Pick<Config, 'gates'>;
   readonly openclaw: OpenClawState;
   /** Why OpenClaw is not healthy; null if it is, undefined before the first check. */
   readonly openclawTrouble: string | null | undefined;
-  /** Why the provider refuses this node; undefined if it does not, as far as is known. */
+  /** Why the provider refuses this node; undefined if no refusal is known. */
   readonly authTrouble: string | undefined;
-  /** Why this Mac, and not its tasks, seems to be what makes them fail; undefined if it does not. */
+  /** Why this Mac, rather than its tasks, seems to cause failures; undefined if it does not. */
   readonly failureTrouble: string | undefined;
-  /** Where outcomes are kept while Redis is away, and why they can't be; undefined if they can. */
+  /** The folder that keeps undelivered results, and why it can't; undefined if it can. */
   readonly journal: { readonly folder: string; readonly trouble: string | undefined };
-  /** Why the node takes nothing new. */
+  /** Why the node claims nothing; undefined if it is not draining. */
   readonly draining: 'stopping' | 'by hand' | undefined;
-  /** Memory that programs could still have, bytes. */
+  /** Memory still available to programs, bytes. */
   readonly freeMemory: number | undefined;
-  /** Charge of the battery that the machine runs on, 0 to 1; null if it is on mains. */
+  /** Charge of the battery in use, 0 to 1; null on mains power. */
   readonly battery: number | null | undefined;
-  /** This machine's clock minus Redis', ms. */
+  /** This machine's clock minus Redis time, ms. */
   readonly clockSkewMs: number | undefined;
   /** The config digest of most other nodes, if it differs from this node's. */
   readonly otherDigest: string | undefined;
-  /** Those of the node's pools that are paused. */
+  /** The node's paused pools. */
   readonly pausedPools: readonly string[];
   /** Redis' maxmemory-policy. */
   readonly redisPolicy: string | undefined;
 }
 
-/** What a gate has found to be wrong. */
-export interface GateFinding {
-  readonly reason: string;
-  /** Worth knowing, but the gate stays open. */
-  readonly onlyWarns?: boolean;
-}
+/** The finding of a gate; the gate adds the remedy. An error, the default, closes the gate. */
+type GateFinding = Pick<Finding, 'problem'> & Partial<Pick<Finding, 'severity'>>;
 
 interface GateSpec<Probed> {
   readonly name: string;
   /** Null while all is well. `probed` is undefined until the first probe has succeeded. */
   readonly check: (facts: NodeFacts, probed: Probed | undefined) => GateFinding | null;
-  /** What to do about a finding. */
-  readonly fix: string | ((facts: NodeFacts) => string);
+  /** How to open the gate, or end the warning. */
+  readonly remedy: string | ((facts: NodeFacts) => string);
 }
 
-/** A gate that also looks at something by itself, at an interval in ms. A probe that fails changes nothing. */
+/** A gate that also probes something itself, at an interval in ms. A failed probe changes nothing. */
 interface ProbingGateSpec<Probed> extends GateSpec<Probed> {
   readonly every: number;
   readonly probe: (facts: NodeFacts) => Promise<Probed>;
@@ -54,7 +51,7 @@ interface ProbingGateSpec<Probed> extends GateSpec<Probed> {
 /** One condition that must hold for a node to claim tasks. */
 export interface Gate {
   readonly name: string;
-  /** How often to probe, ms; undefined for a gate that only looks at what the node knows. */
+  /** Interval between probes, ms; undefined for a gate that only uses the node's facts. */
   readonly every: number | undefined;
   /** The gate on one node, which remembers its last probe. */
   watch(): WatchedGate;
@@ -67,10 +64,10 @@ export interface WatchedGate {
 }
 
 /**
- * Makes a gate of its parts. To add one: a file here with `defineGate`, and its line in `all.ts`.
+ * Defines a gate. To add one, create a file here that calls `defineGate`, and list it in `all.ts`.
  */
 export function defineGate<Probed>(spec: GateSpec<Probed> | ProbingGateSpec<Probed>): Gate {
-  const { name, check, fix } = spec;
+  const { name, check } = spec;
   const gate: Gate = {
     name,
     every: 'every' in spec ? spec.every : undefined,
@@ -84,8 +81,9 @@ export function defineGate<Probed>(spec: GateSpec<Probed> | ProbingGateSpec<Prob
         state: (facts) => {
           const finding = check(facts, probed);
           if (!finding) return { name, open: true, reason: null, fix: null };
-          const remedy = typeof fix === 'string' ? fix : fix(facts);
-          return { name, open: finding.onlyWarns === true, reason: finding.reason, fix: remedy };
+          const { severity = 'error', problem } = finding;
+          const fix = typeof spec.remedy === 'string' ? spec.remedy : spec.remedy(facts);
+          return { name, open: severity !== 'error', reason: problem, fix };
         },
       };
     },

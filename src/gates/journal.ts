@@ -1,9 +1,9 @@
 import { defineGate } from './gate.ts';
 
-/** A run whose outcome can't be kept is paid for without a result if Redis is away when it ends. */
+/** If Redis is away when a run ends, an outcome that the disk can't keep is lost, though the run was paid for. */
 export const journal = defineGate({
   name: 'journal',
   check: ({ journal: { trouble } }) =>
-    trouble === undefined ? null : { reason: `outcomes can't be kept on disk: ${trouble}` },
-  fix: 'make that a folder which clawmesh can write, with room on its disk',
+    trouble === undefined ? null : { problem: `undelivered results can't be kept on disk: ${trouble}` },
+  remedy: 'make that folder writable for clawmesh, and check that its disk has free space',
 });

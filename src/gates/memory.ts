@@ -7,7 +7,7 @@ export const memory = defineGate({
   check: ({ freeMemory, config: { gates } }) => {
     const least = gates.minFreeMemory;
     if (freeMemory === undefined || least === 0 || freeMemory >= least) return null;
-    return { reason: `${(freeMemory / 1e9).toFixed(1)} GB of memory are free, ${formatSize(least)} are required` };
+    return { problem: `${(freeMemory / 1e9).toFixed(1)} GB of memory is free, ${formatSize(least)} is required` };
   },
-  fix: 'quit other programs, give the node fewer slots, or lower gates.minFreeMemory',
+  remedy: 'quit other programs, give the node fewer slots, or lower gates.minFreeMemory',
 });

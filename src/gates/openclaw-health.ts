@@ -1,21 +1,20 @@
 import { defineGate } from './gate.ts';
 
 /**
- * A node claims only while OpenClaw answers, since a task claimed without it would just wait for its deadline, and
- * while its
- * tasks do not fail one after the other for unknown reasons.
+ * Closed while OpenClaw does not respond, since claimed tasks would only wait for their deadlines. Also closed while
+ * one task after the other fails here for unknown reasons.
  */
 export const openclawHealth = defineGate({
   name: 'openclaw-health',
   check: ({ openclawTrouble, failureTrouble }) => {
-    if (openclawTrouble === null) return failureTrouble === undefined ? null : { reason: failureTrouble };
-    return { reason: openclawTrouble ?? 'OpenClaw has not answered yet' };
+    if (openclawTrouble === null) return failureTrouble === undefined ? null : { problem: failureTrouble };
+    return { problem: openclawTrouble ?? 'OpenClaw has not responded yet' };
   },
-  fix: ({ openclawTrouble, openclaw }) => {
+  remedy: ({ openclawTrouble, openclaw }) => {
     if (openclawTrouble === null)
-      return 'run openclaw agent exec by hand on that Mac; see clawmesh doctor there, and clawmesh task logs';
+      return 'run openclaw agent exec by hand on that Mac; also run clawmesh doctor there, and see clawmesh task logs';
     return openclaw.mode === 'gateway'
-      ? 'see openclaw gateway status on that Mac; launchctl kickstart -k restarts its gateway'
-      : 'check that openclaw --version works for the daemon’s user';
+      ? 'run openclaw gateway status on that Mac; launchctl kickstart -k restarts its gateway'
+      : 'check that openclaw --version works for the user of the daemon';
   },
 });

@@ -1,15 +1,15 @@
 import { defineGate } from './gate.ts';
 
-/** Mixed versions break protocol and state, so a node with another version than the pinned one waits. */
+/** Mixed versions break protocol and state, so a node with another version than the pinned one claims nothing. */
 export const openclawVersion = defineGate({
   name: 'openclaw-version',
   check: ({ openclaw: { version, expected }, config: { gates } }) => {
     if (expected === null || version === null || version === expected) return null;
     return {
-      reason: `OpenClaw ${version} runs here, the mesh requires ${expected}`,
-      onlyWarns: gates.versionMismatch === 'warn',
+      problem: `OpenClaw ${version} runs here, but the mesh requires ${expected}`,
+      severity: gates.versionMismatch === 'warn' ? 'warning' : 'error',
     };
   },
-  fix: ({ openclaw: { expected } }) =>
-    `install openclaw@${expected} there and restart its gateway, or change openclaw.version`,
+  remedy: ({ openclaw: { expected } }) =>
+    `install openclaw@${expected} there and restart its gateway, or change openclaw.version in the config`,
 });

@@ -1,9 +1,9 @@
 import { defineGate } from './gate.ts';
 
-/** Redis itself gives out no task of a paused pool; the gate only says so, since nothing is wrong with the node. */
+/** Redis gives out no tasks of a paused pool. This gate only reports that, since nothing is wrong with the node. */
 export const paused = defineGate({
   name: 'paused',
   check: ({ pausedPools }) =>
-    pausedPools.length === 0 ? null : { reason: `paused: ${pausedPools.join(', ')}`, onlyWarns: true },
-  fix: ({ pausedPools }) => `clawmesh pool resume ${pausedPools[0]} resumes it`,
+    pausedPools.length === 0 ? null : { problem: `paused: ${pausedPools.join(', ')}`, severity: 'notice' },
+  remedy: ({ pausedPools }) => `clawmesh pool resume ${pausedPools[0]} resumes the pool`,
 });

@@ -1,11 +1,11 @@
 import { defineGate } from './gate.ts';
 
-/** A MacBook whose battery runs out takes its tasks with it. */
+/** A MacBook whose battery runs out loses its runs. */
 export const power = defineGate({
   name: 'power',
   check: ({ battery, config: { gates } }) => {
     if (battery === undefined || battery === null || battery * 100 >= gates.minBattery) return null;
-    return { reason: `on battery at ${Math.round(battery * 100)} %, ${gates.minBattery} % are required` };
+    return { problem: `on battery at ${Math.round(battery * 100)} %, ${gates.minBattery} % is required` };
   },
-  fix: 'plug it in, or lower gates.minBattery',
+  remedy: 'plug in the Mac, or lower gates.minBattery',
 });

@@ -1,11 +1,11 @@
 import { defineGate } from './gate.ts';
 
-/** A Redis that evicts keys loses tasks. It is checked at start, too, but may have been changed since. */
+/** A Redis that evicts keys loses tasks. The daemon also checks this at start, but the policy may change later. */
 export const redisPolicy = defineGate({
   name: 'redis-policy',
   check: ({ redisPolicy: policy }) =>
     policy === undefined || policy === 'noeviction'
       ? null
-      : { reason: `Redis may throw tasks away: maxmemory-policy is ${policy}` },
-  fix: 'redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf',
+      : { problem: `Redis may evict tasks: maxmemory-policy is ${policy}` },
+  remedy: 'redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf too',
 });

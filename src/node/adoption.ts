@@ -31,14 +31,14 @@ export async function adoptPrevious(context: NodeContext, { loops }: Pick<RunSet
   for (const loop of loops) {
     for (const claim of await loop.queue.adopt(wanted)) {
       const entry = take(undelivered, claim);
-      const what = entry ? 'outcome of the previous incarnation is delivered' : 'run adopted';
+      const what = entry ? 'delivering the outcome of the previous incarnation' : 'run adopted';
       log.info({ taskId: claim.taskId, attempt: claim.attempt }, what);
       if (!entry) adopted.push(runKey(claim));
       loop.take(claim, entry?.outcome);
     }
   }
   for (const entry of undelivered) {
-    log.error({ taskId: entry.taskId, attempt: entry.attempt }, 'outcome discarded: the claim is lost');
+    log.error({ taskId: entry.taskId, attempt: entry.attempt }, 'outcome discarded, because the claim is lost');
     journal.discard(entry, entry.outcome);
   }
   await backend.registry.endReservation({ nodeId: owner.nodeId, incarnation: owner.incarnation - 1 });

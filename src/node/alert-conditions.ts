@@ -3,7 +3,7 @@ import type { SeenNode } from '../domain/node.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
 
-/** Deaths of a node within {@link REPEATED_MS} that are no longer bad luck. */
+/** Deaths of a node within {@link REPEATED_MS} that raise an alert of their own. */
 export const REPEATED = 3;
 export const REPEATED_MS = 3_600_000;
 
@@ -31,8 +31,8 @@ export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCo
           'node-dead',
           node,
           DAY_MS,
-          `${node} is dead (${reason ?? 'unknown'})`,
-          `look at it: power, network, service`,
+          `node ${node} is dead (${reason ?? 'unknown'})`,
+          'check its power, network and service',
         ),
         ...(deaths >= REPEATED
           ? [
@@ -40,28 +40,28 @@ export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCo
                 'repeated-failover',
                 node,
                 REPEATED_MS,
-                `${node} has died ${deaths} times within an hour`,
-                `clawmesh node drain ${node}, and see its log; clawmesh handovers --node ${node}`,
+                `node ${node} has died ${deaths} times within an hour`,
+                `clawmesh node drain ${node}; then check its log, and clawmesh handovers --node ${node}`,
               ),
             ]
           : []),
       ];
     case 'node-up':
-      return [resolved('node-dead', node, `${node} is back`)];
+      return [resolved('node-dead', node, `node ${node} is up again`)];
     case 'node-forgotten':
-      return [resolved('node-dead', node, `${node} is forgotten`)];
+      return [resolved('node-dead', node, `node ${node} was forgotten`)];
     case 'circuit-opened':
       return [
         firing(
           'circuit-open',
           circuit,
           DAY_MS,
-          `tasks of ${circuit} are held back: ${reason ?? ''}`,
-          "see the provider's status page, keys and limits; tasks go on by themselves",
+          `tasks of ${circuit} are held: ${reason ?? ''}`,
+          "check the provider's status page, keys and limits; the tasks continue once it recovers",
         ),
       ];
     case 'circuit-closed':
-      return [resolved('circuit-open', circuit, `tasks of ${circuit} go on`)];
+      return [resolved('circuit-open', circuit, `tasks of ${circuit} continue`)];
     case 'dead-letter':
       return [
         firing(
@@ -69,7 +69,7 @@ export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCo
           pool,
           TEN_MINUTES_MS,
           `task ${task} has failed for good: ${reason ?? ''}`,
-          `clawmesh task show ${task}; more of pool ${pool} in the next 10 minutes are not told`,
+          `clawmesh task show ${task}; for 10 minutes, no further dead letter in pool ${pool} sends an alert`,
         ),
       ];
     case 'repeated-failover':
@@ -79,7 +79,7 @@ export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCo
           task,
           DAY_MS,
           `task ${task} was lost with its node for the third time, last with ${node} (${reason ?? 'unknown'})`,
-          `clawmesh task show ${task}; if it is what takes the nodes down: clawmesh task cancel ${task}`,
+          `clawmesh task show ${task}; if the task brings its nodes down: clawmesh task cancel ${task}`,
         ),
       ];
     default:
@@ -110,17 +110,17 @@ export function currentConditions(now: {
   const queues = [...waitedMs].map(([pool, ms]) =>
     tooLongMs > 0 && ms > tooLongMs
       ? condition('queue-latency', pool, {
-          text: `tasks of pool ${pool} have waited for ${humanDuration(ms)}`,
-          fix: 'clawmesh status tells whether nodes serve it and why they take nothing; else add slots or nodes',
+          text: `the oldest task in pool ${pool} has waited for ${humanDuration(ms)}`,
+          fix: 'clawmesh status shows whether nodes serve the pool, and why they claim nothing; if they do claim, add slots or nodes',
         })
       : condition('queue-latency', pool, { over: `pool ${pool} keeps up again` }),
   );
   const here = nodes.filter(({ state }) => state !== 'stopped');
   const noNodes = here.some(({ state }) => state === 'up')
-    ? condition('no-nodes', 'mesh', { over: 'a node takes tasks again' })
+    ? condition('no-nodes', 'mesh', { over: 'a node claims tasks again' })
     : condition('no-nodes', 'mesh', {
-        text: `no node takes tasks: ${here.map(({ id, state }) => `${id} is ${state}`).join(', ') || 'none is there'}`,
-        fix: 'clawmesh node list tells why; clawmesh node resume, or start them',
+        text: `no node claims tasks: ${here.map(({ id, state }) => `${id} is ${state}`).join(', ') || 'no node is known'}`,
+        fix: 'clawmesh node list shows why; resume or start the nodes',
       });
   return [...queues, noNodes];
 }

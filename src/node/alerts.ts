@@ -82,7 +82,8 @@ export class Alerts implements Service {
     this.#clock = options.clock;
     this.#current = options.current;
     const { clock } = options;
-    const onError = (error: unknown) => this.#log.warn({ error: messageOf(error) }, 'alerts: Redis trouble');
+    const onError = (error: unknown) =>
+      this.#log.warn({ error: messageOf(error) }, 'alerts: a request to Redis failed');
     this.#loops = [
       new Periodic({ name: 'alert-events', clock, intervalMs: INTERVAL_MS, work: () => this.#watch(), onError }),
       new Periodic({ name: 'alert-conditions', clock, intervalMs: STANDING_MS, work: () => this.#look(), onError }),
@@ -112,7 +113,7 @@ export class Alerts implements Service {
         await this.#feed.done(event);
       } catch (error) {
         // The event stays on the list, so this node or another one takes it again.
-        this.#log.error({ event: event.event, error: messageOf(error) }, 'an alert could not be delivered');
+        this.#log.error({ event: event.event, error: messageOf(error) }, 'alert not delivered; it is tried again');
       }
     }
   }
@@ -139,7 +140,7 @@ export class Alerts implements Service {
       try {
         await this.#tellOnce(condition, new Date(this.#clock.now()).toISOString());
       } catch (error) {
-        this.#log.error({ kind: condition.kind, error: messageOf(error) }, 'an alert could not be delivered');
+        this.#log.error({ kind: condition.kind, error: messageOf(error) }, 'alert not delivered; it is tried again');
       }
     }
   }

@@ -36,8 +36,8 @@ const SETTLED: Readonly<Record<ReportResult, string>> = {
   completed: 'task completed',
   failed: 'task failed',
   cancelled: 'task cancelled',
-  retry: 'attempt failed, task will be retried',
-  held: 'the provider is in trouble, task is held back',
+  retry: 'attempt failed, the task will be retried',
+  held: 'the provider is failing, the task is held',
 };
 
 /** Returns the offer for the slot of an ending run; undefined if no task may follow at once. */
@@ -159,12 +159,12 @@ export class AttemptRun {
   async #settle(outcome: RunResult, ranMs: number): Promise<Claim | undefined> {
     const reason = this.#abort.signal.aborted ? (this.#abort.signal.reason as StopReason) : undefined;
     if (reason === 'fenced' || reason === 'claim-lost') {
-      this.#log.warn({ ranMs, reason }, 'run stopped, its outcome is void');
+      this.#log.warn({ ranMs, reason }, 'run stopped; its outcome does not count');
       this.#ended('void', ranMs);
       return undefined;
     }
     const notBegun = 'begun' in outcome && reason === undefined;
-    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not begun, the task is released');
+    if (notBegun) this.#log.warn({ error: outcome.error.message }, 'run not started; releasing the task');
     if (notBegun || (reason === 'release' && !outcome.ok)) {
       const sent = await this.#send(() => this.#run.queue.release(this.claim, 'drain'));
       const done = sent.end === 'taken' && sent.answer;
@@ -175,7 +175,7 @@ export class AttemptRun {
     const final: Outcome = outcome.ok
       ? { ok: true, result: this.#masked(keptResult(outcome.result)) }
       : this.#explained(outcome, reason);
-    // An outcome of an earlier incarnation is no news, and a drill says nothing about OpenClaw.
+    // An outcome of an earlier incarnation is old news, and a drill says nothing about OpenClaw.
     if (!this.#run.outcome && !this.claim.spec.probe)
       this.#context.events.emit('runEnded', { claim: this.claim, outcome: final });
     if (!final.ok && final.error.kind === 'auth' && (await this.#reassign(final.error.message, ranMs)))
@@ -197,7 +197,7 @@ export class AttemptRun {
   #explained(outcome: Outcome & { ok: false }, reason: StopReason | undefined): Outcome & { ok: false } {
     const failed = (kind: ErrorKind, message: string) => ({ ok: false as const, error: taskError(kind, message) });
     if (reason === 'cancelled') return failed('cancelled', 'cancelled while it ran');
-    if (reason === 'deadline') return failed('timeout', `no end after ${humanDuration(this.#timeoutMs)}`);
+    if (reason === 'deadline') return failed('timeout', `not finished after ${humanDuration(this.#timeoutMs)}`);
     if (reason === 'idle') return failed('timeout', `no sign of life for ${humanDuration(this.#idleTimeoutMs)}`);
     return {
       ok: false,
@@ -214,7 +214,7 @@ export class AttemptRun {
     if (!another || (claim.refusedOn !== null && claim.refusedOn !== nodeId)) return false;
     const sent = await this.#send(() => queue.reassign(claim, `auth on ${nodeId}: ${message}`));
     if (sent.end === 'refused' || (sent.end === 'taken' && !sent.answer)) return false;
-    if (sent.end === 'taken') this.#log.warn({ error: message }, 'login refused, the task goes to another node');
+    if (sent.end === 'taken') this.#log.warn({ error: message }, 'login refused; another node gets the task');
     this.#ended(sent.end === 'taken' ? 'reassigned' : 'void', ranMs);
     return true;
   }
@@ -231,11 +231,11 @@ export class AttemptRun {
     let sent = await this.#report(final);
     if (sent.end === 'refused') {
       const error = messageOf(sent.error);
-      this.#log.error({ error }, 'Redis can not store the outcome: it is kept in the journal, and the task fails');
+      this.#log.error({ error }, "Redis can't store the outcome: the journal keeps it, and the task fails");
       journal.discard(claim, outcome);
       final = {
         ok: false,
-        error: { ...taskError('unknown', `its outcome can't be stored: ${error}`), retryable: false },
+        error: { ...taskError('unknown', `Redis can't store the outcome: ${error}`), retryable: false },
       };
       sent = await this.#send(() => queue.report(claim, final));
     }
@@ -250,11 +250,11 @@ export class AttemptRun {
     }
     if (sent.end === 'void') {
       journal.discard(claim, final);
-      this.#log.error('outcome discarded: the claim is lost; it is kept in the journal');
+      this.#log.error('outcome discarded, because the claim is lost; the journal keeps it');
     } else {
       this.#log.error(
         { error: messageOf(sent.error) },
-        'Redis can not store that the task failed, either; its claim will lapse',
+        "Redis can't store that the task failed, either; its claim will lapse",
       );
     }
     this.#ended('void', ranMs);
@@ -268,7 +268,7 @@ export class AttemptRun {
     const { queue, nextOffer } = this.#run;
     const toDisk = clock.timer(JOURNAL_AFTER_MS, async () => {
       const isKept = await journal.keep(claim, outcome);
-      if (isKept) this.#log.warn('Redis does not take the outcome; it is kept on disk until it does');
+      if (isKept) this.#log.warn('Redis does not accept the outcome; it is kept on disk until Redis does');
     });
     try {
       // A refusal may be due to the next task of the same request, so a retry asks for none.
@@ -298,7 +298,7 @@ export class AttemptRun {
           return { end: 'void' };
         }
         if (isRefusal(error) && ++refused >= MAX_REFUSALS) return { end: 'refused', error };
-        this.#log.warn({ error: messageOf(error), retryMs: wait }, 'Redis did not take it, trying again');
+        this.#log.warn({ error: messageOf(error), retryMs: wait }, 'request to Redis failed, trying again');
         await this.#context.clock.sleep(wait, signal);
         if (signal?.aborted) return { end: 'void' };
       }

@@ -54,8 +54,8 @@ export class AuthBackoff implements Service {
   #close(message: string): void {
     this.backoff.close(
       (pauseMs) =>
-        `the provider refuses the login of this node (${message}); log in to OpenClaw here. ` +
-        `Tries one task again every ${humanDuration(pauseMs)}`,
+        `the provider refuses the login of this node (${message}). ` +
+        `The node tries one task every ${humanDuration(pauseMs)}`,
     );
   }
 }

@@ -102,10 +102,10 @@ export class ClaimLoop {
       const { taskId } = claim;
       const outcome = this.#reported.get(nameOf(claim)) ?? this.#reportedBefore.get(nameOf(claim));
       if (outcome) {
-        this.#options.log.warn({ taskId }, 'Redis has forgotten the report of this run; it is sent again');
+        this.#options.log.warn({ taskId }, 'Redis has lost the report of this run; sending it again');
         this.take(claim, outcome);
       } else {
-        this.#options.log.warn({ taskId }, 'the answer to this claim was lost; the run begins now');
+        this.#options.log.warn({ taskId }, 'the reply to this claim was lost; the run starts now');
         this.#options.slots.use(claim.pool);
         await this.#accept(claim);
       }
@@ -258,7 +258,10 @@ export class ClaimLoop {
       })
       .catch((error: unknown) => {
         this.#runs.delete(run);
-        log.error({ taskId: claim.taskId, error: messageOf(error) }, 'run broke off; its claim will lapse');
+        log.error(
+          { taskId: claim.taskId, error: messageOf(error) },
+          'run ended with an internal error; its claim will lapse',
+        );
       })
       .finally(() => {
         slots.release();

@@ -55,7 +55,7 @@ export function nodeContext(daemon: DaemonContext, incarnation: number, redisTim
       log.error({ error: messageOf(error) }, 'fenced: stopping all runs');
       events.emit('fenced');
     } else {
-      log.warn({ error: messageOf(error) }, 'Redis trouble');
+      log.warn({ error: messageOf(error) }, 'request to Redis failed');
     }
   };
   const events = new EventBus(onError);

@@ -40,7 +40,7 @@ export interface DaemonOptions {
   readonly signal: AbortSignal;
 }
 
-/** The worker daemon of one Mac: one incarnation after the other until it is told to stop. */
+/** The worker daemon of one Mac: one incarnation after the other, until it is asked to stop. */
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #hurry = Promise.withResolvers<void>();
@@ -61,13 +61,13 @@ export class Daemon {
     try {
       const restartFor = this.#live.replace(reload().config);
       if (restartFor.length > 0) {
-        log.error({ settings: restartFor }, 'the new config is not used: these settings require a restart');
+        log.error({ settings: restartFor }, 'new config not applied: these settings require a restart');
         return;
       }
-      log.info({ configDigest: this.#live.digest }, 'the new config is in use');
+      log.info({ configDigest: this.#live.digest }, 'new config applied');
       this.#runtime?.configChanged();
     } catch (error) {
-      log.error({ error: messageOf(error) }, 'the new config is not used');
+      log.error({ error: messageOf(error) }, 'new config not applied');
     }
   }
 
@@ -102,7 +102,7 @@ export class Daemon {
     const runner = this.#createRunner(mode, runnerOptions);
     opened.defer(() => runner.close());
     const observer = guarded(this.#options.observer, (error) =>
-      log.error({ nodeId, error: messageOf(error) }, 'something could not be counted'),
+      log.error({ nodeId, error: messageOf(error) }, 'metrics: an event was not counted'),
     );
     const journal = await Journal.open(outcomes, clock, log.child({ nodeId }));
     opened.defer(() => journal.close());
@@ -127,7 +127,7 @@ export class Daemon {
   }
 
   /**
-   * Begins an incarnation; undefined if the daemon is told to stop before that. Throws if the first one can't begin, or
+   * Begins an incarnation; undefined if the daemon is asked to stop before that. Throws if the first one can't begin, or
    * if another daemon uses the node id. It retries later ones until Redis accepts one, since operators repair a broken
    * Redis.
    */
@@ -140,7 +140,7 @@ export class Daemon {
       } catch (error) {
         // Another daemon of this node was faster, or the node was evicted: check again which incarnation is current.
         if ((!this.#runtime && !hasCode(error, 'fenced')) || hasCode(error, 'failed')) throw error;
-        log.warn({ nodeId, error: messageOf(error) }, 'the next incarnation could not begin; trying again');
+        log.warn({ nodeId, error: messageOf(error) }, 'the next incarnation could not start; trying again');
         await clock.sleep(RETRY_MS, signal);
         if (signal.aborted) return undefined;
       }
@@ -151,10 +151,7 @@ export class Daemon {
     const { loaded, nodeId, log } = this.#options;
     const runner = createRunner(mode, options);
     if (!runner.capabilities.hasProvider && loaded.config.openclaw.mode === 'auto') {
-      log.warn(
-        { nodeId },
-        'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated, nothing real runs',
-      );
+      log.warn({ nodeId }, 'no OpenClaw gateway is ready and openclaw is not on PATH: tasks are only simulated');
     }
     return runner;
   }

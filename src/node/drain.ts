@@ -30,7 +30,7 @@ export class Drain {
     const drainTimeoutMs = settings.drainTimeout;
     this.#byHand?.stop();
     this.#byHand = drained ? clock.timer(drainTimeoutMs, () => events.emit('drainExpired')) : undefined;
-    log.info({ drainTimeoutMs }, drained ? 'drained by hand' : 'resumed');
+    log.info({ drainTimeoutMs }, drained ? 'drained by an operator' : 'resumed');
     events.emit('factsChanged');
   }
 

@@ -4,7 +4,7 @@ import type { NodeEvents } from './event-bus.ts';
 import { GateBackoff } from './gate-backoff.ts';
 import type { Service } from './service.ts';
 
-/** Number of different tasks failed in a row that is no coincidence. */
+/** Number of different tasks that have to fail in a row before the node is suspect. */
 const TASKS = 5;
 /** How long the node then takes no tasks, ms; doubles with each failed try. */
 const PAUSE_MS = { first: 30_000, most: 10 * 60_000 };
@@ -47,8 +47,8 @@ export class FailureStreak implements Service {
     const last = message.replace(/\s+/g, ' ').slice(0, MAX_REASON);
     this.backoff.close(
       (pauseMs) =>
-        `different tasks in a row have failed here for reasons that clawmesh does not know, the last with: ` +
-        `${kind}: ${last}. Tries one task again every ${humanDuration(pauseMs)}`,
+        `several different tasks in a row failed here for unknown reasons, the last with ` +
+        `${kind}: ${last}. The node tries one task every ${humanDuration(pauseMs)}`,
     );
     // Failures while one task tries must not pile up.
     for (const id of [...this.#failed].slice(0, -TASKS)) this.#failed.delete(id);

@@ -44,7 +44,7 @@ export class GateBackoff {
     return this.#state === 'trying';
   }
 
-  /** Whether another task may begin beside these. */
+  /** Whether another task may begin next to these. */
   mayBegin(running: readonly string[]): boolean {
     return this.#state !== 'trying' || this.#tries === undefined || !running.includes(this.#tries);
   }
@@ -62,7 +62,7 @@ export class GateBackoff {
     this.#options.onChange();
   }
 
-  /** Closes the gate. Failures of runs that ran beside the first failed one do not lengthen the pause. */
+  /** Closes the gate. Failures of runs that ran at the same time as the first failed run do not lengthen the pause. */
   close(reason: (pauseMs: number) => string): void {
     if (this.#state === 'closed' || this.#stopped) return;
     const { firstMs, mostMs, onChange } = this.#options;

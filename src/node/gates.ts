@@ -33,7 +33,7 @@ export class Gates implements Service {
   #started = false;
   #open = false;
   /** Serialized facts of the last `gatesChanged`. */
-  #told = '';
+  #announced = '';
   /** Names of the gates that were closed at the last check. */
   #closed: ReadonlySet<string> = new Set();
 
@@ -105,13 +105,13 @@ export class Gates implements Service {
     await backend.registry.noteGates(owner, changed);
   }
 
-  /** Whether claim loops or the mesh need to know: a probe with an unchanged result is no news. */
+  /** Whether claim loops or the mesh need to know: an unchanged result of a probe does not matter. */
   #isNews(states: readonly GateState[]): boolean {
     const { openclaw, auth, failures } = this.#sources;
     const trying = [auth.backoff.isTrying, failures.backoff.isTrying];
-    const told = JSON.stringify([states, openclaw.state, trying, this.#context.live.digest]);
-    if (told === this.#told) return false;
-    this.#told = told;
+    const announced = JSON.stringify([states, openclaw.state, trying, this.#context.live.digest]);
+    if (announced === this.#announced) return false;
+    this.#announced = announced;
     return true;
   }
 

@@ -48,14 +48,14 @@ export class GatewayRestarter {
     this.#restarts = this.#restarts.filter((at) => now - at < HOUR_MS);
     if (this.#restarts.length >= perHour) {
       if (!this.#gaveUp)
-        log.error({ trouble, restarts: perHour }, 'restarts do not cure the gateway: check it by hand');
+        log.error({ trouble, restarts: perHour }, 'restarts do not repair the gateway; check it yourself');
       this.#gaveUp = true;
       return;
     }
     // The restarted gateway gets the same time to come up.
     this.#troubleSince = now;
     this.#restarts.push(now);
-    log.warn({ trouble, afterMs }, 'the gateway has been in trouble for long; its job is restarted');
-    await restart().catch((error: unknown) => log.error({ error: messageOf(error) }, 'the restart failed'));
+    log.warn({ trouble, afterMs }, 'the gateway has been unhealthy for too long; restarting its job');
+    await restart().catch((error: unknown) => log.error({ error: messageOf(error) }, 'restart of the gateway failed'));
   }
 }

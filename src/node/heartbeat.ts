@@ -101,7 +101,7 @@ export class Heartbeat implements Service {
     sweep.found(swept);
     if (this.#stopped) return;
     if (jumpMs !== 0) {
-      log.warn({ jumpMs }, 'Redis’ clock jumped, or this machine slept; renewing all claims');
+      log.warn({ jumpMs }, 'the clock of Redis jumped, or this machine slept; renewing all claims');
       renewal.renewAll().catch(onError);
     }
     if (desired === 'drill-crash' || desired === 'drill-freeze') crashForDrill(desired, leaseMs(live.config) * 2, log);

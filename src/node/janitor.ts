@@ -27,16 +27,16 @@ export function janitorRound(
   { backend, pools, log, onError }: Pick<NodeContext, 'backend' | 'pools' | 'log' | 'onError'>,
   { loops }: { readonly loops: readonly Pick<ClaimLoop, 'queue'>[] },
 ): () => Promise<number> {
-  let told: readonly ScheduleFailure[] = [];
+  let reported: readonly ScheduleFailure[] = [];
 
   const mend = async () => {
     const failures = await backend.mendSchedules();
     const isTold = (failure: ScheduleFailure) =>
-      told.some(({ name, reason }) => name === failure.name && reason === failure.reason);
+      reported.some(({ name, reason }) => name === failure.name && reason === failure.reason);
     for (const failure of failures.filter((one) => !isTold(one))) {
-      log.error({ schedule: failure.name, error: failure.reason }, 'a schedule queues nothing');
+      log.error({ schedule: failure.name, error: failure.reason }, 'a schedule enqueues no tasks');
     }
-    told = failures;
+    reported = failures;
     return 0;
   };
   const removeExpired = async ({ queue }: Pick<ClaimLoop, 'queue'>) => {

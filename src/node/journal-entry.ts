@@ -43,7 +43,7 @@ export type JournalEntry = z.infer<typeof entrySchema>;
 /** Identifies one run among all others, also across restarts of the daemon. */
 export type RunName = Pick<Claim, 'taskId' | 'attempt' | 'handovers' | 'holds'>;
 
-/** Undefined if the text is no entry, or one of another version. */
+/** Undefined if the text is not an entry, or has another version. */
 export function readEntry(text: string): JournalEntry | undefined {
   try {
     return entrySchema.safeParse(JSON.parse(text)).data;
@@ -52,7 +52,7 @@ export function readEntry(text: string): JournalEntry | undefined {
   }
 }
 
-/** Ids whose file name every file system takes, and tells apart from others; those of our own tasks are such. */
+/** Ids that every file system accepts as file names, and distinguishes from others. The ids of our own tasks match. */
 const PLAIN_ID = /^[a-z0-9][a-z0-9_:-]{0,127}$/;
 
 /** The name of an entry's file. Other programs that queue with BullMQ give tasks ids that are no file names. */

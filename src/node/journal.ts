@@ -155,7 +155,7 @@ export class Journal {
     if (lost.length > 0) {
       this.#log.error(
         { taskIds: lost.map(({ taskId }) => taskId) },
-        'outcomes are lost: they could not be kept on disk',
+        'undelivered outcomes are lost: the disk could not keep them',
       );
     }
   }
@@ -182,7 +182,7 @@ export class Journal {
     while (!signal.aborted) {
       const changed = this.#changed.wait();
       this.#isAtWork = true;
-      const late = this.#clock.timer(PATIENCE_MS, () => this.#setTrouble('its disk does not answer'));
+      const late = this.#clock.timer(PATIENCE_MS, () => this.#setTrouble('the disk does not respond'));
       const error = await this.#pass().catch((thrown: unknown) => messageOf(thrown));
       late.stop();
       this.#setTrouble(error);
@@ -191,7 +191,7 @@ export class Journal {
       this.#passed.notify();
       const over = new AbortController();
       const pause = this.#clock.sleep(error === undefined ? LOOK_MS : wait, over.signal);
-      // On a failing disk, a new outcome causes one early retry. The failed entries cause none, so this is no hot loop.
+      // On a failing disk, a new outcome causes one early retry. The failed entries cause none, so this does not loop.
       await Promise.race([pause, changed]);
       over.abort();
     }
@@ -233,12 +233,12 @@ export class Journal {
   /** Reads the entries of earlier incarnations. */
   async #read(): Promise<void> {
     const onTrouble = (file: string, error: unknown) =>
-      this.#log.error({ file, error: messageOf(error) }, 'a file of the journal can not be read');
+      this.#log.error({ file, error: messageOf(error) }, "can't read a file of the journal");
     for (const [name, text] of await this.#files.read(onTrouble)) {
       const entry = readEntry(text);
       if (!entry || nameOf(entry) !== name) {
         const to = await this.#files.setAside(name).catch((error: unknown) => onTrouble(name, error));
-        if (to) this.#log.error({ file: to }, 'an entry of the journal is broken; it was set aside');
+        if (to) this.#log.error({ file: to }, 'moved a broken journal entry aside');
       } else if (!this.#kept.has(name)) {
         const written = Promise.withResolvers<void>();
         written.resolve();
@@ -250,7 +250,7 @@ export class Journal {
 
   /** The folder and its files were removed, so every entry is written again. */
   #writeAgain(): void {
-    this.#log.warn('the folder of the journal was gone; it is created again');
+    this.#log.warn('the folder of the journal was gone; creating it again');
     for (const [name, kept] of this.#kept) {
       kept.onDisk = false;
       this.#dirty.add(name);
@@ -261,8 +261,7 @@ export class Journal {
     const before = this.#trouble;
     this.#trouble = trouble && `${this.folder}: ${trouble}`;
     if (this.#trouble === before) return;
-    if (trouble !== undefined)
-      this.#log.error({ error: trouble }, 'outcomes can not be kept on disk; it is tried again');
+    if (trouble !== undefined) this.#log.error({ error: trouble }, "can't keep outcomes on disk; trying again");
     else this.#log.info('outcomes are kept on disk again');
     for (const listener of this.#listeners) listener();
   }

@@ -69,14 +69,14 @@ function inUse(nodeId: string, holder: NodeHolder): ClawmeshError {
   const me = thisHolder();
   if (onOneMachine(holder, me) && isAlive(holder.pid)) {
     return new ClawmeshError('failed', `node ${nodeId} is already up as process ${holder.pid}`, {
-      remedy: 'stop that one first',
+      remedy: 'stop that process first',
     });
   }
   const [address] = holder.addresses;
-  const twin = holder.host === me.host ? ', another machine of this name' : '';
+  const twin = holder.host === me.host ? ', another machine with this name' : '';
   return new ClawmeshError(
     'failed',
     `node ${nodeId} is already up on ${holder.host}${address === undefined ? '' : ` (${address})`}${twin}`,
-    { remedy: 'give this Mac an id of its own: CLAWMESH_NODE_ID' },
+    { remedy: 'give this Mac its own id (CLAWMESH_NODE_ID)' },
   );
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../domain/clock.ts';
 
-/** Apparent drift between Redis' clock and this process' own that still is no jump, ms: replies are sometimes late. */
+/** Apparent drift between Redis' clock and this process' own that does not count as a jump yet, ms: replies are sometimes late. */
 const JUMP_MS = 2_000;
 
 /** Derives Redis time from each heartbeat's reply, and detects that one of the two clocks has jumped. */

@@ -37,7 +37,7 @@ export class RunSet implements Service {
   readonly #runContext: RunContext;
   readonly #slots: Slots;
   readonly #awake = keepAwake((error) =>
-    this.#context.log.warn({ error: messageOf(error) }, 'this Mac may fall asleep while it works'),
+    this.#context.log.warn({ error: messageOf(error) }, 'this Mac may go to sleep while it runs tasks'),
   );
   readonly #inFlight = new InFlight();
   #fenced = false;

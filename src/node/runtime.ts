@@ -100,7 +100,7 @@ export class NodeRuntime {
       // Errors from Redis no longer matter: the next incarnation needs this one to have ended.
       const stopped = stage.map((service) =>
         service.stop().catch((error: unknown) => {
-          log.debug({ service: service.name, error: messageOf(error) }, 'not stopped in order');
+          log.debug({ service: service.name, error: messageOf(error) }, 'a service did not stop cleanly');
         }),
       );
       await waitAtMost(clock, Promise.all(stopped), STOP_MS);
@@ -134,7 +134,10 @@ function createServices(context: NodeContext, windowMs: number) {
   const inbox = new Inbox(context, { heartbeat, runs, sweep });
   // Redis refuses the requests of a fenced incarnation, so after a sleep one immediate request is enough.
   const sleepWatch = new SleepWatch(clock, (sleptMs) => {
-    log.warn({ sleptMs }, 'stood still (sleep, freeze or a blocked event loop); asking Redis for the incarnation');
+    log.warn(
+      { sleptMs },
+      'the daemon was paused (sleep, freeze or a blocked event loop); checking the incarnation in Redis',
+    );
     heartbeat.beat().catch(onError);
   });
   const queues = service('queues', {

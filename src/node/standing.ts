@@ -31,7 +31,7 @@ export function nodeStanding(node: {
   const closed = gates.flatMap(({ open, name, reason }) => (open ? [] : [`${name}: ${reason ?? 'closed'}`]));
   const isLate = heartbeatAgeMs > leaseMs;
   const since = Number.isFinite(heartbeatAgeMs) ? `for ${Math.round(heartbeatAgeMs / 1_000)}s` : 'yet';
-  const late = isLate ? [`Redis has taken no heartbeat ${since}`] : [];
+  const late = isLate ? [`Redis has accepted no heartbeat ${since}`] : [];
   return {
     ready: closed.length === 0 && !isLate,
     incarnation,

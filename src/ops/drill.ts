@@ -1,5 +1,6 @@
 import type { Mesh } from '../client/mesh.ts';
 import type { Clock } from '../domain/clock.ts';
+import { counted } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Node } from '../domain/node.ts';
 import type { NewTask, Task } from '../domain/task.ts';
@@ -28,7 +29,7 @@ export interface DrillOptions {
   readonly onStep: (text: string) => void;
 }
 
-/** The results of a drill. Times in ms, from the moment the node was told to fail or drain. */
+/** The results of a drill. Times in ms, from the request to the node to fail or drain. */
 export interface DrillReport {
   readonly node: string;
   readonly kind: DrillKind;
@@ -68,18 +69,22 @@ export async function drillFailover(mesh: DrilledMesh, options: DrillOptions): P
   const { kind, onStep, clock } = options;
   const up = (await mesh.node.list()).filter((node) => node.state === 'up');
   if (up.length < 2) {
-    throw new ClawmeshError('failed', `${up.length} nodes are up; a failover takes two`, {
-      remedy: 'start another node',
-    });
+    throw new ClawmeshError(
+      'failed',
+      `${counted(up.length, 'node')} ${up.length === 1 ? 'is' : 'are'} up, but a failover requires two`,
+      {
+        remedy: 'start another node',
+      },
+    );
   }
   if (options.nodeId && !up.some((node) => node.id === options.nodeId)) {
-    throw new ClawmeshError('not-found', `no node ${options.nodeId} is up`, { remedy: 'see clawmesh node list' });
+    throw new ClawmeshError('not-found', `node ${options.nodeId} is not up`, { remedy: 'see clawmesh node list' });
   }
   const limitMs = kind === 'freeze' ? options.leaseMs : options.crashGraceMs;
   const promisedMs = kind === 'drain' ? null : limitMs + MARGIN_MS + (kind === 'crash' ? MARGIN_MS : 0);
   const probes = probeTasks(up, Math.max(8_000, limitMs + 5_000));
   const { ids, victim, own } = await startProbes(mesh, probes, options);
-  onStep(`${victim} runs ${own.length} of ${ids.length} probe tasks, and is told to ${kind}`);
+  onStep(`${victim} runs ${own.length} of ${ids.length} probe tasks; telling it to ${kind}`);
   // In Redis time, like the history of the probes.
   const takenDownAt = await mesh.server.time();
   if (kind === 'drain') await mesh.node.drain(victim);
@@ -136,11 +141,11 @@ async function startProbes(
     const byNode = [...Map.groupBy(long, (task) => task.node as string)].sort(([, a], [, b]) => b.length - a.length);
     const chosen = byNode.find(([node]) => !nodeId || node === nodeId);
     if (chosen) return { ids, victim: chosen[0], own: chosen[1] };
-    onStep(`${nodeId ?? 'no node'} got no probe it could lose; trying again`);
+    onStep(`no long probe runs${nodeId === undefined ? '' : ` on ${nodeId}`} yet; trying again`);
     await waitForEnd(mesh, clock, fresh, PATIENCE_MS);
   }
   throw new ClawmeshError('failed', `no probe started${nodeId ? ` on ${nodeId}` : ''}`, {
-    remedy: 'the mesh is busy; try when it is idle',
+    remedy: 'the mesh is busy; try again when it is idle',
   });
 }
 

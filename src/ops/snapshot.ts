@@ -2,13 +2,14 @@ import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Finding, Severity } from '../domain/finding.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { NodeState } from '../domain/node-state.ts';
 import type { Task } from '../domain/task.ts';
 import type { OldestTask, PoolCounts } from '../queue/bullmq/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
-import { findProblems, foreignWorkers, type Problem, strandedTasks } from './problems.ts';
+import { findProblems, foreignWorkers, strandedTasks } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it. */
 export interface Snapshot {
@@ -28,7 +29,14 @@ export interface Snapshot {
   readonly usageToday: Omit<UsageSum, 'agent' | 'model'>;
   /** Open circuits, whose tasks are held. */
   readonly circuits: readonly Circuit[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ShownFinding[];
+}
+
+/** A {@link Finding} under the names of the JSON contract. */
+interface ShownFinding {
+  readonly severity: Severity;
+  readonly what: string;
+  readonly fix: string;
 }
 
 export interface RunningTask extends Pick<Task, 'id' | 'pool' | 'node' | 'message'> {
@@ -55,7 +63,10 @@ export interface SnapshotSource extends Pick<Mesh, 'circuits' | 'usage' | 'hando
 }
 
 /** Reads the state of the whole mesh. */
-export async function takeSnapshot(mesh: SnapshotSource, clock: Clock): Promise<{ snapshot: Snapshot; nodes: Node[] }> {
+export async function takeSnapshot(
+  mesh: SnapshotSource,
+  clock: Clock,
+): Promise<{ snapshot: Snapshot; nodes: Node[]; findings: readonly Finding[] }> {
   const askedAt = clock.monotonic();
   const pools = await mesh.pool.names();
   const latencyMs = Math.round((clock.monotonic() - askedAt) * 10) / 10;
@@ -72,8 +83,20 @@ export async function takeSnapshot(mesh: SnapshotSource, clock: Clock): Promise<
   ]);
   const activeCount = [...counts.values()].reduce((sum, count) => sum + count.active, 0);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
+  const findings = [
+    ...findProblems({
+      nodes,
+      pools: counts,
+      circuits,
+      scheduleFailures,
+      config: mesh.config,
+    }),
+    ...strandedTasks(nodes, held),
+    ...foreignWorkers(await mesh.pool.strangers(pools, now)),
+  ];
   return {
     nodes,
+    findings,
     snapshot: {
       mesh: mesh.config.mesh,
       redis: { ok: true, latencyMs },
@@ -85,17 +108,7 @@ export async function takeSnapshot(mesh: SnapshotSource, clock: Clock): Promise<
       handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
-      problems: [
-        ...findProblems({
-          nodes,
-          pools: counts,
-          circuits,
-          scheduleFailures,
-          config: mesh.config,
-        }),
-        ...strandedTasks(nodes, held),
-        ...foreignWorkers(await mesh.pool.strangers(pools, now)),
-      ],
+      problems: findings.map(({ severity, problem, remedy }) => ({ severity, what: problem, fix: remedy })),
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import { type Circuit, circuitOf } from '../domain/circuit.ts';
+import { counted } from '../domain/counted.ts';
 import { formatHoldReason, holdReasonOf, isTarget, type SessionReason } from '../domain/hold-reason.ts';
 import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
@@ -15,8 +16,8 @@ export interface WaitingReason {
   readonly text: string;
   /** The remedy for an operator; null if the task continues by itself. */
   readonly fix: string | null;
-  /** No node is up, which need not worry a user who queues work for later. */
-  readonly nobodyUp?: boolean;
+  /** No node is up. That is no problem for a user who enqueues tasks for later. */
+  readonly noNodeUp?: boolean;
 }
 
 /** The facts that explain why tasks wait. */
@@ -30,7 +31,7 @@ export interface WaitingFacts {
   readonly now: number;
 }
 
-/** The examined fields of a task; it may not have been queued yet. */
+/** The examined fields of a task, which may not be queued yet. */
 export type WaitingTask = Pick<
   Task,
   'pool' | 'state' | 'heldBy' | 'target' | 'agent' | 'session' | 'model' | 'delayedUntil'
@@ -59,7 +60,7 @@ export function whyWaiting(task: WaitingTask, facts: WaitingFacts): WaitingReaso
   }
   if (state !== 'waiting') return undefined;
   const reason = holdReasonOf(task);
-  if (reason?.kind === 'after') return { text: 'it comes after tasks that have not completed', fix: null };
+  if (reason?.kind === 'after') return { text: 'it waits for other tasks to complete (--after)', fix: null };
   if (facts.pools.get(pool)?.paused) {
     return { text: `pool ${pool} is paused`, fix: `clawmesh pool resume ${pool}` };
   }
@@ -69,7 +70,7 @@ export function whyWaiting(task: WaitingTask, facts: WaitingFacts): WaitingReaso
   const circuit = openCircuit(itsCircuit, facts);
   if (circuit) return circuit;
   if (reason?.kind === 'session') return sessionTrouble(reason, pool, facts);
-  if (heldBy !== null && reason === undefined) return { text: `it is held back by ${heldBy}`, fix: null };
+  if (heldBy !== null && reason === undefined) return { text: `it is held by ${heldBy}`, fix: null };
   // The hold reason says more than the task's own target: it also names what the node must be allowed.
   const target = reason && isTarget(reason) ? reason : parseTarget(task.target ?? '');
   return (target && targetTrouble(target, pool, facts)) ?? allowTrouble(task, facts);
@@ -93,9 +94,9 @@ export function poolTrouble(
       fix: likely ? `did you mean ${likely}?` : `start a node with pool ${pool} (node.pools in the config)`,
     };
   }
-  if (here.length === 0) return { text: 'no node is up', fix: 'start one: clawmesh node run', nobodyUp: true };
+  if (here.length === 0) return { text: 'no node is up', fix: 'start one: clawmesh node run', noNodeUp: true };
   if (serving.length > 0) return gatedReason(serving);
-  const away = known.map(({ id, state }) => `${id}, which does, is ${state}`);
+  const away = known.map(({ id, state }) => `${id}, which serves it, is ${state}`);
   return {
     text: [`no node that is up serves pool ${pool}`, ...away.slice(0, 3)].join('; '),
     fix: known[0] ? `start ${known[0].id}` : `start a node with pool ${pool} (node.pools in the config)`,
@@ -103,17 +104,20 @@ export function poolTrouble(
 }
 
 function servedText(served: readonly string[], configured: readonly string[]): string {
-  return served.length > 0 ? `served are ${served.join(', ')}` : `the config has ${configured.join(', ')}`;
+  return served.length > 0 ? `pools with nodes: ${served.join(', ')}` : `configured pools: ${configured.join(', ')}`;
 }
 
-/** Why none of these nodes takes tasks, although their leases hold. */
+/** Why none of these nodes claims tasks, although their leases are valid. */
 function gatedReason(nodes: readonly Node[]): WaitingReason {
   const [first] = nodes;
-  const more = nodes.length > 1 ? ` (and ${nodes.length - 1} more)` : '';
+  const more = nodes.length > 1 ? ` (and ${counted(nodes.length - 1, 'more node')})` : '';
   const closed = first?.gates.find(({ open }) => !open);
-  const why = first?.state === 'draining' ? 'it is drained' : (closed?.reason ?? `it is ${first?.state}`);
+  const why = first?.state === 'draining' ? 'it is draining' : (closed?.reason ?? `it is ${first?.state}`);
   const fix = first?.state === 'draining' ? `clawmesh node resume ${first.id}` : closed?.fix;
-  return { text: `${first?.id} takes no tasks: ${why}${more}`, fix: fix ?? `see clawmesh node show ${first?.id}` };
+  return {
+    text: `node ${first?.id} claims no tasks: ${why}${more}`,
+    fix: fix ?? `see clawmesh node show ${first?.id}`,
+  };
 }
 
 function openCircuit(name: string, { circuits, now }: WaitingFacts): WaitingReason | undefined {
@@ -121,19 +125,19 @@ function openCircuit(name: string, { circuits, now }: WaitingFacts): WaitingReas
   if (!circuit) return undefined;
   const { kind, message, nextProbeAt } = circuit;
   const due = nextProbeAt === null ? undefined : Math.max(0, Date.parse(nextProbeAt) - now);
-  const next = due === undefined ? '' : `; one task tries again in ${humanDuration(due)}`;
+  const next = due === undefined ? '' : `; the next probe may run in ${humanDuration(due)}`;
   const model = name === 'default' ? 'the default model' : name;
-  return { text: `tasks of ${model} are held back: ${kind}: ${message}${next}`, fix: `clawmesh circuit close ${name}` };
+  return { text: `tasks of ${model} are held: ${kind}: ${message}${next}`, fix: `clawmesh circuit close ${name}` };
 }
 
 function sessionTrouble(reason: SessionReason, pool: string, { nodes, held }: WaitingFacts): WaitingReason {
   const name = reason.session;
   const why = formatHoldReason(reason);
-  const home = held.find((one) => one.pool === pool && one.why === why)?.home;
-  const node = nodes.find(({ id }) => id === home);
+  const sticky = held.find((one) => one.pool === pool && one.why === why)?.stickyNode;
+  const node = nodes.find(({ id }) => id === sticky);
   if (node && node.state !== 'up') {
     return {
-      text: `session ${name} is on ${node.id}, which is ${node.state}`,
+      text: `session ${name} is sticky to ${node.id}, which is ${node.state}`,
       fix: `see clawmesh node show ${node.id}`,
     };
   }
@@ -144,21 +148,24 @@ function sessionTrouble(reason: SessionReason, pool: string, { nodes, held }: Wa
 function targetTrouble(target: Target, pool: string, facts: WaitingFacts): WaitingReason | undefined {
   const able = facts.nodes.filter((node) => mayRun(target, node));
   if (able.some((node) => node.state === 'up' && serves(node, pool))) return undefined;
-  if (able.length === 0) return nobodyIs(target, facts);
+  if (able.length === 0) return noMatchingNode(target, facts);
   const states = able.map((node) => {
     const { id, state } = node;
     if (!isHere(node)) return `${id} is ${state}`;
     if (!serves(node, pool)) return `${id} does not serve pool ${pool}`;
     return state === 'up' ? `${id} is up` : `${id} is ${state}`;
   });
-  const who = target.kind === 'require' ? `of the nodes with ${pairsOf(target.labels).join(',')} ` : '';
+  const who = target.kind === 'require' ? `nodes with ${pairsOf(target.labels).join(',')}: ` : '';
   return { text: `${who}${states.slice(0, 3).join(', ')}`, fix: `see clawmesh node show ${able[0]?.id}` };
 }
 
 /** No node that the mesh remembers matches the target. */
-function nobodyIs(target: Target, { nodes, config }: WaitingFacts): WaitingReason {
+function noMatchingNode(target: Target, { nodes, config }: WaitingFacts): WaitingReason {
   if (target.kind === 'node' || target.kind === 'prefer') {
-    return { text: `node ${target.id} was never up`, fix: `start it: clawmesh node run, on ${target.id}` };
+    return {
+      text: `the mesh does not know node ${target.id}`,
+      fix: `check the name, or start it: clawmesh node run on ${target.id}`,
+    };
   }
   if (target.kind !== 'require') return { text: 'no node may run it', fix: 'see clawmesh node list' };
   const labels = pairsOf(target.labels);
@@ -166,9 +173,12 @@ function nobodyIs(target: Target, { nodes, config }: WaitingFacts): WaitingReaso
   const known = [...new Set(there.flatMap((of) => pairsOf(Object.entries(of))))].sort();
   const wrong = labels.filter((pair) => !known.includes(pair));
   const likely = wrong[0] && nearest(wrong[0], known);
-  const have = known.length > 0 ? `labels are ${known.slice(0, 20).join(', ')}` : 'no node has labels';
+  const have = known.length > 0 ? `known labels: ${known.slice(0, 20).join(', ')}` : 'no node has labels';
   return {
-    text: wrong.length > 0 ? `no node has ${wrong.join(' and ')}; ${have}` : `no one node has ${labels.join(',')}`,
+    text:
+      wrong.length > 0
+        ? `no node has ${wrong.join(' and ')}; ${have}`
+        : `no single node has all of ${labels.join(',')}`,
     fix: likely ? `did you mean ${likely}?` : 'see nodes.<id>.labels in the config',
   };
 }
@@ -185,7 +195,10 @@ function allowTrouble(task: WaitingTask, { nodes }: WaitingFacts): WaitingReason
   const what = [`agent ${task.agent ?? 'main'}`, ...(task.model === null ? [] : [`model ${task.model}`])].join(
     ' with ',
   );
-  return { text: `no node that is up and serves pool ${task.pool} is allowed ${what}`, fix: 'see nodes.<id>.allow' };
+  return {
+    text: `no node that is up and serves pool ${task.pool} may run ${what}`,
+    fix: 'see node.allow and nodes.<id>.allow in the config',
+  };
 }
 
 /** The agent and the model, if the task names them. */

@@ -95,7 +95,7 @@ function handoverOf({ pool: _, ...entry }: LoggedHandover, task: TaskRunHistory 
   return {
     ...entry,
     to: claim?.node ?? null,
-    sessionAnew: claim !== undefined && task?.sessionMovedFrom === entry.from,
+    sessionRestarted: claim !== undefined && task?.sessionMovedFrom === entry.from,
     takeoverMs: claim ? Date.parse(claim.at) - Date.parse(entry.at) + entry.silentMs : null,
   };
 }

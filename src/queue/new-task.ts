@@ -36,11 +36,11 @@ const wholeNumber = (min: number, max: number) => {
 
 /** A task as users write it, on the command line or as a line of JSON. */
 const taskInput = z.strictObject({
-  message: text('expected the text for the agent')
+  message: text('expected the prompt for the agent')
     .refine((message) => message.trim() !== '', 'must not be empty')
     .refine(
       (message) => Buffer.byteLength(message) <= MAX_MESSAGE_BYTES,
-      'is longer than 1 MiB; put the material into a file that the agent can read',
+      'is longer than 1 MiB; put the text into a file that the agent can read',
     ),
   agent: name('an agent id').optional(),
   session: name('a session key').optional(),
@@ -108,12 +108,13 @@ export function parseNewTask(input: unknown, defaults: TaskDefaults): NewTask | 
   const parsed = taskInput.safeParse(withDefaults(input, defaults.fields));
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(describe) };
   const unknown = wantedResults(parsed.data.message).filter((id) => !TASK_ID.test(id));
-  if (unknown.length > 0) return { problems: unknown.map((id) => `message: {{result:${id}}} names no task id`) };
+  if (unknown.length > 0)
+    return { problems: unknown.map((id) => `message: {{result:${id}}} does not contain a task id`) };
   const task = newTask(parsed.data, defaults);
-  if (task.nodeFallback && task.node === undefined) return { problems: ['nodeFallback: only goes together with node'] };
-  if (task.node !== undefined && task.require) return { problems: ['node: does not go together with require'] };
+  if (task.nodeFallback && task.node === undefined) return { problems: ['nodeFallback: requires node'] };
+  if (task.node !== undefined && task.require) return { problems: ['node: cannot be combined with require'] };
   if (task.delayMs > 0 && (task.after || targetOf(task) !== undefined)) {
-    return { problems: [`delay: does not go together with ${task.after ? 'after' : 'node or require'}`] };
+    return { problems: [`delay: cannot be combined with ${task.after ? 'after' : 'node or require'}`] };
   }
   return task;
 }

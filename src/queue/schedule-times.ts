@@ -22,14 +22,14 @@ export function parseTimes(
 ): ScheduleTimes {
   const { cron, timezone, everyMs } = input;
   if (cron === undefined && everyMs === undefined) throw refused('no times given', HOW);
-  if (cron !== undefined && everyMs !== undefined) throw refused('--cron and --every exclude each other', HOW);
-  if (cron === undefined && timezone !== undefined) throw refused('--tz goes with --cron', 'leave it out');
+  if (cron !== undefined && everyMs !== undefined) throw refused('--cron and --every cannot be combined', HOW);
+  if (cron === undefined && timezone !== undefined) throw refused('--tz requires --cron', 'leave out --tz');
   const times = cron === undefined ? { everyMs: everyMs ?? 0 } : { cron, timezone: timezone ?? null };
   checkTimes(times, now);
   return times;
 }
 
-const HOW = 'give --cron "0 7 * * *", with --tz, or --every 30m';
+const HOW = 'give either --cron "0 7 * * *" (with --tz for a time zone) or --every 30m';
 
 /**
  * Checks that a schedule with these times will ever queue a task.
@@ -41,18 +41,18 @@ export function checkTimes(times: ScheduleTimes, now: number): void {
   const { cron, everyMs } = times;
   if (cron === undefined) {
     if (Number.isSafeInteger(everyMs) && everyMs >= LEAST_EVERY_MS && everyMs <= MAX_DURATION_MS) return;
-    throw refused('--every: expected at least 1s, and at most 3650d');
+    throw refused('--every: expected at least 1s and at most 3650d');
   }
   const { timezone } = times;
   if (timezone !== null && !isTimezone(timezone)) {
-    throw refused(`--tz: no time zone ${quoted(timezone)}`, 'e.g. Europe/Berlin or UTC');
+    throw refused(`--tz: unknown time zone ${quoted(timezone)}`, 'give a name such as Europe/Berlin or UTC');
   }
   try {
     nextTime(times, now);
   } catch (error) {
     throw refused(
-      `--cron: ${quoted(cron)} is no cron line: ${messageOf(error)}`,
-      'five fields: minute hour day month weekday, e.g. "0 7 * * 1-5"',
+      `--cron: ${quoted(cron)} is not a valid cron line: ${messageOf(error)}`,
+      'give five fields: minute, hour, day, month and weekday, e.g. "0 7 * * 1-5"',
     );
   }
 }
@@ -84,7 +84,7 @@ export function* timesAfter({ cron, timezone }: CronTimes, afterMs: number, most
 /** The first of {@link timesAfter}. @throws Error also for a line that names no time in the next ten years. */
 export function nextTime(times: CronTimes, afterMs: number): number {
   for (const time of timesAfter(times, afterMs, 1)) return time;
-  throw new Error('it names no day of the next ten years');
+  throw new Error('it matches no day in the next ten years');
 }
 
 function nextOfDay(line: CronLine, clock: ZoneClock, after: number): number | undefined {

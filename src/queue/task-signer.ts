@@ -33,14 +33,14 @@ export class TaskSigner {
   /** Why a node must not run the task; undefined if it may. */
   problem(spec: StoredSpec, pool: string, id: string): string | undefined {
     if (this.#keys.length === 0) return undefined;
-    if (spec.sig === undefined) return 'the task is not signed, and this mesh runs only signed ones';
+    if (spec.sig === undefined) return 'the task is not signed, and this mesh runs only signed tasks';
     const found = Buffer.from(spec.sig, 'base64url');
     const right = this.#keys
       .map((key) => this.#hmac(key, spec, pool, subjectOf(id)))
       .some((expected) => expected.length === found.length && timingSafeEqual(expected, found));
     return right
       ? undefined
-      : 'the signature of the task is wrong: somebody has altered or copied it, or has another key';
+      : 'the signature of the task is wrong: the task was altered or copied, or signed with another key';
   }
 
   #hmac(key: string, spec: StoredSpec, pool: string, subject: string): Buffer {

@@ -1,10 +1,9 @@
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { RedisTarget } from './connection.ts';
 
-interface Explanation {
+interface Symptom extends Pick<Finding, 'problem' | 'remedy'> {
   readonly matches: RegExp;
-  readonly problem: string;
-  readonly remedy: string;
   /** The problem stays until an operator fixes it, so waiting is useless. */
   readonly lasting?: true;
 }
@@ -12,7 +11,7 @@ interface Explanation {
 const HUNG_UP = 'it hung up at once';
 
 /** The troubleshooting table: what Redis or the network reports, what it means, what to check. The first match wins. */
-const EXPLANATIONS: readonly Explanation[] = [
+const SYMPTOMS: readonly Symptom[] = [
   {
     matches: /ECONNREFUSED|ENOENT/,
     problem: 'connection refused',
@@ -31,20 +30,20 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     matches: /NOAUTH/,
-    problem: 'it wants a password and none is configured',
+    problem: 'it requires a password, and none is configured',
     remedy: 'set redis.password: ${REDIS_PASSWORD}',
     lasting: true,
   },
   {
     matches: /without any password configured/,
-    problem: 'a password is configured but Redis has none',
-    remedy: 'take redis.password out, or set requirepass in redis.conf',
+    problem: 'a password is configured, but Redis requires none',
+    remedy: 'remove redis.password, or set requirepass in redis.conf',
     lasting: true,
   },
   {
     matches: /NOPERM/,
-    problem: 'this user may not run the commands clawmesh needs',
-    remedy: "check the user's ACL rules",
+    problem: 'this user may not run the commands that clawmesh requires',
+    remedy: 'check the ACL rules of the user',
     lasting: true,
   },
   {
@@ -61,35 +60,35 @@ const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     matches: /DB index|SELECT is not allowed/,
-    problem: 'it has no database of this number',
-    remedy: 'check the end of redis.url, and `databases` in redis.conf; a Redis Cluster has only 0',
+    problem: 'it has no database with this number',
+    remedy: 'check the end of redis.url, and `databases` in redis.conf; a Redis Cluster has only database 0',
     lasting: true,
   },
   {
     matches: /max number of clients/,
-    problem: 'it takes no more connections',
-    remedy: 'raise maxclients; see CLIENT LIST for who has so many',
+    problem: 'it accepts no more connections',
+    remedy: 'raise maxclients; CLIENT LIST shows which clients use many connections',
   },
   {
     matches: /DENIED/,
-    problem: 'it is in protected mode and talks only to its own machine',
+    problem: 'it is in protected mode, and accepts only connections from its own machine',
     remedy: 'set a password there (requirepass or an ACL user), and redis.password here',
     lasting: true,
   },
   {
     matches: /All sentinels are unreachable/,
     problem: 'no Sentinel knows the primary',
-    remedy: 'check redis.name, and SENTINEL MASTERS on one of them',
+    remedy: 'check redis.name, and SENTINEL MASTERS on one of the Sentinels',
   },
   {
     matches: /connection was lost/,
     problem: 'connection lost',
-    remedy: 'check that Redis runs there, and its log',
+    remedy: 'check that Redis runs there, and check its log',
   },
   {
     matches: /ECONNRESET|EPIPE|socket closed|Connection is closed|ended by the other party|Protocol error/i,
     problem: HUNG_UP,
-    remedy: 'if this is a TLS port use rediss://; else check its log',
+    remedy: 'if this is a TLS port, use rediss://; otherwise check the log of Redis',
   },
   {
     // A Redis without TLS reads the handshake as the start of a very long command, and waits for the rest.
@@ -110,14 +109,14 @@ const EXPLANATIONS: readonly Explanation[] = [
   {
     matches: /READONLY/,
     problem: 'it is a read-only replica',
-    remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
+    remedy: 'point redis.url at the primary, or use redis.sentinels, which finds the primary',
   },
   { matches: /LOADING/, problem: 'it is still loading its data', remedy: 'try again in a moment' },
   {
     matches: /MOVED/,
-    problem: 'this server of a Redis Cluster does not have the mesh',
+    problem: 'this server of a Redis Cluster does not hold the mesh',
     remedy:
-      'a mesh is in one slot: point redis.url at the server that has it (CLUSTER KEYSLOT of its hash tag, CLUSTER NODES)',
+      'point redis.url at the server that has the slot of the mesh (CLUSTER KEYSLOT of its hash tag, CLUSTER NODES)',
     lasting: true,
   },
   {
@@ -128,7 +127,7 @@ const EXPLANATIONS: readonly Explanation[] = [
   {
     matches: /MISCONF/,
     problem: 'it refuses writes because it cannot save to its disk',
-    remedy: "check the Redis machine's disk and log",
+    remedy: 'check the disk and the log of the Redis machine',
   },
 ];
 
@@ -140,7 +139,7 @@ const EXPLANATIONS: readonly Explanation[] = [
 export function explainRedisError(error: unknown, target: RedisTarget, primary?: string): ClawmeshError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const text = `${usesTls(target) ? 'over TLS ' : ''}${code} ${messageOf(error)} ${nestedMessages(error)}`;
-  const found = EXPLANATIONS.find((explanation) => explanation.matches.test(text));
+  const found = SYMPTOMS.find(({ matches }) => matches.test(text));
   const problem = found?.problem ?? messageOf(error);
   const isItsOwn = UNREACHABLE.test(text) && !/sentinels are unreachable/.test(text);
   const named = isNamed(target, primary) && isItsOwn ? primary : undefined;
@@ -155,7 +154,7 @@ export function explainRedisError(error: unknown, target: RedisTarget, primary?:
 /** Errors that show an address to be unreachable or wrong. */
 const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timed out|no answer|EHOSTUNREACH|ENETUNREACH/i;
 const NAMED_REMEDY =
-  'if that address is not reachable from this machine, have Redis and the Sentinels announce another ' +
+  'if this machine cannot reach that address, let Redis and the Sentinels announce another one ' +
   '(replica-announce-ip, sentinel announce-ip)';
 
 function isNamed(target: RedisTarget, primary: string | undefined): boolean {
@@ -180,7 +179,7 @@ export function hungUp(explained: ClawmeshError): boolean {
 
 /** Whether a retry is useless. */
 export function isLasting(error: unknown): boolean {
-  return EXPLANATIONS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
+  return SYMPTOMS.some(({ lasting, problem }) => lasting && messageOf(error).endsWith(`: ${problem}`));
 }
 
 /** What ioredis reports for a command on a lost connection; the reason arrives earlier, as an event. */
@@ -209,7 +208,7 @@ export function explainCommandError(
  * command or a wrong password does not pass.
  */
 export function passes(error: unknown, explained: ClawmeshError): boolean {
-  const known = EXPLANATIONS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
+  const known = SYMPTOMS.some(({ problem }) => explained.message.endsWith(`: ${problem}`));
   return isRedisError(error) && known && !isLasting(explained);
 }
 

@@ -74,12 +74,12 @@ async function answeringServer(socket: string, folder: string): Promise<string |
     const identity = processIdentity((await ServerInfo.of(client, 'server')).number('process_id'));
     const [, dir = ''] = (await client.config('GET', 'dir')) as string[];
     if (identity !== undefined && realpathSync(dir) === realpathSync(folder)) return identity;
-    throw new Error('another server answers there');
+    throw new Error('another server uses this socket');
   } catch (error) {
     const cause = reason ?? error;
     if (['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw new ClawmeshError('redis', `the Redis at ${socket} can't be taken over: ${messageOf(cause)}`, {
-      remedy: 'end that process first; its log is redis.log beside the socket',
+      remedy: 'stop that process first; its log is redis.log next to the socket',
       cause,
     });
   } finally {
@@ -113,12 +113,12 @@ export class PrivateServer {
     if (running && file && runsStill(file.keeper)) {
       const keeper = Number.parseInt(file.keeper, 10);
       throw new ClawmeshError('failed', `the mesh "${mesh}" is already up on this machine (pid ${keeper})`, {
-        remedy: 'use it (clawmesh status), or stop the other `clawmesh up` first',
+        remedy: 'use that mesh (clawmesh status), or stop the other `clawmesh up` first',
       });
     }
     const child = running ? undefined : spawnServer(folder, socket, env);
     const identity = running ?? processIdentity(child?.pid ?? 0);
-    if (identity === undefined) throw new ClawmeshError('redis', `the server for ${folder} could not be started`);
+    if (identity === undefined) throw new ClawmeshError('redis', `could not start the Redis server for ${folder}`);
     const server = new PrivateServer({ kind: 'private', socket }, folder, identity);
     await server.#waitUntilReady(child);
     const now = { server: identity, keeper: processIdentity(process.pid) ?? '', socket };
@@ -159,7 +159,7 @@ export class PrivateServer {
         const exited = child && (child.exitCode !== null || child.signalCode !== null);
         if (exited || performance.now() > deadline) {
           if (child) await this.stop();
-          throw new ClawmeshError('redis', `the private Redis in ${this.folder} did not come up`, {
+          throw new ClawmeshError('redis', `the private Redis in ${this.folder} did not start`, {
             remedy: `see ${join(this.folder, 'redis.log')}`,
             cause: error,
           });

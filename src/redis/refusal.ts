@@ -14,7 +14,7 @@ export class RefusedError extends Error {
 
 /**
  * Whether the same request would fail again in the same way: one of our scripts fails, the reply says so, or this
- * program has a bug. A broken connection, or a Redis that is loading, full or a replica, is no such case.
+ * program has a bug. A broken connection, or a Redis that is loading, full or a replica, does not count.
  */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

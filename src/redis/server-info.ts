@@ -1,14 +1,11 @@
 import type { Redis } from 'ioredis';
+import type { Finding } from '../domain/finding.ts';
 
 /** The oldest version in the tests (`npm run test:all servers`); Valkey starts at 7.2. */
 const MINIMUM_VERSION = [6, 0] as const;
 
 /** A requirement that a server does not meet. */
-interface Unfitness {
-  readonly of: 'version' | 'policy' | 'role';
-  readonly problem: string;
-  readonly remedy: string;
-}
+type Unfit = Finding & { readonly of: 'version' | 'policy' | 'role' };
 
 /** The self-description of a server (`INFO`). */
 export class ServerInfo {
@@ -39,17 +36,18 @@ export class ServerInfo {
     return this.text('redis_version');
   }
 
-  /** What the server does when its memory is full; '' if it does not say. */
+  /** The eviction policy for a full memory; '' if the server does not report it. */
   get evictionPolicy(): string {
     return this.text('maxmemory_policy');
   }
 
   /** Why this server can't be used for a mesh; empty if it can. */
-  get unfit(): readonly Unfitness[] {
-    const found: Unfitness[] = [];
+  get unfit(): readonly Unfit[] {
+    const found: Unfit[] = [];
     if (!this.#isSupported) {
       found.push({
         of: 'version',
+        severity: 'error',
         problem: `Redis ${this.version || 'of unknown version'} is too old`,
         remedy: `use Redis ${MINIMUM_VERSION.join('.')} or newer, or Valkey`,
       });
@@ -57,15 +55,17 @@ export class ServerInfo {
     if (this.evictionPolicy !== '' && this.evictionPolicy !== 'noeviction') {
       found.push({
         of: 'policy',
-        problem: `Redis may throw tasks away: maxmemory-policy is ${this.evictionPolicy}`,
-        remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
+        severity: 'error',
+        problem: `Redis may evict tasks: maxmemory-policy is ${this.evictionPolicy}`,
+        remedy: 'set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and also in redis.conf)',
       });
     }
     if (this.text('role') === 'slave') {
       found.push({
         of: 'role',
+        severity: 'error',
         problem: 'this Redis is a read-only replica',
-        remedy: 'point redis.url at the primary, or use redis.sentinels so that it is found',
+        remedy: 'point redis.url at the primary, or use redis.sentinels, which finds the primary',
       });
     }
     return found;

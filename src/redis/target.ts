@@ -8,7 +8,7 @@ export function redisTarget(config: Config, env: NodeJS.ProcessEnv): RedisTarget
   if (config.redis) return { kind: 'shared', config: config.redis };
   const target = findPrivateServer(config.mesh, env);
   if (target) return target;
-  throw new ClawmeshError('redis', `no Redis is configured and no private one runs here for mesh "${config.mesh}"`, {
+  throw new ClawmeshError('redis', `no Redis is configured, and no private Redis runs here for mesh "${config.mesh}"`, {
     remedy: 'start one with `clawmesh up`, or set redis.url in the config',
   });
 }

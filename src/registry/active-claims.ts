@@ -15,7 +15,7 @@ export interface ActiveClaim {
    * Whether the owner is its node's current incarnation. If not, the claim is orphaned and the task goes to another
    * node.
    */
-  readonly holds: boolean;
+  readonly isCurrent: boolean;
 }
 
 /**
@@ -38,6 +38,11 @@ export async function readActiveClaims(redis: Redis, keys: MeshKeys): Promise<Ac
   const incarnations = await redis.hgetall(keys.incarnations);
   return locks.map(({ taskId, pool, token }) => {
     const owner = tokenOwner(token ?? '');
-    return { taskId, pool, owner, holds: owner !== undefined && incarnations[owner.nodeId] === `${owner.incarnation}` };
+    return {
+      taskId,
+      pool,
+      owner,
+      isCurrent: owner !== undefined && incarnations[owner.nodeId] === `${owner.incarnation}`,
+    };
   });
 }

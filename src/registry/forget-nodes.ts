@@ -39,12 +39,12 @@ export async function forgetNodes(redis: Redis, keys: MeshKeys, keepMs: number):
 /** Whether a node was forgotten, or why not; `tasks`: those whose locks name the node. */
 export type Forgotten =
   | { readonly outcome: 'forgotten' | 'unknown' | 'up' }
-  | { readonly outcome: 'holds'; readonly tasks: readonly string[] };
+  | { readonly outcome: 'has-claims'; readonly tasks: readonly string[] };
 
-const forgetReply = z.tuple([z.enum(['forgotten', 'unknown', 'up', 'holds'])], z.string());
+const forgetReply = z.tuple([z.enum(['forgotten', 'unknown', 'up', 'has-claims'])], z.string());
 
 /** Forgets a node now, unless its lease is valid or task locks name it; then it changes nothing. */
 export async function forgetNode(redis: Redis, keys: MeshKeys, nodeId: string): Promise<Forgotten> {
   const [outcome, ...tasks] = forgetReply.parse(await scripts.forgetNode.run(redis, keys, [nodeId]));
-  return outcome === 'holds' ? { outcome, tasks } : { outcome };
+  return outcome === 'has-claims' ? { outcome, tasks } : { outcome };
 }

@@ -83,7 +83,7 @@ export class NodeRegistry {
 
   /**
    * Starts a new incarnation of the node and fences the earlier one. Other nodes may requeue its tasks at once, or
-   * after `adoptionWindowMs`, in which the new incarnation can adopt them. `redisTime` is in ms. With `former`,
+   * after `adoptionWindowMs`, in which the new incarnation can adopt them. `redisTime` is in ms. With `previous`,
    * registers only if that is the node's current incarnation (0: none).
    *
    * @throws ClawmeshError `fenced` if the current incarnation is another one.
@@ -93,9 +93,9 @@ export class NodeRegistry {
     pools: readonly string[],
     leaseMs: number,
     adoptionWindowMs = 0,
-    former?: number,
+    previous?: number,
   ): Promise<{ incarnation: number; redisTime: number }> {
-    const args = [nodeId, leaseMs, adoptionWindowMs, former ?? '', ...pools];
+    const args = [nodeId, leaseMs, adoptionWindowMs, previous ?? '', ...pools];
     const reply = await scripts.registerNode.run(this.#redis, this.#keys, args);
     if (reply === 'fenced') throw new ClawmeshError('fenced', `another daemon of node ${nodeId} has just started`);
     const [incarnation, redisTime] = pairOfNumbers.parse(reply);
@@ -118,7 +118,7 @@ export class NodeRegistry {
     const args = [nodeId, incarnation, leaseMs, wellFormedJson(record), ...sweepArguments(options)];
     const reply = await scripts.beatNode.run(this.#redis, this.#keys, args);
     if (reply === 'fenced') {
-      throw new ClawmeshError('fenced', `${nodeId} incarnation ${incarnation} was replaced or declared dead`);
+      throw new ClawmeshError('fenced', `incarnation ${incarnation} of node ${nodeId} was replaced or declared dead`);
     }
     const [redisTime, desired, ...swept] = beatReply.parse(reply);
     return { redisTime, desired: desired || undefined, swept: readSwept(swept) };
@@ -314,7 +314,7 @@ function seenNode(id: string, record: NodeRecord, leaseEnds: number | undefined,
 }
 
 function withClaims(node: SeenNode, claims: readonly ActiveClaim[]): Node {
-  const runs = ({ holds }: ActiveClaim) => holds && isThere(node.state);
+  const runs = ({ isCurrent }: ActiveClaim) => isCurrent && isThere(node.state);
   const ids = (some: readonly ActiveClaim[]) => some.map(({ taskId }) => taskId).sort();
   const pools = Object.entries(node.pools).map(([pool, { concurrency }]) => {
     const running = claims.filter((claim) => claim.pool === pool && runs(claim)).length;

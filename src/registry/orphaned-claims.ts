@@ -14,6 +14,6 @@ export interface OrphanedClaim {
 export async function findOrphanedClaims(redis: Redis, keys: MeshKeys): Promise<OrphanedClaim[]> {
   const claims = await readActiveClaims(redis, keys);
   return claims
-    .filter(({ holds }) => !holds)
+    .filter(({ isCurrent }) => !isCurrent)
     .map(({ taskId, pool, owner }) => ({ taskId, pool, owner: owner?.nodeId ?? null }));
 }

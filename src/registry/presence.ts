@@ -13,7 +13,7 @@ export class Presence {
   constructor(subscriber: Redis, onMessage: (message: string) => void) {
     this.#subscriber = subscriber;
     this.#onMessage = onMessage;
-    // If this fails, the node counts as gone. It starts a new incarnation once it is told so.
+    // If this fails, the node counts as gone. It starts a new incarnation once Redis reports that.
     subscriber.on('ready', () => {
       if (this.#channels.length > 0) void subscriber.subscribe(...this.#channels).catch(() => {});
     });

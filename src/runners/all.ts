@@ -20,7 +20,7 @@ export async function chooseMode(config: OpenClawConfig, env: NodeJS.ProcessEnv,
 /** The kind of runner for this mode. */
 export function kindOf(mode: OpenClawMode): RunnerKind {
   const kind = RUNNERS.find((one) => one.mode === mode);
-  if (!kind) throw new Error(`no kind of runner has the mode ${mode}`);
+  if (!kind) throw new Error(`no runner for mode ${mode}`);
   return kind;
 }
 

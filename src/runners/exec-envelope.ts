@@ -115,7 +115,7 @@ export function execOutcome(end: ExecEnd, now: number): Outcome {
   const { fields, leftOut } = envelope;
   if (!fields.ok) {
     if (fields.status === 'timeout') {
-      const message = fields.error?.message.slice(0, MAX_MESSAGE) ?? 'OpenClaw gave up at its deadline';
+      const message = fields.error?.message.slice(0, MAX_MESSAGE) ?? 'OpenClaw stopped the run at its deadline';
       return { ok: false, error: taskError('timeout', message) };
     }
     return { ok: false, error: classifyError(fields.error?.message ?? fields.status ?? '', now) };
@@ -132,7 +132,7 @@ export function execOutcome(end: ExecEnd, now: number): Outcome {
 }
 
 function withoutEnvelope({ stdout, exitCode, signal }: ExecEnd) {
-  const how = signal ? `was ended by ${signal}` : `ended with exit code ${exitCode}`;
-  const what = stdout.head ? `and printed no result envelope but: ${stdout.head}` : 'and printed nothing';
+  const how = signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`;
+  const what = stdout.head ? `and printed no result, but: ${stdout.head}` : 'and printed nothing';
   return taskError('crash', `openclaw ${how} ${what}`);
 }

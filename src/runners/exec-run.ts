@@ -28,9 +28,9 @@ const DRAIN_MS = 1_000;
 const MAX_LINE_BYTES = 16 * 1024;
 
 /**
- * Runs the program as leader of its process group, beside a watch that ends the run once the daemon is gone. It ends
+ * Runs the program as leader of its process group, next to a watch that ends the run once the daemon is gone. It ends
  * the group, and processes that left the group (`setsid`) but carry the run's mark. Without the watch, a run would
- * survive a `kill -9` of its daemon and continue beside its successor on another node. All processes are dead before
+ * survive a `kill -9` of its daemon and continue next to its successor on another node. All processes are dead before
  * the crash grace (1 s) is over.
  *
  * The watch reads a pipe that only the daemon holds. A line on it means that the run has ended in order; its closing
@@ -169,7 +169,7 @@ async function within(clock: Clock, ms: number, promise: Promise<unknown>): Prom
   late.abort();
 }
 
-/** The watch process beside a run. */
+/** The watch process of a run. */
 class Watch {
   readonly #pipe: (Readable & Writable) | null | undefined;
   #said = '';
@@ -215,11 +215,11 @@ class Output {
     const { parsed, clock, onEvent } = options;
     this.#stdout = parsed;
     this.#clock = clock;
-    let told = false;
+    let logged = false;
     this.#lines = new BoundedLines(MAX_LINE_BYTES, (line) => {
       const text = withoutEscapes(line).trimEnd();
       if (text === '') return;
-      told = true;
+      logged = true;
       onEvent({ type: 'log', text });
     });
     const { promise, resolve } = Promise.withResolvers<{ failure?: string }>();
@@ -233,9 +233,9 @@ class Output {
       this.#heard();
     });
     stderr?.on('data', (chunk: Buffer) => {
-      told = false;
+      logged = false;
       this.#lines.push(chunk);
-      if (!told) onEvent({ type: 'alive' });
+      if (!logged) onEvent({ type: 'alive' });
       this.#heard();
     });
     this.#streams = [stdout, stderr].filter((stream) => stream !== null && stream !== undefined);

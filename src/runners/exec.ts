@@ -66,7 +66,10 @@ export class ExecRunner implements Runner {
     const unsupported = [spec.agent !== undefined && 'an agent', spec.session !== undefined && 'a session'];
     const wanted = unsupported.filter(Boolean).join(' and ');
     if (wanted) {
-      return { ok: false, error: taskError('invalid', `exec mode can't choose ${wanted}; use openclaw.mode: gateway`) };
+      return {
+        ok: false,
+        error: taskError('invalid', `exec mode does not support ${wanted}; use openclaw.mode: gateway`),
+      };
     }
     const program = findProgram([this.#bin], this.#env);
     if (!program) {
@@ -94,10 +97,10 @@ export class ExecRunner implements Runner {
     ).finally(() => this.#marks.delete(mark));
     if (end.left.length > 0) {
       const pids = end.left.map(({ pid }) => pid).join(', ');
-      onEvent({ type: 'log', text: `clawmesh may not end what this run has started: process ${pids}` });
+      onEvent({ type: 'log', text: `clawmesh has no permission to end processes that this run started: ${pids}` });
     }
     if (end.failure !== undefined) {
-      return { ok: false, error: taskError('crash', `${program} could not be started: ${end.failure}`) };
+      return { ok: false, error: taskError('crash', `could not start ${program}: ${end.failure}`) };
     }
     const durationMs = Math.round(this.#clock.monotonic() - startedAt);
     const outcome = execOutcome({ ...end, durationMs }, this.#clock.now());
@@ -123,7 +126,7 @@ export class ExecRunner implements Runner {
     );
     return version
       ? { version, healthy: true, reason: null }
-      : { version: null, healthy: false, reason: `${program} --version gave no version` };
+      : { version: null, healthy: false, reason: `${program} --version printed no version` };
   }
 
   async loginTrouble(): Promise<string | null | undefined> {
@@ -142,7 +145,7 @@ export class ExecRunner implements Runner {
     if (!parsed.success) return undefined;
     const { resolvedDefault, auth } = parsed.data;
     const [missing] = auth.missingProvidersInUse;
-    return missing === undefined ? null : `no login for ${missing}, which ${resolvedDefault} needs`;
+    return missing === undefined ? null : `OpenClaw has no login for ${missing}, which ${resolvedDefault} requires`;
   }
 
   async close(): Promise<void> {}

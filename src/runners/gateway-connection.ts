@@ -50,7 +50,7 @@ export class GatewayConnection {
         this.#lastError = messageOf(error);
       },
       onReconnectPaused: (info) => {
-        this.#lastError = `gateway refused the connection (${JSON.stringify(info).slice(0, 200)})`;
+        this.#lastError = `the gateway refused the connection (${JSON.stringify(info).slice(0, 200)})`;
       },
       onClose: (code, reason) => {
         this.#hello = undefined;
@@ -107,7 +107,7 @@ export class GatewayConnection {
   #connected(message: unknown): void {
     const parsed = hello.safeParse(message);
     this.#hello = parsed.success ? { ...parsed.data.server, greetedAt: this.#clock.monotonic() } : undefined;
-    this.#lastError = parsed.success ? undefined : 'the gateway answered with a greeting that clawmesh does not know';
+    this.#lastError = parsed.success ? undefined : 'the gateway sent a greeting that clawmesh does not understand';
     for (const done of this.#waiting) done();
   }
 

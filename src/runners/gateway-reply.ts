@@ -57,11 +57,11 @@ export function gatewayOutcome(
 ): Outcome {
   const parsed = agentReply.safeParse(reply);
   if (!parsed.success) {
-    return { ok: false, error: taskError('unknown', 'the gateway answered in a form that clawmesh does not know') };
+    return { ok: false, error: taskError('unknown', 'the gateway sent a reply that clawmesh does not understand') };
   }
   const { status, result, error, summary } = parsed.data;
   if (status === 'timeout')
-    return { ok: false, error: taskError('timeout', error ?? 'OpenClaw gave up at its deadline') };
+    return { ok: false, error: taskError('timeout', error ?? 'OpenClaw stopped the run at its deadline') };
   if (status !== 'ok') return { ok: false, error: classifyError(error ?? summary ?? status, now) };
   if (result?.meta?.aborted) return { ok: false, error: taskError('cancelled', 'the run was aborted in OpenClaw') };
   const meta = result?.meta?.agentMeta;

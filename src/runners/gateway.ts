@@ -1,5 +1,6 @@
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
 import type { Clock } from '../domain/clock.ts';
+import { counted } from '../domain/counted.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
@@ -101,7 +102,7 @@ export class GatewayRunner implements Runner {
     this.#takenUp.delete(runId);
     const unlisten = this.#connection.listen(runId, (event) => {
       const described = describeEvent(event);
-      for (const told of described) onEvent(told);
+      for (const each of described) onEvent(each);
       if (described.length === 0) onEvent({ type: 'alive' });
     });
     try {
@@ -127,7 +128,7 @@ export class GatewayRunner implements Runner {
     if (this.#submissions.trouble !== null) await this.#submissions.mend();
     if (this.#settled) this.#stopLeftovers();
     const greeting = await this.#connection.ready(1_000);
-    const reason = greeting ? this.#trouble() : (this.#connection.lastError ?? 'the gateway does not answer');
+    const reason = greeting ? this.#trouble() : (this.#connection.lastError ?? 'the gateway does not respond');
     return { version: greeting?.version ?? null, healthy: reason === null, reason };
   }
 
@@ -142,7 +143,7 @@ export class GatewayRunner implements Runner {
     const left = this.#leftovers().length;
     if (left === 0) return this.#submissions.trouble;
     const why = this.#stopper.lastError;
-    return `${left} run${left === 1 ? '' : 's'} left over in the gateway ${left === 1 ? 'is' : 'are'} being stopped${why === undefined ? '' : `: ${why}`}`;
+    return `stopping ${counted(left, 'run')} left over in the gateway${why === undefined ? '' : `: ${why}`}`;
   }
 
   /** Runs in the gateway that this node neither follows nor has adopted, and whose end is unknown. */
@@ -172,7 +173,7 @@ export class GatewayRunner implements Runner {
    * Submits the run and follows it to its end. Each time the connection drops, it submits the run again with the same
    * key: the gateway then replies that the run is in flight, or with the result, and never runs it twice.
    *
-   * @returns undefined if it was told to stop.
+   * @returns undefined if it was asked to stop.
    */
   async #follow(run: GatewayRun): Promise<RunResult | undefined> {
     const { runId, signal } = run;
@@ -184,15 +185,15 @@ export class GatewayRunner implements Runner {
       // The daemon ends; its next start re-attaches to the run.
       if (this.#closed) return new Promise(() => {});
       if (!greeting) return this.#away(runId);
-      const former = this.#submissions.get(runId);
-      if (former && (former.state === 'abort' || former.boot !== greeting.bootId)) {
+      const earlier = this.#submissions.get(runId);
+      if (earlier && (earlier.state === 'abort' || earlier.boot !== greeting.bootId)) {
         // The gateway forgot its keys and may resume the turn by itself; only one run of a task may continue.
         const stopped = await this.#stopper.stop(runId);
-        if (former.accepted || stopped === 'aborted') return crashed('the OpenClaw gateway restarted during the run');
+        if (earlier.accepted || stopped === 'aborted') return crashed('the OpenClaw gateway restarted during the run');
         // The submission never reached the gateway.
         continue;
       }
-      if (!former) {
+      if (!earlier) {
         const hindrance = await this.#prepare(run, greeting.bootId);
         if (hindrance) return hindrance;
         // The record names a gateway boot that is no longer connected, or a run that must not begin any more.
@@ -201,7 +202,7 @@ export class GatewayRunner implements Runner {
           continue;
         }
       }
-      let sent = former !== undefined;
+      let sent = earlier !== undefined;
       try {
         const reply = await this.#submit(run, () => {
           sent = true;
@@ -233,8 +234,7 @@ export class GatewayRunner implements Runner {
   async #prepare(run: GatewayRun, boot: string): Promise<NotBegun | undefined> {
     // Not queued behind a run that is being stopped: an abort of the session could hit this run, too.
     const clear = await this.#withinTime(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
-    if (!clear)
-      return run.signal.aborted ? undefined : notBegun('a former run in the same session could not be stopped');
+    if (!clear) return run.signal.aborted ? undefined : notBegun('could not stop an earlier run in the same session');
     await this.#note(run, boot, false);
     return undefined;
   }
@@ -286,7 +286,7 @@ export class GatewayRunner implements Runner {
 
   /** The gateway has been away for too long. If it still has this run, the run is stopped once the gateway is back. */
   #away(runId: string): RunResult {
-    const why = `the OpenClaw gateway is away: ${this.#connection.lastError ?? 'no answer'}`;
+    const why = `the OpenClaw gateway is unreachable: ${this.#connection.lastError ?? 'no answer'}`;
     const accepted = this.#submissions.get(runId)?.accepted === true;
     void this.#stopper.stop(runId);
     return accepted ? crashed(why) : notBegun(why);

@@ -20,7 +20,7 @@ export interface RunRequest {
   readonly timeoutMs: number;
   /**
    * Set if an earlier incarnation of this node claimed the task. It is the `to` of the run's `submitted` event, or ''
-   * if there was none. A run that has begun is resumed if possible, and never begun a second time beside itself. A run
+   * if there was none. A run that has begun is resumed if possible, and never begun twice. A run
    * that has not begun starts now.
    */
   readonly resumes?: string | undefined;

@@ -132,7 +132,7 @@ export class Submissions {
   }
 
   #troubled(error?: unknown): void {
-    if (error !== undefined) this.#trouble = `runs can not be noted in ${this.#folder}: ${messageOf(error)}`;
+    if (error !== undefined) this.#trouble = `can't record runs in ${this.#folder}: ${messageOf(error)}`;
     else if (this.#loaded && this.#unsaved.size === 0) this.#trouble = null;
   }
 }
@@ -151,7 +151,7 @@ function fileName(runId: string): string {
   return `${createHash('sha256').update(runId).digest('hex').slice(0, 32)}.json`;
 }
 
-/** Undefined if the file is no valid record or unreadable; the file is kept. */
+/** Undefined if the file is unreadable or not a valid record; the file is kept. */
 function readRecord(file: string): Submission | undefined {
   try {
     if (statSync(file).size > MAX_RECORD_BYTES) return undefined;

@@ -116,7 +116,7 @@ describe('the command line', () => {
     });
     expect(status.problems[0]).toMatchObject({
       severity: 'error',
-      what: expect.stringContaining('which no node'),
+      what: expect.stringContaining('no node claims from it'),
       fix: expect.any(String),
     });
     expect((await cli('status')).stdout).toMatch(/tasks wait in pool bulk/);

@@ -114,7 +114,7 @@ describe('enqueue options beside --from', () => {
     for (const [options, what] of [
       [['--delay', 'soon'], /^clawmesh: delay: expected .*\(nothing was queued\)\n$/],
       [['--pool', 'No Pool'], /^clawmesh: pool: expected .*\n$/],
-      [['--node', 'mac-1', '--require', 'xcode=26'], /^clawmesh: node: does not go together with require.*\n$/],
+      [['--node', 'mac-1', '--require', 'xcode=26'], /^clawmesh: node: cannot be combined with require.*\n$/],
       [['--after', 'nope'], /^clawmesh: after.*: expected a task id.*\n$/],
       [['--node', 'mac-9'], /^clawmesh: no node mac-9 .*\n$/],
     ] as const) {

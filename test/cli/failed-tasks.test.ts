@@ -117,7 +117,7 @@ describe('failed tasks', () => {
       expect(await problems()).toContain('2 failed tasks in pool default');
       const { code, stdout } = await cli('task', 'ack', one);
       expect([code, stdout]).toEqual([0, `${one}  acknowledged\n`]);
-      expect(await problems()).toContain('1 failed task in pool default, beside 1 that is acknowledged');
+      expect(await problems()).toContain('1 failed task in pool default, besides 1 acknowledged');
       expect(await json('task', 'show', one)).toMatchObject({ state: 'failed', acknowledgedAt: expect.any(String) });
       expect(await json('task', 'show', two)).toMatchObject({ state: 'failed', acknowledgedAt: null });
       const listed = (await json('task', 'list', '--unacknowledged')).tasks.map(({ id }: { id: string }) => id);
@@ -134,7 +134,7 @@ describe('failed tasks', () => {
       expect((await cli('task', 'ack', '--all-failed')).stderr).toBe('no matching failed tasks\n');
       expect((await cli('task', 'ack', ids[0] as string)).code).toBe(0);
       await fail();
-      expect(await problems()).toContain('1 failed task in pool default, beside 2 that are acknowledged');
+      expect(await problems()).toContain('1 failed task in pool default, besides 2 acknowledged');
     });
 
     it('counts an acknowledged task as new again when it fails once more', async () => {

@@ -77,7 +77,7 @@ describe('a source that can be read only once', () => {
     'refuses a pipe as config for a command that starts other processes: clawmesh %s',
     async (command) => {
       const { code, stderr } = await bash(`\${cm% --config*} --config <(cat "$config") ${command}`);
-      expect(stderr).toMatch(/^clawmesh: \/dev\/fd\/\d+: .*is no file/);
+      expect(stderr).toMatch(/^clawmesh: \/dev\/fd\/\d+: is not a regular file/);
       expect(code).toBe(2);
     },
   );

@@ -54,11 +54,11 @@ describe('a config text that YAML would read as a number', () => {
     [
       'an octal number',
       'queue:\n  attempts: 010',
-      /mesh.yaml:2:\d+: queue.attempts: 010 is another number in YAML 1.1/,
+      /mesh.yaml:2:\d+: queue.attempts: 010 means another number in YAML 1.1/,
     ],
     ['a tag', 'redis:\n  url: redis://h:1\n  password: !vault abc', /mesh.yaml:3:\d+: not valid YAML: .*!vault/],
-    ['YAML 1.1', '%YAML 1.1\n---\nmesh: a', /not YAML 1.2/],
-    ['a character of ours', 'mesh: a # \ue000', /mesh.yaml:1:\d+: a character from U\+E000/],
+    ['YAML 1.1', '%YAML 1.1\n---\nmesh: a', /expected YAML 1.2/],
+    ['a character of ours', 'mesh: a # \ue000', /mesh.yaml:1:\d+: remove the character from U\+E000/],
   ])('refuses a text that is %s, and names its line', (_, text, problem) => {
     expect(refusal(() => parse(text))).toMatch(problem);
   });
@@ -71,7 +71,9 @@ describe('a config text that YAML would read as a number', () => {
 
   it('refuses a node id that differs from another only in case', () => {
     const config = parse('nodes: {mac-1: {pools: {default: 9}}}');
-    expect(refusal(() => nodeConfig(config, 'Mac-1'))).toMatch(/this is node Mac-1, and nodes has mac-1/);
+    expect(refusal(() => nodeConfig(config, 'Mac-1'))).toMatch(
+      /this node is Mac-1, but the inventory \(nodes\) has mac-1/,
+    );
     expect(nodeConfig(config, 'mac-1').pools).toEqual({ default: 9 });
     expect(nodeConfig(config, 'mac-2').pools).toEqual({ default: 2 });
   });
@@ -95,17 +97,17 @@ describe('the Redis URL', () => {
   ])('accepts the Redis URL: %s', (text) => expect(url(text)).toBe('taken'));
 
   it.each([
-    ['redis://h:6379/abc', /number of a database/],
-    ['redis://h:6379/-1', /number of a database/],
-    ['redis://h:6379/3x', /number of a database/],
-    ['redis://h:6379/03', /number of a database/],
-    ['redis://h:6379/1/2', /number of a database/],
-    ['redis://u:12/4@h:6379', /number of a database/],
-    ['redis://h:6379?db=3', /nothing may follow a \?/],
-    ['redis://h:6379/3?', /nothing may follow a \?/],
-    ['redis://u:12#4@h:6379/0', /nothing may follow a #/],
-    ['redis://:p%zz@h:6379/0', /a % is no escape/],
-    ['redis://:%e9@h:6379/0', /a % is no escape/],
+    ['redis://h:6379/abc', /a database number/],
+    ['redis://h:6379/-1', /a database number/],
+    ['redis://h:6379/3x', /a database number/],
+    ['redis://h:6379/03', /a database number/],
+    ['redis://h:6379/1/2', /a database number/],
+    ['redis://u:12/4@h:6379', /a database number/],
+    ['redis://h:6379?db=3', /unexpected \?/],
+    ['redis://h:6379/3?', /unexpected \?/],
+    ['redis://u:12#4@h:6379/0', /unexpected #/],
+    ['redis://:p%zz@h:6379/0', /a % does not start a valid escape/],
+    ['redis://:%e9@h:6379/0', /a % does not start a valid escape/],
     ['redis:///3', /expected a host/],
     ['redis://h:0/3', /expected a host and a port/],
   ])('refuses the Redis URL without showing its password: %s', (text, problem) => {
@@ -135,17 +137,17 @@ describe('the secrets file', () => {
   ])('reads the line %j as the value %j', (text, value) => expect(envValues(text)).toEqual({ A: value }));
 
   it.each([
-    ['A=hunter2 # x', /^line 1: A: # may begin a comment/],
-    ['A=#hunter2', /^line 1: A: # may begin a comment/],
-    ['\nA="hunter2', /^line 2: A: its " is not closed/],
-    ["A='hunter2\nhunter2'", /^line 1: A: its ' is not closed/],
-    ["A='it'hunter2'", /^line 1: A: something stands behind/],
-    ['A="hunter2"x', /^line 1: A: something stands behind/],
-    ['A="hunter2\\n"', /^line 1: A: programs read this backslash/],
+    ['A=hunter2 # x', /^line 1: A: the # may start a comment/],
+    ['A=#hunter2', /^line 1: A: the # may start a comment/],
+    ['\nA="hunter2', /^line 2: A: the opening " is not closed/],
+    ["A='hunter2\nhunter2'", /^line 1: A: the opening ' is not closed/],
+    ["A='it'hunter2'", /^line 1: A: unexpected text after/],
+    ['A="hunter2"x', /^line 1: A: unexpected text after/],
+    ['A="hunter2\\n"', /^line 1: A: programs disagree on this backslash/],
     ['A=`hunter2`', /^line 1: A: expected a value in/],
     ['hunter2', /^line 1: expected NAME=value/],
     ['A-B=hunter2', /^line 1: expected NAME=value/],
-    ['A=1\nA=hunter2', /^line 2: A was set above already/],
+    ['A=1\nA=hunter2', /^line 2: A is already set above/],
   ])('names the line number, but not the value, when it refuses %j', (text, problem) => {
     expect(() => envValues(text)).toThrow(problem);
     expect(() => envValues(text)).not.toThrow(/hunter2/);

@@ -33,7 +33,7 @@ describe('the secrets file beside the config', () => {
   it.each([0o640, 0o604, 0o602, 0o666])('refuses a secrets file that other users may read or write (%o)', (mode) => {
     const { config, file } = withSecrets('A=hunter2\n', mode);
     const refused = () => configEnvironment(config, {});
-    expect(refused).toThrow(`${file}: holds secrets, and others may read or write it`);
+    expect(refused).toThrow(`${file}: contains secrets, and other users may read or write it`);
     expect(refused).not.toThrow(/hunter2/);
   });
 });

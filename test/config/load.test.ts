@@ -101,7 +101,7 @@ describe('a bad config', () => {
     ['node: {pools: {p: many}}', 'node.pools.p: expected a whole number from 1 to 1000, got "many"'],
     ['node: {pools: {}}', 'node.pools: expected at least one pool'],
     ['queue: {visibilityTimeout: 2s}', 'expected more than health.heartbeatInterval × health.missedHeartbeats'],
-    ['health: {heartbeatInterval: 200ms}', 'expected at least 1s together with health.missedHeartbeats'],
+    ['health: {heartbeatInterval: 200ms}', 'health.missedHeartbeats to be at least 1s'],
     ['redis: {sentinels: [{host: a}]}', 'expected `name`'],
     ['dispatch: {strategy: fastest}', 'expected pull'],
     ['mesh: a\nmesh: b\n', 'not valid YAML'],
@@ -149,7 +149,7 @@ describe('search for the config file', () => {
     const file = join(emptyFolder(), 'secret.yaml');
     writeFileSync(file, 'mesh: a\n');
     chmodSync(file, 0);
-    expect(() => loadConfig({ file, env: {} })).toThrow('may not be read by this user');
+    expect(() => loadConfig({ file, env: {} })).toThrow('this user may not read it');
   });
 });
 
@@ -227,6 +227,6 @@ describe('the node id', () => {
   });
 
   it('refuses a node id that would break lock tokens', () => {
-    expect(() => nodeIdentity({ CLAWMESH_NODE_ID: 'mac:1' })).toThrow('no node id');
+    expect(() => nodeIdentity({ CLAWMESH_NODE_ID: 'mac:1' })).toThrow('not a valid node id');
   });
 });

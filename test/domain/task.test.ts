@@ -16,7 +16,7 @@ describe('a result', () => {
     for (const text of ['x'.repeat(1_048_577), 'é'.repeat(700_000), '😀'.repeat(300_000)]) {
       const kept = keptResult(result(text)).text;
       expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(1_048_576);
-      expect(kept).toMatch(/\[cut here by clawmesh: the answer had \d+ bytes, 1048576 are kept\]$/);
+      expect(kept).toMatch(/\[cut here by clawmesh: the answer had \d+ bytes, of which 1048576 are kept\]$/);
       expect(kept).not.toContain('\ufffd');
       expect(text.startsWith(kept.slice(0, 100_000))).toBe(true);
     }

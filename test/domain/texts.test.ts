@@ -28,7 +28,7 @@ describe('bytes', () => {
 
   it('refuses bytes that are no text, and names the line', () => {
     expect(() => utf8Text(Buffer.from([0x61, 0x0a, 0xe9, 0x0a]))).toThrow('line 2 is not UTF-8 text');
-    expect(() => utf8Text(Buffer.from('a\nb\n\0'))).toThrow('line 3 has NUL bytes');
+    expect(() => utf8Text(Buffer.from('a\nb\n\0'))).toThrow('line 3 contains NUL bytes');
     expect(utf8Text(Buffer.from('\ufeffa\nü'))).toBe('a\nü');
   });
 });

@@ -34,7 +34,7 @@ describe('failover at the worst moment', () => {
     const lost = proxy.once('onReply', /"message":"0.1"/, () => 'cut');
     const id = await mesh.queueOne('0.1');
     await lost;
-    await node.waitFor(/the answer to this claim was lost/);
+    await node.waitFor(/the reply to this claim was lost/);
     await mesh.allEnded();
     expect(await history(id)).toEqual(['enqueued', 'claimed', 'completed']);
     expect(mesh.ledger.starts(id)).toHaveLength(1);
@@ -49,7 +49,7 @@ describe('failover at the worst moment', () => {
     const lost = proxy.once('onReply', /"message":"0.1"/, () => 'cut');
     mesh.ledger.release();
     await lost;
-    await node.waitFor(/the answer to this claim was lost/);
+    await node.waitFor(/the reply to this claim was lost/);
     await mesh.allEnded();
     for (const id of [first, second]) expect(await history(id)).toEqual(['enqueued', 'claimed', 'completed']);
     expect(mesh.ledger.starts()).toHaveLength(2);

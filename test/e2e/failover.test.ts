@@ -243,7 +243,7 @@ describe('failover', () => {
     await first.kill();
     await mesh.server.up();
     const second = mesh.launchNode('mac-1', { env });
-    await second.waitFor(/outcome of the previous incarnation is delivered/);
+    await second.waitFor(/delivering the outcome of the previous incarnation/);
     await mesh.allEnded();
     expect(await mesh.task(id)).toMatchObject({ state: 'completed', handovers: 0, result: { text: 'done' } });
     expect(mesh.ledger.starts(id)).toHaveLength(1);

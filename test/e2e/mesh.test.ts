@@ -65,7 +65,7 @@ describe('a mesh of node processes', () => {
   it('enforces the deadline of a task', async () => {
     await mesh.startNode('mac-1');
     const { tasks } = await mesh.json('enqueue', 'sleep 1h', '--timeout', '1s', '--attempts', '1', '--wait');
-    expect(tasks[0]).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'no end after 1.0s' } });
+    expect(tasks[0]).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'not finished after 1.0s' } });
   });
 
   it('finishes its runs on SIGTERM, claims nothing new, and exits with 0', async () => {
@@ -154,7 +154,7 @@ describe('a mesh of node processes', () => {
     expect(list[0].gates).toContainEqual({
       name: 'openclaw-version',
       open: false,
-      reason: 'OpenClaw 2026.1.1 runs here, the mesh requires 2026.9.6',
+      reason: 'OpenClaw 2026.1.1 runs here, but the mesh requires 2026.9.6',
       fix: expect.stringContaining('install openclaw@2026.9.6'),
     });
     expect(await mesh.json('task', 'show', id)).toMatchObject({ state: 'waiting' });

@@ -51,8 +51,8 @@ describe('tasks that run as processes', () => {
     await expect.poll(() => mesh.tasks()).toEqual([]);
     expect(await redis.exists(keys.idempotency('k'))).toBe(0);
     const { problems } = await mesh.json('status');
-    expect(problems[0].what).toMatch(/^schedule broken queues nothing/);
-    expect((await mesh.cli('doctor')).stdout).toContain('schedule broken queues nothing');
+    expect(problems[0].what).toMatch(/^schedule broken enqueues no tasks/);
+    expect((await mesh.cli('doctor')).stdout).toContain('schedule broken enqueues no tasks');
   });
 
   it('cancels a task whose node died, so that it does not run again', async () => {
@@ -152,7 +152,7 @@ describe('simulated tasks', () => {
     const second = await enqueue('never', '--after', first);
     await cli('task', 'cancel', first);
     await state(second, 'failed');
-    expect((await show(second)).error?.message).toBe(`task ${first}, which it comes after, has failed`);
+    expect((await show(second)).error?.message).toBe(`it waits for task ${first}, which failed or was cancelled`);
     const late = await cli('enqueue', 'x', '--after', first);
     expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('is cancelled, so a task after it') });
     const quoting = await cli('enqueue', `{{result:${second}}}`);
@@ -183,8 +183,13 @@ describe('simulated tasks', () => {
   });
 
   it.each([
-    ['a bad cron line', ['schedule', 'add', 'x', '--cron', 'every day', 'm'], 2, 'is no cron line'],
-    ['a bad time zone', ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', 'Moon', 'm'], 2, 'no time zone "Moon"'],
+    ['a bad cron line', ['schedule', 'add', 'x', '--cron', 'every day', 'm'], 2, 'is not a valid cron line'],
+    [
+      'a bad time zone',
+      ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', 'Moon', 'm'],
+      2,
+      'unknown time zone "Moon"',
+    ],
     ['a schedule without times', ['schedule', 'add', 'x', 'm'], 2, 'no times given'],
     [
       'a schedule of a bad name',
@@ -195,12 +200,12 @@ describe('simulated tasks', () => {
     ['a schedule that is not there', ['schedule', 'remove', 'nope'], 4, 'no schedule nope'],
     ['an unknown task to come after', ['enqueue', 'x', '--after', UNKNOWN], 4, `no task ${UNKNOWN}`],
     ['no id to come after', ['enqueue', 'x', '--after', 'yesterday'], 2, 'after.0: expected a task id'],
-    ['a result of no id', ['enqueue', '{{result:nope}}'], 2, 'names no task id'],
+    ['a result of no id', ['enqueue', '{{result:nope}}'], 2, 'does not contain a task id'],
     [
       'a delay and something to come after',
       ['enqueue', 'x', '--delay', '5s', '--after', UNKNOWN],
       2,
-      'does not go together',
+      'cannot be combined',
     ],
     ['nothing to retry', ['task', 'retry'], 2, 'nothing to retry'],
     ['ids and all failed', ['task', 'retry', UNKNOWN, '--all-failed'], 2, "can't be combined"],

@@ -54,15 +54,15 @@ it('closes no gate for an unknown value, except OpenClaw', async () => {
 });
 
 it.each<[string, Partial<NodeFacts>, string]>([
-  ['draining', { draining: 'by hand' }, 'drained by hand'],
+  ['draining', { draining: 'by hand' }, 'drained by an operator'],
   ['draining', { draining: 'stopping' }, 'the node is stopping'],
-  ['openclaw-health', { openclawTrouble: 'the gateway does not answer' }, 'the gateway does not answer'],
+  ['openclaw-health', { openclawTrouble: 'the gateway does not respond' }, 'the gateway does not respond'],
   ['openclaw-health', { failureTrouble: 'tasks fail in a row' }, 'tasks fail in a row'],
   ['openclaw-version', { openclaw: otherVersion }, 'the mesh requires 2026.9.6'],
   ['auth', { authTrouble: 'the provider refuses the login' }, 'refuses the login'],
   ['journal', { journal: { folder, trouble: '/x: ENOSPC: no space left' } }, "can't be kept on disk: /x: ENOSPC"],
-  ['memory', { freeMemory: 0.5e9 }, '0.5 GB of memory are free, 1GB are required'],
-  ['power', { battery: 0.19 }, 'on battery at 19 %, 20 % are required'],
+  ['memory', { freeMemory: 0.5e9 }, '0.5 GB of memory is free, 1GB is required'],
+  ['power', { battery: 0.19 }, 'on battery at 19 %, 20 % is required'],
   ['clock', { clockSkewMs: 600_000 }, 'is 10m fast'],
   ['clock', { clockSkewMs: -600_000 }, 'is 10m slow'],
   ['config-drift', { otherDigest: 'abc123' }, 'differs from the config of most nodes (abc123)'],
@@ -78,7 +78,7 @@ it('closes free-disk with a reason and a remedy', async () => {
     {
       name: 'free-disk',
       open: false,
-      reason: expect.stringMatching(/^\d+\.\d GB of disk are free, \S+ are required$/),
+      reason: expect.stringMatching(/^\d+\.\d GB of disk space is free, \S+ is required$/),
       fix: expect.stringMatching(/\w{4}/),
     },
   ]);

@@ -235,7 +235,7 @@ const stopped = () => scriptedRunner({ ok: false, error: taskError('cancelled', 
 /** A queue without the message of the task. */
 const withoutMessage = () => {
   const queue = new ScriptedQueue();
-  queue.message = new ClawmeshError('not-found', '{{result:t0}}: that task has no result (any more)');
+  queue.message = new ClawmeshError('not-found', '{{result:t0}}: this task has no result, or it was removed');
   return queue;
 };
 

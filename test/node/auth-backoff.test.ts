@@ -40,7 +40,7 @@ it.each<[string, Partial<TaskSpec>, string, boolean]>([
 it('closes the gate for a refused login even if no other node could run the tasks', async () => {
   const alone = beside([]);
   expect(await alone.refused(task(), 'HTTP 401')).toBe(false);
-  expect(alone.backoff.reason).toMatch(/HTTP 401.*log in to OpenClaw here.*every 1m/);
+  expect(alone.backoff.reason).toMatch(/HTTP 401.*tries one task every 1m/);
 });
 
 it('closes no gate for a simulated refusal of a login on a lone node', async () => {

@@ -32,7 +32,13 @@ it('logs every other error, names node and incarnation, and lets the loop contin
   await loop.stop();
   expect(rounds).toBe(3);
   expect(emitted).toEqual([]);
-  const line = { level: 'warn', msg: 'Redis trouble', error: 'connection lost', nodeId: 'mac-1', incarnation: 1 };
+  const line = {
+    level: 'warn',
+    msg: 'request to Redis failed',
+    error: 'connection lost',
+    nodeId: 'mac-1',
+    incarnation: 1,
+  };
   expect(logged).toEqual([line, line, line].map((one) => expect.objectContaining(one)));
 });
 

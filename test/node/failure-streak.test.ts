@@ -22,7 +22,7 @@ it.each(['unknown', 'crash'] as const)('closes the gate after %s failures of fiv
   for (const id of ['1', '2', '3', '4', '4', '3', '2']) failed(id, kind);
   expect(backoff.reason).toBeUndefined();
   failed('5', kind);
-  expect(backoff.reason).toMatch(/different tasks in a row .*: what now\. Tries one task again every 30s/);
+  expect(backoff.reason).toMatch(/different tasks in a row .*: what now\. The node tries one task every 30s/);
   expect(emitted).toContain('factsChanged');
 });
 

@@ -31,8 +31,8 @@ const gatesOf = () => {
       if (facts.disk instanceof Error) throw facts.disk;
       return facts.disk;
     },
-    check: (_, free) => (free === undefined || free >= 5 ? null : { reason: `${free} free` }),
-    fix: 'make room',
+    check: (_, free) => (free === undefined || free >= 5 ? null : { problem: `${free} free` }),
+    remedy: 'make room',
   });
   const sources: FactSources = {
     openclaw: {

@@ -132,7 +132,7 @@ it('continues its heartbeats after a Redis error', async () => {
   await clock.advance(5_000);
   expect(sent).toHaveLength(3);
   expect(heartbeat.ageMs).toBe(0);
-  expect(logged).toMatchObject([{ msg: 'Redis trouble', error: 'connection lost' }]);
+  expect(logged).toMatchObject([{ msg: 'request to Redis failed', error: 'connection lost' }]);
 });
 
 it('reports to the observer how long Redis took', async () => {

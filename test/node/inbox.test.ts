@@ -91,7 +91,7 @@ it('reports a failed heartbeat, and acts on the next message', async () => {
   beat.error = new Error('connection lost');
   tell('beat');
   await settled();
-  expect(logged).toMatchObject([{ level: 'warn', msg: 'Redis trouble' }]);
+  expect(logged).toMatchObject([{ level: 'warn', msg: 'request to Redis failed' }]);
   tell('busy');
   expect(did).toEqual(['beat', 'wake']);
 });

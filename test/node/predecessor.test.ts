@@ -90,13 +90,13 @@ it('names the process if the daemon runs on this machine', async () => {
   const { gone } = asking({ connections: 1, answer: says(thisHolder()) });
   await expect(gone).rejects.toMatchObject({
     message: `node mac-1 is already up as process ${process.pid}`,
-    remedy: 'stop that one first',
+    remedy: 'stop that process first',
   });
 });
 
 it('recognizes a clone of this machine by its addresses', async () => {
   const { gone } = asking({ connections: 1, answer: says({ ...thisHolder(), addresses: ['10.9.9.9'] }) });
-  await expect(gone).rejects.toThrow(`already up on ${hostname()} (10.9.9.9), another machine of this name`);
+  await expect(gone).rejects.toThrow(`already up on ${hostname()} (10.9.9.9), another machine with this name`);
 });
 
 it.each(['', 'beat', '{"host":"x"}', '{"host":"x","pid":-1,"addresses":[]}'])('ignores the reply %j', async (text) => {

@@ -197,7 +197,7 @@ it('stops all other services if one can not stop', async () => {
   await runtime.stop('release');
   expect(calls.slice(-2)).toEqual(['last beat', 'hide']);
   expect(context.logged).toContainEqual(
-    expect.objectContaining({ msg: 'not stopped in order', error: 'no connection' }),
+    expect.objectContaining({ msg: 'a service did not stop cleanly', error: 'no connection' }),
   );
 });
 

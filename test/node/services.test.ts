@@ -191,7 +191,7 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
   },
   Gates: (world) => {
     const probe = world.call('probe', true);
-    const gate = defineGate({ name: 'disk', every: 10_000, probe, check: () => null, fix: 'none' });
+    const gate = defineGate({ name: 'disk', every: 10_000, probe, check: () => null, remedy: 'none' });
     const context = world.context({ registry: { noteGates: world.call('noteGates', undefined) } });
     const backoff = new AuthBackoff(context);
     const openclaw = { state: { mode: 'exec' as const, version: null, expected: null, healthy: true }, trouble: null };

@@ -27,14 +27,14 @@ it('calls a node ready until its last heartbeat is older than its lease, to the 
   expect(nodeStanding({ ...node, heartbeatAgeMs: 15_000 }).ready).toBe(true);
   expect(nodeStanding({ ...node, heartbeatAgeMs: 15_001 })).toMatchObject({
     ready: false,
-    reasons: ['Redis has taken no heartbeat for 15s'],
+    reasons: ['Redis has accepted no heartbeat for 15s'],
   });
 });
 
 it('reports no age if Redis has accepted no heartbeat yet', () => {
   expect(nodeStanding({ ...node, heartbeatAgeMs: Number.POSITIVE_INFINITY })).toMatchObject({
     ready: false,
-    reasons: ['Redis has taken no heartbeat yet'],
+    reasons: ['Redis has accepted no heartbeat yet'],
     heartbeatAgeMs: null,
   });
 });

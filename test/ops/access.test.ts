@@ -98,7 +98,7 @@ describe('a dashboard without a token', () => {
     expect(access('GET', { host: 'localhost:7420' })).toBe('granted');
     expect(access('GET', { host: '[::1]:7420' })).toBe('granted');
     for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '']) {
-      expect(access('GET', { host })).toMatchObject({ refused: expect.stringContaining('answers only to') });
+      expect(access('GET', { host })).toMatchObject({ refused: expect.stringContaining('accepts only requests to') });
     }
   });
 

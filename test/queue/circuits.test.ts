@@ -281,7 +281,7 @@ describe('a failing provider', () => {
     for (let i = 0; i < 4; i++) {
       const claim = await claimNext(node);
       expect((await node.report(claim, failure('provider'))).settled).toBe('retry');
-      await expect(node.report(claim, failure('provider'))).rejects.toThrow('gone');
+      await expect(node.report(claim, failure('provider'))).rejects.toThrow('is lost');
       await makeDue(mesh);
     }
     expect(await circuits()).toMatchObject([{ openedAt: null, failures: 4, tasks: [`default:${id}`] }]);

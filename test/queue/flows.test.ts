@@ -83,7 +83,7 @@ describe('a task that comes after others', () => {
     const claim = await claimNext(node);
     await expect(node.renderMessage(claim)).rejects.toMatchObject({
       code: 'usage',
-      message: expect.stringContaining('quotes'),
+      message: expect.stringContaining('quoted results'),
     });
   });
 
@@ -97,7 +97,7 @@ describe('a task that comes after others', () => {
     expect(claim.taskId).toBe(quoting.id);
     expect(await node.renderMessage(claim)).toBe('sum up: done');
     await mesh.control.remove(await read(first.id));
-    await expect(node.renderMessage(claim)).rejects.toThrow(`{{result:${first.id}}}: that task has no result`);
+    await expect(node.renderMessage(claim)).rejects.toThrow(`{{result:${first.id}}}: this task has no result`);
   });
 
   it.each(['failed', 'cancelled', 'removed'])(
@@ -119,7 +119,7 @@ describe('a task that comes after others', () => {
       ]) {
         const task = await read(id);
         expect(task).toMatchObject({ state: 'failed', error: { kind: 'invalid', retryable: false } });
-        expect(task.error?.message).toContain(`task ${before}, which it comes after,`);
+        expect(task.error?.message).toContain(`it waits for task ${before}, which `);
       }
     },
   );

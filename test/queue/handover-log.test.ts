@@ -36,7 +36,7 @@ describe('a short handover log', () => {
   it('says which node took a task next, and how long after the last sign of life of its node', async () => {
     const history = [...before, line('claimed', 5_250, 'mac-2'), line('claimed', 9_000, 'mac-3')];
     const list = await handover({ history, sessionMovedFrom: null });
-    expect(await list({})).toEqual([{ ...logged, to: 'mac-2', sessionAnew: false, takeoverMs: 650 }]);
+    expect(await list({})).toEqual([{ ...logged, to: 'mac-2', sessionRestarted: false, takeoverMs: 650 }]);
   });
 
   it.each([
@@ -45,7 +45,7 @@ describe('a short handover log', () => {
     ['its history was cut', { history: [line('claimed', 6_000, 'mac-2')], sessionMovedFrom: 'mac-1' }],
   ])('names no next node of a task if %s', async (_, runs) => {
     const list = await handover(runs);
-    expect(await list({})).toEqual([{ ...logged, to: null, sessionAnew: false, takeoverMs: null }]);
+    expect(await list({})).toEqual([{ ...logged, to: null, sessionRestarted: false, takeoverMs: null }]);
   });
 
   it.each([
@@ -55,7 +55,7 @@ describe('a short handover log', () => {
     'says whether the session of the task started over, which had moved from %s: %s',
     async (sessionMovedFrom, expected) => {
       const list = await handover({ history: [...before, line('claimed', 5_250, 'mac-2')], sessionMovedFrom });
-      expect(await list({})).toMatchObject([{ sessionAnew: expected }]);
+      expect(await list({})).toMatchObject([{ sessionRestarted: expected }]);
     },
   );
 

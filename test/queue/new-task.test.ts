@@ -27,7 +27,7 @@ it('fills in the defaults of a task, and converts durations to ms', () => {
 
 it.each([
   [{ message: ' \n' }, 'message: must not be empty'],
-  [{ message: 7 }, 'message: expected the text for the agent'],
+  [{ message: 7 }, 'message: expected the prompt for the agent'],
   [{ pool: 'No Pool' }, /^pool: expected /],
   [{ node: '-' }, /^node: expected /],
   [{ priority: 1.5 }, 'priority: expected a whole number from 0 to 2097151'],
@@ -44,11 +44,11 @@ it.each([
   [{ agent: 'a b' }, /^agent: expected an agent id: /],
   [{ mesage: 'x' }, 'mesage: unknown field; did you mean "message"?'],
   [{ zzzzzzzzz: 'x' }, 'zzzzzzzzz: unknown field'],
-  [{ message: 'see {{result:x}}' }, 'message: {{result:x}} names no task id'],
-  [{ nodeFallback: true }, 'nodeFallback: only goes together with node'],
-  [{ node: 'mac-1', require: { a: 'b' } }, 'node: does not go together with require'],
-  [{ delay: '1s', node: 'mac-1' }, 'delay: does not go together with node or require'],
-  [{ delay: '1s', message: `{{result:${ID}}}` }, 'delay: does not go together with after'],
+  [{ message: 'see {{result:x}}' }, 'message: {{result:x}} does not contain a task id'],
+  [{ nodeFallback: true }, 'nodeFallback: requires node'],
+  [{ node: 'mac-1', require: { a: 'b' } }, 'node: cannot be combined with require'],
+  [{ delay: '1s', node: 'mac-1' }, 'delay: cannot be combined with node or require'],
+  [{ delay: '1s', message: `{{result:${ID}}}` }, 'delay: cannot be combined with after'],
 ])('refuses %j', (fields, problem) => {
   const text = problem instanceof RegExp ? expect.stringMatching(problem) : problem;
   expect(problemsOf(fields)).toEqual({ problems: [text] });
@@ -61,7 +61,7 @@ it('names every problem of a task at once', () => {
 it('takes a message of exactly 1 MiB, counted in bytes and not in characters', () => {
   expect(parse({ message: `${'ü'.repeat(524_287)}xx` })).not.toHaveProperty('problems');
   expect(parse({ message: `${'ü'.repeat(524_287)}xxx` })).toEqual({
-    problems: ['message: is longer than 1 MiB; put the material into a file that the agent can read'],
+    problems: ['message: is longer than 1 MiB; put the text into a file that the agent can read'],
   });
 });
 

@@ -146,8 +146,8 @@ describe('JSON in Lua scripts', () => {
       'includes/count-usage.lua', // names and numbers that the caller has made right before
       'includes/enter-session.lua', // the labels of the node that asks, and what it is allowed
       'includes/free-deduplication.lua', // the priority of another program's job; 0 if that can't be read
+      'includes/node-available.lua', // heartbeats
       'includes/probe.lua',
-      'includes/someone-there.lua', // heartbeats
       'requeue-claims.lua', // deaths: numbers, and a reason of ours
     ]);
   });

@@ -221,7 +221,7 @@ describe('times of a cron line', () => {
     ['7', '1 field instead of 5'],
     ['H', '1 field instead of 5'],
     ['0 7 * *', '4 fields instead of 5'],
-    ['0 0 7 * * *', '6 fields instead of 5; seconds and years can not be given'],
+    ['0 0 7 * * *', '6 fields instead of 5; seconds and years are not supported'],
     ['0 7 * * 1 # weekly', '7 fields'],
     ['CRON_TZ=UTC 0 7 * * *', '6 fields'],
     ['0 7 * * *\n0 8 * * *', 'fields instead of 5'],
@@ -248,23 +248,23 @@ describe('times of a cron line', () => {
     ['*\u00a07 * * *', '4 fields'],
     ['0 7 15W * *', 'day "15W"'],
     ['0 7 * * 1#6', 'weekday "1#6"'],
-    ['0 7 30 2 *', 'no day of the next ten years'],
-    ['0 7 31 4,6,9,11 *', 'no day of the next ten years'],
-    [`0 7 * * ${'1,'.repeat(300)}1`, 'characters, of at most 500'],
+    ['0 7 30 2 *', 'no day in the next ten years'],
+    ['0 7 31 4,6,9,11 *', 'no day in the next ten years'],
+    [`0 7 * * ${'1,'.repeat(300)}1`, 'characters; at most 500'],
   ])('refuses an odd line: %j', (cron, why) => {
     expect(() => parseTimes({ cron, timezone: 'UTC' }, NOW)).toThrow(why);
   });
 
   it.each([
     [{}, 'no times given'],
-    [{ cron: '0 7 * * *', everyMs: 1_000 }, 'exclude each other'],
-    [{ cron: 'every morning' }, 'is no cron line'],
-    [{ cron: '0 7 * * *', timezone: 'Mars/Olympus' }, 'no time zone'],
-    [{ cron: '0 7 * * *', timezone: '' }, 'no time zone ""'],
+    [{ cron: '0 7 * * *', everyMs: 1_000 }, 'cannot be combined'],
+    [{ cron: 'every morning' }, 'is not a valid cron line'],
+    [{ cron: '0 7 * * *', timezone: 'Mars/Olympus' }, 'unknown time zone'],
+    [{ cron: '0 7 * * *', timezone: '' }, 'unknown time zone ""'],
     [{ everyMs: 5 }, 'at least 1s'],
     [{ everyMs: Number.NaN }, 'at least 1s'],
     [{ everyMs: 1e15 }, 'at most 3650d'],
-    [{ everyMs: 5_000, timezone: 'UTC' }, '--tz goes with --cron'],
+    [{ everyMs: 5_000, timezone: 'UTC' }, '--tz requires --cron'],
   ])('refuses a meaningless schedule: %j', (input, why) => {
     expect(() => parseTimes(input, NOW)).toThrow(why);
   });

@@ -23,7 +23,7 @@ const context = (
   return sessionContext(redis, keys, { spec: { message: 'x', tags: {}, session }, movedFrom }, exchanges);
 };
 const told = (...quotes: string[]) =>
-  `[This conversation was on mac-1, which is gone. What was said last, oldest first:]\n\n${quotes.join('\n\n')}\n\n[End of what was said. It goes on with:]\n\n`;
+  `[This conversation has moved from another machine (mac-1). Its last exchanges, oldest first:]\n\n${quotes.join('\n\n')}\n\n[End of the earlier exchanges. The conversation continues:]\n\n`;
 
 it('quotes the last exchanges of a session, oldest first, and no more than requested', async () => {
   const tasks = [said('third', 'c'), said('second', 'b'), said('first', 'a')];

@@ -155,8 +155,8 @@ describe('tasks of one session', () => {
     await enqueue({ message: 'go on' });
     const message = await two.renderMessage((await two.claim()) as Claim);
     expect(message).toBe(
-      '[This conversation was on mac-1, which is gone. What was said last, oldest first:]\n\n' +
-        `> the second\n\ndone\n\n> ${'x'.repeat(1_000)}…\n\ndone\n\n[End of what was said. It goes on with:]\n\ngo on`,
+      '[This conversation has moved from another machine (mac-1). Its last exchanges, oldest first:]\n\n' +
+        `> the second\n\ndone\n\n> ${'x'.repeat(1_000)}…\n\ndone\n\n[End of the earlier exchanges. The conversation continues:]\n\ngo on`,
     );
   });
 

@@ -49,7 +49,7 @@ describe('another program that uses BullMQ on our pools', () => {
       expect(foreignWorkers(found)).toMatchObject([
         {
           severity: 'warning',
-          what: expect.stringMatching(/no clawmesh node \(billing\).*default: 2 of the newest 3/),
+          problem: expect.stringMatching(/of another program \(billing\).*default: 2 of the newest 3/),
         },
       ]);
       await worker.close();
@@ -62,7 +62,9 @@ describe('another program that uses BullMQ on our pools', () => {
       const end = Promise.withResolvers<void>();
       opened(new Worker('default', () => end.promise, options()));
       await expect.poll(strangers).toMatchObject([{ connected: [''], taken: 0 }]);
-      expect(foreignWorkers(await strangers())[0]?.what).toMatch(/1 BullMQ workers .* wait for tasks of pool default/);
+      expect(foreignWorkers(await strangers())[0]?.problem).toMatch(
+        /1 BullMQ worker of another program waits for tasks in pool default/,
+      );
       await mesh.producer.enqueue([newTask()]);
       await expect.poll(strangers).toMatchObject([{ taken: 1, of: 1 }]);
       end.resolve();

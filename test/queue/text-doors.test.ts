@@ -55,7 +55,7 @@ describe('bytes of a text file', () => {
     ['half a character at the end', Buffer.from('é').subarray(0, 1), /^line 1 is not UTF-8 text/],
     ['an encoded surrogate', Buffer.from([0xed, 0xa0, 0xbd]), /^line 1 is not UTF-8 text/],
     ['UTF-16 with a mark', Buffer.from('\ufeffhello', 'utf16le'), /is UTF-16 text, expected UTF-8/],
-    ['UTF-16 without one', Buffer.from('hello', 'utf16le'), /has NUL bytes/],
+    ['UTF-16 without one', Buffer.from('hello', 'utf16le'), /contains NUL bytes/],
   ])('refuses bytes that are %s, and names the encoding', (_, bytes, problem) => {
     expect(() => utf8Text(bytes)).toThrow(problem);
   });

@@ -191,7 +191,7 @@ describe('status', () => {
     );
     expect(snapshot.problems).toContainEqual({
       severity: 'error',
-      what: expect.stringMatching(/^schedule daily queues nothing: .*can not be read/),
+      what: expect.stringMatching(/^schedule daily enqueues no tasks: .*cannot read/),
       fix: expect.stringContaining('clawmesh schedule remove daily'),
     });
     expect(days).toEqual([1]);

@@ -34,7 +34,7 @@ describe('a forgotten node', () => {
     await claimNext(await mesh.node('mac-2', { pool: 'other' }));
     await mesh.redis.zrem(mesh.keys.leases, 'mac-1');
     const refused = await forget('mac-1');
-    expect(refused).toMatchObject({ outcome: 'holds', tasks: expect.arrayContaining(ids) });
+    expect(refused).toMatchObject({ outcome: 'has-claims', tasks: expect.arrayContaining(ids) });
     expect(refused).toHaveProperty('tasks.length', 2);
     expect(await mesh.redis.hget(mesh.keys.incarnations, 'mac-1')).toBe('1');
     expect((await events()).length).toBe(0);

@@ -55,7 +55,7 @@ describe('the end of an exec run', () => {
     expect(Buffer.byteLength(outcome.result.text)).toBeLessThanOrEqual(1_048_576);
     expect(Buffer.byteLength(outcome.result.text)).toBeGreaterThan(1_048_000);
     expect(outcome.result.text).toMatch(
-      /^(é\n)+é?\n\[cut here by clawmesh: the answer had 21000000 bytes, 1048576 are kept\]$/,
+      /^(é\n)+é?\n\[cut here by clawmesh: the answer had 21000000 bytes, of which 1048576 are kept\]$/,
     );
     expect(outcome.result.usage).toEqual({ input: 1, output: 2, total: 3 });
   });
@@ -185,7 +185,7 @@ describe('an exec run whose signal is refused', () => {
     expect(outcome).toMatchObject(paidFor);
     expect(isRunning(pidIn(folder))).toBe(false);
     expect(isRunning(protectedPid)).toBe(true);
-    expect(events.at(-1)).toEqual({ type: 'log', text: expect.stringContaining(`process ${protectedPid}`) });
+    expect(events.at(-1)).toEqual({ type: 'log', text: expect.stringContaining(`this run started: ${protectedPid}`) });
     vi.restoreAllMocks();
     process.kill(protectedPid, 'SIGKILL');
   });

@@ -56,7 +56,7 @@ it.each([
 it.each([
   ['{"ok":false,"status":"error","final":"","error":{"message":"HTTP 401"}}', 1, 'auth', 'HTTP 401'],
   ['{"ok":false,"status":"timeout","error":{"message":"x"}}', 2, 'timeout', 'x'],
-  ['{"ok":false,"status":"timeout"}', 2, 'timeout', 'OpenClaw gave up at its deadline'],
+  ['{"ok":false,"status":"timeout"}', 2, 'timeout', 'OpenClaw stopped the run at its deadline'],
   ['{"ok":false,"status":"error"}', 1, 'unknown', 'error'],
   ['{"ok":false,"error":{"message":"HTTP 401"}}', 0, 'auth', 'HTTP 401'],
 ])('fails as the envelope %s says, with exit code %d', (printed, code, kind, text) => {
@@ -66,13 +66,8 @@ it.each([
 it.each([
   ['', 1, null, 'openclaw ended with exit code 1 and printed nothing'],
   [' \n', 0, null, 'openclaw ended with exit code 0 and printed nothing'],
-  ['', null, 'SIGKILL', 'openclaw was ended by SIGKILL and printed nothing'],
-  [
-    '{"ok":"maybe"}\n',
-    139,
-    null,
-    'openclaw ended with exit code 139 and printed no result envelope but: {"ok":"maybe"}',
-  ],
+  ['', null, 'SIGKILL', 'openclaw was killed by SIGKILL and printed nothing'],
+  ['{"ok":"maybe"}\n', 139, null, 'openclaw ended with exit code 139 and printed no result, but: {"ok":"maybe"}'],
 ])('reports a crash without an envelope, and quotes the output: %j', (printed, code, signal, text) => {
   expect(end(printed, code, signal)).toMatchObject({ ok: false, error: { kind: 'crash' } });
   expect(message(printed, code, signal)).toBe(text);

@@ -33,13 +33,13 @@ it('takes a final reply without a result for an empty answer', () => {
 });
 
 it.each([
-  [{ status: 'timeout' }, 'timeout', 'OpenClaw gave up at its deadline'],
+  [{ status: 'timeout' }, 'timeout', 'OpenClaw stopped the run at its deadline'],
   [{ status: 'timeout', error: 'late' }, 'timeout', 'late'],
   [{ status: 'error', error: 'HTTP 401', summary: 'x' }, 'auth', 'HTTP 401'],
   [{ status: 'error', summary: 'HTTP 401' }, 'auth', 'HTTP 401'],
   [{ status: 'weather' }, 'unknown', 'weather'],
   [{ status: 'ok', result: { meta: { aborted: true } } }, 'cancelled', 'the run was aborted in OpenClaw'],
-  [{}, 'unknown', 'the gateway answered in a form that clawmesh does not know'],
+  [{}, 'unknown', 'the gateway sent a reply that clawmesh does not understand'],
 ])('reads %j as a failure of kind %s', (reply, kind, message) => {
   expect(outcome(reply)).toMatchObject({ ok: false, error: { kind, message } });
 });

@@ -83,7 +83,7 @@ describe('runs in a gateway', () => {
     await previous.close();
     gateway.aborts = 'silent';
     const next = startRunner();
-    await expect.poll(async () => (await next.health()).reason).toMatch(/^3 runs left over in the gateway/);
+    await expect.poll(async () => (await next.health()).reason).toMatch(/^stopping 3 runs left over in the gateway/);
     await expect.poll(() => gateway.asked('sessions.abort')).toHaveLength(3);
     expect(gateway.asked('sessions.abort')).toContainEqual({ key: 'chat', agentId: 'helper', runId: 'clawmesh-t3-1' });
     gateway.aborts = 'answered';
@@ -125,7 +125,7 @@ describe('runs in a gateway', () => {
     await expect.poll(() => clock.pending).toBe(2);
     await clock.advance(5_000);
     expect(await result).toMatchObject({ ok: false });
-    expect((await runner.health()).reason).toMatch(/^1 run left over in the gateway is being stopped: not now/);
+    expect((await runner.health()).reason).toMatch(/^stopping 1 run left over in the gateway: not now/);
     // Between two aborts, none is on its way.
     await expect.poll(() => clock.pending).toBe(1);
     gateway.aborts = 'answered';
@@ -171,7 +171,7 @@ describe('runs in a gateway', () => {
     expect(ended).toBeUndefined();
     await clock.advance(1);
     expect(ended).toMatchObject(expected);
-    expect(ended).toHaveProperty('error.message', expect.stringMatching(/^the OpenClaw gateway is away: /));
+    expect(ended).toHaveProperty('error.message', expect.stringMatching(/^the OpenClaw gateway is unreachable: /));
   });
 
   it('stops a run that was given up while the connection was down, once it is up again', async () => {
@@ -228,7 +228,7 @@ describe('runs in a gateway', () => {
     gateway.interrupted.add('chat');
     const next = startRunner();
     await expect.poll(() => gateway.asked('sessions.abort').length).toBeGreaterThan(2);
-    expect((await next.health()).reason).toMatch(/^1 run left over/);
+    expect((await next.health()).reason).toMatch(/^stopping 1 run left over/);
     gateway.resume('chat');
     await healthy(next);
     expect(gateway.running).toEqual([]);
@@ -291,7 +291,7 @@ describe('runs in a gateway', () => {
     writeFileSync(folder, 'in the way');
     const { result } = begin(runner, request('t1'));
     await expect.poll(() => gateway.running).toHaveLength(1);
-    expect((await runner.health()).reason).toMatch(/^runs can not be noted in /);
+    expect((await runner.health()).reason).toMatch(/^can't record runs in /);
     rmSync(folder);
     await healthy(runner);
     expect(noted(folder)).toBe(1);
@@ -307,7 +307,7 @@ describe('runs in a gateway', () => {
     renameSync(folder, `${folder}.away`);
     writeFileSync(folder, 'in the way');
     const next = startRunner();
-    await expect.poll(async () => (await next.health()).reason).toMatch(/^runs can not be noted in /);
+    await expect.poll(async () => (await next.health()).reason).toMatch(/^can't record runs in /);
     rmSync(folder);
     renameSync(`${folder}.away`, folder);
     await healthy(next);

@@ -64,7 +64,7 @@ it('says why records can not be written until all are, removed ones included', a
   writeFileSync(folder, 'in the way');
   await submissions.put(submission('r2'));
   await submissions.remove('r1');
-  expect(submissions.trouble).toContain(`runs can not be noted in ${folder}: `);
+  expect(submissions.trouble).toContain(`can't record runs in ${folder}: `);
   await submissions.mend();
   expect(submissions.trouble).not.toBeNull();
   rmSync(folder);

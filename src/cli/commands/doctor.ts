@@ -3,7 +3,7 @@ import type { Mesh as MeshClient } from '../../client/mesh.ts';
 import type { Config } from '../../config/schema.ts';
 import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
-import type { Diagnosis } from '../../ops/doctor/diagnosis.ts';
+import type { CheckResult } from '../../ops/doctor/check-result.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { ask } from '../ask.ts';
 import { type GlobalOptions, outputOf } from '../context.ts';
@@ -76,21 +76,21 @@ async function openclawHealth(config: Config) {
   }
 }
 
-function print(out: Output, found: readonly Diagnosis[]): void {
+function print(out: Output, found: readonly CheckResult[]): void {
   const width = Math.max(...found.map(({ check }) => check.length));
   for (const { check, state, evidence, fix } of found) {
     const [style, mark] = MARKS[state];
     out.line(`${out.style(style, mark)} ${check.padEnd(width)}  ${evidence}`);
     if (fix !== null) out.line(`  ${' '.repeat(width)}  ${out.style('dim', `→ ${fix}`)}`);
   }
-  const count = (state: Diagnosis['state']) => found.filter((diagnosis) => diagnosis.state === state).length;
+  const count = (state: CheckResult['state']) => found.filter((diagnosis) => diagnosis.state === state).length;
   out.line();
   out.line(`${count('ok')} ok, ${counted(count('warning'), 'warning')}, ${count('failed')} failed`);
 }
 
 /** Applies the fixes that the user accepts. @returns the diagnoses that are left. */
-async function repair(out: Output, found: readonly Diagnosis[], yes: boolean): Promise<readonly Diagnosis[]> {
-  const left: Diagnosis[] = [];
+async function repair(out: Output, found: readonly CheckResult[], yes: boolean): Promise<readonly CheckResult[]> {
+  const left: CheckResult[] = [];
   for (const diagnosis of found) {
     if (diagnosis.repair && (yes || (await agrees(diagnosis)))) {
       out.note(`${diagnosis.check}: ${await diagnosis.repair()}`);
@@ -101,7 +101,7 @@ async function repair(out: Output, found: readonly Diagnosis[], yes: boolean): P
   return left;
 }
 
-async function agrees({ check, evidence }: Diagnosis): Promise<boolean> {
+async function agrees({ check, evidence }: CheckResult): Promise<boolean> {
   return ask(`${check}: ${evidence}. Fix it?`, {
     problem: '--fix asks before each fix, but standard input is not a terminal',
     remedy: 'add --yes to apply fixes without asking',

@@ -75,7 +75,7 @@ function row(handover: Handover): string[] {
     handover.taskId,
     handover.from,
     handover.to ?? '-',
-    handover.reason + (handover.sessionAnew ? ', new session' : ''),
+    handover.reason + (handover.sessionRestarted ? ', new session' : ''),
     humanDuration(handover.ranMs),
     humanDuration(handover.silentMs),
     handover.takeoverMs === null ? '-' : humanDuration(handover.takeoverMs),

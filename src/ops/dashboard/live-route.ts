@@ -15,7 +15,7 @@ const LONGEST_MS = 15 * 60_000;
 export function addLiveRoute(app: FastifyInstance, live: LiveMesh, clock: Clock): void {
   app.get('/api/live', (request, reply) => {
     if (live.watchers >= MOST_WATCHERS) {
-      return reply.code(503).send({ error: `${MOST_WATCHERS} pages watch already` });
+      return reply.code(503).send({ error: `${MOST_WATCHERS} pages are already open; close one` });
     }
     reply.hijack();
     const { raw } = reply;

@@ -130,7 +130,7 @@ async function createApp(
   parseJsonAsWritten(app);
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
   app.setErrorHandler((error, _request, reply) => sendError(mesh, log, error, reply));
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'there is nothing here' }));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'no such page' }));
   guard(app, login, options.ownNamesOnly ? options.host : undefined);
   addPage(app, login);
   addHealth(app, mesh);
@@ -185,11 +185,11 @@ function addPage(app: FastifyInstance, login: Login): void {
   app.post('/login', { config: { public: true, rateLimit: guesses } }, async (request, reply) => {
     const given = credentials.parse(request.body);
     if ('code' in given && !login.takeCode(given.code)) {
-      const error = 'that link was used, or is too old; clawmesh dashboard --link prints another';
+      const error = 'this link was already used or has expired; clawmesh dashboard --link prints a new one';
       return reply.code(401).send({ error });
     }
     if ('token' in given && !login.isToken(given.token)) {
-      return reply.code(401).send({ error: 'that is not the token' });
+      return reply.code(401).send({ error: 'wrong token' });
     }
     return reply.setCookie(SESSION_COOKIE, login.newSession(), cookieOptions).send({ ok: true });
   });
@@ -203,7 +203,7 @@ function addHealth(app: FastifyInstance, mesh: Mesh): void {
   app.get('/healthz', { config: { public: true } }, async () => ({ alive: true }));
   app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
     const ready = await mesh.server.isReady();
-    return reply.code(ready ? 200 : 503).send(ready ? { ready } : { ready, reasons: ['Redis does not answer'] });
+    return reply.code(ready ? 200 : 503).send(ready ? { ready } : { ready, reasons: ['Redis does not respond'] });
   });
 }
 
@@ -217,7 +217,7 @@ async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Pr
     async (scope) => {
       scope.addHook('onRequest', async (request, reply) => {
         if (request.method !== 'GET' && request.method !== 'HEAD') {
-          return reply.code(403).send({ error: 'the raw queues are only for looking at' });
+          return reply.code(403).send({ error: 'the raw queues are read-only' });
         }
         const adapters = queues.of(await mesh.pool.names()).map((queue) => {
           return new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false });

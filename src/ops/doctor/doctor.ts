@@ -8,12 +8,12 @@ import { secretValues } from '../../config/secret-values.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { type SnapshotSource, takeSnapshot } from '../snapshot.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
 
-/** A mesh whose Redis replies, whether or not that Redis is fit to carry one. */
+/** A mesh whose Redis replies, even if that Redis does not meet the requirements. */
 export type ReachedMesh = SnapshotSource & Pick<Mesh, 'config' | 'node' | 'pool' | 'task' | 'server' | 'events'>;
 
 export interface Patient {
@@ -27,15 +27,18 @@ export interface Patient {
 }
 
 /** Runs all checks that are possible from this machine; leaves out the others. */
-export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> {
+export async function diagnose(patient: Patient): Promise<readonly CheckResult[]> {
   let config: Config;
   let nodeId: string;
-  const found: Diagnosis[] = [];
+  const found: CheckResult[] = [];
   try {
     const loaded = patient.loadConfig();
     nodeId = patient.nodeId();
     config = loaded.config;
-    found.push(ok('config', loaded.file ?? 'no config file anywhere: all defaults'), ...checkSecrets(loaded));
+    found.push(
+      ok('config', loaded.file ?? 'no config file found: all settings have their defaults'),
+      ...checkSecrets(loaded),
+    );
   } catch (error) {
     return [fromError('config', error)];
   }
@@ -53,8 +56,8 @@ export async function diagnose(patient: Patient): Promise<readonly Diagnosis[]> 
   return [...found, ...(await machine)];
 }
 
-/** Whether this user can write state: outcomes that Redis does not accept, the dashboard's token, a private Redis. */
-function checkState(mesh: string): Diagnosis {
+/** Whether this user can write state: undelivered results, the dashboard token, a private Redis. */
+function checkState(mesh: string): CheckResult {
   try {
     const folder = stateFolder(mesh, process.env);
     let there = folder;
@@ -65,22 +68,22 @@ function checkState(mesh: string): Diagnosis {
       throw unusableState(folder, error);
     }
     if (!statSync(there).isDirectory()) throw unusableState(folder, new Error(`${there} is a file`));
-    return ok('state', `${folder} can be written`);
+    return ok('state', `${folder} is writable`);
   } catch (error) {
     return fromError('state', error);
   }
 }
 
 /** Checks for secrets in a config that other users may read. */
-function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly Diagnosis[] {
+function checkSecrets({ file, config }: ReturnType<Patient['loadConfig']>): readonly CheckResult[] {
   if (!file || !openToOthers(file)) return [];
   const text = readFileSync(file, 'utf8');
   if (!secretValues(config).some((secret) => secret !== '' && text.includes(secret))) return [];
-  const fix = `put them into clawmesh.env beside it, as ${'${NAME}'} in the config; or chmod 600 ${file}`;
-  return [warning('config-secrets', `${file} has secrets in it, and others may read it`, fix)];
+  const fix = `move them to clawmesh.env in the same folder, and write ${'${NAME}'} in the config; or chmod 600 ${file}`;
+  return [warning('config-secrets', `${file} contains secrets, and other users may read it`, fix)];
 }
 
-async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Promise<readonly Diagnosis[]> {
+async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Promise<readonly CheckResult[]> {
   const { config, server: redis } = mesh;
   const info = await redis.info();
   const setPolicy = () => redis.disableEviction();
@@ -95,7 +98,7 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
       config,
       clock,
       nodes: () => mesh.node.list(),
-      problems: async () => (await takeSnapshot(mesh, clock)).snapshot.problems,
+      findings: async () => (await takeSnapshot(mesh, clock)).findings,
       orphanedClaims: () => mesh.task.orphaned(),
       waiting: () => mesh.pool.inLine(),
       eventCount: () => mesh.events.count(),
@@ -104,7 +107,7 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
   ];
 }
 
-function fromError(check: string, error: unknown): Diagnosis {
+function fromError(check: string, error: unknown): CheckResult {
   const fix = error instanceof ClawmeshError ? error.remedy : undefined;
-  return failed(check, messageOf(error), fix ?? 'see the message');
+  return failed(check, messageOf(error), fix ?? 'see the error message');
 }

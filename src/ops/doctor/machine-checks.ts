@@ -3,13 +3,14 @@ import type { Mesh } from '../../client/mesh.ts';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
+import { counted } from '../../domain/counted.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { formatSize, humanDuration } from '../../domain/units.ts';
 import { freeDisk } from '../../platform/disk-and-memory.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import { checkService } from './service-check.ts';
 
 /** The state of this machine's OpenClaw. */
@@ -27,7 +28,7 @@ export async function checkMachine(of: {
   config: Config;
   nodeId: string;
   openclaw: () => Promise<OpenClawHealth>;
-}): Promise<readonly Diagnosis[]> {
+}): Promise<readonly CheckResult[]> {
   const { config, nodeId } = of;
   const health = await of.openclaw();
   return [
@@ -45,39 +46,39 @@ export async function checkClock(
   config: Config,
   server: Pick<Mesh['server'], 'time'>,
   clock: Clock,
-): Promise<Diagnosis> {
+): Promise<CheckResult> {
   const before = clock.now();
   const redisTime = await server.time();
   const skewMs = Math.round((before + clock.now()) / 2 - redisTime);
-  const evidence = `this clock is ${humanDuration(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead of'} Redis`;
+  const evidence = `the clock of this machine is ${humanDuration(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead of'} Redis`;
   const { maxClockSkew, clockSkew } = config.gates;
   if (Math.abs(skewMs) <= maxClockSkew) return ok('clock', evidence);
   return (clockSkew === 'close' ? failed : warning)('clock', evidence, 'turn on network time on this machine');
 }
 
 /** Whether another machine is up under this one's node id. */
-export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'find'>): Promise<Diagnosis> {
+export async function checkIdentity(nodeId: string, nodes: Pick<Mesh['node'], 'find'>): Promise<CheckResult> {
   const node = await nodes.find(nodeId);
   const elsewhere = node && isThere(node.state) && node.host !== hostname();
   if (!elsewhere) return ok('node-identity', `${nodeId}: no other machine has this id`);
   return failed(
     'node-identity',
     `${nodeId} is also the id of ${node.host}, which is up`,
-    'give each Mac an id of its own: CLAWMESH_NODE_ID',
+    'give each Mac its own id (CLAWMESH_NODE_ID)',
   );
 }
 
-function checkInventory(config: Config, nodeId: string): Diagnosis {
+function checkInventory(config: Config, nodeId: string): CheckResult {
   const inventory = Object.keys(config.nodes);
   if (inventory.length === 0 || inventory.includes(nodeId)) return ok('inventory', `this machine is ${nodeId}`);
   return warning(
     'inventory',
     `this machine is ${nodeId}, which is not under nodes: in the config`,
-    'add it there, or set CLAWMESH_NODE_ID to the id that it has there',
+    'add it there, or set CLAWMESH_NODE_ID to its id in the inventory',
   );
 }
 
-function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly Diagnosis[] {
+function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly CheckResult[] {
   const { mode, version, reason, login } = health;
   if (mode === 'simulate') {
     if (openclaw.mode === 'simulate') return [ok('openclaw', 'tasks are simulated, as configured')];
@@ -85,20 +86,20 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
       warning(
         'openclaw',
         'no gateway is ready and openclaw is not on PATH: tasks would only be simulated',
-        'install OpenClaw here, start its gateway, or set openclaw.mode so that this is an error',
+        'install OpenClaw here or start its gateway; openclaw.mode: gateway or exec makes this an error',
       ),
     ];
   }
   if (reason !== null) {
     const fix =
       mode === 'gateway'
-        ? 'see openclaw gateway status; launchctl kickstart -k restarts it; check openclaw.gateway.url and token'
-        : 'see that openclaw --version works for this user, and openclaw.exec.bin';
+        ? 'run openclaw gateway status; launchctl kickstart -k restarts the gateway; check openclaw.gateway.url and token'
+        : 'check that openclaw --version works for this user, and check openclaw.exec.bin';
     return [failed('openclaw', `${mode}: ${reason}`, fix)];
   }
   const here = [ok('openclaw', `${mode}, version ${version ?? 'unknown'}`), ...checkLogin(login)];
   if (openclaw.version === undefined || openclaw.version === version) return here;
-  const pinned = `OpenClaw ${version ?? 'of unknown version'} is here, the mesh requires ${openclaw.version}`;
+  const pinned = `this machine has OpenClaw ${version ?? 'of unknown version'}, but the mesh requires ${openclaw.version}`;
   const level = gates.versionMismatch === 'close' ? failed : warning;
   return [
     ...here,
@@ -106,10 +107,10 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
   ];
 }
 
-function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
+function checkLogin(login: OpenClawHealth['login']): readonly CheckResult[] {
   if (login === undefined) return [];
   if (login === null) return [ok('openclaw-login', 'OpenClaw has a login for its default model')];
-  const fix = 'as the daemon’s user: openclaw onboard, or openclaw models auth login';
+  const fix = 'as the user of the daemon, run openclaw onboard or openclaw models auth login';
   return [failed('openclaw-login', `every task would fail here: ${login}`, fix)];
 }
 
@@ -117,39 +118,39 @@ function checkLogin(login: OpenClawHealth['login']): readonly Diagnosis[] {
  * If the gateway runs fewer agents at once than the node claims tasks, the rest wait although other nodes have free
  * slots.
  */
-async function checkConcurrency(config: Config, nodeId: string): Promise<readonly Diagnosis[]> {
+async function checkConcurrency(config: Config, nodeId: string): Promise<readonly CheckResult[]> {
   const atOnce = await openclawConcurrency(config.openclaw.exec.bin);
   if (atOnce === undefined) return [];
   const { pools, maxTasks } = nodeConfig(config, nodeId);
   const slots = slotsOf(Object.values(pools), maxTasks);
-  const evidence = `OpenClaw runs ${atOnce} agents at once, ${nodeId} claims up to ${slots} tasks`;
+  const evidence = `OpenClaw runs up to ${counted(atOnce, 'agent')} at once, ${nodeId} claims up to ${counted(slots, 'task')}`;
   if (atOnce >= slots) return [ok('openclaw-concurrency', evidence)];
   return [
     warning(
       'openclaw-concurrency',
-      `${evidence}: the rest would wait inside OpenClaw`,
+      `${evidence}: the others would wait inside OpenClaw`,
       `openclaw config set agents.defaults.maxConcurrent ${slots}, or lower node.pools or node.maxTasks`,
     ),
   ];
 }
 
-async function checkDisk({ gates }: Config): Promise<Diagnosis> {
+async function checkDisk({ gates }: Config): Promise<CheckResult> {
   const free = await freeDisk('/');
-  const evidence = `${(free / 1e9).toFixed(1)} GB of disk are free`;
+  const evidence = `${(free / 1e9).toFixed(1)} GB of disk space is free`;
   if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
   return failed(
     'free-disk',
-    `${evidence}, ${formatSize(gates.minFreeDisk)} are required`,
-    'free some, or lower gates.minFreeDisk',
+    `${evidence}, ${formatSize(gates.minFreeDisk)} is required`,
+    'free some disk space, or lower gates.minFreeDisk',
   );
 }
 
-async function checkSleep(): Promise<Diagnosis> {
+async function checkSleep(): Promise<CheckResult> {
   const minutes = await sleepsAfterMinutes();
-  if (minutes === undefined || minutes === 0) return ok('sleep', 'this machine does not fall asleep by itself');
+  if (minutes === undefined || minutes === 0) return ok('sleep', 'this machine does not go to sleep when idle');
   return warning(
     'sleep',
-    `this Mac sleeps after ${minutes} minutes; an idle one is gone from the mesh then`,
-    'sudo pmset -c sleep 0 (while tasks run, clawmesh keeps it awake)',
+    `this Mac goes to sleep after ${counted(minutes, 'idle minute')}, and is then gone from the mesh`,
+    'sudo pmset -c sleep 0 (while tasks run, clawmesh keeps the Mac awake)',
   );
 }

@@ -2,12 +2,13 @@ import { configDigest } from '../../config/digest.ts';
 import { leaseMs } from '../../config/lease.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
+import { counted } from '../../domain/counted.ts';
+import type { Finding } from '../../domain/finding.ts';
 import type { Node } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import type { OrphanedClaim } from '../../registry/orphaned-claims.ts';
-import type { Problem } from '../problems.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, found, ok, warning } from './check-result.ts';
 
 /**
  * Nodes requeue orphaned claims every 5 s, and claim within a second; a state seen twice at this distance persists, ms.
@@ -21,7 +22,7 @@ export interface MeshFacts {
   readonly config: Config;
   readonly clock: Clock;
   nodes(): Promise<readonly Node[]>;
-  problems(): Promise<readonly Problem[]>;
+  findings(): Promise<readonly Finding[]>;
   orphanedClaims(): Promise<readonly OrphanedClaim[]>;
   /** Number of tasks that any node may claim, by pool that is not paused. */
   waiting(): Promise<ReadonlyMap<string, number>>;
@@ -30,18 +31,15 @@ export interface MeshFacts {
 }
 
 /** Checks the mesh as a whole. */
-export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]> {
+export async function checkMesh(facts: MeshFacts): Promise<readonly CheckResult[]> {
   const nodes = (await facts.nodes()).filter(({ state }) => isThere(state));
-  const problems = await facts.problems();
-  const wrong = problems.filter(({ severity }) => severity !== 'notice');
-  const notices = problems.filter(({ severity }) => severity === 'notice');
-  const nobody = nodes.length === 0 ? [warning('mesh', 'no node is up', 'clawmesh node run on each Mac')] : [];
+  const findings = await facts.findings();
+  const isWrong = nodes.length === 0 || findings.some(({ severity }) => severity !== 'notice');
+  const noNode = nodes.length === 0 ? [warning('mesh', 'no node is up', 'run clawmesh node run on each Mac')] : [];
   return [
-    ...nobody,
-    ...(wrong.length + nobody.length === 0
-      ? [ok('mesh', `${nodes.length} nodes, nothing wrong`)]
-      : wrong.map(fromProblem)),
-    ...notices.map(({ what }) => ok('mesh', what)),
+    ...noNode,
+    ...(isWrong ? [] : [ok('mesh', `${counted(nodes.length, 'node')}, no problems`)]),
+    ...findings.map((finding) => found('mesh', finding)),
     checkDigest(facts.config, nodes),
     ...checkFailover(facts.config, nodes),
     await checkClaims(facts, nodes.length > 0),
@@ -50,11 +48,7 @@ export async function checkMesh(facts: MeshFacts): Promise<readonly Diagnosis[]>
   ];
 }
 
-function fromProblem({ severity, what, fix }: Problem): Diagnosis {
-  return (severity === 'error' ? failed : warning)('mesh', what, fix);
-}
-
-function checkDigest(config: Config, nodes: readonly Node[]): Diagnosis {
+function checkDigest(config: Config, nodes: readonly Node[]): CheckResult {
   const own = configDigest(config);
   const others = Map.groupBy(nodes, (node) => node.configDigest);
   const different = [...others].filter(([digest]) => digest !== own);
@@ -62,12 +56,12 @@ function checkDigest(config: Config, nodes: readonly Node[]): Diagnosis {
   const who = different.map(([digest, group]) => `${group.map(({ id }) => id).join(', ')} (${digest})`);
   return warning(
     'config-drift',
-    `the config here (${own}) is not that of ${who.join('; ')}`,
-    'roll the same file out to all, and restart those that have the old one (or SIGHUP)',
+    `the config here (${own}) differs from the config of ${who.join('; ')}`,
+    'roll out the same file to all nodes, and restart the nodes that have the old one (or send SIGHUP)',
   );
 }
 
-function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnosis[] {
+function checkFailover(config: Config, nodes: readonly Node[]): readonly CheckResult[] {
   const up = nodes.filter(({ state }) => state === 'up');
   const pools = new Set(up.flatMap((node) => Object.keys(node.pools)));
   const alone = [...pools].flatMap((pool) => {
@@ -87,34 +81,36 @@ function checkFailover(config: Config, nodes: readonly Node[]): readonly Diagnos
   return alone.map(({ pool, node }) =>
     warning(
       'failover',
-      `only ${node} serves pool ${pool}: nobody could take over`,
+      `only ${node} serves pool ${pool}: no other node could take over`,
       `add pool ${pool} to a second node`,
     ),
   );
 }
 
 /** Checks for active tasks that no node can be running. */
-async function checkClaims(facts: MeshFacts, anyoneUp: boolean): Promise<Diagnosis> {
-  let found = await facts.orphanedClaims();
-  if (found.length > 0 && anyoneUp) {
+async function checkClaims(facts: MeshFacts, anyNodeUp: boolean): Promise<CheckResult> {
+  let orphaned = await facts.orphanedClaims();
+  if (orphaned.length > 0 && anyNodeUp) {
     await facts.clock.sleep(TWICE_MS);
     const again = new Set((await facts.orphanedClaims()).map(({ taskId }) => taskId));
-    found = found.filter(({ taskId }) => again.has(taskId));
+    orphaned = orphaned.filter(({ taskId }) => again.has(taskId));
   }
-  if (found.length === 0) return ok('claims', 'every running task has a node that runs it');
-  const names = found.slice(0, 3).map(({ taskId, owner }) => `${taskId} (${owner ?? 'lapsed'})`);
+  if (orphaned.length === 0) return ok('claims', 'no claim is orphaned');
+  const names = orphaned.slice(0, 3).map(({ taskId, owner }) => `${taskId} (${owner ?? 'lapsed'})`);
   return {
     ...failed(
       'claims',
-      `${found.length} tasks are held by nodes that are gone: ${names.join(', ')}`,
-      anyoneUp ? 'doctor --fix requeues them; the logs say why no node does' : 'start a node: it requeues them',
+      `${counted(orphaned.length, 'claim')} ${orphaned.length === 1 ? 'is' : 'are'} orphaned: ${names.join(', ')}`,
+      anyNodeUp
+        ? 'clawmesh doctor --fix requeues the tasks; the node logs show why no node did'
+        : 'start a node: it requeues the tasks',
     ),
-    repair: async () => `${await facts.requeue()} tasks were requeued`,
+    repair: async () => `requeued ${counted(await facts.requeue(), 'task')}`,
   };
 }
 
-/** Checks for nodes that take no tasks although they could, while tasks wait. */
-async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
+/** Checks for idle nodes that claim no tasks although tasks wait in their pools. */
+async function checkSpread(facts: MeshFacts): Promise<CheckResult> {
   const first = await idleThoughWorkWaits(facts);
   if (first.size === 0) return ok('spread', 'no node is idle while tasks wait for it');
   await facts.clock.sleep(TWICE_MS);
@@ -123,8 +119,8 @@ async function checkSpread(facts: MeshFacts): Promise<Diagnosis> {
   if (stuck.length === 0) return ok('spread', 'no node is idle while tasks wait for it');
   return failed(
     'spread',
-    `${stuck.join(', ')} has free slots and takes nothing, though tasks wait in its pools`,
-    'look at its log: does it claim from the same Redis, database and mesh? clawmesh node show tells its pools',
+    `idle although tasks wait in their pools: ${stuck.join(', ')}`,
+    'check the log of the node: does it use the same Redis, database and mesh? clawmesh node show lists its pools',
   );
 }
 
@@ -139,12 +135,12 @@ async function idleThoughWorkWaits(facts: MeshFacts): Promise<ReadonlySet<string
   return new Set(idle.map(({ id }) => id));
 }
 
-async function checkEvents({ eventCount }: MeshFacts): Promise<Diagnosis> {
+async function checkEvents({ eventCount }: MeshFacts): Promise<CheckResult> {
   const count = await eventCount();
-  if (count <= LONG_STREAM) return ok('events', `${count} events are kept`);
+  if (count <= LONG_STREAM) return ok('events', `the event log keeps ${counted(count, 'event')}`);
   return warning(
     'events',
-    `${count} events are kept, of which 10,000 would do`,
-    'see whether another program writes to it',
+    `the event log keeps ${count} events instead of about 10,000`,
+    'check whether another program writes to it',
   );
 }

@@ -1,9 +1,10 @@
+import { counted } from '../../domain/counted.ts';
 import type { ServerInfo } from '../../redis/server-info.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, found, ok, warning } from './check-result.ts';
 
-/** A higher latency is unusual between two machines of one network, ms; it delays claims and reports. */
+/** A higher latency is unusual between two machines in the same network, ms. It delays claims and reports. */
 const SLOW_MS = 20;
-/** Shares of a limit: a warning above the first, a failure above the second. */
+/** Shares of a limit: above the first, a warning; above the second, a failure. */
 const TIGHT = 0.8;
 const NEARLY_FULL = 0.95;
 
@@ -12,62 +13,66 @@ export function checkServer(
   info: ServerInfo,
   latencyMs: number,
   setPolicy: () => Promise<unknown>,
-): readonly Diagnosis[] {
+): readonly CheckResult[] {
   return [
     ...checkFitness(info, setPolicy),
     checkPersistence(info),
     checkMemory(info),
     checkClients(info),
     latencyMs > SLOW_MS
-      ? warning('redis-latency', `Redis answers after ${latencyMs} ms`, 'look at the network between, and at its load')
-      : ok('redis-latency', `Redis answers after ${latencyMs} ms`),
+      ? warning(
+          'redis-latency',
+          `a round trip to Redis takes ${latencyMs} ms`,
+          'check the network to Redis, and the load on its machine',
+        )
+      : ok('redis-latency', `a round trip to Redis takes ${latencyMs} ms`),
   ];
 }
 
 /** The requirements of a mesh; the eviction policy can be fixed from here. */
-function checkFitness(info: ServerInfo, setPolicy: () => Promise<unknown>): readonly Diagnosis[] {
+function checkFitness(info: ServerInfo, setPolicy: () => Promise<unknown>): readonly CheckResult[] {
   const fine = {
     version: `Redis ${info.version}`,
-    role: `primary, with ${info.text('connected_slaves') || '0'} replicas`,
-    policy: 'Redis throws no tasks away',
+    role: `primary, with ${counted(info.number('connected_slaves'), 'replica')}`,
+    policy: 'Redis evicts no tasks',
   };
   return (['version', 'role', 'policy'] as const).map((of) => {
-    const unfit = info.unfit.find((found) => found.of === of);
+    const unfit = info.unfit.find((one) => one.of === of);
     if (!unfit) return ok(`redis-${of}`, fine[of]);
-    const diagnosis = failed(`redis-${of}`, unfit.problem, unfit.remedy);
-    return of === 'policy' ? { ...diagnosis, repair: () => mendPolicy(setPolicy) } : diagnosis;
+    const result = found(`redis-${of}`, unfit);
+    return of === 'policy' ? { ...result, repair: () => mendPolicy(setPolicy) } : result;
   });
 }
 
 async function mendPolicy(setPolicy: () => Promise<unknown>): Promise<string> {
   await setPolicy();
-  return 'maxmemory-policy is noeviction until Redis is started again; set it in redis.conf, too';
+  return 'maxmemory-policy is noeviction until Redis restarts; also set it in redis.conf';
 }
 
-function checkPersistence({ text }: ServerInfo): Diagnosis {
+function checkPersistence({ text }: ServerInfo): CheckResult {
   if (text('aof_enabled') === '1') {
     if (text('aof_last_write_status') === 'ok') return ok('redis-persistence', 'append-only file, last write ok');
     return failed(
       'redis-persistence',
       'Redis could not write its append-only file',
-      "look at the disk and the log of Redis' machine",
+      'check the disk and the log of the Redis machine',
     );
   }
   if (text('rdb_last_bgsave_status') === 'err') {
     return failed(
       'redis-persistence',
       'the last save to disk failed',
-      "look at the disk and the log of Redis' machine",
+      'check the disk and the log of the Redis machine',
     );
   }
   return warning(
     'redis-persistence',
-    'the append-only file is off: a crash of Redis loses all tasks since its last snapshot',
-    'set appendonly yes in redis.conf (redis-cli CONFIG SET appendonly yes does it at once)',
+    'the append-only file is off: a crash of Redis loses all changes since its last snapshot',
+    'set appendonly yes in redis.conf (redis-cli CONFIG SET appendonly yes applies it at once)',
   );
 }
 
-function checkMemory({ number }: ServerInfo): Diagnosis {
+function checkMemory({ number }: ServerInfo): CheckResult {
   const limit = number('maxmemory') || number('total_system_memory');
   const share = limit > 0 ? number('used_memory') / limit : 0;
   const evidence = `Redis uses ${Math.round(share * 100)} % of ${number('maxmemory') ? 'its maxmemory' : 'the memory of its machine'}`;
@@ -76,11 +81,15 @@ function checkMemory({ number }: ServerInfo): Diagnosis {
   return share > TIGHT ? warning('redis-memory', evidence, fix) : ok('redis-memory', evidence);
 }
 
-function checkClients({ number }: ServerInfo): Diagnosis {
+function checkClients({ number }: ServerInfo): CheckResult {
   const [clients, most] = [number('connected_clients'), number('maxclients')];
   const evidence = `${clients} of ${most || 'unlimited'} connections`;
   if (most > 0 && clients / most > TIGHT) {
-    return warning('redis-connections', evidence, 'raise maxclients; see CLIENT LIST for who has so many');
+    return warning(
+      'redis-connections',
+      evidence,
+      'raise maxclients; CLIENT LIST shows which clients use many connections',
+    );
   }
   return ok('redis-connections', evidence);
 }

@@ -4,24 +4,23 @@ import { messageOf } from '../../domain/errors.ts';
 import { findProgram } from '../../platform/find-program.ts';
 import type { ServiceManager } from '../service/manager.ts';
 import { serviceManager } from '../service/service.ts';
-import { type Diagnosis, failed, ok, warning } from './diagnosis.ts';
+import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import type { OpenClawHealth } from './machine-checks.ts';
 
 /** Whether the installed service can keep this machine's node running; empty if none is installed. */
-export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly Diagnosis[]> {
+export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly CheckResult[]> {
   const manager = installedManager();
   const installed = manager?.installed();
   if (!manager || !installed) return [];
   const { service, file } = manager;
-  const again = 'clawmesh node install writes it anew';
+  const again = 'run clawmesh node install again';
   const [program, entry] = installed.command;
   const missing = [program, entry].find((path) => path === undefined || !existsSync(path));
-  if (program === undefined || missing !== undefined) {
-    return [failed('service', `${file} runs ${missing ?? 'no program'}, which is not there`, again)];
-  }
+  if (program === undefined) return [failed('service', `${file} names no program to run`, again)];
+  if (missing !== undefined) return [failed('service', `${file} runs ${missing}, which does not exist`, again)];
   const { bin } = config.openclaw.exec;
   if (mode === 'exec' && !findProgram([bin], { PATH: installed.path })) {
-    const evidence = `${bin} is not on the PATH of ${service}: ${installed.path || 'none'}`;
+    const evidence = `${bin} is not on the PATH of ${service} (${installed.path || 'empty'})`;
     return [failed('service', evidence, `${again}, with ${bin} on the PATH of your shell`)];
   }
   try {
@@ -30,9 +29,9 @@ export async function checkService(config: Config, { mode }: OpenClawHealth): Pr
       return [
         failed('service', `${service} is installed, but ${manager.name} has not loaded it`, 'clawmesh node start'),
       ];
-    if (pid) return [ok('service', `${service} runs, process ${pid}`)];
-    const ended = lastExit === undefined ? '' : `, and has ended with ${lastExit}`;
-    return [warning('service', `${service} does not run${ended}`, 'clawmesh node start; its log says why it ended')];
+    if (pid) return [ok('service', `${service} runs as process ${pid}`)];
+    const ended = lastExit === undefined ? '' : `; its last exit was ${lastExit}`;
+    return [warning('service', `${service} does not run${ended}`, 'clawmesh node start; its log shows why it ended')];
   } catch (error) {
     return [failed('service', messageOf(error), 'see clawmesh node install --dry-run')];
   }

@@ -28,12 +28,12 @@ export function accessOf(request: AccessRequest, login: Login, ownNames: readonl
   const { method, headers, session } = request;
   const host = headers.host ?? '';
   if (ownNames && !ownNames.includes(nameOf(host))) {
-    return { refused: `there is no dashboard.token, so this answers only to ${ownNames.join(', ')}` };
+    return { refused: `without dashboard.token, this server accepts only requests to ${ownNames.join(', ')}` };
   }
   const hasToken = login.isToken(bearer(headers.authorization));
   const hasSession = session !== undefined && login.isSession(session);
   if (!SAFE_METHODS.has(method) && !hasToken && !isSameOrigin(headers, host)) {
-    return { refused: 'this can be done only from the dashboard itself, or with the token' };
+    return { refused: 'changes require the dashboard page itself, or the token' };
   }
   return !login.required || hasToken || hasSession ? 'granted' : 'login';
 }
@@ -42,7 +42,7 @@ function bearer(authorization: string | undefined): string {
   return /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
 
-/** Browsers send an origin with every request other than a plain GET; a program without one is no browser. */
+/** Browsers send an origin with every request other than a plain GET; a client without one is not a browser. */
 function isSameOrigin(
   { origin, 'sec-fetch-site': site, 'content-type': type }: IncomingHttpHeaders,
   host: string,

@@ -20,9 +20,9 @@ export async function listen(
   if (token === '' && !isLoopback(host)) {
     throw new ClawmeshError(
       'config',
-      `${setting} is ${host}, which others can reach, and there is no dashboard.token`,
+      `${setting} is ${host}, which other machines can reach, but dashboard.token is not set`,
       {
-        remedy: 'set dashboard.token, best as ${CLAWMESH_DASHBOARD_TOKEN}, or listen on 127.0.0.1',
+        remedy: 'set dashboard.token (for example to ${CLAWMESH_DASHBOARD_TOKEN}), or listen on 127.0.0.1',
       },
     );
   }

@@ -29,7 +29,8 @@ export function madeToken(mesh: string, env: NodeJS.ProcessEnv): string {
   } catch (error) {
     if (error instanceof ClawmeshError) throw error;
     throw new ClawmeshError('config', `${file}: ${messageOf(error)}`, {
-      remedy: 'let this user write there, or set dashboard.token, best as ${CLAWMESH_DASHBOARD_TOKEN}',
+      remedy:
+        'make the folder writable for this user, or set dashboard.token (for example to ${CLAWMESH_DASHBOARD_TOKEN})',
       cause: error,
     });
   }
@@ -44,13 +45,13 @@ function readToken(file: string): string | undefined {
     throw error;
   }
   const why = openToOthers(file)
-    ? 'others may read or write it'
+    ? 'other users may read or write it'
     : TOKEN.test(token)
       ? undefined
-      : 'it is not as it was made';
+      : 'it was changed';
   if (why === undefined) return token;
-  throw new ClawmeshError('config', `${file}: holds the token of the dashboard, and ${why}`, {
-    remedy: `rm ${file}; the next start makes another`,
+  throw new ClawmeshError('config', `${file}: contains the dashboard token, and ${why}`, {
+    remedy: `rm ${file}; the next start generates a new token`,
   });
 }
 
@@ -68,6 +69,6 @@ function makeToken(file: string): string {
     rmSync(mine, { force: true });
   }
   const token = readToken(file);
-  if (token === undefined) throw new Error('was taken away while it was made');
+  if (token === undefined) throw new Error('the file disappeared while it was created');
   return token;
 }

@@ -23,21 +23,33 @@ export interface NodeFacts {
 /** Counts what one node does, in Prometheus' format. Implements the node's observer. */
 export class NodeMetrics {
   readonly #registry = new Registry();
-  readonly #claims = this.#counter('claims_total', 'Tasks claimed.', ['pool']);
-  readonly #runs = this.#counter('runs_total', 'Runs ended, by how.', ['pool', 'outcome']);
-  readonly #handovers = this.#counter('handovers_total', 'Tasks this node has requeued, by why.', ['reason']);
-  readonly #tokens = this.#counter('tokens_total', 'Tokens that completed tasks have used.', ['model', 'kind']);
+  readonly #claims = this.#counter('claims_total', 'Claimed tasks.', ['pool']);
+  readonly #runs = this.#counter('runs_total', 'Ended runs, by outcome.', ['pool', 'outcome']);
+  readonly #handovers = this.#counter('handovers_total', 'Tasks that this node requeued or released, by reason.', [
+    'reason',
+  ]);
+  readonly #tokens = this.#counter('tokens_total', 'Tokens used by completed tasks.', ['model', 'kind']);
   readonly #cost = this.#counter('cost_total', "Cost of completed tasks, in the provider's currency.", ['model']);
-  readonly #wait = this.#histogram('task_wait_seconds', 'From ready to the first claim.', ['pool'], WAIT_BUCKETS);
-  readonly #run = this.#histogram('run_seconds', 'Length of runs.', ['pool', 'outcome'], RUN_BUCKETS);
+  readonly #wait = this.#histogram(
+    'task_wait_seconds',
+    'Time from when a task is ready until its first claim.',
+    ['pool'],
+    WAIT_BUCKETS,
+  );
+  readonly #run = this.#histogram('run_seconds', 'Duration of runs.', ['pool', 'outcome'], RUN_BUCKETS);
   readonly #takeover = this.#histogram(
     'takeover_seconds',
-    'From the last sign of life of the node before to the claim here.',
+    'Time from the last sign of life of the previous node to the claim by this node.',
     ['reason'],
     TAKEOVER_BUCKETS,
   );
-  readonly #latency = this.#histogram('heartbeat_seconds', "Redis' answer to a heartbeat.", [], LATENCY_BUCKETS);
-  readonly #running = this.#gauge('running', 'Tasks that run now.', ['pool']);
+  readonly #latency = this.#histogram(
+    'heartbeat_seconds',
+    'Duration of a heartbeat request to Redis.',
+    [],
+    LATENCY_BUCKETS,
+  );
+  readonly #running = this.#gauge('running', 'Running tasks.', ['pool']);
 
   /** Calls `facts` at each scrape. */
   constructor(options: { mesh: string; nodeId: string; pools: readonly string[]; facts: () => NodeFacts }) {
@@ -47,12 +59,12 @@ export class NodeMetrics {
       this.#running.set({ pool }, 0);
       this.#claims.inc({ pool }, 0);
     }
-    this.#asked('node_ready', 'Whether the node claims tasks.', (gauge) => gauge.set(facts().ready ? 1 : 0));
-    this.#asked('heartbeat_age_seconds', 'Since Redis took the last heartbeat.', (gauge) => {
+    this.#sampled('node_ready', 'Whether the node claims tasks.', (gauge) => gauge.set(facts().ready ? 1 : 0));
+    this.#sampled('heartbeat_age_seconds', 'Time since Redis accepted the last heartbeat.', (gauge) => {
       const { heartbeatAgeMs } = facts();
       if (heartbeatAgeMs !== null) gauge.set(heartbeatAgeMs / 1_000);
     });
-    const gates = this.#gauge('gate_open', 'Whether this gate lets the node claim.', ['gate'], () => {
+    const gates = this.#gauge('gate_open', 'Whether the gate is open.', ['gate'], () => {
       for (const { name, open } of facts().gates) gates.set({ gate: name }, open ? 1 : 0);
     });
     // Event-loop delay, memory and CPU of the daemon, under the usual names for Node programs.
@@ -109,7 +121,7 @@ export class NodeMetrics {
     return new Gauge({ name: `clawmesh_${name}`, help, labelNames, registers, ...(collect && { collect }) });
   }
 
-  #asked(name: string, help: string, set: (gauge: Gauge) => void): void {
+  #sampled(name: string, help: string, set: (gauge: Gauge) => void): void {
     const gauge: Gauge = this.#gauge(name, help, [], () => set(gauge));
   }
 }

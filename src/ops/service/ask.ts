@@ -14,6 +14,6 @@ export function refusal(
   command: readonly string[],
   result: Awaited<ReturnType<typeof ask>>,
 ): ClawmeshError {
-  const { what, fix } = manager.explain(command, result.exitCode, result.all || result.shortMessage || '');
-  return new ClawmeshError('failed', what, { remedy: fix });
+  const { problem, remedy } = manager.explain(command, result.exitCode, result.all || result.shortMessage || '');
+  return new ClawmeshError('failed', problem, { remedy });
 }

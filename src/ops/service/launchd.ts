@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as plist from 'plist';
 import * as z from 'zod';
 import { homeFolder } from '../../config/home.ts';
+import type { Finding } from '../../domain/finding.ts';
 import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
 import {
@@ -51,7 +52,7 @@ export class Launchd implements ServiceManager {
       ProgramArguments: [...command],
       EnvironmentVariables: { ...env },
       RunAtLoad: true,
-      // Not after a clean exit: a node that was told to stop stays stopped.
+      // Not after a clean exit: a node that was asked to stop stays stopped.
       KeepAlive: { SuccessfulExit: false },
       ThrottleInterval: THROTTLE_S,
       ExitTimeOut: stopTimeoutS,
@@ -124,10 +125,17 @@ export class Launchd implements ServiceManager {
     return [...this.#unload(state), ...this.#load()];
   }
 
-  explain(command: readonly string[], exitCode: number | undefined, output: string): { what: string; fix: string } {
+  explain(
+    command: readonly string[],
+    exitCode: number | undefined,
+    output: string,
+  ): Pick<Finding, 'problem' | 'remedy'> {
     const said = `${command.slice(0, 2).join(' ')}: ${output.trim().split('\n')[0] ?? ''}`;
-    const known = EXPLAINED.find(({ codes, pattern }) => codes.includes(exitCode ?? -1) || pattern?.test(output));
-    return { what: known ? `${known.what} (${said})` : said, fix: known?.fix ?? 'see man launchctl' };
+    const known = SYMPTOMS.find(({ codes, pattern }) => codes.includes(exitCode ?? -1) || pattern?.test(output));
+    return {
+      problem: known ? `${known.problem} (${said})` : said,
+      remedy: known?.remedy ?? 'see man launchctl',
+    };
   }
 
   get #target(): string {
@@ -149,34 +157,34 @@ export class Launchd implements ServiceManager {
 }
 
 /** From `man launchctl`, and `launchctl error <code>` for the codes. */
-const EXPLAINED: readonly { codes: number[]; pattern?: RegExp; what: string; fix: string }[] = [
+const SYMPTOMS: readonly (Pick<Finding, 'problem' | 'remedy'> & { codes: number[]; pattern?: RegExp })[] = [
   {
     codes: [112, 125],
     pattern: /Could not find domain|Domain does not support/,
-    what: 'nobody is logged in on the screen of this Mac, so that there are no user agents',
-    fix: 'log in there (System Settings, Users & Groups, automatic login), or: sudo clawmesh node install --system',
+    problem: 'no user is logged in at the screen of this Mac, so there are no user agents',
+    remedy: 'log in there (System Settings, Users & Groups, automatic login), or: sudo clawmesh node install --system',
   },
   {
     codes: [],
     pattern: /Operation not permitted|not privileged|Permission denied/,
-    what: 'launchd does not let this user do that',
-    fix: 'run it with sudo',
+    problem: 'launchd does not permit this user to do that',
+    remedy: 'run the command with sudo',
   },
   {
     codes: [5],
-    what: 'launchd can not load the service',
-    fix: 'is it loaded already, or disabled? clawmesh node uninstall, then clawmesh node install',
+    problem: "launchd can't load the service",
+    remedy: 'it may already be loaded, or be disabled: run clawmesh node uninstall, then clawmesh node install',
   },
   {
     codes: [3, 113],
-    what: 'launchd knows no such service',
-    fix: 'clawmesh node install',
+    problem: 'launchd does not know this service',
+    remedy: 'clawmesh node install',
   },
   {
     codes: [127],
     pattern: /ENOENT/,
-    what: 'there is no launchctl here',
-    fix: 'is this a Mac, and /bin on PATH?',
+    problem: 'this machine has no launchctl',
+    remedy: 'check that this is a Mac, and that /bin is on PATH',
   },
 ];
 

@@ -1,3 +1,4 @@
+import type { Finding } from '../../domain/finding.ts';
 import type { ServiceDefinition } from './definition.ts';
 
 /**
@@ -61,5 +62,9 @@ export interface ServiceManager {
   stop(now: ServiceNow): Step[];
   restart(now: ServiceNow): Step[];
   /** Turns the output of a failed manager command into a problem and a remedy. */
-  explain(command: readonly string[], exitCode: number | undefined, output: string): { what: string; fix: string };
+  explain(
+    command: readonly string[],
+    exitCode: number | undefined,
+    output: string,
+  ): Pick<Finding, 'problem' | 'remedy'>;
 }

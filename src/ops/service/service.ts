@@ -25,7 +25,7 @@ export function serviceManager(options: {
   const name = options.manager ?? MANAGERS[process.platform];
   if (name === 'launchd') return new Launchd(options);
   if (name === 'systemd') return new Systemd(options);
-  throw new ClawmeshError('usage', `clawmesh knows no service manager of ${process.platform}`, {
+  throw new ClawmeshError('usage', `clawmesh supports no service manager on ${process.platform}`, {
     remedy: 'let the service manager of this machine run clawmesh node run',
   });
 }
@@ -37,8 +37,8 @@ export async function carryOut(manager: ServiceManager, steps: readonly Step[], 
       await carryOutOne(manager, step, clock);
     } catch (error) {
       if (error instanceof ClawmeshError) throw error;
-      throw new ClawmeshError('failed', `can not ${stepText(step)}: ${messageOf(error)}`, {
-        remedy: 'may this user do that? --system takes sudo',
+      throw new ClawmeshError('failed', `can't ${stepText(step)}: ${messageOf(error)}`, {
+        remedy: 'check that this user may do that; --system requires sudo',
       });
     }
   }
@@ -88,7 +88,7 @@ export function stepText(step: Step): string {
     case 'make-folder':
       return `mkdir -p ${shellWord(step.folder)}`;
     case 'wait-until-unloaded':
-      return 'wait until its runs have ended and it is unloaded';
+      return 'wait until its runs have ended and the service is unloaded';
     case 'run':
       return step.command.map(shellWord).join(' ');
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { homeFolder } from '../../config/home.ts';
+import type { Finding } from '../../domain/finding.ts';
 import { ask, refusal } from './ask.ts';
 import { readIfThere, type ServiceDefinition } from './definition.ts';
 import {
@@ -46,7 +47,7 @@ ${Object.entries(env)
 Restart=on-failure
 RestartSec=${RESTART_AFTER_S}
 RestartPreventExitStatus=${CONFIG_WRONG}
-# The node ends its runs itself; what it leaves behind goes with it.
+# The node ends its runs itself; systemd kills the processes that are left.
 KillMode=mixed
 TimeoutStopSec=${stopTimeoutS}
 LimitNOFILE=${OPEN_FILES}
@@ -117,18 +118,22 @@ WantedBy=${this.#system ? 'multi-user.target' : 'default.target'}
     return [this.#run('restart', SYSTEMD_UNIT)];
   }
 
-  explain(command: readonly string[], _exitCode: number | undefined, output: string): { what: string; fix: string } {
+  explain(
+    command: readonly string[],
+    _exitCode: number | undefined,
+    output: string,
+  ): Pick<Finding, 'problem' | 'remedy'> {
     const said = `${command.join(' ')}: ${output.trim().split('\n')[0] ?? ''}`;
     if (/Failed to connect to bus|not been booted with systemd/.test(output)) {
-      const fix = this.#system
-        ? 'is systemd what this machine runs?'
-        : 'log in as this user itself (not by su or sudo), or: sudo clawmesh node install --system --user <name>';
-      return { what: `systemd can not be reached (${said})`, fix };
+      const remedy = this.#system
+        ? 'check that this machine runs systemd'
+        : 'log in directly as this user (not with su or sudo), or: sudo clawmesh node install --system --user <name>';
+      return { problem: `can't reach systemd (${said})`, remedy };
     }
     if (/Access denied|Permission denied|Interactive authentication required/.test(output)) {
-      return { what: `systemd does not let this user do that (${said})`, fix: 'run it with sudo' };
+      return { problem: `systemd does not permit this user to do that (${said})`, remedy: 'run the command with sudo' };
     }
-    return { what: said, fix: `journalctl ${this.#system ? '' : '--user '}-u ${SYSTEMD_UNIT} says more` };
+    return { problem: said, remedy: `journalctl ${this.#system ? '' : '--user '}-u ${SYSTEMD_UNIT} shows more` };
   }
 
   #run(...args: string[]): Step {

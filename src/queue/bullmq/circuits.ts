@@ -68,12 +68,12 @@ export class Circuits {
   /**
    * Reports what a run reveals about its provider. If the report of an outcome is sent again, it counts once.
    *
-   * @returns whether the tasks of the provider are to be held.
+   * @returns whether the mesh holds the tasks of the provider.
    */
   async observe(claim: Claim, outcome: Outcome): Promise<boolean> {
-    const holds = this.#observed.get(outcome) ?? (await this.#observe(claim, outcome));
-    this.#observed.set(outcome, holds);
-    return holds;
+    const mustHold = this.#observed.get(outcome) ?? (await this.#observe(claim, outcome));
+    this.#observed.set(outcome, mustHold);
+    return mustHold;
   }
 
   async #observe(claim: Claim, outcome: Outcome): Promise<boolean> {

@@ -230,7 +230,7 @@ export class Claims {
     const { redis, keys, pool, owner } = this.#options;
     const reply = await script.run(redis, keys, [pool, owner.nodeId, owner.incarnation, ...args]);
     if (reply !== 'fenced') return reply;
-    throw new ClawmeshError('fenced', `${owner.nodeId} incarnation ${owner.incarnation} is fenced`);
+    throw new ClawmeshError('fenced', `incarnation ${owner.incarnation} of node ${owner.nodeId} is fenced`);
   }
 
   /** Runs a script on behalf of one claim. */
@@ -239,7 +239,7 @@ export class Claims {
     let reply = await request();
     if (reply === 'claim-gone' && (await this.#isStillOurs(claim))) reply = await request();
     if (reply !== 'claim-gone') return reply;
-    throw new ClawmeshError('claim-lost', `the claim on task ${claim.taskId} is gone`);
+    throw new ClawmeshError('claim-lost', `the claim on task ${claim.taskId} is lost`);
   }
 
   async #isStillOurs(claim: Claim): Promise<boolean> {

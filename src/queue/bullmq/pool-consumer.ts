@@ -86,10 +86,10 @@ export class PoolConsumer implements PoolQueue {
     offer?: Offer | undefined,
   ): Promise<{ settled: ReportResult; next: Claim | undefined }> {
     this.#wait.ask();
-    const holds = await this.#options.circuits.observe(claim, outcome);
+    const mustHold = await this.#options.circuits.observe(claim, outcome);
     if (!outcome.ok) {
       const why = `${outcome.error.kind}: ${outcome.error.message}`;
-      if (holds) {
+      if (mustHold) {
         const circuit = circuitOf(claim.spec);
         const held = await this.#ending(claim, () =>
           this.#claims.hold(claim, { kind: 'circuit', circuit }, { failed: why }),
@@ -261,9 +261,9 @@ export class PoolConsumer implements PoolQueue {
       return undefined;
     // A foreign or unreadable task must not block the pool.
     const problem = !spec
-      ? 'the stored task can not be read'
+      ? 'clawmesh cannot read the stored task'
       : fields.has('parentKey')
-        ? 'it is a child in a BullMQ flow, which would never hear of its end; use --after'
+        ? 'the task is a child in a BullMQ flow, which clawmesh does not support; use --after'
         : (this.#options.signer.problem(spec, this.pool, id) ?? problemOfAfter(spec));
     const error =
       cancelled === undefined ? problem && taskError('invalid', problem) : taskError('cancelled', cancelled);
@@ -276,5 +276,5 @@ export class PoolConsumer implements PoolQueue {
 /** Scripts separate task names by spaces. Our own names never contain one; those of other programs may. */
 function problemOfAfter({ after = [] }: TaskSpec): string | undefined {
   const fit = after.every(({ id, pool }) => TASK_ID.test(id) && POOL_NAME.test(pool));
-  return fit ? undefined : 'after: names something that can be no task';
+  return fit ? undefined : 'after: contains an invalid task id or pool';
 }

@@ -21,13 +21,13 @@ export async function renderMessage(redis: Redis, keys: MeshKeys, spec: TaskSpec
     const task = spec.after?.find((candidate) => candidate.id === id);
     const text = task && (await redis.hget(keys.task(task.pool, id), 'returnvalue'));
     const result = readField(storedResult, text);
-    if (!result) throw new ClawmeshError('not-found', `{{result:${id}}}: that task has no result (any more)`);
+    if (!result) throw new ClawmeshError('not-found', `{{result:${id}}}: this task has no result, or it was removed`);
     results.set(id, result.text);
   }
   // A message may quote one result many times, so compute the length before building the text.
   const length = quotedLength(spec.message, results);
   if (length > MAX_QUOTED) {
-    throw new ClawmeshError('usage', `message: the results that it quotes are longer than ${MAX_QUOTED} characters`);
+    throw new ClawmeshError('usage', `message: the quoted results have more than ${MAX_QUOTED} characters`);
   }
   return fillResults(spec.message, results);
 }

@@ -20,7 +20,7 @@ export interface RequeueOptions {
 }
 
 /**
- * Requeues every task, in all pools, whose claim is orphaned: its owner is no current incarnation, or it lapsed. Any
+ * Requeues every task, in all pools, whose claim is orphaned: its owner is not a current incarnation, or it lapsed. Any
  * node may do this for any other, and two nodes may do it at once.
  *
  * @throws the error of the first pool in which this failed, after all other pools were processed.

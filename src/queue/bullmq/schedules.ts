@@ -71,10 +71,12 @@ export class Schedules {
    */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
     if (!POOL_NAME.test(name)) {
-      throw new ClawmeshError('usage', 'no name for a schedule', { remedy: POOL_NAME_HINT.replace('a pool', 'as a') });
+      throw new ClawmeshError('usage', `${JSON.stringify(name.slice(0, 80))} is not a valid schedule name`, {
+        remedy: POOL_NAME_HINT.replace('a pool name', 'use'),
+      });
     }
     checkTimes(times, await redisTime(this.#redis));
-    if (task.after) throw new ClawmeshError('usage', 'message: a schedule can not quote the result of one task');
+    if (task.after) throw new ClawmeshError('usage', 'message: a schedule cannot quote the result of a task');
     const { priority, pool } = task;
     const spec = storedTask(task);
     const signed = this.#signer?.signed(spec, pool, { schedule: name }) ?? spec;
@@ -83,8 +85,8 @@ export class Schedules {
       await this.#clearWay(name, stored);
       if (await this.#arm(name, stored, { text: '', due: '' })) return this.find(name);
     }
-    throw new ClawmeshError('failed', `there is a schedule ${name} already`, {
-      remedy: `first: clawmesh schedule remove ${name}`,
+    throw new ClawmeshError('failed', `schedule ${name} already exists`, {
+      remedy: `remove it first: clawmesh schedule remove ${name}`,
     });
   }
 
@@ -169,7 +171,7 @@ export class Schedules {
     for (const [name, text] of Object.entries(texts)) {
       await attempt(name, async () => {
         const stored = readField(storedSchedule, text);
-        if (!stored) throw new Error('what is stored of it can not be read; a newer clawmesh may have written it');
+        if (!stored) throw new Error('clawmesh cannot read the stored schedule; a newer version may have written it');
         if (!stored.paused) await this.#mendOne(name, text, stored);
       });
     }
@@ -242,9 +244,9 @@ export class Schedules {
     }
     throw new ClawmeshError(
       'failed',
-      `the next ${MOST_TAKEN} runs of schedule ${name} have been cancelled, or never come`,
+      `schedule ${name} has no free time: its next ${MOST_TAKEN} times already have a task, or never come`,
       {
-        remedy: `remove those tasks: clawmesh task remove repeat:${name}:<time>`,
+        remedy: `remove these tasks: clawmesh task remove repeat:${name}:<time>`,
       },
     );
   }
@@ -359,13 +361,13 @@ function noSchedule(name: string): ClawmeshError {
 /** Errors for a schedule that can't get its next task. */
 const NOT_ARMED = {
   'too-many': () =>
-    new ClawmeshError('failed', `there are ${MOST_SCHEDULES} schedules already`, {
-      remedy: 'first: clawmesh schedule remove one that is not needed any more',
+    new ClawmeshError('failed', `there are already ${MOST_SCHEDULES} schedules, the maximum`, {
+      remedy: 'first remove a schedule that is no longer needed: clawmesh schedule remove',
     }),
   foreign: (name: string, pool: string) =>
-    new ClawmeshError('failed', `another program has a BullMQ job scheduler ${name} in pool ${pool}`, {
-      remedy: 'take another name, or remove it with BullMQ',
+    new ClawmeshError('failed', `another program already has a BullMQ job scheduler ${name} in pool ${pool}`, {
+      remedy: 'choose another name, or remove that scheduler with BullMQ',
     }),
   taken: (name: string, pool: string) =>
-    new ClawmeshError('failed', `pool ${pool} has tasks at the next times of schedule ${name}`),
+    new ClawmeshError('failed', `pool ${pool} already has tasks at the next times of schedule ${name}`),
 };

@@ -25,8 +25,8 @@ export async function sessionContext(
     if (message !== undefined && answer !== undefined) quotes.push(`> ${quoted(message)}\n\n${quoted(answer)}`);
   }
   if (quotes.length === 0) return '';
-  const about = `[This conversation was on ${claim.movedFrom}, which is gone. What was said last, oldest first:]`;
-  return `${about}\n\n${quotes.join('\n\n')}\n\n[End of what was said. It goes on with:]\n\n`;
+  const about = `[This conversation has moved from another machine (${claim.movedFrom}). Its last exchanges, oldest first:]`;
+  return `${about}\n\n${quotes.join('\n\n')}\n\n[End of the earlier exchanges. The conversation continues:]\n\n`;
 }
 
 function quoted(text: string): string {

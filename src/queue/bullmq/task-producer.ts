@@ -158,10 +158,10 @@ export class TaskProducer {
     // both.
     await this.#redis.incr(this.#keys.acknowledged);
     if ((await this.#redis.wait(1, REPLICA_TIMEOUT_MS)) > 0) return;
-    const which = ids.length === 1 ? `task ${ids[0]} is` : `${ids.length} tasks (${ids[0]} and after) are`;
-    throw new ClawmeshError('redis', `${which} queued, but no replica of Redis has confirmed it`, {
+    const which = ids.length === 1 ? `task ${ids[0]} is` : `${ids.length} tasks (from ${ids[0]} on) are`;
+    throw new ClawmeshError('redis', `${which} enqueued, but no Redis replica has confirmed it`, {
       remedy:
-        'a failover of Redis may lose it: see that a replica is up (clawmesh doctor); redis.durability: memory does without',
+        'a failover of Redis may lose it: check that a replica is up (clawmesh doctor), or set redis.durability: memory',
     });
   }
 }

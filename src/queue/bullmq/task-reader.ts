@@ -43,7 +43,7 @@ const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 
 
 type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
 
-/** A longer text is no id, characters. */
+/** A longer text is not an id, characters. */
 const MAX_ID_LENGTH = 1_000;
 
 /** Which nodes ran a task, and when. */
@@ -63,7 +63,7 @@ export interface HeldTasks {
   readonly reason: HoldReason | undefined;
   readonly count: number;
   /** The sticky node of their session; null for another reason. */
-  readonly home: string | null;
+  readonly stickyNode: string | null;
 }
 
 /** Reads tasks. Everything comes from the queue itself; there are no separate records. */
@@ -262,9 +262,9 @@ export class TaskReader {
         const [pool = '', why = ''] = member.split(' ');
         const reason = parseHoldReason(why);
         const session = reason?.kind === 'session' ? sessionOf(reason) : undefined;
-        const home =
+        const stickyNode =
           session === undefined ? null : await this.#redis.hget(`${this.#keys.sessionPrefix}${session}`, 'node');
-        return { pool, why, reason, home, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
+        return { pool, why, reason, stickyNode, count: await this.#redis.zcard(this.#keys.heldTasks(pool, why)) };
       }),
     );
   }

@@ -178,7 +178,7 @@ describe('the dashboard in a browser', () => {
     const second = await watchedPage(browser, url);
     await second.page.goto(link);
     await second.page.waitForSelector('.error');
-    expect(await second.page.textContent('.error')).toMatch(/that link was used.*clawmesh dashboard --link/);
+    expect(await second.page.textContent('.error')).toMatch(/this link was already used.*clawmesh dashboard --link/);
     expect(second.page.url()).toBe(`${url}login`);
     await second.page.close();
   });

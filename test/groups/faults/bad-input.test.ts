@@ -57,12 +57,20 @@ describe('bad input', () => {
     ['a pool with spaces', ['enqueue', 'x', '--pool', 'my pool'], /pool: expected a pool name/],
     ['a model with spaces', ['enqueue', 'x', '--model', 'a b'], /model: expected a model/],
     ['a tag without a value', ['enqueue', 'x', '--tag', 'novalue'], /--tag.*name=value/],
-    ['an empty cron line', ['schedule', 'add', 'x', '--cron', '', 'm'], /--cron: "" is no cron line: it is empty/],
+    [
+      'an empty cron line',
+      ['schedule', 'add', 'x', '--cron', '', 'm'],
+      /--cron: "" is not a valid cron line: it is empty/,
+    ],
     ['a cron line of four fields', ['schedule', 'add', 'x', '--cron', '0 7 * *', 'm'], /--cron.*4 fields instead of 5/],
     ['a cron line with H', ['schedule', 'add', 'x', '--cron', 'H 7 * * *', 'm'], /--cron.*minute "H"/],
     ['a cron line of two lines', ['schedule', 'add', 'x', '--cron', '0 7 * * *\n0 8 * * *', 'm'], /--cron.*fields/],
-    ['a day that never comes', ['schedule', 'add', 'x', '--cron', '0 7 31 4 *', 'm'], /--cron.*no day of the next ten/],
-    ['an empty time zone', ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', '', 'm'], /--tz: no time zone ""/],
+    ['a day that never comes', ['schedule', 'add', 'x', '--cron', '0 7 31 4 *', 'm'], /--cron.*no day in the next ten/],
+    [
+      'an empty time zone',
+      ['schedule', 'add', 'x', '--cron', '0 7 * * *', '--tz', '', 'm'],
+      /--tz: unknown time zone ""/,
+    ],
     ['an empty interval', ['schedule', 'add', 'x', '--every', '', 'm'], /--every/],
     ['an interval of 4000 days', ['schedule', 'add', 'x', '--every', '4000d', 'm'], /--every/],
     ['a schedule without a message', ['schedule', 'add', 'x', '--every', '1h', ' '], /message: must not be empty/],
@@ -91,7 +99,7 @@ describe('bad input', () => {
     ['a message in UTF-16', '--message-file', utf16, /is UTF-16 text, expected UTF-8/],
     ['tasks in Latin-1', '--from', Buffer.concat([Buffer.from('\n'), latin1]), /:2: is not UTF-8 text/],
     ['tasks in UTF-16', '--from', utf16, /:1: is UTF-16 text, expected UTF-8/],
-    ['half a character', '--from', Buffer.from(half), /:1: message: has half of a character/],
+    ['half a character', '--from', Buffer.from(half), /:1: message: contains half a character/],
   ])('refuses %s, and names the encoding', async (_, option, bytes, pattern) => {
     const file = join(emptyFolder(), 'input');
     writeFileSync(file, bytes);
@@ -148,7 +156,7 @@ describe('bad input', () => {
   });
 
   it('exits with code 3 without a Redis', async () => {
-    await expectRefusal(['status'], 3, /no Redis is configured and no private one runs here/, {
+    await expectRefusal(['status'], 3, /no Redis is configured, and no private Redis runs here/, {
       env: { HOME: emptyFolder(), CLAWMESH_HOME: emptyFolder() },
     });
   });
@@ -175,7 +183,9 @@ describe('an unusable Redis', () => {
     expect(await refusalOf(`{url: "redis://127.0.0.1:${port}", password: wrong}`)).toMatch(
       /wrong user name or password/,
     );
-    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(/wants a password and none is configured/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}"}`)).toMatch(
+      /requires a password, and none is configured/,
+    );
   });
 
   it('reports a Redis whose name is not in DNS', async () => {
@@ -196,7 +206,7 @@ describe('an unusable Redis', () => {
 
   it('reports a Redis without that database number, and leaves it alone', async () => {
     const { port, url } = await start();
-    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}/99"}`)).toMatch(/has no database of this number/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${port}/99"}`)).toMatch(/has no database with this number/);
     const config = writeConfig(`mesh: m\nredis: {url: "redis://127.0.0.1:${port}/99"}\n`);
     expect((await runCli(['--config', config, 'enqueue', 'x'])).code).toBe(3);
     const redis = new Redis(url);

@@ -22,7 +22,7 @@ describe('several Macs with one node id', () => {
       const clone = mesh.launchNode('mac-1', { env: ANOTHER_MACHINE });
       expect(await clone.exited).toBe(1);
       expect(clone.output).toMatch(
-        /^clawmesh: node mac-1 is already up on \S+ \(192\.0\.2\.\d+\), another machine of this name \(give this Mac an id of its own: CLAWMESH_NODE_ID\)$/m,
+        /^clawmesh: node mac-1 is already up on \S+ \(192\.0\.2\.\d+\), another machine with this name \(give this Mac its own id \(CLAWMESH_NODE_ID\)\)$/m,
       );
     }
     expect((await mesh.nodeRecord('mac-1')).incarnation).toBe(1);

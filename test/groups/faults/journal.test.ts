@@ -41,7 +41,7 @@ describe('a node whose journal can not be written', () => {
     writeFileSync(nodes, 'a file where a folder should be');
     await mesh.server.down('SIGTERM');
     mesh.ledger.release();
-    await node.waitFor(/outcomes can not be kept on disk/);
+    await node.waitFor(/can't keep outcomes on disk/);
     await mesh.server.up();
     await mesh.taskState(id, 'completed');
     expect(mesh.ledger.starts(id)).toHaveLength(1);
@@ -83,7 +83,7 @@ it('keeps the outcomes of two meshes of one name on two Redis servers apart', as
     expect(readdirSync(join(env.CLAWMESH_HOME, 'm', 'nodes', 'mac-1', 'outcomes'))).toHaveLength(2);
     await one.server.up();
     const second = one.launchNode('mac-1', { env });
-    await second.waitFor(/outcome of the previous incarnation is delivered/);
+    await second.waitFor(/delivering the outcome of the previous incarnation/);
     await one.taskState(id, 'completed');
     expect(one.ledger.starts(id)).toHaveLength(1);
   } finally {

@@ -42,7 +42,7 @@ describe('many tasks and a failing provider', () => {
       .poll(async () => (await mesh.json('status')).circuits)
       .toMatchObject([{ name: 'default', kind: 'rate_limit', openedAt: expect.any(String) }]);
     const [problem] = (await mesh.json('status')).problems;
-    expect(problem).toMatchObject({ severity: 'error', what: expect.stringContaining('held back') });
+    expect(problem).toMatchObject({ severity: 'error', what: expect.stringContaining('are held since') });
 
     provider.mood = { kind: 'down' };
     await expect.poll(() => provider.callsIn('down')).toBeGreaterThan(1);

@@ -80,7 +80,7 @@ describe('a restart of Redis while a command waits', () => {
     await command.waitFor(/waiting for Redis to come back/);
     await mesh.server.up(['--requirepass', 'another']);
     expect(await command.exited).toBe(3);
-    expect(command.output).toMatch(/wants a password/);
+    expect(command.output).toMatch(/requires a password/);
     expect(command.output).toContain(`clawmesh task wait ${id}`);
   });
 

@@ -75,7 +75,7 @@ describe('an unusable state folder', () => {
       const config = writeConfig(`mesh: m\n${redis}openclaw: {mode: simulate}\ndashboard: {port: ${port}}\n`);
       const { code, stderr } = await runCli(['--config', config, command], { env: { CLAWMESH_HOME: home() } });
       expect(stderr).toMatch(
-        /^clawmesh: [^\n]*(can't be used|dashboard\.token): [^\n]*\(let this user write there[^\n]*\)\n$/,
+        /^clawmesh: [^\n]*(can't be used|dashboard\.token): [^\n]*\(make (?:it|the folder) writable[^\n]*\)\n$/,
       );
       expect(code).toBe(2);
     }

@@ -54,7 +54,7 @@ describe('an OpenClaw that was never onboarded', () => {
     expect(stdout).toMatch(
       /✗ openclaw-login +every task would fail here: no login for openai.*\n +→ .*openclaw onboard/,
     );
-    expect(stdout).toMatch(/✗ mesh +node mac-1 takes no tasks: .*refuses the login/);
+    expect(stdout).toMatch(/✗ mesh +node mac-1 claims no tasks: .*refuses the login/);
   });
 
   it('distinguishes an OpenClaw without a login from one with a login', async () => {

@@ -98,7 +98,9 @@ describe('failover with the real gateway', () => {
     expect(third).toMatchObject({ state: 'completed', sessionMovedFrom: first.node });
     expect(third.node).not.toBe(first.node);
     const { prompt } = provider.callsWith('are you sure?').at(-1) ?? { prompt: '' };
-    expect(prompt).toMatch(/was on mac-\d, which is gone.*> my name is Ada.*echo:.*> who am I\?.*are you sure\?/s);
+    expect(prompt).toMatch(
+      /has moved from another machine \(mac-\d\).*> my name is Ada.*echo:.*> who am I\?.*are you sure\?/s,
+    );
     expect(await say('thanks')).toMatchObject({ node: third.node, sessionMovedFrom: null });
   });
 

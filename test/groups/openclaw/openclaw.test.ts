@@ -114,7 +114,7 @@ describe('the real OpenClaw', () => {
 
     it('stops a hanging run at its deadline', async () => {
       const task = await mesh.wait(await mesh.enqueue('PROVIDER HANG deadline', '--timeout', '4s', '--attempts', '1'));
-      expect(task).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'no end after 4.0s' } });
+      expect(task).toMatchObject({ state: 'failed', error: { kind: 'timeout', message: 'not finished after 4.0s' } });
       await expect.poll(() => provider.callsWith('HANG deadline').map((call) => call.aborted)).toEqual([true]);
     });
 

@@ -167,7 +167,7 @@ node: {dashboard: true}
     const program = [join(folder, 'node'), join(folder, 'clawmesh/dist/cli/main.js')];
     const typed = await run(LOGIN, ...program, '--config', config, 'enqueue', 'from an agent’s shell');
     expect([typed.status, typed.stdout], typed.stderr).toEqual([2, '']);
-    expect(typed.stderr).toMatch(/may not be read by this user/);
+    expect(typed.stderr).toMatch(/this user may not read it/);
     expect((await clawmesh('task', 'list', '--json')).stdout).not.toContain('agent’s shell');
   });
 });

@@ -104,7 +104,7 @@ describe('alerts of a mesh', () => {
     await expect.poll(() => told().toSorted()).toEqual(['no-nodes firing mesh', 'queue-latency firing default']);
     await expect
       .poll(() => readFileSync(shown, 'utf8').split('\n').toSorted().join('\n'))
-      .toMatch(/🔴 no node takes tasks[\s\S]*🔴 tasks of pool default have waited for \S+/);
+      .toMatch(/🔴 no node claims tasks[\s\S]*🔴 the oldest task in pool default has waited for \S+/);
     await mesh.startNode('mac-1');
     await mesh.taskState(id, 'completed');
     await expect

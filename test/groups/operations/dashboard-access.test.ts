@@ -214,8 +214,8 @@ describe('access to the dashboard', () => {
 
   it.each([
     ['Latin-1', Buffer.from('{"message":"caf\xe9"}', 'latin1'), /the request is not UTF-8 text/],
-    ['half a character', String.raw`{"message":"cut \ud83d"}`, /message: has half of a character/],
-    ['half a character in a key', String.raw`{"message":"x","key":"\udc00"}`, /key: has half of a character/],
+    ['half a character', String.raw`{"message":"cut \ud83d"}`, /message: contains half a character/],
+    ['half a character in a key', String.raw`{"message":"x","key":"\udc00"}`, /key: contains half a character/],
   ])('queues nothing for a request with %s', async (_, body, problem) => {
     const cookie = session.split(';')[0] ?? '';
     const headers = { ...json, cookie, origin: `http://127.0.0.1:${port}` };
@@ -270,7 +270,7 @@ describe('access to the dashboard', () => {
     const refused = await runCli(['--config', config, 'dashboard']);
     expect(refused).toMatchObject({ code: 2, stdout: '' });
     expect(refused.stderr).toMatch(
-      /dashboard.host is 0.0.0.0, which others can reach, and there is no dashboard.token/,
+      /dashboard.host is 0.0.0.0, which other machines can reach, but dashboard.token is not set/,
     );
     const taken = await runCli(['--config', configWith(`port: ${port}`), 'dashboard']);
     expect(taken).toMatchObject({ code: 1 });
@@ -362,7 +362,7 @@ describe('access to the dashboard', () => {
         env: { CLAWMESH_HOME: home },
       });
       expect(refused).toMatchObject({ code: 2, stdout: '' });
-      expect(refused.stderr).toMatch(/dashboard\.token: holds the token of the dashboard, and others may read.*\(rm /);
+      expect(refused.stderr).toMatch(/dashboard\.token: contains the dashboard token, and other users may read.*\(rm /);
       chmodSync(file, 0o600);
     });
 

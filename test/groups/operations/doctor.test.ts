@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Diagnosis } from '../../../src/ops/doctor/diagnosis.ts';
+import type { CheckResult } from '../../../src/ops/doctor/check-result.ts';
 import { parseSleep } from '../../../src/platform/sleep-settings.ts';
 import { CliProcess, runCli, writeConfig } from '../../support/cli.ts';
 import { emptyFolder } from '../../support/folders.ts';
@@ -26,16 +26,16 @@ async function diagnose(config: string, env: NodeJS.ProcessEnv = {}, ...args: st
   const { code, stdout, stderr } = await runCli(['doctor', '--json', '--config', config, ...args], {
     env: { [HERE]: 'mac-1', ...env },
   });
-  const { checks } = JSON.parse(stdout) as { checks: Diagnosis[] };
+  const { checks } = JSON.parse(stdout) as { checks: CheckResult[] };
   return { code, stderr, wrong: checks.filter(({ state }) => state !== 'ok') };
 }
 
-function expectFound(fault: string, wrong: readonly Diagnosis[], check: string, evidence: RegExp): Diagnosis {
+function expectFound(fault: string, wrong: readonly CheckResult[], check: string, evidence: RegExp): CheckResult {
   const found = wrong.find((diagnosis) => diagnosis.check === check && evidence.test(diagnosis.evidence));
   expect(found, `${fault}: ${JSON.stringify(wrong)}`).toBeDefined();
   expect(found?.fix, fault).toMatch(/\w/);
   seen.push(`${fault.padEnd(44)} ${found?.state.padEnd(8)} ${check}: ${found?.evidence}`);
-  return found as Diagnosis;
+  return found as CheckResult;
 }
 
 describe('the doctor', () => {
@@ -81,7 +81,7 @@ describe('the doctor', () => {
         'Node.js has moved away under the service',
         await ofService(),
         'service',
-        /old.node, which is not there/,
+        /old.node, which does not exist/,
       );
       await node('install');
       systemctl.disable();
@@ -146,9 +146,9 @@ describe('the doctor', () => {
 
   it('reports a missing or refused login', async () => {
     const { wrong: id } = await diagnose(configOf(), { [HERE]: 'a b' });
-    expectFound('an impossible node id', id, 'config', /a b.* is no node id/);
+    expectFound('an impossible node id', id, 'config', /a b.* is not a valid node id/);
     const open = await diagnose(configOf('dashboard: {token: a-literal-token-in-the-file}\n'));
-    expectFound('a secret in a config that others may read', open.wrong, 'config-secrets', /has secrets in it/);
+    expectFound('a secret in a config that others may read', open.wrong, 'config-secrets', /contains secrets/);
     const tls = simulated(`url: "rediss://127.0.0.1:${server.port}"`);
     expectFound('TLS to a port without it', (await diagnose(tls)).wrong, 'redis', /TLS/);
     const locked = await SpawnedRedis.start(['--requirepass', 'secret']);
@@ -157,7 +157,7 @@ describe('the doctor', () => {
         'no password',
         (await diagnose(simulated(`url: "${locked.url}"`))).wrong,
         'redis',
-        /wants a password/,
+        /requires a password/,
       );
       const wrong = await diagnose(simulated(`url: "${locked.url}", password: no`));
       expectFound('a wrong password', wrong.wrong, 'redis', /wrong user name or password/);
@@ -228,7 +228,7 @@ describe('the doctor', () => {
       'OpenClaw too narrow',
       narrow.wrong,
       'openclaw-concurrency',
-      /runs 3 agents at once, \S+ claims up to 5 tasks/,
+      /runs up to 3 agents at once, \S+ claims up to 5 tasks/,
     );
     const auto = await diagnose(configOf('', '{mode: auto, gateway: {url: "ws://127.0.0.1:1"}}'), {
       PATH: '/usr/bin:/bin',
@@ -236,7 +236,7 @@ describe('the doctor', () => {
     expectFound('nothing real to run tasks with', auto.wrong, 'openclaw', /only be simulated/);
     await checkServiceFaults();
     const disk = await diagnose(configOf('gates: {minFreeDisk: 900TB}\n'));
-    expectFound('too little disk', disk.wrong, 'free-disk', /900TB are required/);
+    expectFound('too little disk', disk.wrong, 'free-disk', /900TB is required/);
   });
 
   it('reports problems of nodes, pools and tasks', async () => {
@@ -248,9 +248,9 @@ describe('the doctor', () => {
     await cli(config, 'enqueue', 'hello', '--pool', 'xcode');
     await cli(config, 'pool', 'pause', 'xcode');
     const { wrong } = await diagnose(config);
-    expectFound('a Mac that never came', wrong, 'mesh', /mac-7 was never seen/);
+    expectFound('a Mac that never came', wrong, 'mesh', /mac-7 has never connected/);
     expectFound('a dead letter', wrong, 'mesh', /1 failed task in pool default/);
-    expectFound('a pool that no node serves', wrong, 'mesh', /1 task has to wait in pool xcode, which no node/);
+    expectFound('a pool that no node serves', wrong, 'mesh', /1 task waits in pool xcode, and no node/);
     expectFound('a paused pool', wrong, 'mesh', /pool xcode is paused/);
     expectFound('no node to take over', wrong, 'failover', /only mac-1 serves pool default/);
 
@@ -277,7 +277,7 @@ describe('the doctor', () => {
     await redis.hincrby(`${keys}incarnations`, 'mac-1', 1);
     await redis.zrem(`${keys}leases`, 'mac-1');
     const { wrong } = await diagnose(config);
-    expectFound('a task held by a dead node', wrong, 'claims', /1 tasks are held by nodes that are gone: .*mac-1/);
+    expectFound('a task held by a dead node', wrong, 'claims', /1 claim is orphaned: .*mac-1/);
     await diagnose(config, {}, '--fix', '--yes');
     expect(await state()).toBe('waiting');
   });
@@ -290,7 +290,7 @@ describe('the doctor', () => {
     await cli(config, 'enqueue', 'hello');
     const { wrong } = await diagnose(config);
     node.signal('SIGCONT');
-    expectFound('a node that stands still', wrong, 'spread', /mac-1 has free slots and takes nothing/);
+    expectFound('a node that stands still', wrong, 'spread', /idle although tasks wait .*mac-1/);
   });
 
   it('reads the sleep settings from pmset', () => {

@@ -47,7 +47,7 @@ describe('clawmesh drill failover', () => {
 
   it('refuses a drill without a second node, and requires --yes for a busy mesh', async () => {
     await mesh.startNode('mac-1');
-    expect(await drill()).toMatchObject({ code: 1, stderr: expect.stringContaining('a failover takes two') });
+    expect(await drill()).toMatchObject({ code: 1, stderr: expect.stringContaining('a failover requires two') });
     await mesh.startNode('mac-2');
     await mesh.queueOne('hold');
     await mesh.starts(1);

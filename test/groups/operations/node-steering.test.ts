@@ -344,12 +344,12 @@ describe('control of a node from the command line', () => {
       const gate = {
         name: 'draining',
         open: false,
-        reason: 'drained by hand',
-        fix: 'clawmesh node resume resumes it',
+        reason: 'drained by an operator',
+        fix: 'clawmesh node resume resumes the node',
       };
       await beat('mac-1', 1, { state: 'draining', gates: [gate] });
       expect((await json('status')).problems).toEqual([
-        { severity: 'notice', what: 'node mac-1 takes no tasks: drained by hand', fix: gate.fix },
+        { severity: 'notice', what: 'node mac-1 claims no tasks: drained by an operator', fix: gate.fix },
       ]);
     });
 

@@ -67,7 +67,7 @@ describe('the web server of a node', () => {
     await mesh.cli('node', 'resume', 'mac-2');
     await expect.poll(() => ready(two)).toBe('200');
     await mesh.server.down();
-    await expect.poll(() => ready(two)).toMatch(/^503 Redis has taken no heartbeat for \d+s/);
+    await expect.poll(() => ready(two)).toMatch(/^503 Redis has accepted no heartbeat for \d+s/);
     // A restart would not help, so it lives.
     expect((await get(two, '/healthz')).status).toBe(200);
     expect((await get(board, '/readyz')).status).toBe(503);
@@ -84,7 +84,7 @@ describe('the web server of a node', () => {
     );
     const node = await mesh.startNode('mac-1');
     await node.waitFor(/can't listen on 127.0.0.1:\d+ \(node.listen\)/);
-    await node.waitFor(/dashboard.host is 0.0.0.0, which others can reach/);
+    await node.waitFor(/dashboard.host is 0.0.0.0, which other machines can reach/);
     const id = await mesh.enqueue('0');
     await mesh.cli('task', 'wait', id);
     await mesh.allEnded();

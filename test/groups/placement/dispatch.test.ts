@@ -17,7 +17,7 @@ describe('a mesh of three nodes', () => {
   afterEach(() => mesh.stop());
 
   /** Writes a new text into the config file and has a node read it again. */
-  const reload = async (nodeId: string, more: string, answer = /the new config is in use/) => {
+  const reload = async (nodeId: string, more: string, answer = /new config applied/) => {
     writeFileSync(mesh.config, mesh.configText(more));
     mesh.node(nodeId).signal('SIGHUP');
     await mesh.node(nodeId).waitFor(answer);
@@ -46,7 +46,7 @@ describe('a mesh of three nodes', () => {
     await reload(
       'mac-1',
       'dispatch: {strategy: fastest}\n',
-      /expected pull, round-robin, least-loaded.*the new config is not used/,
+      /expected pull, round-robin, least-loaded.*new config not applied/,
     );
   });
 
@@ -134,7 +134,7 @@ describe('a mesh of three nodes', () => {
     expect(movedTasks.every((task) => task.sessionMovedFrom === 'mac-2' && task.node !== 'mac-2')).toBe(true);
     const handovers = (await mesh.json('handovers')).handovers as Handover[];
     expect(handovers.length).toBeGreaterThan(0);
-    expect(handovers.every((handover) => handover.sessionAnew && handover.from === 'mac-2')).toBe(true);
+    expect(handovers.every((handover) => handover.sessionRestarted && handover.from === 'mac-2')).toBe(true);
   });
 });
 

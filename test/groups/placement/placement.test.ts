@@ -26,14 +26,14 @@ describe('a node that should not work', () => {
     await mesh.nodeState('mac-1', 'gated');
     expect(await gateOf('mac-1', 'free-disk')).toMatchObject({
       open: false,
-      reason: expect.stringMatching(/GB of disk are free, 900TB are required/),
+      reason: expect.stringMatching(/GB of disk space is free, 900TB is required/),
       fix: expect.stringContaining('gates.minFreeDisk'),
     });
     expect((await mesh.task(id)).state).toBe('waiting');
     expect((await mesh.json('events')).events).toContainEqual(
       expect.objectContaining({ event: 'gate-closed', node: 'mac-1', gate: 'free-disk' }),
     );
-    expect((await problems()).join('\n')).toMatch(/mac-1 takes no tasks: .* of disk/);
+    expect((await problems()).join('\n')).toMatch(/mac-1 claims no tasks: .* of disk/);
     await node.kill();
     mesh.config = mesh.configWith('gates: {minFreeDisk: 1KB}\n');
     await mesh.startNode('mac-1');
@@ -75,7 +75,7 @@ describe('a node that should not work', () => {
     expect(await drift('mac-1')).toBeNull();
     expect(await problems()).toEqual(
       expect.arrayContaining([
-        'mac-3 was never seen on this Redis',
+        'node mac-3 has never connected to this Redis',
         'mac-9 is not in the inventory',
         expect.stringMatching(/^node mac-9: the config here differs from the config of most nodes/),
       ]),
@@ -155,7 +155,7 @@ describe('a task for one node', () => {
     const away = await mesh.enqueue('0', '--node', 'mac-3');
     expect((await mesh.json('task', 'show', away)).heldBy).toBe('node mac-3');
     const whats = ((await mesh.json('status')).problems as { what: string }[]).map(({ what }) => what);
-    expect(whats).toContain('1 tasks wait for mac-3: there was never one');
+    expect(whats).toContain('1 task waits for mac-3: the mesh knows no such node');
     await mesh.startNode('mac-3');
     expect(await ended(away)).toMatchObject({ state: 'completed', node: 'mac-3' });
 

@@ -93,7 +93,7 @@ describe('a mesh on a Redis with Sentinels', () => {
       expect(refused).toMatchObject({
         code: 3,
         stdout: '',
-        stderr: expect.stringMatching(/task \S+ is queued, but no replica/),
+        stderr: expect.stringMatching(/task \S+ is enqueued, but no Redis replica/),
       });
       expect(await runCli(['--config', configFor('memory'), 'enqueue', 'x'])).toMatchObject({ code: 0 });
     } finally {

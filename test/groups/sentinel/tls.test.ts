@@ -38,7 +38,7 @@ describe('a Redis with TLS', () => {
       '--tls-ca-cert-file',
       cert,
     ]);
-    expect(await refusalOf(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port use rediss:/);
+    expect(await refusalOf(`{url: "redis://127.0.0.1:${tlsPort}"}`)).toMatch(/if this is a TLS port, use rediss:/);
     expect(await refusalOf(`{url: "rediss://127.0.0.1:${tlsPort}"}`)).toMatch(/certificate is not trusted/);
   });
 

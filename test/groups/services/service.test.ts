@@ -119,7 +119,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
       const launchctl = manager as LaunchctlStandIn;
       launchctl.loggedIn = false;
       const refused = await node('install');
-      expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/nobody is logged in.*--system/s) });
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/no user is logged in.*--system/s) });
       launchctl.loggedIn = true;
       await node('install');
       await up();

@@ -68,7 +68,7 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
 
     await mesh.presenceSeen('mac-2');
     await mesh.kill('mac-2');
-    await terminal.shows(/✗ node mac-2 is dead → look at/);
+    await terminal.shows(/✗ node mac-2 is dead → check/);
     await terminal.shows(/HANDOVER[\s\S]*mac-2 +- +crash, not claimed/);
     console.log(terminal.screen());
 

@@ -59,7 +59,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
         <a class="button" href="/queues">
           Raw queues
         </a>
-        <button type="button" aria-label="Light or dark" onClick={switchTheme}>
+        <button type="button" aria-label="Switch between light and dark" onClick={switchTheme}>
           ◐
         </button>
         <button type="button" onClick={() => void request('/logout', {}).then(() => location.assign('/login'))}>
@@ -122,7 +122,7 @@ function LoginForm() {
         <img src="/assets/icon.svg" alt="" width="40" height="40" />
         <h1>clawmesh</h1>
         <label>
-          Token (dashboard.token; without one: clawmesh dashboard --link)
+          Token (dashboard.token; or use the link that clawmesh dashboard --link prints)
           <input name="token" type="password" autocomplete="current-password" required />
         </label>
         {error && (

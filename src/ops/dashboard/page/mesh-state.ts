@@ -40,7 +40,7 @@ export function useMesh(): MeshState {
     const take = (event: MessageEvent<string>) => change(JSON.parse(event.data) as LiveMessage);
     for (const kind of ['mesh', 'runs', 'trouble']) source.addEventListener(kind, take);
     source.onerror = () => {
-      change({ kind: 'trouble', message: 'no connection to the dashboard; trying again' });
+      change({ kind: 'trouble', message: 'lost the connection to the dashboard; trying again' });
       // The event does not say why; after a reload, the server redirects to the login if it has ended.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2_000);
     };

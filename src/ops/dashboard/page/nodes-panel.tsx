@@ -5,7 +5,7 @@ import type { LiveNode } from '../live.ts';
 import { ActionButton } from './steering.tsx';
 import { ago } from './words.ts';
 
-/** Maximum number of cards, unless the user asks for all. */
+/** Maximum number of cards, unless the user wants to see all nodes. */
 const MOST_CARDS = 24;
 /** Nodes that need attention come first. */
 const BY_TROUBLE = ['dead', 'gated', 'draining', 'up', 'stopped'];
@@ -21,7 +21,7 @@ export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: 
         <h2 id="nodes-title">Nodes</h2>
         {nodes.length > MOST_CARDS && (
           <button type="button" aria-pressed={all} onClick={() => setAll(!all)}>
-            {all ? `Only ${MOST_CARDS}` : `All ${nodes.length}`}
+            {all ? `Show ${MOST_CARDS}` : `Show all ${nodes.length}`}
           </button>
         )}
       </header>
@@ -69,13 +69,13 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
         <div class="buttons">
           {state === 'draining' ? (
             <ActionButton
-              action={{ label: 'Resume', question: `Let ${id} take tasks again?`, path: `/api/nodes/${id}/resume` }}
+              action={{ label: 'Resume', question: `Let ${id} claim tasks again?`, path: `/api/nodes/${id}/resume` }}
             />
           ) : (
             <ActionButton
               action={{
                 label: 'Drain',
-                question: `Let ${id} take no more tasks? What runs longer than its drainTimeout goes to others.`,
+                question: `Stop ${id} from claiming tasks? It releases runs that outlast its drainTimeout to other nodes.`,
                 path: `/api/nodes/${id}/drain`,
               }}
             />
@@ -84,7 +84,7 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
             action={{
               label: 'Evict',
               danger: true,
-              question: `Declare ${id} dead now? Its ${running.length} tasks start again on other nodes.`,
+              question: `Declare ${id} dead now? ${running.length === 1 ? 'Its task starts' : `Its ${running.length} tasks start`} again on other nodes.`,
               path: `/api/nodes/${id}/evict`,
             }}
           />
@@ -95,6 +95,6 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
 }
 
 function heartbeatWords({ state, heartbeatAt }: LiveNode, now: number): string {
-  if (heartbeatAt === null) return state === 'dead' ? 'no heartbeat any more' : 'has stopped';
+  if (heartbeatAt === null) return state === 'dead' ? 'no heartbeat' : 'stopped';
   return now - heartbeatAt < 1_000 ? 'last heartbeat just now' : `last heartbeat ${ago(heartbeatAt, now)}`;
 }

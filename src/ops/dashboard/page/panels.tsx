@@ -34,7 +34,7 @@ export function Running({ running, moreRunning, now }: Pick<Snapshot, 'running' 
     <section class="panel" aria-labelledby="running-title">
       <header>
         <h2 id="running-title">Running</h2>
-        {moreRunning > 0 && <p class="dim">the longest; {moreRunning} more</p>}
+        {moreRunning > 0 && <p class="dim">longest first; {moreRunning} more are not shown</p>}
       </header>
       <Table head={['Task', 'Node', 'Pool', 'For', 'Attempt', 'Tokens', 'Message']} empty="">
         {running.map(({ id, node, pool, startedAt, attempt, tokens, message }) => (
@@ -62,13 +62,13 @@ export function Pools({ pools, oldestWaiting, steer }: Pick<Snapshot, 'pools' | 
         <h2 id="pools-title">Pools</h2>
         {oldestWaiting && (
           <p class="dim">
-            oldest in line: <TaskLink id={oldestWaiting.id} />, queued {span(oldestWaiting.waitingMs)} ago
+            oldest waiting: <TaskLink id={oldestWaiting.id} />, enqueued {span(oldestWaiting.waitingMs)} ago
           </p>
         )}
       </header>
       <Table
         head={['Pool', 'Waiting', 'Active', 'Delayed', 'Completed', 'Failed', 'Cancelled', ...(steer ? [''] : [])]}
-        empty="Nothing was ever queued."
+        empty="No task was ever enqueued."
       >
         {Object.entries(pools).map(([pool, counts]) => (
           <tr key={pool} data-pool={pool}>
@@ -87,12 +87,12 @@ export function Pools({ pools, oldestWaiting, steer }: Pick<Snapshot, 'pools' | 
                     counts.paused
                       ? {
                           label: 'Resume',
-                          question: `Let the tasks of pool ${pool} start again?`,
+                          question: `Let nodes claim tasks from pool ${pool} again?`,
                           path: `/api/pools/${pool}/resume`,
                         }
                       : {
                           label: 'Pause',
-                          question: `Let no more tasks of pool ${pool} start, on any node? What runs goes on.`,
+                          question: `Stop all nodes from claiming tasks from pool ${pool}? Running tasks continue.`,
                           path: `/api/pools/${pool}/pause`,
                         }
                   }
@@ -116,7 +116,7 @@ export function Handovers({ signal, now }: { signal: string; now: number }) {
       </header>
       <Table
         head={['When', 'Task', 'From', 'To', 'Reason', 'Ran for', 'Takeover']}
-        empty="No task has ever left its node."
+        empty="No task was ever handed over."
       >
         {handovers.map(({ at, taskId, from, to, reason, ranMs, takeoverMs }) => (
           <tr key={`${taskId} ${at}`}>
@@ -172,7 +172,7 @@ export function Tasks({
           {choice('node', nodes)}
         </div>
       </header>
-      <Table head={['Task', 'State', 'Node', 'Attempts', 'Queued', 'Message']} empty="No task is like that.">
+      <Table head={['Task', 'State', 'Node', 'Attempts', 'Enqueued', 'Message']} empty="No task matches.">
         {tasks.map((task) => (
           <tr key={task.id}>
             <td>

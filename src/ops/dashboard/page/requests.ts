@@ -9,5 +9,5 @@ export async function request<T>(path: string, body?: unknown): Promise<T> {
   if (response.ok) return answer as T;
   if (response.status === 401 && location.pathname !== '/login') location.assign('/login');
   const { error, fix } = answer as { error?: string; fix?: string | null };
-  throw new Error([error ?? `the dashboard has answered ${response.status}`, fix].filter(Boolean).join('; '));
+  throw new Error([error ?? `the dashboard replied with status ${response.status}`, fix].filter(Boolean).join('; '));
 }

@@ -90,9 +90,9 @@ export function Dialog(props: {
 const FIELDS = [
   ['pool', 'Pool', 'default'],
   ['node', 'Only on node', 'any'],
-  ['agent', 'Agent', "OpenClaw's own"],
-  ['session', 'Session', 'a new one'],
-  ['model', 'Model', "the agent's"],
+  ['agent', 'Agent', 'default'],
+  ['session', 'Session', 'new'],
+  ['model', 'Model', "the agent's model"],
 ] as const;
 
 /** The form that queues a task. */
@@ -132,7 +132,7 @@ export function EnqueueDialog({ pools, onClose }: { pools: readonly string[]; on
           </label>
         ))}
         <label>
-          Priority (1 first, 0 = none, last)
+          Priority (1 = first; 0 = none, comes last)
           <input name="priority" type="number" min={0} max={2_097_151} placeholder="0" />
         </label>
         <datalist id="pools">

@@ -26,16 +26,16 @@ export function TaskDialog({ id, clockOffset, steer }: { id: string; clockOffset
           <p>
             <span class={`state ${task.state}`}>{task.state}</span> pool {task.pool} · node {task.node ?? '–'} · attempt{' '}
             {task.attempts.made} of {task.attempts.max} ·{' '}
-            {task.handovers === 1 ? '1 handover' : `${task.handovers} handovers`} · queued {ago(task.enqueuedAt, now)}
+            {task.handovers === 1 ? '1 handover' : `${task.handovers} handovers`} · enqueued {ago(task.enqueuedAt, now)}
           </p>
-          {task.heldBy && <p class="gate">held back: {task.heldBy}</p>}
+          {task.heldBy && <p class="gate">held: {task.heldBy}</p>}
           {steer && (
             <div class="buttons">
               {allows(task.state, 'retry') && (
                 <ActionButton
                   action={{
                     label: 'Retry',
-                    question: 'Queue this task again, with as many attempts as at first?',
+                    question: 'Retry this task, with its original number of attempts?',
                     path: `/api/tasks/${id}/retry`,
                   }}
                 />
@@ -45,7 +45,7 @@ export function TaskDialog({ id, clockOffset, steer }: { id: string; clockOffset
                   action={{
                     label: 'Cancel',
                     danger: true,
-                    question: 'Cancel this task? If it runs, the run is stopped.',
+                    question: 'Cancel this task? Its node stops the run.',
                     path: `/api/tasks/${id}/cancel`,
                   }}
                 />

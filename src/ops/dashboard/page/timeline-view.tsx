@@ -18,8 +18,8 @@ const END_WORDS: Readonly<Record<string, string>> = {
   completed: 'completed',
   failed: 'failed',
   cancelled: 'cancelled',
-  retry: 'failed, tried again',
-  handover: 'cut off, handed over',
+  retry: 'failed, will be retried',
+  handover: 'interrupted, handed over',
 };
 
 /** One lane per node: tasks as bars over time, handovers as arrows, dead periods shaded. */
@@ -65,7 +65,7 @@ export function Timeline(props: {
       <header>
         <h2 id="timeline-title">Timeline</h2>
         <Legend />
-        <fieldset class="choice" aria-label="How far back">
+        <fieldset class="choice" aria-label="Time range">
           {WINDOWS.map(([label, ms]) => (
             <button type="button" key={label} aria-pressed={ms === windowMs} onClick={() => setWindow(ms)}>
               {label}
@@ -78,9 +78,9 @@ export function Timeline(props: {
         ref={frame}
         onKeyDown={onKey}
         role="application"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: one stop for the keyboard; the arrow keys walk through the bars
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: one tab stop; the arrow keys move between the bars
         tabIndex={0}
-        aria-label="Runs by node; arrow keys walk through them, Enter opens one"
+        aria-label="Runs by node; the arrow keys select a run, Enter opens its task"
       >
         <svg width={width} height={layout.height} aria-hidden="true" data-arrows={layout.arrows.length}>
           <Patterns />
@@ -159,7 +159,7 @@ function Arrow({ arrow, x, now }: { arrow: PlacedArrow; x: (time: number) => num
       d={`M ${x1} ${fromY} C ${x1 + bend} ${fromY} ${x2 - bend} ${y2} ${x2 - 1} ${y2}`}
       marker-end={to ? 'url(#head)' : undefined}
     >
-      <title>{`${short(task.id)}: ${reason}, ${to ? `taken by ${to.node} after ${span(to.at - at)}` : 'waits to be taken'}`}</title>
+      <title>{`${short(task.id)}: ${reason}, ${to ? `claimed by ${to.node} after ${span(to.at - at)}` : 'waits for a node'}`}</title>
     </path>
   );
 }

@@ -80,8 +80,8 @@ if note(circuit.runs, token) then circuit.failures = circuit.failures + 1 end
 note(circuit.tasks, task)
 circuit.kind = seen == 'outage' and 'provider' or seen
 circuit.message = message
-local told = seen ~= 'provider'
-local opens = not wasOpen and (told or (circuit.failures >= failuresToOpen and #circuit.tasks > 1))
+local reported = seen ~= 'provider'
+local opens = not wasOpen and (reported or (circuit.failures >= failuresToOpen and #circuit.tasks > 1))
 if opens then
   circuit.openedAt = now
   event('circuit-opened')

@@ -31,7 +31,7 @@ local history, endedAt, reason = fields[4] or '', tonumber(fields[5] or nil), fi
 local ran = startedAt or string.find(history, '"event":"claimed"', 1, true)
 local entries = {
   {at = endedAt, event = state, node = node, attempt = made, reason = reason},
-  {at = now, event = ran and 'retry' or 'enqueued', attempt = made + 1, reason = 'by hand'},
+  {at = now, event = ran and 'retry' or 'enqueued', attempt = made + 1, reason = 'by an operator'},
 }
 if startedAt then
   table.insert(entries, 1, {at = startedAt, event = 'claimed', node = node, attempt = made})

@@ -31,9 +31,9 @@ local function enterSession(mesh, pool, id, session, claim, now)
     end
   end
   local bound = preferred or string.find(needs, '^node:') or string.find(needs, '^require:')
-  local stickyThere = waitsForSticky(mesh, pool, taskKey, sticky, claim.node, bound, now)
+  local stickyPresent = waitsForSticky(mesh, pool, taskKey, sticky, claim.node, bound, now)
 
-  if mustWait or stickyThere then
+  if mustWait or stickyPresent then
     if not place then
       place = redis.call('HINCRBY', sessionKey, 'places', 1)
       redis.call('HSET', taskKey, 'cm:place', place)
@@ -47,7 +47,7 @@ local function enterSession(mesh, pool, id, session, claim, now)
       redis.call('HDEL', taskKey, 'cm:bound')
     end
     holdClaimed(mesh, pool, id, reason, place)
-    if stickyThere then
+    if stickyPresent then
       local incarnation = redis.call('HGET', mesh.incarnations, sticky) or '0'
       redis.call('PUBLISH', mesh.presenceChannels .. sticky .. '~' .. incarnation, 'held ' .. pool.name .. ' ' .. reason)
     end

@@ -16,16 +16,16 @@ local function releaseAfter(mesh, pool, list, first, most, now)
   local members = redis.call('ZRANGE', list, first, first + most - 1)
   for _, id in ipairs(members) do
     local task = redis.call('HMGET', pool.tasks .. id, 'timestamp', 'cm:after')
-    local open, broken = false, not task[2] and 'what it comes after is not known any more' or nil
+    local open, broken = false, not task[2] and 'the tasks that it waits for are no longer known' or nil
     for name in string.gmatch(task[2] or '', '%S+') do
       local itsPool, other = string.match(name, '^([^:]*):(.*)$')
       local state = redis.call('HMGET', mesh.prefix .. ':' .. name, 'timestamp', 'finishedOn')
       if not state[1] then
-        broken = 'task ' .. other .. ', which it comes after, is gone'
+        broken = 'it waits for task ' .. other .. ', which was removed'
       elseif not state[2] then
         open = true
       elseif hasFailed(mesh, itsPool, other) then
-        broken = 'task ' .. other .. ', which it comes after, has failed'
+        broken = 'it waits for task ' .. other .. ', which failed or was cancelled'
       end
     end
     if not task[1] then

@@ -1,6 +1,6 @@
 --- @include release-task
 --- @include session
---- @include someone-there
+--- @include node-available
 
 -- Whether the task that others of its session wait for may still run before them. Returns true; false if no present
 -- node can run it now; 'slow' if a node could but does not start it, and the order of the queue does not require the
@@ -15,7 +15,7 @@ local function mayRunFirst(mesh, pool, current, now)
   local target = redis.call('HGET', taskKey, 'cm:held') or ''
   local bound = string.find(target, '^node:') or string.find(target, '^require:') or string.find(target, '^allow:')
     or string.find(target, '^format:')
-  if not someoneThere(mesh, poolKeys(mesh.prefix, itsPool), bound and target or '', now) then return false end
+  if not nodeAvailable(mesh, poolKeys(mesh.prefix, itsPool), bound and target or '', now) then return false end
   return (bound or itsPool ~= pool.name) and 'slow' or true
 end
 
@@ -51,7 +51,7 @@ local function releaseSession(mesh, pool, list, session, stickyMs, now)
       if not waited or now - since < stickyMs then return nil, 0 end
     end
     -- Overtaking is useful only if this task could run.
-    if not someoneThere(mesh, pool, '', now) then return nil, 0 end
+    if not nodeAvailable(mesh, pool, '', now) then return nil, 0 end
     -- The overtaken task comes next once it can run.
     redis.call('HSET', mesh.prefix .. ':' .. current, 'cm:place', place - 1)
   elseif waitsForSticky(mesh, pool, taskKey, sticky, '', redis.call('HEXISTS', taskKey, 'cm:bound') == 1, now) then

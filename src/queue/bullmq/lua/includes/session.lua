@@ -1,4 +1,4 @@
---- @include node-there
+--- @include node-present
 
 -- OpenClaw keeps a session's state on the machine where it ran. So a session has a sticky node, the node that ran its
 -- last task, and runs one task at a time. Tasks that are claimed while it is busy, or by another node than its sticky
@@ -58,5 +58,5 @@ local function waitsForSticky(mesh, pool, taskKey, sticky, node, bound, now)
   for _, left in ipairs(redis.call('HMGET', taskKey, 'cm:refusedOn', 'cm:notAllowedOn', 'cm:waitedFor')) do
     if left == sticky then return false end
   end
-  return nodeThere(mesh, sticky, pool, now)
+  return nodePresent(mesh, sticky, pool, now)
 end

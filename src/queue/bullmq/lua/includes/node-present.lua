@@ -1,6 +1,6 @@
 -- Whether tasks of a pool may wait for this node: its lease is valid, it serves the pool, and it neither stops nor
 -- drains. The pools of a node are fixed when it registers; only its next incarnation can change them.
-local function nodeThere(mesh, node, pool, now)
+local function nodePresent(mesh, node, pool, now)
   local leaseEnds = tonumber(redis.call('ZSCORE', mesh.leases, node) or nil)
   if not leaseEnds or leaseEnds <= now or redis.call('HGET', mesh.control, node) == 'drain' then
     return false

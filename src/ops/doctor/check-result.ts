@@ -1,0 +1,31 @@
+import type { Finding } from '../../domain/finding.ts';
+
+/** The result of one check of the doctor, as `doctor --json` prints it. */
+export interface CheckResult {
+  readonly check: string;
+  readonly state: 'ok' | 'warning' | 'failed';
+  /** The observation behind the state: the problem, if there is one. */
+  readonly evidence: string;
+  /** The remedy; null if all is well. */
+  readonly fix: string | null;
+  /** Applies the remedy, if that is safe. @returns what was done. */
+  readonly repair?: (() => Promise<string>) | undefined;
+}
+
+export function ok(check: string, evidence: string): CheckResult {
+  return { check, state: 'ok', evidence, fix: null };
+}
+
+export function warning(check: string, problem: string, remedy: string): CheckResult {
+  return found(check, { severity: 'warning', problem, remedy });
+}
+
+export function failed(check: string, problem: string, remedy: string): CheckResult {
+  return found(check, { severity: 'error', problem, remedy });
+}
+
+/** A notice is not a fault, so its check is ok. */
+export function found(check: string, { severity, problem, remedy }: Finding): CheckResult {
+  if (severity === 'notice') return ok(check, problem);
+  return { check, state: severity === 'error' ? 'failed' : 'warning', evidence: problem, fix: remedy };
+}
