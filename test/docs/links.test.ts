@@ -1,0 +1,34 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { anchorsOf, linksOf, ROOT, readPage } from './markdown.ts';
+import { ALL_PAGES } from './pages.ts';
+
+const LONGEST = 120;
+
+describe.each(ALL_PAGES.map((page) => readPage(page)))('$page', (page) => {
+  it('links only to files and headings that exist', () => {
+    const dead = linksOf(page).flatMap(({ line, target }) => {
+      const why = /^[a-z]+:/.test(target) ? undefined : deadEnd(page.page, target);
+      return why ? [`${page.page}:${line}: ${target}: ${why}`] : [];
+    });
+    expect(dead).toEqual([]);
+  });
+
+  it('wraps its lines at 120 columns, except tables and addresses', () => {
+    const long = page.prose.filter(
+      ({ text }) => text.length > LONGEST && !text.startsWith('|') && !/https?:\/\/\S{40}/.test(text),
+    );
+    expect(long.map(({ line, text }) => `${page.page}:${line}: ${text.length}`)).toEqual([]);
+  });
+});
+
+/** Why a link of a page leads nowhere. */
+function deadEnd(page: string, target: string): string | undefined {
+  const [path = '', anchor] = target.split('#');
+  const file = path === '' ? page : relative(ROOT, join(ROOT, dirname(page), path));
+  if (!existsSync(join(ROOT, file))) return 'no such file';
+  if (anchor === undefined) return undefined;
+  if (!file.endsWith('.md') || statSync(join(ROOT, file)).isDirectory()) return 'no page with headings';
+  return anchorsOf(readPage(file)).has(anchor) ? undefined : 'no such heading';
+}
