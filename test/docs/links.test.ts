@@ -1,10 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { anchorsOf, linksOf, ROOT, readPage } from './markdown.ts';
+import { anchorsOf, filesNamed, linksOf, ROOT, readPage } from './markdown.ts';
 import { ALL_PAGES } from './pages.ts';
 
 const LONGEST = 120;
+/** Folders from which pages name files. */
+const NAMED_FROM = ['', 'src', 'src/queue/bullmq/lua'];
 
 describe.each(ALL_PAGES.map((page) => readPage(page)))('$page', (page) => {
   it('links only to files and headings that exist', () => {
@@ -15,12 +17,18 @@ describe.each(ALL_PAGES.map((page) => readPage(page)))('$page', (page) => {
     expect(dead).toEqual([]);
   });
 
+  it('names only files of this repository that exist', () => {
+    // Decisions also tell of files that have gone since.
+    const named = page.page.startsWith('docs/adr/') || page.page === 'CHANGELOG.md' ? [] : filesNamed(page);
+    const there = (file: string) => NAMED_FROM.some((folder) => existsSync(join(ROOT, folder, file)));
+    expect(named.filter((file) => !there(file))).toEqual([]);
+  });
+
   it('wraps its lines at 120 columns, except tables and addresses', () => {
     // Rows that come from the code can't be broken there.
     const generated = page.prose.some(({ text }) => /^<!-- Made from .* do not edit\. -->$/.test(text));
     const long = page.prose.filter(
-      ({ text }) =>
-        !generated && text.length > LONGEST && !text.startsWith('|') && !/https?:\/\/\S{40}/.test(text),
+      ({ text }) => !generated && text.length > LONGEST && !text.startsWith('|') && !/https?:\/\/\S{40}/.test(text),
     );
     expect(long.map(({ line, text }) => `${page.page}:${line}: ${text.length}`)).toEqual([]);
   });

@@ -102,6 +102,14 @@ export function anchorsOf({ prose }: Page): Set<string> {
   return anchors;
 }
 
+/** Source files, scripts and tests that a page names in backticks, from the root or from `src`. */
+export function filesNamed({ prose }: Page): string[] {
+  const code = prose.flatMap(({ text }) => [...text.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name));
+  return code.filter(
+    (name) => /^[\w@./-]+\/[\w@.-]+\.(?:ts|tsx|lua|rb\.in|json|yaml)$/.test(name) && !/^[~./]/.test(name),
+  );
+}
+
 /** The targets of links and images. A link may be broken over two lines. */
 export function linksOf({ prose }: Page): { readonly line: number; readonly target: string }[] {
   const text = prose.map((line) => line.text).join('\n');
