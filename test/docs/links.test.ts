@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { anchorsOf, filesNamed, linksOf, ROOT, readPage } from './markdown.ts';
@@ -33,6 +33,29 @@ describe.each(ALL_PAGES.map((page) => readPage(page)))('$page', (page) => {
     expect(long.map(({ line, text }) => `${page.page}:${line}: ${text.length}`)).toEqual([]);
   });
 });
+
+it('docs/README.md leads to every page', () => {
+  const linked = new Set(
+    linksOf(readPage('docs/README.md')).map(({ target }) => join('docs', target.split('#')[0] ?? '')),
+  );
+  const pages = ALL_PAGES.filter((page) => page.startsWith('docs/') && !page.startsWith('docs/adr/'));
+  expect(pages.filter((page) => page !== 'docs/README.md' && !linked.has(page))).toEqual([]);
+});
+
+it('docs/reference/bullmq.md quotes titles of tests that exist', () => {
+  const rows = readPage('docs/reference/bullmq.md').prose.filter(({ text }) => text.startsWith('|'));
+  expect(rows.flatMap(({ text }) => missingTitles(text.split(' | ').at(-1) ?? ''))).toEqual([]);
+});
+
+/** The titles in a cell (`file`: "title", "title") that are not in their file; a title may be cut by `…`. */
+function missingTitles(cell: string): string[] {
+  let source = '';
+  return [...cell.matchAll(/`([^`]+)`(?=:)|"([^"]+)"/g)].flatMap(([, name, title]) => {
+    if (name) source = readFileSync(join(ROOT, name.includes('/') ? name : `test/queue/${name}.test.ts`), 'utf8');
+    const known = title === undefined || source.includes(title.replace(/ ?…$/, '').replaceAll("'", "\\'"));
+    return known || source.includes(title) ? [] : [title];
+  });
+}
 
 /** Why a link of a page leads nowhere. */
 function deadEnd(page: string, target: string): string | undefined {
