@@ -14,6 +14,8 @@ const WILDCARDS: readonly (readonly [RegExp, string])[] = [
   [/\b\d+(?:\.\d+)? ?(?:ms|s|m|h|d)(?: \d+(?:s|m|h))?\b/g, '<duration>'],
   [/\b\d[\d,]*(?:\.\d+)*/g, '<n>'],
   [/[░█▒▓]+/g, '<bar>'],
+  // A drill measures, and this machine may be busy.
+  [/\bthe mesh (?:keeps its promise|falls short)/g, 'the mesh <verdict>'],
   [/\s+/g, ' '],
 ];
 
