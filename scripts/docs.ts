@@ -8,16 +8,23 @@ import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
+import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
+import { SourceTypes } from './docs/source-types.ts';
 
 // Writes the reference pages from the code they describe; with --check only says whether they are true.
 const check = process.argv.includes('--check');
 const ARCHITECTURE = 'docs/explanation/architecture.md';
+const types = new SourceTypes('scripts/docs/tsconfig.json');
+const json = jsonPages(types, commandNames());
 const pages: Record<string, string> = {
   [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/config.md': configPage(),
   'docs/reference/states.md': statesPage(),
+  'docs/reference/json.md': json.page,
+  [`docs/reference/${SCHEMA_FILE}`]: json.schema,
 };
+types.close();
 let stale = false;
 for (const [file, text] of Object.entries(pages)) {
   if (!check) {
@@ -125,6 +132,11 @@ function cliPage(): string {
   ];
   for (const command of leaves(program, [])) lines.push(...commandLines(command.command, command.path));
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** All commands without the name of the program, such as `task list`. */
+function commandNames(): string[] {
+  return leaves(createProgram(), []).map(({ path }) => path.slice(1).join(' '));
 }
 
 function leaves(command: Command, path: string[]): { command: Command; path: string[] }[] {

@@ -3,11 +3,15 @@ export type HandoverReason = 'crash' | 'heartbeat' | 'visibility-timeout' | 'dra
 
 /** The move of a task from one node to another, as `handovers --json` prints it. */
 export interface Handover {
+  /** When the task was taken from its node (ISO 8601). */
   readonly at: string;
+  /** Id of the task. */
   readonly taskId: string;
+  /** The node that had claimed it. */
   readonly from: string;
   /** The node that claimed the task next; null until then. */
   readonly to: string | null;
+  /** Why it was taken. */
   readonly reason: HandoverReason;
   /** How long the task had run, ms. */
   readonly ranMs: number;

@@ -20,8 +20,11 @@ export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning
 
 /** A problem that an operator should fix, or know about. */
 export interface Problem {
+  /** A notice is no trouble, but worth knowing. */
   readonly severity: Severity;
+  /** What is wrong, for people. */
   readonly what: string;
+  /** The remedy, for people. */
   readonly fix: string;
 }
 

@@ -176,7 +176,10 @@ async function steerAll(
     }
   }
   if (out.json) {
-    out.document({ tasks: done, errors: failures.map((error) => messageOf(error)) });
+    out.document<'task cancel' | 'task retry' | 'task ack' | 'task remove'>({
+      tasks: done,
+      errors: failures.map((error) => messageOf(error)),
+    });
   } else {
     for (const { id, outcome } of done) out.line(`${id}  ${outcome}`);
   }

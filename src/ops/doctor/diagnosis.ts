@@ -1,6 +1,8 @@
 /** The result of one check of the doctor. */
 export interface Diagnosis {
+  /** Name of the check. */
   readonly check: string;
+  /** `failed` makes the exit code 1. */
   readonly state: 'ok' | 'warning' | 'failed';
   /** The observation behind the state. */
   readonly evidence: string;
