@@ -9,6 +9,7 @@ import { type Setting, settingOf } from '../src/config/tree.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
+import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { SourceTypes } from './docs/source-types.ts';
 
 // Writes the reference pages from the code they describe; with --check only says whether they are true.
@@ -21,6 +22,8 @@ const pages: Record<string, string> = {
   'docs/reference/cli.md': cliPage(),
   'docs/reference/config.md': configPage(),
   'docs/reference/states.md': statesPage(),
+  'docs/reference/events.md': eventsPage(),
+  'docs/reference/metrics.md': metricsPage(),
   'docs/reference/json.md': json.page,
   [`docs/reference/${SCHEMA_FILE}`]: json.schema,
 };

@@ -103,7 +103,8 @@ describe('the JSON that a command prints', () => {
     const sleeping = await printed('enqueue', 'sleep 1h', '--node', 'mac-2', '--model', 'p/m');
     await mesh.taskState(sleeping.tasks[0].id, 'active');
     await printed('task wait', done);
-    for (const id of [done, delayed.tasks[0].id, held.tasks[0].id, sleeping.tasks[0].id]) await printed('task show', id);
+    for (const id of [done, delayed.tasks[0].id, held.tasks[0].id, sleeping.tasks[0].id])
+      await printed('task show', id);
     await printed('task logs', done);
     expect((await printed('task list')).tasks.length).toBeGreaterThan(5);
     await printed('task cancel', delayed.tasks[0].id);

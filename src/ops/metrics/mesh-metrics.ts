@@ -3,6 +3,86 @@ import type { Node } from '../../domain/node.ts';
 import { NODE_STATES } from '../../domain/node-state.ts';
 import { SEVERITIES } from '../problems.ts';
 import type { Snapshot } from '../snapshot.ts';
+import { type LabelOf, type MetricDefinition, optionsOf } from './definition.ts';
+
+/** The state of the whole mesh. All have the label `mesh`. */
+export const MESH_METRICS = {
+  redisLatency: {
+    name: 'clawmesh_mesh_redis_latency_seconds',
+    type: 'gauge',
+    help: 'A round trip to Redis.',
+    labels: [],
+  },
+  tasks: {
+    name: 'clawmesh_mesh_tasks',
+    type: 'gauge',
+    help: 'Tasks by pool and state; failed ones are dead letters.',
+    labels: ['pool', 'state'],
+  },
+  poolPaused: {
+    name: 'clawmesh_mesh_pool_paused',
+    type: 'gauge',
+    help: 'Whether somebody has paused the pool.',
+    labels: ['pool'],
+  },
+  tasksAcknowledged: {
+    name: 'clawmesh_mesh_tasks_acknowledged',
+    type: 'gauge',
+    help: 'Failed tasks that an operator has acknowledged.',
+    labels: ['pool'],
+  },
+  oldestWaiting: {
+    name: 'clawmesh_mesh_oldest_waiting_seconds',
+    type: 'gauge',
+    help: 'How long the first in line has waited since it was queued.',
+    labels: [],
+  },
+  nodes: { name: 'clawmesh_mesh_nodes', type: 'gauge', help: 'Nodes by state.', labels: ['state'] },
+  nodeUp: {
+    name: 'clawmesh_mesh_node_up',
+    type: 'gauge',
+    help: 'Whether the node is there and claims.',
+    labels: ['node'],
+  },
+  nodeHeartbeatAge: {
+    name: 'clawmesh_mesh_node_heartbeat_age_seconds',
+    type: 'gauge',
+    help: 'Since the last heartbeat.',
+    labels: ['node'],
+  },
+  nodeSlots: { name: 'clawmesh_mesh_node_slots', type: 'gauge', help: 'Tasks at once.', labels: ['node', 'pool'] },
+  nodeRunning: { name: 'clawmesh_mesh_node_running', type: 'gauge', help: 'Tasks that run.', labels: ['node', 'pool'] },
+  nodeGateOpen: {
+    name: 'clawmesh_mesh_node_gate_open',
+    type: 'gauge',
+    help: 'Whether this gate lets the node claim.',
+    labels: ['node', 'gate'],
+  },
+  circuitOpen: {
+    name: 'clawmesh_mesh_circuit_open',
+    type: 'gauge',
+    help: 'Providers in trouble, whose tasks are held back.',
+    labels: ['circuit'],
+  },
+  problems: {
+    name: 'clawmesh_mesh_problems',
+    type: 'gauge',
+    help: 'What clawmesh status lists.',
+    labels: ['severity'],
+  },
+  tokensToday: {
+    name: 'clawmesh_mesh_tokens_today',
+    type: 'gauge',
+    help: 'Tokens that completed tasks have used since midnight UTC.',
+    labels: [],
+  },
+  costToday: {
+    name: 'clawmesh_mesh_cost_today',
+    type: 'gauge',
+    help: "Their cost, in the provider's currency.",
+    labels: [],
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 /** The current state of the whole mesh in Prometheus' format. Nothing is kept between two scrapes. */
 export async function meshMetrics(
@@ -11,28 +91,28 @@ export async function meshMetrics(
 ): Promise<{ contentType: string; text: string }> {
   const registry = new Registry();
   registry.setDefaultLabels({ mesh: snapshot.mesh });
-  const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []) =>
-    new Gauge({ name: `clawmesh_mesh_${name}`, help, labelNames, registers: [registry] });
+  const gauge = <M extends MetricDefinition>(metric: M): Gauge<LabelOf<M>> =>
+    new Gauge({ ...optionsOf(metric), registers: [registry] });
 
-  gauge('redis_latency_seconds', 'A round trip to Redis.').set(snapshot.redis.latencyMs / 1_000);
-  const tasks = gauge('tasks', 'Tasks by pool and state; failed ones are dead letters.', ['pool', 'state']);
-  const paused = gauge('pool_paused', 'Whether somebody has paused the pool.', ['pool']);
-  const acknowledged = gauge('tasks_acknowledged', 'Failed tasks that an operator has acknowledged.', ['pool']);
+  gauge(MESH_METRICS.redisLatency).set(snapshot.redis.latencyMs / 1_000);
+  const tasks = gauge(MESH_METRICS.tasks);
+  const paused = gauge(MESH_METRICS.poolPaused);
+  const acknowledged = gauge(MESH_METRICS.tasksAcknowledged);
   for (const [pool, { paused: isPaused, acknowledged: seen, ...counts }] of Object.entries(snapshot.pools)) {
     for (const [state, count] of Object.entries(counts)) tasks.set({ pool, state }, count);
     acknowledged.set({ pool }, seen);
     paused.set({ pool }, isPaused ? 1 : 0);
   }
   const oldest = (snapshot.oldestWaiting?.waitingMs ?? 0) / 1_000;
-  gauge('oldest_waiting_seconds', 'How long the first in line has waited since it was queued.').set(oldest);
+  gauge(MESH_METRICS.oldestWaiting).set(oldest);
 
-  const byState = gauge('nodes', 'Nodes by state.', ['state']);
+  const byState = gauge(MESH_METRICS.nodes);
   for (const state of NODE_STATES) byState.set({ state }, nodes.filter((node) => node.state === state).length);
-  const up = gauge('node_up', 'Whether the node is there and claims.', ['node']);
-  const age = gauge('node_heartbeat_age_seconds', 'Since the last heartbeat.', ['node']);
-  const slots = gauge('node_slots', 'Tasks at once.', ['node', 'pool']);
-  const running = gauge('node_running', 'Tasks that run.', ['node', 'pool']);
-  const gates = gauge('node_gate_open', 'Whether this gate lets the node claim.', ['node', 'gate']);
+  const up = gauge(MESH_METRICS.nodeUp);
+  const age = gauge(MESH_METRICS.nodeHeartbeatAge);
+  const slots = gauge(MESH_METRICS.nodeSlots);
+  const running = gauge(MESH_METRICS.nodeRunning);
+  const gates = gauge(MESH_METRICS.nodeGateOpen);
   for (const node of nodes.filter(({ state }) => state !== 'stopped')) {
     up.set({ node: node.id }, node.state === 'up' ? 1 : 0);
     if (node.heartbeatAgeMs !== null) age.set({ node: node.id }, node.heartbeatAgeMs / 1_000);
@@ -44,14 +124,14 @@ export async function meshMetrics(
     for (const { name, open } of node.gates) gates.set({ node: node.id, gate: name }, open ? 1 : 0);
   }
 
-  const circuits = gauge('circuit_open', 'Providers in trouble, whose tasks are held back.', ['circuit']);
+  const circuits = gauge(MESH_METRICS.circuitOpen);
   for (const { name } of snapshot.circuits) circuits.set({ circuit: name }, 1);
-  const problems = gauge('problems', 'What clawmesh status lists.', ['severity']);
+  const problems = gauge(MESH_METRICS.problems);
   for (const severity of SEVERITIES) {
     problems.set({ severity }, snapshot.problems.filter((problem) => problem.severity === severity).length);
   }
-  gauge('tokens_today', 'Tokens that completed tasks have used since midnight UTC.').set(snapshot.usageToday.total);
+  gauge(MESH_METRICS.tokensToday).set(snapshot.usageToday.total);
   const { cost } = snapshot.usageToday;
-  if (cost !== null) gauge('cost_today', "Their cost, in the provider's currency.").set(cost);
+  if (cost !== null) gauge(MESH_METRICS.costToday).set(cost);
   return { contentType: registry.contentType, text: await registry.metrics() };
 }
