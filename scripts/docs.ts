@@ -8,6 +8,7 @@ import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
+import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { SourceTypes } from './docs/source-types.ts';
@@ -22,6 +23,7 @@ const pages: Record<string, string> = {
   'docs/reference/cli.md': cliPage(),
   'docs/reference/config.md': configPage(),
   'docs/reference/states.md': statesPage(),
+  'docs/reference/errors.md': errorsPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/metrics.md': metricsPage(),
   'docs/reference/json.md': json.page,
@@ -118,15 +120,7 @@ function cliPage(): string {
     '',
     'Results go to stdout, everything else to stderr. With `--json` stdout is one JSON document.',
     '',
-    '| exit code | meaning |',
-    '|---|---|',
-    '| 0 | done |',
-    '| 1 | the operation failed, e.g. a task that was waited for |',
-    '| 2 | usage or config is invalid; nothing was changed |',
-    '| 3 | Redis can not be reached or used |',
-    '| 4 | no such task, node or pool |',
-    '| 5 | waited in vain |',
-    '| 130 | interrupted |',
+    ...exitCodeLines(),
     '',
     '## Every command',
     '',

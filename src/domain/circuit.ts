@@ -1,4 +1,5 @@
-import type { ErrorKind, TaskSpec } from './task.ts';
+import type { ErrorKind } from './error-kind.ts';
+import type { TaskSpec } from './task.ts';
 
 /** The circuit of a provider. While it's open, the whole mesh holds the tasks of that provider. */
 export interface Circuit {

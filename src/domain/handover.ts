@@ -1,5 +1,13 @@
 /** Why a task left its node. */
-export type HandoverReason = 'crash' | 'heartbeat' | 'visibility-timeout' | 'drain' | 'evicted' | 'fenced';
+export const HANDOVER_REASONS = {
+  crash: 'The daemon of its node ended: its connection to Redis is gone, or a new incarnation has started.',
+  heartbeat: "The node's lease ended without a heartbeat.",
+  'visibility-timeout': 'The claim was not renewed for `queue.visibilityTimeout`; its node is unknown.',
+  drain: 'The node drained, and released the task.',
+  evicted: 'An operator evicted the node.',
+  fenced: 'A newer incarnation of the node has fenced the one that had claimed the task.',
+} as const;
+export type HandoverReason = keyof typeof HANDOVER_REASONS;
 
 /** The move of a task from one node to another, as `handovers --json` prints it. */
 export interface Handover {

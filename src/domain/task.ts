@@ -1,20 +1,5 @@
+import { ERROR_RULES, type ErrorKind } from './error-kind.ts';
 import type { TaskState } from './task-state.ts';
-
-/** Why a run failed; the names are part of the public contract. */
-export const ERROR_KINDS = [
-  'auth',
-  'invalid',
-  'rate_limit',
-  'provider',
-  'timeout',
-  'crash',
-  'handover_limit',
-  'cancelled',
-  'unknown',
-] as const;
-export type ErrorKind = (typeof ERROR_KINDS)[number];
-
-const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['rate_limit', 'provider', 'timeout', 'crash', 'unknown']);
 
 /** Why a run failed, as the task keeps it. */
 export interface TaskError {
@@ -36,7 +21,7 @@ export interface RunError extends TaskError {
 
 /** An error of this kind; the kind decides whether it is retryable. */
 export function taskError(kind: ErrorKind, message: string): TaskError {
-  return { kind, message, retryable: RETRYABLE.has(kind) };
+  return { kind, message, retryable: ERROR_RULES[kind].retryable };
 }
 
 /** More tokens than any run uses. Sums of thousands of such runs are still exact, in Redis and in JavaScript. */

@@ -1,4 +1,5 @@
-import { type ErrorKind, type RunError, taskError } from '../domain/task.ts';
+import type { ErrorKind } from '../domain/error-kind.ts';
+import { type RunError, taskError } from '../domain/task.ts';
 import { ACCOUNT_TEXTS, ERROR_TEXTS, type ErrorMeaning, type ErrorText, VERDICTS } from './openclaw-errors.ts';
 import { waitAsked } from './reset-time.ts';
 

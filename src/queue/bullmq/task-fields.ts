@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { ERROR_KINDS } from '../../domain/task.ts';
+import { ERROR_KINDS } from '../../domain/error-kind.ts';
 
 /**
  * The fields of a task in its BullMQ hash. BullMQ's own fields are used where they exist (`timestamp`, `processedOn`,
