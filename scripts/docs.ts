@@ -10,6 +10,7 @@ import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
+import { environmentPage, filesPage } from './docs/machine-pages.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { SourceTypes } from './docs/source-types.ts';
 
@@ -24,6 +25,8 @@ const pages: Record<string, string> = {
   'docs/reference/config.md': configPage(),
   'docs/reference/states.md': statesPage(),
   'docs/reference/errors.md': errorsPage(),
+  'docs/reference/environment.md': environmentPage(),
+  'docs/reference/files-and-ports.md': filesPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/metrics.md': metricsPage(),
   'docs/reference/json.md': json.page,
