@@ -12,6 +12,7 @@ import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { environmentPage, filesPage } from './docs/machine-pages.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
+import { redisKeysPage } from './docs/redis-keys-page.ts';
 import { SourceTypes } from './docs/source-types.ts';
 
 // Writes the reference pages from the code they describe; with --check only says whether they are true.
@@ -27,6 +28,7 @@ const pages: Record<string, string> = {
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/environment.md': environmentPage(),
   'docs/reference/files-and-ports.md': filesPage(),
+  'docs/reference/redis-keys.md': redisKeysPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/metrics.md': metricsPage(),
   'docs/reference/json.md': json.page,

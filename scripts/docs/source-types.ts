@@ -66,7 +66,7 @@ export class SourceTypes {
   /** The comment of a symbol, in one line; undefined without one. */
   comment(symbol: TypeSymbol | undefined): string | undefined {
     const text = symbol?.getDocumentationComment(this.checker).replace(/\s+/g, ' ').trim();
-    return text === '' ? undefined : text?.replace(/\{@link (?:\w+\.)?(\w+)\}|\[(\w+)\]\([^)]*\)/g, '`$1$2`');
+    return text === '' ? undefined : text;
   }
 
   /** Whether it is declared in our own source, not in a library. */

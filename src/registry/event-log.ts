@@ -10,7 +10,7 @@ export interface MeshEvent {
   readonly id: string;
   /** ISO 8601. */
   readonly at: string;
-  /** What happened, one of {@link MESH_EVENTS}; a newer clawmesh may write others. */
+  /** What happened, such as `node-dead`; a newer clawmesh may write others. */
   readonly event: string;
   /** The node. */
   readonly node: string | null;
