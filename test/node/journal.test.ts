@@ -179,8 +179,8 @@ describe('on a disk with hardly any room', () => {
 
 it('has a folder for each mesh id, even of one mesh name, and never outside the folder of the node', () => {
   const home = emptyFolder();
-  const folders = ['a', 'b', '../../..', '/etc'].map((meshId) =>
-    nodeFolders({ mesh: 'm', meshId, nodeId: 'n' }, { CLAWMESH_HOME: home }).outcomes,
+  const folders = ['a', 'b', '../../..', '/etc'].map(
+    (meshId) => nodeFolders({ mesh: 'm', meshId, nodeId: 'n' }, { CLAWMESH_HOME: home }).outcomes,
   );
   expect(new Set(folders).size).toBe(4);
   for (const folder of folders) expect(join(folder, '..')).toBe(join(home, 'm', 'nodes', 'n', 'outcomes'));
