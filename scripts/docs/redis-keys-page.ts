@@ -10,8 +10,9 @@ export function redisKeysPage(): string {
     'All keys of a mesh begin with one hash tag, `{<prefix>:<mesh>}`, here `{…}`. `prefix` is `redis.prefix` in the config. Tasks',
     "are in BullMQ's layout, `{…}:<pool>:…`; all other keys begin with `{…}/`.",
     '',
-    'Only clawmesh may write them: each change is one atomic script. One of the nodes removes what belongs to no node, about once a',
-    'minute. A node or pool is *forgotten* after 30 days without use. The *sweep* is done by any node, for the whole mesh.',
+    'Each change is one atomic script; [BullMQ programs](bullmq.md) says what other programs may do. *Producers* enqueue tasks:',
+    'commands, and programs that use the library. Any node does the *sweep* for the whole mesh. About once a minute, one of the',
+    'nodes also removes what has exceeded its bound. A node or pool is *forgotten* after 30 days without use.',
     '',
     ...table(['keys', 'meaning', 'written by', 'bound'], rows),
   ]);

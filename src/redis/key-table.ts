@@ -40,8 +40,11 @@ export const KEY_TABLE: readonly KeyRow[] = [
   },
   {
     keys: { [`${POOL}:<task id>`]: 'hash' },
-    what: "A task: BullMQ's fields, and fields of clawmesh, which begin with `cm:`.",
-    by: 'whoever enqueues it; then its node, the sweep, operators',
+    what:
+      "A task: BullMQ's fields, and those of clawmesh: `cm:history`, `cm:handovers`, `cm:lost`, `cm:error`, `cm:held`, " +
+      '`cm:holds`, `cm:max`, `cm:cancel`, `cm:after`, `cm:key`, `cm:refusedOn`, `cm:notAllowedOn`, `cm:fellBack`, ' +
+      '`cm:place`, `cm:bound`, `cm:waitedFor`, `cm:movedFrom`, `cm:acknowledged`, `cm:session` and `cm:needs`.',
+    by: 'producers; then its node, the sweep, operators',
     bound: 'Removed with its task. A message has at most 1 MiB; `cm:history` has at most 100 lines.',
   },
   {
@@ -113,7 +116,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {
     keys: { '{…}/pools': 'set' },
     what: 'Pools that were ever used or served.',
-    by: 'whoever enqueues; nodes',
+    by: 'producers, nodes',
     bound: 'Pools, until they are forgotten.',
   },
   {
@@ -181,7 +184,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {
     keys: { '{…}/held': 'set', '{…}/held:<pool> <why>': 'sorted set' },
     what: 'The reasons for which tasks are held, and the tasks that are held for each.',
-    by: 'whoever enqueues; nodes',
+    by: 'producers, nodes',
     bound: 'Held tasks; others are removed within a minute.',
   },
   {
@@ -199,7 +202,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {
     keys: { '{…}/session:<agent>|<session>': 'hash', '{…}/session:<agent>|<session>:recent': 'list' },
     what: 'State of a session, such as its sticky node and its running task; its last tasks.',
-    by: 'whoever enqueues; nodes',
+    by: 'producers, nodes',
     bound: 'Expires after 30 days; 10 tasks.',
   },
   {
@@ -241,19 +244,19 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {
     keys: { '{…}/import:<digest>': 'string' },
     what: 'A running import of a file of tasks.',
-    by: 'whoever enqueues',
+    by: 'producers',
     bound: 'Expires after a day.',
   },
   {
     keys: { '{…}/key:<key>': 'string' },
     what: 'Idempotency key → `<pool> <task id>`; `ended` follows once the task has been removed.',
-    by: 'whoever enqueues; nodes',
+    by: 'producers, nodes',
     bound: 'Its task; a key beyond `queue.retention.count` is kept until the end of `queue.retention`.',
   },
   {
     keys: { '{…}/acknowledged': 'string' },
     what: 'Number of enqueues that waited for a replica.',
-    by: 'whoever enqueues',
+    by: 'producers',
     bound: 'A number.',
   },
 ];
