@@ -8,16 +8,33 @@ import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
+import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
+import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
+import { environmentPage, filesPage } from './docs/machine-pages.ts';
+import { eventsPage, metricsPage } from './docs/observability-pages.ts';
+import { redisKeysPage } from './docs/redis-keys-page.ts';
+import { SourceTypes } from './docs/source-types.ts';
 
 // Writes the reference pages from the code they describe; with --check only says whether they are true.
 const check = process.argv.includes('--check');
 const ARCHITECTURE = 'docs/explanation/architecture.md';
+const types = new SourceTypes('scripts/docs/tsconfig.json');
+const json = jsonPages(types, commandNames());
 const pages: Record<string, string> = {
   [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/config.md': configPage(),
   'docs/reference/states.md': statesPage(),
+  'docs/reference/errors.md': errorsPage(),
+  'docs/reference/environment.md': environmentPage(),
+  'docs/reference/files-and-ports.md': filesPage(),
+  'docs/reference/redis-keys.md': redisKeysPage(),
+  'docs/reference/events.md': eventsPage(),
+  'docs/reference/metrics.md': metricsPage(),
+  'docs/reference/json.md': json.page,
+  [`docs/reference/${SCHEMA_FILE}`]: json.schema,
 };
+types.close();
 let stale = false;
 for (const [file, text] of Object.entries(pages)) {
   if (!check) {
@@ -108,15 +125,7 @@ function cliPage(): string {
     '',
     'Results go to stdout, everything else to stderr. With `--json` stdout is one JSON document.',
     '',
-    '| exit code | meaning |',
-    '|---|---|',
-    '| 0 | done |',
-    '| 1 | the operation failed, or an awaited task did not complete |',
-    '| 2 | usage or config is invalid; nothing was changed |',
-    "| 3 | Redis can't be reached or used |",
-    '| 4 | no such task, node or pool |',
-    '| 5 | timed out |',
-    '| 130 | interrupted |',
+    ...exitCodeLines(),
     '',
     '## Every command',
     '',
@@ -125,6 +134,11 @@ function cliPage(): string {
   ];
   for (const command of leaves(program, [])) lines.push(...commandLines(command.command, command.path));
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** All commands without the name of the program, such as `task list`. */
+function commandNames(): string[] {
+  return leaves(createProgram(), []).map(({ path }) => path.slice(1).join(' '));
 }
 
 function leaves(command: Command, path: string[]): { command: Command; path: string[] }[] {

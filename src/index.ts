@@ -1,12 +1,13 @@
 export { Mesh, type MeshOptions, type MeshSchedules } from './client/mesh.ts';
 export type { Cancelled, WaitForTasksOptions } from './client/tasks.ts';
 export type { Circuit } from './domain/circuit.ts';
+export type { ErrorKind } from './domain/error-kind.ts';
 export { ClawmeshError, type ErrorCode } from './domain/errors.ts';
 export type { Handover, HandoverReason } from './domain/handover.ts';
 export type { Node } from './domain/node.ts';
 export type { NodeState } from './domain/node-state.ts';
 export type { Schedule } from './domain/schedule.ts';
-export type { ErrorKind, HistoryEntry, Task, TaskError, TaskResult, Usage } from './domain/task.ts';
+export type { HistoryEntry, Task, TaskError, TaskResult, Usage } from './domain/task.ts';
 export type { TaskState } from './domain/task-state.ts';
 export type { Enqueued } from './queue/bullmq/task-producer.ts';
 export type { TaskInput } from './queue/new-task.ts';

@@ -1,8 +1,19 @@
 import { ClawmeshError, type ErrorCode, messageOf } from '../domain/errors.ts';
 import { printable } from './output.ts';
 
+/** The meaning of each exit code. */
+export const EXIT_CODES = {
+  0: 'done',
+  1: 'the operation failed, e.g. a task that was waited for',
+  2: 'usage or config is invalid; nothing was changed',
+  3: 'Redis can not be reached or used',
+  4: 'no such task, node or pool',
+  5: 'timed out',
+  130: 'interrupted',
+} as const;
+
 /** Exit codes are part of the public contract. */
-export const EXIT: Readonly<Record<ErrorCode, number>> = {
+export const EXIT: Readonly<Record<ErrorCode, keyof typeof EXIT_CODES>> = {
   failed: 1,
   fenced: 1,
   'claim-lost': 1,

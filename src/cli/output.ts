@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import { humanDuration } from '../domain/units.ts';
+import type { JsonLines, JsonOutput } from './json-output.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -48,13 +49,13 @@ export class Output {
     process.stdout.write(text);
   }
 
-  /** Prints the whole result as JSON. */
-  document(value: unknown): void {
+  /** Prints the whole result as JSON; `Command` names its type. */
+  document<Command extends keyof JsonOutput = never>(value: JsonOutput[Command]): void {
     process.stdout.write(`${jsonText(value, process.stdout.isTTY ? 2 : undefined)}\n`);
   }
 
-  /** Prints one of many results as a line of JSON. */
-  jsonLine(value: unknown): void {
+  /** Prints one of many results as a line of JSON; `Command` names its type. */
+  jsonLine<Command extends keyof JsonLines = never>(value: JsonLines[Command]): void {
     process.stdout.write(`${jsonText(value)}\n`);
   }
 

@@ -7,6 +7,7 @@ import { MAX_EVENTS, type MeshEvents } from './events.ts';
 
 /** A circuit, and the number of tasks that it holds. */
 export interface CircuitView extends Circuit {
+  /** Number of tasks that it holds. */
   readonly held: number;
 }
 

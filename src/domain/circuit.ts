@@ -1,11 +1,15 @@
-import type { ErrorKind, TaskSpec } from './task.ts';
+import type { ErrorKind } from './error-kind.ts';
+import type { TaskSpec } from './task.ts';
 
 /** The circuit of a provider. While it's open, the whole mesh holds the tasks of that provider. */
 export interface Circuit {
+  /** A model, `agent:<id>`, or `default`. */
   readonly name: string;
   /** Failures in a row. */
   readonly failures: number;
+  /** Kind of the last error. */
   readonly kind: ErrorKind;
+  /** Message of the last error. */
   readonly message: string;
   /** When it opened (ISO 8601); null while it's closed. */
   readonly openedAt: string | null;

@@ -1,14 +1,16 @@
-/** Stable names of errors. Only `cli/exit.ts` maps them to exit codes. */
-export type ErrorCode =
-  | 'usage'
-  | 'config'
-  | 'redis'
-  | 'not-found'
-  | 'timeout'
-  | 'interrupted'
-  | 'failed'
-  | 'fenced'
-  | 'claim-lost';
+/** Stable names of errors, and their meanings. Only `cli/exit.ts` maps them to exit codes. */
+export const ERROR_CODES = {
+  usage: 'The command line or the arguments are wrong.',
+  config: 'The config, the environment or a file of this machine is wrong.',
+  redis: 'Redis is unreachable, or refuses the request.',
+  'not-found': 'There is no such task, node, pool, circuit or schedule.',
+  timeout: 'The wait timed out.',
+  interrupted: 'An operator interrupted the operation.',
+  failed: 'The operation failed.',
+  fenced: 'A newer incarnation of the node has taken its place: the daemon may change nothing any more.',
+  'claim-lost': 'The claim on the task is gone: the node has to drop the run.',
+} as const;
+export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** An error that a person can act on. `message` says on one line what is wrong and where; `remedy` says what to do. */
 export class ClawmeshError extends Error {

@@ -5,6 +5,8 @@ export type Severity = (typeof SEVERITIES)[number];
 /** Something that an operator should fix, or know about. */
 export interface Finding {
   readonly severity: Severity;
+  /** What is wrong. */
   readonly problem: string;
+  /** What to do about it. */
   readonly remedy: string;
 }

@@ -4,7 +4,9 @@ import type { Allowed } from './target.ts';
 
 /** A condition that must hold for a node to claim tasks. */
 export interface GateState {
+  /** Name of the gate. */
   readonly name: string;
+  /** Whether the gate lets the node claim. */
   readonly open: boolean;
   /** Why the gate is closed, or open with a warning, for people; null if all is well. */
   readonly reason: string | null;
@@ -20,22 +22,30 @@ export type DesiredState = (typeof DESIRED_STATES)[number];
 export const OPENCLAW_MODES = ['gateway', 'exec', 'simulate'] as const;
 export type OpenClawMode = (typeof OPENCLAW_MODES)[number];
 
+/** The OpenClaw of a node. */
 export interface OpenClawState {
+  /** How the node runs tasks. */
   readonly mode: OpenClawMode;
   /** The running version; null if it is not known (yet). */
   readonly version: string | null;
   /** The pinned version; null if none is pinned. */
   readonly expected: string | null;
+  /** Whether OpenClaw can run tasks. */
   readonly healthy: boolean;
 }
 
 /** The content of a heartbeat: everything that other nodes and programs may need to know about a node. */
 export interface NodeRecord {
+  /** Grows with each start of its daemon. */
   readonly incarnation: number;
   readonly state: (typeof REPORTED_STATES)[number];
+  /** Host name. */
   readonly host: string;
+  /** Process id of its daemon. */
   readonly pid: number;
+  /** Version of clawmesh. */
   readonly version: string;
+  /** Time since its daemon started, ms. */
   readonly uptimeMs: number;
   /** From `nodes.<id>.labels`. */
   readonly labels: Readonly<Record<string, string>>;
@@ -46,9 +56,13 @@ export interface NodeRecord {
   readonly maxTasks?: number | undefined;
   /** Ids of the running tasks. */
   readonly running: readonly string[];
+  /** The OpenClaw that runs its tasks. */
   readonly openclaw: OpenClawState;
+  /** Digest of the settings that all nodes share; see `config digest`. */
   readonly configDigest: string;
+  /** All gates of the node, open or closed. */
   readonly gates: readonly GateState[];
+  /** Load of its machine. */
   readonly load: NodeLoad;
   /** Results on the node's disk: those to deliver, and those discarded because another node had the task by then. */
   readonly journal: { readonly pending: number; readonly discarded: number };
@@ -56,6 +70,7 @@ export interface NodeRecord {
   readonly leaseMs: number;
 }
 
+/** The load of a node's machine and daemon. */
 export interface NodeLoad {
   /** One-minute load average per core. */
   readonly cpu: number;
@@ -70,7 +85,9 @@ export interface NodeLoad {
  * have claimed, finished or lost tasks since; see {@link Node}.
  */
 export interface SeenNode extends Omit<NodeRecord, 'state' | 'leaseMs' | 'running' | 'pools'> {
+  /** Id of the node. */
   readonly id: string;
+  /** State of the node. */
   readonly state: NodeState;
   readonly pools: Readonly<Record<string, { readonly concurrency: number }>>;
   /** Time since the last heartbeat, measured in Redis time, ms; null once the node has stopped. */
@@ -79,6 +96,7 @@ export interface SeenNode extends Omit<NodeRecord, 'state' | 'leaseMs' | 'runnin
 
 /** A node as `node list --json` prints it. Its running tasks come from the locks of the tasks. */
 export interface Node extends Omit<SeenNode, 'pools'> {
+  /** Per pool that it serves: maximum number of tasks at once, and number of running tasks. */
   readonly pools: Readonly<Record<string, { readonly concurrency: number; readonly running: number }>>;
   /** Ids of the running tasks; empty for a node that is dead or stopped. */
   readonly running: readonly string[];

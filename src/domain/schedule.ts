@@ -7,14 +7,21 @@ export type ScheduleTimes =
 
 /** A schedule, as `schedule list --json` prints it. */
 export interface Schedule {
+  /** Name of the schedule. */
   readonly name: string;
+  /** Pool of its tasks. */
   readonly pool: string;
+  /** Cron line; null for a schedule with an interval. */
   readonly cron: string | null;
+  /** Time zone of the cron line; null for a schedule with an interval. */
   readonly timezone: string | null;
+  /** Interval, ms; null for a schedule with a cron line. */
   readonly everyMs: number | null;
+  /** Whether the schedule is paused. */
   readonly paused: boolean;
   /** When the next task is due (ISO 8601); null while the schedule is paused. */
   readonly nextRunAt: string | null;
+  /** What its tasks ask for. */
   readonly task: Pick<TaskSpec, 'message' | 'agent' | 'model'>;
 }
 

@@ -11,7 +11,9 @@ export const TASK_FORMAT = 1;
 
 /** The only agents and models that a node runs, from `nodes.<id>.allow`. Without a list, all are allowed. */
 export interface Allowed {
+  /** The only agents; missing if all are allowed. */
   readonly agents?: readonly string[] | undefined;
+  /** The only models; missing if all are allowed. */
   readonly models?: readonly string[] | undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { AlertKind } from '../domain/alert.ts';
+import type { MeshEventName } from '../domain/mesh-event.ts';
 import type { SeenNode } from '../domain/node.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
@@ -24,7 +25,7 @@ const TEN_MINUTES_MS = 600_000;
 /** The conditions that an event begins or ends; `deaths`: how often its node has died lately. */
 export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCondition[] {
   const { node, circuit, pool, task, reason } = event;
-  switch (event.event) {
+  switch (event.event as MeshEventName) {
     case 'node-dead':
       return [
         firing(

@@ -1,8 +1,9 @@
 import type { Claim } from '../domain/claim.ts';
 import type { Offer } from '../domain/dispatch.ts';
+import { ERROR_RULES, type ErrorKind } from '../domain/error-kind.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import { maskedLine } from '../domain/secrets.ts';
-import { type ErrorKind, keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
+import { keptResult, type Outcome, type TaskResult, taskError } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { Logger } from '../log/logger.ts';
 import type { PoolQueue, ReportResult } from '../queue/task-queue.ts';
@@ -178,7 +179,7 @@ export class AttemptRun {
     // An outcome of an earlier incarnation is old news, and a drill says nothing about OpenClaw.
     if (!this.#run.outcome && !this.claim.spec.probe)
       this.#context.events.emit('runEnded', { claim: this.claim, outcome: final });
-    if (!final.ok && final.error.kind === 'auth' && (await this.#reassign(final.error.message, ranMs)))
+    if (!final.ok && ERROR_RULES[final.error.kind].reassigned && (await this.#reassign(final.error.message, ranMs)))
       return undefined;
     return this.#deliver(final, ranMs);
   }

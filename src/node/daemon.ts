@@ -1,4 +1,3 @@
-import { basename, dirname, join } from 'node:path';
 import { LiveConfig } from '../config/live.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { nodeConfig } from '../config/node-settings.ts';
@@ -12,7 +11,7 @@ import { chooseMode, createRunner, kindOf, stopLeftInGateway } from '../runners/
 import type { Runner, RunnerOptions } from '../runners/runner.ts';
 import { Alerts } from './alerts.ts';
 import type { DaemonContext } from './context.ts';
-import { Journal, journalFolder } from './journal.ts';
+import { Journal, nodeFolders } from './journal.ts';
 import { type NodeBackend, openNodeBackend } from './node-backend.ts';
 import { guarded, type NodeObserver } from './observer.ts';
 import { goneIncarnation } from './predecessor.ts';
@@ -95,9 +94,7 @@ export class Daemon {
     // Resources are closed in reverse order, also after an error.
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backend.close());
-    const outcomes = journalFolder({ mesh: config.mesh, meshId: backend.id, nodeId }, env);
-    // Next to the outcomes, and also separate for each mesh.
-    const submissions = join(dirname(dirname(outcomes)), 'submissions', basename(outcomes));
+    const { outcomes, submissions } = nodeFolders({ mesh: config.mesh, meshId: backend.id, nodeId }, env);
     const runnerOptions = { config, nodeId, env: runEnvironment(loaded, env), submissions, clock };
     const runner = this.#createRunner(mode, runnerOptions);
     opened.defer(() => runner.close());

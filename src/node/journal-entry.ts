@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { Claim } from '../domain/claim.ts';
-import { ERROR_KINDS, MAX_COST, MAX_TOKENS, type Outcome } from '../domain/task.ts';
+import { ERROR_KINDS } from '../domain/error-kind.ts';
+import { MAX_COST, MAX_TOKENS, type Outcome } from '../domain/task.ts';
 
 const tokens = z.number().int().nonnegative().max(MAX_TOKENS);
 const outcome: z.ZodType<Outcome> = z.discriminatedUnion('ok', [

@@ -1,5 +1,6 @@
 import { access, constants, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { STATE_FILES } from '../config/state-files.ts';
 import { makeFolder } from '../platform/make-folder.ts';
 
 /** Maximum number of files kept in the folder of discarded entries and in that of broken ones; the oldest go first. */
@@ -18,8 +19,8 @@ export class JournalFiles {
 
   constructor(folder: string) {
     this.folder = folder;
-    this.#discarded = join(folder, 'discarded');
-    this.#broken = join(folder, 'broken');
+    this.#discarded = join(folder, basename(STATE_FILES.discarded.path));
+    this.#broken = join(folder, basename(STATE_FILES.broken.path));
   }
 
   /** Number of discarded entries at the last check. */

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { stateFolder } from '../config/home.ts';
+import { stateFile } from '../config/state-files.ts';
 import type { Claim } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -20,17 +19,14 @@ const PATIENCE_MS = 3_000;
 /** Maximum number of discarded outcomes to keep in memory while the disk fails; they may be large. */
 const MAX_WAITING_DISCARDS = 20;
 
-/**
- * The folder of a node's journal: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/nodes/<node id>/outcomes`. Below it,
- * each mesh of this name has a folder, since two Redis servers may each have one.
- */
-export function journalFolder(
+/** The folders of a node: for its journal, and for the runs in its gateway. Each mesh of the same name has its own. */
+export function nodeFolders(
   { mesh, meshId, nodeId }: { mesh: string; meshId: string; nodeId: string },
   env: NodeJS.ProcessEnv,
-): string {
+): { readonly outcomes: string; readonly submissions: string } {
   // Hashed, so that no id from Redis can be an unsafe folder name.
-  const own = createHash('sha256').update(meshId).digest('hex').slice(0, 16);
-  return join(stateFolder(mesh, env), 'nodes', nodeId, 'outcomes', own);
+  const of = { mesh, nodeId, meshId: createHash('sha256').update(meshId).digest('hex').slice(0, 16) };
+  return { outcomes: stateFile('outcomes', of, env), submissions: stateFile('submissions', of, env) };
 }
 
 interface Kept {

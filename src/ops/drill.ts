@@ -31,8 +31,11 @@ export interface DrillOptions {
 
 /** The results of a drill. Times in ms, from the request to the node to fail or drain. */
 export interface DrillReport {
+  /** The node that was taken down. */
   readonly node: string;
+  /** How it was taken down. */
   readonly kind: DrillKind;
+  /** Number of probe tasks that it ran. */
   readonly probes: number;
   /** Until a probe was taken away from the node, the slowest one. */
   readonly detectionMs: number | null;
@@ -42,9 +45,11 @@ export interface DrillReport {
   readonly totalMs: number | null;
   /** Upper limit for `totalMs` by the config; null for a drain, which hands over no run that ends in time. */
   readonly promisedMs: number | null;
+  /** Probes that did not complete. */
   readonly lost: number;
   /** Probes with more starts than their history explains. */
   readonly unexplained: number;
+  /** Whether the mesh kept its promise. */
   readonly ok: boolean;
 }
 

@@ -3,11 +3,13 @@ import type { PoolCounts } from '../queue/bullmq/task-reader.ts';
 
 /** A pool as `pool list --json` prints it. */
 export interface PoolView extends PoolCounts {
+  /** Name of the pool. */
   readonly name: string;
   /** Nodes that are up and serve it. */
   readonly nodes: readonly string[];
   /** Maximum number of tasks at once on those nodes together. */
   readonly concurrency: number;
+  /** Number of running tasks on those nodes together. */
   readonly running: number;
 }
 

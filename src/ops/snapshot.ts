@@ -13,9 +13,18 @@ import { findProblems, foreignWorkers, strandedTasks } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it. */
 export interface Snapshot {
+  /** Name of the mesh. */
   readonly mesh: string;
-  readonly redis: { readonly ok: boolean; readonly latencyMs: number };
+  /** The connection to Redis. */
+  readonly redis: {
+    /** Always true; without Redis the command fails with exit code 3. */
+    readonly ok: boolean;
+    /** Time of one round trip, ms. */
+    readonly latencyMs: number;
+  };
+  /** Number of nodes by state; stopped nodes are left out. */
   readonly nodes: Readonly<Record<Exclude<NodeState, 'stopped'>, number>>;
+  /** Number of tasks by pool and state. */
   readonly pools: Readonly<Record<string, PoolCounts>>;
   /** The task that has waited longest; null if none waits. */
   readonly oldestWaiting: OldestTask | null;
@@ -29,20 +38,27 @@ export interface Snapshot {
   readonly usageToday: Omit<UsageSum, 'agent' | 'model'>;
   /** Open circuits, whose tasks are held. */
   readonly circuits: readonly Circuit[];
+  /** The worst first. */
   readonly problems: readonly ShownFinding[];
 }
 
 /** A {@link Finding} under the names of the JSON contract. */
 interface ShownFinding {
+  /** A notice is a problem that an operator has caused on purpose. */
   readonly severity: Severity;
+  /** What is wrong, for people. */
   readonly what: string;
+  /** The remedy, for people. */
   readonly fix: string;
 }
 
+/** A running task. */
 export interface RunningTask extends Pick<Task, 'id' | 'pool' | 'node' | 'message'> {
+  /** The attempt, from 1. */
   readonly attempt: number;
   /** Start of this run, ISO 8601. */
   readonly startedAt: string | null;
+  /** Time since the start of this run, ms. */
   readonly elapsedMs: number;
   /** Tokens used so far; null if unknown. */
   readonly tokens: number | null;

@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { RUN_VARIABLES } from '../domain/run-variables.ts';
 import { statFields, trySignal } from './process.ts';
 
 /** Environment variable that every process of an exec run carries, unless the process removes it. */
-export const RUN_MARK = 'CLAWMESH_RUN';
+export const RUN_MARK = 'CLAWMESH_RUN' satisfies keyof typeof RUN_VARIABLES;
 
 /** `ps` on a Mac full of processes prints some megabytes, bytes. */
 const MAX_PS_OUTPUT = 64 * 1024 * 1024;

@@ -4,12 +4,19 @@ import { redisTime } from '../redis/time.ts';
 
 /** Tokens that completed tasks have used on one day (UTC), for one agent and model. */
 export interface UsageSum {
+  /** The day (UTC), as `2026-01-31`. */
   readonly day: string;
+  /** OpenClaw agent; null for OpenClaw's default. */
   readonly agent: string | null;
+  /** Model; null if unknown. */
   readonly model: string | null;
+  /** Number of completed tasks. */
   readonly tasks: number;
+  /** Tokens of the prompts. */
   readonly input: number;
+  /** Tokens of the answers. */
   readonly output: number;
+  /** All tokens. */
   readonly total: number;
   /** In the provider's currency; null if unknown. */
   readonly cost: number | null;

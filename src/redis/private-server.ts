@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import * as z from 'zod';
-import { stateFolder, unusableState } from '../config/home.ts';
+import { unusableState } from '../config/home.ts';
+import { STATE_FILES, stateFile } from '../config/state-files.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { findProgram } from '../platform/find-program.ts';
 import { makeFolderSync } from '../platform/make-folder.ts';
@@ -19,6 +20,9 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 25;
 
+const SERVER_FILE = basename(STATE_FILES.privateServer.path);
+const LOG_FILE = basename(STATE_FILES.privateLog.path);
+
 /** A server on a unix socket replies within milliseconds or hangs, ms. */
 const ASK_TIMEOUT_MS = 5_000;
 
@@ -29,7 +33,7 @@ const serverFile = z.object({ server: z.string(), keeper: z.string(), socket: z.
 
 /** The data folder of a mesh's private server: `<mesh>/redis` in `$CLAWMESH_HOME` or `~/.clawmesh`. */
 export function privateRedisFolder(mesh: string, env: NodeJS.ProcessEnv): string {
-  return join(stateFolder(mesh, env), 'redis');
+  return stateFile('privateRedis', { mesh }, env);
 }
 
 /** The mesh's private server on this machine, found through its folder; undefined if none is running. */
@@ -41,7 +45,7 @@ export function findPrivateServer(mesh: string, env: NodeJS.ProcessEnv): RedisTa
 /** The file was written when the server started. After a reboot, its process ids may belong to other processes. */
 function readServerFile(folder: string): z.infer<typeof serverFile> | undefined {
   try {
-    return serverFile.parse(JSON.parse(readFileSync(join(folder, 'server.json'), 'utf8')));
+    return serverFile.parse(JSON.parse(readFileSync(join(folder, SERVER_FILE), 'utf8')));
   } catch {
     return undefined;
   }
@@ -123,11 +127,11 @@ export class PrivateServer {
     await server.#waitUntilReady(child);
     const now = { server: identity, keeper: processIdentity(process.pid) ?? '', socket };
     try {
-      writeFileSync(join(folder, 'server.json'), JSON.stringify(now), { mode: 0o600 });
+      writeFileSync(join(folder, SERVER_FILE), JSON.stringify(now), { mode: 0o600 });
     } catch (error) {
       // Without the file, no other command would find the server.
       await server.stop();
-      throw unusableState(join(folder, 'server.json'), error);
+      throw unusableState(join(folder, SERVER_FILE), error);
     }
     return server;
   }
@@ -135,7 +139,7 @@ export class PrivateServer {
   /** Stops the server cleanly; everything acknowledged is on disk. */
   async stop(): Promise<void> {
     try {
-      rmSync(join(this.folder, 'server.json'), { force: true });
+      rmSync(join(this.folder, SERVER_FILE), { force: true });
     } catch {
       // A leftover file is harmless: readers ignore it once its process has ended.
     }
@@ -160,7 +164,7 @@ export class PrivateServer {
         if (exited || performance.now() > deadline) {
           if (child) await this.stop();
           throw new ClawmeshError('redis', `the private Redis in ${this.folder} did not start`, {
-            remedy: `see ${join(this.folder, 'redis.log')}`,
+            remedy: `see ${join(this.folder, LOG_FILE)}`,
             cause: error,
           });
         }
@@ -174,7 +178,7 @@ export class PrivateServer {
 
 /** @throws ClawmeshError `config` if the folder's path is too long for a socket. */
 function socketIn(folder: string): string {
-  const socket = join(folder, 'redis.sock');
+  const socket = join(folder, basename(STATE_FILES.privateSocket.path));
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
     throw new ClawmeshError('config', `${socket} is too long for a unix socket`, {
       remedy: 'set CLAWMESH_HOME to a folder with a shorter path',
@@ -213,7 +217,7 @@ function serverArguments(folder: string, socket: string): string[] {
     save: '',
     'maxmemory-policy': 'noeviction',
     daemonize: 'no',
-    logfile: join(folder, 'redis.log'),
+    logfile: join(folder, LOG_FILE),
   };
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }

@@ -4,8 +4,28 @@ import { ZodError } from 'zod';
  * Error replies of Redis that depend on its own state, or on something an operator can fix, not on the request: Redis
  * will accept the same request later. Redis before 7.0 wraps them into the error of the running script.
  */
-const PASSING =
-  /\b(?:LOADING|READONLY|OOM|BUSY|NOSCRIPT|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|UNBLOCKED|NOAUTH|WRONGPASS|NOPERM|DENIED)\b|max number of clients|[Ss]cript killed|can't run this command|ACL failure|not enough memory/;
+export const PASSING_REPLIES = [
+  'LOADING',
+  'READONLY',
+  'OOM',
+  'BUSY',
+  'NOSCRIPT',
+  'MISCONF',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'MOVED',
+  'ASK',
+  'NOREPLICAS',
+  'UNBLOCKED',
+  'NOAUTH',
+  'WRONGPASS',
+  'NOPERM',
+  'DENIED',
+] as const;
+const PASSING = new RegExp(
+  `\\b(?:${PASSING_REPLIES.join('|')})\\b|max number of clients|[Ss]cript killed|can't run this command|ACL failure|not enough memory`,
+);
 
 /** Redis refuses the request, and always will: the request or the stored data is wrong. */
 export class RefusedError extends Error {

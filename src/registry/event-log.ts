@@ -8,13 +8,21 @@ import { redisTime } from '../redis/time.ts';
 export interface MeshEvent {
   /** Its position in the log, from which a reader can continue. */
   readonly id: string;
+  /** ISO 8601. */
   readonly at: string;
+  /** What happened, such as `node-dead`; a newer clawmesh may write others. */
   readonly event: string;
+  /** The node. */
   readonly node: string | null;
+  /** The gate of the node. */
   readonly gate: string | null;
+  /** The task. */
   readonly task: string | null;
+  /** Pool of the task. */
   readonly pool: string | null;
+  /** The circuit. */
   readonly circuit: string | null;
+  /** The reason, for people. */
   readonly reason: string | null;
   /** For a dead node: how long it had given no sign of life, ms. */
   readonly silentMs: number | null;

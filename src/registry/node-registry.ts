@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
+import type { MeshEventName } from '../domain/mesh-event.ts';
 import {
   DESIRED_STATES,
   type DesiredState,
@@ -153,7 +154,8 @@ export class NodeRegistry {
     if (changed.length === 0) return;
     const now = await this.redisTime();
     for (const { name, open, reason } of changed) {
-      const what = ['event', open ? 'gate-open' : 'gate-closed', 'node', nodeId, 'gate', name, 'reason', reason ?? ''];
+      const event: MeshEventName = open ? 'gate-open' : 'gate-closed';
+      const what = ['event', event, 'node', nodeId, 'gate', name, 'reason', reason ?? ''];
       await this.#redis.xadd(this.#keys.events, 'MAXLEN', '~', 10_000, '*', 'at', now, ...what);
     }
   }

@@ -1,4 +1,5 @@
-import { type ErrorKind, type TaskError, taskError } from '../domain/task.ts';
+import type { ErrorKind } from '../domain/error-kind.ts';
+import { type RunError, taskError } from '../domain/task.ts';
 import { ACCOUNT_TEXTS, ERROR_TEXTS, type ErrorMeaning, type ErrorText, VERDICTS } from './openclaw-errors.ts';
 import { waitAsked } from './reset-time.ts';
 
@@ -32,7 +33,7 @@ const QUOTED = /"[^"]*"|`[^`]*`|“[^”]*”/g;
  *
  * @param now wall-clock time of this machine, ms since the epoch, for texts that name a time of day.
  */
-export function classifyError(text: string, now: number): TaskError {
+export function classifyError(text: string, now: number): RunError {
   const message =
     text
       .slice(0, MAX_MESSAGE * 2)

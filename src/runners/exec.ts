@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { execa } from 'execa';
 import * as z from 'zod';
 import type { Clock } from '../domain/clock.ts';
+import type { RUN_VARIABLES } from '../domain/run-variables.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import { askProgram } from '../platform/ask-program.ts';
 import { findProgram } from '../platform/find-program.ts';
 import { processIdentity, runsStill } from '../platform/process.ts';
-import { endProcesses, type RunningProcess, runningProcesses } from '../platform/process-table.ts';
+import { endProcesses, type RUN_MARK, type RunningProcess, runningProcesses } from '../platform/process-table.ts';
 import { execOutcome } from './exec-envelope.ts';
 import { execRun } from './exec-run.ts';
 import {
@@ -157,13 +158,13 @@ export class ExecRunner implements Runner {
   }
 
   #runEnv(request: RunRequest): NodeJS.ProcessEnv {
-    return {
-      ...this.#env,
+    const own: Readonly<Record<Exclude<keyof typeof RUN_VARIABLES, typeof RUN_MARK>, string>> = {
       CLAWMESH_TASK_ID: request.taskId,
       CLAWMESH_ATTEMPT: String(request.attempt),
       CLAWMESH_HANDOVERS: String(request.handovers),
       CLAWMESH_NODE_ID: request.nodeId,
     };
+    return { ...this.#env, ...own };
   }
 }
 

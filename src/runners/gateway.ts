@@ -110,7 +110,7 @@ export class GatewayRunner implements Runner {
       this.#recall(run);
       const result = await Promise.race([this.#follow(run), aborted(signal)]);
       if (result) return result;
-      await this.#withinTime(this.#stopper.stop(runId), STOP_WAIT_MS);
+      await this.#waitAtMost(this.#stopper.stop(runId), STOP_WAIT_MS);
       return { ok: false, error: taskError('cancelled', 'stopped') };
     } finally {
       unlisten();
@@ -233,7 +233,7 @@ export class GatewayRunner implements Runner {
   /** Records that the run is about to be submitted to this boot of the gateway. @returns why it can't be, if so. */
   async #prepare(run: GatewayRun, boot: string): Promise<NotBegun | undefined> {
     // Not queued behind a run that is being stopped: an abort of the session could hit this run, too.
-    const clear = await this.#withinTime(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
+    const clear = await this.#waitAtMost(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
     if (!clear) return run.signal.aborted ? undefined : notBegun('could not stop an earlier run in the same session');
     await this.#note(run, boot, false);
     return undefined;
@@ -293,7 +293,7 @@ export class GatewayRunner implements Runner {
   }
 
   /** Whether the work ended within `ms` and before the signal aborted; the work continues in any case. */
-  async #withinTime(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
+  async #waitAtMost(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
     const { promise: late, resolve } = Promise.withResolvers<false>();
     const timer = this.#clock.timer(ms, () => resolve(false));
     const done = await Promise.race([work.then(() => true), late, ...(signal ? [aborted(signal)] : [])]);

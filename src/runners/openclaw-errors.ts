@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../domain/task.ts';
+import type { ErrorKind } from '../domain/error-kind.ts';
 
 export interface ErrorMeaning {
   readonly kind: ErrorKind;

@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { Claim } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { OpenClawMode } from '../domain/node.ts';
-import type { Outcome, TaskError, TaskSpec } from '../domain/task.ts';
+import type { Outcome, RunError, TaskSpec } from '../domain/task.ts';
 
 /** One attempt to run. */
 export interface RunRequest {
@@ -44,7 +44,7 @@ export type RunEvent =
 export interface NotBegun {
   readonly ok: false;
   readonly begun: false;
-  readonly error: TaskError;
+  readonly error: RunError;
 }
 
 export type RunResult = Outcome | NotBegun;

@@ -1,5 +1,6 @@
 import type { Clock } from '../domain/clock.ts';
-import { ERROR_KINDS, type ErrorKind, type Outcome, taskError } from '../domain/task.ts';
+import { ERROR_KINDS, type ErrorKind } from '../domain/error-kind.ts';
+import { type Outcome, taskError } from '../domain/task.ts';
 import { parseDuration } from '../domain/units.ts';
 import { type RunEvent, type Runner, type RunnerHealth, type RunnerKind, type RunRequest, runKey } from './runner.ts';
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ErrorKind, taskError } from '../../src/domain/task.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
+import { taskError } from '../../src/domain/task.ts';
 import { removeExpired } from '../../src/queue/bullmq/retention.ts';
 import { runCli, writeConfig } from '../support/cli.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { circuitOf } from '../../src/domain/circuit.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
 import { newTaskId, numberedTaskId, TASK_ID } from '../../src/domain/ids.ts';
-import { type ErrorKind, keptResult, type TaskResult, taskError } from '../../src/domain/task.ts';
+import { keptResult, type TaskResult, taskError } from '../../src/domain/task.ts';
 
 const result = (text: string): TaskResult => ({ text, usage: null, model: null, runId: null, durationMs: 1 });
 

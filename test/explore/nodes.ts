@@ -1,7 +1,8 @@
 import type { Claim } from '../../src/domain/claim.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
 import { hasCode } from '../../src/domain/errors.ts';
 import { isEligible, parseHoldReason } from '../../src/domain/hold-reason.ts';
-import { type ErrorKind, type Outcome, taskError } from '../../src/domain/task.ts';
+import { type Outcome, taskError } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task-state.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';

@@ -1,6 +1,7 @@
 import type { DispatchStrategy } from '../../src/domain/dispatch.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
 import type { ScheduleTimes } from '../../src/domain/schedule.ts';
-import type { ErrorKind, NewTask } from '../../src/domain/task.ts';
+import type { NewTask } from '../../src/domain/task.ts';
 
 /** Where the virtual clock begins, ms. */
 export const BEGINNING = 1_800_000_000_000;

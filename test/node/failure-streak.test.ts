@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { type ErrorKind, taskError } from '../../src/domain/task.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
+import { taskError } from '../../src/domain/task.ts';
 import { FailureStreak } from '../../src/node/failure-streak.ts';
 import { testContext } from '../support/node-context.ts';
 import { success } from '../support/pool.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/domain/task.ts';
-import { Journal, journalFolder } from '../../src/node/journal.ts';
+import { Journal, nodeFolders } from '../../src/node/journal.ts';
 import { emptyFolder } from '../support/folders.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -179,8 +179,8 @@ describe('a disk with hardly any room', () => {
 
 it('has one folder per mesh id, even for meshes of one name, and never outside the node’s folder', () => {
   const home = emptyFolder();
-  const folders = ['a', 'b', '../../..', '/etc'].map((meshId) =>
-    journalFolder({ mesh: 'm', meshId, nodeId: 'n' }, { CLAWMESH_HOME: home }),
+  const folders = ['a', 'b', '../../..', '/etc'].map(
+    (meshId) => nodeFolders({ mesh: 'm', meshId, nodeId: 'n' }, { CLAWMESH_HOME: home }).outcomes,
   );
   expect(new Set(folders).size).toBe(4);
   for (const folder of folders) expect(join(folder, '..')).toBe(join(home, 'm', 'nodes', 'n', 'outcomes'));

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { Node } from '../../src/domain/node.ts';
-import { meshMetrics } from '../../src/ops/metrics/mesh-metrics.ts';
-import { NodeMetrics } from '../../src/ops/metrics/node-metrics.ts';
+import { MESH_METRICS, meshMetrics } from '../../src/ops/metrics/mesh-metrics.ts';
+import { NODE_METRICS, NodeMetrics } from '../../src/ops/metrics/node-metrics.ts';
 import type { Snapshot } from '../../src/ops/snapshot.ts';
 
 const claim: Claim = {
@@ -110,6 +110,13 @@ describe('metrics of the mesh', () => {
     expect(value(text, 'clawmesh_mesh_node_running', 'node="mac-1"')).toBeUndefined();
     expect(value(text, 'clawmesh_mesh_circuit_open', 'circuit="p/m"')).toBe(1);
     expect(value(text, 'clawmesh_mesh_cost_today')).toBe(0.5);
+  });
+
+  it('are those of the tables, and no others', async () => {
+    const texts = [(await nodeMetrics().text()).text, (await meshMetrics(snapshot, [])).text];
+    const served = texts.flatMap((text) => [...text.matchAll(/^# TYPE (clawmesh_\S+ \w+)/gm)].map(([, line]) => line));
+    const defined = [...Object.values(NODE_METRICS), ...Object.values(MESH_METRICS)];
+    expect(served.sort()).toEqual(defined.map(({ name, type }) => `${name} ${type}`).sort());
   });
 
   it.each(['deploy/prometheus/clawmesh.rules.yaml', 'deploy/grafana/clawmesh.json'])(

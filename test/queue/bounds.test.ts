@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { taskError } from '../../src/domain/task.ts';
 import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
@@ -6,6 +5,7 @@ import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { MOST_SCHEDULES } from '../../src/queue/bullmq/schedules.ts';
 import { TaskImport } from '../../src/queue/task-import.ts';
 import { readUsage } from '../../src/queue/usage.ts';
+import { KEY_TABLE } from '../../src/redis/key-table.ts';
 import { MeshKeys } from '../../src/redis/keys.ts';
 import { AlertFeed } from '../../src/registry/alert-feed.ts';
 import { meshId } from '../../src/registry/mesh-id.ts';
@@ -13,11 +13,8 @@ import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, idleOffer, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 import { sweepHow } from '../support/sweep-how.ts';
 
-/** The rows of the table of keys in docs/explanation/architecture.md. */
-const page = readFileSync(new URL('../../docs/explanation/architecture.md', import.meta.url), 'utf8');
-const rows = [...page.matchAll(/^\| (`\{…\}.*?) \| ([^|]*) \| (.*) \| ([^|]*) \|$/gm)].map(
-  ([, key = '', type = '', , bound = '']) => ({ key, type, bound }),
-);
+/** The rows of the table of keys, each named after its first key. */
+const rows = KEY_TABLE.map((row) => ({ ...row, first: Object.keys(row.keys)[0] ?? '' }));
 
 const NOTHING_IS_REMEMBERED = { node: 0, pool: 0, circuit: { closed: 0, open: 0 } };
 const retention = { completedMs: 600_000, failedMs: 600_000, count: 2, usageMs: 86_400_000 };
@@ -106,7 +103,7 @@ interface Bound {
 
 /** How each row's bound is gone beyond, and what holds afterwards. */
 const BOUNDS: Readonly<Record<string, Bound>> = {
-  '`{…}:<pool>:wait`, `:active`, …': {
+  '{…}:<pool>:wait': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue(Array.from({ length: 5 }, () => newTask()));
       for (let n = 0; n < 5; n++) await run(mesh, n < 3 ? success : failure);
@@ -125,7 +122,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.keys(`${mesh.keys.pool('gone', '')}*`)).toEqual([]);
     },
   },
-  '`{…}:<pool>:<task id>`': {
+  '{…}:<pool>:<task id>': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
@@ -138,7 +135,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(task).toMatchObject({ handovers: 150, state: 'waiting' });
     },
   },
-  '`{…}:<pool>:<task id>:logs`': {
+  '{…}:<pool>:<task id>:logs': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue([newTask()]);
       const node = await mesh.node('mac-1');
@@ -151,7 +148,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.llen(logs)).toBe(1_000);
     },
   },
-  '`{…}/cancelled:<pool>`': {
+  '{…}/cancelled:<pool>': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue(Array.from({ length: 5 }, () => newTask({ pool: 'unserved' })));
       for (const task of await mesh.reader.list({ limit: 5 })) await mesh.control.cancel(task, 'by hand');
@@ -162,7 +159,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.reader.list({ limit: 5 })).toHaveLength(2);
     },
   },
-  '`{…}/acknowledged:<pool>`': {
+  '{…}/acknowledged:<pool>': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue(Array.from({ length: 5 }, () => newTask()));
       for (let n = 0; n < 5; n++)
@@ -177,7 +174,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.exists(key)).toBe(0);
     },
   },
-  '`{…}:<pool>:<task id>:lock`': {
+  '{…}:<pool>:<task id>:lock': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue([newTask()]);
       await claimNext(await mesh.node('mac-1', { visibilityTimeoutMs: 60_000 }));
@@ -188,7 +185,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(left > 0 && left <= 60_000).toBe(true);
     },
   },
-  '`{…}:<pool>:repeat`, `{…}:<pool>:repeat:<schedule>`': {
+  '{…}:<pool>:repeat': {
     goBeyond: async (mesh) => {
       for (let n = 0; n < 20; n++) await mesh.schedules.add(`s${n}`, { everyMs: DAY_MS }, newTask());
       // As if each had been removed while a node queued its next task.
@@ -202,19 +199,19 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.keys(mesh.keys.pool('default', 'repeat:s?'))).toEqual([]);
     },
   },
-  '`{…}/incarnations`': forgotten((keys) => keys.incarnations),
-  '`{…}/id`': {
+  '{…}/incarnations': forgotten((keys) => keys.incarnations),
+  '{…}/id': {
     goBeyond: async (mesh) => Promise.all([meshId(mesh.redis, mesh.keys), meshId(mesh.redis, mesh.keys)]),
     holds: async (mesh) => expect(await mesh.redis.strlen(mesh.keys.meshId)).toBeLessThan(40),
   },
-  '`{…}/tokens`': forgotten((keys) => keys.lastTokens),
-  '`{…}/serves`': forgotten((keys) => keys.serves),
-  '`{…}/leases`': {
+  '{…}/tokens': forgotten((keys) => keys.lastTokens),
+  '{…}/serves': forgotten((keys) => keys.serves),
+  '{…}/leases': {
     goBeyond: nodesThatNeverComeBack,
     holds: async (mesh) => expect(await mesh.redis.zcard(mesh.keys.leases)).toBe(0),
   },
-  '`{…}/nodes`': forgotten((keys) => keys.nodes),
-  '`{…}/pools`': {
+  '{…}/nodes': forgotten((keys) => keys.nodes),
+  '{…}/pools': {
     goBeyond: async (mesh) => {
       for (let n = 0; n < 20; n++) {
         const [task] = await mesh.producer.enqueue([newTask({ pool: `branch-${n}` })]);
@@ -233,7 +230,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.keys('*branch-*')).toEqual([]);
     },
   },
-  '`{…}/absent`': {
+  '{…}/absent': {
     goBeyond: async (mesh) => {
       await nodesThatNeverComeBack(mesh);
       await mesh.redis.sadd(mesh.keys.pools, 'empty');
@@ -245,7 +242,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.exists(mesh.keys.absent)).toBe(0);
     },
   },
-  '`{…}/deaths`': {
+  '{…}/deaths': {
     goBeyond: nodesThatNeverComeBack,
     holds: async (mesh) => {
       expect(await mesh.redis.hlen(mesh.keys.deaths)).toBe(30);
@@ -253,24 +250,24 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.exists(mesh.keys.deaths)).toBe(0);
     },
   },
-  '`{…}/presence`, `{…}/absent-since`': forgotten(
+  '{…}/presence': forgotten(
     (keys) => keys.presence,
     (keys) => keys.absentSince,
   ),
-  '`{…}/sweep`': {
+  '{…}/sweep': {
     goBeyond: nodesThatNeverComeBack,
     holds: async (mesh) => expect(await mesh.redis.hlen(mesh.keys.sweep)).toBe(7),
   },
-  '`{…}/control`': forgotten((keys) => keys.control),
-  '`{…}/tidying`': expires(
+  '{…}/control': forgotten((keys) => keys.control),
+  '{…}/tidying': expires(
     (keys) => keys.tidying,
     15_000,
     (mesh) => tidy(mesh),
   ),
-  '`{…}/alive:<node>~<n>`': keepsNothing,
-  '`{…}/who:<question>`': keepsNothing,
-  '`{…}/all`': keepsNothing,
-  '`{…}/handovers`': lengthOf(
+  '{…}/alive:<node>~<incarnation>': keepsNothing,
+  '{…}/who:<question>': keepsNothing,
+  '{…}/all': keepsNothing,
+  '{…}/handovers': lengthOf(
     (keys) => keys.handovers,
     async (mesh) => {
       await mesh.producer.enqueue([newTask()]);
@@ -278,7 +275,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       await node.release(await claimNext(node), 'drain');
     },
   ),
-  '`{…}/held`, `{…}/held:<pool> <why>`': {
+  '{…}/held': {
     goBeyond: async (mesh) => {
       const targets = Array.from({ length: 20 }, (_, n) => newTask({ node: `mac-${n}` }));
       await mesh.producer.enqueue([...targets, newTask({ node: 'mac-0' }), newTask({ node: 'kept' })]);
@@ -292,12 +289,12 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.keys(`${mesh.keys.heldTasksPrefix}*`)).toHaveLength(1);
     },
   },
-  '`{…}/free:<pool>`, `{…}/turns:<pool>`, `{…}/loads`': forgotten(
+  '{…}/free:<pool>': forgotten(
     (keys) => keys.freeSlots('default'),
     (keys) => keys.turns('default'),
     (keys) => keys.loads,
   ),
-  '`{…}/wakeup:<pool> <node>`': expires(
+  '{…}/wakeup:<pool> <node>': expires(
     (keys) => `${keys.wakeupPrefix('default')}mac-1`,
     60_000,
     async (mesh) => {
@@ -310,7 +307,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       await second.claim(idleOffer);
     },
   ),
-  '`{…}/session:<agent>\\|<session>`, `…:recent`': {
+  '{…}/session:<agent>|<session>': {
     goBeyond: async (mesh) => {
       await mesh.producer.enqueue(Array.from({ length: 15 }, () => newTask({ session: 's' })));
       for (let n = 0; n < 15; n++) await run(mesh);
@@ -323,7 +320,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.llen(mesh.keys.recentOfSession('|s'))).toBe(10);
     },
   },
-  '`{…}/alert:<kind>:<subject>`, `{…}/alert:watcher`': {
+  '{…}/alert:<kind>:<subject>': {
     goBeyond: async (mesh) => {
       const feed = new AlertFeed(mesh.redis, mesh.keys, 'mac-1');
       await feed.begins('node-dead:mac-2', DAY_MS);
@@ -336,7 +333,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       }
     },
   },
-  '`{…}/circuits`': {
+  '{…}/circuits': {
     goBeyond: async (mesh) => {
       const circuits = new Circuits(mesh.redis, mesh.keys, {
         failures: 3,
@@ -364,11 +361,11 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(Number(await mesh.redis.get(mesh.keys.circuitsVersion))).toBeGreaterThan(before);
     },
   },
-  '`{…}/circuits:version`': {
+  '{…}/circuits:version': {
     goBeyond: async (mesh) => mesh.redis.incr(mesh.keys.circuitsVersion),
     holds: async (mesh) => expect(await mesh.redis.get(mesh.keys.circuitsVersion)).toMatch(/^\d+$/),
   },
-  '`{…}/events`': {
+  '{…}/events': {
     goBeyond: async (mesh) => {
       for (let n = 0; n < 30; n++) {
         await mesh.registry.register(`ci-${n}`, ['default'], 15_000);
@@ -389,7 +386,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.xinfo('CONSUMERS', mesh.keys.events, 'alerts')).toEqual([]);
     },
   },
-  '`{…}/usage:<day>`': {
+  '{…}/usage:<day>': {
     goBeyond: async (mesh) => {
       const usage = { input: 1, output: 2, total: 3 };
       const node = await mesh.node('mac-1');
@@ -412,7 +409,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(sums[0]).toMatchObject({ agent: '*', model: '*' });
     },
   },
-  '`{…}/schedules`, `{…}/schedules:failures`': {
+  '{…}/schedules': {
     goBeyond: async (mesh) => {
       const stored = Array.from({ length: MOST_SCHEDULES }, (_, n) => [`s${n}`, '{}']);
       await mesh.redis.hset(mesh.keys.schedules, ...stored.flat());
@@ -425,7 +422,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.hlen(mesh.keys.scheduleFailures)).toBe(MOST_SCHEDULES);
     },
   },
-  '`{…}/import:<digest>`': expires(
+  '{…}/import:<digest>': expires(
     (keys) => keys.taskImport('d'),
     DAY_MS,
     async (mesh) => {
@@ -433,7 +430,7 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       await file.queue([newTask()], (tasks) => mesh.producer.enqueue(tasks));
     },
   ),
-  '`{…}/key:<key>`': {
+  '{…}/key:<key>': {
     goBeyond: async (mesh) => {
       for (const key of ['a', 'b', 'c', 'd']) {
         await mesh.producer.enqueue([newTask({ key })]);
@@ -455,13 +452,13 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       );
     },
   },
-  '`{…}/acknowledged`': {
+  '{…}/acknowledged': {
     goBeyond: async (mesh) => mesh.redis.incr(mesh.keys.acknowledged),
     holds: async (mesh) => expect(await mesh.redis.get(mesh.keys.acknowledged)).toMatch(/^\d+$/),
   },
 };
 
-describe("the architecture page's table of keys", () => {
+describe('the table of keys', () => {
   let mesh: TestMesh;
   const current = meshPerTest('b');
   beforeEach(async () => {
@@ -469,23 +466,20 @@ describe("the architecture page's table of keys", () => {
     await mesh.redis.flushall();
   });
 
-  /** The names in a row's first cell, as one pattern each; whatever stands in `<…>` may be anything. */
-  const patterns = rows.flatMap(({ key }) =>
-    [...key.matchAll(/`([^`]+)`/g)].map(([, name = '']) => {
-      const whole = name.replace(/^(:|…)/, (start) => (start === ':' ? '{…}:<pool>:' : '{…}/session:<x>'));
-      const text = whole.replaceAll('\\|', '|').replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-      return new RegExp(`^${text.replace('\\{…\\}', '\\{p:m\\}').replace(/<[^>]+>/g, '.+')}$`);
-    }),
-  );
+  /** Each key of the table as a pattern, with its type. A more specific name comes first. */
+  const patterns = rows
+    .flatMap(({ keys }) => Object.entries(keys))
+    .sort(([a], [b]) => a.split('<').length - b.split('<').length || b.length - a.length)
+    .map(([key, type]) => ({ type, pattern: patternOf(key) }));
 
   it('documents the bound of every key', () => {
     expect(rows.length).toBeGreaterThan(30);
     expect(rows.filter(({ bound }) => bound.trim() === '')).toEqual([]);
-    expect(rows.map(({ key }) => key).sort()).toEqual(Object.keys(BOUNDS).sort());
+    expect(rows.map(({ first }) => first).sort()).toEqual(Object.keys(BOUNDS).sort());
   });
 
-  it('has a row for every name of MeshKeys', () => {
-    const keys = new MeshKeys({ prefix: 'p', mesh: 'm' });
+  it('has every name of MeshKeys', () => {
+    const keys = new MeshKeys({ prefix: 'clawmesh', mesh: 'm' });
     const getters = Object.entries(Object.getOwnPropertyDescriptors(MeshKeys.prototype)).flatMap(([name, { get }]) =>
       get && !/Prefix$|Channels$/.test(name) ? [get.call(keys) as string] : [],
     );
@@ -502,14 +496,31 @@ describe("the architecture page's table of keys", () => {
       keys.alert('node-dead:mac-1'),
       keys.idempotency('k'),
     ];
-    const unknown = [...getters, ...made].filter((name) => !patterns.some((pattern) => pattern.test(name)));
+    const unknown = [...getters, ...made].filter((name) => !patterns.some(({ pattern }) => pattern.test(name)));
     expect(unknown).toEqual([]);
     expect(getters.length).toBeGreaterThan(15);
   });
 
-  it.each(rows)('documents the right bound of $key', async ({ key }) => {
-    const bound = BOUNDS[key] as Bound;
+  it.each(rows)('documents the right bound of $first, and every key in Redis then', async ({ first }) => {
+    const bound = BOUNDS[first] as Bound;
     await bound.goBeyond(mesh);
+    const wrong = await Promise.all(
+      (await mesh.redis.keys('*')).map(async (name) => {
+        const found = patterns.find(({ pattern }) => pattern.test(name));
+        const type = (await mesh.redis.type(name)).replace('zset', 'sorted set');
+        return found?.type === type ? [] : [{ name, type, documented: found?.type }];
+      }),
+    );
+    expect(wrong.flat()).toEqual([]);
     await bound.holds(mesh);
   });
 });
+
+/** A key of the table as a pattern for the keys of a test mesh. */
+function patternOf(key: string): RegExp {
+  const parts = { pool: '[\\w-]+', 'task id': '(?:[0-9a-z]{26}|repeat:[\\w-]+:\\d+)', schedule: '[\\w-]+' };
+  const text = key
+    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    .replace(/<([^>]+)>/g, (_, name: string) => parts[name as keyof typeof parts] ?? '.*');
+  return new RegExp(`^${text.replace('\\{…\\}', '\\{clawmesh:\\w+\\}')}$`);
+}

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CIRCUIT_TRANSITIONS, type CircuitState, circuitStateOf } from '../../src/domain/circuit-state.ts';
 import type { Claim } from '../../src/domain/claim.ts';
-import { type ErrorKind, type NewTask, type Outcome, taskError } from '../../src/domain/task.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
+import { type NewTask, type Outcome, taskError } from '../../src/domain/task.ts';
 import { closeCircuit, listCircuits } from '../../src/queue/bullmq/circuits.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
@@ -213,7 +214,7 @@ holdToTable({
   calls: CALLS,
   reset: async () => {
     await mesh.redis.flushdb();
-    // No version of an earlier case comes again, so the node reads the circuits anew.
+    // No version of an earlier case comes again, so the node reads the circuits again.
     await mesh.redis.set(mesh.keys.circuitsVersion, ++resets * 1_000);
     await mesh.registry.register('mac-1', [POOL], 1_800_000);
   },

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
-import { type ErrorKind, type Outcome, type Task, type TaskError, taskError } from '../../src/domain/task.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
+import { type Outcome, type RunError, type Task, taskError } from '../../src/domain/task.ts';
 import { listCircuits } from '../../src/queue/bullmq/circuits.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
@@ -26,7 +27,7 @@ describe('a failing provider', () => {
     mesh = current();
   });
 
-  const failure = (kind: ErrorKind, fields: Partial<TaskError> = {}): Outcome => ({
+  const failure = (kind: ErrorKind, fields: Partial<RunError> = {}): Outcome => ({
     ok: false,
     error: { ...taskError(kind, 'HTTP 500'), ...fields },
   });

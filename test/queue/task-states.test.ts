@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
+import type { ErrorKind } from '../../src/domain/error-kind.ts';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import { newTaskId } from '../../src/domain/ids.ts';
-import { type ErrorKind, type NewTask, type Outcome, type TaskRef, taskError } from '../../src/domain/task.ts';
+import { type NewTask, type Outcome, type TaskRef, taskError } from '../../src/domain/task.ts';
 import {
   allows,
   type QueueState,

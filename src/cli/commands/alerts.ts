@@ -36,6 +36,6 @@ async function test(_options: object, command: Command): Promise<void> {
       cause: error,
     });
   }
-  if (out.json) out.document({ delivered: true });
+  if (out.json) out.document<'alerts test'>({ delivered: true });
   else out.note('the test alert was delivered');
 }

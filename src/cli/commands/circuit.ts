@@ -27,7 +27,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const circuits = await mesh.circuit.view();
-    if (out.json) out.document({ circuits });
+    if (out.json) out.document<'circuit list'>({ circuits });
     else if (circuits.length === 0) out.note('no circuit is open, and none has counted failures');
     else printCircuits(out, circuits);
   });
@@ -53,7 +53,7 @@ async function close(name: string, _options: object, command: Command): Promise<
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const { closed, released } = await mesh.circuit.close(name);
-    if (out.json) out.document({ name, closed, released });
+    if (out.json) out.document<'circuit close'>({ name, closed, released });
     else {
       const tasks = `${counted(released, 'held task')} ${released === 1 ? 'was' : 'were'} released`;
       out.note(closed ? `circuit ${name} is closed; ${tasks}` : `circuit ${name} was not open`);

@@ -26,7 +26,6 @@ async function complete(kind: LiveValues, prefix: string, _options: object, comm
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const found = (await candidates(mesh, kind)).filter(([value]) => value.startsWith(prefix)).slice(0, MOST);
-    if (out.json) return out.document({ values: found.map(([value]) => value) });
     for (const [value, description] of found) out.line(description ? `${value}\t${description}` : value);
   });
 }

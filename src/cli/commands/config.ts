@@ -30,7 +30,7 @@ async function check(_options: object, command: Command): Promise<void> {
   const { configDigest } = await import('../../config/digest.ts');
   const file = loaded.file ?? null;
   const digest = configDigest(loaded.config);
-  if (out.json) out.document({ ok: true, file, mesh: loaded.config.mesh, digest });
+  if (out.json) out.document<'config check'>({ ok: true, file, mesh: loaded.config.mesh, digest });
   else out.line(`${file ?? 'no config file, all defaults'}: valid (mesh ${loaded.config.mesh}, digest ${digest})`);
 }
 
@@ -38,7 +38,7 @@ async function show(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   const loaded = await loadedConfig(command);
   const { configYaml, shownConfig } = await import('../../config/show.ts');
-  if (out.json) out.document(shownConfig(loaded));
+  if (out.json) out.document<'config show'>(shownConfig(loaded));
   else out.foreign(configYaml(loaded).trimEnd());
 }
 
@@ -47,6 +47,6 @@ async function digest(_options: object, command: Command): Promise<void> {
   const loaded = await loadedConfig(command);
   const { configDigest } = await import('../../config/digest.ts');
   const value = configDigest(loaded.config);
-  if (out.json) out.document({ digest: value });
+  if (out.json) out.document<'config digest'>({ digest: value });
   else out.line(value);
 }

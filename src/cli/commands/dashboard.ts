@@ -40,7 +40,7 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
   if (link) {
     const { loginLink } = await import('../open-dashboard.ts');
     const found = loginLink({ mesh: config.mesh, dashboard: { ...config.dashboard, ...settings } }, process.env);
-    if (out.json) out.document(found);
+    if (out.json) out.document<'dashboard'>(found);
     else out.line(found.loginUrl);
     return;
   }
@@ -62,7 +62,7 @@ async function dashboard(flags: DashboardFlags, command: Command): Promise<void>
     alerts = await startAlerts(mesh, log);
     const server = await openDashboard(mesh, { ...config.dashboard, ...settings }, log);
     const loginUrl = server.loginUrl();
-    if (out.json) out.document({ url: server.url, loginUrl });
+    if (out.json) out.document<'dashboard'>({ url: server.url, loginUrl });
     else {
       out.line(`dashboard of mesh "${config.mesh}": ${server.url}`);
       out.line(`login link, for one use within 10 minutes: ${loginUrl}`);

@@ -51,7 +51,9 @@ async function doctor(options: DoctorOptions, command: Command): Promise<void> {
       },
     });
     if (out.json)
-      out.document({ checks: found.map(({ repair, ...rest }) => ({ ...rest, repairable: Boolean(repair) })) });
+      out.document<'doctor'>({
+        checks: found.map(({ repair, ...rest }) => ({ ...rest, repairable: Boolean(repair) })),
+      });
     else print(out, found);
     const unrepaired = options.fix ? await repair(out, found, options.yes === true) : found;
     if (unrepaired.some(({ state }) => state === 'failed')) process.exitCode = 1;

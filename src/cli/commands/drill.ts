@@ -52,7 +52,7 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
         onStep: (text) => out.note(text),
       },
     );
-    if (out.json) out.document(report);
+    if (out.json) out.document<'drill failover'>(report);
     else print(out, report);
     if (!report.ok) process.exitCode = 1;
   };

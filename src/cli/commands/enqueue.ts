@@ -102,7 +102,7 @@ async function readTask(
 
 function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {
   if (out.json) {
-    out.document({ tasks: enqueued });
+    out.document<'enqueue'>({ tasks: enqueued });
     return;
   }
   for (const { id } of enqueued) out.line(id);
@@ -125,14 +125,14 @@ async function waitAndPrint(mesh: Mesh, command: Command, enqueued: readonly Enq
   const tasks = await waitVisibly(mesh, command, ids);
   if (out.json) {
     const byId = new Map(tasks.map((task) => [task.id, task]));
-    out.document({ tasks: enqueued.map((entry) => ({ ...entry, ...waited(byId.get(entry.id)) })) });
+    out.document<'enqueue --wait'>({ tasks: enqueued.map((entry) => ({ ...entry, ...waited(byId.get(entry.id)) })) });
   } else {
     for (const task of tasks) printAnswer(out, task);
   }
   if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
 }
 
-function waited(task: Task | undefined): Partial<Task> {
+function waited(task: Task | undefined): Partial<Pick<Task, 'state' | 'result' | 'error'>> {
   return task ? { state: task.state, result: task.result, error: task.error } : {};
 }
 

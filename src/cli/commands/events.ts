@@ -36,9 +36,10 @@ async function events({ since, limit, follow }: EventOptions, command: Command):
       () => log.newest({ sinceMs: since, limit }),
       follow ? outages : { until: 0 },
     );
-    const print = (event: MeshEvent) => (out.json ? out.jsonLine(event) : out.line(row(event).join('  ')));
+    const print = (event: MeshEvent) =>
+      out.json ? out.jsonLine<'events --follow'>(event) : out.line(row(event).join('  '));
     if (!follow) {
-      if (out.json) out.document({ events: list });
+      if (out.json) out.document<'events'>({ events: list });
       else if (list.length === 0) out.note('no events');
       else {
         out.table(['AT', 'EVENT', 'SUBJECT', 'REASON'], list.map(row));

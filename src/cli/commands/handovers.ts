@@ -43,7 +43,7 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
   }
   await withMesh(command, async (mesh) => {
     const list = await mesh.handovers(filter);
-    if (out.json) out.document({ handovers: list });
+    if (out.json) out.document<'handovers'>({ handovers: list });
     else if (list.length === 0) {
       const nodes = (await mesh.nodes()).map(({ id }) => id);
       out.note(['no handovers', noSuch('node', options.node, nodes)].filter(Boolean).join('; '));
@@ -55,7 +55,8 @@ async function handovers(options: HandoverOptions, command: Command): Promise<vo
 }
 
 async function follow(mesh: Mesh, out: Output, filter: Partial<HandoverFilter>): Promise<never> {
-  const print = (handover: Handover) => (out.json ? out.jsonLine(handover) : out.line(row(handover).join('  ')));
+  const print = (handover: Handover) =>
+    out.json ? out.jsonLine<'handovers --follow'>(handover) : out.line(row(handover).join('  '));
   const printed = new Set<string>();
   for (;;) {
     const fresh = await mesh.throughOutages(() => mesh.handovers(filter), tellOfOutages(out));

@@ -82,7 +82,7 @@ async function act(action: Action, options: ServiceOptions, command: Command): P
   const steps = action === 'install' ? manager.install(definition as ServiceDefinition, now) : manager[action](now);
   if (!options.dryRun && state.pid && steps.length > 0) out.note(`${service} finishes its running tasks first`);
   if (!options.dryRun) await carryOut(manager, steps, systemClock);
-  if (out.json) out.document({ service, file, dryRun: options.dryRun === true, steps });
+  if (out.json) out.document<`node ${Action}`>({ service, file, dryRun: options.dryRun === true, steps });
   else if (!options.dryRun) out.note(steps.length > 0 ? `${service} ${DONE[action]}` : `${service}: nothing to do`);
   else {
     for (const step of steps) out.foreign(step.do === 'write' ? `${stepText(step)}\n\n${step.text}` : stepText(step));

@@ -80,14 +80,14 @@ async function resume(id: string, _options: object, command: Command): Promise<v
 }
 
 function printSteered(out: Output, { id, state, running, orphaned }: Node, wanted: 'drain' | 'resume'): void {
-  out.document({ id, wanted, state, running, orphaned });
+  out.document<'node drain' | 'node resume'>({ id, wanted, state, running, orphaned });
 }
 
 async function evict(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const tasks = (await mesh.node.evict(id)).map(({ taskId }) => taskId);
-    if (out.json) out.document({ id, requeued: tasks });
+    if (out.json) out.document<'node evict'>({ id, requeued: tasks });
     else
       out.note(
         `${id} is declared dead; ${counted(tasks.length, 'task')} ${tasks.length === 1 ? 'was' : 'were'} requeued`,
@@ -100,7 +100,7 @@ async function forget(id: string, _options: object, command: Command): Promise<v
   await withMesh(command, async (mesh) => {
     const { waiting } = await mesh.node.forget(id);
     const inInventory = Object.keys(mesh.config.nodes).includes(id);
-    if (out.json) return out.document({ id, forgotten: true, inInventory, waiting });
+    if (out.json) return out.document<'node forget'>({ id, forgotten: true, inInventory, waiting });
     out.note(`${id} is forgotten`);
     if (inInventory) {
       out.note('also remove it from nodes: in the config of every node, or status keeps reporting it as never seen');

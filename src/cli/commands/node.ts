@@ -125,7 +125,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const nodes = await mesh.nodes();
-    if (out.json) out.document({ nodes });
+    if (out.json) out.document<'node list'>({ nodes });
     else if (nodes.length === 0) out.note('no nodes; start one with clawmesh node run');
     else printNodes(out, nodes);
   });
@@ -135,7 +135,7 @@ async function show(id: string, _options: object, command: Command): Promise<voi
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const node = await mesh.node.existing(id);
-    if (out.json) out.document(node);
+    if (out.json) out.document<'node show'>(node);
     else printNode(out, node);
   });
 }

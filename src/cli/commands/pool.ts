@@ -32,7 +32,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const { viewPools } = await import('../../ops/pools.ts');
   await withMesh(command, async (mesh) => {
     const pools = await viewPools(mesh);
-    if (out.json) out.document({ pools });
+    if (out.json) out.document<'pool list'>({ pools });
     else if (pools.length === 0) out.note('no pool has been used or served yet');
     else printPools(out, pools);
   });
@@ -55,7 +55,7 @@ async function setPaused(name: string, paused: boolean, command: Command): Promi
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     await (paused ? mesh.pool.pause(name) : mesh.pool.resume(name));
-    if (out.json) out.document({ pool: name, paused });
+    if (out.json) out.document<'pool pause' | 'pool resume'>({ pool: name, paused });
     else out.note(paused ? `pool ${name} is paused; running tasks continue` : `pool ${name} is resumed`);
   });
 }

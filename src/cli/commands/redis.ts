@@ -50,7 +50,7 @@ async function acl(role: AclRole | ServerRole, options: AclOptions, command: Com
   }
   const password = await passwordOf(options);
   const rules = aclRules(role, MeshKeys.of(config).bullPrefix, password);
-  if (out.json) out.document({ user, role, rules, commands: aclCommands(role) });
+  if (out.json) out.document<'redis acl'>({ user, role, rules, commands: aclCommands(role) });
   else out.line(`user ${user} ${rules}`);
 }
 

@@ -87,7 +87,7 @@ async function addSchedule(name: string, message: string, options: AddOptions, c
       });
     }
     const schedule = await (await mesh.schedules()).add(name, times, task);
-    if (out.json) out.document(schedule);
+    if (out.json) out.document<'schedule add'>(schedule);
     else out.note(`${name} is next due at ${schedule.nextRunAt}`);
     const { QueuedPlaces } = await import('../waiting-reasons.ts');
     const places = new QueuedPlaces();
@@ -100,7 +100,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const schedules = await (await mesh.schedules()).list();
-    if (out.json) out.document({ schedules });
+    if (out.json) out.document<'schedule list'>({ schedules });
     else if (schedules.length === 0) out.note('no schedules; see clawmesh schedule add --help');
     else printSchedules(out, schedules);
   });
@@ -126,7 +126,7 @@ async function remove(name: string, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     await (await mesh.schedules()).remove(name);
-    if (out.json) out.document({ name, removed: true });
+    if (out.json) out.document<'schedule remove'>({ name, removed: true });
     else out.note(`${name} is removed`);
   });
 }
@@ -137,7 +137,7 @@ async function setPaused(name: string, paused: boolean, command: Command): Promi
     const schedules = await mesh.schedules();
     await schedules.setPaused(name, paused);
     const schedule = await schedules.find(name);
-    if (out.json) out.document(schedule);
+    if (out.json) out.document<'schedule pause' | 'schedule resume'>(schedule);
     else out.note(paused ? `${name} is paused` : `${name} is next due at ${schedule.nextRunAt}`);
   });
 }

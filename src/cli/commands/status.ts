@@ -51,8 +51,8 @@ function show(
   command: Command,
 ): void {
   if (out.json) {
-    if (watch) out.jsonLine(snapshot);
-    else out.document(snapshot);
+    if (watch) out.jsonLine<'status --watch'>(snapshot);
+    else out.document<'status'>(snapshot);
     return;
   }
   if (watch && process.stdout.isTTY) out.raw(CLEAR);

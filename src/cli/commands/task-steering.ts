@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Cancelled } from '../../client/tasks.ts';
+import { ERROR_KINDS, type ErrorKind } from '../../domain/error-kind.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
-import { ERROR_KINDS, type ErrorKind } from '../../domain/task.ts';
 import { statesBefore } from '../../domain/task-state.ts';
 import type { TaskFilter } from '../../queue/task-filter.ts';
 import { cancelReason, outputOf, withMesh } from '../context.ts';
@@ -180,7 +180,10 @@ async function steerAll(
     }
   }
   if (out.json) {
-    out.document({ tasks: done, errors: failures.map((error) => messageOf(error)) });
+    out.document<'task cancel' | 'task retry' | 'task ack' | 'task remove'>({
+      tasks: done,
+      errors: failures.map((error) => messageOf(error)),
+    });
   } else {
     for (const { id, outcome } of done) out.line(`${id}  ${outcome}`);
   }

@@ -89,7 +89,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
       limit: options.limit,
     });
     const more = await countMore(mesh, options, tasks);
-    if (out.json) return out.document({ tasks, more });
+    if (out.json) return out.document<'task list'>({ tasks, more });
     if (tasks.length === 0) return out.note(['no tasks', ...(await unknownNames(mesh, options))].join('; '));
     out.table(
       ['ID', 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', 'MESSAGE'],
@@ -148,7 +148,7 @@ async function show(id: string, _options: object, command: Command): Promise<voi
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const task = await mesh.task.existing(id);
-    if (out.json) out.document(task);
+    if (out.json) out.document<'task show'>(task);
     else printTask(out, task);
   });
 }
@@ -177,7 +177,7 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
         await sleep(FOLLOW_POLL_MS);
         continue;
       }
-      if (out.json) out.document({ lines });
+      if (out.json) out.document<'task logs'>({ lines });
       else if (printed === 0) out.note(`task ${id} is ${task.state} and has no log lines`);
       return;
     }
@@ -190,7 +190,7 @@ async function wait(ids: string[], options: { timeout?: number }, command: Comma
   const untilAllHaveEnded = async (mesh: Mesh) => {
     const { waitVisibly } = await import('../wait.ts');
     const tasks = await waitVisibly(mesh, command, ids, { timeoutMs: options.timeout });
-    if (out.json) out.document({ tasks });
+    if (out.json) out.document<'task wait'>({ tasks });
     else for (const task of tasks) out.line(`${task.id}  ${styledState(out, task.state)}${reasonOf(task)}`);
     if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
   };

@@ -1,4 +1,5 @@
 import type { HandoverReason } from '../../domain/handover.ts';
+import type { MeshEventName } from '../../domain/mesh-event.ts';
 import type { Node } from '../../domain/node.ts';
 import type { HistoryEvent, Task } from '../../domain/task.ts';
 import type { MeshEvent } from '../../registry/event-log.ts';
@@ -80,8 +81,9 @@ export function runsOf(task: Task): TaskRuns {
 export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[], now: number): DeadPeriod[] {
   const periods: DeadPeriod[] = [];
   const open = new Map<string, DeadPeriod>();
-  for (const { event, node, at, silentMs, reason } of events) {
+  for (const { event: name, node, at, silentMs, reason } of events) {
     if (node === null) continue;
+    const event = name as MeshEventName;
     const time = Date.parse(at);
     if (event === 'node-dead') {
       open.set(node, { node, from: time - (silentMs ?? 0), to: null, reason: reason ?? 'dead' });

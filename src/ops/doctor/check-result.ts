@@ -2,7 +2,9 @@ import type { Finding } from '../../domain/finding.ts';
 
 /** The result of one check of the doctor, as `doctor --json` prints it. */
 export interface CheckResult {
+  /** Name of the check. */
   readonly check: string;
+  /** `failed` makes the exit code 1. */
   readonly state: 'ok' | 'warning' | 'failed';
   /** The observation behind the state: the problem, if there is one. */
   readonly evidence: string;

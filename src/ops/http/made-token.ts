@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { openToOthers } from '../../config/env-file.ts';
-import { stateFolder } from '../../config/home.ts';
+import { stateFile } from '../../config/state-files.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { makeFolderSync } from '../../platform/make-folder.ts';
 
@@ -13,7 +13,7 @@ const TOKEN = /^[\w-]{43}$/;
 
 /** The file of the generated dashboard token: `$CLAWMESH_HOME` or `~/.clawmesh`, then `<mesh>/dashboard.token`. */
 export function madeTokenFile(mesh: string, env: NodeJS.ProcessEnv): string {
-  return join(stateFolder(mesh, env), 'dashboard.token');
+  return stateFile('dashboardToken', { mesh }, env);
 }
 
 /**

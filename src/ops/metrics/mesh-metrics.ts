@@ -3,6 +3,91 @@ import { SEVERITIES } from '../../domain/finding.ts';
 import type { Node } from '../../domain/node.ts';
 import { NODE_STATES } from '../../domain/node-state.ts';
 import type { Snapshot } from '../snapshot.ts';
+import { type LabelOf, type MetricDefinition, optionsOf } from './definition.ts';
+
+/** The state of the whole mesh. All have the label `mesh`. */
+export const MESH_METRICS = {
+  redisLatency: {
+    name: 'clawmesh_mesh_redis_latency_seconds',
+    type: 'gauge',
+    help: 'Duration of a round trip to Redis.',
+    labels: [],
+  },
+  tasks: {
+    name: 'clawmesh_mesh_tasks',
+    type: 'gauge',
+    help: 'Tasks by pool and state; failed tasks are dead letters.',
+    labels: ['pool', 'state'],
+  },
+  poolPaused: {
+    name: 'clawmesh_mesh_pool_paused',
+    type: 'gauge',
+    help: 'Whether the pool is paused.',
+    labels: ['pool'],
+  },
+  tasksAcknowledged: {
+    name: 'clawmesh_mesh_tasks_acknowledged',
+    type: 'gauge',
+    help: 'Failed tasks that an operator has acknowledged.',
+    labels: ['pool'],
+  },
+  oldestWaiting: {
+    name: 'clawmesh_mesh_oldest_waiting_seconds',
+    type: 'gauge',
+    help: 'Time since the oldest waiting task was enqueued.',
+    labels: [],
+  },
+  nodes: { name: 'clawmesh_mesh_nodes', type: 'gauge', help: 'Nodes by state.', labels: ['state'] },
+  nodeUp: {
+    name: 'clawmesh_mesh_node_up',
+    type: 'gauge',
+    help: 'Whether the node is up and claims tasks.',
+    labels: ['node'],
+  },
+  nodeHeartbeatAge: {
+    name: 'clawmesh_mesh_node_heartbeat_age_seconds',
+    type: 'gauge',
+    help: 'Time since the last heartbeat.',
+    labels: ['node'],
+  },
+  nodeSlots: {
+    name: 'clawmesh_mesh_node_slots',
+    type: 'gauge',
+    help: 'Maximum number of tasks at once.',
+    labels: ['node', 'pool'],
+  },
+  nodeRunning: { name: 'clawmesh_mesh_node_running', type: 'gauge', help: 'Running tasks.', labels: ['node', 'pool'] },
+  nodeGateOpen: {
+    name: 'clawmesh_mesh_node_gate_open',
+    type: 'gauge',
+    help: 'Whether the gate is open.',
+    labels: ['node', 'gate'],
+  },
+  circuitOpen: {
+    name: 'clawmesh_mesh_circuit_open',
+    type: 'gauge',
+    help: 'Open circuits, whose tasks are held.',
+    labels: ['circuit'],
+  },
+  problems: {
+    name: 'clawmesh_mesh_problems',
+    type: 'gauge',
+    help: 'Problems that clawmesh status lists.',
+    labels: ['severity'],
+  },
+  tokensToday: {
+    name: 'clawmesh_mesh_tokens_today',
+    type: 'gauge',
+    help: 'Tokens used by tasks that completed since midnight UTC.',
+    labels: [],
+  },
+  costToday: {
+    name: 'clawmesh_mesh_cost_today',
+    type: 'gauge',
+    help: "Cost of tasks that completed since midnight UTC, in the provider's currency.",
+    labels: [],
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 /** The current state of the whole mesh in Prometheus' format. Nothing is kept between two scrapes. */
 export async function meshMetrics(
@@ -11,28 +96,28 @@ export async function meshMetrics(
 ): Promise<{ contentType: string; text: string }> {
   const registry = new Registry();
   registry.setDefaultLabels({ mesh: snapshot.mesh });
-  const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []) =>
-    new Gauge({ name: `clawmesh_mesh_${name}`, help, labelNames, registers: [registry] });
+  const gauge = <M extends MetricDefinition>(metric: M): Gauge<LabelOf<M>> =>
+    new Gauge({ ...optionsOf(metric), registers: [registry] });
 
-  gauge('redis_latency_seconds', 'Duration of a round trip to Redis.').set(snapshot.redis.latencyMs / 1_000);
-  const tasks = gauge('tasks', 'Tasks by pool and state; failed tasks are dead letters.', ['pool', 'state']);
-  const paused = gauge('pool_paused', 'Whether the pool is paused.', ['pool']);
-  const acknowledged = gauge('tasks_acknowledged', 'Failed tasks that an operator has acknowledged.', ['pool']);
+  gauge(MESH_METRICS.redisLatency).set(snapshot.redis.latencyMs / 1_000);
+  const tasks = gauge(MESH_METRICS.tasks);
+  const paused = gauge(MESH_METRICS.poolPaused);
+  const acknowledged = gauge(MESH_METRICS.tasksAcknowledged);
   for (const [pool, { paused: isPaused, acknowledged: seen, ...counts }] of Object.entries(snapshot.pools)) {
     for (const [state, count] of Object.entries(counts)) tasks.set({ pool, state }, count);
     acknowledged.set({ pool }, seen);
     paused.set({ pool }, isPaused ? 1 : 0);
   }
   const oldest = (snapshot.oldestWaiting?.waitingMs ?? 0) / 1_000;
-  gauge('oldest_waiting_seconds', 'Time since the oldest waiting task was enqueued.').set(oldest);
+  gauge(MESH_METRICS.oldestWaiting).set(oldest);
 
-  const byState = gauge('nodes', 'Nodes by state.', ['state']);
+  const byState = gauge(MESH_METRICS.nodes);
   for (const state of NODE_STATES) byState.set({ state }, nodes.filter((node) => node.state === state).length);
-  const up = gauge('node_up', 'Whether the node is up and claims tasks.', ['node']);
-  const age = gauge('node_heartbeat_age_seconds', 'Time since the last heartbeat.', ['node']);
-  const slots = gauge('node_slots', 'Maximum number of tasks at once.', ['node', 'pool']);
-  const running = gauge('node_running', 'Running tasks.', ['node', 'pool']);
-  const gates = gauge('node_gate_open', 'Whether the gate is open.', ['node', 'gate']);
+  const up = gauge(MESH_METRICS.nodeUp);
+  const age = gauge(MESH_METRICS.nodeHeartbeatAge);
+  const slots = gauge(MESH_METRICS.nodeSlots);
+  const running = gauge(MESH_METRICS.nodeRunning);
+  const gates = gauge(MESH_METRICS.nodeGateOpen);
   for (const node of nodes.filter(({ state }) => state !== 'stopped')) {
     up.set({ node: node.id }, node.state === 'up' ? 1 : 0);
     if (node.heartbeatAgeMs !== null) age.set({ node: node.id }, node.heartbeatAgeMs / 1_000);
@@ -44,15 +129,14 @@ export async function meshMetrics(
     for (const { name, open } of node.gates) gates.set({ node: node.id, gate: name }, open ? 1 : 0);
   }
 
-  const circuits = gauge('circuit_open', 'Open circuits, whose tasks are held.', ['circuit']);
+  const circuits = gauge(MESH_METRICS.circuitOpen);
   for (const { name } of snapshot.circuits) circuits.set({ circuit: name }, 1);
-  const problems = gauge('problems', 'Problems that clawmesh status lists.', ['severity']);
+  const problems = gauge(MESH_METRICS.problems);
   for (const severity of SEVERITIES) {
     problems.set({ severity }, snapshot.problems.filter((problem) => problem.severity === severity).length);
   }
-  gauge('tokens_today', 'Tokens used by tasks that completed since midnight UTC.').set(snapshot.usageToday.total);
+  gauge(MESH_METRICS.tokensToday).set(snapshot.usageToday.total);
   const { cost } = snapshot.usageToday;
-  if (cost !== null)
-    gauge('cost_today', "Cost of tasks that completed since midnight UTC, in the provider's currency.").set(cost);
+  if (cost !== null) gauge(MESH_METRICS.costToday).set(cost);
   return { contentType: registry.contentType, text: await registry.metrics() };
 }

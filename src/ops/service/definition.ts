@@ -24,6 +24,15 @@ const GOODBYE_MS = 30_000;
 /** launchd and systemd give a service only a minimal PATH; the first of these is Homebrew's on Apple Silicon. */
 const USUAL_PATH = ['/opt/homebrew/bin', '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 
+/** Where launchd's services log: those of a user, and those of the machine. */
+export const LOG_FOLDERS = {
+  user: (env: NodeJS.ProcessEnv) => join(homeFolder(env), 'Library/Logs/clawmesh'),
+  machine: () => '/Library/Logs/clawmesh',
+} as const satisfies Readonly<Record<string, (env: NodeJS.ProcessEnv) => string>>;
+/** The node's own log, and everything else that it prints. */
+export const NODE_LOG = 'node.log';
+export const PRINTED_LOG = 'node.err.log';
+
 export function serviceDefinition(of: {
   readonly nodeId: string;
   readonly entry: string;
@@ -36,10 +45,10 @@ export function serviceDefinition(of: {
   readonly env: NodeJS.ProcessEnv;
 }): ServiceDefinition {
   const { nodeId, env } = of;
-  const logFolder = of.system ? '/Library/Logs/clawmesh' : join(homeFolder(env), 'Library/Logs/clawmesh');
+  const logFolder = LOG_FOLDERS[of.system ? 'machine' : 'user'](env);
   const node = stableProgram('node', process.execPath, env);
   // systemd's journal keeps the output of a service; launchd only appends it to a file without rotation.
-  const logFile = of.manager === 'launchd' ? ['--log-file', join(logFolder, 'node.log')] : [];
+  const logFile = of.manager === 'launchd' ? ['--log-file', join(logFolder, NODE_LOG)] : [];
   const openclaw = findProgram([of.openclawBin], env);
   const folders = [dirname(node), ...(openclaw ? [dirname(openclaw)] : []), ...USUAL_PATH];
   return {

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { homeFolder } from '../../config/home.ts';
 import type { Finding } from '../../domain/finding.ts';
 import { ask, refusal } from './ask.ts';
-import { readIfThere, type ServiceDefinition } from './definition.ts';
+import { NODE_LOG, PRINTED_LOG, readIfThere, type ServiceDefinition } from './definition.ts';
 import {
   type InstalledDefinition,
   NOT_LOADED,
@@ -19,7 +19,7 @@ import {
 const LAUNCHD_LABEL = 'ai.clawmesh.node';
 /** launchd starts a job at most every 10 s by itself; stated explicitly, since it ignores a shorter interval. */
 const THROTTLE_S = 10;
-const NEWSYSLOG = '/etc/newsyslog.d/clawmesh.conf';
+export const NEWSYSLOG = '/etc/newsyslog.d/clawmesh.conf';
 /**
  * Exit code of `launchctl print` for a job that is not loaded (bootstrap's own errors are in {@link Launchd.explain}).
  */
@@ -46,7 +46,7 @@ export class Launchd implements ServiceManager {
   }
 
   textOf({ command, env, logFolder, stopTimeoutS, user }: ServiceDefinition): string {
-    const printed = join(logFolder, 'node.err.log');
+    const printed = join(logFolder, PRINTED_LOG);
     return `${plist.build({
       Label: LAUNCHD_LABEL,
       ProgramArguments: [...command],
@@ -197,7 +197,7 @@ function newsyslog({ logFolder, user }: ServiceDefinition): Step {
   return {
     do: 'write',
     file: NEWSYSLOG,
-    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, 'node.log')}\t${owner}\t600\t7\t10240\t$W0\tN\n`,
+    text: `# logfilename\t[owner:group]\tmode\tcount\tsize\twhen\tflags\n${join(logFolder, NODE_LOG)}\t${owner}\t600\t7\t10240\t$W0\tN\n`,
   };
 }
 

@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import { type Circuit, circuitOf } from '../../domain/circuit.ts';
 import type { Claim } from '../../domain/claim.ts';
-import { ERROR_KINDS, type Outcome } from '../../domain/task.ts';
+import { ERROR_KINDS, ERROR_RULES } from '../../domain/error-kind.ts';
+import type { Outcome } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from './scripts.ts';
 import { readField } from './task-fields.ts';
@@ -131,11 +132,9 @@ export async function listCircuits(redis: Redis, keys: MeshKeys): Promise<Circui
   });
 }
 
-/** A rejected request shows that the provider works; other errors reveal nothing about it. */
 function whatIsSeen(outcome: Outcome): 'ok' | 'provider' | 'outage' | 'rate_limit' | 'unsure' {
-  if (outcome.ok || outcome.error.kind === 'invalid') return 'ok';
+  if (outcome.ok) return 'ok';
   const { kind, outage } = outcome.error;
-  if (kind === 'rate_limit') return kind;
-  if (kind === 'provider') return outage === true ? 'outage' : kind;
-  return 'unsure';
+  const { seen } = ERROR_RULES[kind];
+  return seen === 'provider' && outage === true ? 'outage' : seen;
 }

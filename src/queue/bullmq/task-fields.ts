@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { ERROR_KINDS } from '../../domain/task.ts';
+import { ERROR_KINDS } from '../../domain/error-kind.ts';
 
 /**
  * The fields of a task in its BullMQ hash. BullMQ's own fields are used where they exist (`timestamp`, `processedOn`,
@@ -30,15 +30,8 @@ export const storedSpec = z.object({
 });
 export type StoredSpec = z.infer<typeof storedSpec>;
 
-/**
- * The lock token of the claim that ended the task, inside its result or error. A repeated report recognises itself by
- * it.
- */
-const endedBy = { by: z.string().optional() };
-
-/** Field `returnvalue` of a completed task. */
+/** Field `returnvalue` of a completed task. `Claims` also keeps the token of the claim in it. */
 export const storedResult = z.object({
-  ...endedBy,
   text: z.string(),
   // An invalid usage must not hide the answer.
   usage: z
@@ -50,9 +43,8 @@ export const storedResult = z.object({
   durationMs: z.number(),
 });
 
-/** Field `cm:error`. */
+/** Field `cm:error`. `Claims` also keeps the token of the claim in it. */
 export const storedError = z.object({
-  ...endedBy,
   kind: z.enum(ERROR_KINDS),
   message: z.string(),
   retryable: z.boolean(),

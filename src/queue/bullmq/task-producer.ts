@@ -15,7 +15,9 @@ import type { Tracing } from './tracing.ts';
 
 /** The result of enqueuing one task. */
 export interface Enqueued {
+  /** Id of the task. */
   readonly id: string;
+  /** Pool of the task. */
   readonly pool: string;
   /** For a duplicate, its current state; `gone` if it is no longer kept. */
   readonly state: TaskState | 'gone';

@@ -14,14 +14,21 @@ import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, task
 
 /** Number of tasks of a pool in each state. */
 export interface PoolCounts {
+  /** Tasks that wait to be claimed. */
   readonly waiting: number;
+  /** Running tasks. */
   readonly active: number;
+  /** Tasks that wait for a time. */
   readonly delayed: number;
+  /** Tasks that failed for good. */
   readonly failed: number;
   /** Failed tasks that an operator has acknowledged. */
   readonly acknowledged: number;
+  /** Completed tasks. */
   readonly completed: number;
+  /** Cancelled tasks. */
   readonly cancelled: number;
+  /** Whether the pool is paused. */
   readonly paused: boolean;
 }
 
@@ -51,6 +58,7 @@ export type TaskRunHistory = Pick<Task, 'history' | 'sessionMovedFrom'>;
 
 /** The task that has waited longest. */
 export interface OldestTask extends TaskRef {
+  /** Time since it became ready to be claimed, ms. */
   readonly waitingMs: number;
 }
 

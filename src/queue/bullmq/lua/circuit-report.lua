@@ -28,9 +28,6 @@ local isNew = not circuit
 circuit = circuit or {failures = 0}
 local wasOpen = circuit.openedAt ~= nil
 
-local function event(what)
-  meshEvent(mesh, what, now, {'circuit', name, 'reason', message})
-end
 local function save()
   circuit.lastAt = now
   storeCircuit(mesh, name, circuit)
@@ -60,7 +57,7 @@ if seen == 'ok' then
   if not isNew and not (wasOpen and claimedAt < circuit.openedAt and circuit.probe ~= task) then
     redis.call('HDEL', mesh.circuits, name)
     redis.call('INCR', mesh.circuitsVersion)
-    if wasOpen then event('circuit-closed') end
+    if wasOpen then meshEvent(mesh, 'circuit-closed', now, {'circuit', name, 'reason', message}) end
     return 0
   end
   return wasOpen and 1 or 0
@@ -84,7 +81,7 @@ local reported = seen ~= 'provider'
 local opens = not wasOpen and (reported or (circuit.failures >= failuresToOpen and #circuit.tasks > 1))
 if opens then
   circuit.openedAt = now
-  event('circuit-opened')
+  meshEvent(mesh, 'circuit-opened', now, {'circuit', name, 'reason', message})
 end
 if opens or circuit.probe == task then
   endProbe()

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { MESH_EVENTS, type MeshEventName } from '../../src/domain/mesh-event.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
+import { luaFiles } from '../support/lua-files.ts';
+import { meshPerTest } from '../support/pool.ts';
+
+/** A call of the function in mesh-event.lua: the event, and names and values of its fields. */
+const CALL = /meshEvent\(mesh, '([\w-]+)', [\w()]+, \{([^}]*)\}\)/g;
+
+/** What the scripts write, as `<event>: <fields>`. */
+function written(): string[] {
+  return [...luaFiles().values()].flatMap((text) =>
+    [...text.matchAll(CALL)].map(([, event, fields = '']) => `${event}: ${namesIn(fields)}`),
+  );
+}
+
+function namesIn(fields: string): string {
+  return [...fields.matchAll(/'(\w+)'/g)]
+    .map(([, name]) => name)
+    .sort()
+    .join(' ');
+}
+
+const documented = (event: MeshEventName) => `${event}: ${[...MESH_EVENTS[event].fields].sort().join(' ')}`;
+
+describe('the table of events', () => {
+  const current = meshPerTest('e');
+
+  it('has every event that a script writes, with its fields, and no other', () => {
+    const calls = [...luaFiles().values()].join('\n').match(/meshEvent\(mesh, (?!event, now, fields)/g) ?? [];
+    expect(written()).toHaveLength(calls.length);
+    const ofNodes: readonly string[] = ['gate-open', 'gate-closed'];
+    const events = (Object.keys(MESH_EVENTS) as MeshEventName[]).filter((event) => !ofNodes.includes(event));
+    expect([...new Set(written())].sort()).toEqual(events.map(documented).sort());
+  });
+
+  it('has the events that a node writes about its gates, with their fields', async () => {
+    const { registry, redis, keys } = current();
+    const gates = [true, false].map((open) => ({ name: 'auth', open, reason: 'refused', fix: 'log in' }));
+    await registry.noteGates({ nodeId: 'mac-1', incarnation: 1 }, gates);
+    const seen = (await new EventLog(redis, keys).newest({ limit: 2 })).map(({ id: _id, at: _at, event, ...rest }) => {
+      const fields = Object.entries(rest).flatMap(([name, value]) => (value === null ? [] : [name]));
+      return `${event}: ${fields.sort().join(' ')}`;
+    });
+    expect(seen).toEqual([documented('gate-open'), documented('gate-closed')]);
+  });
+});
