@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { anchorsOf, filesNamed, linksOf, ROOT, readPage } from './markdown.ts';
 import { ALL_PAGES } from './pages.ts';
 
-const LONGEST = 120;
 /** Folders from which pages name files. */
 const NAMED_FROM = ['', 'src', 'src/queue/bullmq/lua'];
 
@@ -22,15 +21,6 @@ describe.each(ALL_PAGES.map((page) => readPage(page)))('$page', (page) => {
     const named = page.page.startsWith('docs/adr/') || page.page === 'CHANGELOG.md' ? [] : filesNamed(page);
     const there = (file: string) => NAMED_FROM.some((folder) => existsSync(join(ROOT, folder, file)));
     expect(named.filter((file) => !there(file))).toEqual([]);
-  });
-
-  it('wraps its lines at 120 columns, except tables and addresses', () => {
-    // Rows that come from the code can't be broken there.
-    const generated = page.prose.some(({ text }) => /^<!-- Made from .* do not edit\. -->$/.test(text));
-    const long = page.prose.filter(
-      ({ text }) => !generated && text.length > LONGEST && !text.startsWith('|') && !/https?:\/\/\S{40}/.test(text),
-    );
-    expect(long.map(({ line, text }) => `${page.page}:${line}: ${text.length}`)).toEqual([]);
   });
 });
 
