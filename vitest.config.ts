@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What hangs, hangs: on a busy machine everything takes several times as long, and no test is about that. */
 const HANG_MS = 180_000;
 
-const PARALLEL = ['faults', 'placement'].map((group) => `test/groups/${group}/**/*.test.ts`);
+const PARALLEL = ['docs', 'faults', 'placement'].map((group) => `test/groups/${group}/**/*.test.ts`);
 
 /** A mocked module must not be seen by other files, so these files load their modules for themselves. */
 const MOCKING = globSync('test/**/*.test.ts').filter((file) => readFileSync(file, 'utf8').includes('vi.mock('));

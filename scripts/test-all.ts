@@ -34,9 +34,11 @@ const parallel = (name: string) => (tally: Tally) =>
 const ON_EVERY_SERVER = ['test/queue', 'test/registry', 'test/e2e/failover.test.ts', 'test/e2e/mesh.test.ts'];
 
 const GROUPS: readonly Group[] = [
+  { name: 'docs', about: 'the commands in README, tutorial, how-to pages and FAQ', run: parallel('docs') },
   {
     name: 'faults',
-    about: 'full disks, cloned Macs, bad and hostile input, an emptied Redis, a provider in trouble',
+    about:
+      'the worst moments for a failover, full disks, cloned Macs, bad and hostile input, an emptied Redis, a provider in trouble',
     run: parallel('faults'),
   },
   { name: 'placement', about: 'which Mac gets a task: targets, labels, strategies', run: parallel('placement') },

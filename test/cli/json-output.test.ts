@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../src/cli/program.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { CliProcess } from '../support/cli.ts';
@@ -61,7 +61,7 @@ describe('the JSON that a command prints', () => {
     return document;
   };
 
-  beforeAll(async () => {
+  beforeEach(() => {
     const keep = (add: (text: string) => void) => (text: unknown) => {
       add(String(text));
       return true;
@@ -77,13 +77,13 @@ describe('the JSON that a command prints', () => {
       }),
     );
     process.stdout.setMaxListeners(0);
+  });
+  beforeAll(async () => {
     mesh = await ProcessMesh.start({ openclaw: 'mode: simulate', config: CONFIG });
     await mesh.startNodes('mac-1', 'mac-2');
     lab = await openTestMesh(mesh.server.url, 'm');
   });
   afterAll(async () => {
-    vi.restoreAllMocks();
-    vi.unstubAllEnvs();
     process.exitCode = undefined;
     await lab.close();
     await mesh.stop();

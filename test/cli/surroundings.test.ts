@@ -61,7 +61,9 @@ describe('a command in a bare environment', () => {
       env: { HOME: '', CLAWMESH_HOME: '' },
       cwd,
     });
-    expect(stderr).toMatch(/^clawmesh: this user has no home folder, and HOME is not set \(set HOME, or CLAWMESH_HOME/);
+    expect(stderr).toMatch(
+      /^clawmesh: this user has no home folder, and HOME is not set \(set HOME, or set CLAWMESH_HOME/,
+    );
     expect(code).toBe(2);
     expect(execFileSync('ls', ['-A', cwd]).length).toBe(0);
   });

@@ -52,7 +52,7 @@ describe('a task that waits for more than a free slot', () => {
     const label = await cli('enqueue', 'hello', '--require', 'xcode=27', '--json');
     expect([label.code, JSON.parse(label.stdout).tasks]).toMatchObject([0, [{ state: 'waiting' }]]);
     expect(label.stderr).toBe(
-      'expect a wait: no node has xcode=27; labels are arch=arm64, xcode=26 (did you mean xcode=26?)\n',
+      'expect a wait: no node has xcode=27; known labels: arch=arm64, xcode=26 (did you mean xcode=26?)\n',
     );
     const file = join(emptyFolder(), 'tasks.jsonl');
     writeFileSync(file, '{"message":"a"}\n{"message":"b","pool":"xcod"}\n{"message":"c","pool":"xcod"}\n');

@@ -162,7 +162,8 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
 }
 
 function openclawText({ openclaw }: Node): string {
-  const pinned = openclaw.expected && openclaw.expected !== openclaw.version ? ` (expected ${openclaw.expected})` : '';
+  const { version, expected } = openclaw;
+  const pinned = version !== null && expected !== null && expected !== version ? ` (expected ${expected})` : '';
   return `${openclaw.mode}${openclaw.version ? ` ${openclaw.version}` : ''}${pinned}`;
 }
 

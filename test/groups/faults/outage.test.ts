@@ -108,7 +108,7 @@ describe('a login that only one Mac has lost', () => {
     await mesh.nodeState('mac-1', 'gated');
     const { gates } = await mesh.nodeRecord('mac-1');
     expect(gates.find(({ name }) => name === 'auth')?.reason).toMatch(
-      /refuses the login of this node .*log in to OpenClaw here/,
+      /refuses the login of this node .*tries one task every/,
     );
   });
 
@@ -187,7 +187,10 @@ describe('failures that are not the provider’s', () => {
     expect(states).toEqual(['failed auth', ...Array(3).fill('waiting undefined')]);
     const { problems } = await mesh.json('status');
     expect(problems).toContainEqual(
-      expect.objectContaining({ severity: 'error', what: expect.stringMatching(/mac-1 takes no tasks.*log in/) }),
+      expect.objectContaining({
+        severity: 'error',
+        what: expect.stringMatching(/mac-1 claims no tasks.*refuses the login/),
+      }),
     );
   });
 });

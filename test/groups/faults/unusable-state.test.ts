@@ -58,7 +58,7 @@ describe('an unusable state folder', () => {
         CLAWMESH_NODE_ID: `${mode}-1`,
         CLAWMESH_HOME: home(),
       });
-      await node.waitFor(/"gate":"journal","reason":"outcomes can't be kept on disk/);
+      await node.waitFor(/"gate":"journal","reason":"undelivered results can't be kept on disk/);
       await node.waitFor(/node is up/);
       node.signal('SIGTERM');
       expect(await node.exited).toBe(0);

@@ -52,7 +52,7 @@ describe('an OpenClaw that was never onboarded', () => {
     const { code, stdout } = await runCli(['--config', mesh.config, 'doctor'], { env: neverOnboarded() });
     expect(code).toBe(1);
     expect(stdout).toMatch(
-      /✗ openclaw-login +every task would fail here: no login for openai.*\n +→ .*openclaw onboard/,
+      /✗ openclaw-login +every task would fail here: OpenClaw has no login for openai.*\n +→ .*openclaw onboard/,
     );
     expect(stdout).toMatch(/✗ mesh +node mac-1 claims no tasks: .*refuses the login/);
   });

@@ -115,7 +115,7 @@ describe('failover with the real gateway', () => {
     expect(task, told(task)).toMatchObject({ state: 'completed', handovers: 0, attempts: { made: 2 } });
     expect(task.history.map(({ event }) => event)).toEqual(['enqueued', 'claimed', 'retry', 'claimed', 'completed']);
     // Which of the two the daemon sees first depends on how long the gateway takes to come back.
-    expect(task.history[2]?.reason).toMatch(/^crash: the OpenClaw gateway (restarted during the run|is away)/);
+    expect(task.history[2]?.reason).toMatch(/^crash: the OpenClaw gateway (restarted during the run|is unreachable)/);
     const calls = provider.callsWith('gwkill');
     expect(calls.filter((call) => !call.aborted)).toHaveLength(1);
   });

@@ -61,12 +61,12 @@ describe('alerts of a mesh', () => {
     await expect.poll(told).toEqual(['node-dead firing mac-1']);
     expect(posted[0]).toMatchObject({
       mesh: 'm',
-      summary: 'mac-1 is dead (crash)',
-      text: expect.stringMatching(/^🔴 clawmesh m: mac-1 is dead \(crash\)\n→ /),
+      summary: 'node mac-1 is dead (crash)',
+      text: expect.stringMatching(/^🔴 clawmesh m: node mac-1 is dead \(crash\)\n→ /),
     });
     await mesh.startNode('mac-1');
     await expect.poll(told).toEqual(['node-dead firing mac-1', 'node-dead resolved mac-1']);
-    await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8')).toContain('mac-1 is back');
+    await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8')).toContain('node mac-1 is up again');
 
     // Dead letters of a pool are told once in ten minutes: the second is on record before the next alert of another
     // kind.

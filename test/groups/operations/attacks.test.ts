@@ -172,7 +172,7 @@ describe('an attacker inside the box', () => {
     writeFileSync(secrets, 'REDIS_PASSWORD=not-to-be-seen\n');
     chmodSync(secrets, 0o644);
     const refused = await runCli(['--config', file, 'status']);
-    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/others may read.*chmod 600/) });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/other users may read.*chmod 600/) });
     expect(refused.stderr).not.toContain('not-to-be-seen');
   });
 });

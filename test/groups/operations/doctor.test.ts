@@ -191,7 +191,7 @@ describe('the doctor', () => {
       await admin.config('SET', 'maxclients', 2);
       expectFound('hardly a connection left', (await diagnose(config)).wrong, 'redis-connections', /of 2/);
       await admin.config('SET', 'maxclients', 1);
-      expectFound('no connection left', (await diagnose(config)).wrong, 'redis', /takes no more connections/);
+      expectFound('no connection left', (await diagnose(config)).wrong, 'redis', /accepts no more connections/);
     } finally {
       admin.disconnect();
       await replica.stop();

@@ -90,7 +90,7 @@ describe('control of a node from the command line', () => {
       const node = await start('mac-1');
       const { taskId } = await claim(node);
       await lapse('mac-1');
-      expect((await cli('node', 'drain', 'mac-1')).stderr).toContain('1 task that it held waits for another node');
+      expect((await cli('node', 'drain', 'mac-1')).stderr).toContain('1 task of this node waits for another node');
       expect(await json('node', 'drain', 'mac-1')).toMatchObject({ state: 'dead', running: [], orphaned: [taskId] });
     });
 
@@ -154,7 +154,7 @@ describe('control of a node from the command line', () => {
       await died.waitFor(/1 still runs/);
       await lapse('mac-1');
       expect(await died.exited).toBe(1);
-      expect(died.output).toMatch(/mac-1 is dead; 1 task that it held waits for another node/);
+      expect(died.output).toMatch(/mac-1 is dead; 1 task of this node waits for another node/);
     });
 
     it('refuses --timeout without --wait as a usage error, and drains nothing', async () => {
@@ -200,7 +200,7 @@ describe('control of a node from the command line', () => {
       await lapse('mac-1');
       expect((await json('status')).problems[0]).toMatchObject({
         severity: 'error',
-        what: 'node mac-1 is dead; 1 task that it held waits for another node',
+        what: 'node mac-1 is dead; 1 task of this node waits for another node',
         fix: expect.stringContaining('clawmesh node forget mac-1'),
       });
     });

@@ -58,7 +58,7 @@ describe('a mesh of three nodes', () => {
     await mesh.nodeState(sticky, 'gated');
     const id = await mesh.enqueue('hello', '--session', 'chat');
     const problems = async () => (await mesh.snapshot()).problems.map(({ what }) => what);
-    await expect.poll(problems).toContain(`1 tasks wait for session chat: ${sticky} is gated`);
+    await expect.poll(problems).toContain(`1 task waits for session chat: ${sticky} is gated`);
     expect(await mesh.task(id)).toMatchObject({ state: 'waiting', heldBy: 'session chat' });
     await reload(sticky, '');
     expect((await mesh.cli('task', 'wait', id)).code).toBe(0);

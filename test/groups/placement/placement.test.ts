@@ -76,7 +76,7 @@ describe('a node that should not work', () => {
     expect(await problems()).toEqual(
       expect.arrayContaining([
         'node mac-3 has never connected to this Redis',
-        'mac-9 is not in the inventory',
+        'node mac-9 is not in the inventory',
         expect.stringMatching(/^node mac-9: the config here differs from the config of most nodes/),
       ]),
     );

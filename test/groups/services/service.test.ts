@@ -98,7 +98,7 @@ describe.each(['launchd', 'systemd'] as const)('the service of a node under %s',
     );
     writeFileSync(secrets, 'A_TOKEN=hunter2-hunter2\n', { mode: 0o644 });
     const refused = await node('install');
-    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/others may read.*chmod 600/) });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/other users may read.*chmod 600/) });
     execFileSync('chmod', ['600', secrets]);
     expect(await node('install')).toMatchObject({ code: 0 });
     await up();

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { configSchema } from '../../src/config/schema.ts';
-import { DocsMesh } from './docs-mesh.ts';
-import { type Block, ROOT, readPage } from './markdown.ts';
-import { PageShell } from './page-shell.ts';
-import { RUN_PAGES } from './pages.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+import { DocsMesh } from '../../docs/docs-mesh.ts';
+import { type Block, ROOT, readPage } from '../../docs/markdown.ts';
+import { PageShell } from '../../docs/page-shell.ts';
+import { RUN_PAGES } from '../../docs/pages.ts';
 
 /** Languages of blocks that are only read. */
 const READ = new Set(['text', 'mermaid']);

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { emptyFolder } from '../support/folders.ts';
-import { ProcessMesh } from '../support/process-mesh.ts';
-import { RedisProxy } from '../support/redis-proxy.ts';
+import { emptyFolder } from '../../support/folders.ts';
+import { ProcessMesh } from '../../support/process-mesh.ts';
+import { RedisProxy } from '../../support/redis-proxy.ts';
 
 const preload = (name: string) => ({
   NODE_OPTIONS: `--import ${fileURLToPath(new URL(`../support/preload/${name}.mjs`, import.meta.url))}`,
