@@ -6,6 +6,8 @@ import { visibleCommands } from '../src/cli/completion/values.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
+import { CIRCUIT_STATES, CIRCUIT_TRANSITIONS } from '../src/domain/circuit-state.ts';
+import { CLAIM_STATES, CLAIM_TRANSITIONS } from '../src/domain/claim-state.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
@@ -76,9 +78,9 @@ function taskDiagram(): string[] {
 
 function statesPage(): string {
   const lines = [
-    '# States of tasks and nodes',
+    '# States of tasks, nodes, claims and circuits',
     '',
-    '<!-- Made from src/domain/task-state.ts and node-state.ts by `npm run docs`; do not edit. -->',
+    '<!-- Made from src/domain/task-state.ts, node-state.ts, claim-state.ts and circuit-state.ts by `npm run docs`; do not edit. -->',
     '',
     'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
     'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
@@ -98,9 +100,29 @@ function statesPage(): string {
     '',
     ...meaningLines(NODE_MEANINGS),
     '',
-    ...transitionLines(NODE_TRANSITIONS.map((row) => ({ ...row, from: row.from.join(', '), to: row.to.join(', ') }))),
+    ...transitionLines(joined(NODE_TRANSITIONS)),
+    '',
+    '## Claims',
+    '',
+    'The claim on one task.',
+    '',
+    ...meaningLines(CLAIM_STATES),
+    '',
+    ...transitionLines(joined(CLAIM_TRANSITIONS)),
+    '',
+    '## Circuits',
+    '',
+    'The circuit of one provider.',
+    '',
+    ...meaningLines(CIRCUIT_STATES),
+    '',
+    ...transitionLines(joined(CIRCUIT_TRANSITIONS)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function joined<R extends { readonly from: readonly string[]; readonly to: readonly string[] }>(rows: readonly R[]) {
+  return rows.map((row) => ({ ...row, from: row.from.join(', '), to: row.to.join(', ') }));
 }
 
 function meaningLines(states: Readonly<Record<string, string>>): string[] {
