@@ -4,9 +4,9 @@ import { printable } from './output.ts';
 /** The meaning of each exit code. */
 export const EXIT_CODES = {
   0: 'done',
-  1: 'the operation failed, e.g. a task that was waited for',
+  1: 'the operation failed, or an awaited task did not complete',
   2: 'usage or config is invalid; nothing was changed',
-  3: 'Redis can not be reached or used',
+  3: "Redis can't be reached or used",
   4: 'no such task, node or pool',
   5: 'timed out',
   130: 'interrupted',
@@ -24,6 +24,12 @@ export const EXIT: Readonly<Record<ErrorCode, keyof typeof EXIT_CODES>> = {
   timeout: 5,
   interrupted: 130,
 };
+
+/** The exit codes as a part of a command's help. */
+export function exitCodesHelp(): string {
+  const lines = Object.entries(EXIT_CODES).map(([code, meaning]) => `  ${code.padEnd(5)}${meaning}`);
+  return `\nExit codes:\n${lines.join('\n')}`;
+}
 
 /** Prints the problem and its remedy. @returns the exit code. */
 export function reportError(error: unknown, verbose: boolean): number {

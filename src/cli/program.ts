@@ -21,7 +21,7 @@ import { statusCommand } from './commands/status.ts';
 import { taskCommand } from './commands/task.ts';
 import { topCommand } from './commands/top.ts';
 import { upCommand } from './commands/up.ts';
-import { EXIT, reportError } from './exit.ts';
+import { EXIT, exitCodesHelp, reportError } from './exit.ts';
 import { example } from './help.ts';
 import { packageVersion } from './version.ts';
 
@@ -35,7 +35,8 @@ export function createProgram(): Command {
     .option('--verbose', 'print stack traces of errors')
     .option('--no-color', 'disable colors, as NO_COLOR does')
     .version(packageVersion(), '-V, --version')
-    .addHelpText('after', example('clawmesh up --nodes 3', 'clawmesh enqueue "summarize today\'s commits" --wait'));
+    .addHelpText('after', example('clawmesh up --nodes 3', 'clawmesh enqueue "summarize today\'s commits" --wait'))
+    .addHelpText('afterAll', exitCodesHelp());
   for (const command of [
     upCommand(),
     enqueueCommand(),

@@ -1,7 +1,7 @@
 import { Mesh } from '../client/mesh.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { SeenNode } from '../domain/node.ts';
+import { NOT_RESPONDED_YET, type SeenNode } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
 import type { RedisTarget } from '../redis/connection.ts';
 
@@ -40,5 +40,5 @@ export async function waitForNodes(
 }
 
 function isHere(node: SeenNode): boolean {
-  return isThere(node.state) && !node.gates.some((gate) => gate.reason?.includes('not answered yet'));
+  return isThere(node.state) && !node.gates.some((gate) => gate.reason === NOT_RESPONDED_YET);
 }

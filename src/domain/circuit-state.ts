@@ -1,5 +1,5 @@
 import type { Circuit } from './circuit.ts';
-import type { Cause } from './task-state.ts';
+import type { Transition } from './transition.ts';
 
 /** The states of a provider's circuit, and what each means, for people. */
 export const CIRCUIT_STATES = {
@@ -15,15 +15,6 @@ export function circuitStateOf(circuit: Pick<Circuit, 'openedAt' | 'probe'> | un
   if (!circuit) return 'none';
   if (circuit.openedAt === null) return 'counting';
   return circuit.probe === null ? 'open' : 'probing';
-}
-
-interface Row {
-  readonly from: readonly CircuitState[];
-  readonly to: readonly CircuitState[];
-  readonly event: string;
-  readonly by: Cause;
-  /** One sentence: the condition, and what happens. */
-  readonly when: string;
 }
 
 const KNOWN = ['counting', 'open', 'probing'] as const;
@@ -93,4 +84,4 @@ export const CIRCUIT_TRANSITIONS = [
     by: 'sweep',
     when: 'No run has reported on the provider for long, and the circuit holds no task.',
   },
-] as const satisfies readonly Row[];
+] as const satisfies readonly Transition<CircuitState>[];

@@ -1,4 +1,4 @@
-import type { Cause } from './task-state.ts';
+import type { Transition } from './transition.ts';
 
 /** The states of the claim on a task, and what each means, for people. */
 export const CLAIM_STATES = {
@@ -9,15 +9,6 @@ export const CLAIM_STATES = {
   orphaned: 'Its incarnation is fenced: dead, evicted or replaced. The next sweep requeues the task.',
 } as const;
 export type ClaimState = keyof typeof CLAIM_STATES;
-
-interface Row {
-  readonly from: readonly ClaimState[];
-  readonly to: readonly ClaimState[];
-  readonly event: string;
-  readonly by: Cause;
-  /** One sentence: the condition, and what happens. */
-  readonly when: string;
-}
 
 /** All transitions of the claim on a task. A test holds the scripts to this table. */
 export const CLAIM_TRANSITIONS = [
@@ -99,4 +90,4 @@ export const CLAIM_TRANSITIONS = [
     by: 'sweep',
     when: 'A sweep requeues the task, which then fails if it was lost too often.',
   },
-] as const satisfies readonly Row[];
+] as const satisfies readonly Transition<ClaimState>[];

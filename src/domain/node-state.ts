@@ -1,4 +1,4 @@
-import type { Cause } from './task-state.ts';
+import type { Transition } from './transition.ts';
 
 /** The states of a node that people and programs see. */
 export const NODE_STATES = ['up', 'gated', 'draining', 'dead', 'stopped'] as const;
@@ -19,15 +19,6 @@ export const NODE_MEANINGS: Readonly<Record<KnownNodeState, string>> = {
   dead: 'Its lease expired, or it was declared dead. Its tasks are requeued.',
   stopped: 'Its daemon stopped normally, and gave up its lease.',
 };
-
-interface Row {
-  readonly from: readonly KnownNodeState[];
-  readonly to: readonly KnownNodeState[];
-  readonly event: string;
-  readonly by: Cause;
-  /** One sentence: the condition, and what happens. */
-  readonly when: string;
-}
 
 const PRESENT = ['up', 'gated', 'draining'] as const;
 
@@ -84,7 +75,7 @@ export const NODE_TRANSITIONS = [
     by: 'sweep',
     when: 'The node has been away for 30 days.',
   },
-] as const satisfies readonly Row[];
+] as const satisfies readonly Transition<KnownNodeState>[];
 
 /** Whether the node still counts as present, so that only an eviction makes it count as dead at once. */
 export function isThere(state: NodeState): boolean {

@@ -18,6 +18,9 @@ export interface GateState {
 export const DESIRED_STATES = ['drain', 'drill-crash', 'drill-freeze'] as const;
 export type DesiredState = (typeof DESIRED_STATES)[number];
 
+/** Reason of a closed gate while nothing is known yet of the node's OpenClaw. */
+export const NOT_RESPONDED_YET = 'OpenClaw has not responded yet';
+
 /** How a node runs tasks: one mode for each kind of runner (src/runners/all.ts). */
 export const OPENCLAW_MODES = ['gateway', 'exec', 'simulate'] as const;
 export type OpenClawMode = (typeof OPENCLAW_MODES)[number];

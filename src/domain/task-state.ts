@@ -1,3 +1,5 @@
+import type { Cause, Transition } from './transition.ts';
+
 /** The states of a task that people and programs see, in display order. */
 export const TASK_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
@@ -21,21 +23,10 @@ export const QUEUE_STATES: Readonly<Record<QueueState, string>> = {
   cancelled: 'Ended: an operator cancelled it.',
 };
 
-/**
- * Who causes a transition: a command of an operator or program, the node that claims or runs the task, the sweep that
- * any node does for the whole mesh, or the passing of time.
- */
-export const CAUSES = ['command', 'node', 'sweep', 'time'] as const;
-export type Cause = (typeof CAUSES)[number];
-
-interface Row {
+/** As {@link Transition}, with one state on each side. */
+interface Row extends Omit<Transition<QueueState>, 'from' | 'to'> {
   readonly from: QueueState;
   readonly to: QueueState;
-  /** Uses the standard terms. Several causes may share an event. */
-  readonly event: string;
-  readonly by: Cause;
-  /** One sentence: the condition, and what happens. */
-  readonly when: string;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { NOT_RESPONDED_YET } from '../domain/node.ts';
 import { defineGate } from './gate.ts';
 
 /**
@@ -8,7 +9,7 @@ export const openclawHealth = defineGate({
   name: 'openclaw-health',
   check: ({ openclawTrouble, failureTrouble }) => {
     if (openclawTrouble === null) return failureTrouble === undefined ? null : { problem: failureTrouble };
-    return { problem: openclawTrouble ?? 'OpenClaw has not responded yet' };
+    return { problem: openclawTrouble ?? NOT_RESPONDED_YET };
   },
   remedy: ({ openclawTrouble, openclaw }) => {
     if (openclawTrouble === null)

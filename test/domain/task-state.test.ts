@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
   allows,
-  CAUSES,
   ENDED_STATES,
   isEnded,
   QUEUE_STATES,
@@ -11,6 +10,7 @@ import {
   TASK_TRANSITIONS,
   type TaskTransition,
 } from '../../src/domain/task-state.ts';
+import { CAUSES } from '../../src/domain/transition.ts';
 import { type Happening, happeningOf, pathOf } from '../model/task-paths.ts';
 
 const STATES = Object.keys(QUEUE_STATES) as QueueState[];

@@ -1,10 +1,5 @@
-import {
-  type Cause,
-  type QueueState,
-  TASK_TRANSITIONS,
-  type TaskEvent,
-  type TaskTransition,
-} from '../../src/domain/task-state.ts';
+import { type QueueState, TASK_TRANSITIONS, type TaskEvent, type TaskTransition } from '../../src/domain/task-state.ts';
+import type { Cause } from '../../src/domain/transition.ts';
 
 /** An event and who causes it. */
 export type Happening = `${TaskEvent} by ${Cause}`;
