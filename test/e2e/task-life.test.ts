@@ -40,7 +40,7 @@ describe('tasks that run as processes', () => {
     expect(problems).toEqual([]);
   });
 
-  it('removes ended tasks of a pool that no node serves, although a schedule can not be mended', async () => {
+  it('removes ended tasks of a pool that no node serves, although a schedule cannot be mended', async () => {
     mesh.config = mesh.configWith('queue: {retention: {completed: 1s, failed: 1s}}\n');
     const { redis, keys } = await mesh.store();
     await mesh.queueOne('x', { pool: 'nobodys', attempts: 1, key: 'k' });

@@ -103,7 +103,7 @@ export function transitionsOf(step: string, before: Picture, after: Picture): re
     const to = stateOf(after.tasks.get(id));
     const path = only === undefined || Number(id) === Number(only) ? pathOf(from, to, may) : pathOf(from, to, []);
     const name = isScheduled(id) ? id : Number(id);
-    if (!path) throw new BrokenPromise(`task ${name} went from ${from} to ${to}, which "${step}" can not cause`);
+    if (!path) throw new BrokenPromise(`task ${name} went from ${from} to ${to}, which "${step}" cannot cause`);
     rows.push(...path);
   }
   return rows;

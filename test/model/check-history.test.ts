@@ -144,7 +144,7 @@ describe('a history that the promises allow', () => {
       .later(1_000)
       .seen({ state: 'waiting', record: 'cancelled - 0, enqueued - 1' }),
     'a task that is removed': done().remove('removed').seen(null).log(),
-    'a task that can not be removed while it runs': story().began('r1').remove('running').ended('r1').seen(completed),
+    'a task that cannot be removed while it runs': story().began('r1').remove('running').ended('r1').seen(completed),
     'a task that was removed before': done().remove('removed').remove('gone').retry('gone').cancel('gone').seen(null),
     'a removal without an answer': story().remove(null).seen(null),
     'a removed task that has a handover on record': lost().ended('r2').remove('removed').seen(null).log('mac-1 crash'),

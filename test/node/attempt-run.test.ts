@@ -113,7 +113,7 @@ it('asks for no next task after Redis has refused a report, since the task may b
   expect(queue.reports.map(({ ok }) => ok)).toEqual([true, true]);
 });
 
-it('frees its slot even if Redis can not store the failure either', async () => {
+it('frees its slot even if Redis cannot store the failure either', async () => {
   const queue = new ScriptedQueue(() => scriptError());
   expect(await finish(attempt(queue, 'sleep 1ms'))).toBeUndefined();
   expect(journal.counts()).toEqual({ pending: 0, discarded: 1 });

@@ -23,7 +23,7 @@ const loadedConfig = (more: object = {}): LoadedConfig => ({
   ownSecretEnv: [],
 });
 
-/** A daemon whose incarnations only write down what is asked of them; those of `errors` can not begin. */
+/** A daemon whose incarnations only write down what is asked of them; those of `errors` cannot begin. */
 function daemonOf(errors: unknown[] = []) {
   const { clock, log, logged } = testContext();
   const did: unknown[] = [];
@@ -101,7 +101,7 @@ it('repeats its first start after exactly 1 s if another daemon of the node was 
   expect(logged).toMatchObject([{ level: 'warn', error: expect.stringContaining('replaced') }]);
 });
 
-it('ends with the error if its first incarnation can not start, and closes everything it opened', async () => {
+it('ends with the error if its first incarnation cannot start, and closes everything it opened', async () => {
   const { daemon, did } = daemonOf([new ClawmeshError('redis', 'READONLY')]);
   await expect(daemon.run()).rejects.toThrow('READONLY');
   expect(did).toEqual(['begin', 'journal closed', 'Redis closed']);
@@ -161,7 +161,7 @@ it('keeps its config, and names the settings, if a changed setting requires a re
   expect(did).toEqual(['begin']);
 });
 
-it('keeps its config if the file can not be read, and logs why', async () => {
+it('keeps its config if the file cannot be read, and logs why', async () => {
   const { daemon, did, file, logged } = daemonOf();
   void daemon.run();
   await settled();

@@ -43,7 +43,7 @@ it('reads back each entry under its name, from a file that only its owner can re
   expect([...(await files.read(never)).keys()]).toEqual(['b.json']);
 });
 
-it('leaves no part of an entry that can not be written', async () => {
+it('leaves no part of an entry that cannot be written', async () => {
   const files = await prepared();
   mkdirSync(join(files.folder, 'a.json', 'in the way'), { recursive: true });
   await expect(files.write('a.json', 'x')).rejects.toThrow();
@@ -58,7 +58,7 @@ it('removes files that a process left half-written, and leaves other files alone
   expect(readdirSync(files.folder).sort()).toEqual(['.DS_Store', 'discarded']);
 });
 
-it('reads the other entries if one can not be read, and names that one', async () => {
+it('reads the other entries if one cannot be read, and names that one', async () => {
   const files = await prepared();
   mkdirSync(join(files.folder, 'a.json'));
   await files.write('b.json', 'x');

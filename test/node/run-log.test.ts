@@ -64,7 +64,7 @@ it('masks secrets in lines and notes, even a secret split over two chunks', asyn
   expect(written[0]?.progress?.note).toBe('tool ********');
 });
 
-it('keeps the newest 1000 lines while it can not write', async () => {
+it('keeps the newest 1000 lines while it cannot write', async () => {
   const { run, texts } = runLog();
   for (let n = 1; n <= 1_002; n++) run.record({ type: 'log', text: `line ${n}` });
   await run.end();

@@ -191,7 +191,7 @@ it.each(['interrupt', 'close', 'last beat'])(
   },
 );
 
-it('stops all other services if one can not stop', async () => {
+it('stops all other services if one cannot stop', async () => {
   const { runtime, instead, calls, context } = await begun();
   instead.close = () => Promise.reject(new Error('no connection'));
   await runtime.stop('release');

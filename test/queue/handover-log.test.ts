@@ -106,7 +106,7 @@ describe('a long handover log', () => {
     expect(await log().list({ nodeId: 'mac-3', limit: 700 })).toHaveLength(700);
   });
 
-  it('lists the other handovers although one entry can not be read', async () => {
+  it('lists the other handovers although one entry cannot be read', async () => {
     await mesh.redis.xadd(mesh.keys.handovers, '*', 'mangled', 'x');
     expect(await log().list({ limit: 5 })).toHaveLength(1);
   });

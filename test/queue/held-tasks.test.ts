@@ -278,7 +278,7 @@ describe('held tasks', () => {
     const key = mesh.keys.task('default', id);
     const stored = (await mesh.redis.hget(key, 'data')) ?? '';
     await mesh.redis.hset(key, 'data', JSON.stringify({ ...JSON.parse(stored), v: 2 }));
-    expect(await old.claim(), 'a format that this node can not read').toBeUndefined();
+    expect(await old.claim(), 'a format that this node cannot read').toBeUndefined();
     expect(await read(id)).toMatchObject({ heldBy: 'format 2' });
     await mesh.redis.hset(key, 'data', stored);
     const claim = await newer.claimHeld('format:2');

@@ -12,7 +12,7 @@ it.each<[string, Usage]>([
   ['no number', { input: Number.NaN, output: 1, total: 1 }],
   ['a cost without end', { input: 1, output: 1, total: 2, cost: Number.POSITIVE_INFINITY }],
 ])(
-  'completes a task with its first report although its usage can not be summed up (%s), and claims the next',
+  'completes a task with its first report although its usage cannot be summed up (%s), and claims the next',
   async (_, usage) => {
     const { producer, reader, redis, keys, node } = mesh();
     const [first, second] = await producer.enqueue([newTask(), newTask()]);

@@ -26,7 +26,7 @@ it.each<[string, (key: string) => [string, ...string[]][]]>([
   expect(await redis.llen(keys.pool('default', 'active'))).toBe(0);
 });
 
-it('requeues the tasks of a death whose record can not be read', async () => {
+it('requeues the tasks of a death whose record cannot be read', async () => {
   const { producer, node, redis, keys, registry, requeue } = mesh();
   const [task] = await producer.enqueue([newTask()]);
   await claimNext(await node('mac-1'));

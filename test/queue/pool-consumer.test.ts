@@ -409,7 +409,7 @@ describe('a pool', () => {
     expect(await mesh.reader.get(id)).toBeUndefined();
   });
 
-  it('fails a task that it can not read instead of getting stuck on it', async () => {
+  it('fails a task that it cannot read instead of getting stuck on it', async () => {
     const { id } = await enqueueOne();
     const next = await enqueueOne();
     await mesh.redis.hset(mesh.keys.task('default', id), 'data', '{"v":"?"}');

@@ -230,7 +230,7 @@ describe('many schedules', () => {
     expect(await mesh.redis.exists(mesh.keys.scheduleFailures)).toBe(0);
   });
 
-  it('mends the others although the schedules of one pool can not be read', async () => {
+  it('mends the others although the schedules of one pool cannot be read', async () => {
     for (const name of ['a', 'z']) await mesh.schedules.add(name, daily, task);
     await mesh.schedules.add('other', daily, newTask({ pool: 'other' }));
     await mesh.redis.del(mesh.keys.pool('other', 'repeat'));
@@ -241,7 +241,7 @@ describe('many schedules', () => {
     expect((await delayed()).sort()).toEqual(['a', 'other', 'z']);
   });
 
-  it('removes a schedule although its stored data can not be read', async () => {
+  it('removes a schedule although its stored data cannot be read', async () => {
     await mesh.schedules.add('newer', daily, task);
     await mesh.redis.hset(mesh.keys.schedules, 'newer', '{"v":2}');
     await mesh.schedules.mend();

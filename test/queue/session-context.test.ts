@@ -35,7 +35,7 @@ it('quotes 1000 characters of a longer text, and marks the cut', async () => {
   expect(await context([said(` ${fits} `, long)])).toBe(told(`> ${fits}\n\n${'y'.repeat(1_000)}…`));
 });
 
-it('leaves out tasks that are gone, did not complete or can not be read', async () => {
+it('leaves out tasks that are gone, did not complete or cannot be read', async () => {
   const [data = ''] = said('no answer', '');
   expect(await context([[null, null], said('one', 'a'), [data, null], [data, '{']])).toBe(told('> one\n\na'));
 });

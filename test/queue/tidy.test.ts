@@ -35,7 +35,7 @@ describe('the removal of long messages', () => {
     expect(await mesh.redis.keys(`${mesh.keys.idempotencyPrefix}*`)).toEqual([]);
   });
 
-  it('reads no message: it frees a key although the stored task can not be read', async () => {
+  it('reads no message: it frees a key although the stored task cannot be read', async () => {
     const [{ id } = { id: '' }] = await mesh.producer.enqueue([newTask({ key: 'k' })]);
     await mesh.redis.hset(mesh.keys.task('default', id), 'data', 'x'.repeat(MIB));
     await mesh.control.remove({ id, pool: 'default' });
@@ -43,7 +43,7 @@ describe('the removal of long messages', () => {
     expect(await mesh.redis.exists(mesh.keys.idempotency('k'))).toBe(0);
   });
 
-  it('releases a task that comes after others although its message can not be read', async () => {
+  it('releases a task that comes after others although its message cannot be read', async () => {
     const [first] = await mesh.producer.enqueue([newTask()]);
     const [then] = await mesh.producer.enqueue([newTask({ after: [{ id: first?.id ?? '', pool: 'default' }] })]);
     const id = then?.id ?? '';

@@ -271,7 +271,7 @@ describe('runs in a gateway', () => {
     expect(await result).toMatchObject({ ok: true });
   });
 
-  it('forgets an abort that the gateway refuses for good only if the run can not continue', async () => {
+  it('forgets an abort that the gateway refuses for good only if the run cannot continue', async () => {
     const note = { runId: 'r1', sessionKey: 'chat', agent: 'helper', boot: gateway.boot, accepted: true };
     const submissions = new Submissions(folder);
     await submissions.put({ ...note, endsBy: Date.now() + 3_600_000, state: 'abort' });
@@ -284,7 +284,7 @@ describe('runs in a gateway', () => {
     await expect.poll(() => noted(folder)).toBe(0);
   });
 
-  it('is unhealthy while it can not record runs, continues those it has, and records them as soon as it can', async () => {
+  it('is unhealthy while it cannot record runs, continues those it has, and records them as soon as it can', async () => {
     const runner = startRunner();
     await healthy(runner);
     rmSync(folder, { recursive: true });
@@ -299,7 +299,7 @@ describe('runs in a gateway', () => {
     expect(await result).toMatchObject({ ok: true });
   });
 
-  it('finds what an earlier incarnation left even if it can not read that at first', async () => {
+  it('finds what an earlier incarnation left even if it cannot read that at first', async () => {
     const previous = startRunner();
     void begin(previous, request('t1', {}, 'chat'));
     await expect.poll(() => gateway.running).toHaveLength(1);

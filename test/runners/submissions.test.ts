@@ -56,7 +56,7 @@ it('leaves the last version on disk, however many changes come during a write', 
   expect(new Submissions(folder).all()).toEqual([submission('r1', { accepted: true })]);
 });
 
-it('says why records can not be written until all are, removed ones included', async () => {
+it('says why records cannot be written until all are, removed ones included', async () => {
   const folder = newFolder();
   const submissions = new Submissions(folder);
   await submissions.put(submission('r1'));

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * The clock that all processes of one machine share, shell scripts included: the time since it booted, which can not be set.
+ * The clock that all processes of one machine share, shell scripts included: the time since it booted, which cannot be set.
  * Elsewhere than on Linux it is the wall clock, in seconds.
  */
 const isLinux = process.platform === 'linux';

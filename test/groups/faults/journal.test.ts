@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { emptyFolder } from '../../support/folders.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
-describe('a node whose journal can not be written', () => {
+describe('a node whose journal cannot be written', () => {
   let mesh: ProcessMesh;
   const home = () => {
     const folder = emptyFolder();

@@ -81,7 +81,7 @@ describe('an unusable state folder', () => {
     }
   });
 
-  it('leaves no Redis behind if clawmesh up can not record where it is', async () => {
+  it('leaves no Redis behind if clawmesh up cannot record where it is', async () => {
     const home = emptyFolder();
     const folder = privateRedisFolder('m', { CLAWMESH_HOME: home });
     mkdirSync(join(folder, 'server.json'), { recursive: true });

@@ -281,7 +281,7 @@ describe('control of a node from the command line', () => {
       expect((await mesh.reader.get(taskId))?.state).toBe('waiting');
     });
 
-    it('forgets a node whose record can not be read, or is missing', async () => {
+    it('forgets a node whose record cannot be read, or is missing', async () => {
       await mesh.registry.register('mac-1', ['default'], 1);
       await lapse('mac-1');
       await mesh.registry.register('mac-2', ['default'], 1);

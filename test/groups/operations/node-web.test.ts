@@ -77,7 +77,7 @@ describe('the web server of a node', () => {
     expect(await survivor.exited).toBe(0);
   });
 
-  it('logs what it can not serve, and lets the node work on', async () => {
+  it('logs what it cannot serve, and lets the node work on', async () => {
     const taken = new URL(mesh.server.url).port;
     mesh.config = mesh.configWith(
       `node: {listen: "127.0.0.1:${taken}", dashboard: true}\ndashboard: {host: 0.0.0.0, port: ${await reservePort()}}\n`,

@@ -155,7 +155,7 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     await completes(`clawmesh enqueue --from ${cut}`, `clawmesh enqueue --from ${tasksFile}`);
   });
 
-  it('prints nothing, and no error, if Redis can not be reached', async () => {
+  it('prints nothing, and no error, if Redis cannot be reached', async () => {
     const unreachable = writeConfig('mesh: m\nredis: {url: "redis://127.0.0.1:1"}\n');
     const line = `clawmesh --config ${unreachable} node show ma`;
     await prompt();
