@@ -169,7 +169,7 @@ export interface AwaitedTask extends Enqueued, Partial<Pick<Task, 'result' | 'er
 
 /** Tasks that match. */
 export interface TaskList {
-  /** The newest first. Their `result` is null, even if they have one; see `task show` or `task wait`. */
+  /** The newest first. */
   readonly tasks: readonly Task[];
   /** Number of further tasks that match; null if that would require reading all tasks. */
   readonly more: number | null;

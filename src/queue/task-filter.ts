@@ -8,6 +8,8 @@ export interface TaskFilter {
   readonly tags?: Readonly<Record<string, string>> | undefined;
   /** Only failed tasks without an acknowledgement. */
   readonly unacknowledged?: boolean | undefined;
+  /** Also read the results, which may be long. Without it, `result` is null. */
+  readonly results?: boolean | undefined;
   readonly limit: number;
 }
 

@@ -31,6 +31,16 @@ describe('lists of tasks', () => {
     expect((await mesh().reader.list({ limit: 2 })).map(({ id }) => id)).toEqual([waiting?.id, running?.id]);
   });
 
+  it('contains results only on request, and none for tasks that have not completed', async () => {
+    const node = await mesh().node('mac-1');
+    await mesh().producer.enqueue(Array.from({ length: 25 }, () => newTask()));
+    for (let run = 0; run < 24; run++) await node.report(await claimNext(node), success);
+    const results = async (filter: { results?: boolean }) =>
+      (await mesh().reader.list({ limit: 30, ...filter })).map(({ result }) => result?.text ?? null);
+    expect(new Set(await results({}))).toEqual(new Set([null]));
+    expect((await results({ results: true })).toSorted()).toEqual([...Array(24).fill('done'), null].toSorted());
+  });
+
   it('never misses a task that changes its state meanwhile, and counts it once', async () => {
     const node = await mesh().node('mac-1');
     await mesh().producer.enqueue([newTask()]);

@@ -86,6 +86,7 @@ async function list(options: ListOptions, command: Command): Promise<void> {
       node: options.node,
       tags: options.tag,
       unacknowledged: options.unacknowledged,
+      results: out.json,
       limit: options.limit,
     });
     const more = await countMore(mesh, options, tasks);

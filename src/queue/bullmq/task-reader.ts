@@ -10,7 +10,15 @@ import { redisTime } from '../../redis/time.ts';
 import { firstLook, matches, pageOf, SCAN_LIMIT, type TaskFilter } from '../task-filter.ts';
 import { HELD_SCORE } from './held-tasks.ts';
 import { findStrangers, type Strangers } from './strangers.ts';
-import { type BullState, LISTED_FIELDS, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
+import {
+  type BullState,
+  LISTED_FIELDS,
+  RUN_FIELDS,
+  stateOf,
+  type TaskHash,
+  taskView,
+  withResult,
+} from './task-view.ts';
 
 /** Number of tasks of a pool in each state. */
 export interface PoolCounts {
@@ -73,6 +81,9 @@ export interface HeldTasks {
   /** The sticky node of their session; null for another reason. */
   readonly stickyNode: string | null;
 }
+
+/** Results may have megabytes each. */
+const RESULTS_AT_ONCE = 20;
 
 /** Reads tasks. Everything comes from the queue itself; there are no separate records. */
 export class TaskReader {
@@ -141,7 +152,19 @@ export class TaskReader {
       for (const task of await this.#scan(source, first[index] as string[], filter))
         found.set(`${source.pool} ${task.id}`, task);
     }
-    return [...found.values()].sort(byNewest).slice(0, filter.limit);
+    const tasks = [...found.values()].sort(byNewest).slice(0, filter.limit);
+    return filter.results ? this.#withResults(tasks) : tasks;
+  }
+
+  /** In batches, so that no reply holds all the results. */
+  async #withResults(tasks: readonly Task[]): Promise<Task[]> {
+    const complete: Task[] = [];
+    for (let start = 0; start < tasks.length; start += RESULTS_AT_ONCE) {
+      const batch = tasks.slice(start, start + RESULTS_AT_ONCE);
+      const stored = await this.#all(batch.map(({ id, pool }) => ['hget', this.#keys.task(pool, id), 'returnvalue']));
+      complete.push(...batch.map((task, index) => withResult(task, stored[index] as string | null)));
+    }
+    return complete;
   }
 
   /** Running tasks, the longest first; at most `limit`. */

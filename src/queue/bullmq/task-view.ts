@@ -40,6 +40,11 @@ export const RUN_FIELDS = [
   'cm:movedFrom',
 ] as const;
 
+/** Adds the stored result to a task that was built from {@link LISTED_FIELDS}. */
+export function withResult(task: Task, stored: string | null): Task {
+  return { ...task, result: readField(storedResult, stored) ?? null };
+}
+
 /** Why the parent of a BullMQ flow of another program is held. */
 const CHILDREN = 'children of its BullMQ flow';
 
