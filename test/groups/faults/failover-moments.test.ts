@@ -7,7 +7,7 @@ import { ProcessMesh } from '../../support/process-mesh.ts';
 import { RedisProxy } from '../../support/redis-proxy.ts';
 
 const preload = (name: string) => ({
-  NODE_OPTIONS: `--import ${fileURLToPath(new URL(`../support/preload/${name}.mjs`, import.meta.url))}`,
+  NODE_OPTIONS: `--import ${fileURLToPath(new URL(`../../support/preload/${name}.mjs`, import.meta.url))}`,
 });
 
 /** Something breaks at one exact moment: a proxy in front of Redis sees it come, and strikes. */
