@@ -212,7 +212,7 @@ describe('the real OpenClaw', () => {
     });
 
     it('kills agent exec with all its processes at the deadline', async () => {
-      const id = await mesh.enqueue('PROVIDER HANG exec', '--timeout', '24s', '--attempts', '1');
+      const id = await mesh.enqueue('PROVIDER HANG exec', '--timeout', '60s', '--attempts', '1');
       await expect.poll(() => provider.callsWith('HANG exec').length).toBeGreaterThan(0);
       const task = await mesh.wait(id);
       expect(task).toMatchObject({ state: 'failed', error: { kind: 'timeout' } });
