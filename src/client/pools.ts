@@ -1,7 +1,8 @@
 import { notFound } from '../domain/not-found.ts';
+import type { PoolCounts } from '../domain/pool-counts.ts';
 import { setPoolPaused } from '../queue/bullmq/pause-pool.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
-import type { HeldTasks, OldestTask, PoolCounts } from '../queue/bullmq/task-reader.ts';
+import type { HeldTasks, OldestTask } from '../queue/bullmq/task-reader.ts';
 import type { ClientContext } from './context.ts';
 
 /** Reads and pauses pools. */

@@ -1,5 +1,5 @@
 import type { Mesh } from '../client/mesh.ts';
-import type { PoolCounts } from '../queue/bullmq/task-reader.ts';
+import type { PoolCounts } from '../domain/pool-counts.ts';
 
 /** A pool as `pool list --json` prints it. */
 export interface PoolView extends PoolCounts {

@@ -6,11 +6,12 @@ import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
+import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Target } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
-import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
+import type { HeldTasks } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
 
 /** The mark before a problem in terminal output. */

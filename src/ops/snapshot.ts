@@ -6,8 +6,9 @@ import type { Finding, Severity } from '../domain/finding.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { NodeState } from '../domain/node-state.ts';
+import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { Task } from '../domain/task.ts';
-import type { OldestTask, PoolCounts } from '../queue/bullmq/task-reader.ts';
+import type { OldestTask } from '../queue/bullmq/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
 import { findProblems, foreignWorkers, strandedTasks } from './problems.ts';
 

@@ -6,10 +6,11 @@ import { formatHoldReason, holdReasonOf, isTarget, type SessionReason } from '..
 import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
+import type { PoolCounts } from '../domain/pool-counts.ts';
 import { mayRun, parseTarget, type Target } from '../domain/target.ts';
 import type { Task } from '../domain/task.ts';
 import { humanDuration } from '../domain/units.ts';
-import type { HeldTasks, PoolCounts } from '../queue/bullmq/task-reader.ts';
+import type { HeldTasks } from '../queue/bullmq/task-reader.ts';
 
 /** Why a task does not run, and how to fix that. */
 export interface WaitingReason {

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type HoldReason, parseHoldReason } from '../../domain/hold-reason.ts';
 import { namedAt } from '../../domain/ids.ts';
+import type { PoolCounts } from '../../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../../domain/schedule.ts';
 import { sessionOf } from '../../domain/target.ts';
 import type { Task, TaskRef } from '../../domain/task.ts';
@@ -19,26 +20,6 @@ import {
   taskView,
   withResult,
 } from './task-view.ts';
-
-/** Number of tasks of a pool in each state. */
-export interface PoolCounts {
-  /** Tasks that wait to be claimed. */
-  readonly waiting: number;
-  /** Running tasks. */
-  readonly active: number;
-  /** Tasks that wait for a time. */
-  readonly delayed: number;
-  /** Tasks that failed for good. */
-  readonly failed: number;
-  /** Failed tasks that an operator has acknowledged. */
-  readonly acknowledged: number;
-  /** Completed tasks. */
-  readonly completed: number;
-  /** Cancelled tasks. */
-  readonly cancelled: number;
-  /** Whether the pool is paused. */
-  readonly paused: boolean;
-}
 
 /**
  * Where BullMQ keeps the ids of each state. New ids are added at the left of a list, and at the end of a sorted set,

@@ -1,0 +1,19 @@
+/** Number of tasks of a pool in each state. */
+export interface PoolCounts {
+  /** Tasks that wait to be claimed. */
+  readonly waiting: number;
+  /** Running tasks. */
+  readonly active: number;
+  /** Tasks that wait for a time. */
+  readonly delayed: number;
+  /** Tasks that failed for good. */
+  readonly failed: number;
+  /** Failed tasks that an operator has acknowledged. */
+  readonly acknowledged: number;
+  /** Completed tasks. */
+  readonly completed: number;
+  /** Cancelled tasks. */
+  readonly cancelled: number;
+  /** Whether the pool is paused. */
+  readonly paused: boolean;
+}
