@@ -13,6 +13,7 @@ import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { environmentPage, filesPage } from './docs/machine-pages.ts';
+import { page, table } from './docs/markdown.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { redisKeysPage } from './docs/redis-keys-page.ts';
 import { SourceTypes } from './docs/source-types.ts';
@@ -77,48 +78,47 @@ function taskDiagram(): string[] {
 }
 
 function statesPage(): string {
-  const lines = [
-    '# States of tasks, nodes, claims and circuits',
-    '',
-    '<!-- Made from src/domain/task-state.ts, node-state.ts, claim-state.ts and circuit-state.ts by `npm run docs`; do not edit. -->',
-    '',
-    'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
-    'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
-    'script may do several at once, such as a promotion and the claim that brings it about.',
-    '',
-    '## Tasks',
-    '',
-    ...meaningLines(QUEUE_STATES),
-    '',
-    ...taskDiagram(),
-    '',
-    'The diagram leaves out how tasks are removed and expire.',
-    '',
-    ...transitionLines(TASK_TRANSITIONS),
-    '',
-    '## Nodes',
-    '',
-    ...meaningLines(NODE_MEANINGS),
-    '',
-    ...transitionLines(joined(NODE_TRANSITIONS)),
-    '',
-    '## Claims',
-    '',
-    'The claim on one task.',
-    '',
-    ...meaningLines(CLAIM_STATES),
-    '',
-    ...transitionLines(joined(CLAIM_TRANSITIONS)),
-    '',
-    '## Circuits',
-    '',
-    'The circuit of one provider.',
-    '',
-    ...meaningLines(CIRCUIT_STATES),
-    '',
-    ...transitionLines(joined(CIRCUIT_TRANSITIONS)),
-  ];
-  return `${lines.join('\n')}\n`;
+  return page(
+    'States of tasks, nodes, claims and circuits',
+    'src/domain/task-state.ts, node-state.ts, claim-state.ts and circuit-state.ts',
+    [
+      'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
+      'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
+      'script may do several at once, such as a promotion and the claim that brings it about.',
+      '',
+      '## Tasks',
+      '',
+      ...meaningLines(QUEUE_STATES),
+      '',
+      ...taskDiagram(),
+      '',
+      'The diagram leaves out how tasks are removed and expire.',
+      '',
+      ...transitionLines(TASK_TRANSITIONS),
+      '',
+      '## Nodes',
+      '',
+      ...meaningLines(NODE_MEANINGS),
+      '',
+      ...transitionLines(joined(NODE_TRANSITIONS)),
+      '',
+      '## Claims',
+      '',
+      'The claim on one task.',
+      '',
+      ...meaningLines(CLAIM_STATES),
+      '',
+      ...transitionLines(joined(CLAIM_TRANSITIONS)),
+      '',
+      '## Circuits',
+      '',
+      'The circuit of one provider.',
+      '',
+      ...meaningLines(CIRCUIT_STATES),
+      '',
+      ...transitionLines(joined(CIRCUIT_TRANSITIONS)),
+    ],
+  );
 }
 
 function joined<R extends { readonly from: readonly string[]; readonly to: readonly string[] }>(rows: readonly R[]) {
@@ -126,25 +126,17 @@ function joined<R extends { readonly from: readonly string[]; readonly to: reado
 }
 
 function meaningLines(states: Readonly<Record<string, string>>): string[] {
-  return [
-    '| state | meaning |',
-    '|---|---|',
-    ...Object.entries(states).map(([state, means]) => `| ${state} | ${means} |`),
-  ];
+  return table(['state', 'meaning'], Object.entries(states));
 }
 
 function transitionLines(rows: readonly Record<'from' | 'to' | 'event' | 'by' | 'when', string>[]): string[] {
-  const lines = rows.map(({ from, to, event, by, when }) => `| ${from} | ${to} | ${event} | ${by} | ${when} |`);
-  return ['| from | to | event | caused by | when |', '|---|---|---|---|---|', ...lines];
+  const cells = rows.map(({ from, to, event, by, when }) => [from, to, event, by, when]);
+  return table(['from', 'to', 'event', 'caused by', 'when'], cells);
 }
 
 function cliPage(): string {
   const program = createProgram();
   const lines = [
-    '# Command line',
-    '',
-    '<!-- Made from the commands themselves by `npm run docs`; do not edit. -->',
-    '',
     'Results go to stdout, everything else to stderr. With `--json` stdout is one JSON document.',
     '',
     ...exitCodeLines(),
@@ -155,7 +147,7 @@ function cliPage(): string {
     '',
   ];
   for (const command of leaves(program, [])) lines.push(...commandLines(command.command, command.path));
-  return `${lines.join('\n').trimEnd()}\n`;
+  return page('Command line', 'the commands themselves', lines);
 }
 
 /** All commands without the name of the program, such as `task list`. */
@@ -194,31 +186,27 @@ function sentence(text: string): string {
 
 function optionLines(options: readonly Option[]): string[] {
   if (options.length === 0) return [];
-  const rows = options.map((option) => `| \`${option.flags}\` | ${option.description} |`);
-  return ['| option | |', '|---|---|', ...rows];
+  return table(
+    ['option', 'meaning'],
+    options.map(({ flags, description }) => [`\`${flags}\``, description]),
+  );
 }
 
 function configPage(): string {
-  const lines = [
-    '# Config file',
-    '',
-    '<!-- Made from the schema by `npm run docs`; do not edit. -->',
-    '',
+  return page('Config file', 'the schema', [
     'One YAML file, the same bytes on every node: `--config`, else `$CLAWMESH_CONFIG`, else `./config/clawmesh.yaml`, else',
     '`~/.config/clawmesh/clawmesh.yaml`, else `/etc/clawmesh/clawmesh.yaml`. `${NAME}` inserts an environment variable;',
     '`${NAME:-default}` has a default. Durations are written `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `500MB`, `5GB`.',
     '',
-    '| setting | default | meaning |',
-    '|---|---|---|',
-    ...rows(configSchema, []),
+    ...table(['setting', 'default', 'meaning'], rows(configSchema, [])),
     '',
     'Settings marked *secret* are masked by `clawmesh config show` and count for `clawmesh config digest` only as present',
     'or absent. The digest leaves out `nodes`, since nodes may differ there.',
-  ];
-  return `${lines.join('\n')}\n`;
+  ]);
 }
 
-function rows(schema: z.core.$ZodType, path: string[]): string[] {
+/** The cells of a setting and of all settings below it. */
+function rows(schema: z.core.$ZodType, path: string[]): string[][] {
   const setting = settingOf(schema);
   const children = setting.shape
     ? Object.entries(setting.shape).flatMap(([key, child]) => rows(child, [...path, key]))
@@ -226,7 +214,7 @@ function rows(schema: z.core.$ZodType, path: string[]): string[] {
       ? rows(setting.element, [...path, '<id>'])
       : [];
   if (path.length === 0) return children;
-  return [`| \`${path.join('.')}\` | ${fallbackText(setting)} | ${meaning(setting)} |`, ...children];
+  return [[`\`${path.join('.')}\``, fallbackText(setting), meaning(setting)], ...children];
 }
 
 function fallbackText({ fallback, shape }: Setting): string {
