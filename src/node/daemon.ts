@@ -5,6 +5,7 @@ import { runEnvironment } from '../config/run-environment.ts';
 import type { Clock } from '../domain/clock.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import type { OpenClawMode } from '../domain/node.ts';
+import { waitAtMost } from '../domain/wait-at-most.ts';
 import type { Logger } from '../log/logger.ts';
 import type { RedisTarget } from '../redis/connection.ts';
 import { chooseMode, createRunner, kindOf, stopLeftInGateway } from '../runners/all.ts';
@@ -17,7 +18,6 @@ import { guarded, type NodeObserver } from './observer.ts';
 import { goneIncarnation } from './predecessor.ts';
 import { NodeRuntime } from './runtime.ts';
 import { NOT_UP_YET, type NodeStanding } from './standing.ts';
-import { waitAtMost } from './wait-at-most.ts';
 
 /** How long a stopping daemon waits for an alert under way, ms. */
 const ALERTS_MS = 2_000;

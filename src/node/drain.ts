@@ -1,7 +1,7 @@
 import type { Timer } from '../domain/clock.ts';
+import { waitAtMost } from '../domain/wait-at-most.ts';
 import type { NodeContext } from './context.ts';
 import type { RunSet } from './run-set.ts';
-import { waitAtMost } from './wait-at-most.ts';
 
 /**
  * The drain that an operator asks for and can end, and the final one before the daemon stops. During both, the node

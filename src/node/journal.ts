@@ -4,11 +4,11 @@ import type { Claim } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
+import { waitAtMost } from '../domain/wait-at-most.ts';
 import type { Logger } from '../log/logger.ts';
 import { type JournalEntry, nameOf, type RunName, readEntry } from './journal-entry.ts';
 import { JournalFiles } from './journal-files.ts';
 import { Signal } from './signal.ts';
-import { waitAtMost } from './wait-at-most.ts';
 
 /** Wait before a retry on a failed disk: doubles from the first to the second, ms. */
 const RETRY_MS = { first: 500, max: 10_000 };

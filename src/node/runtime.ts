@@ -1,5 +1,6 @@
 import { leaseMs } from '../config/lease.ts';
 import { messageOf } from '../domain/errors.ts';
+import { waitAtMost } from '../domain/wait-at-most.ts';
 import { adoptionWindowMs, adoptPrevious } from './adoption.ts';
 import { AuthBackoff } from './auth-backoff.ts';
 import { type DaemonContext, type NodeContext, nodeContext } from './context.ts';
@@ -20,7 +21,6 @@ import type { Service } from './service.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import { type NodeStanding, nodeStanding } from './standing.ts';
 import { Sweep } from './sweep.ts';
-import { waitAtMost } from './wait-at-most.ts';
 
 /**
  * Longest wait for a stage of services to stop, ms: a run gets SIGKILL after 5 s. After that, the stop continues

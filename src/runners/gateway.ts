@@ -2,6 +2,7 @@ import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
 import type { Clock } from '../domain/clock.ts';
 import { counted } from '../domain/counted.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
+import { waitAtMost } from '../domain/wait-at-most.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
 import { RunStopper, type Session } from './run-stopper.ts';
@@ -110,7 +111,7 @@ export class GatewayRunner implements Runner {
       this.#recall(run);
       const result = await Promise.race([this.#follow(run), aborted(signal)]);
       if (result) return result;
-      await this.#waitAtMost(this.#stopper.stop(runId), STOP_WAIT_MS);
+      await waitAtMost(this.#clock, this.#stopper.stop(runId), STOP_WAIT_MS);
       return { ok: false, error: taskError('cancelled', 'stopped') };
     } finally {
       unlisten();
@@ -233,7 +234,8 @@ export class GatewayRunner implements Runner {
   /** Records that the run is about to be submitted to this boot of the gateway. @returns why it can't be, if so. */
   async #prepare(run: GatewayRun, boot: string): Promise<NotBegun | undefined> {
     // Not queued behind a run that is being stopped: an abort of the session could hit this run, too.
-    const clear = await this.#waitAtMost(this.#stopper.cleared(run.session), AWAY_LIMIT_MS, run.signal);
+    const cleared = this.#stopper.cleared(run.session).then(() => true);
+    const clear = await waitAtMost(this.#clock, Promise.race([cleared, aborted(run.signal)]), AWAY_LIMIT_MS);
     if (!clear) return run.signal.aborted ? undefined : notBegun('could not stop an earlier run in the same session');
     await this.#note(run, boot, false);
     return undefined;
@@ -290,15 +292,6 @@ export class GatewayRunner implements Runner {
     const accepted = this.#submissions.get(runId)?.accepted === true;
     void this.#stopper.stop(runId);
     return accepted ? crashed(why) : notBegun(why);
-  }
-
-  /** Whether the work ended within `ms` and before the signal aborted; the work continues in any case. */
-  async #waitAtMost(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
-    const { promise: late, resolve } = Promise.withResolvers<false>();
-    const timer = this.#clock.timer(ms, () => resolve(false));
-    const done = await Promise.race([work.then(() => true), late, ...(signal ? [aborted(signal)] : [])]);
-    timer.stop();
-    return done === true;
   }
 }
 
