@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createProgram, runCli } from '../../src/cli/program.ts';
 import { writeConfig } from '../support/cli.ts';
+import { captureOutput } from '../support/in-process-output.ts';
 
 /** Those that stay, take the terminal, change this machine or read what is typed. */
 const LEFT_OUT = /^(up|top|dashboard|node (run|install|uninstall|start|stop|restart))$/;
@@ -57,22 +58,10 @@ function leaves(command: Command, path: readonly string[] = []): Leaf[] {
 
 /** Whatever is typed: one line that says what is wrong, or the work; never a stack, never a hang. */
 describe('arbitrary command lines', () => {
-  let stdout = '';
-  let stderr = '';
+  const output = captureOutput();
   const config = writeConfig('mesh: f\nredis: {url: "redis://127.0.0.1:1"}\nopenclaw: {mode: simulate}\n');
-  const keep = (add: (text: string) => void) => (text: unknown) => {
-    add(String(text));
-    return true;
-  };
   beforeEach(() => {
-    vi.spyOn(process.stdout, 'write').mockImplementation(keep((text) => (stdout += text)) as never);
-    vi.spyOn(process.stderr, 'write').mockImplementation(keep((text) => (stderr += text)) as never);
     vi.stubEnv('CLAWMESH_CONFIG', config);
-    // Each command line is the first one of its process, elsewhere.
-    process.stdout.setMaxListeners(0);
-  });
-  afterEach(() => {
-    process.exitCode = undefined;
   });
 
   const program = createProgram();
@@ -102,18 +91,17 @@ describe('arbitrary command lines', () => {
     const codes = new Map<number, number>();
     await fc.assert(
       fc.asyncProperty(line, async (args) => {
-        stdout = '';
-        stderr = '';
+        output.clear();
         process.exitCode = undefined;
         const code = await runCli(args);
         codes.set(code, (codes.get(code) ?? 0) + 1);
-        const shown = JSON.stringify({ args, code, stdout: stdout.slice(0, 200), stderr });
+        const shown = JSON.stringify({ args, code, stdout: output.stdout.slice(0, 200), stderr: output.stderr });
         expect([0, 1, 2, 3, 4, 5], shown).toContain(code);
-        expect(stderr, shown).not.toMatch(/\n {4}at |undefined|\[object|TypeError|Cannot read/);
-        expect(stderr, shown).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
+        expect(output.stderr, shown).not.toMatch(/\n {4}at |undefined|\[object|TypeError|Cannot read/);
+        expect(output.stderr, shown).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
         // The doctor's findings are its result.
         if (code > 0 && !(args.includes('doctor') && code === 1))
-          expect(stderr, shown).toMatch(/^clawmesh: .+\n$|^Usage: /u);
+          expect(output.stderr, shown).toMatch(/^clawmesh: .+\n$|^Usage: /u);
       }),
       { numRuns: 3_000, endOnFailure: true },
     );

@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../../src/cli/program.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { CliProcess } from '../support/cli.ts';
 import { emptyFolder } from '../support/folders.ts';
+import { captureOutput } from '../support/in-process-output.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { ProcessMesh } from '../support/process-mesh.ts';
 
@@ -43,48 +44,28 @@ alerts: {command: "cat > /dev/null"}
 describe('the JSON that a command prints', () => {
   let mesh: ProcessMesh;
   let lab: TestMesh;
-  let stdout = '';
-  let stderr = '';
+  const output = captureOutput();
   const seen = new Set<string>();
 
   /** Runs a command in this process, checks the document that it prints, and returns it. `as`: the command's variant. */
   const printed = async (as: string, ...rest: string[]) => {
-    stdout = '';
-    stderr = '';
+    output.clear();
     const words = as.split(' ').filter((word) => !word.startsWith('--'));
     await runCli(['--config', mesh.config, '--json', ...words, ...rest]);
     process.exitCode = undefined;
-    if (stdout === '') throw new Error(`${as} ${rest.join(' ')} printed nothing: ${stderr}`);
-    const document = JSON.parse(stdout);
+    if (output.stdout === '') throw new Error(`${as} ${rest.join(' ')} printed nothing: ${output.stderr}`);
+    const document = JSON.parse(output.stdout);
     seen.add(as);
     expect({ command: [as, ...rest], errors: errorsOf(as, document) }).toEqual({ command: [as, ...rest], errors: [] });
     return document;
   };
 
-  beforeEach(() => {
-    const keep = (add: (text: string) => void) => (text: unknown) => {
-      add(String(text));
-      return true;
-    };
-    vi.spyOn(process.stdout, 'write').mockImplementation(
-      keep((text) => {
-        stdout += text;
-      }),
-    );
-    vi.spyOn(process.stderr, 'write').mockImplementation(
-      keep((text) => {
-        stderr += text;
-      }),
-    );
-    process.stdout.setMaxListeners(0);
-  });
   beforeAll(async () => {
     mesh = await ProcessMesh.start({ openclaw: 'mode: simulate', config: CONFIG });
     await mesh.startNodes('mac-1', 'mac-2');
     lab = await openTestMesh(mesh.server.url, 'm');
   });
   afterAll(async () => {
-    process.exitCode = undefined;
     await lab.close();
     await mesh.stop();
   });

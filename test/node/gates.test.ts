@@ -10,7 +10,6 @@ import { settled } from '../support/virtual-clock.ts';
 beforeEach(() => {
   // No jitter.
   vi.spyOn(Math, 'random').mockReturnValue(0.5);
-  return () => vi.restoreAllMocks();
 });
 
 /** The gates of a healthy node, one of which probes a disk; the test changes what they look at. */

@@ -7,7 +7,6 @@ beforeEach(() => {
   clock = new VirtualClock();
   // No jitter.
   vi.spyOn(Math, 'random').mockReturnValue(0.5);
-  return () => vi.restoreAllMocks();
 });
 
 const periodic = (work: () => Promise<unknown>, onError: PeriodicOptions['onError'] = () => {}) =>

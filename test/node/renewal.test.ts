@@ -25,5 +25,4 @@ it('renews the claims of every pool even if one pool fails', async () => {
   expect(errors.map(String)).toEqual(Array(2).fill('Error: pool a is mangled'));
   await renewal.stop();
   expect(context.clock.pending).toBe(0);
-  vi.restoreAllMocks();
 });

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Claim } from '../../src/domain/claim.ts';
 import type { ErrorKind } from '../../src/domain/error-kind.ts';
-import { ClawmeshError } from '../../src/domain/errors.ts';
 import { newTaskId } from '../../src/domain/ids.ts';
 import { type NewTask, type Outcome, type TaskRef, taskError } from '../../src/domain/task.ts';
 import {
@@ -21,6 +20,7 @@ import { timesAfter } from '../../src/queue/schedule-times.ts';
 import { type Happening, happeningOf, pathOf } from '../model/task-paths.ts';
 import { makeTimesDue, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
+import { isRefusal } from '../support/transitions.ts';
 
 const POOL = 'default';
 const LEASE_MS = 15_000;
@@ -382,9 +382,6 @@ const CALLS: Readonly<Record<string, Call>> = {
   },
 };
 
-/** What ports tell a caller that has no such claim or schedule (any more). */
-const REFUSED = new Set(['claim-lost', 'fenced', 'not-found']);
-
 const stateOf = async (id: string): Promise<QueueState> => {
   const task = await scene.mesh.reader.get(id);
   if (!task) return 'none';
@@ -404,7 +401,7 @@ async function wrongWith(state: QueueState, situation: () => Promise<Stage>, cal
   try {
     said = await call.act(stage);
   } catch (error) {
-    if (!(error instanceof ClawmeshError && REFUSED.has(error.code))) throw error;
+    if (!isRefusal(error)) throw error;
     said = 'as before';
   }
   const to = await stateOf(stage.id);

@@ -28,8 +28,12 @@ interface Subject<State extends string, R extends Row> {
   readonly stateOf: () => Promise<State>;
 }
 
-/** Codes of the errors with which ports refuse a call that comes too late. */
 const REFUSED = new Set(['fenced', 'claim-lost', 'not-found']);
+
+/** Whether a port has refused a call because the claim, the incarnation or the schedule is gone. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ClawmeshError && REFUSED.has(error.code);
+}
 
 /**
  * Declares the tests that hold an implementation to its transition table: each call in each situation changes the state
@@ -48,7 +52,7 @@ export function holdToTable<State extends string, R extends Row>(subject: Subjec
     try {
       await call.act(state);
     } catch (error) {
-      if (!(error instanceof ClawmeshError && REFUSED.has(error.code))) throw error;
+      if (!isRefusal(error)) throw error;
     }
     const to = await stateOf();
     if (to === state) return undefined;
