@@ -2,7 +2,7 @@ import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Finding, Severity } from '../domain/finding.ts';
+import type { Finding, FindingAction, Severity } from '../domain/finding.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { NodeState } from '../domain/node-state.ts';
@@ -51,6 +51,8 @@ interface ShownFinding {
   readonly what: string;
   /** The remedy, for people. */
   readonly fix: string;
+  /** Commands that apply the remedy; empty if an operator has to do something else. */
+  readonly actions: readonly FindingAction[];
 }
 
 /** A running task. */
@@ -125,7 +127,9 @@ export async function takeSnapshot(
       handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
-      problems: findings.map(({ severity, problem, remedy }) => ({ severity, what: problem, fix: remedy })),
+      problems: findings.map(({ severity, problem, remedy, actions = [] }) => {
+        return { severity, what: problem, fix: remedy, actions };
+      }),
     },
   };
 }
