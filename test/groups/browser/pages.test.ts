@@ -62,7 +62,7 @@ describe('the pages of the dashboard', () => {
     await expect.poll(() => rows().count()).toBe(20);
     const oldest = await rows().last().getAttribute('data-task');
     expect(oldest).toBe(many[0]);
-    await page.click('text=Newest');
+    await page.locator('button', { hasText: 'Newest' }).click();
     await expect.poll(() => rows().count()).toBe(50);
 
     await page.click('text=Cancel all matching…');

@@ -10,8 +10,9 @@ import { FetchError, Panel, Table, TaskLink } from './table.tsx';
 import { number, span, spanOrDash } from './words.ts';
 
 const COUNTS = ['waiting', 'active', 'delayed', 'completed', 'failed', 'cancelled'] as const;
+const OPTIONAL: ReadonlySet<string> = new Set(['delayed', 'cancelled']);
 const PERIODS = [
-  ['1h', 'hour'],
+  ['1h', '1 hour'],
   ['24h', '24 hours'],
   ['7d', '7 days'],
 ] as const;
@@ -40,7 +41,11 @@ export function PoolCountsPanel(props: Pick<Snapshot, 'pools' | 'oldestWaiting'>
         label="Tasks by pool and state"
         head={[
           'Pool',
-          ...COUNTS.map((state) => ({ title: `${state[0]?.toUpperCase()}${state.slice(1)}`, number: true as const })),
+          ...COUNTS.map((state) => ({
+            title: `${state[0]?.toUpperCase()}${state.slice(1)}`,
+            number: true as const,
+            ...(OPTIONAL.has(state) && { optional: true as const }),
+          })),
           ...(steer ? [''] : []),
         ]}
         empty="No task was ever enqueued."
@@ -51,7 +56,7 @@ export function PoolCountsPanel(props: Pick<Snapshot, 'pools' | 'oldestWaiting'>
               {pool} {counts.paused && <span class="state gated">paused</span>}
             </th>
             {COUNTS.map((state) => (
-              <td key={state} class="number">
+              <td key={state} class={`number ${OPTIONAL.has(state) ? 'optional' : ''}`}>
                 {counts[state] === 0 ? '0' : <a href={pageLink('tasks', { state, pool })}>{number(counts[state])}</a>}
               </td>
             ))}

@@ -148,27 +148,29 @@ function AddDialog({ pools, onClose }: { pools: readonly string[]; onClose: () =
             </label>
           ))}
         </fieldset>
-        {kind === 'cron' ? (
-          <>
+        <div key={kind} class="whole fields">
+          {kind === 'cron' ? (
+            <>
+              <label>
+                Cron line: minute hour day month weekday
+                <input name="cron" required autocomplete="off" placeholder="0 7 * * 1-5" />
+              </label>
+              <label>
+                Time zone
+                <input
+                  name="timezone"
+                  autocomplete="off"
+                  defaultValue={Intl.DateTimeFormat().resolvedOptions().timeZone}
+                />
+              </label>
+            </>
+          ) : (
             <label>
-              Cron line: minute hour day month weekday
-              <input name="cron" required autocomplete="off" placeholder="0 7 * * 1-5" />
+              Interval, such as 30m or 12h
+              <input name="every" required autocomplete="off" placeholder="30m" />
             </label>
-            <label>
-              Time zone
-              <input
-                name="timezone"
-                autocomplete="off"
-                defaultValue={Intl.DateTimeFormat().resolvedOptions().timeZone}
-              />
-            </label>
-          </>
-        ) : (
-          <label class="whole">
-            Interval, such as 30m or 12h
-            <input name="every" required autocomplete="off" placeholder="30m" />
-          </label>
-        )}
+          )}
+        </div>
         <label class="whole">
           Message for the agent
           <textarea name="message" rows={4} required />

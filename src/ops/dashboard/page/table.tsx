@@ -47,7 +47,7 @@ export function StateBadge({ state }: { state: string }) {
 
 export function TaskLink({ id }: { id: string }) {
   return (
-    <a href={taskLink(id)} title={id} aria-label={`Task ${id}`}>
+    <a href={taskLink(id)} title={id}>
       <code>{short(id)}</code>
     </a>
   );

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { PoolCounts } from '../../../domain/pool-counts.ts';
 import { TASK_STATES, type TaskState } from '../../../domain/task-state.ts';
 import { open } from './open.ts';
-import { changedLink, pageLink } from './route.ts';
+import { changedLink, pageLink, parseRoute } from './route.ts';
 import { shortNumber } from './words.ts';
 
 /** While a person types, the list waits this long for the next letter, ms. */
@@ -27,8 +27,11 @@ export function TaskFilters(props: {
   const pool = query.get('pool') ?? '';
   const counted = Object.entries(pools).filter(([name]) => pool === '' || name === pool);
   const count = (state: TaskState) => counted.reduce((sum, [, counts]) => sum + counts[state], 0);
-  const change = (filters: Record<string, string | undefined>, replace = false) =>
-    open(changedLink('tasks', query, filters), { replace });
+  const change = (filters: Record<string, string | undefined>, replace = false) => {
+    // Another field may have changed the address while a person was typing in this one.
+    const current = parseRoute(location.hash.slice(1)).query;
+    open(changedLink('tasks', current, filters), { replace });
+  };
   const toggle = (state: TaskState) => {
     const chosen = states.includes(state) ? states.filter((other) => other !== state) : [...states, state];
     const unacknowledged = chosen.join() === 'failed' ? (query.get('unacknowledged') ?? undefined) : undefined;

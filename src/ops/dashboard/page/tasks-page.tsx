@@ -77,6 +77,7 @@ export function TasksPage(props: {
     }
     setChosen(next);
   };
+  const isFiltered = [...query.keys()].some((name) => name !== 'cursor');
   const done = () => {
     setChosen(new Set());
     reload();
@@ -103,6 +104,8 @@ export function TasksPage(props: {
           <div class="buttons">
             {ACTIONS.map((action) => {
               if (selected.length === 0) {
+                // Without a filter, one click too many would steer the whole mesh.
+                if (!isFiltered) return null;
                 const label = `${LABELS[action]} all matching…`;
                 const possible = tasks.some((task) => isPossible(action, task));
                 return (
