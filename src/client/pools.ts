@@ -1,5 +1,6 @@
 import { notFound } from '../domain/not-found.ts';
 import type { PoolCounts } from '../domain/pool-counts.ts';
+import { countEndedTasks, type EndedTasks } from '../queue/bullmq/ended-tasks.ts';
 import { setPoolPaused } from '../queue/bullmq/pause-pool.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks, OldestTask } from '../queue/bullmq/task-reader.ts';
@@ -49,6 +50,13 @@ export class MeshPools {
     const { redis, keys, registry } = this.#context;
     const [pools, now] = await Promise.all([this.names(), registry.redisTime()]);
     return readTaskTimes(redis, keys, pools, now - periodMs);
+  }
+
+  /** How many tasks ended in each of `parts` equal parts of the last `periodMs`, the oldest part first. */
+  async ended(periodMs: number, parts: number): Promise<EndedTasks[]> {
+    const { redis, keys, registry } = this.#context;
+    const [pools, to] = await Promise.all([this.names(), registry.redisTime()]);
+    return countEndedTasks(redis, keys, pools, { from: to - periodMs, to, parts });
   }
 
   /** BullMQ workers on these pools that are not clawmesh nodes; `now`: Redis time (ms). */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { percentilesOf } from '../../src/domain/percentiles.ts';
+import { countEndedTasks } from '../../src/queue/bullmq/ended-tasks.ts';
 import { readTaskTimes } from '../../src/queue/bullmq/task-times.ts';
 import { claimNext, makeTimesDue, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
@@ -10,6 +11,25 @@ describe('percentiles', () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
     expect(percentilesOf(hundred)).toEqual({ p50: 50, p95: 95, p99: 99 });
     expect(percentilesOf([1, 2, 3, 1_000])).toEqual({ p50: 2, p95: 1_000, p99: 1_000 });
+  });
+});
+
+describe('the number of ended tasks', () => {
+  const mesh = meshPerTest('ended');
+
+  it('counts each task in the part of the period in which it ended, and cancelled ones apart from failed ones', async () => {
+    const { redis, keys } = mesh();
+    const put = (key: string, ...times: number[]) => Promise.all(times.map((at) => redis.zadd(key, at, `t${at}`)));
+    await put(keys.pool('default', 'completed'), 999, 1_000, 1_500, 2_999, 3_000);
+    await put(keys.pool('xcode', 'completed'), 1_001);
+    await put(keys.pool('default', 'failed'), 2_000, 2_001);
+    await put(keys.cancelledTasks('default'), 2_001);
+    const period = { from: 1_000, to: 3_000, parts: 2 };
+    expect(await countEndedTasks(redis, keys, ['default', 'xcode'], period)).toEqual([
+      { from: '1970-01-01T00:00:01.000Z', completed: 3, failed: 0, cancelled: 0 },
+      { from: '1970-01-01T00:00:02.000Z', completed: 1, failed: 1, cancelled: 1 },
+    ]);
+    expect(await countEndedTasks(redis, keys, [], period)).toMatchObject([{ completed: 0 }, { completed: 0 }]);
   });
 });
 

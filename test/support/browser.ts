@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { HANG_MS } from './cli.ts';
 
@@ -28,6 +30,23 @@ export async function openBrowser(): Promise<Browser> {
       '--disable-sync',
     ],
   });
+}
+
+/** Where the pictures of the docs go, if this run is to make them. */
+const PICTURES = process.env.CLAWMESH_SCREENSHOTS;
+
+/** Takes a picture for the docs, if this run is to make them. */
+export async function picture(page: Page, name: string): Promise<void> {
+  if (!PICTURES) return;
+  // Nothing is highlighted under the mouse.
+  await page.mouse.move(0, 0);
+  mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({ path: join(PICTURES, `${name}.png`) });
+}
+
+/** Lets time pass on a timeline that is to be pictured. */
+export async function pose(ms: number): Promise<void> {
+  if (PICTURES) await setTimeout(ms);
 }
 
 /** A page that keeps what should not happen on it: requests to elsewhere, errors, refusals of its policy. */

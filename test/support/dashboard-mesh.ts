@@ -5,6 +5,12 @@ import { ProcessMesh } from './process-mesh.ts';
 
 const HANG = { timeout: HANG_MS, interval: 50 };
 
+const WORK = [
+  'Summarize the open issues',
+  'Review pull request 4312 for security problems',
+  'Write the release notes of 2.4.0',
+];
+
 export const TOKEN = 'the token of this test';
 
 /**
@@ -33,7 +39,7 @@ export async function startBusyMesh(): Promise<{ mesh: ProcessMesh; server: CliP
   await runsOn('mac-1');
   const failing = { message: 'fail invalid', tags: { repo: 'x', team: 'blue' }, attempts: 1 };
   await client.wait(await mesh.queue(failing, failing, failing));
-  await client.wait(await mesh.queueMany(3, 'Summarize the open issues'));
+  await client.wait(await mesh.queue(...WORK.map((message) => ({ message, tags: { repo: 'web' } }))));
   await mesh.queueOne('Wait for the night', { pool: 'night' });
   await client.pool.pause('night');
   const schedules = await client.schedules();

@@ -16,7 +16,7 @@ const options = z.object({ delay: z.number().optional() });
 export interface PoolTimes {
   /** Name of the pool. */
   readonly pool: string;
-  /** Number of tasks that completed or failed for good in the period, and are still kept. */
+  /** Number of tasks that ended in the period, cancelled ones included, and are still kept. */
   readonly ended: number;
   /** Number of these tasks, the newest, that the percentiles are computed from. */
   readonly sampled: number;

@@ -1,15 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openBrowser, watchedPage } from '../../support/browser.ts';
+import { openBrowser, picture, pose, watchedPage } from '../../support/browser.ts';
 import { CliProcess } from '../../support/cli.ts';
 import { reservePort } from '../../support/ports.ts';
 import { ProcessMesh } from '../../support/process-mesh.ts';
 
 const TOKEN = 'the token of this test';
-/** Where the pictures of the docs go, if this run is to make them. */
-const PICTURES = process.env.CLAWMESH_SCREENSHOTS;
 
 describe('the dashboard in a browser', () => {
   let mesh: ProcessMesh;
@@ -35,12 +31,6 @@ describe('the dashboard in a browser', () => {
     await mesh?.stop();
   });
 
-  async function picture(page: Page, name: string): Promise<void> {
-    if (!PICTURES) return;
-    mkdirSync(PICTURES, { recursive: true });
-    await page.screenshot({ path: join(PICTURES, `${name}.png`) });
-  }
-
   async function loggedIn(): Promise<{ page: Page; faults: string[] }> {
     const { page, faults } = await watchedPage(browser, url);
     await page.goto(url);
@@ -58,8 +48,10 @@ describe('the dashboard in a browser', () => {
     await mesh.queueMany(30, 'hold');
     await mesh.starts(9);
     const cutOff = mesh.ledger.starts().filter((line) => line.node === 'mac-3').length;
+    await pose(20_000);
     await mesh.kill('mac-3');
     await mesh.nodeState('mac-3', 'dead');
+    await pose(12_000);
     mesh.ledger.release();
     await page.waitForSelector('.arrow[data-to]:not(.waits)', { state: 'attached' });
     await page.waitForSelector('.lane[data-node=mac-3] .dead', { state: 'attached' });

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBrowser, watchedPage } from '../../support/browser.ts';
+import { openBrowser, picture, watchedPage } from '../../support/browser.ts';
 import type { CliProcess } from '../../support/cli.ts';
 import { startBusyMesh, TOKEN } from '../../support/dashboard-mesh.ts';
 import type { ProcessMesh } from '../../support/process-mesh.ts';
@@ -39,6 +39,9 @@ describe('the pages of the dashboard', () => {
   };
 
   it('lists the tasks of a link with filters, and puts each change of a filter into the address', async () => {
+    await show('tasks');
+    await page.waitForSelector('tr[data-task]');
+    await picture(page, 'dashboard-tasks');
     await show('tasks?state=failed&tag=repo%3Dx');
     await expect.poll(() => rows().count()).toBe(3);
     expect(await page.textContent('tr[data-task]')).toMatch(/fail invalid.*repo=x.*invalid: simulated invalid/s);
@@ -47,7 +50,7 @@ describe('the pages of the dashboard', () => {
     await page.fill('input[name=tag]', '');
     await page.fill('input[name=text]', 'SUMMARIZE');
     await expect.poll(() => page.url()).toMatch(/#\/tasks\?state=completed&text=SUMMARIZE$/);
-    await expect.poll(() => rows().count()).toBe(3);
+    await expect.poll(() => rows().count()).toBe(1);
     await page.goBack();
     await expect.poll(() => page.url()).not.toContain('state=completed');
     await page.click('text=Clear');
@@ -136,6 +139,9 @@ describe('the pages of the dashboard', () => {
     await show('pools');
     await page.waitForSelector('section:has(#times-title) tbody tr');
     expect(await page.textContent('section:has(#times-title) tbody')).toMatch(/default\d+/);
+    expect(await page.textContent('section:has(#times-title) figcaption')).toMatch(
+      /^\d+ completed and \d+ failed in 24 hours/,
+    );
     await show('events?event=node-dead');
     await page.waitForSelector('tbody tr');
     expect(await page.locator('tbody tr').count()).toBe(1);

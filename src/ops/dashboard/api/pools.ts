@@ -1,8 +1,13 @@
 import * as z from 'zod';
 import type { Mesh } from '../../../client/mesh.ts';
 import { viewPools } from '../../pools.ts';
-import { byName, duration, type ZodServer } from './zod-routes.ts';
+import { byName, duration, limit, type ZodServer } from './zod-routes.ts';
 
+const endedQuery = z.strictObject({
+  since: duration.prefault('24h'),
+  /** Number of equal parts of the period. */
+  parts: limit(24, 200),
+});
 const timesQuery = z.strictObject({ since: duration.prefault('24h') });
 
 /** Pools, how long their tasks wait and run, and pausing. */
@@ -10,6 +15,9 @@ export function addPoolRoutes(app: ZodServer, mesh: Mesh): void {
   app.get('/pools', { config: { document: 'pool list' } }, async () => ({ pools: await viewPools(mesh) }));
   app.get('/pools/times', { schema: { querystring: timesQuery } }, async ({ query }) => ({
     pools: await mesh.pool.times(query.since),
+  }));
+  app.get('/pools/ended', { schema: { querystring: endedQuery } }, async ({ query }) => ({
+    ended: await mesh.pool.ended(query.since, query.parts),
   }));
   for (const [action, paused] of [
     ['pause', true],

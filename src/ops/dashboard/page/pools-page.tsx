@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Percentiles } from '../../../domain/percentiles.ts';
+import type { EndedTasks } from '../../../queue/bullmq/ended-tasks.ts';
 import type { PoolTimes } from '../../../queue/bullmq/task-times.ts';
 import type { Snapshot } from '../../snapshot.ts';
 import { useFetched, useRefreshSignal } from './fetched.ts';
@@ -7,15 +8,17 @@ import { apiPath } from './requests.ts';
 import { pageLink } from './route.ts';
 import { ActionButton } from './steering.tsx';
 import { FetchError, Panel, Table, TaskLink } from './table.tsx';
-import { number, span, spanOrDash } from './words.ts';
+import { dateTime, number, span, spanOrDash } from './words.ts';
 
 const COUNTS = ['waiting', 'active', 'delayed', 'completed', 'failed', 'cancelled'] as const;
 const OPTIONAL: ReadonlySet<string> = new Set(['delayed', 'cancelled']);
+/** Periods with the parts that their chart shows. */
 const PERIODS = [
-  ['1h', '1 hour'],
-  ['24h', '24 hours'],
-  ['7d', '7 days'],
+  { since: '1h', label: '1 hour', parts: 60, part: 'minute' },
+  { since: '24h', label: '24 hours', parts: 48, part: 'half hour' },
+  { since: '7d', label: '7 days', parts: 56, part: '3 hours' },
 ] as const;
+type Period = (typeof PERIODS)[number];
 
 /** Pools with their tasks, and how long these wait and run. */
 export function PoolsPage({ snapshot, steer }: { snapshot: Snapshot; steer: boolean }) {
@@ -87,17 +90,18 @@ export function PoolCountsPanel(props: Pick<Snapshot, 'pools' | 'oldestWaiting'>
 }
 
 function PoolTimesPanel() {
-  const [period, setPeriod] = useState('24h');
+  const [period, setPeriod] = useState<Period>(PERIODS[1]);
+  const signal = useRefreshSignal();
   const { data, error } = useFetched<{ pools: PoolTimes[] }>(
-    `${apiPath('pools', 'times')}?since=${period}`,
-    useRefreshSignal(),
+    `${apiPath('pools', 'times')}?since=${period.since}`,
+    signal,
     20_000,
   );
   const choice = (
     <fieldset class="choice" aria-label="Period">
-      {PERIODS.map(([value, label]) => (
-        <button type="button" key={value} aria-pressed={value === period} onClick={() => setPeriod(value)}>
-          {label}
+      {PERIODS.map((each) => (
+        <button type="button" key={each.since} aria-pressed={each === period} onClick={() => setPeriod(each)}>
+          {each.label}
         </button>
       ))}
     </fieldset>
@@ -110,8 +114,9 @@ function PoolTimesPanel() {
       </td>
     ));
   return (
-    <Panel id="times" title="Waiting and running times" aside={choice}>
+    <Panel id="times" title="Ended tasks" aside={choice}>
       <FetchError error={error} />
+      <EndedChart period={period} signal={signal} />
       {data && (
         <Table
           label="Waiting and running times by pool"
@@ -145,11 +150,39 @@ function PoolTimesPanel() {
   );
 }
 
+/** The tasks that ended in each part of the period, the newest at the right. */
+function EndedChart({ period: { since, label, parts, part }, signal }: { period: Period; signal: string }) {
+  const { data } = useFetched<{ ended: EndedTasks[] }>(
+    `${apiPath('pools', 'ended')}?since=${since}&parts=${parts}`,
+    signal,
+    20_000,
+  );
+  if (!data) return null;
+  const most = Math.max(1, ...data.ended.map(({ completed, failed }) => completed + failed));
+  const sum = (state: 'completed' | 'failed') => data.ended.reduce((total, each) => total + each[state], 0);
+  return (
+    <figure class="chart">
+      <div aria-hidden="true">
+        {data.ended.map(({ from, completed, failed }) => (
+          <span key={from} title={`${dateTime(from)}: ${number(completed)} completed, ${number(failed)} failed`}>
+            <i class="failed" style={{ height: `${(100 * failed) / most}%` }} />
+            <i class="completed" style={{ height: `${(100 * completed) / most}%` }} />
+          </span>
+        ))}
+      </div>
+      <figcaption>
+        {number(sum('completed'))} completed and {number(sum('failed'))} failed in {label}; at most {number(most)} per{' '}
+        {part}
+      </figcaption>
+    </figure>
+  );
+}
+
 /** Says what the percentiles leave out. */
 function sampleWords(pools: readonly PoolTimes[]): string {
   const cut = pools.filter(({ ended, sampled }) => sampled < ended).map(({ pool }) => pool);
   const kept = 'Tasks that were removed or have expired do not count.';
   return cut.length === 0
     ? kept
-    : `Of pool ${cut.join(', ')}, the newest 1,000 completed and 1,000 failed tasks count. ${kept}`;
+    : `Of pool ${cut.join(', ')}, the newest 1,000 completed and 1,000 failed or cancelled tasks count. ${kept}`;
 }

@@ -72,14 +72,12 @@ function DayBars({ usage, days, now }: { usage: readonly UsageSum[]; days: numbe
   const most = Math.max(1, ...sums.values());
   const total = [...sums.values()].reduce((sum, day) => sum + day, 0);
   return (
-    <figure class="days">
+    <figure class="chart">
       <div aria-hidden="true">
         {names.map((day) => (
-          <i
-            key={day}
-            style={{ height: `${Math.max(sums.has(day) ? 2 : 0, (100 * (sums.get(day) ?? 0)) / most)}%` }}
-            title={`${day}: ${number(sums.get(day) ?? 0)} tokens`}
-          />
+          <span key={day} title={`${day}: ${number(sums.get(day) ?? 0)} tokens`}>
+            <i style={{ height: `${(100 * (sums.get(day) ?? 0)) / most}%` }} />
+          </span>
         ))}
       </div>
       <figcaption>
