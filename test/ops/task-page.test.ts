@@ -89,6 +89,16 @@ describe('a page of tasks', () => {
     expect(rare.limits.at(-1)).toBe(5_000);
   });
 
+  it('reads no more for a later page than the tasks up to its end', async () => {
+    const tasks = Array.from({ length: 700 }, (_, index) => task(`t-${String(index).padStart(4, '0')}`, index));
+    const { list, limits } = queueOf(tasks);
+    let cursor: string | undefined;
+    for (let page = 0; page < 4; page++) {
+      cursor = (await readTaskPage(list, { states: [], limit: 50, cursor })).next ?? undefined;
+    }
+    expect(limits).toEqual([51, 101, 151, 201]);
+  });
+
   it('stops reading at the beginning of the period', async () => {
     const tasks = Array.from({ length: 7_000 }, (_, index) => task(`t${String(index).padStart(4, '0')}`, index));
     const { list, limits } = queueOf(tasks);

@@ -36,10 +36,12 @@ export interface TaskPage {
 interface Position {
   readonly at: number;
   readonly id: string;
+  /** Number of matches up to it. At least as many tasks have to be read again for the next page. */
+  readonly passed: number;
 }
 
 /** A cursor as it comes from a request. */
-export const CURSOR = /^\d{1,16}-.{1,200}$/s;
+export const CURSOR = /^\d{1,16}-\d{1,6}-.{1,200}$/s;
 
 /**
  * One page of the tasks that match, newest first. A page is found by the time and id of the task before it, so new
@@ -54,7 +56,8 @@ export async function readTaskPage(
   const { states, pool, node, tags, unacknowledged, limit } = query;
   const after = query.cursor === undefined ? undefined : positionOf(query.cursor);
   const wanted = states.length === 0 ? [undefined] : states;
-  for (let count = Math.min(MOST_READ, limit + 1); ; count = Math.min(MOST_READ, count * GROWTH)) {
+  const passed = after?.passed ?? 0;
+  for (let count = Math.min(MOST_READ, passed + limit + 1); ; count = Math.min(MOST_READ, count * GROWTH)) {
     const lists = await Promise.all(
       wanted.map((state) => list({ state, pool, node, tags, unacknowledged, limit: count })),
     );
@@ -68,7 +71,9 @@ export async function readTaskPage(
       .sort(byNewest);
     const page = tasks.slice(0, limit);
     const last = page.at(-1);
-    if (tasks.length > limit && last) return { tasks: page, next: cursorOf(last), complete: true };
+    if (tasks.length > limit && last) {
+      return { tasks: page, next: cursorAfter(last, passed + limit), complete: true };
+    }
     if (exhausted || count === MOST_READ) return { tasks: page, next: null, complete: exhausted };
   }
 }
@@ -99,13 +104,13 @@ function byNewest(a: Task, b: Task): number {
   return enqueuedAt(b) - enqueuedAt(a) || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
 }
 
-function cursorOf(task: Task): string {
-  return `${enqueuedAt(task)}-${task.id}`;
+function cursorAfter(task: Task, passed: number): string {
+  return `${enqueuedAt(task)}-${passed}-${task.id}`;
 }
 
 function positionOf(cursor: string): Position {
-  const dash = cursor.indexOf('-');
-  return { at: Number(cursor.slice(0, dash)), id: cursor.slice(dash + 1) };
+  const [at, passed, ...id] = cursor.split('-');
+  return { at: Number(at), passed: Number(passed), id: id.join('-') };
 }
 
 function enqueuedAt({ enqueuedAt: time }: Task): number {
