@@ -8,6 +8,7 @@ import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
 import { CIRCUIT_STATES, CIRCUIT_TRANSITIONS } from '../src/domain/circuit-state.ts';
 import { CLAIM_STATES, CLAIM_TRANSITIONS } from '../src/domain/claim-state.ts';
+import { DELIVERY_STATES, DELIVERY_TRANSITIONS } from '../src/domain/delivery-state.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
@@ -79,8 +80,8 @@ function taskDiagram(): string[] {
 
 function statesPage(): string {
   return page(
-    'States of tasks, nodes, claims and circuits',
-    'src/domain/task-state.ts, node-state.ts, claim-state.ts and circuit-state.ts',
+    'States of tasks, nodes, claims, circuits and deliveries',
+    'src/domain/task-state.ts, node-state.ts, claim-state.ts, circuit-state.ts and delivery-state.ts',
     [
       'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
       'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
@@ -117,6 +118,14 @@ function statesPage(): string {
       ...meaningLines(CIRCUIT_STATES),
       '',
       ...transitionLines(joined(CIRCUIT_TRANSITIONS)),
+      '',
+      '## Deliveries',
+      '',
+      'The delivery of the answer of one task to its recipient.',
+      '',
+      ...meaningLines(DELIVERY_STATES),
+      '',
+      ...transitionLines(joined(DELIVERY_TRANSITIONS)),
     ],
   );
 }

@@ -39,6 +39,10 @@ export const MESH_EVENTS = {
     when: 'A task failed for good, after a run or a handover; `node` is the last node, and `reason` the error.',
     fields: ['task', 'pool', 'node', 'reason'],
   },
+  'delivery-failed': {
+    when: 'The answer of a task could not be sent to its recipient; `reason` says why.',
+    fields: ['task', 'pool', 'reason'],
+  },
   'repeated-failover': {
     when: 'A task was requeued for the third time because its node was lost.',
     fields: ['task', 'pool', 'node', 'reason'],

@@ -17,6 +17,8 @@ export interface NodeEvents {
   runEnded: { readonly claim: Claim; readonly outcome: Outcome };
   /** Tasks are held that this node may be allowed to run. */
   heldFor: readonly HeldFor[];
+  /** An answer is in this outbox. */
+  answerReady: { readonly box: string };
   /** An operator's drain has waited long enough for its runs. */
   drainExpired: undefined;
 }

@@ -3,6 +3,7 @@ import { leaseMs } from '../config/lease.ts';
 import type { NodeRecord } from '../domain/node.ts';
 import type { NodeContext } from './context.ts';
 import { crashForDrill } from './crash-for-drill.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { Drain } from './drain.ts';
 import type { Gates } from './gates.ts';
 import { InFlight } from './in-flight.ts';
@@ -22,6 +23,7 @@ export interface HeartbeatParts {
   readonly drain: Pick<Drain, 'set'>;
   readonly openclaw: Pick<OpenClawWatch, 'state'>;
   readonly load: Pick<LoadMeter, 'read'>;
+  readonly deliveries: Pick<Deliveries, 'channels'>;
 }
 
 /**
@@ -110,7 +112,7 @@ export class Heartbeat implements Service {
 
   #record(): NodeRecord {
     const { owner, version, clock, settings, live, journal } = this.#context;
-    const { gates, runs, openclaw, load } = this.#parts;
+    const { gates, runs, openclaw, load, deliveries } = this.#parts;
     const pools = Object.entries(settings.pools).map(([pool, concurrency]) => {
       const running = runs.runs.filter((run) => run.claim.pool === pool).length;
       return [pool, { concurrency, running }] as const;
@@ -131,6 +133,7 @@ export class Heartbeat implements Service {
       configDigest: live.digest,
       gates: gates.states(),
       load: load.read(),
+      channels: deliveries.channels,
       journal: journal.counts(),
       leaseMs: leaseMs(live.config),
     };

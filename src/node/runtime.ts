@@ -4,6 +4,7 @@ import { waitAtMost } from '../domain/wait-at-most.ts';
 import { adoptionWindowMs, adoptPrevious } from './adoption.ts';
 import { AuthBackoff } from './auth-backoff.ts';
 import { type DaemonContext, type NodeContext, nodeContext } from './context.ts';
+import { Deliveries } from './deliveries.ts';
 import { Drain } from './drain.ts';
 import { FailureStreak } from './failure-streak.ts';
 import { Gates } from './gates.ts';
@@ -130,7 +131,8 @@ function createServices(context: NodeContext, windowMs: number) {
   const renewal = new Renewal(context, runs);
   const releaser = createHeldReleaser(context);
   const sweep = new Sweep(context, { runs, releaser });
-  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, openclaw, load });
+  const deliveries = new Deliveries(context);
+  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, openclaw, load, deliveries });
   const inbox = new Inbox(context, { heartbeat, runs, sweep });
   // Redis refuses the requests of a fenced incarnation, so after a sleep one immediate request is enough.
   const sleepWatch = new SleepWatch(clock, (sleptMs) => {
@@ -171,6 +173,8 @@ function createServices(context: NodeContext, windowMs: number) {
     // The node claims only after OpenClaw's health is known, and after no run of an earlier incarnation continues in
     // it.
     [openclaw],
+    // Answers are sent until all runs have ended.
+    [deliveries],
     [gates],
     // Claims stop first, since all services above serve them.
     [runs],

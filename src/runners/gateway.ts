@@ -1,9 +1,11 @@
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
 import type { Clock } from '../domain/clock.ts';
 import { counted } from '../domain/counted.ts';
+import { runBriefing } from '../domain/run-briefing.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { waitAtMost } from '../domain/wait-at-most.ts';
 import { GatewayConnection } from './gateway-connection.ts';
+import { GatewayMessenger } from './gateway-messenger.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
 import { RunStopper, type Session } from './run-stopper.ts';
 import {
@@ -65,6 +67,7 @@ interface GatewayRun {
 export class GatewayRunner implements Runner {
   readonly mode = gatewayKind.mode;
   readonly capabilities = gatewayKind.capabilities;
+  readonly messenger: GatewayMessenger;
   readonly #clock: Clock;
   readonly #connection: GatewayConnection;
   readonly #submissions: Submissions;
@@ -91,6 +94,7 @@ export class GatewayRunner implements Runner {
       displayName: `clawmesh ${options.nodeId}`,
       clock,
     });
+    this.messenger = new GatewayMessenger(this.#connection);
     this.#submissions = submissions;
     this.#stopper = new RunStopper({ connection: this.#connection, submissions, clock });
     this.#connection.start();
@@ -248,6 +252,7 @@ export class GatewayRunner implements Runner {
       idempotencyKey: run.runId,
       sessionKey: run.session.sessionKey,
       timeout: openclawTimeoutS(timeoutMs, GRACE_S),
+      extraSystemPrompt: runBriefing({ ...run.request, deliver: spec.deliver }),
       ...(spec.agent !== undefined && { agentId: spec.agent }),
       ...(spec.model !== undefined && { model: spec.model }),
       ...(spec.thinking !== undefined && { thinking: spec.thinking }),

@@ -3,6 +3,7 @@ import type { Claim } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Outcome, RunError, TaskSpec } from '../domain/task.ts';
+import type { Messenger } from './messenger.ts';
 
 /** One attempt to run. */
 export interface RunRequest {
@@ -12,6 +13,8 @@ export interface RunRequest {
   /** Runs that counted neither as attempts nor as handovers. */
   readonly holds: number;
   readonly nodeId: string;
+  /** See `Claim.previousEnd`. */
+  readonly previousEnd?: string | undefined;
   readonly spec: TaskSpec;
   /**
    * The attempt's deadline, ms from now. The caller enforces it through the signal; the runner passes it on to
@@ -71,6 +74,8 @@ export interface RunnerCapabilities {
 export interface Runner {
   readonly mode: OpenClawMode;
   readonly capabilities: RunnerCapabilities;
+  /** Sends messages through the channels of this OpenClaw; missing if it has none. */
+  readonly messenger?: Messenger;
   /**
    * Runs the task to its end and returns its outcome; never throws. When `signal` aborts, the run is stopped for
    * certain (gateway abort, processes ended) before the promise settles. After that, only an earlier success counts.

@@ -43,6 +43,7 @@ function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}
     drain: { set: (drained) => void did.push(['drained', drained]) },
     openclaw: { state: { mode: 'exec', version: '2026.1.5', expected: null, healthy: true } },
     load: { read: () => ({ cpu: 0.5, memory: 0.25, eventLoopDelayMs: 1 }) },
+    deliveries: { channels: ['slack/work'] },
     ...parts.with,
   });
   return { ...context, heartbeat, sent, reply, did };

@@ -9,7 +9,7 @@ import { storedTask } from '../../src/queue/bullmq/task-producer.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 const KEEP = { completedMs: 600_000, failedMs: 600_000, count: 1_000, usageMs: 600_000 };
-const TIDY = { nodeId: 'mac-1', ownPools: ['default'], retention: KEEP };
+const TIDY = { nodeId: 'mac-1', ownPools: ['default'], retention: KEEP, giveUpAfterMs: 86_400_000 };
 
 describe('another program that uses BullMQ on our pools', () => {
   let mesh: TestMesh;

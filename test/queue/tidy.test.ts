@@ -108,6 +108,7 @@ describe('the cleanup by a node', () => {
     nodeId: 'mac-1',
     ownPools: ['own'],
     retention: { completedMs: 0, failedMs: 0, count: 10, usageMs: 1 },
+    giveUpAfterMs: 86_400_000,
     onError,
   });
   const completeOne = async (pool: string) => {

@@ -89,6 +89,7 @@ export function testContext(parts: Parts = {}): TestContext {
     'runsChanged',
     'runEnded',
     'heldFor',
+    'answerReady',
     'drainExpired',
   ] as const;
   for (const name of names) context.events.on(name, () => void emitted.push(name));
@@ -96,7 +97,7 @@ export function testContext(parts: Parts = {}): TestContext {
 }
 
 /** What may be missing for real. */
-const OPTIONAL = new Set(['then', 'toJSON', 'loginTrouble']);
+const OPTIONAL = new Set(['then', 'toJSON', 'loginTrouble', 'messenger']);
 
 /** An object of which only some parts are there; any other one throws when it is read. */
 function partial<T extends object>(parts: Partial<T>, what: string): T {

@@ -34,7 +34,7 @@ local function releaseAfter(mesh, pool, list, first, most, now)
       gone = gone + 1
     elseif broken then
       if redis.call('ZREM', pool.delayed, id) > 0 then
-        endTask(pool, id, {kind = 'invalid', message = broken}, now, 'delayed')
+        endTask(mesh, pool, id, {kind = 'invalid', message = broken}, now, 'delayed')
         failed = failed + 1
       end
       redis.call('ZREM', list, id)
