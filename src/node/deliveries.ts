@@ -135,5 +135,5 @@ export function outcomeOf(
   if (!result.retryable) return { outcome: 'failed', reason };
   const pauseMs = Math.min(PAUSE_MS.first * 2 ** Math.min(tries, 20), PAUSE_MS.max);
   if (ageMs + pauseMs > giveUpAfterMs) return { outcome: 'failed', reason: `given up: ${reason}` };
-  return { outcome: 'postponed', reason, pauseMs };
+  return { outcome: 'postponed', reason, pauseMs, newKey: result.refused === true };
 }

@@ -1,4 +1,5 @@
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
+import { GatewayErrorDetailCodes } from '@openclaw/gateway-protocol/gateway-error-details';
 import * as z from 'zod';
 import { ACCOUNT_NAME, CHANNEL_NAME, type ChannelAccount } from '../domain/delivery.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -62,12 +63,30 @@ export class GatewayMessenger implements Messenger {
       await this.#connection.client.request('send', params, { timeoutMs: TIMEOUT_MS.send });
       return { sent: true };
     } catch (error) {
-      const reason = messageOf(error);
-      // The gateway refuses an unknown recipient or channel as an invalid request, which stays one.
-      const isRefusal = isGatewayProtocolResponseError(error) && error.gatewayCode === 'INVALID_REQUEST';
-      return isRefusal ? { sent: false, retryable: false, reason } : retryable(reason);
+      // The connection dropped, or the gateway did not reply in time. It may have sent the message.
+      if (!isGatewayProtocolResponseError(error)) return retryable(messageOf(error));
+      return refusal(error.gatewayCode, error.details, messageOf(error));
     }
   }
+}
+
+const refusalDetails = z.object({
+  code: z.string().optional(),
+  partialDelivery: z.unknown().optional(),
+});
+
+/**
+ * What an error reply to `send` means. The gateway keeps it for 5 minutes, and repeats it for the same key (OpenClaw
+ * 2026.9.6: a cache in memory of at most 1,000 replies).
+ */
+function refusal(code: string, details: unknown, reason: string): SendResult {
+  const { code: detail, partialDelivery } = refusalDetails.safeParse(details).data ?? {};
+  // The gateway has the message in its own queue on disk, and repeats it itself.
+  if (detail === GatewayErrorDetailCodes.OUTBOUND_DELIVERY_QUEUED) return { sent: true };
+  if (partialDelivery !== undefined)
+    return { sent: false, retryable: false, reason: `only a part was sent: ${reason}` };
+  // An unknown recipient or channel stays one.
+  return { sent: false, retryable: code !== 'INVALID_REQUEST', refused: true, reason };
 }
 
 /** The accounts in a reply to `channels.status` that can send now. Names that clawmesh can't use are left out. */

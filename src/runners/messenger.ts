@@ -10,10 +10,20 @@ export interface OutgoingMessage {
   readonly idempotencyKey: string;
 }
 
-/** How a try to send something ended. `retryable`: another try may succeed. */
+/** How a try to send something ended. */
 export type SendResult =
   | { readonly sent: true }
-  | { readonly sent: false; readonly retryable: boolean; readonly reason: string };
+  | {
+      readonly sent: false;
+      /** Another try may succeed. */
+      readonly retryable: boolean;
+      /**
+       * The receiver has replied that nothing was sent, and remembers that reply under the idempotency key. So the next
+       * try needs another key. Without it, the message may have been sent.
+       */
+      readonly refused?: boolean;
+      readonly reason: string;
+    };
 
 /** Sends messages through the channels of an OpenClaw. */
 export interface Messenger {

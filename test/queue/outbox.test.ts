@@ -100,6 +100,18 @@ describe('the outbox of a channel', () => {
     });
   });
 
+  it('has another key after a refusal, which the gateway would repeat, and the same one after any other failure', async () => {
+    const id = await completed();
+    const outbox = await outboxOf('mac-1');
+    const keys: (string | undefined)[] = [];
+    for (const newKey of [false, true, false]) {
+      const { delivery } = await outbox.take(['slack']);
+      keys.push(delivery?.idempotencyKey);
+      if (delivery) await outbox.report(delivery, { outcome: 'postponed', reason: 'away', pauseMs: 0, newKey });
+    }
+    expect(keys).toEqual([1, 1, 2].map((n) => `clawmesh-${id}-answer-${n}`));
+  });
+
   it('sends an end after a retry as a delivery of its own, and drops the pending one of the failure', async () => {
     const [task] = await mesh.producer.enqueue([newTask({ deliver: SLACK })]);
     const id = task?.id ?? '';

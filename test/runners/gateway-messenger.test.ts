@@ -45,18 +45,34 @@ describe('messages through a gateway', () => {
     ]);
   });
 
-  it('are not tried again when the gateway calls them invalid', async () => {
+  it('are not tried again when the gateway says that they are invalid', async () => {
     gateway.sends = { code: 'INVALID_REQUEST', message: 'unknown channel: slack' };
     expect(await messenger.send(message())).toEqual({
       sent: false,
       retryable: false,
+      refused: true,
       reason: expect.stringContaining('unknown channel: slack'),
     });
   });
 
-  it('are tried again after any other refusal', async () => {
-    gateway.sends = { code: 'UNAVAILABLE', message: 'gateway is draining' };
-    expect(await messenger.send(message())).toMatchObject({ sent: false, retryable: true });
+  it('are tried again with another key after any other refusal, which the gateway repeats for the same key', async () => {
+    gateway.sends = { code: 'UNAVAILABLE', message: 'Error: slack is away' };
+    expect(await messenger.send(message())).toMatchObject({ sent: false, retryable: true, refused: true });
+  });
+
+  it('count as sent when the gateway has queued them', async () => {
+    const details = { code: 'OUTBOUND_DELIVERY_QUEUED' };
+    gateway.sends = { code: 'UNAVAILABLE', message: 'Error: slack is away', details };
+    expect(await messenger.send(message())).toEqual({ sent: true });
+  });
+
+  it('are not tried again when a part was sent', async () => {
+    const details = { partialDelivery: { messageIds: ['m1'] } };
+    gateway.sends = { code: 'UNAVAILABLE', message: 'Error: the second part failed', details };
+    expect(await messenger.send(message())).toMatchObject({
+      retryable: false,
+      reason: expect.stringMatching(/^only a part was sent: /),
+    });
   });
 
   it('are tried again when the gateway is away', async () => {

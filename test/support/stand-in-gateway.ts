@@ -43,7 +43,8 @@ export class StandInGateway {
   /** The channels that it has running, each with its accounts. */
   channels: Readonly<Record<string, readonly string[]>> = {};
   /** How a message is answered: for real, with an error of this code, or not at all. */
-  sends: 'answered' | 'silent' | { readonly code: string; readonly message: string } = 'answered';
+  sends: 'answered' | 'silent' | { readonly code: string; readonly message: string; readonly details?: unknown } =
+    'answered';
   /** Sessions whose interrupted turn has yet to be resumed, or to be given up. */
   readonly interrupted = new Set<string>();
   #boot = randomUUID();
@@ -137,8 +138,13 @@ export class StandInGateway {
 
   #asked({ id, method, params }: Frame, socket: Socket): void {
     const answer: Answer = (payload) => send(socket, { type: 'res', id, ok: true, payload });
-    const refuse = (error: { code: string; message: string; retryable?: boolean; retryAfterMs?: number }) =>
-      send(socket, { type: 'res', id, ok: false, error });
+    const refuse = (error: {
+      code: string;
+      message: string;
+      details?: unknown;
+      retryable?: boolean;
+      retryAfterMs?: number;
+    }) => send(socket, { type: 'res', id, ok: false, error });
     if (method === 'connect') {
       answer(this.#hello());
       return;

@@ -32,7 +32,7 @@ export interface TakenDelivery {
   readonly taskId: string;
   readonly box: string;
   readonly token: string;
-  /** The same for each try of this delivery, and for no other delivery. */
+  /** The same for each try of this delivery whose result is unknown, and for no other delivery. */
   readonly idempotencyKey: string;
   /** Number of tries that have failed. */
   readonly tries: number;
@@ -46,7 +46,13 @@ export interface TakenDelivery {
 export type DeliveryOutcome =
   | { readonly outcome: 'delivered' }
   | { readonly outcome: 'failed'; readonly reason: string }
-  | { readonly outcome: 'postponed'; readonly reason: string; readonly pauseMs: number };
+  | {
+      readonly outcome: 'postponed';
+      readonly reason: string;
+      readonly pauseMs: number;
+      /** The next try needs another idempotency key: see `SendResult.refused`. */
+      readonly newKey?: boolean;
+    };
 
 const takenReply = z.tuple([
   z.string(),
@@ -112,7 +118,8 @@ export class Outbox {
     const { nodeId, incarnation } = this.#owner;
     const reason = end.outcome === 'delivered' ? '' : end.reason;
     const pauseMs = end.outcome === 'postponed' ? Math.round(end.pauseMs) : 0;
-    const args = [nodeId, incarnation, pool, taskId, box, token, end.outcome, reason, pauseMs];
+    const newKey = end.outcome === 'postponed' && end.newKey ? '1' : '';
+    const args = [nodeId, incarnation, pool, taskId, box, token, end.outcome, reason, pauseMs, newKey];
     return this.#notFenced(await scripts.reportDelivery.run(this.#redis, this.#keys, args)) === 'done';
   }
 

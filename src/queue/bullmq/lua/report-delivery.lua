@@ -2,7 +2,7 @@
   A node reports how its try to send an answer ended.
 
   ARGV node id   incarnation   pool   task id   outbox   token of the try   'delivered', 'postponed' or 'failed'
-  reason ('' for none)   for a postponed one: time until the next try (ms)
+  reason ('' for none)   for a postponed one: time until the next try (ms)   '1' if that needs another idempotency key
   Result: 'fenced'; 'lost' (another node has taken it over, or the task was queued again or removed); or 'done'
   Invariant: only the node that has the reservation changes the delivery.
 ]]
@@ -12,7 +12,7 @@
 --- @include mesh-event
 --- @include outbox
 
-local node, incarnation, poolName, id, box, token, outcome, reason, pauseMs = unpack(ARGV)
+local node, incarnation, poolName, id, box, token, outcome, reason, pauseMs, newKey = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 local taskKey = pool.tasks .. id
 
@@ -24,6 +24,7 @@ if redis.call('HGET', taskKey, 'cm:deliveryBy') ~= token then
 end
 if outcome == 'postponed' then
   countUp(taskKey, 'cm:deliveryTries')
+  if newKey == '1' then countUp(taskKey, 'cm:ends') end
   redis.call('HDEL', taskKey, 'cm:deliveryBy')
   redis.call('HSET', taskKey, 'cm:delivery', 'pending', 'cm:deliveryReason', reason)
   redis.call('ZADD', mesh.outbox .. box, now + tonumber(pauseMs), pool.name .. ' ' .. id)
