@@ -55,7 +55,7 @@ const deliver = z.union(
     z.strictObject({
       channel,
       to: route('a recipient'),
-      account: z.string().regex(ACCOUNT_NAME).optional(),
+      account: z.string().regex(ACCOUNT_NAME, 'expected an account of the channel, without spaces').optional(),
       thread: route('a thread').optional(),
     }),
   ],
