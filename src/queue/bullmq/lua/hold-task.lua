@@ -29,7 +29,7 @@ local function passesCircuit()
   if not circuit or not circuit.openedAt then return true end
   local isProbe = circuit.probe == poolName .. ':' .. id
   if not isProbe and (probeLives(mesh, circuit, now) or now < probeDueAt(circuit, taskKey)) then return false end
-  setProbe(circuit, pool, id, now + PROBE_RUN_MS)
+  setProbe(circuit, pool, id, now + PROBE_RUN_MS, true)
   storeCircuit(mesh, circuitName, circuit)
   return true
 end
