@@ -109,7 +109,7 @@ export class Deliveries implements Service {
       const result = await sendAnswer(delivery, { messenger: runner.messenger, webhookSecret, clock });
       const end = outcomeOf(result, delivery, giveUpAfter, masks.said);
       const stillOurs = await this.#outbox.report(delivery, end);
-      const reason = end.outcome === 'delivered' ? undefined : end.reason;
+      const { reason } = end;
       const level = end.outcome === 'delivered' ? 'info' : 'warn';
       log[level]({ taskId, pool, box, tries: delivery.tries + 1, stillOurs, reason }, `answer ${end.outcome}`);
     } catch (error) {
@@ -130,8 +130,9 @@ export function outcomeOf(
   giveUpAfterMs: number,
   mask: (text: string) => string,
 ): DeliveryOutcome {
-  if (result.sent) return { outcome: 'delivered' };
-  const reason = mask(result.reason).toWellFormed().slice(0, REASON_LENGTH).toWellFormed();
+  const words = (text: string) => mask(text).toWellFormed().slice(0, REASON_LENGTH).toWellFormed();
+  if (result.sent) return { outcome: 'delivered', ...(result.note !== undefined && { reason: words(result.note) }) };
+  const reason = words(result.reason);
   if (!result.retryable) return { outcome: 'failed', reason };
   const pauseMs = Math.min(PAUSE_MS.first * 2 ** Math.min(tries, 20), PAUSE_MS.max);
   if (ageMs + pauseMs > giveUpAfterMs) return { outcome: 'failed', reason: `given up: ${reason}` };

@@ -30,7 +30,7 @@ export async function sendAnswer(
     return callWebhook(destination.webhook, text, headers);
   }
   if (!messenger) return { sent: false, retryable: true, reason: 'the node has no OpenClaw gateway' };
-  const media = answer.result?.media ?? [];
+  const media = (answer.result?.media ?? []).filter((url) => /^https?:/i.test(url));
   return messenger.send({ destination, text: answerText(answer), media, idempotencyKey });
 }
 

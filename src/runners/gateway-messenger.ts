@@ -81,8 +81,11 @@ const refusalDetails = z.object({
  */
 function refusal(code: string, details: unknown, reason: string): SendResult {
   const { code: detail, partialDelivery } = refusalDetails.safeParse(details).data ?? {};
-  // The gateway has the message in its own queue on disk, and repeats it itself.
-  if (detail === GatewayErrorDetailCodes.OUTBOUND_DELIVERY_QUEUED) return { sent: true };
+  // The message is in the gateway's own queue on disk. It repeats a message that cannot have reached the chat, and leaves
+  // any other to its operator; from here, a repetition could double it.
+  if (detail === GatewayErrorDetailCodes.OUTBOUND_DELIVERY_QUEUED) {
+    return { sent: true, note: `queued by the gateway, see openclaw status --deep there: ${reason}` };
+  }
   if (partialDelivery !== undefined)
     return { sent: false, retryable: false, reason: `only a part was sent: ${reason}` };
   // An unknown recipient or channel stays one.

@@ -4,7 +4,7 @@ import type { ChannelAccount, ChannelDestination } from '../domain/delivery.ts';
 export interface OutgoingMessage {
   readonly destination: ChannelDestination;
   readonly text: string;
-  /** URLs of files to attach. */
+  /** URLs of files to attach; no paths, which only their own Mac could read. */
   readonly media: readonly string[];
   /** A message that is sent again with the same key is a repetition, and is not sent twice. */
   readonly idempotencyKey: string;
@@ -12,7 +12,11 @@ export interface OutgoingMessage {
 
 /** How a try to send something ended. */
 export type SendResult =
-  | { readonly sent: true }
+  | {
+      readonly sent: true;
+      /** What a person should know about it. */
+      readonly note?: string;
+    }
   | {
       readonly sent: false;
       /** Another try may succeed. */

@@ -63,7 +63,10 @@ describe('messages through a gateway', () => {
   it('count as sent when the gateway has queued them', async () => {
     const details = { code: 'OUTBOUND_DELIVERY_QUEUED' };
     gateway.sends = { code: 'UNAVAILABLE', message: 'Error: slack is away', details };
-    expect(await messenger.send(message())).toEqual({ sent: true });
+    expect(await messenger.send(message())).toEqual({
+      sent: true,
+      note: expect.stringMatching(/^queued by the gateway, .*slack is away/),
+    });
   });
 
   it('are not tried again when a part was sent', async () => {

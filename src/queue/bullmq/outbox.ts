@@ -44,7 +44,7 @@ export interface TakenDelivery {
 
 /** How a try to send an answer ended. */
 export type DeliveryOutcome =
-  | { readonly outcome: 'delivered' }
+  | { readonly outcome: 'delivered'; readonly reason?: string }
   | { readonly outcome: 'failed'; readonly reason: string }
   | {
       readonly outcome: 'postponed';
@@ -116,7 +116,7 @@ export class Outbox {
    */
   async report({ pool, taskId, box, token }: TakenDelivery, end: DeliveryOutcome): Promise<boolean> {
     const { nodeId, incarnation } = this.#owner;
-    const reason = end.outcome === 'delivered' ? '' : end.reason;
+    const { reason = '' } = end;
     const pauseMs = end.outcome === 'postponed' ? Math.round(end.pauseMs) : 0;
     const newKey = end.outcome === 'postponed' && end.newKey ? '1' : '';
     const args = [nodeId, incarnation, pool, taskId, box, token, end.outcome, reason, pauseMs, newKey];
