@@ -6,7 +6,8 @@ import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { tagOption } from '../options.ts';
-import { type Output, printable } from '../output.ts';
+import { printable } from '../../domain/terminal-text.ts';
+import type { Output } from '../output.ts';
 import { addTaskOptions, type PlacedTaskOptions, taskFields, taskInput } from '../task-options.ts';
 
 interface EnqueueOptions extends PlacedTaskOptions {
