@@ -28,14 +28,7 @@ export interface WaitOptions {
  * @throws ClawmeshError `not-found` if a task does not exist or is no longer kept; `timeout` with the tasks that have
  * not ended. The reason of the signal, once it aborts.
  */
-export async function waitForTasks({
-  read,
-  ids,
-  clock,
-  timeoutMs,
-  onProgress,
-  signal,
-}: WaitOptions): Promise<Task[]> {
+export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress, signal }: WaitOptions): Promise<Task[]> {
   const startedAt = clock.monotonic();
   const until = timeoutMs === undefined ? undefined : startedAt + timeoutMs;
   const ended = new Map<string, Task>();

@@ -4,10 +4,10 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { pino } from 'pino';
 import { expect } from 'vitest';
 import type { Mesh } from '../../src/client/mesh.ts';
-import { systemClock } from '../../src/platform/clock.ts';
 import { MeshConnection } from '../../src/ops/mcp/mesh-connection.ts';
 import type { McpPolicy } from '../../src/ops/mcp/policy.ts';
 import { createMcpServer } from '../../src/ops/mcp/server.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 
 /** What a tool returned. */
 export interface ToolResult {

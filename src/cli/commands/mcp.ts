@@ -53,8 +53,7 @@ async function mcp({ readOnly = false, pool = [], agent = [] }: McpOptions, comm
     import('../../log/logger.ts'),
   ]);
   const log = createLogger({ ...config.log, ...(process.stderr.isTTY && { format: 'pretty' as const }) });
-  const connect = () =>
-    Mesh.connect(config, redisTarget(config, process.env), { role: 'service', clock: systemClock });
+  const connect = () => Mesh.connect(config, redisTarget(config, process.env), { role: 'service', clock: systemClock });
   const connection = new MeshConnection(connect, systemClock);
   const server = serveOnStdio({
     connection,

@@ -25,7 +25,7 @@ export function cancelTool(policy: McpPolicy, host: string): Tool {
       reason: z.string().max(200).optional().describe('Why, for the history of the task.'),
     }),
     run: async ({ id, reason }, { connection, log }) => {
-      const outcome = await connection.use(async (mesh) => {
+      const outcome = await connection.run(async (mesh) => {
         checkAllowed(policy, await mesh.task.existing(id));
         const why = `cancelled through MCP on ${host}${reason === undefined ? '' : `: ${messageOf(reason)}`}`;
         try {

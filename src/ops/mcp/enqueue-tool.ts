@@ -51,7 +51,9 @@ function inputOf({ pools, agents }: McpPolicy) {
       .array(taskId)
       .max(100)
       .optional()
-      .describe('Run after these tasks have completed. {{result:<id>}} in the message becomes the answer of that task.'),
+      .describe(
+        'Run after these tasks have completed. {{result:<id>}} in the message becomes the answer of that task.',
+      ),
     tags: z
       .record(z.string().max(63), z.string().max(256))
       .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `expected at most ${MAX_TAGS} tags`)
@@ -64,7 +66,10 @@ function inputOf({ pools, agents }: McpPolicy) {
       .describe('Idempotency key: reusing a key returns the original task instead of queuing another one.'),
     wait_ms: waitMs(MAX_WAIT_MS)
       .default(0)
-      .describe('Wait up to this many milliseconds for the answer. For a longer task, call mesh_wait afterwards.'),
+      .describe(
+        'Wait up to this many milliseconds for the answer. Stay below the time limit that your client has for a tool call, or ' +
+          'you do not learn the id. For a longer task, call mesh_wait afterwards.',
+      ),
   });
 }
 
@@ -105,7 +110,7 @@ function withDefaults(args: Omit<EnqueueArguments, 'wait_ms'>, { pools, agents }
 async function enqueue(input: TaskInput, { connection }: ToolCall): Promise<Enqueued> {
   const key = input.key ?? `mcp-${newTaskId()}`;
   try {
-    const [enqueued] = await connection.useAgain((mesh) => mesh.enqueue({ ...input, key }));
+    const [enqueued] = await connection.runIdempotent((mesh) => mesh.enqueue({ ...input, key }));
     if (!enqueued) throw new Error('no task was queued');
     // The first request may have succeeded although its reply was lost.
     return input.key === undefined ? { ...enqueued, duplicate: false } : enqueued;
@@ -139,7 +144,7 @@ async function answer(enqueued: Enqueued, timeoutMs: number, call: ToolCall): Pr
 /** The task once it has ended, or as it is after the wait; the reason as text if that cannot be read. */
 async function look(id: string, timeoutMs: number, call: ToolCall): Promise<TaskDocument | string> {
   try {
-    return await call.connection.use(async (mesh) => {
+    return await call.connection.run(async (mesh) => {
       const task = await ended(mesh, id, timeoutMs, call);
       return taskDocument(task, (await waitingReasons(mesh, [task])).get(id) ?? null);
     });

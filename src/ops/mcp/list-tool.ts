@@ -1,7 +1,7 @@
 import * as z from 'zod';
+import { onOneLine } from '../../domain/errors.ts';
 import type { Task } from '../../domain/task.ts';
 import { TASK_STATES } from '../../domain/task-state.ts';
-import { onOneLine } from '../../domain/errors.ts';
 import { bounded, clip } from './bounds.ts';
 import { nodeId, pool } from './inputs.ts';
 import { defineTool } from './tool.ts';
@@ -26,11 +26,11 @@ export const listTool = defineTool({
       .refine((tags) => Object.keys(tags).length <= 10, 'expected at most 10 tags')
       .optional()
       .describe('Only tasks with all of these tags.'),
-    limit: z.int().min(1).max(MAX_TASKS).default(20).describe('Maximum number of tasks.'),
+    limit: z.int().min(1).max(MAX_TASKS).default(10).describe('Maximum number of tasks.'),
   }),
   run: async ({ limit, ...filter }, { connection }) => {
     // One more shows whether there are more.
-    const found = await connection.useAgain((mesh) => mesh.list({ ...filter, limit: limit + 1 }));
+    const found = await connection.runIdempotent((mesh) => mesh.list({ ...filter, limit: limit + 1 }));
     const tasks = found.slice(0, limit).map((task): Task => ({ ...task, result: null, history: [] }));
     const more = found.length > limit ? null : 0;
     const { document, cut } = bounded({ tasks, more }, BOUNDS);

@@ -6,7 +6,7 @@ import { defineTool } from './tool.ts';
 const MAX_LINES = 500;
 const MAX_LINE = 1_000;
 /** Maximum length of all lines that one call returns. */
-const MAX_CHARACTERS = 16_000;
+const MAX_CHARACTERS = 8_000;
 
 export const logsTool = defineTool({
   name: 'mesh_logs',
@@ -26,7 +26,7 @@ export const logsTool = defineTool({
     limit: z.int().min(1).max(MAX_LINES).default(100).describe('Maximum number of lines.'),
   }),
   run: async ({ id, from, limit }, { connection }) => {
-    const [task, all] = await connection.useAgain(async (mesh) => {
+    const [task, all] = await connection.runIdempotent(async (mesh) => {
       const found = await mesh.task.existing(id);
       return [found, await mesh.task.logs(found)] as const;
     });
@@ -49,7 +49,8 @@ function linesOf(all: readonly string[], { from, limit }: { from: number | undef
   const first = isTail ? start + wanted.length - lines.length : start;
   const next = first + lines.length;
   const cut: string[] = [];
-  if (all.slice(first, next).some((line) => line.length > MAX_LINE)) cut.push(`lines: at most ${MAX_LINE} characters each`);
+  if (all.slice(first, next).some((line) => line.length > MAX_LINE))
+    cut.push(`lines: at most ${MAX_LINE} characters each`);
   if (isTail && first > 0) cut.push(`for earlier lines, call mesh_logs with from: ${Math.max(0, first - limit)}`);
   if (next < all.length) cut.push(`for later lines, call mesh_logs with from: ${next}`);
   return { lines, from: first, cut };

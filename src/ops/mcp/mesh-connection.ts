@@ -16,7 +16,7 @@ export class MeshConnection {
   }
 
   /** @throws ClawmeshError `redis` with one line of what is wrong and what to do. */
-  async use<T>(act: (mesh: Mesh) => Promise<T>): Promise<T> {
+  async run<T>(act: (mesh: Mesh) => Promise<T>): Promise<T> {
     const mesh = await this.#open();
     try {
       return await act(mesh);
@@ -26,11 +26,11 @@ export class MeshConnection {
   }
 
   /**
-   * As {@link use}, for a call that may reach Redis twice: it only reads, or a repetition changes nothing. It outlasts a
+   * As {@link run}, for a call that may reach Redis twice: it only reads, or a repetition changes nothing. It outlasts a
    * short outage, and a connection that died while this machine slept.
    */
-  async useAgain<T>(act: (mesh: Mesh) => Promise<T>): Promise<T> {
-    return this.use((mesh) => mesh.throughOutages(() => act(mesh), { until: this.#clock.monotonic() + PATIENCE_MS }));
+  async runIdempotent<T>(act: (mesh: Mesh) => Promise<T>): Promise<T> {
+    return this.run((mesh) => mesh.throughOutages(() => act(mesh), { until: this.#clock.monotonic() + PATIENCE_MS }));
   }
 
   /** Disconnects. Calls under way fail. */

@@ -26,11 +26,20 @@ const INSTRUCTIONS =
 /** A server that offers the mesh as tools; the caller connects it to a transport. */
 export function createMcpServer({ policy, version, ...toolbox }: McpSettings): McpServer {
   const server = new McpServer({ name: 'clawmesh', title: 'clawmesh', version }, { instructions: INSTRUCTIONS });
-  for (const tool of offered(policy)) tool.addTo(server, toolbox);
+  for (const tool of offeredTools(policy)) tool.addTo(server, toolbox);
   return server;
 }
 
-function offered(policy: McpPolicy): Tool[] {
-  const tools = [enqueueTool(policy), waitTool, taskTool, listTool, logsTool, statusTool, cancelTool(policy, hostname())];
+/** The tools of a server, in the order in which they are listed. */
+export function offeredTools(policy: McpPolicy): Tool[] {
+  const tools = [
+    enqueueTool(policy),
+    waitTool,
+    taskTool,
+    listTool,
+    logsTool,
+    statusTool,
+    cancelTool(policy, hostname()),
+  ];
   return policy.readOnly ? tools.filter(({ effect }) => effect === 'reads') : tools;
 }

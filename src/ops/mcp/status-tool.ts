@@ -3,7 +3,7 @@ import { counted } from '../../domain/counted.ts';
 import { onOneLine } from '../../domain/errors.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
-import { takeSnapshot, type Snapshot } from '../snapshot.ts';
+import { type Snapshot, takeSnapshot } from '../snapshot.ts';
 import { bounded, clip } from './bounds.ts';
 import { defineTool } from './tool.ts';
 
@@ -20,7 +20,7 @@ export const statusTool = defineTool({
   effect: 'reads',
   input: z.strictObject({}),
   run: async (_, { connection, clock }) => {
-    const { snapshot, nodes } = await connection.useAgain((mesh) => takeSnapshot(mesh, clock));
+    const { snapshot, nodes } = await connection.runIdempotent((mesh) => takeSnapshot(mesh, clock));
     const { document, cut } = bounded({ ...snapshot, nodeList: nodes.map(listed) }, BOUNDS);
     const rest = cut.length > 0 ? [...cut, 'for the rest: clawmesh status --json, clawmesh node list --json'] : [];
     return { text: statusText(document, rest), document: { ...document, cut: rest } };

@@ -2,11 +2,14 @@ import type { Mesh } from '../../client/mesh.ts';
 import type { Task } from '../../domain/task.ts';
 import { isEnded } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
-import { waitingFacts, type WaitingReason, whyWaiting } from '../waiting.ts';
+import { type WaitingReason, waitingFacts, whyWaiting } from '../waiting.ts';
 import { type Bounds, bounded, clip, partOf } from './bounds.ts';
 
-/** Maximum length of the part of an answer that one call returns. */
-export const MAX_ANSWER = 16_000;
+/**
+ * Maximum length of the part of an answer that one call returns. Some clients show their model the text and the document,
+ * so it counts twice.
+ */
+export const MAX_ANSWER = 8_000;
 /** The newest entries of a history that one call returns. */
 const MAX_HISTORY = 20;
 const BOUNDS: Bounds = { characters: 2_000, entries: 50 };

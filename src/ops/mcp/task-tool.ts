@@ -17,10 +17,12 @@ export const taskTool = defineTool({
       .min(0)
       .max(2_000_000)
       .optional()
-      .describe('Return the answer from this character on. A long answer is returned in parts; `cut` tells where the next part begins.'),
+      .describe(
+        'Return the answer from this character on. A long answer is returned in parts; `cut` tells where the next part begins.',
+      ),
   }),
   run: async ({ id, result_from: from = 0 }, { connection }) => {
-    const [task, reasons] = await connection.useAgain(async (mesh) => {
+    const [task, reasons] = await connection.runIdempotent(async (mesh) => {
       const found = await mesh.task.existing(id);
       return [found, await waitingReasons(mesh, [found])] as const;
     });

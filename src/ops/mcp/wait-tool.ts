@@ -27,7 +27,7 @@ export const waitTool = defineTool({
   }),
   run: async ({ ids: given, timeout_ms: timeoutMs }, call) => {
     const ids = [...new Set(given)];
-    const [tasks, reasons] = await call.connection.use(async (mesh) => {
+    const [tasks, reasons] = await call.connection.run(async (mesh) => {
       const read = await mesh.wait(ids, { timeoutMs, ...waitOptions(call, ids.length) }).catch((error: unknown) => {
         if (!hasCode(error, 'timeout')) throw error;
         return mesh.task.getAll(ids);

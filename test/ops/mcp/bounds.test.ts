@@ -10,13 +10,12 @@ describe('the bounds of a document for a model', () => {
   });
 
   it('cut texts, lists and maps at every depth, and name each place once', () => {
-    const { document, cut } = bounded({ list: [{ text: 'abcdef' }, { text: 'ghijkl' }, {}], map: { a: 1, b: 2, c: 3 } }, bounds);
+    const { document, cut } = bounded(
+      { list: [{ text: 'abcdef' }, { text: 'ghijkl' }, {}], map: { a: 1, b: 2, c: 3 } },
+      bounds,
+    );
     expect(document).toEqual({ list: [{ text: 'abc' }, { text: 'ghi' }], map: { a: 1, b: 2 } });
-    expect(cut).toEqual([
-      'list: at most 2 entries',
-      'list[].text: at most 3 characters',
-      'map: at most 2 members',
-    ]);
+    expect(cut).toEqual(['list: at most 2 entries', 'list[].text: at most 3 characters', 'map: at most 2 members']);
   });
 
   it('never end a text within a character', () => {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Mesh } from '../../../src/client/mesh.ts';
-import { configSchema } from '../../../src/config/schema.ts';
+import { type Config, configSchema } from '../../../src/config/schema.ts';
 import type { Task } from '../../../src/domain/task.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
+import type { RedisTarget } from '../../../src/redis/connection.ts';
 import { openClient } from '../../support/client.ts';
 import { connectMcp, expectForm, type McpPair } from '../../support/mcp.ts';
 import { aNodeRecord } from '../../support/node-record.ts';
@@ -42,7 +43,11 @@ describe('the MCP tools', () => {
 
   it('are offered with their effects, and without those that change something to a read-only server', async () => {
     const { tools } = await mcp.client.listTools();
-    const effects = tools.map(({ name, annotations }) => [name, annotations?.readOnlyHint, annotations?.destructiveHint]);
+    const effects = tools.map(({ name, annotations }) => [
+      name,
+      annotations?.readOnlyHint,
+      annotations?.destructiveHint,
+    ]);
     const reading = ['mesh_wait', 'mesh_task', 'mesh_list', 'mesh_logs', 'mesh_status'];
     expect(effects).toEqual([
       ['mesh_enqueue', false, false],
@@ -58,7 +63,11 @@ describe('the MCP tools', () => {
   });
 
   it('queue a task, and say why it does not run', async () => {
-    const { document, text, isError } = await mcp.call('mesh_enqueue', { message: 'hello', tags: { repo: 'x' }, priority: 2 });
+    const { document, text, isError } = await mcp.call('mesh_enqueue', {
+      message: 'hello',
+      tags: { repo: 'x' },
+      priority: 2,
+    });
     expectForm('enqueue', document);
     const [task] = await client.list();
     expect(task).toMatchObject({ message: 'hello', tags: { repo: 'x' }, priority: 2, pool: 'default' });
@@ -136,7 +145,9 @@ describe('the MCP tools', () => {
       text: 'this server may not use pool default (allowed: xcode, web)',
     });
     expect(await client.list()).toHaveLength(2);
-    expect(await limited.call('mesh_enqueue', { message: 'x', pool: 'web', session: 'agent:coder:chat' })).toMatchObject({
+    expect(
+      await limited.call('mesh_enqueue', { message: 'x', pool: 'web', session: 'agent:coder:chat' }),
+    ).toMatchObject({
       isError: false,
     });
     await limited.close();
@@ -163,7 +174,7 @@ describe('the MCP tools', () => {
       const { result, message } = document as unknown as Task;
       whole += result?.text;
       expect(message).toHaveLength(2_000);
-      expect(text.length).toBeLessThan(20_000);
+      expect(text.length).toBeLessThan(10_000);
       const next: string | undefined = /call mesh_task with result_from: (\d+)/.exec(text)?.[1];
       from = next === undefined ? undefined : Number(next);
     }
@@ -176,7 +187,7 @@ describe('the MCP tools', () => {
     await complete(node, 'red \u001b[31malert\u001b[0m \u202e\u009b2J');
     const { text } = await mcp.call('mesh_task', { id });
     expect(text).toContain('red alert');
-    expect(text).not.toMatch(/[\u001b\u009b\u202e]/);
+    for (const control of ['\u001b', '\u009b', '\u202e']) expect(text).not.toContain(control);
   });
 
   it('list matching tasks without what is long', async () => {
@@ -212,12 +223,16 @@ describe('the MCP tools', () => {
   it('return no more of a log than fits', async () => {
     const node = await upNode('mac-1');
     const { id } = await enqueue();
-    await node.log(await claimNext(node), Array.from({ length: 100 }, () => 'x'.repeat(4_000)), undefined);
+    await node.log(
+      await claimNext(node),
+      Array.from({ length: 100 }, () => 'x'.repeat(4_000)),
+      undefined,
+    );
     for (const args of [{ id }, { id, from: 0 }]) {
       const { document, text } = await mcp.call('mesh_logs', args);
-      expect(text.length).toBeLessThan(17_000);
-      expect(document.lines).toHaveLength(15);
-      expect(document.from).toBe('from' in args ? 0 : 85);
+      expect(text.length).toBeLessThan(9_000);
+      expect(document.lines).toHaveLength(7);
+      expect(document.from).toBe('from' in args ? 0 : 93);
       expect(document.cut).toContain('lines: at most 1000 characters each');
     }
   });
@@ -257,10 +272,7 @@ describe('the MCP tools', () => {
     const { id } = await enqueue();
     const waits = vi.spyOn(client, 'wait');
     const controller = new AbortController();
-    const call = mcp.client.callTool(
-      { name: 'mesh_wait', arguments: { ids: [id] } },
-      { signal: controller.signal },
-    );
+    const call = mcp.client.callTool({ name: 'mesh_wait', arguments: { ids: [id] } }, { signal: controller.signal });
     call.catch(() => {}); // awaited below
     await expect.poll(() => waits.mock.calls.length).toBe(1);
     controller.abort('enough');
@@ -313,24 +325,42 @@ describe('the MCP tools', () => {
       text: `no task ${UNKNOWN} (see clawmesh task list)`,
     });
   });
+});
+
+describe('the arguments of the MCP tools', () => {
+  let mcp: McpPair;
+  let connects: number;
+  beforeEach(async () => {
+    connects = 0;
+    mcp = await connectMcp(async () => {
+      connects++;
+      throw new Error('no mesh');
+    });
+  });
+  afterEach(() => mcp.close());
 
   it.each([
-    ['mesh_task', { id: 'x'.repeat(101) }],
-    ['mesh_task', { id: 5 }],
-    ['mesh_task', {}],
-    ['mesh_list', { state: 'lost' }],
-    ['mesh_list', { limit: 51 }],
-    ['mesh_list', { tags: Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`t${index}`, 'x'])) }],
-    ['mesh_logs', { id: UNKNOWN, from: -1 }],
-    ['mesh_wait', { ids: [] }],
-    ['mesh_wait', { ids: Array.from({ length: 21 }, () => UNKNOWN) }],
-    ['mesh_wait', { ids: UNKNOWN }],
-    ['mesh_cancel', { id: UNKNOWN, reason: 'x'.repeat(201) }],
-    ['mesh_status', { all: true }],
-  ])('%s refuses wrong arguments before it asks the mesh: %j', async (name, args) => {
+    ['mesh_task', 'an id that is too long', { id: 'x'.repeat(101) }],
+    ['mesh_task', 'a number as an id', { id: 5 }],
+    ['mesh_task', 'no id', {}],
+    ['mesh_list', 'an unknown state', { state: 'lost' }],
+    ['mesh_list', 'a limit that is too high', { limit: 51 }],
+    ['mesh_list', 'too many tags', { tags: Object.fromEntries(Array.from({ length: 11 }, (_, n) => [`t${n}`, 'x'])) }],
+    ['mesh_logs', 'a negative line', { id: UNKNOWN, from: -1 }],
+    ['mesh_wait', 'no ids', { ids: [] }],
+    ['mesh_wait', 'too many ids', { ids: Array.from({ length: 21 }, () => UNKNOWN) }],
+    ['mesh_wait', 'a text instead of a list', { ids: UNKNOWN }],
+    ['mesh_cancel', 'a reason that is too long', { id: UNKNOWN, reason: 'x'.repeat(201) }],
+    ['mesh_status', 'an unknown argument', { all: true }],
+  ])('of %s are refused for %s, without asking the mesh', async (name, _, args) => {
     const { text, isError } = await mcp.call(name, args);
-    expect(isError).toBe(true);
+    expect({ isError, connects }).toEqual({ isError: true, connects: 0 });
     expect(text).toContain('Invalid arguments');
+  });
+
+  it('are not to blame for an unexpected error, which becomes one line and is logged', async () => {
+    expect(await mcp.call('mesh_list')).toMatchObject({ isError: true, text: 'unexpected error: no mesh' });
+    expect(mcp.log.join('')).toContain('a tool failed');
   });
 });
 
@@ -349,7 +379,7 @@ describe('the MCP tools of a mesh that is away', () => {
   beforeEach(async () => {
     server = await SpawnedRedis.start();
     const config = configSchema.parse({ mesh: 'away', redis: { url: server.url } });
-    const target = { kind: 'shared' as const, config: { url: server.url } };
+    const target: RedisTarget = { kind: 'shared', config: config.redis as NonNullable<Config['redis']> };
     mcp = await connectMcp(() => Mesh.connect(config, target, { role: 'service', clock: systemClock }));
   });
   afterEach(async () => {
@@ -362,7 +392,7 @@ describe('the MCP tools of a mesh that is away', () => {
       EVERY_TOOL.map(async ([name, args]) => {
         const { text, isError } = await mcp.call(name, args);
         expect({ name, isError }).toEqual({ name, isError: true });
-        expect(text).toMatch(/^Redis at 127\.0\.0\.1:\d+: connection refused \(.+\)$/);
+        expect(text).toMatch(/^Redis at 127\.0\.0\.1:\d+: connection (?:refused|lost) \(.+\)$/);
       }),
     );
 
