@@ -18,26 +18,34 @@ describe('clawmesh mcp', () => {
   });
   afterAll(() => server.stop());
 
-  it('serves a client over stdin and stdout', async () => {
+  it.each([
+    ['an earlier revision', 'legacy' as const],
+    ['the newest revision', { pin: '2026-07-28' }],
+  ])('serves a client of %s of the protocol over stdin and stdout', async (_, mode) => {
     const transport = new StdioClientTransport({
       command: process.execPath,
       args: [entry, '--config', config, 'mcp', '--pool', 'web'],
-      env: Object.fromEntries(
-        Object.entries(cleanEnv()).filter((pair): pair is [string, string] => pair[1] !== undefined),
-      ),
+      env: Object.fromEntries(Object.entries(cleanEnv()).map(([name, value = '']) => [name, value])),
       stderr: 'pipe',
     });
     const errors: Error[] = [];
     transport.onerror = (error) => errors.push(error);
-    const client = new Client({ name: 'test', version: '1' });
+    const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode } });
     await client.connect(transport);
     expect(client.getServerVersion()).toMatchObject({ name: 'clawmesh' });
     expect(client.getInstructions()).toContain('mesh_enqueue');
     const { tools } = await client.listTools();
-    const [enqueue] = tools;
-    expect(enqueue?.inputSchema.properties).toMatchObject({ pool: { enum: ['web'] } });
+    expect(tools[0]?.inputSchema.properties).toMatchObject({ pool: { enum: ['web'] } });
     const { document } = resultOf(await client.callTool({ name: 'mesh_enqueue', arguments: { message: 'x' } }));
     expect(document.tasks).toMatchObject([{ pool: 'web', state: 'waiting' }]);
+    const [{ id }] = document.tasks as [{ id: string }];
+    const stop = new AbortController();
+    const wait = client.callTool(
+      { name: 'mesh_wait', arguments: { ids: [id] } },
+      { signal: stop.signal, onprogress: () => stop.abort('seen enough') },
+    );
+    await expect(wait).rejects.toThrow('seen enough');
+    expect(resultOf(await client.callTool({ name: 'mesh_task', arguments: { id } })).document).toMatchObject({ id });
     await client.close();
     expect(errors).toEqual([]);
   });

@@ -299,6 +299,13 @@ describe('the MCP tools', () => {
     });
   });
 
+  it('report an unexpected error in one line, and log where it comes from', async () => {
+    vi.spyOn(client, 'list').mockRejectedValueOnce(new Error('odd\nerror'));
+    expect(await mcp.call('mesh_list')).toMatchObject({ isError: true, text: 'unexpected error: odd error' });
+    expect(mcp.log.join('')).toMatch(/a tool failed/);
+    expect(mcp.log.join('')).toContain('tools.test.ts');
+  });
+
   it('show the whole mesh', async () => {
     await upNode('mac-1');
     await mesh().producer.enqueue([newTask({ pool: 'xcode' })]);
@@ -356,11 +363,6 @@ describe('the arguments of the MCP tools', () => {
     const { text, isError } = await mcp.call(name, args);
     expect({ isError, connects }).toEqual({ isError: true, connects: 0 });
     expect(text).toContain('Invalid arguments');
-  });
-
-  it('are not to blame for an unexpected error, which becomes one line and is logged', async () => {
-    expect(await mcp.call('mesh_list')).toMatchObject({ isError: true, text: 'unexpected error: no mesh' });
-    expect(mcp.log.join('')).toContain('a tool failed');
   });
 });
 
