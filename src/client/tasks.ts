@@ -240,6 +240,26 @@ export class MeshTasks {
     throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
   }
 
+  /**
+   * Sends the answer of an ended task to its recipient again, or at once if its delivery is pending.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if it has not ended, or has no recipient.
+   */
+  async deliver(id: string): Promise<void> {
+    const task = await this.existing(id);
+    const answer = await this.#control.redeliver(task);
+    if (answer === 'pending') return;
+    if (answer === 'gone') throw new ClawmeshError('not-found', `task ${id} no longer exists`);
+    if (answer === 'open') {
+      throw new ClawmeshError('failed', `task ${id} is ${task.state}: it has no answer yet`, {
+        remedy: 'its answer is sent when it has ended',
+      });
+    }
+    throw new ClawmeshError('failed', `task ${id} has no recipient`, {
+      remedy: 'name one when you enqueue: --deliver or --notify-webhook',
+    });
+  }
+
   /** Running tasks whose claim is orphaned: its node's incarnation has ended, or the claim has lapsed. */
   async orphaned(): Promise<OrphanedClaim[]> {
     return findOrphanedClaims(this.#context.redis, this.#context.keys);

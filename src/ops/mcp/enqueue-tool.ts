@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
+import { CHANNEL_DESTINATION_HINT, parseChannelDestination } from '../../domain/delivery.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
 import { newTaskId } from '../../domain/ids.ts';
 import { MAX_MESSAGE_BYTES, MAX_PRIORITY, type Task } from '../../domain/task.ts';
@@ -54,6 +55,11 @@ function inputOf({ pools, agents }: McpPolicy) {
       .describe(
         'Run after these tasks have completed. {{result:<id>}} in the message becomes the answer of that task.',
       ),
+    deliver_to: z
+      .string()
+      .max(600)
+      .optional()
+      .describe('Chat that gets the answer when the task has ended, as <channel>:<to>, e.g. slack:C0123456789.'),
     tags: z
       .record(z.string().max(63), z.string().max(256))
       .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `expected at most ${MAX_TAGS} tags`)
@@ -86,7 +92,7 @@ export function enqueueTool(policy: McpPolicy): Tool {
     effect: 'enqueues',
     input: inputOf(policy),
     run: async ({ wait_ms: timeoutMs, ...args }, call) => {
-      const input = withDefaults(args, policy);
+      const input = taskInput(args, policy);
       const { pool: wanted = 'default', agent = null, session = null } = input;
       checkAllowed(policy, { pool: wanted, agent, session });
       const enqueued = await enqueue(input, call);
@@ -96,10 +102,21 @@ export function enqueueTool(policy: McpPolicy): Tool {
   });
 }
 
-/** A server that may use only some pools or agents uses the first one by default. */
-function withDefaults(args: Omit<EnqueueArguments, 'wait_ms'>, { pools, agents }: McpPolicy): TaskInput {
-  const [pool, agent] = [args.pool ?? pools[0], args.agent ?? agents[0]];
-  return { ...args, ...(pool !== undefined && { pool }), ...(agent !== undefined && { agent }) };
+/** The task to validate. A server that may use only some pools or agents uses the first one by default. */
+function taskInput(args: Omit<EnqueueArguments, 'wait_ms'>, { pools, agents }: McpPolicy): TaskInput {
+  const { deliver_to: deliverTo, pool = pools[0], agent = agents[0], ...rest } = args;
+  const deliver = deliverTo === undefined ? undefined : parseChannelDestination(deliverTo);
+  if (deliverTo !== undefined && !deliver) {
+    throw new ClawmeshError('usage', `deliver_to: expected ${CHANNEL_DESTINATION_HINT}`, {
+      remedy: 'nothing was queued',
+    });
+  }
+  return {
+    ...rest,
+    ...(pool !== undefined && { pool }),
+    ...(agent !== undefined && { agent }),
+    ...(deliver && { deliver }),
+  };
 }
 
 /**

@@ -63,7 +63,7 @@ export async function waitingReasons(mesh: Mesh, tasks: readonly Task[]): Promis
 
 /** The task as a few lines: its state, and its answer or error. */
 export function taskText(task: TaskDocument): string {
-  const { id, state, pool, node, attempts, result, error, waitingFor, progress, cut } = task;
+  const { id, state, pool, node, attempts, result, error, waitingFor, progress, delivery, cut } = task;
   const where = state === 'active' ? `running on ${node}` : node === null ? state : `${state} on ${node}`;
   const took = result ? `, after ${humanDuration(result.durationMs)}` : '';
   const lines = [`task ${id} in pool ${pool}: ${where}${took}; ${attempts.made} of ${attempts.max} attempts ended`];
@@ -71,6 +71,10 @@ export function taskText(task: TaskDocument): string {
   if (state === 'active' && progress) lines.push(`progress at ${progress.at}: ${clip(progress.note, 300)}`);
   if (error) lines.push(`error (${error.kind}): ${error.message}`);
   if (result) lines.push('answer of the agent:', result.text);
+  if (delivery) {
+    const { to, state: sent, reason } = delivery;
+    lines.push(`delivery of the answer to ${to}: ${sent}${reason === null ? '' : ` (${reason})`}`);
+  }
   if (cut.length > 0) lines.push(`[cut: ${cut.join('; ')}]`);
   return lines.join('\n');
 }

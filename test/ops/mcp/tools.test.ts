@@ -77,6 +77,14 @@ describe('the MCP tools', () => {
     expect(mcp.log.join('')).toContain(task?.id);
   });
 
+  it('queue a task whose answer goes into a chat', async () => {
+    const { id } = await enqueue({ deliver_to: 'slack/work:C0123:4' });
+    expect(await client.get(id)).toMatchObject({ delivery: { state: 'pending', to: 'slack/work:C0123:4' } });
+    expect((await mcp.call('mesh_task', { id })).text).toContain(
+      'delivery of the answer to slack/work:C0123:4: pending',
+    );
+  });
+
   it('queue one task per idempotency key', async () => {
     const first = await enqueue({ key: 'once' });
     const { document, text } = await mcp.call('mesh_enqueue', { message: 'other', key: 'once' });
@@ -122,6 +130,8 @@ describe('the MCP tools', () => {
     ['a wrong pool', { message: 'x', pool: 'No Pool' }, 'expected a pool name'],
     ['a wrong duration', { message: 'x', timeout: '5 parsecs' }, 'timeout: expected a duration'],
     ['a wait that is too long', { message: 'x', wait_ms: 60_001 }, 'wait_ms'],
+    ['a chat without a recipient', { message: 'x', deliver_to: 'slack' }, 'deliver_to: expected <channel>:<to>'],
+    ['a wrong channel', { message: 'x', deliver_to: 'No Slack:C1' }, 'deliver'],
     ['an unknown node', { message: 'x', node: 'mac-7' }, 'no node mac-7'],
     ['an unknown task before it', { message: 'x', after: [UNKNOWN] }, `no task ${UNKNOWN}`],
   ])('queue nothing for %s', async (_, args, problem) => {
