@@ -17,6 +17,7 @@ import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { environmentPage, filesPage } from './docs/machine-pages.ts';
 import { page, table } from './docs/markdown.ts';
+import { mcpPage } from './docs/mcp-page.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { redisKeysPage } from './docs/redis-keys-page.ts';
 import { SourceTypes } from './docs/source-types.ts';
@@ -37,6 +38,7 @@ const pages: Record<string, string> = {
   'docs/reference/redis-keys.md': redisKeysPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/metrics.md': metricsPage(),
+  'docs/reference/mcp.md': mcpPage(),
   'docs/reference/json.md': json.page,
   [`docs/reference/${SCHEMA_FILE}`]: json.schema,
 };

@@ -1,5 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ChannelDestination, Destination } from '../domain/delivery.ts';
+import {
+  CHANNEL_DESTINATION_HINT,
+  type ChannelDestination,
+  type Destination,
+  parseChannelDestination,
+} from '../domain/delivery.ts';
 import { MAX_PRIORITY } from '../domain/task.ts';
 import type { TaskFields, TaskInput } from '../queue/new-task.ts';
 import { numberOption, tagOption } from './options.ts';
@@ -71,13 +76,10 @@ export interface PlacedTaskOptions extends TaskOptions {
   after?: string[];
 }
 
-/** Parses `<channel>:<to>` or `<channel>/<account>:<to>`; the fields themselves are checked with the task. */
 function channelDestination(text: string): ChannelDestination {
-  const [, channel, account, to] = /^([^:/]+)(?:\/([^:]+))?:(.+)$/su.exec(text) ?? [];
-  if (channel === undefined || to === undefined) {
-    throw new InvalidArgumentError('expected <channel>:<to>, e.g. slack:C0123456789');
-  }
-  return { channel, to, ...(account !== undefined && { account }) };
+  const destination = parseChannelDestination(text);
+  if (!destination) throw new InvalidArgumentError(`expected ${CHANNEL_DESTINATION_HINT}`);
+  return destination;
 }
 
 /** The field `deliver` of these options; they are left out if it is not set. */

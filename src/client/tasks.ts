@@ -23,6 +23,8 @@ export interface WaitForTasksOptions extends OutageListener {
   readonly timeoutMs?: number | undefined;
   /** Called from time to time with the tasks that have not ended, and the time waited (ms). */
   readonly onProgress?: (running: readonly Task[], elapsedMs: number) => void;
+  /** Ends the wait; the tasks continue. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Interval between requests to stop a running task, ms: a message may be lost with a connection. */
@@ -159,12 +161,16 @@ export class MeshTasks {
    * Waits until all these tasks have ended, through transient Redis outages.
    *
    * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if an operator has to
-   * act.
+   * act. The reason of the signal, once it aborts.
    */
   async wait(ids: readonly string[], options: WaitForTasksOptions = {}): Promise<Task[]> {
     const { onOutage, onBack, ...more } = options;
+    const get = async (id: string) => {
+      more.signal?.throwIfAborted();
+      return this.get(id);
+    };
     const read = (id: string, until?: number) =>
-      this.#throughOutages(() => this.get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
+      this.#throughOutages(() => get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
     return waitForTasks({ read, ids, clock: this.#context.clock, ...more });
   }
 

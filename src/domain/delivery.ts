@@ -74,6 +74,18 @@ export function describeDestination(destination: Destination): string {
   return `webhook on ${URL.canParse(destination.webhook) ? new URL(destination.webhook).host : 'an invalid URL'}`;
 }
 
+export const CHANNEL_DESTINATION_HINT = '<channel>:<to>, e.g. slack:C0123456789';
+
+/**
+ * Parses `<channel>:<to>` or `<channel>/<account>:<to>`; undefined if the text has another form. The parts are checked
+ * with the task.
+ */
+export function parseChannelDestination(text: string): ChannelDestination | undefined {
+  const [, channel, account, to] = /^([^:/]+)(?:\/([^:]+))?:(.+)$/su.exec(text) ?? [];
+  if (channel === undefined || to === undefined) return undefined;
+  return { channel, to, ...(account !== undefined && { account }) };
+}
+
 /** Whether and how the answer of a task has been sent, as `task show --json` prints it. */
 export interface Delivery {
   /** `pending` until it is `delivered`, or has `failed` for good. */
