@@ -126,7 +126,7 @@ describe('control of tasks by an operator', () => {
 
   it('removes only failed tasks if asked to', async () => {
     const task = await enqueue();
-    const remove = async () => mesh.control.remove(await read(task.id), { onlyFailed: true });
+    const remove = async () => mesh.control.remove(await read(task.id), { only: 'failed' });
     expect(await remove()).toBe('other');
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -134,5 +134,19 @@ describe('control of tasks by an operator', () => {
     await node.report(claim, invalid);
     expect(await remove()).toBe('removed');
     expect(await mesh.reader.get(task.id)).toBeUndefined();
+  });
+
+  it('removes a task only in the state in which it was selected', async () => {
+    const node = await mesh.node('mac-1');
+    const states = ['waiting', 'completed', 'failed', 'cancelled'] as const;
+    for (const state of states) {
+      const task = await enqueue(state === 'waiting' ? { delayMs: 60_000 } : {});
+      if (state === 'cancelled') await mesh.control.cancel(task, 'by hand');
+      else if (state !== 'waiting') await node.report(await claimNext(node), state === 'failed' ? invalid : success);
+      for (const only of states.filter((other) => other !== state)) {
+        expect(await mesh.control.remove(task, { only }), `${state}, not ${only}`).toBe('other');
+      }
+      expect(await mesh.control.remove(task, { only: state })).toBe('removed');
+    }
   });
 });
