@@ -14,13 +14,17 @@ const CHOICES = FORMATS.filter((format) => format !== 'text');
 
 /** Adds the options of commands that print an entry or a list of them. */
 export function addOutputOptions(command: Command): Command {
-  return command
-    .option(
-      '-o, --output <format>',
-      `output format: ${CHOICES.join(', ')}; jsonl prints one line per entry`,
-      choiceOption(CHOICES),
-    )
-    .option('--fields <names>', 'print only these fields as JSON, e.g. id,state,error.kind', fieldsOption);
+  command.option(
+    '-o, --output <format>',
+    `output format: ${CHOICES.join(', ')}; jsonl prints one line per entry`,
+    choiceOption(CHOICES),
+  );
+  return addFieldsOption(command, 'id,state,error.kind');
+}
+
+/** Adds the option of commands that print one document, such as a summary. */
+export function addFieldsOption(command: Command, example: string): Command {
+  return command.option('--fields <names>', `print only these fields as JSON, e.g. ${example}`, fieldsOption);
 }
 
 /** The format that these options ask for. @throws ClawmeshError `usage` if they contradict each other. */

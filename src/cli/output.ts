@@ -104,19 +104,20 @@ export class Output {
     { of, rest }: ListParts<JsonOutput[Command]>,
   ): Promise<void> {
     const isWhole = this.#format === 'json';
-    if (isWhole) process.stdout.write(`{${jsonText(of)}:[`);
-    let separator = '';
+    const begin = `{${jsonText(of)}:[`;
+    let before = begin;
     for await (const entry of entries) {
+      // This may throw, and then nothing must have been printed.
       const selected = this.#selected(entry);
-      if (isWhole) process.stdout.write(separator + jsonText(selected, process.stdout.isTTY ? 2 : undefined));
+      if (isWhole) process.stdout.write(before + jsonText(selected, process.stdout.isTTY ? 2 : undefined));
       else this.#print(selected);
-      separator = ',\n';
+      before = ',\n';
       // Without a reader, nothing has to be read either.
       if (process.stdout.destroyed) return;
       if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain').catch(() => {});
     }
     const further = Object.entries(rest?.() ?? {}).map(([name, value]) => `,${jsonText(name)}:${jsonText(value)}`);
-    if (isWhole) process.stdout.write(`]${further.join('')}}\n`);
+    if (isWhole) process.stdout.write(`${before === begin ? begin : ''}]${further.join('')}}\n`);
   }
 
   /** Prints one of many results as a line of JSON; `Command` names its type. */

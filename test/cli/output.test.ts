@@ -58,6 +58,15 @@ describe('the format of a result', () => {
     expect(output.stdout.replace(',\n', ',')).toBe(expected);
   });
 
+  it('prints nothing if a selected field does not exist', async () => {
+    const entries = (async function* () {
+      yield* tasks.tasks;
+    })();
+    const printed = out('json', [['idd']]).listDocument<'task cancel'>(entries, { of: 'tasks' });
+    await expect(printed).rejects.toMatchObject({ code: 'usage', remedy: 'did you mean id?' });
+    expect(output.stdout).toBe('');
+  });
+
   it('prints an empty list as a whole document', async () => {
     await out('json').listDocument<'task cancel'>((async function* () {})(), { of: 'tasks' });
     expect(JSON.parse(output.stdout)).toEqual({ tasks: [] });

@@ -11,7 +11,7 @@ import { systemClock } from '../../platform/clock.ts';
 import { outputOf, suggestion, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
-import { addOutputOptions } from '../output-options.ts';
+import { addFieldsOption } from '../output-options.ts';
 import { endWithReader } from '../streams.ts';
 import { idColumn } from '../table.ts';
 import { addWebOption, openPage } from '../web.ts';
@@ -22,7 +22,7 @@ const PROBLEM_STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as con
 const CLEAR = '\u001b[2J\u001b[H';
 
 export function statusCommand(): Command {
-  return addWebOption(addOutputOptions(new Command('status')))
+  return addWebOption(addFieldsOption(new Command('status'), 'redis.ok,problems.what'))
     .description('show the mesh on one screen: problems, nodes, pools, running tasks, handovers')
     .option('-w, --watch', 'refresh every 2 seconds; with --json, one document per line')
     .addHelpText(
