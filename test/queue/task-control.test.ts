@@ -124,6 +124,25 @@ describe('control of tasks by an operator', () => {
     expect(await mesh.redis.keys(`${mesh.keys.task('default', again.id)}*`)).toEqual([]);
   });
 
+  it.each([
+    // The reason begins with 10 bytes for `provider: `.
+    ['é', 1, 994],
+    ['é', 0, 995],
+    ['日', 1, 663],
+    ['😀', 2, 497],
+    ['😀', 3, 496],
+    ['a', 0, 1_990],
+  ])('keeps the beginning of a long reason of %s in the history, in whole characters', async (letter, before, kept) => {
+    const task = await enqueue();
+    const node = await mesh.node('mac-1');
+    const message = 'x'.repeat(before) + letter.repeat(3_000);
+    await node.report(await claimNext(node), { ok: false, error: taskError('provider', message) });
+    const { history } = await read(task.id);
+    const reason = history.find(({ event }) => event === 'retry')?.reason ?? '';
+    const letters = [...reason.slice(`provider: ${'x'.repeat(before)}`.length)];
+    expect([letters.length, ...new Set(letters)]).toEqual([kept, letter]);
+  });
+
   it('removes only failed tasks if asked to', async () => {
     const task = await enqueue();
     const remove = async () => mesh.control.remove(await read(task.id), { only: 'failed' });
