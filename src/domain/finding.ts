@@ -10,3 +10,8 @@ export interface Finding {
   /** What to do about it. */
   readonly remedy: string;
 }
+
+/** The findings by severity, the worst first; otherwise in their order. */
+export function worstFirst(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}

@@ -1,9 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
+import { cutText } from '../domain/cut-text.ts';
 import { boxesOf } from '../domain/delivery.ts';
 import { onOneLine } from '../domain/errors.ts';
-import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
+import type { Finding, Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
@@ -19,7 +20,7 @@ import { poolTrouble } from './waiting.ts';
 /** The mark before a problem in terminal output. */
 export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
 
-/** The problems of the mesh, worst first. */
+/** The problems of the mesh. */
 export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
@@ -108,7 +109,7 @@ export function findProblems(seen: {
       });
     }
   }
-  return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return problems;
 }
 
 /** Differences between the inventory and the nodes that are up: mostly a wrong Redis URL, a firewall or a host name. */
@@ -214,5 +215,5 @@ export function foreignWorkers(strangers: readonly Strangers[]): Finding[] {
 
 /** A name set by another program, made safe and cut to fit on a line. */
 function printable(name: string): string {
-  return onOneLine(withoutEscapes(name)).slice(0, 40);
+  return cutText(onOneLine(withoutEscapes(name)), 40);
 }
