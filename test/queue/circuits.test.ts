@@ -96,6 +96,18 @@ describe('a failing provider', () => {
     expect(await circuits()).toMatchObject([{ failures: 1, openedAt: null }]);
   });
 
+  it('counts failures from zero again after a success on a node that has claimed nothing since the first failure', async () => {
+    await enqueue(4);
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await two.report(await claimNext(two), success);
+    const early = await claimNext(two);
+    await fail(one);
+    await fail(one);
+    expect(await circuits()).toMatchObject([{ failures: 2 }]);
+    await two.report(early, success);
+    await expect.poll(circuits).toEqual([]);
+  });
+
   it('sends one probe task at a time, and all tasks again once a probe succeeds', async () => {
     const ids = await enqueue(6);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];

@@ -6,8 +6,8 @@
   or why it failed   error (JSON; '' for a completed task)   maximum attempts of the task   usage (JSON, see
   includes/count-usage.lua; '' if not known)   then for the next claim: its lock token ('' for no claim), and as for
   claim.lua: visibility timeout (ms), record, known version of the circuits, offer
-  Result: as for claim.lua, about the next claim; 'fenced'; 'claim-gone'. No task if the circuits have changed in the
-  meantime, or the strategy prefers another node.
+  Result: as for claim.lua, about the next claim, followed by 1 if the circuits have changed in the meantime, else 0;
+  'fenced'; 'claim-gone'. No task if the circuits have changed, or the strategy prefers another node.
   Invariant: a task ends once, by the claim that its lock names. Nothing is counted for a refused report.
 ]]
 --- @include layout
@@ -54,9 +54,10 @@ end
 if deduplicationId then freeDeduplication(pool, id, deduplicationId, now) end
 if usage ~= '' then countUsage(mesh, usage, now) end
 
-local wanted = nextToken ~= '' and (redis.call('GET', mesh.circuitsVersion) or '0') == circuitsVersion
+local circuitsChanged = (redis.call('GET', mesh.circuitsVersion) or '0') ~= circuitsVersion
+local wanted = nextToken ~= '' and not circuitsChanged
   and (offer == '' or mayTake(mesh, pool, node, incarnation, offer, now))
-local next = {'', {}, 0, 0}
+local next = {'', {}, 0, 0, circuitsChanged and 1 or 0}
 if wanted then
   local claim = {at = time, node = node, token = nextToken, visibilityMs = visibilityMs, record = record}
   next = takeNext(mesh, pool, claim, now)
