@@ -1,16 +1,18 @@
 import { hostname } from 'node:os';
 import type { Mesh } from '../../client/mesh.ts';
+import { stateFolder } from '../../config/home.ts';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { counted } from '../../domain/counted.ts';
+import { diskFinding, freeDiskText } from '../../domain/free-disk.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
-import { formatSize, humanDuration } from '../../domain/units.ts';
+import { humanDuration } from '../../domain/units.ts';
 import { freeDisk } from '../../platform/disk-and-memory.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
-import { type CheckResult, failed, ok, warning } from './check-result.ts';
+import { type CheckResult, failed, found, fromError, ok, warning } from './check-result.ts';
 import { checkService } from './service-check.ts';
 
 /** The state of this machine's OpenClaw. */
@@ -35,7 +37,7 @@ export async function checkMachine(of: {
     checkInventory(config, nodeId),
     ...checkOpenClaw(config, health),
     ...(health.mode === 'gateway' ? await checkConcurrency(config, nodeId) : []),
-    await checkDisk(config),
+    await checkDisk(config, process.env),
     await checkSleep(),
     ...(await checkService(config, health)),
   ];
@@ -134,15 +136,16 @@ async function checkConcurrency(config: Config, nodeId: string): Promise<readonl
   ];
 }
 
-async function checkDisk({ gates }: Config): Promise<CheckResult> {
-  const free = await freeDisk('/');
-  const evidence = `${(free / 1e9).toFixed(1)} GB of disk space is free`;
-  if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
-  return failed(
-    'free-disk',
-    `${evidence}, ${formatSize(gates.minFreeDisk)} is required`,
-    'free some disk space, or lower gates.minFreeDisk',
-  );
+/** The rule of the gate `free-disk`, on the disk of this machine's state folder. */
+export async function checkDisk({ mesh, gates }: Config, env: NodeJS.ProcessEnv): Promise<CheckResult> {
+  try {
+    const folder = stateFolder(mesh, env);
+    const free = await freeDisk(folder);
+    const finding = diskFinding({ folder, free, required: gates.minFreeDisk });
+    return finding ? found('free-disk', finding) : ok('free-disk', freeDiskText(free));
+  } catch (error) {
+    return fromError('free-disk', error);
+  }
 }
 
 async function checkSleep(): Promise<CheckResult> {
