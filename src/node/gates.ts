@@ -116,13 +116,14 @@ export class Gates implements Service {
   }
 
   #facts(): NodeFacts {
-    const { live, journal, redisClock } = this.#context;
+    const { live, journal, redisClock, runner } = this.#context;
     const { openclaw, auth, failures, probe, drain } = this.#sources;
     const { freeMemory, battery, otherDigest, pausedPools, redisPolicy } = probe.sample;
     return {
       config: live.config,
       openclaw: openclaw.state,
       openclawTrouble: openclaw.trouble,
+      openclawRemedy: runner.capabilities.remedy,
       authTrouble: auth.backoff.reason,
       failureTrouble: failures.backoff.reason,
       journal,

@@ -42,8 +42,16 @@ const READY_TIMEOUT_MS = 1_500;
 /** Requires a ready gateway on this machine. */
 export const gatewayKind: RunnerKind = {
   mode: 'gateway',
-  // A request to the gateway costs next to nothing.
-  capabilities: { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 },
+  capabilities: {
+    outlivesDaemon: true,
+    hasProvider: true,
+    limitsRuns: true,
+    startsProgram: false,
+    // A request to the gateway costs next to nothing.
+    healthEveryMs: 2_000,
+    remedy:
+      'run openclaw gateway status; launchctl kickstart -k restarts the gateway; check openclaw.gateway.url and token',
+  },
   detect: ({ config, clock }) => isGatewayReady(config.openclaw.gateway.url, clock),
   create: ({ config, nodeId, submissions, clock }) => {
     const { url, token } = config.openclaw.gateway;

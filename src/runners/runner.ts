@@ -57,14 +57,20 @@ export interface RunnerHealth {
   readonly reason: string | null;
 }
 
-/** Properties of a runner. The daemon checks these instead of comparing modes. */
+/** Properties of a runner. Everything outside this folder checks these instead of comparing modes. */
 export interface RunnerCapabilities {
   /** Runs continue in another process when the daemon dies, so a new incarnation adopts them. */
   readonly outlivesDaemon: boolean;
   /** A model provider is behind the runs, so its refusals say something about logins and circuits. */
   readonly hasProvider: boolean;
+  /** OpenClaw itself limits the number of its runs at once: more of them wait inside it. */
+  readonly limitsRuns: boolean;
+  /** Each run starts `openclaw.exec.bin`, so that must be on the PATH of the daemon. */
+  readonly startsProgram: boolean;
   /** Minimum interval between calls of {@link Runner.health}, ms. */
   readonly healthEveryMs: number;
+  /** What an operator does on the Mac while OpenClaw is not healthy. */
+  readonly remedy: string;
 }
 
 /** Runs tasks through OpenClaw. */

@@ -6,7 +6,7 @@ import { nodeContext } from '../../src/node/context.ts';
 import type { NodeBackend } from '../../src/node/node-backend.ts';
 import { NO_OBSERVER } from '../../src/node/observer.ts';
 import type { NodeRegistry } from '../../src/registry/node-registry.ts';
-import type { Runner } from '../../src/runners/runner.ts';
+import type { Runner, RunnerCapabilities } from '../../src/runners/runner.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface TestContext extends NodeContext {
@@ -63,7 +63,7 @@ export function testContext(parts: Parts = {}): TestContext {
     runner: partial<Runner>(
       {
         mode: 'exec',
-        capabilities: { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 },
+        capabilities: capabilitiesOf(),
         ...parts.runner,
       },
       'runner',
@@ -93,6 +93,12 @@ export function testContext(parts: Parts = {}): TestContext {
   ] as const;
   for (const name of names) context.events.on(name, () => void emitted.push(name));
   return { ...context, clock, logged, emitted };
+}
+
+/** Those of exec mode, but for what is changed. */
+export function capabilitiesOf(changed: Partial<RunnerCapabilities> = {}): RunnerCapabilities {
+  const asExec = { outlivesDaemon: false, hasProvider: true, limitsRuns: false, startsProgram: true };
+  return { ...asExec, healthEveryMs: 60_000, remedy: 'start it again', ...changed };
 }
 
 /** What may be missing for real. */

@@ -18,6 +18,13 @@ import { checkService } from './service-check.ts';
 /** The state of this machine's OpenClaw. */
 export interface OpenClawHealth {
   readonly mode: OpenClawMode;
+  /** Properties of its runner; see `RunnerCapabilities`. */
+  readonly capabilities: {
+    readonly hasProvider: boolean;
+    readonly limitsRuns: boolean;
+    readonly startsProgram: boolean;
+    readonly remedy: string;
+  };
   readonly version: string | null;
   /** Why OpenClaw is not healthy; null if it is. */
   readonly reason: string | null;
@@ -36,7 +43,7 @@ export async function checkMachine(of: {
   return [
     checkInventory(config, nodeId),
     ...checkOpenClaw(config, health),
-    ...(health.mode === 'gateway' ? await checkConcurrency(config, nodeId) : []),
+    ...(health.capabilities.limitsRuns ? await checkConcurrency(config, nodeId) : []),
     await checkDisk(config, process.env),
     await checkSleep(),
     ...(await checkService(config, health)),
@@ -81,9 +88,9 @@ function checkInventory(config: Config, nodeId: string): CheckResult {
 }
 
 function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly CheckResult[] {
-  const { mode, version, reason, login } = health;
-  if (mode === 'simulate') {
-    if (openclaw.mode === 'simulate') return [ok('openclaw', 'tasks are simulated, as configured')];
+  const { mode, capabilities, version, reason, login } = health;
+  if (!capabilities.hasProvider) {
+    if (openclaw.mode === mode) return [ok('openclaw', 'tasks are simulated, as configured')];
     return [
       warning(
         'openclaw',
@@ -92,13 +99,7 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
       ),
     ];
   }
-  if (reason !== null) {
-    const fix =
-      mode === 'gateway'
-        ? 'run openclaw gateway status; launchctl kickstart -k restarts the gateway; check openclaw.gateway.url and token'
-        : 'check that openclaw --version works for this user, and check openclaw.exec.bin';
-    return [failed('openclaw', `${mode}: ${reason}`, fix)];
-  }
+  if (reason !== null) return [failed('openclaw', `${mode}: ${reason}`, capabilities.remedy)];
   const here = [ok('openclaw', `${mode}, version ${version ?? 'unknown'}`), ...checkLogin(login)];
   if (openclaw.version === undefined || openclaw.version === version) return here;
   const pinned = `this machine has OpenClaw ${version ?? 'of unknown version'}, but the mesh requires ${openclaw.version}`;
