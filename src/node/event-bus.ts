@@ -43,13 +43,14 @@ export class EventBus {
     ...[payload]: NodeEvents[Name] extends undefined ? [] : [payload: NodeEvents[Name]]
   ): void {
     for (const listener of this.#listeners.get(name) ?? []) {
-      void this.#call(listener as Listener<unknown>, payload);
+      this.#call(listener as Listener<unknown>, payload);
     }
   }
 
-  async #call(listener: Listener<unknown>, payload: unknown): Promise<void> {
+  #call(listener: Listener<unknown>, payload: unknown): void {
     try {
-      await listener(payload);
+      const work = listener(payload);
+      if (work instanceof Promise) work.catch(this.#onError);
     } catch (error) {
       this.#onError(error);
     }
