@@ -57,10 +57,11 @@ export class Gates implements Service {
     return this.#open && this.#sources.drain.why === undefined;
   }
 
-  /** The node's state, as heartbeats report it. */
-  get state(): Exclude<NodeRecord['state'], 'stopped'> {
-    if (this.#sources.drain.why !== undefined) return 'draining';
-    return this.states().some((gate) => !gate.open) ? 'gated' : 'up';
+  /** The node's state and that of its gates, as heartbeats report them. */
+  report(): { readonly state: Exclude<NodeRecord['state'], 'stopped'>; readonly gates: GateState[] } {
+    const gates = this.states();
+    const isGated = gates.some((gate) => !gate.open);
+    return { state: this.#sources.drain.why !== undefined ? 'draining' : isGated ? 'gated' : 'up', gates };
   }
 
   states(): GateState[] {

@@ -15,7 +15,7 @@ import type { Service } from './service.ts';
 import type { Sweep } from './sweep.ts';
 
 export interface HeartbeatParts {
-  readonly gates: Pick<Gates, 'state' | 'states'>;
+  readonly gates: Pick<Gates, 'report'>;
   readonly runs: Pick<RunSet, 'runs'>;
   readonly sweep: Pick<Sweep, 'withBeat' | 'found'>;
   readonly renewal: Pick<Renewal, 'renewAll'>;
@@ -110,14 +110,15 @@ export class Heartbeat implements Service {
 
   #record(): NodeRecord {
     const { owner, version, clock, settings, live, journal } = this.#context;
-    const { gates, runs, openclaw, load } = this.#parts;
+    const { runs, openclaw, load } = this.#parts;
+    const { state, gates } = this.#parts.gates.report();
     const pools = Object.entries(settings.pools).map(([pool, concurrency]) => {
       const running = runs.runs.filter((run) => run.claim.pool === pool).length;
       return [pool, { concurrency, running }] as const;
     });
     return {
       incarnation: owner.incarnation,
-      state: this.#stopped ? 'stopped' : gates.state,
+      state: this.#stopped ? 'stopped' : state,
       host: hostname(),
       pid: process.pid,
       version,
@@ -129,7 +130,7 @@ export class Heartbeat implements Service {
       maxTasks: settings.maxTasks,
       openclaw: openclaw.state,
       configDigest: live.digest,
-      gates: gates.states(),
+      gates,
       load: load.read(),
       journal: journal.counts(),
       leaseMs: leaseMs(live.config),

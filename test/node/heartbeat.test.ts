@@ -36,7 +36,7 @@ function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}
     ...parts,
   });
   const heartbeat = new Heartbeat(context, {
-    gates: { state: 'up', states: () => [] },
+    gates: { report: () => ({ state: 'up', gates: [] }) },
     runs: { runs: [] },
     sweep: { withBeat, found: (found) => void did.push(['found', found]) },
     renewal: { renewAll: async () => void did.push('renewAll') },
@@ -65,7 +65,7 @@ it('reports the whole state of the node in each heartbeat', async () => {
     },
     journal: { counts: () => ({ pending: 4, discarded: 1 }) },
     with: {
-      gates: { state: 'gated', states: () => [closed] },
+      gates: { report: () => ({ state: 'gated', gates: [closed] }) },
       runs: { runs: [run('t1', 'default'), run('t2', 'default'), run('t3', 'ios')] as never },
     },
   });

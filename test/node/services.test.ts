@@ -93,7 +93,7 @@ const NO_SAMPLE = {
   pausedPools: [],
   speed: undefined,
 };
-const openGates = { state: 'up' as const, states: () => [] };
+const openGates = { report: () => ({ state: 'up' as const, gates: [] }) };
 const swept: Swept = {
   nodes: 1,
   rank: 0,
