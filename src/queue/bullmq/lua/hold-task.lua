@@ -69,7 +69,8 @@ else
     redis.call('HSET', taskKey, 'cm:after', after)
   end
 end
-if string.find(reason, '^allow:') or string.find(reason, '&allow:', 1, true) or string.find(reason, '^format:') then
+-- A task for certain nodes, even if those must also allow its agent, does not wait for a sticky node anyway.
+if string.find(reason, '^allow:') or string.find(reason, '^format:') then
   redis.call('HSET', taskKey, 'cm:notAllowedOn', node)
 end
 holdClaimed(mesh, pool, id, reason, now)
