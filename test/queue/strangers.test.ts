@@ -424,8 +424,19 @@ describe('another program that uses BullMQ on our pools', () => {
       await add({ keepLastIfActive: true });
       const node = await mesh.node('mac-1');
       const claim = await claimNext(node);
-      await queue().add('x', data('the latest'), { deduplication: { id: 'nightly', keepLastIfActive: true } });
+      const deduplication = { id: 'nightly', keepLastIfActive: true };
+      await queue().add('x', data('the latest'), { deduplication, priority: 3 });
+      await mesh.producer.enqueue([
+        newTask({ message: 'of no priority' }),
+        newTask({ message: 'urgent', priority: 2 }),
+      ]);
       await node.report(claim, success);
+      const latest = await mesh.reader.list({ state: 'waiting', limit: 3 });
+      expect(latest.find(({ message }) => message === 'the latest')).toMatchObject({
+        priority: 3,
+        enqueuedAt: expect.stringMatching(/^20/),
+      });
+      expect((await claimNext(node)).spec.message).toBe('urgent');
       expect((await claimNext(node)).spec.message).toBe('the latest');
     });
   });
