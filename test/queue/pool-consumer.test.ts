@@ -379,6 +379,16 @@ describe('a pool', () => {
     expect((await claimNext(other)).taskId).toBe(id);
   });
 
+  it('leaves a wake-up for the next node when it claims a task', async () => {
+    const { id } = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const marker = mesh.keys.pool('default', 'marker');
+    // The wait for work has taken the wake-up.
+    await mesh.redis.del(marker);
+    expect((await node.claim())?.taskId).toBe(id);
+    expect(await mesh.redis.zrange(marker, 0, '-1')).toEqual(['0']);
+  });
+
   it('waits for work again after it was interrupted', async () => {
     const node = await mesh.node('mac-1');
     for (let round = 0; round < 3; round++) {
