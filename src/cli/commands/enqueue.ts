@@ -6,7 +6,6 @@ import type { NewTask, Task } from '../../domain/task.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { noteLastTask } from '../last-task.ts';
 import { tagOption } from '../options.ts';
 import { type Output, printable } from '../output.ts';
 import { checkIdsWereRead } from '../queued-ids.ts';
@@ -78,6 +77,7 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   const task = await readTask(command, await textOf(message, options), fields, defaults);
   const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.task.enqueueParsed([task]);
+    const { noteLastTask } = await import('../last-task.ts');
     await noteLastTask(config.mesh, enqueued[0]?.id);
     if (wait) return waitAndPrint(mesh, command, enqueued);
     printEnqueued(out, enqueued);
