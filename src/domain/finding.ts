@@ -28,3 +28,8 @@ export interface Finding {
   /** Commands that apply the remedy, if there are any. */
   readonly actions?: readonly FindingAction[];
 }
+
+/** The findings by severity, the worst first; otherwise in their order. */
+export function worstFirst(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}

@@ -1,8 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
+import { cutText } from '../domain/cut-text.ts';
+import { boxesOf } from '../domain/delivery.ts';
 import { onOneLine } from '../domain/errors.ts';
-import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
+import type { Finding, Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
@@ -10,6 +12,7 @@ import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Target } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
+import type { OutboxCount } from '../queue/bullmq/outbox.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
@@ -17,7 +20,7 @@ import { poolTrouble } from './waiting.ts';
 /** The mark before a problem in terminal output. */
 export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
 
-/** The problems of the mesh, worst first. */
+/** The problems of the mesh. */
 export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
@@ -119,7 +122,7 @@ export function findProblems(seen: {
       });
     }
   }
-  return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return problems;
 }
 
 /** Differences between the inventory and the nodes that are up: mostly a wrong Redis URL, a firewall or a host name. */
@@ -166,6 +169,23 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
   });
 }
 
+/** Answers that no node can send at present. */
+export function undeliverable(nodes: readonly Node[], outboxes: readonly OutboxCount[]): Finding[] {
+  const channels = nodes
+    .filter(({ state }) => isThere(state))
+    .flatMap((node) => node.channels ?? [])
+    .map((name) => ({ channel: name.replace(/\/.*$/s, ''), account: name.replace(/^[^/]*\//s, '') }));
+  const owned = new Set(boxesOf(channels));
+  return outboxes
+    .filter(({ box }) => !owned.has(box))
+    .map(({ box, waiting }) => ({
+      severity: 'warning',
+      problem: `${counted(waiting, 'answer')} ${waiting === 1 ? 'waits' : 'wait'} for the channel ${box}, which no node has`,
+      remedy:
+        'start the channel in the OpenClaw gateway of a node (openclaw channels status); the answers are then sent',
+    }));
+}
+
 /** The node or session that tasks with this hold reason wait for, as part of a sentence. */
 function awaited(reason: HoldReason): string {
   if (reason.kind === 'session') return `session ${reason.session}`;
@@ -208,5 +228,5 @@ export function foreignWorkers(strangers: readonly Strangers[]): Finding[] {
 
 /** A name set by another program, made safe and cut to fit on a line. */
 function printable(name: string): string {
-  return onOneLine(withoutEscapes(name)).slice(0, 40);
+  return cutText(onOneLine(withoutEscapes(name)), 40);
 }

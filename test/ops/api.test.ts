@@ -132,7 +132,7 @@ describe('the HTTP API', () => {
       expect((await get('/tasks?state=failed&text=elsewhere')).body.tasks).toEqual([]);
     });
 
-    it('filters by the time of the enqueue, backwards from now', async () => {
+    it('filters by the time of the end or of the enqueue, backwards from now', async () => {
       await client.enqueue({ message: 'x' });
       expect((await get('/tasks?since=1h')).body.tasks).toHaveLength(1);
       expect((await get('/tasks?until=1h')).body.tasks).toEqual([]);

@@ -34,4 +34,8 @@ export const scripts = {
   dropSchedule: script('drop-schedule'),
   pausePool: script('pause-pool'),
   forgetPool: script('forget-pool'),
+  takeDelivery: script('take-delivery'),
+  reportDelivery: script('report-delivery'),
+  expireDeliveries: script('expire-deliveries'),
+  redeliver: script('redeliver'),
 };

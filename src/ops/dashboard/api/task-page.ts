@@ -8,15 +8,12 @@ const MOST_READ = 5_000;
 const GROWTH = 4;
 
 /** What a page of tasks contains. */
-export interface TaskPageQuery extends Pick<TaskFilter, 'pool' | 'node' | 'tags' | 'unacknowledged'> {
+export interface TaskPageQuery
+  extends Pick<TaskFilter, 'pool' | 'node' | 'tags' | 'since' | 'until' | 'unacknowledged'> {
   /** Only tasks in these states; all if empty. */
   readonly states: readonly TaskState[];
   /** Only tasks that contain all words of this text; see {@link mentions}. */
   readonly text?: string | undefined;
-  /** Only tasks enqueued at or after this time, ms. */
-  readonly from?: number | undefined;
-  /** Only tasks enqueued before this time, ms. */
-  readonly to?: number | undefined;
   /** `next` of the previous page. */
   readonly cursor?: string | undefined;
   /** Maximum number of tasks. */
@@ -53,21 +50,19 @@ export async function readTaskPage(
   list: (filter: TaskFilter) => Promise<readonly Task[]>,
   query: TaskPageQuery,
 ): Promise<TaskPage> {
-  const { states, pool, node, tags, unacknowledged, limit } = query;
-  const after = query.cursor === undefined ? undefined : positionOf(query.cursor);
+  const { states, text = '', cursor, limit, ...filter } = query;
+  const after = cursor === undefined ? undefined : positionOf(cursor);
   const wanted = states.length === 0 ? [undefined] : states;
   const passed = after?.passed ?? 0;
   for (let count = Math.min(MOST_READ, passed + limit + 1); ; count = Math.min(MOST_READ, count * GROWTH)) {
-    const lists = await Promise.all(
-      wanted.map((state) => list({ state, pool, node, tags, unacknowledged, limit: count })),
-    );
+    const lists = await Promise.all(wanted.map((state) => list({ ...filter, state, limit: count })));
     // Tasks that come after the last one of a full list may be missing.
     const [horizon] = lists.flatMap((tasks) => (tasks.length < count ? [] : tasks.slice(-1))).sort(byNewest);
-    const exhausted = horizon === undefined || enqueuedAt(horizon) < (query.from ?? 0);
+    const exhausted = horizon === undefined;
     // A task that has moved between two reads is in both; its later state is the current one.
     const tasks = [...new Map(lists.flat().map((task) => [`${task.pool} ${task.id}`, task])).values()]
       .filter((task) => (horizon === undefined || byNewest(task, horizon) <= 0) && isAfter(task, after))
-      .filter((task) => isWanted(task, query))
+      .filter((task) => mentions(task, text))
       .sort(byNewest);
     const page = tasks.slice(0, limit);
     const last = page.at(-1);
@@ -76,11 +71,6 @@ export async function readTaskPage(
     }
     if (exhausted || count === MOST_READ) return { tasks: page, next: null, complete: exhausted };
   }
-}
-
-function isWanted(task: Task, { from, to, text = '' }: TaskPageQuery): boolean {
-  const at = enqueuedAt(task);
-  return (from === undefined || at >= from) && (to === undefined || at < to) && mentions(task, text);
 }
 
 /** Whether the id, message, error, agent, session, key or tags of a task contain every word, in upper or lower case. */

@@ -33,9 +33,9 @@ const listQuery = z.strictObject({
     .optional(),
   /** Words that the task contains. */
   text: z.string().max(200).optional(),
-  /** Enqueued at most this long ago. */
+  /** Ended, or enqueued if it has not ended, at most this long ago. */
   since: duration.optional(),
-  /** Enqueued at least this long ago. */
+  /** Likewise, at least this long ago. */
   until: duration.optional(),
   /** Failed tasks without an acknowledgement. */
   unacknowledged: z.stringbool().optional(),
@@ -67,8 +67,8 @@ export function addTaskRoutes(app: ZodServer, mesh: Mesh): void {
       node,
       tags: query.tag && Object.fromEntries(query.tag),
       text,
-      from: since === undefined ? undefined : now - since,
-      to: until === undefined ? undefined : now - until,
+      since: since === undefined ? undefined : now - since,
+      until: until === undefined ? undefined : now - until,
       unacknowledged,
       cursor,
       limit: query.limit,

@@ -4,10 +4,11 @@ import { request } from './requests.ts';
 async function logIn(
   credentials: { token: string } | { code: string },
   onError: (message: string) => void,
+  route = '',
 ): Promise<void> {
   try {
     await request('/login', credentials);
-    location.replace('/');
+    location.replace(`/${route && `#${route}`}`);
   } catch (thrown) {
     onError((thrown as Error).message);
   }
@@ -15,12 +16,12 @@ async function logIn(
 
 export function LoginForm() {
   const [error, setError] = useState('');
-  // A login link contains a code that logs in once; it is removed from the browser's history.
+  // A login link contains a code that logs in once, and a route; it is removed from the browser's history.
   useEffect(() => {
-    const code = location.hash.slice(1);
+    const [, code = '', route = ''] = /^#([^/]*)(\/.*)?$/.exec(location.hash) ?? [];
     if (code === '') return;
     history.replaceState(null, '', location.pathname);
-    void logIn({ code }, setError);
+    void logIn({ code }, setError, route);
   }, []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();

@@ -71,7 +71,7 @@ export function TaskFilters(props: {
           onChange={change}
         />
         <label>
-          Enqueued
+          Time
           <select value={query.get('since') ?? ''} onChange={(event) => change({ since: event.currentTarget.value })}>
             {PERIODS.map(([value, words]) => (
               <option key={value} value={value}>
