@@ -94,6 +94,8 @@ describe('the JSON that a command prints', () => {
     await printed('task show', failed.tasks[0].id);
     await printed('task retry', '--all-failed');
     await printed('task remove', done, 'no-such-task');
+    const answered = await printed('enqueue --wait', 'hello', '--wait', '--deliver', 'slack:C1');
+    await printed('task deliver', answered.tasks[0].id);
   });
 
   it('is as documented for usage, circuits and handovers, which no simulated run has', async () => {
