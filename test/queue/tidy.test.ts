@@ -214,6 +214,7 @@ describe('status', () => {
       severity: 'error',
       what: expect.stringMatching(/^schedule daily enqueues no tasks: .*cannot read/),
       fix: expect.stringContaining('clawmesh schedule remove daily'),
+      actions: [{ command: 'schedule remove', subject: 'daily' }],
     });
     expect(days).toEqual([1]);
     await client.close();
