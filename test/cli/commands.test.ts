@@ -160,7 +160,7 @@ describe('the command line', () => {
       0,
       expect.stringMatching(/Global Options:[\s\S]*--config[\s\S]*Examples:\n {2}\$ /),
     ]);
-    const without = everyCommand(createProgram()).filter(
+    const without = everyCommand(await createProgram()).filter(
       (command) => !/Examples:\n {2}\$ .*clawmesh /.test(helpOf(command)),
     );
     expect(without.map((command) => command.name())).toEqual([]);
