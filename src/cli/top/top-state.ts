@@ -22,7 +22,7 @@ export interface View {
 }
 
 /** Why the last read failed. A new object for each read, so that the age of the view on the screen grows. */
-interface Trouble {
+interface Outage {
   readonly why: string;
 }
 
@@ -30,9 +30,9 @@ interface Trouble {
 export function useView(
   mesh: Mesh,
   filter: string,
-): { view: View | undefined; trouble: Trouble | undefined; look: () => void } {
+): { view: View | undefined; outage: Outage | undefined; look: () => void } {
   const [view, setView] = useState<View>();
-  const [trouble, setTrouble] = useState<Trouble>();
+  const [outage, setOutage] = useState<Outage>();
   const [asked, setAsked] = useState(0);
   useEffect(() => {
     let timer: NodeJS.Timeout | undefined;
@@ -42,9 +42,9 @@ export function useView(
         const fresh = await readView(mesh, filter);
         if (!isOpen) return;
         setView(fresh);
-        setTrouble(undefined);
+        setOutage(undefined);
       } catch (error) {
-        if (isOpen) setTrouble({ why: messageOf(mesh.explain(error)) });
+        if (isOpen) setOutage({ why: messageOf(mesh.explain(error)) });
       }
       if (isOpen) timer = setTimeout(() => void look(), POLL_MS);
     };
@@ -54,7 +54,7 @@ export function useView(
       clearTimeout(timer);
     };
   }, [mesh, filter, asked]);
-  return { view, trouble, look: useCallback(() => setAsked((count) => count + 1), []) };
+  return { view, outage, look: useCallback(() => setAsked((count) => count + 1), []) };
 }
 
 async function readView(mesh: Mesh, filter: string): Promise<View> {

@@ -57,7 +57,7 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
     screen.current = { ...screen.current, ...change };
     draw();
   };
-  const { view, trouble, look } = useView(mesh, screen.current.filter);
+  const { view, outage, look } = useView(mesh, screen.current.filter);
   const here = () => placeOf(view, screen.current);
   const move = (by: number) => {
     const { section, list, index } = here();
@@ -114,9 +114,9 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
   return (
     <Box flexDirection="column" width={columns} height={rows}>
       <SafeText bold>{view ? headline(view, columns) : 'clawmesh top: reading the mesh from Redis…'}</SafeText>
-      {trouble && (
+      {outage && (
         <SafeText bold {...(color && { color: 'red' })}>
-          {outageLine(trouble.why, view, Date.now())}
+          {outageLine(outage.why, view, Date.now())}
         </SafeText>
       )}
       {view && (
@@ -126,7 +126,7 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
           focus={section}
           selected={selected}
           columns={columns}
-          rows={rows - (trouble ? 3 : 2)}
+          rows={rows - (outage ? 3 : 2)}
           color={color}
         />
       )}

@@ -28,7 +28,9 @@ describe('the package', () => {
       npm('pack', '--json', '--ignore-scripts', '--pack-destination', folder),
     ) as [{ filename: string; files: { path: string }[] }];
     expect(
-      files.map(({ path }) => path).filter((path) => /^(src|test|bench|scripts)\/|\.env$|node_modules/.test(path)),
+      files
+        .map(({ path }) => path)
+        .filter((path) => /^(src|test|bench|scripts)\/|\.env$|\.lua$|node_modules/.test(path)),
     ).toEqual([]);
     const prefix = join(folder, 'prefix');
     mkdirSync(prefix);
