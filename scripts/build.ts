@@ -45,7 +45,8 @@ if (!process.argv.includes('--if-changed') || !existsSync(STAMP) || readFileSync
 
 function hashOfInputs(): string {
   const hash = createHash('sha256');
-  const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.ts'];
+  const scripts = ['scripts/build.ts', 'scripts/shipped-packages.ts'];
+  const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', ...scripts];
   const sources = globSync('src/**/*', { withFileTypes: true }).filter((entry) => entry.isFile());
   for (const file of [...files, ...sources.map(({ parentPath, name }) => `${parentPath}/${name}`).sort()]) {
     hash.update(`${file}\0`).update(readFileSync(file)).update('\0');

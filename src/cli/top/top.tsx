@@ -71,7 +71,8 @@ function Top({ mesh, color }: { mesh: Mesh; color: boolean }) {
   };
   const answer = async (yes: boolean) => {
     const { question } = screen.current;
-    set({ question: undefined });
+    // A cancel waits for the node for some seconds.
+    set({ question: undefined, note: yes && question ? `${question.text.replace(/\?.*/, '')}…` : '' });
     if (!yes || !question) return;
     set({ note: await question.act().catch((error: unknown) => messageOf(mesh.explain(error))) });
     look();
