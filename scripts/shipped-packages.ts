@@ -19,6 +19,7 @@ const BUNDLED = [
   '@fastify/cookie',
   '@fastify/helmet',
   '@fastify/rate-limit',
+  '@modelcontextprotocol/server',
   '@openclaw/gateway-client',
   '@openclaw/gateway-protocol',
   '@opentelemetry/api',
@@ -34,7 +35,6 @@ const BUNDLED = [
   'plist',
   'prom-client',
   'react',
-  'ulid',
   'yaml',
 ];
 

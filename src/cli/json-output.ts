@@ -1,4 +1,5 @@
 import type { CircuitView } from '../client/circuits.ts';
+import type { ErrorCode } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { Schedule } from '../domain/schedule.ts';
@@ -43,6 +44,12 @@ export interface JsonOutput {
   readonly 'task retry': SteeredTasks;
   readonly 'task ack': SteeredTasks;
   readonly 'task remove': SteeredTasks;
+  readonly 'task deliver': {
+    /** Id of the task. */
+    readonly id: string;
+    /** Its delivery; `pending` until the answer has been sent again. */
+    readonly delivery: Task['delivery'];
+  };
   readonly 'node list': {
     /** All nodes that the mesh knows. */
     readonly nodes: readonly Node[];
@@ -146,6 +153,22 @@ export interface JsonOutput {
   readonly 'config digest': {
     /** Digest of the settings that all nodes share. */
     readonly digest: string;
+  };
+}
+
+/** The line on stderr of a command that fails, if it prints JSON. */
+export interface JsonError {
+  readonly error: {
+    /** One of the error codes. */
+    readonly code: ErrorCode;
+    /** What is wrong and where, for people. */
+    readonly problem: string;
+    /** What to do, for people; null if there is nothing to add. */
+    readonly remedy: string | null;
+    /** The exit code of the command. */
+    readonly exitCode: number;
+    /** Only with `--verbose`: where the error arose. */
+    readonly stack?: string;
   };
 }
 

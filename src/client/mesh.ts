@@ -8,7 +8,9 @@ import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
+import type { TaskState } from '../domain/task-state.ts';
 import { systemClock } from '../platform/clock.ts';
+import { type OutboxCount, readOutboxes } from '../queue/bullmq/outbox.ts';
 import type { RawQueues } from '../queue/bullmq/raw-queues.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
@@ -139,7 +141,7 @@ export class Mesh {
     return this.task.get(id);
   }
 
-  /** Matching tasks, newest first. */
+  /** Matching tasks, newest first, without their results; see {@link MeshTasks.withResults}. */
   async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
     return this.task.list(filter);
   }
@@ -165,7 +167,7 @@ export class Mesh {
   }
 
   /** See {@link MeshTasks.remove}. */
-  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+  async remove(id: string, options: { only?: TaskState | undefined } = {}): Promise<void> {
     return this.task.remove(id, options);
   }
 
@@ -203,6 +205,11 @@ export class Mesh {
   /** Schedules whose next task the nodes could not queue. */
   async scheduleFailures(): Promise<ScheduleFailure[]> {
     return this.#reader.scheduleFailures();
+  }
+
+  /** The outboxes with answers that wait to be sent. */
+  async outboxes(): Promise<OutboxCount[]> {
+    return readOutboxes(this.#redis, this.#keys);
   }
 
   /** The pools as BullMQ's own queues, for inspection; the caller closes them. */

@@ -2,9 +2,11 @@ import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
 import type { NewTask, Task, TaskRef } from '../domain/task.ts';
-import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
+import { allows, isEnded, statesBefore, type TaskState } from '../domain/task-state.ts';
 import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { TaskControl } from '../queue/bullmq/task-control.ts';
+import { readTaskInput } from '../queue/bullmq/task-input.ts';
+import type { SelectedTask } from '../queue/bullmq/task-lists.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
@@ -13,6 +15,7 @@ import { findOrphanedClaims, type OrphanedClaim } from '../registry/orphaned-cla
 import type { ClientContext } from './context.ts';
 import type { OutageListener } from './outage.ts';
 import { openProducer } from './producer.ts';
+import { resolveTask } from './resolve-task.ts';
 import { waitForTasks } from './wait.ts';
 
 /** State of a task after a cancel. */
@@ -23,6 +26,8 @@ export interface WaitForTasksOptions extends OutageListener {
   readonly timeoutMs?: number | undefined;
   /** Called from time to time with the tasks that have not ended, and the time waited (ms). */
   readonly onProgress?: (running: readonly Task[], elapsedMs: number) => void;
+  /** Ends the wait; the tasks continue. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Interval between requests to stop a running task, ms: a message may be lost with a connection. */
@@ -92,6 +97,20 @@ export class MeshTasks {
     return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
   }
 
+  /**
+   * The input of a task, to queue its work again as a new task; see {@link readTaskInput}.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if another program queued the task.
+   */
+  async inputOf(id: string): Promise<TaskInput> {
+    const { redis, keys } = this.#context;
+    const input = await readTaskInput(redis, keys, await this.existing(id));
+    if (input) return input;
+    throw new ClawmeshError('failed', `another program queued task ${id}, in a format of its own`, {
+      remedy: 'queue a new task: clawmesh enqueue',
+    });
+  }
+
   /** Begins to queue the tasks of one file; see {@link TaskImport}. */
   async beginImport(digest: string): Promise<TaskImport> {
     return TaskImport.begin(this.#context.redis, this.#context.keys, digest);
@@ -107,6 +126,16 @@ export class MeshTasks {
   /** The task with this id; undefined if there is none. */
   async get(id: string): Promise<Task | undefined> {
     return this.#context.reader.get(id);
+  }
+
+  /**
+   * The id of the task that a person means: an id in any case, its first characters (4 or more), or `beginning…end`.
+   * Returns the text itself if it fits no task. All other methods take only complete ids.
+   *
+   * @throws ClawmeshError `usage` if it fits several tasks.
+   */
+  async resolve(text: string): Promise<string> {
+    return resolveTask(this.#context.reader, text);
   }
 
   /** The existing tasks among these ids. */
@@ -132,9 +161,19 @@ export class MeshTasks {
     });
   }
 
-  /** Matching tasks, newest first. */
+  /** Matching tasks, newest first, without their results. */
   async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
     return this.#context.reader.list({ limit: 100, ...filter });
+  }
+
+  /** As {@link list}, but without what may be long: for many tasks. */
+  async select(filter: Partial<TaskFilter> = {}): Promise<SelectedTask[]> {
+    return this.#context.reader.select({ limit: 100, ...filter });
+  }
+
+  /** The same tasks one by one with their results, which may be too long to be in memory all at once. */
+  withResults(tasks: readonly Task[]): AsyncIterable<Task> {
+    return this.#context.reader.withResults(tasks);
   }
 
   /** The longest-running tasks, longest first, at most `limit`. */
@@ -159,12 +198,16 @@ export class MeshTasks {
    * Waits until all these tasks have ended, through transient Redis outages.
    *
    * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if an operator has to
-   * act.
+   * act. The reason of the signal, once it aborts.
    */
   async wait(ids: readonly string[], options: WaitForTasksOptions = {}): Promise<Task[]> {
     const { onOutage, onBack, ...more } = options;
+    const get = async (id: string) => {
+      more.signal?.throwIfAborted();
+      return this.get(id);
+    };
     const read = (id: string, until?: number) =>
-      this.#throughOutages(() => this.get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
+      this.#throughOutages(() => get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
     return waitForTasks({ read, ids, clock: this.#context.clock, ...more });
   }
 
@@ -212,13 +255,13 @@ export class MeshTasks {
   }
 
   /**
-   * Removes a task that does not run; with `onlyFailed`, only if it has failed.
+   * Removes a task that does not run; with `only`, only if it is still in this state.
    *
-   * @throws ClawmeshError `not-found`; `failed` if it runs, or has not failed.
+   * @throws ClawmeshError `not-found`; `failed` if it runs, or is in another state.
    */
-  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+  async remove(id: string, options: { only?: TaskState | undefined } = {}): Promise<void> {
     const answer = await this.#control.remove(await this.existing(id), options);
-    if (answer === 'other') throw notFailed(await this.existing(id), 'it was not removed');
+    if (answer === 'other') throw inOtherState(await this.existing(id), 'it was not removed');
     if (answer !== 'active') return;
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
   }
@@ -231,7 +274,27 @@ export class MeshTasks {
   async acknowledge(id: string): Promise<void> {
     const answer = await this.#control.acknowledge(await this.existing(id));
     if (answer === 'acknowledged') return;
-    throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
+    throw inOtherState(await this.existing(id), 'only failed tasks can be acknowledged');
+  }
+
+  /**
+   * Sends the answer of an ended task to its recipient again, or at once if its delivery is pending.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if it has not ended, or has no recipient.
+   */
+  async deliver(id: string): Promise<void> {
+    const task = await this.existing(id);
+    const answer = await this.#control.redeliver(task);
+    if (answer === 'pending') return;
+    if (answer === 'gone') throw new ClawmeshError('not-found', `task ${id} no longer exists`);
+    if (answer === 'open') {
+      throw new ClawmeshError('failed', `task ${id} is ${task.state}: it has no answer yet`, {
+        remedy: 'its answer is sent when it has ended',
+      });
+    }
+    throw new ClawmeshError('failed', `task ${id} has no recipient`, {
+      remedy: 'name one when you enqueue: --deliver or --notify-webhook',
+    });
   }
 
   /** Running tasks whose claim is orphaned: its node's incarnation has ended, or the claim has lapsed. */
@@ -252,6 +315,6 @@ export class MeshTasks {
   }
 }
 
-function notFailed({ id, state }: Task, remedy: string): ClawmeshError {
+function inOtherState({ id, state }: Task, remedy: string): ClawmeshError {
   return new ClawmeshError('failed', `task ${id} is ${state}`, { remedy });
 }

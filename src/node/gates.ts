@@ -57,10 +57,11 @@ export class Gates implements Service {
     return this.#open && this.#sources.drain.why === undefined;
   }
 
-  /** The node's state, as heartbeats report it. */
-  get state(): Exclude<NodeRecord['state'], 'stopped'> {
-    if (this.#sources.drain.why !== undefined) return 'draining';
-    return this.states().some((gate) => !gate.open) ? 'gated' : 'up';
+  /** The node's state and that of its gates, as heartbeats report them. */
+  report(): { readonly state: Exclude<NodeRecord['state'], 'stopped'>; readonly gates: GateState[] } {
+    const gates = this.states();
+    const isGated = gates.some((gate) => !gate.open);
+    return { state: this.#sources.drain.why !== undefined ? 'draining' : isGated ? 'gated' : 'up', gates };
   }
 
   states(): GateState[] {
@@ -116,13 +117,14 @@ export class Gates implements Service {
   }
 
   #facts(): NodeFacts {
-    const { live, journal, redisClock } = this.#context;
+    const { live, journal, redisClock, runner } = this.#context;
     const { openclaw, auth, failures, probe, drain } = this.#sources;
     const { freeMemory, battery, otherDigest, pausedPools, redisPolicy } = probe.sample;
     return {
       config: live.config,
       openclaw: openclaw.state,
       openclawTrouble: openclaw.trouble,
+      openclawRemedy: runner.capabilities.remedy,
       authTrouble: auth.backoff.reason,
       failureTrouble: failures.backoff.reason,
       journal,

@@ -1,8 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
+import { cutText } from '../domain/cut-text.ts';
+import { boxesOf } from '../domain/delivery.ts';
 import { onOneLine } from '../domain/errors.ts';
-import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
+import type { Finding, Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
@@ -10,6 +12,7 @@ import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Target } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
+import type { OutboxCount } from '../queue/bullmq/outbox.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
@@ -17,7 +20,7 @@ import { poolTrouble } from './waiting.ts';
 /** The mark before a problem in terminal output. */
 export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
 
-/** The problems of the mesh, worst first. */
+/** The problems of the mesh. */
 export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
@@ -34,6 +37,7 @@ export function findProblems(seen: {
       severity: 'error',
       problem: `tasks of ${name === 'default' ? 'the default model' : name} are held since ${openedAt}: ${kind}: ${message}`,
       remedy: `wait if the provider will recover, since probe tasks check that; otherwise check its status page, keys and limits, then clawmesh circuit close ${name}`,
+      actions: [{ command: 'circuit close', subject: name }],
     });
   }
   for (const { name, reason } of seen.scheduleFailures) {
@@ -41,6 +45,7 @@ export function findProblems(seen: {
       severity: 'error',
       problem: `schedule ${name} enqueues no tasks: ${reason}`,
       remedy: `clawmesh schedule remove ${name}, then add it again`,
+      actions: [{ command: 'schedule remove', subject: name }],
     });
   }
   for (const [pool, counts] of pools) {
@@ -59,6 +64,10 @@ export function findProblems(seen: {
         severity: 'error',
         problem: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
         remedy: `check ${node.host}: power, network, launchd; then clawmesh node run. If the node was retired: clawmesh node forget ${node.id}`,
+        actions: [
+          ...(node.orphaned.length > 0 ? [{ command: 'node evict' as const, subject: node.id }] : []),
+          { command: 'node forget', subject: node.id },
+        ],
       });
     }
     if (node.state === 'stopped' && node.id in seen.config.nodes) {
@@ -66,6 +75,7 @@ export function findProblems(seen: {
         severity: 'notice',
         problem: `node ${node.id} has stopped`,
         remedy: `nothing if that is intended; otherwise clawmesh node start there (or node run). If the node was retired: clawmesh node forget ${node.id}`,
+        actions: [{ command: 'node forget', subject: node.id }],
       });
     }
     // An operator may forget to resume the node afterwards.
@@ -76,6 +86,7 @@ export function findProblems(seen: {
         severity: 'notice',
         problem: `node ${node.id} claims no tasks: ${gate.reason}`,
         remedy: gate.fix ?? `see clawmesh node show ${node.id}`,
+        actions: [{ command: 'node resume', subject: node.id }],
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
@@ -95,6 +106,7 @@ export function findProblems(seen: {
         severity: 'warning',
         problem: `pool ${pool} is paused`,
         remedy: `clawmesh pool resume ${pool} when you are ready`,
+        actions: [{ command: 'pool resume', subject: pool }],
       });
     }
     const unseen = counts.failed - counts.acknowledged;
@@ -103,10 +115,14 @@ export function findProblems(seen: {
         severity: 'warning',
         problem: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, besides ${counts.acknowledged} acknowledged` : ''}`,
         remedy: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
+        actions: [
+          { command: 'task retry', subject: pool },
+          { command: 'task ack', subject: pool },
+        ],
       });
     }
   }
-  return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return problems;
 }
 
 /** Differences between the inventory and the nodes that are up: mostly a wrong Redis URL, a firewall or a host name. */
@@ -153,6 +169,23 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
   });
 }
 
+/** Answers that no node can send at present. */
+export function undeliverable(nodes: readonly Node[], outboxes: readonly OutboxCount[]): Finding[] {
+  const channels = nodes
+    .filter(({ state }) => isThere(state))
+    .flatMap((node) => node.channels ?? [])
+    .map((name) => ({ channel: name.replace(/\/.*$/s, ''), account: name.replace(/^[^/]*\//s, '') }));
+  const owned = new Set(boxesOf(channels));
+  return outboxes
+    .filter(({ box }) => !owned.has(box))
+    .map(({ box, waiting }) => ({
+      severity: 'warning',
+      problem: `${counted(waiting, 'answer')} ${waiting === 1 ? 'waits' : 'wait'} for the channel ${box}, which no node has`,
+      remedy:
+        'start the channel in the OpenClaw gateway of a node (openclaw channels status); the answers are then sent',
+    }));
+}
+
 /** The node or session that tasks with this hold reason wait for, as part of a sentence. */
 function awaited(reason: HoldReason): string {
   if (reason.kind === 'session') return `session ${reason.session}`;
@@ -195,5 +228,5 @@ export function foreignWorkers(strangers: readonly Strangers[]): Finding[] {
 
 /** A name set by another program, made safe and cut to fit on a line. */
 function printable(name: string): string {
-  return onOneLine(withoutEscapes(name)).slice(0, 40);
+  return cutText(onOneLine(withoutEscapes(name)), 40);
 }

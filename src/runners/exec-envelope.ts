@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { cutText } from '../domain/cut-text.ts';
 import { keptResult, MAX_RESULT_BYTES, type Outcome, taskError } from '../domain/task.ts';
+import { attachmentsOf, payload } from './attachments.ts';
 import { classifyError } from './classify.ts';
 import { type FoundObject, JsonObjects } from './json-objects.ts';
 import { reportedUsage, usageOf } from './reported-usage.ts';
@@ -18,7 +20,7 @@ const envelopeSchema = z.object({
   status: z.string().optional().catch(undefined),
   final: z.string().nullish().catch(undefined),
   payloads: z
-    .array(z.object({ text: z.string().nullish().catch(undefined) }))
+    .array(payload.extend({ text: z.string().nullish().catch(undefined) }))
     .nullish()
     .catch(undefined),
   usage: reportedUsage,
@@ -78,7 +80,7 @@ export class ExecStdout {
 
   /** The beginning of the whole output. */
   get head(): string {
-    return this.#head.toString('utf8').trim().slice(0, QUOTED_LENGTH);
+    return cutText(this.#head.toString('utf8').trim(), QUOTED_LENGTH);
   }
 
   #take({ json, leftOut }: FoundObject): void {
@@ -115,7 +117,8 @@ export function execOutcome(end: ExecEnd, now: number): Outcome {
   const { fields, leftOut } = envelope;
   if (!fields.ok) {
     if (fields.status === 'timeout') {
-      const message = fields.error?.message.slice(0, MAX_MESSAGE) ?? 'OpenClaw stopped the run at its deadline';
+      const message =
+        (fields.error && cutText(fields.error.message, MAX_MESSAGE)) ?? 'OpenClaw stopped the run at its deadline';
       return { ok: false, error: taskError('timeout', message) };
     }
     return { ok: false, error: classifyError(fields.error?.message ?? fields.status ?? '', now) };
@@ -127,6 +130,7 @@ export function execOutcome(end: ExecEnd, now: number): Outcome {
     model: fields.model ? [fields.provider, fields.model].filter(Boolean).join('/') : null,
     runId: fields.sessionId ?? null,
     durationMs: end.durationMs,
+    ...attachmentsOf(fields.payloads),
   };
   return { ok: true, result: keptResult(result, leftOut.get(fields.final ? 'final' : 'payloads')) };
 }

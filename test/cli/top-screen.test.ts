@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cellsOf as widthOf } from '../../src/cli/cells.ts';
 import { KEYS } from '../../src/cli/top/actions.ts';
 import { fitting, row, share, visible, withRemark } from '../../src/cli/top/columns.ts';
 import { detailsOf, help } from '../../src/cli/top/details.ts';
@@ -38,7 +39,7 @@ describe('the screen of top', () => {
     const section = fc.constantFrom(...SECTIONS);
     fc.assert(
       fc.property(section, cells, fc.integer({ min: 20, max: 200 }), (name, texts, width) => {
-        expect(row(COLUMNS[name], texts, width - 2, width)).toHaveLength(width - 2);
+        expect(row(COLUMNS[name], texts, width - 2, width)).toSatisfy((line: string) => widthOf(line) === width - 2);
       }),
     );
   });
@@ -126,7 +127,7 @@ describe('the lists of top', () => {
 
 describe('the texts of top', () => {
   it('shows a problem and its remedy in full', () => {
-    const problem = { severity: 'error' as const, what: 'node mac-1 is dead', fix: 'check h' };
+    const problem = { severity: 'error' as const, what: 'node mac-1 is dead', fix: 'check h', actions: [] };
     expect(detailsOf({ section: 'problems', problem }, []).lines).toEqual(['✗ node mac-1 is dead', '', '→ check h']);
   });
 

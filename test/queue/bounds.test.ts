@@ -24,13 +24,18 @@ const STREAM = 10_100;
 /**
  * One round of tidying, as if nothing were remembered; twice, since the first one notes since when things are unused.
  */
-async function tidy(mesh: TestMesh, forgetAfterMs: typeof FORGET_AFTER_MS = NOTHING_IS_REMEMBERED): Promise<void> {
+async function tidy(
+  mesh: TestMesh,
+  forgetAfterMs: typeof FORGET_AFTER_MS = NOTHING_IS_REMEMBERED,
+  giveUpAfterMs = 0,
+): Promise<void> {
   for (let round = 0; round < 2; round++) {
     await mesh.redis.del(mesh.keys.tidying);
     const onError = (error: unknown) => {
       throw error;
     };
-    await tidyMesh(mesh.redis, mesh.keys, { nodeId: 'janitor', ownPools: [], retention, forgetAfterMs, onError });
+    const how = { nodeId: 'janitor', ownPools: [], retention, giveUpAfterMs, forgetAfterMs, onError };
+    await tidyMesh(mesh.redis, mesh.keys, how);
   }
 }
 
@@ -289,6 +294,22 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.redis.keys(`${mesh.keys.heldTasksPrefix}*`)).toHaveLength(1);
     },
   },
+  '{…}/outboxes': {
+    goBeyond: async (mesh) => {
+      for (let n = 0; n < 20; n++) {
+        await mesh.producer.enqueue([newTask({ deliver: { channel: `channel-${n}`, to: 'x' } })]);
+        await run(mesh);
+      }
+    },
+    holds: async (mesh) => {
+      await tidy(mesh, NOTHING_IS_REMEMBERED, DAY_MS);
+      // Those of removed tasks are gone; `retention` keeps two.
+      expect(await mesh.redis.keys(`${mesh.keys.outboxPrefix}*`)).toHaveLength(2);
+      await tidy(mesh);
+      expect(await mesh.redis.keys(`${mesh.keys.outboxPrefix}*`)).toEqual([]);
+      expect(await mesh.redis.exists(mesh.keys.outboxes)).toBe(0);
+    },
+  },
   '{…}/free:<pool>': forgotten(
     (keys) => keys.freeSlots('default'),
     (keys) => keys.turns('default'),
@@ -342,11 +363,11 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       });
       const node = await mesh.node('mac-1');
       for (let n = 0; n < 12; n++) {
-        await mesh.producer.enqueue([newTask({ model: `m${n}` })]);
+        await mesh.producer.enqueue([newTask({ model: `m${n}`, attempts: 1 })]);
         const claim = await claimNext(node);
         const kind = n % 2 === 0 ? 'provider' : 'rate_limit';
         await circuits.observe(claim, { ok: false, error: taskError(kind, 'HTTP 500') });
-        await node.report(claim, success);
+        await node.report(claim, { ok: false, error: taskError('crash', 'tells nothing of the provider') });
       }
       await mesh.redis.sadd(mesh.keys.held, 'default circuit:m1');
       await mesh.redis.zadd(mesh.keys.heldTasks('default', 'circuit:m1'), 1, 'x');

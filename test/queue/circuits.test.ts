@@ -6,6 +6,7 @@ import { listCircuits } from '../../src/queue/bullmq/circuits.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
 import {
   claimNext,
   idleOffer,
@@ -59,6 +60,12 @@ describe('a failing provider', () => {
     }
     return claims;
   };
+  /** The probe has had its time, and the next one is due. */
+  const endProbeTime = async (changed: object = {}) => {
+    const text = (await mesh.redis.hget(mesh.keys.circuits, 'default')) ?? '';
+    const late = { ...JSON.parse(text), dueAt: 1, probeUntil: 1, ...changed };
+    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify(late));
+  };
   const open = async (node: PoolConsumer) => {
     for (let i = 0; i < 3; i++) await fail(node);
   };
@@ -90,6 +97,18 @@ describe('a failing provider', () => {
     expect(await circuits()).toMatchObject([{ failures: 1, openedAt: null }]);
   });
 
+  it('counts failures from zero again after a success on a node that has claimed nothing since the first failure', async () => {
+    await enqueue(4);
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await two.report(await claimNext(two), success);
+    const early = await claimNext(two);
+    await fail(one);
+    await fail(one);
+    expect(await circuits()).toMatchObject([{ failures: 2 }]);
+    await two.report(early, success);
+    await expect.poll(circuits).toEqual([]);
+  });
+
   it('sends one probe task at a time, and all tasks again once a probe succeeds', async () => {
     const ids = await enqueue(6);
     const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
@@ -106,6 +125,29 @@ describe('a failing provider', () => {
     expect(await circuits()).toEqual([]);
     expect((await release()).released).toBe(4);
     expect((await claimAll(one)).length).toBe(4);
+  });
+
+  it('releases all tasks with one look once it works again, however many there are', async () => {
+    const why = 'require:gpu=yes';
+    await enqueue(450, { require: { gpu: 'yes' } });
+    // As if they were held for a provider that has recovered.
+    await mesh.redis.rename(mesh.keys.heldTasks('default', why), mesh.keys.heldTasks('default', 'circuit:p/m'));
+    await mesh.redis.sadd(mesh.keys.held, 'default circuit:p/m');
+    expect(await release()).toEqual({ released: 450, failed: 0 });
+  });
+
+  it('records an event when its circuit opens, and when it closes', async () => {
+    await enqueue(2);
+    const node = await mesh.node('mac-1');
+    await fail(node, 'rate_limit');
+    await claimAll(node);
+    await releaseDue();
+    await node.report(await claimNext(node), success);
+    const events = await new EventLog(mesh.redis, mesh.keys).newest({ limit: 9 });
+    expect(events.filter(({ event }) => event.startsWith('circuit-'))).toMatchObject([
+      { event: 'circuit-opened', circuit: 'default', reason: 'HTTP 500' },
+      { event: 'circuit-closed', circuit: 'default' },
+    ]);
   });
 
   it('closes the circuit for a successful probe even if Redis’ clock has gone back', async () => {
@@ -251,11 +293,38 @@ describe('a failing provider', () => {
     const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
     expect(circuit.probe).toBe(`other:${task.id}`);
     expect(circuit.probeUntil).toBeGreaterThan(circuit.openedAt);
-    const late = { ...circuit, dueAt: 1, probeUntil: 1 };
-    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify(late));
+    await endProbeTime();
     expect(await release()).toEqual({ released: 1, failed: 0 });
     await claimNext(node);
   });
+
+  it.each([
+    ['its claim has lapsed', async () => endProbeTime()],
+    [
+      'its claim has lapsed, and a sweep has requeued it',
+      async () => {
+        expect(await mesh.requeue()).toHaveLength(1);
+        await endProbeTime();
+      },
+    ],
+    [
+      'its claim has lapsed before its node could tell the circuit of it',
+      async () => endProbeTime({ probeClaimed: undefined }),
+    ],
+  ])(
+    'sends the next probe from the same pool when the first has not ended within its time, and %s',
+    async (_, happen) => {
+      const node = await mesh.node('mac-1');
+      await enqueue(5);
+      await open(node);
+      await claimAll(node);
+      expect((await releaseDue()).released).toBe(1);
+      const { taskId } = await claimNext(node);
+      await mesh.redis.del(`${mesh.keys.task('default', taskId)}:lock`);
+      await happen();
+      expect(await release()).toEqual({ released: 1, failed: 0 });
+    },
+  );
 
   it('claims no probe from a paused pool, nor again from a pool in which no node claimed it in time', async () => {
     const [node, elsewhere] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
@@ -269,9 +338,8 @@ describe('a failing provider', () => {
     const [{ probe } = { probe: null }] = await circuits();
     expect(probe).toMatch(/^other:/);
     await setPoolPaused(mesh.redis, mesh.keys, 'default', false);
-    const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
-    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify({ ...circuit, dueAt: 1, probeUntil: 1 }));
-    expect((await releaseDue()).released).toBe(1);
+    await endProbeTime();
+    expect((await release()).released).toBe(1);
     const [again] = await circuits();
     expect(again?.probe).toMatch(/^default:/);
   });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a task that comes after others', () => {
@@ -124,6 +125,17 @@ describe('a task that comes after others', () => {
     },
   );
 
+  it('records an event when it fails because an earlier task did, as for any other failed task', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first] });
+    await mesh.control.cancel(first, 'by hand');
+    expect(await release()).toEqual({ released: 0, failed: 1 });
+    const { error } = await read(second.id);
+    expect(await new EventLog(mesh.redis, mesh.keys).newest({ limit: 10 })).toMatchObject([
+      { event: 'dead-letter', task: second.id, pool: 'default', node: null, reason: error?.message },
+    ]);
+  });
+
   it('cancels a task while it waits for others', async () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first] });
@@ -141,6 +153,18 @@ describe('a task that comes after others', () => {
     const node = await mesh.node('mac-1');
     await claimNext(node);
     await node.report(await claimNext(node), success);
+    expect(await release()).toEqual({ released: 1, failed: 0 });
+    expect((await claimNext(node)).taskId).toBe(last.id);
+  });
+
+  it('is released by one look at all, although many before it have vanished', async () => {
+    const [slow, quick] = [await enqueue(), await enqueue()];
+    const gone = await mesh.producer.enqueue(Array.from({ length: 450 }, () => newTask({ after: [slow] })));
+    const last = await enqueue({ after: [quick] });
+    const node = await mesh.node('mac-1');
+    await claimNext(node);
+    await node.report(await claimNext(node), success);
+    await mesh.redis.del(...gone.map(({ id }) => mesh.keys.task('default', id)));
     expect(await release()).toEqual({ released: 1, failed: 0 });
     expect((await claimNext(node)).taskId).toBe(last.id);
   });

@@ -1,16 +1,17 @@
+import { cutToCells, padToCells } from '../cells.ts';
 import { oneLine } from '../output.ts';
 
 /** A column of a section. */
 export interface Column {
   readonly title: string;
-  /** Width in characters; 0 for the remaining width. */
+  /** Width in cells; 0 for the remaining width. */
   readonly width: number;
   /** The column is left out on a narrower terminal. */
   readonly minTerminal?: number;
 }
 
 /**
- * One line of exactly `width` characters, with cells cut to their columns and two spaces between. `terminal` is the
+ * One line of exactly `width` cells, with cells cut to their columns and two spaces between. `terminal` is the
  * width of the whole terminal, which decides on the columns.
  */
 export function row(all: readonly Column[], cells: readonly string[], width: number, terminal: number): string {
@@ -21,9 +22,9 @@ export function row(all: readonly Column[], cells: readonly string[], width: num
   const rest = Math.max(0, width - fixed - 2 * (columns.length - 1));
   const line = columns.map((column) => {
     const room = column.width || rest;
-    return room === 0 ? '' : oneLine(column.cell, room).padEnd(room);
+    return room === 0 ? '' : padToCells(oneLine(column.cell, room), room);
   });
-  return line.join('  ').slice(0, width).padEnd(width);
+  return padToCells(cutToCells(line.join('  '), width), width);
 }
 
 /** The same line with a remark at its right end, if the remark leaves room for anything else. */

@@ -34,4 +34,8 @@ export const scripts = {
   dropSchedule: script(FOLDER, 'drop-schedule'),
   pausePool: script(FOLDER, 'pause-pool'),
   forgetPool: script(FOLDER, 'forget-pool'),
+  takeDelivery: script(FOLDER, 'take-delivery'),
+  reportDelivery: script(FOLDER, 'report-delivery'),
+  expireDeliveries: script(FOLDER, 'expire-deliveries'),
+  redeliver: script(FOLDER, 'redeliver'),
 };

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import type { TaskRef } from '../../domain/task.ts';
+import { isEnded, type TaskState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from './scripts.ts';
 import { readField, storedSpec } from './task-fields.ts';
@@ -8,6 +9,7 @@ import { readField, storedSpec } from './task-fields.ts';
 const retried = z.enum(['gone', 'open', 'completed', 'waiting']);
 const removed = z.enum(['gone', 'active', 'other', 'removed']);
 const acknowledged = z.enum(['gone', 'other', 'acknowledged']);
+const redelivered = z.enum(['gone', 'open', 'none', 'pending']);
 const bullOptions = z.object({ attempts: z.number().int().positive() });
 
 /** An operator's commands on single tasks. Each is one atomic step. */
@@ -39,10 +41,22 @@ export class TaskControl {
     return retried.parse(reply);
   }
 
-  /** Removes a task that is not running; with `onlyFailed`, only a failed one, and returns `other` for others. */
-  async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
-    const args = [task.pool, task.id, onlyFailed ? '1' : ''];
+  /**
+   * Removes a task that is not running. With `only`, returns `other` if it is no longer in this state; all states of
+   * tasks that have not ended count as one.
+   */
+  async remove(
+    task: TaskRef,
+    { only }: { only?: TaskState | undefined } = {},
+  ): Promise<'gone' | 'active' | 'other' | 'removed'> {
+    const wanted = only === undefined ? '' : isEnded(only) ? only : 'open';
+    const args = [task.pool, task.id, wanted];
     return removed.parse(await scripts.removeTask.run(this.#redis, this.#keys, args));
+  }
+
+  /** Sends the answer of an ended task again, or at once if its delivery is pending. */
+  async redeliver(task: TaskRef): Promise<'gone' | 'open' | 'none' | 'pending'> {
+    return redelivered.parse(await scripts.redeliver.run(this.#redis, this.#keys, [task.pool, task.id]));
   }
 
   /** Acknowledges a failed task. */

@@ -1,3 +1,4 @@
+import { type Delivery, describeDestination } from '../../domain/delivery.ts';
 import { describeHoldReason, parseHoldReason } from '../../domain/hold-reason.ts';
 import { targetOf } from '../../domain/target.ts';
 import type { HistoryEntry, Task } from '../../domain/task.ts';
@@ -27,6 +28,10 @@ export const LISTED_FIELDS = [
   'cm:after',
   'cm:max',
   'cm:acknowledged',
+  'cm:delivery',
+  'cm:deliveryAt',
+  'cm:deliveryTries',
+  'cm:deliveryReason',
 ] as const;
 
 /** The fields that show which nodes ran the task, and when. */
@@ -39,6 +44,12 @@ export const RUN_FIELDS = [
   'cm:history',
   'cm:movedFrom',
 ] as const;
+
+/** The hash of a row of `HMGET` with these fields; undefined if there is no task. */
+export function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
+  if (row[0] === null) return undefined;
+  return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
+}
 
 /** Adds the stored result to a task that was built from {@link LISTED_FIELDS}. */
 export function withResult(task: Task, stored: string | null): Task {
@@ -100,6 +111,8 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     result: readField(storedResult, hash.returnvalue) ?? null,
     // BullMQ's own retry leaves the error of the last run.
     error: state === 'completed' ? null : error,
+    origin: spec?.origin ?? null,
+    delivery: spec?.deliver ? deliveryOf(describeDestination(spec.deliver), hash) : null,
     acknowledgedAt: state === 'failed' ? acknowledgedAt(hash) : null,
     history,
   };
@@ -110,6 +123,18 @@ function shownReason(why: string | undefined): string | null {
   if (why === undefined) return null;
   const reason = parseHoldReason(why);
   return reason ? describeHoldReason(reason) : why.replace(':', ' ');
+}
+
+function deliveryOf(to: string, hash: TaskHash): Delivery {
+  const stored = hash['cm:delivery'];
+  const over = stored === 'delivered' || stored === 'failed' ? stored : undefined;
+  return {
+    state: over ?? 'pending',
+    reason: stored === undefined ? 'the task has not ended' : (hash['cm:deliveryReason'] ?? null),
+    to,
+    tries: numberOf(hash['cm:deliveryTries']) ?? 0,
+    at: over ? isoOrNull(hash['cm:deliveryAt']) : null,
+  };
 }
 
 /**
