@@ -4,6 +4,7 @@ import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { Schedule } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
+import type { JobReport } from '../ops/cron-import/import.ts';
 import type { CheckResult as Check } from '../ops/doctor/check-result.ts';
 import type { DrillReport } from '../ops/drill.ts';
 import type { PoolView } from '../ops/pools.ts';
@@ -119,6 +120,14 @@ export interface JsonOutput {
   };
   readonly 'schedule pause': Schedule;
   readonly 'schedule resume': Schedule;
+  readonly 'schedule import-openclaw': {
+    /** Address of the gateway. */
+    readonly gateway: string;
+    /** Whether nothing was changed. */
+    readonly dryRun: boolean;
+    /** The enabled jobs of the gateway, and those that were imported earlier. */
+    readonly jobs: readonly JobReport[];
+  };
   readonly events: {
     /** The newest events, oldest first. */
     readonly events: readonly MeshEvent[];

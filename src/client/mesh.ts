@@ -16,6 +16,7 @@ import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { TaskReader } from '../queue/bullmq/task-reader.ts';
 import { type HandoverFilter, HandoverLog } from '../queue/handover-log.ts';
+import { ImportedJobs } from '../queue/imported-jobs.ts';
 import type { TaskInput } from '../queue/new-task.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
 import { TaskSigner } from '../queue/task-signer.ts';
@@ -76,6 +77,8 @@ export class Mesh {
   readonly circuit: MeshCircuits;
   /** The event log of the mesh. */
   readonly events: MeshEvents;
+  /** Cron jobs of OpenClaw gateways that are schedules of the mesh now. */
+  readonly importedJobs: ImportedJobs;
   /** The Redis server that carries the mesh. */
   readonly server: MeshServer;
   readonly #redis: Redis;
@@ -102,6 +105,7 @@ export class Mesh {
     this.events = new MeshEvents(context);
     this.circuit = new MeshCircuits(context, this.events);
     this.server = new MeshServer(context);
+    this.importedJobs = new ImportedJobs(redis, this.#keys);
   }
 
   /** Reads the config and connects; reconnects after a lost connection. @throws ClawmeshError `config`, `redis`. */

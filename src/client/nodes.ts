@@ -1,17 +1,13 @@
 import { leaseMs } from '../config/lease.ts';
 import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
-import type { Handover } from '../domain/handover.ts';
 import type { Node, SeenNode } from '../domain/node.ts';
 import { notFound } from '../domain/not-found.ts';
-import { HandoverLog } from '../queue/handover-log.ts';
+import { handoversAfter, type LoggedHandover, lastHandover } from '../queue/handover-log.ts';
 import { forgetNode } from '../registry/forget-nodes.ts';
 import type { ClientContext } from './context.ts';
 import { waitUntilDrained } from './drain.ts';
 import type { MeshTasks } from './tasks.ts';
-
-/** More handovers than one eviction causes. */
-const MOST_REQUEUED = 10_000;
 
 /** Reads and steers nodes, from any machine, through Redis. */
 export class MeshNodes {
@@ -85,16 +81,14 @@ export class MeshNodes {
    *
    * @returns the requeued tasks of this node. @throws ClawmeshError `not-found`.
    */
-  async evict(id: string): Promise<Handover[]> {
+  async evict(id: string): Promise<LoggedHandover[]> {
     await this.#check(id);
-    const { redis, keys, reader, registry, config } = this.#context;
-    const evictedAt = await registry.redisTime();
+    const { redis, keys, registry, config } = this.#context;
+    const before = await lastHandover(redis, keys);
     await registry.evict(id, leaseMs(config));
     await this.#tasks.requeueOrphaned();
     // Any node may have been faster with some of the tasks, so the log tells which were requeued, and not this pass.
-    const sinceMs = (await registry.redisTime()) - evictedAt + 1;
-    const handovers = await new HandoverLog(redis, keys, reader).list({ nodeId: id, sinceMs, limit: MOST_REQUEUED });
-    return handovers.filter(({ from, at }) => from === id && Date.parse(at) >= evictedAt);
+    return (await handoversAfter(redis, keys, before)).filter(({ from }) => from === id);
   }
 
   /**

@@ -33,6 +33,7 @@ export class Deliveries implements Service {
   #channels: readonly ChannelAccount[] = [];
   #sending = 0;
   #next: Timer | undefined;
+  #started = false;
   #stopped = false;
 
   constructor(context: NodeContext) {
@@ -57,7 +58,8 @@ export class Deliveries implements Service {
   }
 
   start(): void {
-    if (this.#stopped) return;
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
     this.#rounds.start();
     for (const loop of this.#loops) loop.start();
     void this.#inFlight.run(() => this.#lookAtChannels());

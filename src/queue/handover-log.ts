@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Handover, HandoverReason } from '../domain/handover.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { pairsToMap } from '../redis/pairs.ts';
-import { idBefore } from '../redis/stream-id.ts';
+import { idAfter, idBefore } from '../redis/stream-id.ts';
 import { redisTime } from '../redis/time.ts';
 import type { TaskReader, TaskRunHistory } from './bullmq/task-reader.ts';
 
@@ -63,8 +63,20 @@ export class HandoverLog {
   }
 }
 
+/** The position of the newest handover in the log. */
+export async function lastHandover(redis: Redis, keys: MeshKeys): Promise<string> {
+  const [entry] = await redis.xrevrange(keys.handovers, '+', '-', 'COUNT', 1);
+  return entry?.[0] ?? '0-0';
+}
+
+/** The handovers after this position, oldest first. */
+export async function handoversAfter(redis: Redis, keys: MeshKeys, position: string): Promise<LoggedHandover[]> {
+  const entries = await redis.xrange(keys.handovers, idAfter(position), '+');
+  return entries.map(([, fields]) => readEntry(fields));
+}
+
 /** A stored entry of the log; times in ms. */
-interface LoggedHandover {
+export interface LoggedHandover {
   readonly at: string;
   readonly taskId: string;
   readonly pool: string;

@@ -251,6 +251,12 @@ export const KEY_TABLE: readonly KeyRow[] = [
     bound: '1,000 schedules.',
   },
   {
+    keys: { '{…}/imported-jobs': 'hash' },
+    what: '`<gateway> <job>` → a cron job of an OpenClaw gateway that is a schedule of the mesh now (JSON).',
+    by: 'operators',
+    bound: '10,000 jobs; removed when the import is undone.',
+  },
+  {
     keys: { '{…}/import:<digest>': 'string' },
     what: 'A running import of a file of tasks.',
     by: 'producers',

@@ -230,6 +230,11 @@ export class MeshKeys {
     return `${this.bullPrefix}/outbox:`;
   }
 
+  /** Hash: `<gateway> <job>` → a cron job of an OpenClaw gateway that was imported as a schedule (JSON). */
+  get importedJobs(): string {
+    return `${this.bullPrefix}/imported-jobs`;
+  }
+
   /** String: an alert that has been sent, as `<kind>:<subject>`. */
   alert(what: string): string {
     return `${this.bullPrefix}/alert:${what}`;

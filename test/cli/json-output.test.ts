@@ -9,6 +9,7 @@ import { emptyFolder } from '../support/folders.ts';
 import { captureOutput } from '../support/in-process-output.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { ProcessMesh } from '../support/process-mesh.ts';
+import { aCronJob, StandInGateway } from '../support/stand-in-gateway.ts';
 
 type Tree = { [name: string]: unknown };
 
@@ -94,6 +95,8 @@ describe('the JSON that a command prints', () => {
     await printed('task show', failed.tasks[0].id);
     await printed('task retry', '--all-failed');
     await printed('task remove', done, 'no-such-task');
+    const answered = await printed('enqueue --wait', 'hello', '--wait', '--deliver', 'slack:C1');
+    await printed('task deliver', answered.tasks[0].id);
   });
 
   it('is as documented for usage, circuits and handovers, which no simulated run has', async () => {
@@ -148,6 +151,16 @@ describe('the JSON that a command prints', () => {
     vi.stubEnv('CLAWMESH_HOME', emptyFolder());
     vi.stubEnv('CLAWMESH_NODE_ID', 'mac-1');
     vi.stubEnv('ACL_PASSWORD', 'x');
+    const gateway = await StandInGateway.start();
+    const { url } = gateway;
+    gateway.cronJobs.push(
+      { ...aCronJob, id: 'daily' },
+      { ...aCronJob, id: 'once', schedule: { kind: 'at', at: '2030-01-01T00:00:00Z' } },
+    );
+    for (const option of ['--dry-run', '--tz=UTC', '--undo']) {
+      await printed('schedule import-openclaw', '--from', url, option);
+    }
+    await gateway.stop();
     await printed('redis acl', 'node', '--password-env', 'ACL_PASSWORD');
     await printed('redis acl', 'sentinel', '--password-env', 'ACL_PASSWORD');
     await printed('config check');

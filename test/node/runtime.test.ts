@@ -81,6 +81,10 @@ function daemonOf() {
       openQueue: call('openQueue', queue as PoolQueue),
       mendSchedules: async () => [],
       tidyMesh: async () => 0,
+      openOutbox: () => ({
+        take: async () => ({ delivery: undefined, nextDueInMs: undefined }),
+        report: async () => true,
+      }),
       onReconnect: () => {
         calls.push('onReconnect');
         return () => calls.push('no onReconnect');

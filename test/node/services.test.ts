@@ -2,12 +2,14 @@ import type { monitorEventLoopDelay } from 'node:perf_hooks';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import type { Claim } from '../../src/domain/claim.ts';
+import { boxOf } from '../../src/domain/delivery.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { defineGate } from '../../src/gates/gate.ts';
 import { Alerts } from '../../src/node/alerts.ts';
 import type { AttemptRun } from '../../src/node/attempt-run.ts';
 import { AuthBackoff } from '../../src/node/auth-backoff.ts';
 import type { ClaimLoop } from '../../src/node/claim-loop.ts';
+import { Deliveries } from '../../src/node/deliveries.ts';
 import { FailureStreak } from '../../src/node/failure-streak.ts';
 import { Gates } from '../../src/node/gates.ts';
 import { Heartbeat } from '../../src/node/heartbeat.ts';
@@ -249,6 +251,16 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
     const context = world.context({ runner: { health } });
     const service = new OpenClawWatch(context, { checked: world.call('checked', undefined) });
     return { service, provoke: () => context.events.emit('configChanged') };
+  },
+  Deliveries: (world) => {
+    const messenger = { channels: world.call('channels', []), send: world.call('send', { sent: true as const }) };
+    const outbox = {
+      take: world.call('take', { delivery: undefined, nextDueInMs: 1_000 }),
+      report: world.call('report', true),
+    };
+    const context = world.context({ runner: { messenger }, backend: { openOutbox: () => outbox } });
+    const provoke = () => context.events.emit('answerReady', { box: boxOf({ webhook: 'https://127.0.0.1:9/' }) });
+    return { service: new Deliveries(context), provoke };
   },
   AuthBackoff: (world) => {
     const loginTrouble = world.call('loginTrouble', 'logged out');

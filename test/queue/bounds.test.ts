@@ -3,6 +3,7 @@ import { taskError } from '../../src/domain/task.ts';
 import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';
 import { MOST_SCHEDULES } from '../../src/queue/bullmq/schedules.ts';
+import { ImportedJobs, MOST_IMPORTED } from '../../src/queue/imported-jobs.ts';
 import { TaskImport } from '../../src/queue/task-import.ts';
 import { readUsage } from '../../src/queue/usage.ts';
 import { KEY_TABLE } from '../../src/redis/key-table.ts';
@@ -442,6 +443,18 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       expect(await mesh.schedules.mend()).toHaveLength(MOST_SCHEDULES);
       expect(await mesh.redis.hlen(mesh.keys.scheduleFailures)).toBe(MOST_SCHEDULES);
     },
+  },
+  '{…}/imported-jobs': {
+    goBeyond: async (mesh) => {
+      const fill = 'for i = 1, tonumber(ARGV[1]) do redis.call("HSET", KEYS[1], "gateway " .. i, "{}") end';
+      await mesh.redis.eval(fill, 1, mesh.keys.importedJobs, MOST_IMPORTED - 1);
+      const jobs = new ImportedJobs(mesh.redis, mesh.keys);
+      const job = { gateway: 'mac-1:1', id: 'a', name: 'a', schedule: 'a', digest: 'd', state: 'begun' } as const;
+      await jobs.put(job);
+      await expect(jobs.put({ ...job, id: 'b' })).rejects.toMatchObject({ code: 'failed' });
+      await jobs.put({ ...job, state: 'done' });
+    },
+    holds: async (mesh) => expect(await mesh.redis.hlen(mesh.keys.importedJobs)).toBe(MOST_IMPORTED),
   },
   '{…}/import:<digest>': expires(
     (keys) => keys.taskImport('d'),

@@ -136,6 +136,14 @@ describe('a task that comes after others', () => {
     ]);
   });
 
+  it('fails if it is no longer known what it waits for', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first] });
+    await mesh.redis.hdel(mesh.keys.task('default', second.id), 'cm:after');
+    expect(await release()).toEqual({ released: 0, failed: 1 });
+    expect((await read(second.id)).error?.message).toBe('the tasks that it waits for are no longer known');
+  });
+
   it('cancels a task while it waits for others', async () => {
     const first = await enqueue();
     const second = await enqueue({ after: [first] });

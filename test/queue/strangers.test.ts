@@ -158,6 +158,24 @@ describe('another program that uses BullMQ on our pools', () => {
       expect((await queue().getJob(job.id ?? ''))?.failedReason).toBe('by hand');
     });
 
+    it('shows a foreign observer the state in which a task was that ended without a run', async () => {
+      const events = opened(new QueueEvents('default', options()));
+      await events.waitUntilReady();
+      const ended: object[] = [];
+      events.on('failed', ({ jobId, failedReason, prev }) => ended.push({ jobId, failedReason, prev }));
+      const [first] = await mesh.producer.enqueue([newTask()]);
+      const before = { id: first?.id ?? '', pool: 'default' };
+      const [second] = await mesh.producer.enqueue([newTask({ after: [before] })]);
+      await mesh.control.cancel(before, 'by hand');
+      await releaseHeld(mesh.redis, mesh.keys);
+      await expect
+        .poll(() => ended)
+        .toEqual([
+          { jobId: before.id, failedReason: 'by hand', prev: 'waiting' },
+          { jobId: second?.id, failedReason: expect.stringContaining('it waits for task'), prev: 'delayed' },
+        ]);
+    });
+
     it('shows a foreign observer the log and the progress of a task', async () => {
       const node = await mesh.node('mac-1');
       const { id = '' } = await queue().add('x', data());

@@ -14,6 +14,10 @@ const frameSchema = z.object({
       agentId: z.string().optional(),
       key: z.string().optional(),
       runId: z.string().optional(),
+      id: z.string().optional(),
+      patch: z.record(z.string(), z.unknown()).optional(),
+      offset: z.number().optional(),
+      limit: z.number().optional(),
     })
     .loose()
     .default({}),
@@ -28,6 +32,19 @@ interface StandInRun {
   /** Requests that wait for the end. */
   readonly waiting: Answer[];
 }
+
+/** A cron job as OpenClaw lists it. */
+export const aCronJob = {
+  id: 'job-1',
+  name: 'Morning brief',
+  enabled: true,
+  schedule: { kind: 'cron', expr: '0 7 * * *' },
+  sessionTarget: 'isolated',
+  wakeMode: 'now',
+  payload: { kind: 'agentTurn', message: 'summarize the night', toolsAllow: ['*'] },
+  delivery: { mode: 'none' },
+  state: { nextRunAtMs: 1_795_932_000_000 },
+};
 
 /**
  * Speaks OpenClaw's protocol to the official client, as far as clawmesh uses it, so that a test can say when what happens.
@@ -45,6 +62,8 @@ export class StandInGateway {
   /** How a message is answered: for real, with an error of this code, or not at all. */
   sends: 'answered' | 'silent' | { readonly code: string; readonly message: string; readonly details?: unknown } =
     'answered';
+  /** Its cron jobs; a change of another one is refused. */
+  readonly cronJobs: Record<string, unknown>[] = [];
   /** Sessions whose interrupted turn has yet to be resumed, or to be given up. */
   readonly interrupted = new Set<string>();
   #boot = randomUUID();
@@ -166,6 +185,16 @@ export class StandInGateway {
     if (method === 'send' && this.sends !== 'silent') {
       if (this.sends === 'answered') answer({ runId: params.idempotencyKey, messageId: 'm1' });
       else refuse(this.sends);
+    }
+    if (method === 'gateway.identity.get') answer({ deviceId: 'stand-in', publicKey: 'x' });
+    if (method === 'cron.list') {
+      const { offset = 0, limit = 50 } = params;
+      answer({ jobs: this.cronJobs.slice(offset, offset + limit), hasMore: offset + limit < this.cronJobs.length });
+    }
+    if (method === 'cron.update') {
+      const job = this.cronJobs.find((candidate) => candidate.id === params.id);
+      if (job) answer(Object.assign(job, params.patch));
+      else refuse({ code: 'INVALID_REQUEST', message: `Automation not found: ${params.id}` });
     }
     if (method === 'agent.wait') this.#wait(params, answer);
     if (method === 'sessions.describe') {

@@ -1,4 +1,5 @@
-import { extname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
@@ -8,8 +9,16 @@ import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 
-/** The program that the service runs: in the parent folder of this file, and built if this file is. */
-const ENTRY = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
+/**
+ * The program that the service runs: the built one, or that of the checkout if this file is not built. The build keeps
+ * the name of this source in `import.meta.url`, so only the file system tells.
+ */
+function entryFile(): string {
+  const [built = '', source = ''] = ['../main.js', '../main.ts'].map((file) =>
+    fileURLToPath(new URL(file, import.meta.url)),
+  );
+  return existsSync(built) ? built : source;
+}
 
 const MANAGERS = ['launchd', 'systemd'] as const;
 const ACTIONS = {
@@ -115,7 +124,7 @@ async function definitionOf(
   const nodeId = nodeIdentity(process.env);
   return serviceDefinition({
     nodeId,
-    entry: ENTRY,
+    entry: entryFile(),
     configFile: resolve(sharedFile(file)),
     drainTimeoutMs: nodeConfig(config, nodeId).drainTimeout,
     openclawBin: config.openclaw.exec.bin,

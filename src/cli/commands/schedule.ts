@@ -9,6 +9,7 @@ import { durationOption } from '../options.ts';
 import { ago, type Output, oneLine } from '../output.ts';
 import { addOutputOptions } from '../output-options.ts';
 import { addTaskOptions, inFlags, type TaskOptions, taskInput } from '../task-options.ts';
+import { scheduleImportCommand } from './schedule-import.ts';
 
 export function scheduleCommand(): Command {
   const schedule = new Command('schedule')
@@ -52,6 +53,7 @@ export function scheduleCommand(): Command {
   steer('resume', 'resume a paused schedule; runs that were due while it was paused are skipped', (name, command) =>
     setPaused(name, false, command),
   );
+  schedule.addCommand(scheduleImportCommand());
   return schedule;
 }
 

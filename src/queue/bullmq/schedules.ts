@@ -68,10 +68,16 @@ export class Schedules {
   /**
    * Adds a schedule.
    *
+   * @param options `firstAt`: when an interval is due first, ms since the epoch; at once by default
    * @throws ClawmeshError `usage` for an invalid name, time or task; `failed` if a schedule of that name exists, or
    * there are too many. Nothing is stored then.
    */
-  async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
+  async add(
+    name: string,
+    times: ScheduleTimes,
+    task: NewTask,
+    options: { readonly firstAt?: number | undefined } = {},
+  ): Promise<Schedule> {
     if (!POOL_NAME.test(name)) {
       throw new ClawmeshError('usage', `${JSON.stringify(cutText(name, 80))} is not a valid schedule name`, {
         remedy: POOL_NAME_HINT.replace('a pool name', 'use'),
@@ -85,7 +91,7 @@ export class Schedules {
     const stored: StoredSchedule = { ...times, pool, priority, paused: false, task: signed };
     if ((await this.#read(name)) === '') {
       await this.#clearWay(name, stored);
-      if (await this.#arm(name, stored, { text: '', due: '' })) return this.find(name);
+      if (await this.#arm(name, stored, { text: '', due: '' }, options.firstAt)) return this.find(name);
     }
     throw new ClawmeshError('failed', `schedule ${name} already exists`, {
       remedy: `remove it first: clawmesh schedule remove ${name}`,
@@ -209,9 +215,9 @@ export class Schedules {
   }
 
   /** Queues the next task. Returns false if the schedule or its next task has changed since it was read. */
-  async #arm(name: string, stored: StoredSchedule, seen: Seen): Promise<boolean> {
+  async #arm(name: string, stored: StoredSchedule, seen: Seen, firstAt?: number): Promise<boolean> {
     const { pool, cron, timezone, everyMs, task, priority } = stored;
-    const next = cron === undefined ? '' : await this.#freeTime(name, cron, stored, Number(seen.due));
+    const next = cron === undefined ? (firstAt ?? '') : await this.#freeTime(name, cron, stored, Number(seen.due));
     const options = { attempts: task.attempts, ...(priority > 0 && { priority }) };
     const reply = await scripts.armSchedule.run(this.#redis, this.#keys, [
       pool,

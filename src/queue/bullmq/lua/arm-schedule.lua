@@ -4,8 +4,9 @@
 
   ARGV pool   name of the schedule   schedule as the caller has read it (JSON), '' if there must be none   schedule to
   store (JSON)   when the previous task was due (ms), '' if there must be none   maximum number of schedules   when
-  the task is due (ms; '' for an interval)   interval (ms; '' for a cron line)   cron line   time zone ('' for none)
-  the task (JSON)   BullMQ's options of each task (JSON)   the outbox for its answers ('' for none)
+  the task is due (ms; for an interval only its first task, '' for at once)   interval (ms; '' for a cron line)   cron
+  line   time zone ('' for none)   the task (JSON)   BullMQ's options of each task (JSON)   the outbox for its answers
+  ('' for none)
   Result: 'armed'; 'changed' (the schedule is not as read); 'too-many'; 'other-next' (another task is the next one by
   now); 'foreign' (BullMQ has a job scheduler of this name that is not ours); 'taken' (there is a task at that time)
   Invariant: a stored schedule that is not paused has its next task. Nothing is queued for a schedule that was
@@ -31,12 +32,12 @@ local function isTaken(time)
   return redis.call('EXISTS', pool.tasks .. taskIdAt(time)) == 1
 end
 
--- The next time of an interval, as BullMQ computes it: at once, then one interval after the other; after a pause, the
--- next multiple of the interval.
+-- The next time of an interval, as BullMQ computes it: at once or when the caller says, then one interval after the
+-- other; after a pause, the next multiple of the interval.
 local function nextOfInterval()
   local last = tonumber(seenDue)
   if not last or tonumber(redis.call('HGET', scheduler, 'every') or nil) ~= everyMs then
-    return now
+    return math.max(dueAt or now, now)
   end
   if last + everyMs >= now then
     return last + everyMs
