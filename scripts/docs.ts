@@ -26,10 +26,10 @@ import { SourceTypes } from './docs/source-types.ts';
 const check = process.argv.includes('--check');
 const ARCHITECTURE = 'docs/explanation/architecture.md';
 const types = new SourceTypes('scripts/docs/tsconfig.json');
-const json = jsonPages(types, commandNames());
+const json = jsonPages(types, await commandNames());
 const pages: Record<string, string> = {
   [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
-  'docs/reference/cli.md': cliPage(),
+  'docs/reference/cli.md': await cliPage(),
   'docs/reference/config.md': configPage(),
   'docs/reference/states.md': statesPage(),
   'docs/reference/errors.md': errorsPage(),
@@ -157,8 +157,8 @@ function transitionLines(rows: readonly Record<'from' | 'to' | 'event' | 'by' | 
   return table(['from', 'to', 'event', 'caused by', 'when'], cells);
 }
 
-function cliPage(): string {
-  const program = createProgram();
+async function cliPage(): Promise<string> {
+  const program = await createProgram();
   const lines = [
     'Results go to stdout, everything else to stderr. With `--json` stdout is one JSON document.',
     '',
@@ -174,8 +174,8 @@ function cliPage(): string {
 }
 
 /** All commands without the name of the program, such as `task list`. */
-function commandNames(): string[] {
-  return leaves(createProgram(), []).map(({ path }) => path.slice(1).join(' '));
+async function commandNames(): Promise<string[]> {
+  return leaves(await createProgram(), []).map(({ path }) => path.slice(1).join(' '));
 }
 
 function leaves(command: Command, path: string[]): { command: Command; path: string[] }[] {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { shippedPackages } from './shipped-packages.ts';
 
 // Every package that clawmesh brings with it must have a licence that lets anybody use it as they use clawmesh.
 const ALLOWED = [
@@ -13,13 +13,7 @@ const ALLOWED = [
   'Unlicense',
 ];
 
-interface Locked {
-  readonly license?: string;
-  readonly dev?: boolean;
-}
-const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Locked> };
-const wrong = Object.entries(packages)
-  .filter(([path, { dev }]) => path !== '' && !dev)
+const wrong = [...shippedPackages()]
   .map(([path, { license = 'none' }]) => ({ path, license }))
   .filter(
     ({ license }) =>

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { ClawmeshError } from '../domain/errors.ts';
 import { printable } from '../domain/terminal-text.ts';
 
@@ -9,6 +8,7 @@ import { printable } from '../domain/terminal-text.ts';
  */
 export async function ask(question: string, unasked: { problem: string; remedy: string }): Promise<boolean> {
   if (!process.stdin.isTTY) throw new ClawmeshError('usage', unasked.problem, { remedy: unasked.remedy });
+  const { createInterface } = await import('node:readline/promises');
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await prompt.question(`${printable(question)} [y/N] `);
   prompt.close();

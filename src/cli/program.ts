@@ -3,33 +3,40 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { cutText } from '../domain/cut-text.ts';
 import { ClawmeshError, messageOf, onOneLine } from '../domain/errors.ts';
-import { alertsCommand } from './commands/alerts.ts';
-import { circuitCommand } from './commands/circuit.ts';
-import { completeCommand } from './commands/complete.ts';
-import { completionCommand } from './commands/completion.ts';
-import { configCommand } from './commands/config.ts';
-import { dashboardCommand } from './commands/dashboard.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { drillCommand } from './commands/drill.ts';
-import { enqueueCommand } from './commands/enqueue.ts';
-import { eventsCommand } from './commands/events.ts';
-import { handoversCommand } from './commands/handovers.ts';
-import { mcpCommand } from './commands/mcp.ts';
-import { nodeCommand } from './commands/node.ts';
-import { poolCommand } from './commands/pool.ts';
-import { redisCommand } from './commands/redis.ts';
-import { scheduleCommand } from './commands/schedule.ts';
-import { statusCommand } from './commands/status.ts';
-import { taskCommand } from './commands/task.ts';
-import { topCommand } from './commands/top.ts';
-import { upCommand } from './commands/up.ts';
 import { EXIT, exitCodesHelp, reportError } from './exit.ts';
 import { example } from './help.ts';
 import { asksForJson } from './output-options.ts';
 import { packageVersion } from './version.ts';
 
-/** The whole command tree. Commands import their modules when they run, so that `--help` loads no Redis or BullMQ. */
-export function createProgram(): Command {
+/**
+ * The commands in the order of the help. A command line loads only the module of its own command, and commands import
+ * what they need when they run.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./commands/up.ts')).upCommand(),
+  enqueue: async () => (await import('./commands/enqueue.ts')).enqueueCommand(),
+  task: async () => (await import('./commands/task.ts')).taskCommand(),
+  node: async () => (await import('./commands/node.ts')).nodeCommand(),
+  status: async () => (await import('./commands/status.ts')).statusCommand(),
+  top: async () => (await import('./commands/top.ts')).topCommand(),
+  handovers: async () => (await import('./commands/handovers.ts')).handoversCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
+  drill: async () => (await import('./commands/drill.ts')).drillCommand(),
+  pool: async () => (await import('./commands/pool.ts')).poolCommand(),
+  circuit: async () => (await import('./commands/circuit.ts')).circuitCommand(),
+  schedule: async () => (await import('./commands/schedule.ts')).scheduleCommand(),
+  events: async () => (await import('./commands/events.ts')).eventsCommand(),
+  alerts: async () => (await import('./commands/alerts.ts')).alertsCommand(),
+  dashboard: async () => (await import('./commands/dashboard.ts')).dashboardCommand(),
+  mcp: async () => (await import('./commands/mcp.ts')).mcpCommand(),
+  redis: async () => (await import('./commands/redis.ts')).redisCommand(),
+  config: async () => (await import('./commands/config.ts')).configCommand(),
+  completion: async () => (await import('./commands/completion.ts')).completionCommand(createProgram),
+  __complete: async () => (await import('./commands/complete.ts')).completeCommand(),
+};
+
+/** The command tree: all of it, or only the command that this line names. */
+export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('clawmesh')
     .description('Queue OpenClaw agent tasks once; any Mac in the mesh runs them.')
     .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, ./config/clawmesh.yaml, …)')
@@ -40,32 +47,25 @@ export function createProgram(): Command {
     .version(packageVersion(), '-V, --version')
     .addHelpText('after', example('clawmesh up --nodes 3', 'clawmesh enqueue "summarize today\'s commits" --wait'))
     .addHelpText('afterAll', exitCodesHelp());
-  for (const command of [
-    upCommand(),
-    enqueueCommand(),
-    taskCommand(),
-    nodeCommand(),
-    statusCommand(),
-    topCommand(),
-    handoversCommand(),
-    doctorCommand(),
-    drillCommand(),
-    poolCommand(),
-    circuitCommand(),
-    scheduleCommand(),
-    eventsCommand(),
-    alertsCommand(),
-    dashboardCommand(),
-    mcpCommand(),
-    redisCommand(),
-    configCommand(),
-    completionCommand(() => createProgram()),
-  ]) {
-    program.addCommand(command);
+  const named = namedCommand(program, args);
+  const names = named === undefined ? Object.keys(COMMANDS) : [named];
+  for (const command of await Promise.all(names.map((name) => COMMANDS[name]?.()))) {
+    if (command) program.addCommand(command, { hidden: command.name().startsWith('__') });
   }
-  program.addCommand(completeCommand(), { hidden: true });
   strict(program);
   return program;
+}
+
+/** The command of a line that has only global options before it; undefined if help or an error needs all commands. */
+function namedCommand(program: Command, args: readonly string[]): string | undefined {
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? '';
+    if (!arg.startsWith('-')) return Object.hasOwn(COMMANDS, arg) ? arg : undefined;
+    const option = program.options.find(({ long, short }) => arg === long || arg === short);
+    if (!option || option.long === '--version') return undefined;
+    if (option.required) at++;
+  }
+  return undefined;
 }
 
 /** Runs one command line. @returns its exit code. */
@@ -80,7 +80,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     );
   }
   try {
-    await createProgram().parseAsync([...args], { from: 'user' });
+    await (await createProgram(args)).parseAsync([...args], { from: 'user' });
     return exitCode();
   } catch (error) {
     const json = asksForJson(args);

@@ -120,15 +120,21 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
   const unclear = [...keepAsWritten(document, at), ...expandEnvironment(document, envText, env, at)];
   if (unclear.length > 0) throw configError(unclear);
 
-  const parsed = configSchema.safeParse(document.toJS());
+  // A config is parsed once. Compiling a parser for it, as zod does otherwise, takes longer.
+  const parsed = configSchema.safeParse(document.toJS(), { jitless: true });
   if (!parsed.success) {
     throw configError(parsed.error.issues.flatMap((issue) => describeIssue(issue, document, at)));
   }
   return {
     config: withPathsFrom(dirname(file), parsed.data),
     file,
-    origins: originsOf(document, lines),
-    ownSecretEnv: secretVariables(parseDocument(envText.text), envText),
+    // Most commands need neither.
+    get origins() {
+      return originsOf(document, lines);
+    },
+    get ownSecretEnv() {
+      return secretVariables(parseDocument(envText.text), envText);
+    },
   };
 }
 

@@ -12,20 +12,20 @@ export function shownConfig(loaded: LoadedConfig): Record<string, unknown> {
 
 /** The merged config as YAML, with a comment after each value that names its source. */
 export function configYaml(loaded: LoadedConfig): string {
+  const { origins, file } = loaded;
+  const originOf = (path: readonly string[]) => {
+    const line = origins.get(path.join('.'));
+    return line === undefined ? 'default' : `${file}:${line}`;
+  };
   const document = new Document(shownConfig(loaded));
   visit(document, {
     Pair(_, pair, ancestors) {
       if (!isScalar(pair.key) || !isScalar(pair.value)) return;
       const keys = ancestors.flatMap((node) => ('key' in node && isScalar(node.key) ? [String(node.key.value)] : []));
-      pair.value.comment = ` ${originOf([...keys, String(pair.key.value)], loaded)}`;
+      pair.value.comment = ` ${originOf([...keys, String(pair.key.value)])}`;
     },
   });
   return document.toString({ lineWidth: 0 });
-}
-
-function originOf(path: string[], { origins, file }: LoadedConfig): string {
-  const line = origins.get(path.join('.'));
-  return line === undefined ? 'default' : `${file}:${line}`;
 }
 
 function shown(value: unknown, setting: Setting): unknown {

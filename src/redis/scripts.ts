@@ -1,27 +1,26 @@
-import { existsSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { MeshKeys } from './keys.ts';
+import { luaFile } from './lua-files.ts';
 
 type Argument = string | number;
 type Runner = (keyCount: number, ...args: Argument[]) => Promise<unknown>;
 
 /** Scripts of all folders may include these: key names, Redis time, the fence. */
-const SHARED = new URL('./lua/', import.meta.url);
-
-/** Cache of included files: many scripts include the same file, and every command reads all scripts at its start. */
-const texts = new Map<string, string>();
+const SHARED = 'redis/lua';
 
 /**
  * A Lua script that runs as one atomic step in Redis. The header of its file describes its arguments and its result.
  */
 export class Script {
   readonly #name: string;
-  readonly #lua: string;
+  readonly #assemble: () => string;
   readonly #known = new WeakSet<Redis>();
+  #lua: string | undefined;
 
-  constructor(name: string, lua: string) {
+  /** @param assemble returns the text; called at the first run, since a command runs few of all scripts. */
+  constructor(name: string, assemble: () => string) {
     this.#name = `clawmesh:${name}`;
-    this.#lua = lua;
+    this.#assemble = assemble;
   }
 
   /**
@@ -30,6 +29,7 @@ export class Script {
    */
   run(client: Redis, keys: Pick<MeshKeys, 'bullPrefix'>, args: readonly Argument[]): Promise<unknown> {
     if (!this.#known.has(client)) {
+      this.#lua ??= this.#assemble();
       client.defineCommand(this.#name, { lua: this.#lua });
       this.#known.add(client);
     }
@@ -38,33 +38,32 @@ export class Script {
   }
 }
 
-/** The script `<folder>/<name>.lua`. */
-export function readScript(folder: URL, name: string): Script {
-  return new Script(name, readLua(folder, name));
+/** The script `<folder>/<name>.lua`, where `folder` is relative to the folder of all sources. */
+export function script(folder: string, name: string): Script {
+  return new Script(name, () => readLua(folder, name));
 }
 
 /**
  * The text of a script with each `--- @include <name>` line replaced, once per file, by `<folder>/includes/<name>.lua`
  * or by a shared file.
  */
-export function readLua(folder: URL, name: string): string {
+export function readLua(folder: string, name: string): string {
   const included = new Set<string>();
   const expand = (text: string): string =>
     text.replace(/^--- @include (\S+)$/gm, (_, include: string) => {
       if (included.has(include)) return '';
       included.add(include);
-      return expand(includedText(folder, include));
+      return expand(textOf(`${folder}/includes/${include}.lua`, `${SHARED}/${include}.lua`));
     });
-  return withoutUnusedKeys(expand(readFileSync(new URL(`${name}.lua`, folder), 'utf8')));
+  return withoutUnusedKeys(expand(textOf(`${folder}/${name}.lua`)));
 }
-
-function includedText(folder: URL, name: string): string {
-  const known = texts.get(folder.href + name);
-  if (known !== undefined) return known;
-  const own = new URL(`includes/${name}.lua`, folder);
-  const text = readFileSync(existsSync(own) ? own : new URL(`${name}.lua`, SHARED), 'utf8');
-  texts.set(folder.href + name, text);
-  return text;
+/** The text of the first of these files that exists. */
+function textOf(...files: string[]): string {
+  for (const file of files) {
+    const text = luaFile(file);
+    if (text !== undefined) return text;
+  }
+  throw new Error(`there is no ${files.join(' or ')}`);
 }
 
 /** Drops keys from the layout that the script does not use: naming all keys takes Redis longer than most scripts. */

@@ -1,14 +1,14 @@
-import { readScript } from '../redis/scripts.ts';
+import { script } from '../redis/scripts.ts';
 
-const script = (name: string) => readScript(new URL('./lua/', import.meta.url), name);
+const FOLDER = 'registry/lua';
 
 /** Scripts that read or change the node registry, each in one atomic step; see the headers of their files. */
 export const scripts = {
-  registerNode: script('register-node'),
-  beatNode: script('beat-node'),
-  sweepNodes: script('sweep-nodes'),
-  evictNode: script('evict-node'),
-  forgetNode: script('forget-node'),
-  forgetNodes: script('forget-nodes'),
-  sampleMesh: script('sample-mesh'),
+  registerNode: script(FOLDER, 'register-node'),
+  beatNode: script(FOLDER, 'beat-node'),
+  sweepNodes: script(FOLDER, 'sweep-nodes'),
+  evictNode: script(FOLDER, 'evict-node'),
+  forgetNode: script(FOLDER, 'forget-node'),
+  forgetNodes: script(FOLDER, 'forget-nodes'),
+  sampleMesh: script(FOLDER, 'sample-mesh'),
 };

@@ -58,14 +58,14 @@ function leaves(command: Command, path: readonly string[] = []): Leaf[] {
 }
 
 /** Whatever is typed: one line that says what is wrong, or the work; never a stack, never a hang. */
-describe('arbitrary command lines', () => {
+describe('arbitrary command lines', async () => {
   const output = captureOutput();
   const config = writeConfig('mesh: f\nredis: {url: "redis://127.0.0.1:1"}\nopenclaw: {mode: simulate}\n');
   beforeEach(() => {
     vi.stubEnv('CLAWMESH_CONFIG', config);
   });
 
-  const program = createProgram();
+  const program = await createProgram();
   const common = program.options.flatMap(({ long }) => (long && !/^--(config|verbose)$/.test(long) ? [long] : []));
   const known = leaves(program).filter(({ path }) => !LEFT_OUT.test(path.join(' ')));
   const word = fc.oneof(fc.constantFrom(...JUNK, ...NASTY), fc.string({ maxLength: 12, unit: 'binary' }));

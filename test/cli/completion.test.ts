@@ -8,7 +8,7 @@ import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
 
-type Command = ReturnType<typeof createProgram>;
+type Command = Awaited<ReturnType<typeof createProgram>>;
 
 /** The shells themselves are tried in test/groups/shells. */
 describe('completion', () => {
@@ -34,7 +34,7 @@ describe('completion', () => {
     await server.stop();
   });
 
-  it('has a source of values for every id, node, pool and choice', () => {
+  it('has a source of values for every id, node, pool and choice', async () => {
     const check = (command: Command, path: readonly string[]) => {
       const name = path.join(' ');
       for (const argument of command.registeredArguments) {
@@ -49,7 +49,7 @@ describe('completion', () => {
       }
       for (const child of visibleCommands(command)) check(child, [...path, child.name()]);
     };
-    check(createProgram(), []);
+    check(await createProgram(), []);
   });
 
   it('offers only tasks that the command accepts: open ones to cancel, failed ones to retry', async () => {
@@ -73,8 +73,9 @@ describe('completion', () => {
   });
 
   it('generates a script for each shell, and hides the helper commands of the scripts from the help', async () => {
-    for (const shell of SHELLS) expect(completionScript(createProgram(), shell)).not.toMatch(/printf [^\n]*__complete/);
+    for (const shell of SHELLS)
+      expect(completionScript(await createProgram(), shell)).not.toMatch(/printf [^\n]*__complete/);
     expect((await runCli(['--help'])).stdout).not.toMatch(/__complete/);
-    execFileSync('bash', ['-n'], { input: completionScript(createProgram(), 'bash') });
+    execFileSync('bash', ['-n'], { input: completionScript(await createProgram(), 'bash') });
   });
 });

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { row, share, visible } from '../../src/cli/top/columns.ts';
 import type { Node } from '../../src/domain/node.ts';
 import type { HistoryEvent, Task } from '../../src/domain/task.ts';
 import { layOut, ticks } from '../../src/ops/dashboard/page/layout.ts';
@@ -105,46 +104,5 @@ describe('dead times', () => {
   it('shows the dead time of a node whose death is no longer in the log', () => {
     const node = { id: 'b', state: 'dead', heartbeatAgeMs: 5_000 } as Node;
     expect(deadPeriods([], [node], 20_000)).toMatchObject([{ node: 'b', from: 15_000, to: null }]);
-  });
-});
-
-describe('the screen of top', () => {
-  it('draws lines of exactly the width of the screen', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.string(), { minLength: 3, maxLength: 3 }),
-        fc.integer({ min: 20, max: 200 }),
-        (cells, width) => {
-          expect(
-            row(
-              [
-                ['A', 5],
-                ['B', 0],
-                ['C', 4],
-              ],
-              cells,
-              width,
-            ),
-          ).toHaveLength(width);
-        },
-      ),
-    );
-  });
-
-  it('divides the lines among its lists, and shows the selected one', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.nat(100), { minLength: 3, maxLength: 3 }),
-        fc.integer({ min: 9, max: 60 }),
-        fc.nat(2),
-        (wanted, height, focus) => {
-          const given = share(wanted, focus, height);
-          expect(given.reduce((sum, lines) => sum + lines, 0)).toBeLessThanOrEqual(height);
-          expect(given.every((lines, index) => lines >= Math.min(wanted[index] ?? 0, 3))).toBe(true);
-        },
-      ),
-    );
-    const list = Array.from({ length: 30 }, (_, index) => index);
-    for (const chosen of [0, 7, 29]) expect(visible(list, chosen, 10).items).toContain(chosen);
   });
 });

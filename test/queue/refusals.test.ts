@@ -14,7 +14,7 @@ const thrownBy = (work: Promise<unknown>): Promise<unknown> =>
 describe('errors of the Redis server under test', () => {
   let server: SpawnedRedis;
   let mesh: TestMesh;
-  const run = (name: string, lua: string) => thrownBy(new Script(name, lua).run(mesh.redis, mesh.keys, []));
+  const run = (name: string, lua: string) => thrownBy(new Script(name, () => lua).run(mesh.redis, mesh.keys, []));
 
   beforeAll(async () => {
     server = await SpawnedRedis.start();
@@ -50,7 +50,7 @@ describe('errors of the Redis server under test', () => {
     await mesh.redis.call('ACL', 'SETUSER', 'some', 'on', 'nopass', '~*', '+@all', '-hset');
     const other = mesh.redis.duplicate({ username: 'some', password: 'x', lazyConnect: false });
     const error = await thrownBy(
-      new Script('acl', "return redis.call('HSET', KEYS[1], 'a', 'b')").run(other, mesh.keys, []),
+      new Script('acl', () => "return redis.call('HSET', KEYS[1], 'a', 'b')").run(other, mesh.keys, []),
     );
     other.disconnect();
     expect(error).toBeInstanceOf(Error);

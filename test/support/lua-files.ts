@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { readLua } from '../../src/redis/scripts.ts';
 
 const SRC = fileURLToPath(new URL('../../src', import.meta.url));
@@ -16,8 +16,8 @@ export function shippedScripts(): Map<string, string> {
   const names = [...luaFiles().keys()].filter((name) => !/(?:^redis\/lua|\/includes)\//.test(name));
   return new Map(
     names.map((name) => {
-      const [, folder = '', script = ''] = /^(.*\/)([^/]*)\.lua$/.exec(name) ?? [];
-      return [name, readLua(pathToFileURL(join(SRC, folder)), script)];
+      const [, folder = '', script = ''] = /^(.*)\/([^/]*)\.lua$/.exec(name) ?? [];
+      return [name, readLua(folder, script)];
     }),
   );
 }

@@ -2,7 +2,7 @@ import { Argument, Command } from 'commander';
 import { completionScript, SHELLS, type Shell } from '../completion/script.ts';
 import { example } from '../help.ts';
 
-export function completionCommand(tree: () => Command): Command {
+export function completionCommand(tree: () => Promise<Command>): Command {
   return new Command('completion')
     .description('print a completion script for a shell: commands, options, and the ids and names in the mesh')
     .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
@@ -14,7 +14,7 @@ export function completionCommand(tree: () => Command): Command {
         'clawmesh completion fish > ~/.config/fish/completions/clawmesh.fish',
       ),
     )
-    .action((shell: Shell) => {
-      process.stdout.write(completionScript(tree(), shell));
+    .action(async (shell: Shell) => {
+      process.stdout.write(completionScript(await tree(), shell));
     });
 }

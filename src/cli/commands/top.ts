@@ -6,7 +6,7 @@ import { example } from '../help.ts';
 
 export function topCommand(): Command {
   return new Command('top')
-    .description('show nodes, tasks and handovers live in the terminal, with keys to drain, resume, cancel and retry')
+    .description('show nodes, tasks and handovers live in the terminal, with keys to steer it (? lists them)')
     .addHelpText('after', example('clawmesh top'))
     .action(top);
 }

@@ -1,146 +1,133 @@
-import type { Mesh } from '../../client/mesh.ts';
 import type { Handover } from '../../domain/handover.ts';
 import type { Node } from '../../domain/node.ts';
+import type { PoolCounts } from '../../domain/pool-counts.ts';
 import type { Task } from '../../domain/task.ts';
-import { allows } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
-import { cancelReason } from '../context.ts';
+import { MARKS } from '../../ops/problems.ts';
+import type { Snapshot } from '../../ops/snapshot.ts';
 import { loadBar } from '../load-bar.ts';
 import { ago } from '../output.ts';
 import type { Column } from './columns.ts';
 import type { View } from './top-state.ts';
 
-export const SECTIONS = ['nodes', 'tasks', 'handovers'] as const;
+/** From top to bottom. Without problems, the first one is left out. */
+export const SECTIONS = ['problems', 'pools', 'nodes', 'tasks', 'handovers'] as const;
 export type Section = (typeof SECTIONS)[number];
 
-/** The keys of each section. */
-export const KEYS: Readonly<Record<Section, string>> = {
-  nodes: 'd drain · r resume',
-  tasks: 'Enter log · c cancel · r retry',
-  handovers: 'Enter log',
-};
+/** One line of a section. */
+export type Item =
+  | { readonly section: 'problems'; readonly problem: Snapshot['problems'][number] }
+  | { readonly section: 'pools'; readonly pool: PoolCounts & { readonly name: string } }
+  | { readonly section: 'nodes'; readonly node: Node }
+  | { readonly section: 'tasks'; readonly task: Task }
+  | { readonly section: 'handovers'; readonly handover: Handover };
 
-export type Item = Node | Task | Handover;
-
-/** An action that requires the user's confirmation. */
-export interface Question {
-  readonly text: string;
-  readonly act: () => Promise<string>;
-}
-
+/** Columns with `minTerminal` are of little use to a person in a hurry, and other commands show them, too. */
 export const COLUMNS: Readonly<Record<Section, readonly Column[]>> = {
+  problems: [{ title: 'PROBLEM', width: 0 }],
+  pools: [
+    { title: 'POOL', width: 16 },
+    { title: 'STATE', width: 6 },
+    { title: 'WAITING', width: 7 },
+    { title: 'ACTIVE', width: 6 },
+    { title: 'DELAYED', width: 7 },
+    { title: 'FAILED', width: 6 },
+    { title: 'COMPLETED', width: 0, minTerminal: 72 },
+  ],
   nodes: [
-    ['NODE', 16],
-    ['STATE', 8],
-    ['RUNNING', 12],
-    ['HEARTBEAT', 10],
-    ['GATES', 0],
+    { title: 'NODE', width: 16 },
+    { title: 'STATE', width: 8 },
+    { title: 'RUNNING', width: 12 },
+    { title: 'HEARTBEAT', width: 10, minTerminal: 72 },
+    { title: 'GATES', width: 0 },
   ],
   tasks: [
-    ['TASK', 10],
-    ['STATE', 9],
-    ['NODE', 12],
-    ['FOR', 7],
-    ['TOKENS', 6],
-    ['MESSAGE', 0],
+    { title: 'TASK', width: 10 },
+    { title: 'STATE', width: 9 },
+    { title: 'NODE', width: 12 },
+    { title: 'FOR', width: 7 },
+    { title: 'TOKENS', width: 6, minTerminal: 72 },
+    { title: 'MESSAGE', width: 0 },
   ],
   handovers: [
-    ['HANDOVER', 10],
-    ['TASK', 10],
-    ['FROM', 12],
-    ['TO', 12],
-    ['REASON', 0],
+    { title: 'HANDOVER', width: 10 },
+    { title: 'TASK', width: 10, minTerminal: 72 },
+    { title: 'FROM', width: 12 },
+    { title: 'TO', width: 12 },
+    { title: 'REASON', width: 0 },
   ],
 };
 
 /** The items of each section; the filter applies to tasks. */
-export function listsOf(
-  view: View | undefined,
-  filter: string,
-): { nodes: Node[]; tasks: Task[]; handovers: Handover[] } {
-  if (!view) return { nodes: [], tasks: [], handovers: [] };
+export function listsOf(view: View, filter: string): Readonly<Record<Section, readonly Item[]>> {
   const words = filter.toLowerCase().split(' ').filter(Boolean);
-  const matches = (...texts: (string | null)[]) => {
-    const text = texts.join(' ').toLowerCase();
+  const matches = ({ id, state, pool, node, agent, message }: Task) => {
+    const text = [id, state, pool, node, agent, message].join(' ').toLowerCase();
     return words.every((word) => text.includes(word));
   };
+  const { problems, pools, handovers } = view.snapshot;
   return {
-    nodes: view.nodes.filter(({ state }) => state !== 'stopped'),
-    tasks: view.tasks.filter(({ id, state, pool, node, agent, message }) =>
-      matches(id, state, pool, node, agent, message),
-    ),
-    handovers: [...view.snapshot.handovers],
+    problems: problems.map((problem) => ({ section: 'problems', problem })),
+    pools: Object.entries(pools).map(([name, counts]) => ({ section: 'pools', pool: { name, ...counts } })),
+    nodes: view.nodes.filter(({ state }) => state !== 'stopped').map((node) => ({ section: 'nodes', node })),
+    tasks: view.tasks.filter(matches).map((task) => ({ section: 'tasks', task })),
+    handovers: handovers.map((handover) => ({ section: 'handovers', handover })),
   };
 }
 
 /** Identifies an item within its section. */
 export function keyOf(item: Item): string {
-  return 'taskId' in item ? `${item.taskId} ${item.at}` : item.id;
+  switch (item.section) {
+    case 'problems':
+      return item.problem.what;
+    case 'pools':
+      return item.pool.name;
+    case 'nodes':
+      return item.node.id;
+    case 'tasks':
+      return item.task.id;
+    case 'handovers':
+      return `${item.handover.taskId} ${item.handover.at}`;
+  }
 }
 
-/** One line of a section. */
-export function lineOf(section: Section, item: Item): { cells: string[]; state: string } {
-  if (section === 'nodes') {
-    const node = item as Node;
-    const closed = node.gates.filter(({ open }) => !open).map(({ name, reason }) => `${name}: ${reason}`);
-    const beat = node.heartbeatAgeMs === null ? '-' : humanDuration(node.heartbeatAgeMs);
-    return { state: node.state, cells: [node.id, node.state, loadBar(node), beat, closed.join('; ')] };
+/** The cells of an item's line. */
+export function cellsOf(item: Item): string[] {
+  switch (item.section) {
+    case 'problems': {
+      const { severity, what, fix } = item.problem;
+      return [`${MARKS[severity]} ${what} → ${fix}`];
+    }
+    case 'pools': {
+      const { name, paused, waiting, active, delayed, failed, completed } = item.pool;
+      return [name, paused ? 'paused' : 'open', ...[waiting, active, delayed, failed, completed].map(String)];
+    }
+    case 'nodes': {
+      const { node } = item;
+      const closed = node.gates.filter(({ open }) => !open).map(({ name, reason }) => `${name}: ${reason}`);
+      return [node.id, node.state, loadBar(node), beatAge(node), closed.join('; ')];
+    }
+    case 'tasks': {
+      const { id, state, node, startedAt, enqueuedAt, finishedAt, progress, message } = item.task;
+      const since = Date.parse(startedAt ?? enqueuedAt);
+      const length = humanDuration(Math.max(0, (finishedAt ? Date.parse(finishedAt) : Date.now()) - since));
+      const tokens = progress?.tokens ?? null;
+      return [shortId(id), state, node ?? '-', length, tokens === null ? '-' : String(tokens), message];
+    }
+    case 'handovers': {
+      const { at, taskId, from, to, reason, takeoverMs } = item.handover;
+      const took = takeoverMs === null ? 'not claimed yet' : `claimed after ${humanDuration(takeoverMs)}`;
+      return [ago(at), shortId(taskId), from, to ?? '-', `${reason}, ${took}`];
+    }
   }
-  if (section === 'tasks') {
-    const { id, state, node, startedAt, enqueuedAt, finishedAt, progress, message } = item as Task;
-    const since = Date.parse(startedAt ?? enqueuedAt);
-    const length = humanDuration(Math.max(0, (finishedAt ? Date.parse(finishedAt) : Date.now()) - since));
-    const tokens = progress?.tokens ?? null;
-    return {
-      state,
-      cells: [shortId(id), state, node ?? '-', length, tokens === null ? '-' : String(tokens), message],
-    };
-  }
-  const { at, taskId, from, to, reason, takeoverMs } = item as Handover;
-  const took = takeoverMs === null ? 'not claimed yet' : `claimed after ${humanDuration(takeoverMs)}`;
-  return {
-    state: '',
-    cells: [ago(at), shortId(taskId), from, to ?? '-', `${reason}, ${took}`],
-  };
 }
 
-function shortId(id: string): string {
+/** Time since the last heartbeat of a node, for people. */
+export function beatAge({ heartbeatAgeMs }: Node): string {
+  return heartbeatAgeMs === null ? '-' : humanDuration(heartbeatAgeMs);
+}
+
+/** The end of a task id, which differs most. */
+export function shortId(id: string): string {
   return `…${id.slice(-9)}`;
-}
-
-/** The task of an item. */
-export function taskOf(section: Section, item: Item | undefined): string | undefined {
-  if (!item || section === 'nodes') return undefined;
-  return section === 'tasks' ? (item as Task).id : (item as Handover).taskId;
-}
-
-/** The action of this key; undefined if it has none here. */
-export function questionFor(mesh: Mesh, key: string, section: Section, item: Item | undefined): Question | undefined {
-  if (!item || section === 'handovers') return undefined;
-  if (section === 'nodes') {
-    const { id } = item as Node;
-    const steer = (wanted: 'drain' | 'resume', done: string) => async () => {
-      await mesh.node[wanted](id);
-      return done;
-    };
-    if (key === 'd') return { text: `drain ${id}?`, act: steer('drain', `${id} claims no more tasks`) };
-    if (key === 'r') return { text: `resume ${id}?`, act: steer('resume', `${id} is resumed`) };
-    return undefined;
-  }
-  const { id, state } = item as Task;
-  if (key === 'c' && allows(state, 'cancel'))
-    return {
-      text: `cancel ${shortId(id)}?`,
-      act: async () => `${shortId(id)}: ${await mesh.task.cancel(id, await cancelReason())}`,
-    };
-  if (key === 'r' && allows(state, 'retry')) {
-    return {
-      text: `queue ${shortId(id)} again?`,
-      act: async () => {
-        await mesh.task.retry(id);
-        return `${shortId(id)} is queued again`;
-      },
-    };
-  }
-  return undefined;
 }

@@ -13,16 +13,26 @@ const MOST_TASKS = 200;
 
 /** The contents of the screen, as of the last read. */
 export interface View {
+  /** When it was read, by the clock of this machine, ms. */
+  readonly readAt: number;
   readonly snapshot: Snapshot;
   readonly nodes: readonly Node[];
   /** Running tasks first, longest first; then the newest. */
   readonly tasks: readonly Task[];
 }
 
-/** Reads the mesh every second, and at once on request. */
-export function useView(mesh: Mesh, filter: string): { view: View | undefined; trouble: string; look: () => void } {
+/** Why the last read failed. A new object for each read, so that the age of the view on the screen grows. */
+interface Outage {
+  readonly why: string;
+}
+
+/** Reads the mesh every second, and at once on request. `view` is undefined until the first read. */
+export function useView(
+  mesh: Mesh,
+  filter: string,
+): { view: View | undefined; outage: Outage | undefined; look: () => void } {
   const [view, setView] = useState<View>();
-  const [trouble, setTrouble] = useState('');
+  const [outage, setOutage] = useState<Outage>();
   const [asked, setAsked] = useState(0);
   useEffect(() => {
     let timer: NodeJS.Timeout | undefined;
@@ -32,9 +42,9 @@ export function useView(mesh: Mesh, filter: string): { view: View | undefined; t
         const fresh = await readView(mesh, filter);
         if (!isOpen) return;
         setView(fresh);
-        setTrouble('');
+        setOutage(undefined);
       } catch (error) {
-        if (isOpen) setTrouble(messageOf(mesh.explain(error)));
+        if (isOpen) setOutage({ why: messageOf(mesh.explain(error)) });
       }
       if (isOpen) timer = setTimeout(() => void look(), POLL_MS);
     };
@@ -44,7 +54,7 @@ export function useView(mesh: Mesh, filter: string): { view: View | undefined; t
       clearTimeout(timer);
     };
   }, [mesh, filter, asked]);
-  return { view, trouble, look: useCallback(() => setAsked((count) => count + 1), []) };
+  return { view, outage, look: useCallback(() => setAsked((count) => count + 1), []) };
 }
 
 async function readView(mesh: Mesh, filter: string): Promise<View> {
@@ -56,7 +66,12 @@ async function readView(mesh: Mesh, filter: string): Promise<View> {
     mesh.list({ state, limit: MOST_TASKS }),
   ]);
   const isActive = new Set(active.map(({ id }) => id));
-  return { snapshot, nodes, tasks: [...active, ...newest.filter(({ id }) => !isActive.has(id))] };
+  return {
+    readAt: Date.now(),
+    snapshot,
+    nodes,
+    tasks: [...active, ...newest.filter(({ id }) => !isActive.has(id))],
+  };
 }
 
 /** A task with its log, read every second while the screen is open. */

@@ -1,7 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { createBullBoard } from '@bull-board/api';
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { FastifyAdapter } from '@bull-board/fastify';
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
@@ -19,6 +16,7 @@ import { listen } from '../http/listen.ts';
 import { Login } from '../http/login.ts';
 import { addApi } from './api/api.ts';
 import { handleErrors } from './api/errors.ts';
+import { addBoard } from './board.ts';
 import { LiveMesh } from './live.ts';
 import { addLiveRoute } from './live-route.ts';
 
@@ -59,11 +57,6 @@ const POLICY = {
   'base-uri': ["'none'"],
   'frame-ancestors': ["'none'"],
 };
-/** bull-board uses inline styles, and sets a base. */
-const BOARD_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
-  "connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'";
-
 const PAGE_FILES = {
   'index.html': 'text/html; charset=utf-8',
   'app.js': 'text/javascript; charset=utf-8',
@@ -192,32 +185,4 @@ function addHealth(app: FastifyInstance, mesh: Mesh): void {
     const ready = await mesh.server.isReady();
     return reply.code(ready ? 200 : 503).send(ready ? { ready } : { ready, reasons: ['Redis does not respond'] });
   });
-}
-
-/** bull-board, read-only: its own task actions would bypass the mesh's guarantees. */
-async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Promise<void> {
-  const adapter = new FastifyAdapter();
-  adapter.setBasePath('/queues');
-  const boardConfig = { boardTitle: `clawmesh ${mesh.config.mesh}`, hideRedisDetails: true };
-  const board = createBullBoard({ queues: [], serverAdapter: adapter, options: { uiConfig: boardConfig } });
-  await app.register(
-    async (scope) => {
-      scope.addHook('onRequest', async (request, reply) => {
-        if (request.method !== 'GET' && request.method !== 'HEAD') {
-          return reply.code(403).send({ error: 'the raw queues are read-only' });
-        }
-        const adapters = queues.of(await mesh.pool.names()).map((queue) => {
-          return new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false });
-        });
-        board.replaceQueues(adapters);
-      });
-      scope.addHook('onSend', async (_request, reply, payload) => {
-        reply.header('content-security-policy', BOARD_POLICY);
-        // Its page loads external fonts.
-        return typeof payload === 'string' ? payload.replace(/<link href="https:[^>]*>/g, '') : payload;
-      });
-      await scope.register(adapter.registerPlugin());
-    },
-    { prefix: '/queues' },
-  );
 }

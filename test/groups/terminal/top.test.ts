@@ -6,7 +6,7 @@ import { Terminal } from '../../support/terminal.ts';
 /** Sets a colour of the text; weight and reverse are none. */
 const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[(\\d+;)*(3[0-7]|9[0-7])m`);
 
-describe('clawmesh top in a terminal of 80 x 24', () => {
+describe('clawmesh top in a terminal', () => {
   let mesh: ProcessMesh;
   let terminal: Terminal;
 
@@ -20,8 +20,8 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
     await mesh.stop();
   });
 
-  function open(env: NodeJS.ProcessEnv = {}): Terminal {
-    return new Terminal([process.execPath, entry, '--config', mesh.config, 'top'], env, { columns: 80, rows: 24 });
+  function open(env: NodeJS.ProcessEnv = {}, size = { columns: 80, rows: 24 }): Terminal {
+    return new Terminal([process.execPath, entry, '--config', mesh.config, 'top'], env, size);
   }
 
   it('shows the mesh as it changes, and steers it with keys', async () => {
@@ -81,11 +81,56 @@ describe('clawmesh top in a terminal of 80 x 24', () => {
     await terminal.shows(/nodes: 2 up/);
     expect(terminal.screen(true)).toMatch(COLOUR);
     await mesh.server.down();
-    await terminal.shows(/✗ .*Redis/);
+    await terminal.shows(/✗ as of \d+\S* ago: Redis at /);
     await mesh.server.up();
-    await terminal.shows(/Tab section/);
+    await terminal.shows(/^mesh m · nodes: .*\n( {2}|▸ |› )/);
+    expect(terminal.screen()).not.toContain('✗ as of');
     terminal.press('C-c');
     await terminal.shows(/left with \d/);
+  });
+
+  it('shows every problem, node detail and key on 60 columns, and wraps nothing', async () => {
+    for (const pool of ['a', 'b', 'c', 'd']) await mesh.json('enqueue', 'x', '--pool', pool);
+    terminal = open({ NO_COLOR: '1' }, { columns: 60, rows: 20 });
+    await terminal.shows(/^mesh m · nodes: 2 up · tasks: 0 active, 4 waiting, 0 failed/);
+    await terminal.shows(/PROBLEM +1–\d\/4/);
+    const lines = terminal.screen().split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+    expect(lines.filter((line) => /^(▸ | {2})[A-Z]+( |$)/.test(line))).toHaveLength(5);
+
+    terminal.press('Tab', 'Tab');
+    await terminal.shows(/▸ PROBLEM/);
+    terminal.press('Down', 'Down', 'Down');
+    await terminal.shows(/› ✗ 1 task waits in pool d/);
+    terminal.press('Enter');
+    await terminal.shows(/^error\n✗ 1 task waits in pool d, and no node claims from it[\s\S]*\n→ start a node/);
+    terminal.press('Escape');
+    await terminal.shows(/▸ PROBLEM/);
+    terminal.press('?');
+    await terminal.shows(/keys of clawmesh top[\s\S]*lines 1–18 of/);
+    terminal.press('PageDown');
+    await terminal.shows(/declare it dead/);
+    terminal.press('q');
+    await terminal.shows(/▸ PROBLEM/);
+
+    terminal.press('Tab');
+    await terminal.shows(/▸ POOL/);
+    terminal.press('p');
+    await terminal.shows(/pause pool a in the whole mesh\? y\/n/);
+    terminal.press('y');
+    await terminal.shows(/› a +paused/);
+    terminal.press('Tab');
+    await terminal.shows(/▸ NODE/);
+    terminal.press('Enter');
+    await terminal.shows(/node mac-1[\s\S]*gates:\n {2}open/);
+    terminal.press('Escape');
+    await terminal.shows(/▸ NODE/);
+    terminal.press('e');
+    await terminal.shows(/declare mac-1 dead\? y\/n/);
+    terminal.press('y');
+    await terminal.shows(/mac-1 is declared dead; 0 tasks were requeued/);
+    terminal.press('q');
+    await terminal.shows(/left with 0/);
   });
 
   it('requires a terminal', async () => {
