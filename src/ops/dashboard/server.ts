@@ -20,6 +20,7 @@ import { Login } from '../http/login.ts';
 import { addReadRoutes, addSteeringRoutes } from './api.ts';
 import { LiveMesh } from './live.ts';
 import { addLiveRoute } from './live-route.ts';
+import { addTimelineRoutes } from './timeline-route.ts';
 
 export interface DashboardOptions {
   readonly mesh: Mesh;
@@ -140,6 +141,7 @@ async function createApp(
   });
   app.get('/api/session', async () => ({ mesh: mesh.config.mesh, readOnly }));
   addLiveRoute(app, live, options.clock);
+  addTimelineRoutes(app, mesh);
   addReadRoutes(app, mesh);
   await app.register(async (steering) => {
     if (readOnly) {

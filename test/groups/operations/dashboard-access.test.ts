@@ -83,7 +83,7 @@ describe('access to the dashboard', () => {
       { what: 'no token, page', path: '/', headers: { accept: 'text/html' }, expected: 303 },
       { what: 'no token, page without Accept', path: '/', expected: 401 },
       { what: 'no token, tasks', path: '/api/tasks', expected: 401 },
-      { what: 'no token, live view', path: '/api/live', expected: 401 },
+      { what: 'no token, live view', path: '/api/v1/live', expected: 401 },
       { what: 'no token, metrics', path: '/metrics', expected: 401 },
       { what: 'no token, raw queues', path: '/queues', expected: 401 },
       { what: "no token, raw queues' API", path: '/queues/api/queues', expected: 401 },
@@ -303,7 +303,7 @@ describe('access to the dashboard', () => {
 
     it('lets no other user of this machine read or steer', async () => {
       await start();
-      for (const path of ['/api/tasks', '/api/live', '/metrics', '/queues/api/queues']) {
+      for (const path of ['/api/tasks', '/api/v1/live', '/metrics', '/queues/api/queues']) {
         expect((await send(openPort, { what: '', path, expected: 401 })).status, path).toBe(401);
       }
       for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {

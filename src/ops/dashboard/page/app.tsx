@@ -24,7 +24,7 @@ function App() {
 }
 
 function Dashboard({ session, state }: { session: Session; state: MeshState }) {
-  const { mesh, runs, clockOffset, trouble } = state;
+  const { mesh, runs, runsVersion, history, clockOffset, trouble } = state;
   const [enqueuing, setEnqueuing] = useState(false);
   const route = useRoute();
   const now = useNow(1_000) + clockOffset;
@@ -38,7 +38,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
   const pools = Object.keys(mesh?.snapshot.pools ?? {});
   const counts = Object.entries(mesh?.snapshot.nodes ?? {}).filter(([state, count]) => state === 'up' || count > 0);
   // The lists are read again after any change to a task.
-  const signal = `${JSON.stringify(mesh?.snapshot.pools)} ${[...runs.values()].reduce((sum, { bars }) => sum + bars.length, 0)}`;
+  const signal = `${JSON.stringify(mesh?.snapshot.pools)} ${runsVersion}`;
   return (
     <>
       <header class="top">
@@ -75,7 +75,13 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
         {mesh && (
           <>
             <Problems problems={mesh.snapshot.problems} />
-            <Timeline nodes={nodes.map(({ id }) => id)} runs={runs} dead={mesh.dead} clockOffset={clockOffset} />
+            <Timeline
+              nodes={nodes.map(({ id }) => id)}
+              runs={runs}
+              history={history}
+              dead={mesh.dead}
+              clockOffset={clockOffset}
+            />
             <Nodes nodes={mesh.nodes} now={now} steer={steer} />
             <Running running={mesh.snapshot.running} moreRunning={mesh.snapshot.moreRunning} now={now} />
             <Pools pools={mesh.snapshot.pools} oldestWaiting={mesh.snapshot.oldestWaiting} steer={steer} />

@@ -11,11 +11,6 @@ export function ago(time: string | number | null, now: number): string {
   return `${span(now - (typeof time === 'number' ? time : Date.parse(time)))} ago`;
 }
 
-/** `14:03:07`. */
-export function clock(time: number): string {
-  return new Date(time).toLocaleTimeString([], { hour12: false });
-}
-
 /** The end of an id, which distinguishes tasks at a glance. */
 export function short(id: string): string {
   return `…${id.slice(-8)}`;
