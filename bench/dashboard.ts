@@ -96,7 +96,10 @@ async function measurePage(context: BrowserContext): Promise<void> {
   await devtools.send('Network.enable');
   const startedAt = performance.now();
   await page.selectOption('select[aria-label="Time range"]', String(Math.max(SPAN_MS, 3_600_000)));
-  await once(page, `/${(TASKS * 0.99).toLocaleString('en').slice(0, 3)}|${TASKS.toLocaleString('en').slice(0, 3)}/.test(document.querySelector('.summary').textContent)`);
+  await once(
+    page,
+    `/${(TASKS * 0.99).toLocaleString('en').slice(0, 3)}|${TASKS.toLocaleString('en').slice(0, 3)}/.test(document.querySelector('.summary').textContent)`,
+  );
   console.log(
     `all runs shown     after ${Math.round(performance.now() - startedAt)} ms: ${await page.textContent('.summary')}`,
   );

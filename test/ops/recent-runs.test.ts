@@ -68,12 +68,22 @@ describe('the recent runs', () => {
     expect(await changedBy(runs, 2_400)).toEqual([]);
   });
 
+  it('end before others begin, so that the page can give both the same row', async () => {
+    const queue = new HandMadeQueue();
+    const runs = new RecentRuns(queue);
+    queue.put('first', 'active', [0, 'enqueued'], [500, 'claimed', 'a']);
+    await runs.update(1_000);
+    queue.put('second', 'active', [0, 'enqueued'], [1_200, 'claimed', 'a']);
+    queue.put('first', 'ended', [0, 'enqueued'], [500, 'claimed', 'a'], [1_200, 'completed', 'a']);
+    expect(await changedBy(runs, 1_400)).toEqual(['p first completed', 'p second claimed']);
+  });
+
   it('include those of tasks that wait for their next run, which are not read again until it begins', async () => {
     const queue = new HandMadeQueue();
     const runs = new RecentRuns(queue);
     queue.put('before', 'line', [0, 'enqueued'], [100, 'claimed', 'a'], [200, 'retry', 'a']);
     queue.put('t', 'active', [0, 'enqueued'], [500, 'claimed', 'a']);
-    expect(await changedBy(runs, 1_000)).toEqual(['p t claimed', 'p before retry']);
+    expect(await changedBy(runs, 1_000)).toEqual(['p before retry', 'p t claimed']);
     queue.put('t', 'line', [0, 'enqueued'], [500, 'claimed', 'a'], [1_200, 'handover', 'a']);
     expect(await changedBy(runs, 1_400)).toEqual(['p t handover']);
     for (let now = 1_800; now < 10_000; now += 400) expect(await changedBy(runs, now)).toEqual([]);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { row, share, visible } from '../../src/cli/top/columns.ts';
 import type { HistoryEvent, Task } from '../../src/domain/task.ts';
+import { arrowsOf } from '../../src/ops/dashboard/page/arrows.ts';
 import { ticks } from '../../src/ops/dashboard/page/axis.ts';
 import { barsAt, eachBar, IMPORTANCE, layOut, rowBox, type Scale, xOf } from '../../src/ops/dashboard/page/layout.ts';
 import { barsBetween, endOf, neighbour, type PlacedBar, RunStore } from '../../src/ops/dashboard/page/run-store.ts';
@@ -243,6 +244,61 @@ describe('the layout of the timeline', () => {
     expect(found(1_200)).toEqual(['wide']);
     expect(found(102)).toHaveLength(5);
     expect(found(600)).toEqual([]);
+  });
+
+  describe('with handovers', () => {
+    const nodes = ['a', 'b', 'c'];
+    const moves = fc.array(
+      fc.record({
+        from: fc.constantFrom(...nodes),
+        to: fc.option(fc.constantFrom(...nodes)),
+        at: fc.integer({ min: -500, max: 2_500 }),
+        wait: fc.integer({ min: 0, max: 3_000 }),
+      }),
+      { maxLength: 30 },
+    );
+    const drawn = (store: RunStore) =>
+      arrowsOf(store, layOut(nodes, store, [], 0, NOW), scale, NOW, [0, Number.POSITIVE_INFINITY]);
+
+    it('keeps all points of all arrows in the frame', () => {
+      fc.assert(
+        fc.property(moves, (list) => {
+          const store = new RunStore();
+          for (const [index, { from, to, at, wait }] of list.entries()) {
+            const cut = aBar(from, at - 100, at, { end: 'handover', reason: 'crash' });
+            store.set(aTask(String(index), cut, ...(to === null ? [] : [aBar(to, at + wait, null)])));
+          }
+          const { height } = layOut(nodes, store, [], 0, NOW);
+          for (const { from, bends, to } of drawn(store)) {
+            for (const [x, y] of [from, ...bends, to]) {
+              expect(x >= scale.left && x <= scale.right && y >= 0 && y <= height).toBe(true);
+            }
+          }
+        }),
+      );
+    });
+
+    it('leads from the run that was cut off to the one that continued the task, or waits', () => {
+      const store = new RunStore();
+      const cut = aBar('a', 0, 500, { end: 'handover', reason: 'crash' });
+      store.set(aTask('moved', cut, aBar('c', 1_000, null)));
+      store.set(aTask('waits', { ...cut, node: 'b' }));
+      const [moved, waits] = drawn(store);
+      expect(moved).toMatchObject({ waits: false, hasHead: true });
+      expect([moved?.from[0], moved?.to[0]]).toEqual([xOf(scale, 500), xOf(scale, 1_000)]);
+      expect(moved?.to[1]).toBeGreaterThan(moved?.from[1] ?? Number.NaN);
+      expect(waits).toMatchObject({ waits: true, hasHead: false });
+      expect([waits?.to[0], waits?.to[1]]).toEqual([xOf(scale, NOW), waits?.from[1]]);
+    });
+
+    it('draws one arrow for handovers that would cover each other', () => {
+      const store = new RunStore();
+      for (let index = 0; index < 50; index++) {
+        const [at, node] = [1_000 + index / 10, 'a'];
+        store.set(aTask(`t${index}`, aBar(node, at - 0.1, at, { end: 'handover', reason: 'crash' })));
+      }
+      expect(drawn(store).length).toBeLessThan(3);
+    });
   });
 
   it('draws an axis with round times at readable distances, from seconds to weeks', () => {

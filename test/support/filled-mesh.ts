@@ -16,9 +16,10 @@ interface Filling {
 
 const LEASE_MS = 1_800_000;
 const BATCH = 500;
-/** Every so many tasks, one fails, and one is handed over. */
+/** One of 17 tasks fails. */
 const FAILS = 17;
-const MOVES = 50;
+/** One of 47 tasks is handed over. */
+const MOVES = 47;
 
 /** Fills the mesh through the ports of the queue, as nodes do, and then moves the times of the runs apart. */
 export async function fillMesh(mesh: TestMesh, { nodes, tasks, idle = [], spanMs }: Filling): Promise<void> {
@@ -61,29 +62,30 @@ async function runNext(consumers: readonly PoolConsumer[], index: number): Promi
 /** Each node runs two tasks at once, from then until now. */
 async function spread({ redis, keys }: TestMesh, nodes: number, spanMs: number): Promise<void> {
   const now = Date.now();
-  for (const state of ['completed', 'failed']) {
-    const key = keys.pool('default', state);
-    const ids = await redis.zrange(key, 0, '-1');
-    const step = spanMs / Math.ceil(ids.length / nodes);
-    for (let start = 0; start < ids.length; start += BATCH) {
-      const batch = ids.slice(start, start + BATCH);
-      const histories = await Promise.all(batch.map((id) => redis.hget(keys.task('default', id), 'cm:history')));
-      const writes = redis.pipeline();
-      for (const [offset, id] of batch.entries()) {
-        const turn = Math.floor((start + offset) / nodes) + ((start + offset) % nodes) / nodes;
-        const from = Math.round(now - spanMs + turn * step);
-        const to = Math.min(now - 1, from + Math.round(step * (1 + (offset % 7) / 10)));
-        const middle = Math.round((from + to) / 2);
-        const times = [from, middle - Math.round(step / 20)];
-        const lines = (histories[offset] ?? '').split('\n').filter((line) => line !== '');
-        const moved = lines.map(
-          (line, index) => `${JSON.stringify({ ...JSON.parse(line), at: times[index] ?? middle })}\n`,
-        );
-        const fields = { timestamp: from - 1_000, processedOn: moved.length > 0 ? middle : from, finishedOn: to };
-        writes.hset(keys.task('default', id), moved.length > 0 ? { ...fields, 'cm:history': moved.join('') } : fields);
-        writes.zadd(key, to, id);
-      }
-      await writes.exec();
+  const ended: { id: string; key: string; endedAt: number }[] = [];
+  for (const key of [keys.pool('default', 'completed'), keys.pool('default', 'failed')]) {
+    const flat = await redis.zrange(key, 0, '-1', 'WITHSCORES');
+    for (let i = 0; i < flat.length; i += 2) ended.push({ id: flat[i] ?? '', key, endedAt: Number(flat[i + 1]) });
+  }
+  ended.sort((a, b) => a.endedAt - b.endedAt);
+  const step = spanMs / Math.ceil(ended.length / nodes);
+  for (let start = 0; start < ended.length; start += BATCH) {
+    const batch = ended.slice(start, start + BATCH);
+    const histories = await Promise.all(batch.map(({ id }) => redis.hget(keys.task('default', id), 'cm:history')));
+    const writes = redis.pipeline();
+    for (const [offset, { id, key }] of batch.entries()) {
+      const from = Math.round(now - spanMs + ((start + offset) / nodes) * step);
+      const to = Math.min(now - 1, from + Math.round(step * (1 + (offset % 7) / 10)));
+      const middle = Math.round((from + to) / 2);
+      const times = [from, middle - Math.round(step / 20)];
+      const lines = (histories[offset] ?? '').split('\n').filter((line) => line !== '');
+      const moved = lines.map(
+        (line, index) => `${JSON.stringify({ ...JSON.parse(line), at: times[index] ?? middle })}\n`,
+      );
+      const fields = { timestamp: from - 1_000, processedOn: moved.length > 0 ? middle : from, finishedOn: to };
+      writes.hset(keys.task('default', id), moved.length > 0 ? { ...fields, 'cm:history': moved.join('') } : fields);
+      writes.zadd(key, to, id);
     }
+    await writes.exec();
   }
 }

@@ -4,7 +4,7 @@ import type { MeshEvent } from '../../registry/event-log.ts';
 import { type SnapshotSource, takeSnapshot } from '../snapshot.ts';
 import { changesOf, liveNode, type MeshChange, type MeshView, wholeOf } from './mesh-changes.ts';
 import { RecentRuns, type RunSource } from './recent-runs.ts';
-import { deadPeriods, LIFE_EVENTS, type TaskRuns } from './timeline.ts';
+import { deadPeriods, LIVENESS_EVENTS, type TaskRuns } from './timeline.ts';
 
 /** Interval between reads of the mesh while a page watches, ms: the page shows a change within a second. */
 const POLL_MS = 400;
@@ -132,7 +132,7 @@ export class LiveMesh {
         ? await this.#mesh.events.newest({ limit: MOST_EVENTS })
         : await this.#mesh.events.after(this.#lastEvent);
     this.#lastEvent = read.at(-1)?.id ?? this.#lastEvent;
-    const lives = read.filter(({ event }) => LIFE_EVENTS.some((name) => name === event));
+    const lives = read.filter(({ event }) => LIVENESS_EVENTS.some((name) => name === event));
     if (lives.length > 0) this.#events = [...this.#events, ...lives].slice(-MOST_EVENTS);
   }
 

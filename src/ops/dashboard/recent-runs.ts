@@ -67,9 +67,10 @@ export class RecentRuns {
     this.#running = open
       .filter(({ history }) => history.at(-1)?.event === 'claimed')
       .map(({ id, pool }) => ({ id, pool }));
+    // Ends come before claims: a slot is free before it is taken again, and the page gives it the same row.
     const changed = [
-      ...open.flatMap((task) => this.#note(task, null)),
       ...ended.flatMap((task) => this.#note(task, now)),
+      ...[...waiting, ...active].flatMap((task) => this.#note(task, null)),
     ];
     const existing = new Set(waiting.map(keyOf));
     const gone = left.map(keyOf).filter((key) => !existing.has(key));

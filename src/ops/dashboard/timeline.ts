@@ -60,8 +60,8 @@ export function runsOf({ id, pool, history }: TaskHistory): TaskRuns {
   return { id, pool, bars };
 }
 
-/** What is known of a node that may be dead. */
-interface NodeLife {
+/** The parts of a node that say whether it is dead. */
+interface Liveness {
   readonly id: string;
   readonly state: NodeState;
   /** Redis time, ms; null if it is not known. */
@@ -69,10 +69,10 @@ interface NodeLife {
 }
 
 /** The events that begin or end a {@link DeadPeriod}. */
-export const LIFE_EVENTS: readonly MeshEventName[] = ['node-dead', 'node-up', 'node-forgotten'];
+export const LIVENESS_EVENTS: readonly MeshEventName[] = ['node-dead', 'node-up', 'node-forgotten'];
 
 /** The periods in which nodes were dead, from the events (oldest first) and the current states of the nodes. */
-export function deadPeriods(events: readonly MeshEvent[], nodes: readonly NodeLife[]): DeadPeriod[] {
+export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Liveness[]): DeadPeriod[] {
   const periods: DeadPeriod[] = [];
   const open = new Map<string, DeadPeriod>();
   for (const { event: name, node, at, silentMs, reason } of events) {

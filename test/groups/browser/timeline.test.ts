@@ -7,7 +7,7 @@ import { openTestMesh, type TestMesh } from '../../support/pool.ts';
 import { reservePort } from '../../support/ports.ts';
 import { SpawnedRedis } from '../../support/redis.ts';
 
-const TOKEN = 'the token of this test';
+const TOKEN = 'a-token-of-this-test';
 const BUSY = ['mac-1', 'mac-2', 'mac-10'];
 const IDLE = Array.from({ length: 32 }, (_, index) => `mini-${index + 1}`);
 const TASKS = 600;
@@ -142,6 +142,14 @@ describe('the timeline in a browser', () => {
     await expect.poll(() => page.locator('table.runs tbody tr').count()).toBe(200);
     const cell = page.locator('table.runs tr[data-end=handover] td').last();
     expect(await cell.textContent()).toMatch(/^drain, claimed by mac-\d+ after /);
+  });
+
+  it('refuses a time that is none, and says what was wrong', async () => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    for (const before of ['soon', '-1', '1.5']) {
+      const response = await fetch(`${url}api/v1/timeline?before=${before}`, { headers });
+      expect([response.status, await response.json()]).toEqual([400, { error: expect.stringMatching(/^before: /) }]);
+    }
   });
 
   it('fits on a phone, and on a page zoomed to 200 %', async () => {

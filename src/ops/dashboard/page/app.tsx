@@ -78,6 +78,7 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
             <Timeline
               nodes={nodes.map(({ id }) => id)}
               runs={runs}
+              version={runsVersion}
               history={history}
               dead={mesh.dead}
               clockOffset={clockOffset}

@@ -1,4 +1,5 @@
 import type { BarEnd, DeadPeriod } from '../timeline.ts';
+import { arrowsOf } from './arrows.ts';
 import type { Tick } from './axis.ts';
 import {
   barBox,
@@ -13,7 +14,7 @@ import {
   xOf,
 } from './layout.ts';
 import { BAR_COLORS, type Palette } from './palette.ts';
-import { barsBetween, endOf, type PlacedBar, type RunStore } from './run-store.ts';
+import { barsBetween, type PlacedBar, type RunStore } from './run-store.ts';
 
 /** What is to be drawn. */
 export interface Scene {
@@ -30,8 +31,6 @@ export interface Scene {
   readonly height: number;
 }
 
-/** More would be a blot. */
-const MOST_ARROWS = 500;
 /** A mark in a bar, for those who do not see its colour, needs this width, px. */
 const MARK_ROOM = 12;
 const LABEL_FONT = '600 11px system-ui, sans-serif';
@@ -131,28 +130,16 @@ function drawMark(
 
 function drawArrows(context: CanvasRenderingContext2D, scene: Scene): void {
   const { store, scale, layout, palette, top, height, now } = scene;
-  const laneOf = new Map(layout.lanes.map((lane) => [lane.node, lane]));
   context.strokeStyle = palette.arrow;
   context.fillStyle = palette.arrow;
   context.lineWidth = 1.8;
-  const inside = (x: number) => Math.max(scale.left, Math.min(scale.right - 1, x));
-  let drawn = 0;
-  for (const bar of store.handovers) {
-    const next = bar.task.bars[bar.index + 1];
-    const [from, to] = [endOf(bar), next?.from ?? now];
-    const [lane, nextLane] = [laneOf.get(bar.node), next && laneOf.get(next.node)];
-    if (!lane || !overlaps({ from, to }, scale.from, scale.to)) continue;
-    const y1 = middleOf(lane, bar);
-    const y2 = next && nextLane ? middleOf(nextLane, next) : y1;
-    if (Math.max(y1, y2) < top || Math.min(y1, y2) > top + height || drawn++ > MOST_ARROWS) continue;
-    const [x1, x2] = [inside(xOf(scale, from)), inside(xOf(scale, to))];
-    const bend = Math.max(9, (x2 - x1) / 2);
-    context.setLineDash(next ? [] : [3, 4]);
+  for (const { from, bends, to, waits, hasHead } of arrowsOf(store, layout, scale, now, [top, top + height])) {
+    context.setLineDash(waits ? [3, 4] : []);
     context.beginPath();
-    context.moveTo(x1, y1);
-    context.bezierCurveTo(inside(x1 + bend), y1, inside(x2 - bend), y2, x2 - 1, y2);
+    context.moveTo(...from);
+    context.bezierCurveTo(...bends[0], ...bends[1], ...to);
     context.stroke();
-    if (next && to <= scale.to) drawHead(context, x2, y2);
+    if (hasHead) drawHead(context, ...to);
   }
   context.setLineDash([]);
 }
@@ -163,11 +150,6 @@ function drawHead(context: CanvasRenderingContext2D, x: number, y: number): void
   context.lineTo(x - 7, y - 4);
   context.lineTo(x - 7, y + 4);
   context.fill();
-}
-
-function middleOf(lane: Lane, bar: PlacedBar): number {
-  const { y, height } = rowBox(lane, bar.row);
-  return y + height / 2;
 }
 
 function drawDeadPeriod(context: CanvasRenderingContext2D, scene: Scene, lane: Lane, period: DeadPeriod): void {

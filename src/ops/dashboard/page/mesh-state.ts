@@ -23,6 +23,9 @@ export interface MeshState {
   readonly trouble: string | undefined;
 }
 
+/** ms */
+const SAME_CLOCK_MS = 200;
+
 type Change =
   | MeshMessage
   | { readonly kind: 'runs'; readonly now?: number }
@@ -30,9 +33,15 @@ type Change =
 
 function next(state: MeshState, change: Change): MeshState {
   if (change.kind === 'trouble') return { ...state, trouble: change.message };
-  const clockOffset = change.now === undefined ? state.clockOffset : change.now - Date.now();
+  const clockOffset = offsetAfter(state.clockOffset, change.now);
   if (change.kind === 'runs') return { ...state, runsVersion: state.runs.version, clockOffset };
   return { ...state, mesh: changedMesh(state.mesh, change), clockOffset, trouble: undefined };
+}
+
+/** The way of a message takes a different time each; only a clock that was set makes a large difference. */
+function offsetAfter(known: number, now: number | undefined): number {
+  const offset = now === undefined ? known : now - Date.now();
+  return Math.abs(offset - known) < SAME_CLOCK_MS ? known : offset;
 }
 
 /** Applies a message to the store. `lostAt`: when the live view was last heard of, by Redis time (ms). */

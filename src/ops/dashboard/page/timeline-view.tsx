@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { TaskRef } from '../../../domain/task.ts';
 import type { DeadPeriod } from '../timeline.ts';
 import { moment, ticks } from './axis.ts';
@@ -29,15 +29,29 @@ interface Choice extends TaskRef {
   readonly index: number;
 }
 
+interface TimelineProps {
+  readonly nodes: readonly string[];
+  readonly runs: RunStore;
+  /** Of `runs`: its content changes, not the object. */
+  readonly version: number;
+  readonly history: RunHistory;
+  readonly dead: readonly DeadPeriod[];
+  readonly clockOffset: number;
+}
+
 /** One lane per node: tasks as bars over time, handovers as arrows, dead periods hatched. */
-export function Timeline(props: {
-  nodes: readonly string[];
-  runs: RunStore;
-  history: RunHistory;
-  dead: readonly DeadPeriod[];
-  clockOffset: number;
-}) {
-  const { nodes, runs, history, dead, clockOffset } = props;
+export function Timeline({ nodes, runs, version, history, dead, clockOffset }: TimelineProps) {
+  const names = nodes.join('\n');
+  // The page renders with every heartbeat, which changes nothing here.
+  return useMemo(
+    () => (
+      <TimelinePanel {...{ nodes: names === '' ? [] : names.split('\n'), runs, version, history, dead, clockOffset }} />
+    ),
+    [names, runs, version, history, dead, clockOffset],
+  );
+}
+
+function TimelinePanel({ nodes, runs, history, dead, clockOffset }: TimelineProps) {
   const [view, setView] = useState<Viewport>({ span: 300_000, end: null });
   const [asTable, setAsTable] = useState(false);
   const [choice, setChoice] = useState<Choice>();
@@ -56,6 +70,8 @@ export function Timeline(props: {
   const layout = layOut(nodes, runs, dead, from, to);
   const selected = choice && runs.barsOf(choice)[choice.index];
   const choose = (bar: PlacedBar | undefined) => {
+    // The text is about the run that was chosen last, even if the pointer still rests on another.
+    setHover([]);
     setChoice(bar && { id: bar.task.id, pool: bar.task.pool, index: bar.index });
     if (bar && (bar.from > to || (bar.to ?? now) < from)) setView(reveal(view, bar.from, now));
   };
