@@ -9,6 +9,8 @@ type Step = [at: number, event: HistoryEvent, node?: string];
 /** A queue whose tasks the test moves by hand. */
 class HandMadeQueue implements RunSource {
   readonly #tasks = new Map<string, { task: TaskHistory; place: 'active' | 'ended' | 'line' }>();
+  /** What happens between the reads of running and of ended tasks. */
+  afterActive = () => {};
   /** How often each kind of read has happened. */
   readonly reads = { active: 0, interrupted: 0, ended: 0, of: 0 };
 
@@ -34,7 +36,9 @@ class HandMadeQueue implements RunSource {
   readonly runs = {
     active: async () => {
       this.reads.active++;
-      return this.#at('active');
+      const tasks = this.#at('active');
+      this.afterActive();
+      return tasks;
     },
     interrupted: async () => {
       this.reads.interrupted++;
@@ -76,6 +80,20 @@ describe('the recent runs', () => {
     queue.put('second', 'active', [0, 'enqueued'], [1_200, 'claimed', 'a']);
     queue.put('first', 'ended', [0, 'enqueued'], [500, 'claimed', 'a'], [1_200, 'completed', 'a']);
     expect(await changedBy(runs, 1_400)).toEqual(['p first completed', 'p second claimed']);
+  });
+
+  it('have ended if the task ends between the reads of running and of ended tasks', async () => {
+    const queue = new HandMadeQueue();
+    const runs = new RecentRuns(queue);
+    const claimed: Step[] = [
+      [0, 'enqueued'],
+      [500, 'claimed', 'a'],
+    ];
+    queue.put('t', 'active', ...claimed);
+    await runs.update(1_000);
+    queue.afterActive = () => queue.put('t', 'ended', ...claimed, [1_200, 'completed', 'a']);
+    expect(await changedBy(runs, 1_400)).toEqual(['p t completed']);
+    expect(await changedBy(runs, 1_800)).toEqual([]);
   });
 
   it('include those of tasks that wait for their next run, which are not read again until it begins', async () => {

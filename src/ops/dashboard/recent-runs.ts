@@ -58,19 +58,22 @@ export class RecentRuns {
       this.#endedSince(since),
       isFirst ? this.#source.interrupted(MOST_INTERRUPTED) : [],
     ]);
-    const seen = new Set([...active, ...ended].map(keyOf));
+    // A task that ended between the two reads is in both.
+    const endedKeys = new Set(ended.map(keyOf));
+    const running = active.filter((task) => !endedKeys.has(keyOf(task)));
+    const seen = new Set([...endedKeys, ...running.map(keyOf)]);
     // These runs have ended, but not their tasks: after a retry, a handover or a hold.
     const left = this.#running.filter((task) => !seen.has(keyOf(task)));
     const waiting = [...interrupted.filter((task) => !seen.has(keyOf(task))), ...(await this.#source.of(left))];
     this.#readTo = now;
-    const open = [...active, ...waiting];
+    const open = [...waiting, ...running];
     this.#running = open
       .filter(({ history }) => history.at(-1)?.event === 'claimed')
       .map(({ id, pool }) => ({ id, pool }));
     // Ends come before claims: a slot is free before it is taken again, and the page gives it the same row.
     const changed = [
       ...ended.flatMap((task) => this.#note(task, now)),
-      ...[...waiting, ...active].flatMap((task) => this.#note(task, null)),
+      ...open.flatMap((task) => this.#note(task, null)),
     ];
     const existing = new Set(waiting.map(keyOf));
     const gone = left.map(keyOf).filter((key) => !existing.has(key));
