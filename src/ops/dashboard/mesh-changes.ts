@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Node, NodeLoad } from '../../domain/node.ts';
-import type { Snapshot } from '../snapshot.ts';
+import type { RunningTask, Snapshot } from '../snapshot.ts';
 import type { DeadPeriod } from './timeline.ts';
 
 /** A node as the page gets it, without the values that change with every read. */
@@ -21,7 +21,9 @@ export interface MeshView {
 
 /** What has changed since another view. */
 export interface MeshChange {
-  readonly snapshot: Partial<Snapshot>;
+  readonly snapshot: Partial<Omit<Snapshot, 'running'>>;
+  /** Ids of the running tasks, in order, and those tasks that are new or have changed; null if nothing has. */
+  readonly running: { readonly ids: readonly string[]; readonly changed: readonly RunningTask[] } | null;
   /** The changed fields of each changed node. */
   readonly nodes: readonly (Partial<LiveNode> & Pick<LiveNode, 'id'>)[];
   /** Ids of the nodes that the mesh has forgotten. */
@@ -48,7 +50,9 @@ export function liveNode(node: Node, now: number, known: LiveNode | undefined): 
 
 /** What a page has to know to get from one view to the next; undefined if nothing. */
 export function changesOf(before: MeshView, after: MeshView): MeshChange | undefined {
-  const snapshot = changedFields(comparable(before.snapshot), comparable(after.snapshot), after.snapshot);
+  const { running: _, ...values } = after.snapshot;
+  const snapshot = changedFields(comparable(before.snapshot), comparable(after.snapshot), values);
+  const running = changedRunning(before.snapshot.running, after.snapshot.running);
   const nodes = [...after.nodes].flatMap(([id, node]) => {
     const known = before.nodes.get(id);
     const changed = known ? changedFields(known, node, node) : node;
@@ -56,14 +60,28 @@ export function changesOf(before: MeshView, after: MeshView): MeshChange | undef
   });
   const gone = [...before.nodes.keys()].filter((id) => !after.nodes.has(id));
   const dead = isDeepStrictEqual(before.dead, after.dead) ? null : after.dead;
-  if (Object.keys(snapshot).length === 0 && nodes.length === 0 && gone.length === 0 && dead === null) return undefined;
-  // Not a change worth a message of its own.
-  return { snapshot: { ...snapshot, redis: after.snapshot.redis }, nodes, gone, dead };
+  const isSame = Object.keys(snapshot).length + nodes.length + gone.length === 0 && running === null && dead === null;
+  // The latency differs each time, and is not worth a message of its own.
+  return isSame ? undefined : { snapshot: { ...snapshot, redis: values.redis }, running, nodes, gone, dead };
 }
 
 /** Everything, for a page that knows nothing yet. */
-export function wholeOf({ snapshot, nodes, dead }: MeshView): MeshChange {
-  return { snapshot, nodes: [...nodes.values()], gone: [], dead };
+export function wholeOf({ snapshot: { running, ...snapshot }, nodes, dead }: MeshView): MeshChange {
+  const all = { ids: running.map(({ id }) => id), changed: running };
+  return { snapshot, running: all, nodes: [...nodes.values()], gone: [], dead };
+}
+
+function changedRunning(before: readonly RunningTask[], after: readonly RunningTask[]): MeshChange['running'] {
+  const known = new Map(before.map((task) => [task.id, lasting(task)]));
+  const changed = after.filter((task) => !isDeepStrictEqual(known.get(task.id), lasting(task)));
+  const ids = after.map(({ id }) => id);
+  const idsBefore = before.map(({ id }) => id);
+  return changed.length === 0 && isDeepStrictEqual(idsBefore, ids) ? null : { ids, changed };
+}
+
+/** Without the time that passes by itself. */
+function lasting({ elapsedMs: _, ...task }: RunningTask): object {
+  return task;
 }
 
 /** Those of the values whose field differs between `before` and `after`. */
@@ -77,13 +95,8 @@ function changedFields<T extends object>(before: object, after: object, values: 
 }
 
 /** The snapshot without values that differ at each read although nothing has happened. */
-function comparable({ redis, running, oldestWaiting, ...rest }: Snapshot): object {
-  return {
-    ...rest,
-    redis: redis.ok,
-    oldestWaiting: oldestWaiting?.id,
-    running: running.map(({ elapsedMs: _, ...task }) => task),
-  };
+function comparable({ redis, running: _, oldestWaiting, ...rest }: Snapshot): object {
+  return { ...rest, redis: redis.ok, oldestWaiting: oldestWaiting?.id };
 }
 
 function percents(share: number): number {

@@ -12,6 +12,7 @@ const GAP = 90;
 /** Made once: a new formatter per label would take longer than everything else on the page. */
 const SECONDS = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const MINUTES = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit', hour12: false });
+const ZONE = new Intl.DateTimeFormat([], { timeZoneName: 'short' });
 const DATE = new Intl.DateTimeFormat([], { day: 'numeric', month: 'short' });
 
 export interface Tick {
@@ -41,4 +42,9 @@ function labelOf(time: number, step: number, offset: number): string {
 export function moment(time: number, now: number): string {
   const isToday = new Date(time).toDateString() === new Date(now).toDateString();
   return isToday ? SECONDS.format(time) : `${DATE.format(time)}, ${SECONDS.format(time)}`;
+}
+
+/** The time zone of all these times, such as `UTC` or `GMT+1`. */
+export function zoneAt(time: number): string {
+  return ZONE.formatToParts(time).find(({ type }) => type === 'timeZoneName')?.value ?? '';
 }

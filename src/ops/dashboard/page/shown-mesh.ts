@@ -17,8 +17,12 @@ export function changedMesh(known: ShownMesh | undefined, change: MeshChange & {
   const nodes = new Map(change.all ? [] : known?.nodes.map((node) => [node.id, node]));
   for (const node of change.nodes) nodes.set(node.id, { ...nodes.get(node.id), ...node } as LiveNode);
   for (const id of change.gone) nodes.delete(id);
+  const tasks = new Map(
+    [...(known?.snapshot.running ?? []), ...(change.running?.changed ?? [])].map((one) => [one.id, one]),
+  );
+  const running = change.running?.ids.flatMap((id) => tasks.get(id) ?? []) ?? known?.snapshot.running ?? [];
   return {
-    snapshot: { ...known?.snapshot, ...change.snapshot } as Snapshot,
+    snapshot: { ...known?.snapshot, ...change.snapshot, running } as Snapshot,
     nodes: [...nodes.values()].sort((a, b) => NAMES.compare(a.id, b.id)),
     dead: change.dead ?? known?.dead ?? [],
   };

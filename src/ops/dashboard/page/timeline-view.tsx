@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { TaskRef } from '../../../domain/task.ts';
 import type { DeadPeriod } from '../timeline.ts';
-import { moment, ticks } from './axis.ts';
+import { moment, ticks, zoneAt } from './axis.ts';
 import { drawAxis, drawLanes } from './draw-timeline.ts';
 import { barBox, barsAt, type Layout, layOut, rowBox, type Scale } from './layout.ts';
 import { useNow } from './mesh-state.ts';
@@ -178,7 +178,7 @@ function TimelinePanel({ nodes, runs, history, dead, clockOffset }: TimelineProp
 function summary(bars: readonly PlacedBar[], from: number, to: number, now: number): string {
   const handovers = bars.filter((bar) => bar.end === 'handover').length;
   const counts = `${counted(bars.length, 'run')}, ${counted(handovers, 'handover')}`;
-  return `${counts} from ${moment(from, now)} to ${moment(to, now)} (${spanWords(to - from)})`;
+  return `${counts} from ${moment(from, now)} to ${moment(to, now)} ${zoneAt(to)} (${spanWords(to - from)})`;
 }
 
 function counted(count: number, what: string): string {
