@@ -5,6 +5,7 @@ import type { NewTask, Task, TaskRef } from '../domain/task.ts';
 import { allows, isEnded, statesBefore, type TaskState } from '../domain/task-state.ts';
 import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { TaskControl } from '../queue/bullmq/task-control.ts';
+import { readTaskInput } from '../queue/bullmq/task-input.ts';
 import type { SelectedTask } from '../queue/bullmq/task-lists.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
@@ -94,6 +95,20 @@ export class MeshTasks {
     const states = await this.#context.reader.states(duplicates);
     const stateOf = new Map(duplicates.map((entry, index) => [entry, states[index] ?? ('gone' as const)]));
     return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
+  }
+
+  /**
+   * The input of a task, to queue its work again as a new task; see {@link readTaskInput}.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if another program queued the task.
+   */
+  async inputOf(id: string): Promise<TaskInput> {
+    const { redis, keys } = this.#context;
+    const input = await readTaskInput(redis, keys, await this.existing(id));
+    if (input) return input;
+    throw new ClawmeshError('failed', `another program queued task ${id}, in a format of its own`, {
+      remedy: 'queue a new task: clawmesh enqueue',
+    });
   }
 
   /** Begins to queue the tasks of one file; see {@link TaskImport}. */

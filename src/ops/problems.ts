@@ -37,6 +37,7 @@ export function findProblems(seen: {
       severity: 'error',
       problem: `tasks of ${name === 'default' ? 'the default model' : name} are held since ${openedAt}: ${kind}: ${message}`,
       remedy: `wait if the provider will recover, since probe tasks check that; otherwise check its status page, keys and limits, then clawmesh circuit close ${name}`,
+      actions: [{ command: 'circuit close', subject: name }],
     });
   }
   for (const { name, reason } of seen.scheduleFailures) {
@@ -44,6 +45,7 @@ export function findProblems(seen: {
       severity: 'error',
       problem: `schedule ${name} enqueues no tasks: ${reason}`,
       remedy: `clawmesh schedule remove ${name}, then add it again`,
+      actions: [{ command: 'schedule remove', subject: name }],
     });
   }
   for (const [pool, counts] of pools) {
@@ -62,6 +64,10 @@ export function findProblems(seen: {
         severity: 'error',
         problem: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
         remedy: `check ${node.host}: power, network, launchd; then clawmesh node run. If the node was retired: clawmesh node forget ${node.id}`,
+        actions: [
+          ...(node.orphaned.length > 0 ? [{ command: 'node evict' as const, subject: node.id }] : []),
+          { command: 'node forget', subject: node.id },
+        ],
       });
     }
     if (node.state === 'stopped' && node.id in seen.config.nodes) {
@@ -69,6 +75,7 @@ export function findProblems(seen: {
         severity: 'notice',
         problem: `node ${node.id} has stopped`,
         remedy: `nothing if that is intended; otherwise clawmesh node start there (or node run). If the node was retired: clawmesh node forget ${node.id}`,
+        actions: [{ command: 'node forget', subject: node.id }],
       });
     }
     // An operator may forget to resume the node afterwards.
@@ -79,6 +86,7 @@ export function findProblems(seen: {
         severity: 'notice',
         problem: `node ${node.id} claims no tasks: ${gate.reason}`,
         remedy: gate.fix ?? `see clawmesh node show ${node.id}`,
+        actions: [{ command: 'node resume', subject: node.id }],
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
@@ -98,6 +106,7 @@ export function findProblems(seen: {
         severity: 'warning',
         problem: `pool ${pool} is paused`,
         remedy: `clawmesh pool resume ${pool} when you are ready`,
+        actions: [{ command: 'pool resume', subject: pool }],
       });
     }
     const unseen = counts.failed - counts.acknowledged;
@@ -106,6 +115,10 @@ export function findProblems(seen: {
         severity: 'warning',
         problem: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, besides ${counts.acknowledged} acknowledged` : ''}`,
         remedy: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
+        actions: [
+          { command: 'task retry', subject: pool },
+          { command: 'task ack', subject: pool },
+        ],
       });
     }
   }

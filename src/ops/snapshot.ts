@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Clock } from '../domain/clock.ts';
 import { cutText } from '../domain/cut-text.ts';
-import { type Finding, type Severity, worstFirst } from '../domain/finding.ts';
+import { type Finding, type FindingAction, type Severity, worstFirst } from '../domain/finding.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { NodeState } from '../domain/node-state.ts';
@@ -56,6 +56,8 @@ interface ShownFinding {
   readonly what: string;
   /** The remedy, for people. */
   readonly fix: string;
+  /** Commands that apply the remedy; empty if an operator has to do something else. */
+  readonly actions: readonly FindingAction[];
 }
 
 /** A running task. */
@@ -137,11 +139,9 @@ export async function takeSnapshot(
       handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
-      problems: worstFirst([...serverFaults, ...findings]).map(({ severity, problem, remedy }) => ({
-        severity,
-        what: problem,
-        fix: remedy,
-      })),
+      problems: worstFirst([...serverFaults, ...findings]).map(({ severity, problem, remedy, actions = [] }) => {
+        return { severity, what: problem, fix: remedy, actions };
+      }),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addTimelineRoutes } from '../../src/ops/dashboard/timeline-route.ts';
+import { addTimelineRoutes } from '../../src/ops/dashboard/api/timeline.ts';
+import { withZod } from '../../src/ops/dashboard/api/zod-routes.ts';
 import { RunReader } from '../../src/queue/bullmq/run-reader.ts';
 import { claimNext, meshPerTest, newTask, success } from '../support/pool.ts';
 
@@ -9,11 +10,11 @@ describe('the route of the timeline', () => {
   let app: FastifyInstance;
   beforeEach(() => {
     app = fastify();
-    addTimelineRoutes(app, { runs: new RunReader(mesh().redis, mesh().keys) });
+    addTimelineRoutes(withZod(app), { runs: new RunReader(mesh().redis, mesh().keys) });
   });
   afterEach(() => app.close());
   const get = async (path: string) => {
-    const response = await app.inject(`/api/v1/timeline${path}`);
+    const response = await app.inject(`/timeline${path}`);
     return { status: response.statusCode, body: response.json() };
   };
 

@@ -79,7 +79,7 @@ describe('the dashboard in a browser', () => {
       );
     await expect.poll(shown).toEqual(logged);
     await page.getByRole('button', { name: 'Table' }).click();
-    expect(await page.textContent('.summary')).toContain(`${logged.length} handover`);
+    expect(await page.textContent('.shown-period')).toContain(`${logged.length} handover`);
     await page.selectOption('select[aria-label="Time range"]', { label: '1 min' });
 
     await picture(page, 'dashboard');
@@ -95,6 +95,7 @@ describe('the dashboard in a browser', () => {
     await picture(page, 'dashboard-phone');
     await page.setViewportSize({ width: 1280, height: 860 });
 
+    await page.click('nav.pages >> text=Handovers');
     const handover = page.locator('section:has(#handovers-title) tbody tr');
     await expect.poll(() => handover.count()).toBe(logged.length);
     await handover.first().locator('a').click();
@@ -105,6 +106,7 @@ describe('the dashboard in a browser', () => {
     await picture(page, 'dashboard-task');
     await page.keyboard.press('Escape');
     await expect.poll(() => page.locator('dialog').count()).toBe(0);
+    await page.click('nav.pages >> text=Overview');
 
     await mesh.allEnded();
     await expect.poll(() => page.textContent('tr[data-pool=default]')).toMatch(/default\s*0\s*0\s*0\s*30\s*0\s*0/);

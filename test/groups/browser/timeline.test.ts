@@ -54,7 +54,7 @@ describe('the timeline in a browser', () => {
   });
 
   const range = (label: string) => page.selectOption('select[aria-label="Time range"]', { label });
-  const summary = async () => (await page.textContent('.summary')) ?? '';
+  const summary = async () => (await page.textContent('.shown-period')) ?? '';
   const runs = async () => Number(/^([\d,]+) run/.exec(await summary())?.[1]?.replace(',', ''));
   const lane = (node: string) => page.locator(`.lane[data-node=${node}] [role=listbox]`);
   const option = () => page.textContent('[role=option]');

@@ -177,7 +177,7 @@ function drawDeadPeriod(context: CanvasRenderingContext2D, scene: Scene, lane: L
   if (x2 - x1 > 110) {
     context.font = LABEL_FONT;
     context.textAlign = 'right';
-    context.fillStyle = palette.failed;
+    context.fillStyle = palette['failed-text'];
     context.fillText(`dead (${period.reason})`, x2 - 6, lane.y + lane.height - 6);
   }
   context.restore();

@@ -1,8 +1,8 @@
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
+import type { TimelinePage } from '../api/timeline.ts';
 import type { LiveMessage } from '../live.ts';
 import { keyOf } from '../timeline.ts';
-import type { TimelinePage } from '../timeline-route.ts';
-import { request } from './requests.ts';
+import { apiPath, request } from './requests.ts';
 import { RunHistory } from './run-history.ts';
 import { RunStore } from './run-store.ts';
 import { changedMesh, type ShownMesh } from './shown-mesh.ts';
@@ -58,7 +58,7 @@ function takeRuns(runs: RunStore, history: RunHistory, message: RunsMessage, los
 }
 
 async function loadHistory(before: number | undefined): Promise<TimelinePage> {
-  return request<TimelinePage>(`/api/v1/timeline${before === undefined ? '' : `?before=${before}`}`);
+  return request<TimelinePage>(`${apiPath('timeline')}${before === undefined ? '' : `?before=${before}`}`);
 }
 
 /** The current state of the mesh, kept up to date by the server. */

@@ -80,14 +80,14 @@ function NodeCard({ node, heartbeat, steer }: CardProps) {
         <div class="buttons">
           {state === 'draining' ? (
             <ActionButton
-              action={{ label: 'Resume', question: `Let ${id} claim tasks again?`, path: `/api/nodes/${id}/resume` }}
+              action={{ label: 'Resume', question: `Let ${id} claim tasks again?`, path: `/api/v1/nodes/${id}/resume` }}
             />
           ) : (
             <ActionButton
               action={{
                 label: 'Drain',
                 question: `Stop ${id} from claiming tasks? It releases runs that outlast its drainTimeout to other nodes.`,
-                path: `/api/nodes/${id}/drain`,
+                path: `/api/v1/nodes/${id}/drain`,
               }}
             />
           )}
@@ -96,7 +96,7 @@ function NodeCard({ node, heartbeat, steer }: CardProps) {
               label: 'Evict',
               danger: true,
               question: `Declare ${id} dead now? ${running.length === 1 ? 'Its task starts' : `Its ${running.length} tasks start`} again on other nodes.`,
-              path: `/api/nodes/${id}/evict`,
+              path: `/api/v1/nodes/${id}/evict`,
             }}
           />
         </div>

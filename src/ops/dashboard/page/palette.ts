@@ -4,6 +4,7 @@ const NAMES = [
   'running',
   'completed',
   'failed',
+  'failed-text',
   'cancelled',
   'handover',
   'arrow',

@@ -1,4 +1,4 @@
-import type { TimelinePage } from '../timeline-route.ts';
+import type { TimelinePage } from '../api/timeline.ts';
 import type { RunStore } from './run-store.ts';
 
 /** Maximum number of tasks that a page holds: some 30 MB. */

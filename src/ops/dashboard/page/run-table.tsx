@@ -1,4 +1,5 @@
 import { moment } from './axis.ts';
+import { taskLink } from './route.ts';
 import type { PlacedBar } from './run-store.ts';
 import { END_WORDS, handoverWords } from './run-words.ts';
 import { short, span } from './words.ts';
@@ -31,7 +32,7 @@ export function RunTable({ bars, now }: { bars: readonly PlacedBar[]; now: numbe
           {shown.map((bar) => (
             <tr key={`${bar.task.pool} ${bar.task.id} ${bar.index}`} data-end={bar.end}>
               <td>
-                <a href={`#/task/${bar.task.id}`} title={bar.task.id}>
+                <a href={taskLink(bar.task.id)} title={bar.task.id}>
                   <code>{short(bar.task.id)}</code>
                 </a>
               </td>

@@ -1,5 +1,7 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { type Scale, timeOf } from './layout.ts';
+import { open } from './open.ts';
+import { taskLink } from './route.ts';
 import type { PlacedBar } from './run-store.ts';
 import { pan, select, type Viewport, zoom } from './viewport.ts';
 
@@ -123,7 +125,7 @@ function gestureHandlers(
     const { barsAt, scaleOf, onView, view, now } = latest.current;
     const bars = barsAt(x, y, view);
     if (bars.length > 1) onView(zoom(view, 0.1, timeOf(scaleOf(view), x), now()));
-    else if (bars[0]) location.hash = `/task/${bars[0].task.id}`;
+    else if (bars[0]) open(taskLink(bars[0].task.id));
   };
   const onWheel = (event: WheelEvent) => {
     const { scaleOf, now } = latest.current;

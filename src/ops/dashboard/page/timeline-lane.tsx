@@ -1,6 +1,8 @@
 import { moment } from './axis.ts';
 import type { Lane } from './layout.ts';
 import { overlaps } from './layout.ts';
+import { open } from './open.ts';
+import { taskLink } from './route.ts';
 import { barsBetween, neighbour, type PlacedBar, type Row } from './run-store.ts';
 
 /** The keys that select a run, or none. */
@@ -36,7 +38,7 @@ export function TimelineLane(props: {
     else if (key === 'ArrowDown') focusLane(own?.nextElementSibling);
     else if (key === 'ArrowUp') focusLane(own?.previousElementSibling);
     else if (key === '+' || key === '-') onZoom(key === '+' ? 0.5 : 2);
-    else if (key === 'Enter' && selected) location.hash = `/task/${selected.task.id}`;
+    else if (key === 'Enter' && selected) open(taskLink(selected.task.id));
     else return;
     event.preventDefault();
   };

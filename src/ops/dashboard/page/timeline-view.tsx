@@ -166,7 +166,7 @@ function TimelinePanel({ nodes, runs, history, dead, clockOffset }: TimelineProp
         )}
         {layout.lanes.length === 0 && <p class="empty">No node is up. Start one: clawmesh node run</p>}
       </div>
-      <p class="dim summary">
+      <p class="dim shown-period">
         {summary(bars, from, to, now)}
         {view.end === null ? '' : ' · paused'}
         {pastWords(history.state, from, now)}

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { TaskRef } from '../../../domain/task.ts';
 import { keyOf } from '../timeline.ts';
-import { request } from './requests.ts';
+import { apiPath, request } from './requests.ts';
 
 /** A pointer that only passes asks for nothing, ms. */
 const WAIT_MS = 150;
@@ -12,7 +12,7 @@ export function useTitle(task: TaskRef | undefined): string | undefined {
   const { pool, id } = task ?? {};
   useEffect(() => {
     if (pool === undefined || id === undefined) return;
-    const path = `/api/v1/timeline/${encodeURIComponent(pool)}/${encodeURIComponent(id)}`;
+    const path = apiPath('timeline', pool, id);
     // Without it, the text has the id alone.
     const ask = () => void request<{ key: string; title: string | null }>(path).then(setKnown, () => {});
     const timer = setTimeout(ask, WAIT_MS);
