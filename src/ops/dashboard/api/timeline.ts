@@ -8,7 +8,8 @@ const TITLE_LENGTH = 80;
 /** Number of ended tasks in a page of the history: some ms of Redis time, and about 300 KB. */
 const PAGE = 2_000;
 
-const historyQuery = z.strictObject({ before: z.coerce.number().int().min(0).optional() });
+const error = 'expected a time in ms since 1970';
+const historyQuery = z.strictObject({ before: z.coerce.number({ error }).int({ error }).min(0, { error }).optional() });
 const taskRef = z.object({ pool: z.string().max(64), id: z.string().max(1_000) });
 
 /** A part of the history, the latest end first. */
