@@ -80,6 +80,11 @@ describe('the recent runs', () => {
     queue.put('second', 'active', [0, 'enqueued'], [1_200, 'claimed', 'a']);
     queue.put('first', 'ended', [0, 'enqueued'], [500, 'claimed', 'a'], [1_200, 'completed', 'a']);
     expect(await changedBy(runs, 1_400)).toEqual(['p first completed', 'p second claimed']);
+    // The latest end comes first from the queue.
+    queue.put('fourth', 'ended', [0, 'enqueued'], [1_700, 'claimed', 'a'], [1_750, 'completed', 'a']);
+    queue.put('third', 'ended', [0, 'enqueued'], [1_600, 'claimed', 'a'], [1_700, 'completed', 'a']);
+    queue.put('second', 'ended', [0, 'enqueued'], [1_200, 'claimed', 'a'], [1_600, 'completed', 'a']);
+    expect(await changedBy(runs, 1_800)).toEqual(['p second completed', 'p third completed', 'p fourth completed']);
   });
 
   it('have ended if the task ends between the reads of running and of ended tasks', async () => {

@@ -70,9 +70,11 @@ export class RecentRuns {
     this.#running = open
       .filter(({ history }) => history.at(-1)?.event === 'claimed')
       .map(({ id, pool }) => ({ id, pool }));
-    // Ends come before claims: a slot is free before it is taken again, and the page gives it the same row.
+    // In the order of their ends, and before claims: a slot is free before it is taken again, so the page gives both runs
+    // the same row.
+    const inOrder = ended.toSorted((a, b) => endOf(a) - endOf(b));
     const changed = [
-      ...ended.flatMap((task) => this.#note(task, now)),
+      ...inOrder.flatMap((task) => this.#note(task, now)),
       ...open.flatMap((task) => this.#note(task, null)),
     ];
     const existing = new Set(waiting.map(keyOf));
@@ -114,4 +116,9 @@ export class RecentRuns {
     }
     for (const key of waiting.slice(0, -MOST_WAITING)) this.#known.delete(key);
   }
+}
+
+/** When the last event of the task happened, ms. */
+function endOf({ history }: TaskHistory): number {
+  return Date.parse(history.at(-1)?.at ?? '');
 }
