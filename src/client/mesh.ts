@@ -12,6 +12,7 @@ import type { TaskState } from '../domain/task-state.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type OutboxCount, readOutboxes } from '../queue/bullmq/outbox.ts';
 import type { RawQueues } from '../queue/bullmq/raw-queues.ts';
+import { RunReader } from '../queue/bullmq/run-reader.ts';
 import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { TaskReader } from '../queue/bullmq/task-reader.ts';
@@ -79,6 +80,8 @@ export class Mesh {
   readonly events: MeshEvents;
   /** Cron jobs of OpenClaw gateways that are schedules of the mesh now. */
   readonly importedJobs: ImportedJobs;
+  /** Which nodes ran which tasks, and when. */
+  readonly runs: RunReader;
   /** The Redis server that carries the mesh. */
   readonly server: MeshServer;
   readonly #redis: Redis;
@@ -103,6 +106,7 @@ export class Mesh {
     this.node = new MeshNodes(context, this.task);
     this.pool = new MeshPools(context);
     this.events = new MeshEvents(context);
+    this.runs = new RunReader(redis, this.#keys);
     this.circuit = new MeshCircuits(context, this.events);
     this.server = new MeshServer(context);
     this.importedJobs = new ImportedJobs(redis, this.#keys);

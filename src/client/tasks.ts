@@ -181,11 +181,6 @@ export class MeshTasks {
     return this.#context.reader.longestRunning(limit);
   }
 
-  /** Tasks that have ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
-  async endedSince(since: number, limit: number): Promise<Task[]> {
-    return this.#context.reader.endedSince(since, limit);
-  }
-
   /**
    * The kept log lines of a task from number `from` on, oldest first. @throws ClawmeshError `not-found` for an unknown
    * id.

@@ -1,41 +1,37 @@
 import type { Mesh } from '../../client/mesh.ts';
 import type { Clock, Timer } from '../../domain/clock.ts';
-import type { Node } from '../../domain/node.ts';
-import { type Snapshot, type SnapshotSource, takeSnapshot } from '../snapshot.ts';
+import type { MeshEvent } from '../../registry/event-log.ts';
+import { type SnapshotSource, takeSnapshot } from '../snapshot.ts';
+import { changesOf, liveNode, type MeshChange, type MeshView, wholeOf } from './mesh-changes.ts';
 import { RecentRuns, type RunSource } from './recent-runs.ts';
-import { type DeadPeriod, deadPeriods, type TaskRuns } from './timeline.ts';
+import { deadPeriods, LIVENESS_EVENTS, type TaskRuns } from './timeline.ts';
 
 /** Interval between reads of the mesh while a page watches, ms: the page shows a change within a second. */
 const POLL_MS = 400;
-const MOST_EVENTS = 1_000;
-
-/** A node as the page gets it, without the values that change with every read. */
-export type LiveNode = Omit<Node, 'heartbeatAgeMs' | 'uptimeMs'> & {
-  /** Redis time, ms; null if the node has stopped. */
-  readonly heartbeatAt: number | null;
-};
+/** The whole event log. */
+const MOST_EVENTS = 10_000;
 
 /** Messages to the page, each sent only when its content has changed. `now`: Redis time, ms. */
 export type LiveMessage =
-  | {
+  | ({
       readonly kind: 'mesh';
       readonly now: number;
-      readonly snapshot: Snapshot;
-      readonly nodes: readonly LiveNode[];
-      readonly dead: readonly DeadPeriod[];
-    }
+      /** Whether the message contains everything, as the first one does, and not only the changes. */
+      readonly all: boolean;
+    } & MeshChange)
   | {
       readonly kind: 'runs';
       readonly now: number;
-      /** Whether `changed` contains all tasks, as in the first message, and not only the changes. */
+      /** Whether `changed` contains all tasks that have not ended. */
       readonly all: boolean;
       readonly changed: readonly TaskRuns[];
+      /** Keys of running tasks that no longer exist. */
       readonly gone: readonly string[];
     }
   | { readonly kind: 'trouble'; readonly message: string };
 
 /** The parts of a mesh that the live view reads. */
-export type LiveSource = SnapshotSource & RunSource & { readonly events: Pick<Mesh['events'], 'newest'> };
+export type LiveSource = SnapshotSource & RunSource & { readonly events: Pick<Mesh['events'], 'newest' | 'after'> };
 
 type Listener = (message: LiveMessage) => void;
 
@@ -46,8 +42,11 @@ export class LiveMesh {
   readonly #explain: (error: unknown) => string;
   readonly #listeners = new Set<Listener>();
   #runs: RecentRuns;
+  #events: MeshEvent[] = [];
+  /** Id of the last event that was read. */
+  #lastEvent: string | undefined;
   #timer: Timer | undefined;
-  #lastMesh: { readonly text: string; readonly message: LiveMessage } | undefined;
+  #last: { readonly now: number; readonly view: MeshView } | undefined;
   #troubled = false;
 
   constructor(mesh: LiveSource, clock: Clock, explain: (error: unknown) => string) {
@@ -64,15 +63,10 @@ export class LiveMesh {
   /** Sends the current state to the listener, and then changes. @returns a function that ends this. */
   watch(listener: Listener): () => void {
     this.#listeners.add(listener);
-    if (this.#lastMesh) {
-      listener(this.#lastMesh.message);
-      listener({
-        kind: 'runs',
-        now: messageTime(this.#lastMesh.message),
-        all: true,
-        changed: this.#runs.all,
-        gone: [],
-      });
+    if (this.#last) {
+      const { now, view } = this.#last;
+      listener({ kind: 'mesh', now, all: true, ...wholeOf(view) });
+      listener({ kind: 'runs', now, all: true, changed: this.#runs.all, gone: [] });
     }
     if (!this.#timer) this.#schedule(0);
     return () => {
@@ -91,8 +85,10 @@ export class LiveMesh {
   #rest(): void {
     this.#timer?.stop();
     this.#timer = undefined;
-    this.#lastMesh = undefined;
+    this.#last = undefined;
     this.#runs = new RecentRuns(this.#mesh);
+    this.#events = [];
+    this.#lastEvent = undefined;
   }
 
   #schedule(ms: number): void {
@@ -107,13 +103,11 @@ export class LiveMesh {
   async #look(): Promise<void> {
     try {
       const now = await this.#mesh.server.time();
-      const isFirst = this.#lastMesh === undefined;
-      const [{ snapshot, nodes }, events] = await Promise.all([
-        takeSnapshot(this.#mesh, this.#clock),
-        this.#mesh.events.newest({ limit: MOST_EVENTS }),
-      ]);
-      const dead = deadPeriods(events, nodes, now);
-      this.#tellMesh({ kind: 'mesh', now, snapshot, nodes: nodes.map((node) => liveNode(node, now)), dead });
+      const isFirst = this.#last === undefined;
+      const view = await this.#readView(now);
+      const change = this.#last ? changesOf(this.#last.view, view) : wholeOf(view);
+      this.#last = { now, view };
+      if (change) this.#tell({ kind: 'mesh', now, all: isFirst, ...change });
       const { changed, gone } = await this.#runs.update(now);
       if (isFirst) this.#tell({ kind: 'runs', now, all: true, changed: this.#runs.all, gone: [] });
       else if (changed.length + gone.length > 0) this.#tell({ kind: 'runs', now, all: false, changed, gone });
@@ -121,37 +115,28 @@ export class LiveMesh {
     } catch (error) {
       if (!this.#troubled) this.#tell({ kind: 'trouble', message: this.#explain(error) });
       this.#troubled = true;
-      this.#lastMesh = undefined;
+      this.#last = undefined;
     }
   }
 
-  #tellMesh(message: LiveMessage & { kind: 'mesh' }): void {
-    const text = JSON.stringify({ ...message, now: 0, snapshot: steady(message.snapshot) });
-    const isNews = text !== this.#lastMesh?.text;
-    this.#lastMesh = { text, message };
-    if (isNews) this.#tell(message);
+  async #readView(now: number): Promise<MeshView> {
+    const [{ snapshot, nodes }] = await Promise.all([takeSnapshot(this.#mesh, this.#clock), this.#readEvents()]);
+    const known = this.#last?.view.nodes;
+    const live = new Map(nodes.map((node) => [node.id, liveNode(node, now, known?.get(node.id))]));
+    return { snapshot, nodes: live, dead: deadPeriods(this.#events, [...live.values()]) };
+  }
+
+  async #readEvents(): Promise<void> {
+    const read =
+      this.#lastEvent === undefined
+        ? await this.#mesh.events.newest({ limit: MOST_EVENTS })
+        : await this.#mesh.events.after(this.#lastEvent);
+    this.#lastEvent = read.at(-1)?.id ?? this.#lastEvent;
+    const lives = read.filter(({ event }) => LIVENESS_EVENTS.some((name) => name === event));
+    if (lives.length > 0) this.#events = [...this.#events, ...lives].slice(-MOST_EVENTS);
   }
 
   #tell(message: LiveMessage): void {
     for (const listener of this.#listeners) listener(message);
   }
-}
-
-function messageTime(message: LiveMessage): number {
-  return message.kind === 'trouble' ? 0 : message.now;
-}
-
-/** The snapshot without values that differ at each read although nothing has happened. */
-function steady({ redis, running, oldestWaiting, ...rest }: Snapshot): object {
-  return {
-    ...rest,
-    ok: redis.ok,
-    oldest: oldestWaiting?.id,
-    running: running.map(({ elapsedMs: _, ...task }) => task),
-  };
-}
-
-function liveNode({ heartbeatAgeMs, uptimeMs: _, ...node }: Node, now: number): LiveNode {
-  // Rounded, since each read computes it from two clocks.
-  return { ...node, heartbeatAt: heartbeatAgeMs === null ? null : Math.round((now - heartbeatAgeMs) / 100) * 100 };
 }

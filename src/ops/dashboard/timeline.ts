@@ -1,7 +1,8 @@
 import type { HandoverReason } from '../../domain/handover.ts';
 import type { MeshEventName } from '../../domain/mesh-event.ts';
-import type { Node } from '../../domain/node.ts';
-import type { HistoryEvent, Task } from '../../domain/task.ts';
+import type { NodeState } from '../../domain/node-state.ts';
+import type { HistoryEvent, TaskRef } from '../../domain/task.ts';
+import type { TaskHistory } from '../../queue/bullmq/run-reader.ts';
 import type { MeshEvent } from '../../registry/event-log.ts';
 
 /** One run of a task on one node. Times are ms since the epoch, by Redis. */
@@ -12,28 +13,17 @@ export interface Bar {
   /** Null while the task runs. */
   readonly to: number | null;
   /** How the run ended; `claimed` while it continues. */
-  readonly end: Exclude<HistoryEvent, 'enqueued' | 'cut'>;
+  readonly end: BarEnd;
+  /** Why the task was taken from the node, if it was. The next bar of the task is the run that continued it. */
+  readonly reason?: HandoverReason;
 }
 
-/** A handover of a task from one node to another. */
-export interface Arrow {
-  readonly from: string;
-  /** Time of the handover, ms. */
-  readonly at: number;
-  readonly reason: HandoverReason;
-  /** The node that claims the task next, and when (ms); null until then. */
-  readonly to: string | null;
-  readonly claimedAt: number | null;
-}
+export type BarEnd = Exclude<HistoryEvent, 'enqueued' | 'cut'>;
 
 /** A task on the timeline. */
-export interface TaskRuns {
-  readonly id: string;
-  readonly pool: string;
-  /** The beginning of the task's message. */
-  readonly title: string;
+export interface TaskRuns extends TaskRef {
+  /** The oldest first. */
   readonly bars: readonly Bar[];
-  readonly arrows: readonly Arrow[];
 }
 
 /** A period in which a node was dead. */
@@ -44,41 +34,45 @@ export interface DeadPeriod {
   readonly reason: string;
 }
 
-const TITLE_LENGTH = 80;
+/** Distinguishes tasks: other BullMQ programs use the same ids in several pools. */
+export function keyOf({ pool, id }: TaskRef): string {
+  return `${pool} ${id}`;
+}
 
-/** The runs and handovers of a task, from its history. */
-export function runsOf(task: Task): TaskRuns {
+/** The runs of a task, from its history. */
+export function runsOf({ id, pool, history }: TaskHistory): TaskRuns {
   const bars: Bar[] = [];
-  const arrows: Arrow[] = [];
-  let claim: { node: string; at: number; attempt: number } | undefined;
-  for (const { at: time, event, node, attempt, reason } of task.history) {
+  let claim: { node: string; from: number; attempt: number } | undefined;
+  for (const { at: time, event, node, attempt, reason } of history) {
     const at = Date.parse(time);
     if (event === 'claimed') {
-      claim = { node: node ?? '?', at, attempt: attempt ?? 1 };
-      const last = arrows.at(-1);
-      if (last?.to === null) arrows[arrows.length - 1] = { ...last, to: claim.node, claimedAt: at };
+      claim = { node: node ?? '?', from: at, attempt: attempt ?? 1 };
       continue;
     }
     if (event === 'enqueued') continue;
-    if (event === 'cut') {
-      claim = undefined;
-      continue;
-    }
-    if (claim) bars.push({ node: claim.node, attempt: claim.attempt, from: claim.at, to: at, end: event });
-    if (event === 'handover') {
-      const from = claim?.node ?? node ?? '?';
-      arrows.push({ from, at, reason: reason as HandoverReason, to: null, claimedAt: null });
+    if (claim && event !== 'cut') {
+      const why = event === 'handover' ? { reason: reason as HandoverReason } : {};
+      bars.push({ ...claim, to: at, end: event, ...why });
     }
     claim = undefined;
   }
-  if (claim) bars.push({ node: claim.node, attempt: claim.attempt, from: claim.at, to: null, end: 'claimed' });
-  return { id: task.id, pool: task.pool, title: task.message.slice(0, TITLE_LENGTH), bars, arrows };
+  if (claim) bars.push({ ...claim, to: null, end: 'claimed' });
+  return { id, pool, bars };
 }
 
-/**
- * The periods in which nodes were dead, from the events (oldest first) and the node states at `now` (Redis time, ms).
- */
-export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[], now: number): DeadPeriod[] {
+/** The parts of a node that say whether it is dead. */
+interface Liveness {
+  readonly id: string;
+  readonly state: NodeState;
+  /** Redis time, ms; null if it is not known. */
+  readonly heartbeatAt: number | null;
+}
+
+/** The events that begin or end a {@link DeadPeriod}. */
+export const LIVENESS_EVENTS: readonly MeshEventName[] = ['node-dead', 'node-up', 'node-forgotten'];
+
+/** The periods in which nodes were dead, from the events (oldest first) and the current states of the nodes. */
+export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Liveness[]): DeadPeriod[] {
   const periods: DeadPeriod[] = [];
   const open = new Map<string, DeadPeriod>();
   for (const { event: name, node, at, silentMs, reason } of events) {
@@ -94,9 +88,9 @@ export function deadPeriods(events: readonly MeshEvent[], nodes: readonly Node[]
     }
   }
   // The node's death is older than the log.
-  for (const { id, state, heartbeatAgeMs } of nodes) {
+  for (const { id, state, heartbeatAt } of nodes) {
     if (state !== 'dead' || open.has(id)) continue;
-    open.set(id, { node: id, from: heartbeatAgeMs === null ? 0 : now - heartbeatAgeMs, to: null, reason: 'dead' });
+    open.set(id, { node: id, from: heartbeatAt ?? 0, to: null, reason: 'dead' });
   }
   return [...periods, ...open.values()];
 }

@@ -79,19 +79,6 @@ export class TaskLists {
     return found.sort((a, b) => timeOf(a.startedAt) - timeOf(b.startedAt)).slice(0, limit);
   }
 
-  /** Tasks that ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
-  async endedSince(since: number, limit: number): Promise<Task[]> {
-    const found: Task[] = [];
-    for (const pool of await this.#pools()) {
-      for (const state of ['completed', 'failed'] as const) {
-        const key = this.#keys.pool(pool, state);
-        const ids = await this.#redis.zrevrangebyscore(key, '+inf', since, 'LIMIT', 0, limit);
-        found.push(...(await this.#readListed(pool, state, ids)));
-      }
-    }
-    return found;
-  }
-
   async #pools(): Promise<string[]> {
     return this.#redis.smembers(this.#keys.pools);
   }

@@ -122,11 +122,6 @@ export class TaskReader {
     return this.#lists.longestRunning(limit);
   }
 
-  /** See {@link TaskLists.endedSince}. */
-  async endedSince(since: number, limit: number): Promise<Task[]> {
-    return this.#lists.endedSince(since, limit);
-  }
-
   /** Those of these tasks that still exist. */
   async getAll(ids: readonly string[]): Promise<Task[]> {
     return (await Promise.all(ids.map((id) => this.get(id)))).filter((task) => task !== undefined);

@@ -43,7 +43,7 @@ describe('the dashboard in a browser', () => {
 
   it('shows a crash in the middle of 30 tasks as it happens', async () => {
     const { page, faults } = await loggedIn();
-    await page.click('text=1 min');
+    await page.selectOption('select[aria-label="Time range"]', { label: '1 min' });
     await mesh.presenceSeen('mac-3');
     await mesh.queueMany(30, 'hold');
     await mesh.starts(9);
@@ -53,8 +53,7 @@ describe('the dashboard in a browser', () => {
     await mesh.nodeState('mac-3', 'dead');
     await pose(12_000);
     mesh.ledger.release();
-    await page.waitForSelector('.arrow[data-to]:not(.waits)', { state: 'attached' });
-    await page.waitForSelector('.lane[data-node=mac-3] .dead', { state: 'attached' });
+    await page.waitForSelector('.lane[data-node=mac-3] [role=listbox][aria-label*="dead from"]');
     await page.waitForSelector('.card.dead[data-node=mac-3]');
     expect(await page.textContent('.problems li.error')).toContain('node mac-3 is dead');
     expect(cutOff).toBeGreaterThan(0);
@@ -62,12 +61,18 @@ describe('the dashboard in a browser', () => {
     // What the timeline shows is what the handover log says.
     await expect.poll(async () => (await mesh.handovers()).every(({ to }) => to !== null)).toBe(true);
     const logged = (await mesh.handovers()).map(({ taskId, to }) => `${taskId} ${to}`).sort();
-    const drawn = () =>
-      page.$$eval('.arrow', (arrows) =>
-        arrows.map((a) => `${a.getAttribute('data-task')} ${a.getAttribute('data-to')}`).sort(),
+    await page.selectOption('select[aria-label="Time range"]', { label: '1 h' });
+    await page.getByRole('button', { name: 'Table' }).click();
+    const shown = () =>
+      page.$$eval('table.runs tr[data-end=handover]', (rows) =>
+        rows
+          .map((row) => `${row.querySelector('a')?.title} ${/claimed by (\S+)/.exec(row.textContent ?? '')?.[1]}`)
+          .sort(),
       );
-    await expect.poll(drawn).toEqual(logged);
-    await expect.poll(() => page.$$eval('.bar.handover', (bars) => bars.length)).toBe(logged.length);
+    await expect.poll(shown).toEqual(logged);
+    await page.getByRole('button', { name: 'Table' }).click();
+    expect(await page.textContent('.shown-period')).toContain(`${logged.length} handover`);
+    await page.selectOption('select[aria-label="Time range"]', { label: '1 min' });
 
     await picture(page, 'dashboard');
     await page.emulateMedia({ colorScheme: 'dark' });
@@ -78,7 +83,7 @@ describe('the dashboard in a browser', () => {
 
     await page.setViewportSize({ width: 390, height: 844 });
     await expect.poll(() => page.evaluate<number>('document.documentElement.scrollWidth')).toBe(390);
-    await expect.poll(() => page.$eval('.lanes svg', (svg) => Number(svg.getAttribute('width')))).toBeLessThan(390);
+    await expect.poll(() => page.$eval('.lanes canvas', ({ clientWidth }) => clientWidth)).toBeLessThan(390);
     await picture(page, 'dashboard-phone');
     await page.setViewportSize({ width: 1280, height: 860 });
 
@@ -125,9 +130,10 @@ describe('the dashboard in a browser', () => {
     expect(await page.textContent('dialog pre.log')).toContain('a line for the log');
     await page.keyboard.press('Escape');
 
-    await page.locator('.lanes').focus();
+    const { node: ranOn } = await mesh.task(id);
+    await page.locator(`.lane[data-node=${ranOn}] [role=listbox]`).focus();
     await page.keyboard.press('End');
-    expect(await page.textContent('.announce')).toContain(`on mac-`);
+    await expect.poll(() => page.textContent('[role=option]')).toContain(`on ${ranOn}, attempt 1: cancelled`);
     await page.keyboard.press('Enter');
     await page.waitForSelector('dialog .task');
     await page.keyboard.press('Escape');

@@ -7,6 +7,7 @@ import { addNodeRoutes } from './nodes.ts';
 import { addPoolRoutes } from './pools.ts';
 import { addScheduleRoutes } from './schedules.ts';
 import { addTaskRoutes } from './tasks.ts';
+import { addTimelineRoutes } from './timeline.ts';
 import { withZod } from './zod-routes.ts';
 
 declare module 'fastify' {
@@ -36,6 +37,7 @@ export async function addApi(
       api.get('/session', async () => ({ mesh: mesh.config.mesh, readOnly }));
       addMeshRoutes(api, mesh, clock);
       addTaskRoutes(api, mesh);
+      addTimelineRoutes(api, mesh);
       addNodeRoutes(api, mesh);
       addPoolRoutes(api, mesh);
       addScheduleRoutes(api, mesh);

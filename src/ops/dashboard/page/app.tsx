@@ -127,7 +127,7 @@ function Page(props: {
   steer: boolean;
 }) {
   const { page, query, state, now, steer } = props;
-  const { mesh, runs } = state;
+  const { mesh, runsVersion } = state;
   if (page === undefined) {
     return (
       <p class="empty">
@@ -139,7 +139,7 @@ function Page(props: {
   const { snapshot } = mesh;
   const nodes = mesh.nodes.map(({ id }) => id);
   // Lists are read again after any change to a task.
-  const signal = `${JSON.stringify(snapshot.pools)} ${[...runs.values()].reduce((sum, { bars }) => sum + bars.length, 0)}`;
+  const signal = `${JSON.stringify(snapshot.pools)} ${runsVersion}`;
   switch (page) {
     case '':
       return <Overview state={state} now={now} steer={steer} />;

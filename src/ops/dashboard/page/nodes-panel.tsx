@@ -1,7 +1,7 @@
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { slotsOf } from '../../../domain/node.ts';
 import { isThere } from '../../../domain/node-state.ts';
-import type { LiveNode } from '../live.ts';
+import type { LiveNode } from '../mesh-changes.ts';
 import { ActionButton } from './steering.tsx';
 import { ago } from './words.ts';
 
@@ -27,14 +27,25 @@ export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: 
       </header>
       <div class="cards">
         {shown.map((node) => (
-          <NodeCard key={node.id} node={node} now={now} steer={steer} />
+          <SteadyCard key={node.id} node={node} heartbeat={heartbeatWords(node, now)} steer={steer} />
         ))}
       </div>
     </section>
   );
 }
 
-function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: boolean }) {
+interface CardProps {
+  readonly node: LiveNode;
+  readonly heartbeat: string;
+  readonly steer: boolean;
+}
+
+/** Renders a card only when its text has changed: there may be hundreds, and the page renders with every message. */
+function SteadyCard({ node, heartbeat, steer }: CardProps) {
+  return useMemo(() => <NodeCard node={node} heartbeat={heartbeat} steer={steer} />, [node, heartbeat, steer]);
+}
+
+function NodeCard({ node, heartbeat, steer }: CardProps) {
   const { id, state, host, openclaw, gates, load, pools, running, maxTasks } = node;
   const slots = slotsOf(
     Object.values(pools).map(({ concurrency }) => concurrency),
@@ -58,7 +69,7 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
         {openclaw.healthy ? '' : ', not ready'} · CPU {Math.round(load.cpu * 100)} %, memory{' '}
         {Math.round(load.memory * 100)} %
       </p>
-      <p class="dim">{heartbeatWords(node, now)}</p>
+      <p class="dim">{heartbeat}</p>
       {lives &&
         closed.map((gate) => (
           <p key={gate.name} class="gate">

@@ -12,7 +12,7 @@ import { number, shortNumber, span } from './words.ts';
 
 /** The page that opens first: what is wrong, what runs, and what has run. */
 export function Overview({ state, now, steer }: { state: MeshState; now: number; steer: boolean }) {
-  const { mesh, runs, clockOffset } = state;
+  const { mesh, runs, runsVersion, history, clockOffset } = state;
   if (!mesh) return <p class="empty">Reading the mesh…</p>;
   const { snapshot, nodes, dead } = mesh;
   const there = nodes.filter((node) => node.state !== 'stopped').map(({ id }) => id);
@@ -20,7 +20,14 @@ export function Overview({ state, now, steer }: { state: MeshState; now: number;
     <>
       <Problems problems={snapshot.problems} steer={steer} />
       <Tiles snapshot={snapshot} />
-      <Timeline nodes={there} runs={runs} dead={dead} clockOffset={clockOffset} />
+      <Timeline
+        nodes={there}
+        runs={runs}
+        version={runsVersion}
+        history={history}
+        dead={dead}
+        clockOffset={clockOffset}
+      />
       <Nodes nodes={nodes} now={now} steer={steer} />
       <Running running={snapshot.running} moreRunning={snapshot.moreRunning} now={now} />
       <PoolCountsPanel pools={snapshot.pools} oldestWaiting={snapshot.oldestWaiting} steer={steer} />

@@ -1,227 +1,285 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
-import type { DeadPeriod, TaskRuns } from '../timeline.ts';
-import { AXIS, BAR, layOut, type PlacedArrow, type PlacedBar, ticks } from './layout.ts';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { TaskRef } from '../../../domain/task.ts';
+import type { DeadPeriod } from '../timeline.ts';
+import { moment, ticks, zoneAt } from './axis.ts';
+import { drawAxis, drawLanes } from './draw-timeline.ts';
+import { barBox, barsAt, type Layout, layOut, rowBox, type Scale } from './layout.ts';
 import { useNow } from './mesh-state.ts';
-import { clock, short, span } from './words.ts';
+import { type Palette, readPalette, watchTheme } from './palette.ts';
+import type { HistoryState, RunHistory } from './run-history.ts';
+import { barsBetween, type PlacedBar, type RunStore } from './run-store.ts';
+import { RunTable } from './run-table.tsx';
+import { runWords } from './run-words.ts';
+import { TimelineControls } from './timeline-controls.tsx';
+import { useGestures } from './timeline-gestures.ts';
+import { TimelineLane } from './timeline-lane.tsx';
+import { useTitle } from './use-title.ts';
+import { periodOf, reveal, type Viewport, zoom } from './viewport.ts';
+import { span as spanWords } from './words.ts';
 
-/** Half the width of a time label, px; keeps the last one inside the picture. */
-const HALF_LABEL = 26;
-const WINDOWS = [
-  ['1 min', 60_000],
-  ['5 min', 300_000],
-  ['15 min', 900_000],
-  ['1 h', 3_600_000],
-] as const;
+const AXIS = 22;
+/** Interval between two pictures of a view that follows the present, ms. */
+const FASTEST_TICK_MS = 100;
+const SLOWEST_TICK_MS = 1_000;
+/** Room at the right for the end of the last bar, px. */
+const MARGIN = 10;
 
-const END_WORDS: Readonly<Record<string, string>> = {
-  claimed: 'running',
-  completed: 'completed',
-  failed: 'failed',
-  cancelled: 'cancelled',
-  retry: 'failed, will be retried',
-  handover: 'interrupted, handed over',
-};
+/** Points to a run; the run itself is replaced when it changes. */
+interface Choice extends TaskRef {
+  readonly index: number;
+}
 
-/** One lane per node: tasks as bars over time, handovers as arrows, dead periods shaded. */
-export function Timeline(props: {
-  nodes: readonly string[];
-  runs: ReadonlyMap<string, TaskRuns>;
-  dead: readonly DeadPeriod[];
-  clockOffset: number;
-}) {
-  const { nodes, runs, dead, clockOffset } = props;
-  const [windowMs, setWindow] = useState<number>(300_000);
-  const [selected, setSelected] = useState<string>();
-  const [frame, width] = useWidth();
-  const now = useNow(windowMs <= 60_000 ? 250 : 1_000) + clockOffset;
-  const from = now - windowMs;
-  const layout = layOut(nodes, runs.values(), dead, from, now);
-  const left = width < 600 ? 74 : 130;
-  const x = (time: number) => left + ((Math.max(from, Math.min(now, time)) - from) / windowMs) * (width - left - 10);
-  const shown = layout.bars.filter((bar) => (bar.to ?? now) >= from);
-  const keyOf = (bar: PlacedBar) => `${bar.task.id} ${bar.from}`;
-  const current = shown.find((bar) => keyOf(bar) === selected);
+interface TimelineProps {
+  readonly nodes: readonly string[];
+  readonly runs: RunStore;
+  /** Of `runs`: its content changes, not the object. */
+  readonly version: number;
+  readonly history: RunHistory;
+  readonly dead: readonly DeadPeriod[];
+  readonly clockOffset: number;
+}
 
-  const onKey = (event: KeyboardEvent) => {
-    const index = current ? shown.indexOf(current) : -1;
-    const sorted = shown;
-    const moves: Record<string, number> = {
-      ArrowRight: index + 1,
-      ArrowLeft: index < 0 ? sorted.length - 1 : index - 1,
-      Home: 0,
-      End: sorted.length - 1,
-    };
-    const target = moves[event.key];
-    if (target !== undefined) {
-      const bar = sorted[Math.max(0, Math.min(sorted.length - 1, target))];
-      setSelected(bar && keyOf(bar));
-      event.preventDefault();
-    } else if (event.key === 'Enter' && current) location.hash = `/task/${current.task.id}`;
-    else if (event.key === 'Escape') setSelected(undefined);
+/** One lane per node: tasks as bars over time, handovers as arrows, dead periods hatched. */
+export function Timeline({ nodes, runs, version, history, dead, clockOffset }: TimelineProps) {
+  const names = nodes.join('\n');
+  // The page renders with every heartbeat, which changes nothing here.
+  return useMemo(
+    () => (
+      <TimelinePanel {...{ nodes: names === '' ? [] : names.split('\n'), runs, version, history, dead, clockOffset }} />
+    ),
+    [names, runs, version, history, dead, clockOffset],
+  );
+}
+
+function TimelinePanel({ nodes, runs, history, dead, clockOffset }: TimelineProps) {
+  const [view, setView] = useState<Viewport>({ span: 300_000, end: null });
+  const [asTable, setAsTable] = useState(false);
+  const [choice, setChoice] = useState<Choice>();
+  const [hover, setHover] = useState<readonly PlacedBar[]>([]);
+  const scroller = useRef<HTMLDivElement>(null);
+  const lanesCanvas = useRef<HTMLCanvasElement>(null);
+  const axisCanvas = useRef<HTMLCanvasElement>(null);
+  const size = useSize(scroller);
+  const palette = usePalette(scroller);
+  useNow(SLOWEST_TICK_MS);
+  const nowIs = () => Date.now() + clockOffset;
+  const now = nowIs();
+  const { from, to } = periodOf(view, now);
+  const left = size.width < 600 ? 84 : 140;
+  const scaleOf = (shown: Viewport): Scale => ({ ...periodOf(shown, nowIs()), left, right: size.width - MARGIN });
+  const layout = layOut(nodes, runs, dead, from, to);
+  const selected = choice && runs.barsOf(choice)[choice.index];
+  const choose = (bar: PlacedBar | undefined) => {
+    // The text is about the run that was chosen last, even if the pointer still rests on another.
+    setHover([]);
+    setChoice(bar && { id: bar.task.id, pool: bar.task.pool, index: bar.index });
+    if (bar && (bar.from > to || (bar.to ?? now) < from)) setView(reveal(view, bar.from, now));
   };
 
+  /** Draws a view that may be another than the one of the last render: while it is dragged, only the picture changes. */
+  const draw = (shown: Viewport) => {
+    history.want(periodOf(shown, nowIs()).from - shown.span);
+    const [lanes, axis, frame] = [lanesCanvas.current, axisCanvas.current, scroller.current];
+    if (!lanes || !axis || !frame || !palette || size.width === 0) return;
+    const scale = scaleOf(shown);
+    const height = Math.min(frame.clientHeight, layout.height);
+    const scene = {
+      ...{
+        layout,
+        store: runs,
+        scale,
+        palette,
+        selected,
+        height,
+        now: nowIs(),
+        top: frame.scrollTop,
+        width: size.width,
+      },
+      ticks: ticks(scale.from, scale.to, scale.right - scale.left),
+    };
+    drawLanes(contextOf(lanes, size.width, height), scene);
+    drawAxis(contextOf(axis, size.width, AXIS), scene, AXIS);
+  };
+  const gestures = useGestures({
+    view,
+    draw,
+    scaleOf,
+    now: nowIs,
+    onView: setView,
+    barsAt: (x, y, shown) => barsAt(layout, runs, scaleOf(shown), x, y),
+    onHover: (bars) => setHover((known) => (bars[0] === known[0] && bars.length === known.length ? known : bars)),
+  });
+  useLayoutEffect(() => gestures.redraw());
+  useEffect(() => {
+    if (view.end !== null || asTable) return;
+    const everyMs = Math.max(FASTEST_TICK_MS, view.span / Math.max(1, size.width));
+    if (everyMs >= SLOWEST_TICK_MS) return;
+    const timer = setInterval(() => gestures.redraw(), everyMs);
+    return () => clearInterval(timer);
+  }, [view, asTable, size.width, gestures]);
+  useEffect(() => {
+    const frame = scroller.current;
+    frame?.addEventListener('wheel', gestures.onWheel, { passive: false });
+    return () => frame?.removeEventListener('wheel', gestures.onWheel);
+  }, [gestures]);
+
+  const bars = [...runs.nodes].flatMap((node) => runs.rowsOf(node).flatMap((row) => barsBetween(row, from, to)));
+  const shownBar = hover[0] ?? selected;
+  const title = useTitle(shownBar?.task);
+  const words = (bar: PlacedBar) => runWords(bar, now, bar === shownBar ? title : undefined);
   return (
     <section class="panel timeline" aria-labelledby="timeline-title">
       <header>
         <h2 id="timeline-title">Timeline</h2>
         <Legend />
-        <fieldset class="choice" aria-label="Time range">
-          {WINDOWS.map(([label, ms]) => (
-            <button type="button" key={label} aria-pressed={ms === windowMs} onClick={() => setWindow(ms)}>
-              {label}
-            </button>
-          ))}
-        </fieldset>
+        <TimelineControls view={view} now={now} asTable={asTable} onView={setView} onTable={setAsTable} />
       </header>
-      <div
-        class="lanes"
-        ref={frame}
-        onKeyDown={onKey}
-        role="application"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: one tab stop; the arrow keys move between the bars
-        tabIndex={0}
-        aria-label="Runs by node; the arrow keys select a run, Enter opens its task"
-      >
-        <svg width={width} height={layout.height} aria-hidden="true" data-arrows={layout.arrows.length}>
-          <Patterns />
-          {ticks(from, now, width - left).map((time) => (
-            <g key={time} class="tick">
-              <line x1={x(time)} x2={x(time)} y1={AXIS - 4} y2={layout.height} />
-              <text x={Math.min(x(time), width - HALF_LABEL)} y={AXIS - 8} text-anchor="middle">
-                {clock(time)}
-              </text>
-            </g>
-          ))}
-          {layout.lanes.map(({ node, y, height, dead: periods }, index) => (
-            <g key={node} class={`lane ${index % 2 ? 'odd' : ''}`} data-node={node}>
-              <rect class="ground" x={0} y={y} width={width} height={height} />
-              <text x={8} y={y + height / 2 + 4}>
-                {clip(node, left)}
-                <title>{node}</title>
-              </text>
-              {periods
-                .filter(({ to }) => (to ?? now) > from)
-                .map((period) => (
-                  <DeadTime
-                    key={period.from}
-                    period={period}
-                    x1={x(period.from)}
-                    x2={x(period.to ?? now)}
-                    y={y}
-                    height={height}
-                  />
-                ))}
-            </g>
-          ))}
-          {shown.map((bar) => (
-            <a key={keyOf(bar)} href={`#/task/${bar.task.id}`} tabindex={-1}>
-              <rect
-                class={`bar ${bar.end} ${bar === current ? 'selected' : ''}`}
-                data-task={bar.task.id}
-                x={x(bar.from)}
-                y={bar.y}
-                width={Math.max(3, x(bar.to ?? now) - x(bar.from))}
-                height={BAR}
-                rx={3}
-              >
-                <title>{barWords(bar, now)}</title>
-              </rect>
-            </a>
-          ))}
-          {layout.arrows.map((arrow) => (
-            <Arrow key={`${arrow.task.id} ${arrow.at}`} arrow={arrow} x={x} now={now} />
-          ))}
-          <line class="now" x1={x(now)} x2={x(now)} y1={AXIS - 4} y2={layout.height} />
-        </svg>
-        {layout.lanes.length === 0 && <p class="empty">No node has been up yet. Start one: clawmesh node run</p>}
+      {asTable && <RunTable bars={bars} now={now} />}
+      <div class="plot" hidden={asTable}>
+        <canvas ref={axisCanvas} class="axis" {...gestures.onAxis} />
+        <div class="lanes" ref={scroller} onScroll={gestures.redraw} {...gestures.onLanes}>
+          <div class="lane-stack" style={{ height: `${layout.height}px` }}>
+            <canvas ref={lanesCanvas} />
+            {layout.lanes.map((lane) => (
+              <TimelineLane
+                key={lane.node}
+                lane={lane}
+                rows={runs.rowsOf(lane.node)}
+                period={{ from, to }}
+                now={now}
+                selected={selected?.node === lane.node ? selected : undefined}
+                words={words}
+                onChoose={choose}
+                onZoom={(factor) => setView(zoom(view, factor, selected?.from ?? (from + to) / 2, now))}
+              />
+            ))}
+          </div>
+        </div>
+        {gestures.range && (
+          <div class="range" style={{ left: `${gestures.range.x}px`, width: `${gestures.range.width}px` }} />
+        )}
+        {shownBar && (
+          <Tip
+            text={hover.length > 1 ? `${hover.length} runs here; click to zoom in` : words(shownBar)}
+            place={placeOf(shownBar, layout, scaleOf(view), now, scroller.current?.scrollTop ?? 0)}
+          />
+        )}
+        {layout.lanes.length === 0 && <p class="empty">No node is up. Start one: clawmesh node run</p>}
       </div>
-      <p class="announce" aria-live="polite">
-        {current ? barWords(current, now) : ''}
+      <p class="dim shown-period">
+        {summary(bars, from, to, now)}
+        {view.end === null ? '' : ' · paused'}
+        {pastWords(history.state, from, now)}
       </p>
     </section>
   );
 }
 
-function barWords({ task, node, attempt, from, to, end }: PlacedBar, now: number): string {
-  return `${short(task.id)} “${task.title}” on ${node}, attempt ${attempt}: ${END_WORDS[end]}, ${span((to ?? now) - from)}, from ${clock(from)}`;
+function summary(bars: readonly PlacedBar[], from: number, to: number, now: number): string {
+  const handovers = bars.filter((bar) => bar.end === 'handover').length;
+  const counts = `${counted(bars.length, 'run')}, ${counted(handovers, 'handover')}`;
+  return `${counts} from ${moment(from, now)} to ${moment(to, now)} ${zoneAt(to)} (${spanWords(to - from)})`;
 }
 
-function Arrow({ arrow, x, now }: { arrow: PlacedArrow; x: (time: number) => number; now: number }) {
-  const { at, fromY, to, reason, task } = arrow;
-  const [x1, x2] = [x(at), x(to?.at ?? now)];
-  const y2 = to?.y ?? fromY;
-  const bend = Math.max(9, (x2 - x1) / 2);
-  return (
-    <path
-      class={`arrow ${to ? '' : 'waits'}`}
-      data-task={task.id}
-      data-to={to?.node ?? ''}
-      d={`M ${x1} ${fromY} C ${x1 + bend} ${fromY} ${x2 - bend} ${y2} ${x2 - 1} ${y2}`}
-      marker-end={to ? 'url(#head)' : undefined}
-    >
-      <title>{`${short(task.id)}: ${reason}, ${to ? `claimed by ${to.node} after ${span(to.at - at)}` : 'waits for a node'}`}</title>
-    </path>
-  );
+function counted(count: number, what: string): string {
+  return `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`;
 }
 
-function DeadTime(props: { period: DeadPeriod; x1: number; x2: number; y: number; height: number }) {
-  const { period, x1, x2, y, height } = props;
-  const width = Math.max(2, x2 - x1);
-  return (
-    <g class="dead">
-      <rect x={x1} y={y} width={width} height={height} />
-      {width > 110 && (
-        <text x={x2 - 6} y={y + height - 5} text-anchor="end">
-          dead ({period.reason})
-        </text>
-      )}
-    </g>
-  );
+/** What the timeline can't show of the past. */
+function pastWords({ reach, isLoading, end }: HistoryState, from: number, now: number): string {
+  if (end === 'full' && from < reach) {
+    return ` · this page holds no more tasks: those that ended before ${moment(reach, now)} are not shown`;
+  }
+  if (isLoading && from < reach) return ' · loading earlier runs…';
+  return end === 'nothing' && from < now - 3_600_000
+    ? ' · runs of removed tasks are not shown (see queue.retention)'
+    : '';
 }
 
-function Patterns() {
+interface Place {
+  readonly top: number;
+  /** Distance from the side that leaves more room for the text. */
+  readonly side: { readonly left: string } | { readonly right: string };
+}
+
+/** Where the text about a bar goes; undefined if the bar is not in the picture. */
+function placeOf(bar: PlacedBar, layout: Layout, scale: Scale, now: number, scrollTop: number): Place | undefined {
+  const lane = layout.lanes.find(({ node }) => node === bar.node);
+  if (!lane || bar.from > scale.to || (bar.to ?? now) < scale.from) return undefined;
+  const { y, height } = rowBox(lane, bar.row);
+  const { x1 } = barBox(scale, bar, now);
+  const isLeft = x1 < (scale.left + scale.right) / 2;
+  const side = isLeft ? { left: `${x1}px` } : { right: `${Math.max(0, scale.right - x1)}px` };
+  return { top: AXIS + y + height + 4 - scrollTop, side };
+}
+
+/** The text beside a bar. Screen readers get it from the lane. */
+function Tip({ text, place }: { text: string; place: Place | undefined }) {
+  if (!place || place.top < AXIS) return null;
   return (
-    <defs>
-      <pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-        <rect class="hatch-ground" width="7" height="7" />
-        <line class="hatch-line" x1="0" y1="0" x2="0" y2="7" />
-      </pattern>
-      <marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="5" markerHeight="5" orient="auto">
-        <path class="head" d="M0 0 L8 4 L0 8 z" />
-      </marker>
-    </defs>
+    <div class="tip" aria-hidden="true" style={{ top: `${place.top}px`, ...place.side }}>
+      {text}
+    </div>
   );
 }
 
 function Legend() {
+  const kinds = [
+    ['claimed', 'running'],
+    ['completed', 'completed'],
+    ['failed', 'failed'],
+    ['handover', 'handed over'],
+    ['cancelled', 'cancelled'],
+    ['dead', 'node dead'],
+  ] as const;
   return (
     <ul class="legend">
-      {['claimed', 'completed', 'failed', 'handover'].map((end) => (
+      {kinds.map(([end, label]) => (
         <li key={end}>
-          <i class={`swatch ${end}`} /> {end === 'handover' ? 'handed over' : END_WORDS[end]}
+          <i class={`swatch ${end}`} /> {label}
         </li>
       ))}
-      <li>
-        <i class="swatch dead" /> node dead
-      </li>
     </ul>
   );
 }
 
-function useWidth() {
-  const ref = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(800);
-  useEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  return [ref, width] as const;
+/** The context of a canvas of this size in CSS pixels, as sharp as the screen. */
+function contextOf(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
+  const ratio = devicePixelRatio;
+  const [pixelWidth, pixelHeight] = [Math.round(width * ratio), Math.round(height * ratio)];
+  // Setting a size clears the canvas and takes its time, even if the size is the same.
+  if (canvas.width !== pixelWidth || canvas.height !== pixelHeight) {
+    canvas.width = pixelWidth;
+    canvas.height = pixelHeight;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext('2d');
+  if (!context) throw new Error('this browser has no canvas');
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
 }
 
-function clip(text: string, left: number): string {
-  const room = Math.floor((left - 14) / 7.2);
-  return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
+function useSize(ref: { readonly current: HTMLElement | null }): { width: number; height: number } {
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight });
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [ref]);
+  return size;
+}
+
+function usePalette(inside: { readonly current: HTMLElement | null }): Palette | undefined {
+  const [palette, setPalette] = useState<Palette>();
+  useLayoutEffect(() => {
+    const read = () => inside.current && setPalette(readPalette(inside.current));
+    read();
+    return watchTheme(read);
+  }, [inside]);
+  return palette;
 }
