@@ -72,10 +72,15 @@ export async function withMesh<T>(
   }
 }
 
+/** The user who runs this command, and where. */
+export async function operator(): Promise<string> {
+  const { userName } = await import('../config/identity.ts');
+  return `${userName()} on ${hostname()}`;
+}
+
 /** The reason for a task's history: which user cancelled it, and where. */
 export async function cancelReason(): Promise<string> {
-  const { userName } = await import('../config/identity.ts');
-  return `cancelled by ${userName()} on ${hostname()}`;
+  return `cancelled by ${await operator()}`;
 }
 
 /**

@@ -49,6 +49,7 @@ export interface JsonOutput {
   };
   readonly 'node show': Node;
   readonly 'node drain': SteeredNode;
+  readonly 'node pause': SteeredNode;
   readonly 'node resume': SteeredNode;
   readonly 'node evict': {
     /** The evicted node. */
@@ -188,10 +189,10 @@ export interface SteeredTasks {
   readonly errors: readonly string[];
 }
 
-/** A node after an operator has drained or resumed it. */
+/** A node after an operator has drained, paused or resumed it. */
 export interface SteeredNode extends Pick<Node, 'id' | 'state' | 'running' | 'orphaned'> {
   /** What the operator asked for. */
-  readonly wanted: 'drain' | 'resume';
+  readonly wanted: 'drain' | 'pause' | 'resume';
 }
 
 /** A pool after an operator has paused or resumed it. */

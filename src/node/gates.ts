@@ -6,6 +6,7 @@ import type { NodeContext } from './context.ts';
 import type { Drain } from './drain.ts';
 import type { FailureStreak } from './failure-streak.ts';
 import { InFlight } from './in-flight.ts';
+import type { NodePause } from './node-pause.ts';
 import type { NodeProbe } from './node-probe.ts';
 import type { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
@@ -17,6 +18,7 @@ export interface FactSources {
   readonly failures: Pick<FailureStreak, 'backoff'>;
   readonly probe: Pick<NodeProbe, 'sample'>;
   readonly drain: Pick<Drain, 'why'>;
+  readonly pause: Pick<NodePause, 'why'>;
 }
 
 /**
@@ -52,14 +54,16 @@ export class Gates implements Service {
     events.on('configChanged', () => this.#inFlight.run(() => this.#probeAll()));
   }
 
-  /** Whether all gates were open at the last check, and the node neither drains nor stops. */
+  /** Whether all gates were open at the last check, and the node neither drains nor stops, and is not paused. */
   get open(): boolean {
-    return this.#open && this.#sources.drain.why === undefined;
+    const { drain, pause } = this.#sources;
+    return this.#open && drain.why === undefined && pause.why === undefined;
   }
 
   /** The node's state, as heartbeats report it. */
   get state(): Exclude<NodeRecord['state'], 'stopped'> {
     if (this.#sources.drain.why !== undefined) return 'draining';
+    if (this.#sources.pause.why !== undefined) return 'paused';
     return this.states().some((gate) => !gate.open) ? 'gated' : 'up';
   }
 
@@ -117,7 +121,7 @@ export class Gates implements Service {
 
   #facts(): NodeFacts {
     const { live, journal, redisClock } = this.#context;
-    const { openclaw, auth, failures, probe, drain } = this.#sources;
+    const { openclaw, auth, failures, probe, drain, pause } = this.#sources;
     const { freeMemory, battery, otherDigest, pausedPools, redisPolicy } = probe.sample;
     return {
       config: live.config,
@@ -127,6 +131,7 @@ export class Gates implements Service {
       failureTrouble: failures.backoff.reason,
       journal,
       draining: drain.why,
+      pause: pause.why,
       clockSkewMs: -redisClock.offset,
       freeMemory,
       battery,

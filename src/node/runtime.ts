@@ -13,6 +13,7 @@ import { createHeldReleaser } from './held-releaser.ts';
 import { Inbox } from './inbox.ts';
 import { createJanitor } from './janitor.ts';
 import { LoadMeter } from './load.ts';
+import { NodePause } from './node-pause.ts';
 import { NodeProbe } from './node-probe.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Renewal } from './renewal.ts';
@@ -120,17 +121,18 @@ function createServices(context: NodeContext, windowMs: number) {
   const { clock, events, live, log, runner, backend, journal, onError } = context;
   const load = new LoadMeter();
   const drain = new Drain(context);
+  const pause = new NodePause(context);
   const auth = new AuthBackoff(context);
   const failures = new FailureStreak(context);
   const restarter = runner.capabilities.outlivesDaemon ? GatewayRestarter.of(live.config, clock, log) : undefined;
   const openclaw = new OpenClawWatch(context, restarter);
   const probe = new NodeProbe(context, load);
-  const gates = new Gates(context, { openclaw, auth, failures, probe, drain });
+  const gates = new Gates(context, { openclaw, auth, failures, probe, drain, pause });
   const runs = new RunSet(context, { gates, probe, auth, backoffs: [auth.backoff, failures.backoff] });
   const renewal = new Renewal(context, runs);
   const releaser = createHeldReleaser(context);
   const sweep = new Sweep(context, { runs, releaser });
-  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, openclaw, load });
+  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, pause, openclaw, load });
   const inbox = new Inbox(context, { heartbeat, runs, sweep });
   // Redis refuses the requests of a fenced incarnation, so after a sleep one immediate request is enough.
   const sleepWatch = new SleepWatch(clock, (sleptMs) => {

@@ -7,6 +7,7 @@ export const scripts = {
   registerNode: script('register-node'),
   beatNode: script('beat-node'),
   sweepNodes: script('sweep-nodes'),
+  setDesiredState: script('set-desired-state'),
   evictNode: script('evict-node'),
   forgetNode: script('forget-node'),
   forgetNodes: script('forget-nodes'),

@@ -33,5 +33,6 @@ export const scripts = {
   armSchedule: script('arm-schedule'),
   dropSchedule: script('drop-schedule'),
   pausePool: script('pause-pool'),
+  resumePools: script('resume-pools'),
   forgetPool: script('forget-pool'),
 };
