@@ -1,4 +1,5 @@
 import type { CircuitView } from '../client/circuits.ts';
+import type { ScheduleDetails } from '../client/schedules.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { Schedule } from '../domain/schedule.ts';
@@ -101,6 +102,9 @@ export interface JsonOutput {
     readonly released: number;
   };
   readonly 'schedule add': Schedule;
+  readonly 'schedule show': ScheduleDetails;
+  readonly 'schedule update': Schedule;
+  readonly 'schedule run': EnqueueOutput;
   readonly 'schedule list': {
     /** All schedules, by name. */
     readonly schedules: readonly Schedule[];

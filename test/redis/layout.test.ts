@@ -38,6 +38,7 @@ describe('names of keys', () => {
       circuitsVersion: keys.circuitsVersion,
       schedules: keys.schedules,
       scheduleFailures: keys.scheduleFailures,
+      scheduleLast: keys.scheduleLast,
       heldTasks: keys.heldTasksPrefix,
       sessions: keys.sessionPrefix,
       idempotency: keys.idempotencyPrefix,
