@@ -6,6 +6,7 @@ import type { Schedule } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
 import type { CheckResult as Check } from '../ops/doctor/check-result.ts';
 import type { DrillReport } from '../ops/drill.ts';
+import type { DryRun } from '../ops/dry-run.ts';
 import type { PoolView } from '../ops/pools.ts';
 import type { Step } from '../ops/service/manager.ts';
 import type { Snapshot } from '../ops/snapshot.ts';
@@ -22,6 +23,12 @@ import type { MeshEvent } from '../registry/event-log.ts';
  */
 export interface JsonOutput {
   readonly enqueue: EnqueueOutput;
+  readonly 'enqueue --dry-run': {
+    /** In the order of the input; of a file, at most the first 100. */
+    readonly tasks: readonly DryRun[];
+    /** Number of valid tasks. */
+    readonly count: number;
+  };
   readonly 'enqueue --wait': {
     /** In the order of the input. */
     readonly tasks: readonly AwaitedTask[];
@@ -32,6 +39,16 @@ export interface JsonOutput {
     readonly usage: readonly UsageSum[];
   };
   readonly 'task show': Task;
+  readonly 'task show --log-failed': {
+    /** The last failed attempt, from 1; null if the task failed without a run. */
+    readonly attempt: number | null;
+    /** The node that ran it; null if no node did. */
+    readonly node: string | null;
+    /** Why it failed, for people. */
+    readonly reason: string | null;
+    /** Its log lines, oldest first. */
+    readonly lines: readonly string[];
+  };
   readonly 'task logs': {
     /** The log lines of the task, oldest first. With `--follow`, printed once the task has ended. */
     readonly lines: readonly string[];
@@ -40,6 +57,13 @@ export interface JsonOutput {
     /** The ended tasks, in the order of the ids. */
     readonly tasks: readonly Task[];
   };
+  readonly 'task result': {
+    /** Id of the task. */
+    readonly id: string;
+    /** The answer of the agent. */
+    readonly text: string;
+  };
+  readonly 'task rerun': EnqueueOutput;
   readonly 'task cancel': SteeredTasks;
   readonly 'task retry': SteeredTasks;
   readonly 'task ack': SteeredTasks;

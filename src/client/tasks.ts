@@ -1,18 +1,24 @@
+import { signingKeys } from '../config/security-settings.ts';
 import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
+import { type FailedAttempt, lastFailedAttempt, linesOf } from '../domain/failed-attempt.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
 import type { NewTask, Task, TaskRef } from '../domain/task.ts';
 import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
 import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { TaskControl } from '../queue/bullmq/task-control.ts';
+import { readField, storedSpec } from '../queue/bullmq/task-fields.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
 import { TaskImport } from '../queue/task-import.ts';
+import { changedTask, inputOf, type TaskChange } from '../queue/task-input.ts';
+import { TaskSigner } from '../queue/task-signer.ts';
 import { findOrphanedClaims, type OrphanedClaim } from '../registry/orphaned-claims.ts';
 import type { ClientContext } from './context.ts';
 import type { OutageListener } from './outage.ts';
 import { openProducer } from './producer.ts';
+import { type TaskOutlook, taskOutlook } from './task-outlook.ts';
 import { waitForTasks } from './wait.ts';
 
 /** State of a task after a cancel. */
@@ -69,19 +75,31 @@ export class MeshTasks {
     return this.enqueueParsed(parsed);
   }
 
-  /** Queues tasks that have been checked. Looks up each node and each preceding task that they name once. */
+  /** Queues tasks that have been checked; see {@link resolve}. */
   async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
+    const resolved = await this.resolve(tasks);
+    this.#producer ??= openProducer(this.#context.redis, this.#context.keys, this.#context.config);
+    return this.withStates(await (await this.#producer).enqueue(resolved));
+  }
+
+  /**
+   * The same tasks, with the pools of the tasks that they come after. Looks up each node and each preceding task that
+   * they name once.
+   *
+   * @throws ClawmeshError `not-found` if there is no such node or task; `usage` if a task would never run.
+   */
+  async resolve(tasks: readonly NewTask[]): Promise<NewTask[]> {
     for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
     const before = new Map<string, TaskRef>();
     for (const id of new Set(tasks.flatMap(({ after = [] }) => after.map((task) => task.id)))) {
       before.set(id, { id, pool: (await this.precedable(id)).pool });
     }
-    const resolved = tasks.map((task) => ({
-      ...task,
-      after: task.after?.map((other) => before.get(other.id) ?? other),
-    }));
-    this.#producer ??= openProducer(this.#context.redis, this.#context.keys, this.#context.config);
-    return this.withStates(await (await this.#producer).enqueue(resolved));
+    return tasks.map((task) => ({ ...task, after: task.after?.map((other) => before.get(other.id) ?? other) }));
+  }
+
+  /** What the mesh knows that concerns a task to be queued; changes nothing. */
+  async outlook(task: NewTask): Promise<TaskOutlook> {
+    return taskOutlook(this.#context, task);
   }
 
   /** Returns the same entries, each duplicate with its current state. */
@@ -156,6 +174,20 @@ export class MeshTasks {
   }
 
   /**
+   * The last failed attempt of a task, and its log lines that are still kept.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if no attempt has failed.
+   */
+  async failedLog(id: string): Promise<FailedAttempt & { readonly lines: readonly string[] }> {
+    const task = await this.existing(id);
+    const failed = lastFailedAttempt(task.history);
+    if (failed) return { ...failed, lines: linesOf(failed, await this.logs(task)) };
+    throw new ClawmeshError('failed', `no attempt of task ${id} has failed`, {
+      remedy: `see its whole log: clawmesh task logs ${id}`,
+    });
+  }
+
+  /**
    * Waits until all these tasks have ended, through transient Redis outages.
    *
    * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if an operator has to
@@ -209,6 +241,38 @@ export class MeshTasks {
     throw new ClawmeshError('failed', `task ${id} ${why}`, {
       remedy: `only ${statesBefore('retry', 'command').join(' and ')} tasks can be queued again`,
     });
+  }
+
+  /**
+   * The input that creates such a task again, without its idempotency key, its delay and the tasks that it came after.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if another program queued the task, or its signature is wrong.
+   */
+  async inputOf(id: string): Promise<TaskInput> {
+    const { redis, keys, config } = this.#context;
+    const task = await this.existing(id);
+    const spec = readField(storedSpec, await redis.hget(keys.task(task.pool, id), 'data'));
+    const signer = new TaskSigner(signingKeys(config), keys.bullPrefix);
+    const problem = spec
+      ? signer.problem(spec, task.pool, id)
+      : 'another program has queued it, in a format of its own';
+    if (spec && problem === undefined) return inputOf(spec, task);
+    throw new ClawmeshError('failed', `task ${id} can't be queued again: ${problem}`, {
+      remedy: 'enqueue a new task instead',
+    });
+  }
+
+  /**
+   * Queues a new task with the input of this one; see {@link inputOf}. `change` replaces fields of it.
+   *
+   * @throws ClawmeshError `not-found`; `failed`; `usage` if the changed input is invalid.
+   */
+  async rerun(id: string, change: TaskChange = {}): Promise<Enqueued> {
+    const task = changedTask(await this.inputOf(id), change);
+    if ('problems' in task)
+      throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was queued' });
+    const [enqueued] = await this.enqueueParsed([task]);
+    return enqueued as Enqueued;
   }
 
   /**

@@ -12,6 +12,9 @@ import { example } from '../help.ts';
 import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
 import { endWithReader } from '../streams.ts';
+import { printFailedLog } from './task-failed-log.ts';
+import { taskRerunCommand } from './task-rerun.ts';
+import { taskResultCommand } from './task-result.ts';
 import { addSteeringCommands } from './task-steering.ts';
 import { printUsage } from './usage.ts';
 
@@ -41,6 +44,7 @@ export function taskCommand(): Command {
     .command('show')
     .description('show everything about one task, its history and result included')
     .argument('<id>', 'task id')
+    .option('--log-failed', 'print only the log lines of its last failed attempt')
     .addHelpText('after', example('clawmesh task show 01kbv2m6s3v5w8q0r4t7y9z1x2'))
     .action(show);
   task
@@ -58,6 +62,8 @@ export function taskCommand(): Command {
     .addHelpText('after', example('clawmesh task wait 01kbv2m6s3v5w8q0r4t7y9z1x2 --timeout 10m'))
     .action(wait);
   addSteeringCommands(task);
+  task.addCommand(taskResultCommand());
+  task.addCommand(taskRerunCommand());
   return task;
 }
 
@@ -145,9 +151,10 @@ async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[
   return `${shown}; ${running} of them ${running === 1 ? 'is' : 'are'} running: clawmesh task list --state active${pool}`;
 }
 
-async function show(id: string, _options: object, command: Command): Promise<void> {
+async function show(id: string, { logFailed }: { logFailed?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
+    if (logFailed) return printFailedLog(mesh, out, id);
     const task = await mesh.task.existing(id);
     if (out.json) out.document<'task show'>(task);
     else printTask(out, task);
