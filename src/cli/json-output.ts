@@ -14,6 +14,7 @@ import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import type { UsageSum } from '../queue/usage.ts';
 import type { ACL_ROLES, SERVER_ROLES } from '../redis/acl.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
+import type { NamedMesh } from './named-meshes.ts';
 
 /**
  * The document that each command prints on stdout with `--json`. An option after the command names a variant that
@@ -159,6 +160,21 @@ export interface JsonOutput {
     readonly rules: string;
     /** Redis commands that the role requires; `a|b` is subcommand b of a. */
     readonly commands: readonly string[];
+  };
+  readonly 'mesh list': {
+    /** The meshes of this user, by name. */
+    readonly meshes: readonly NamedMesh[];
+  };
+  readonly 'mesh add': NamedMesh;
+  readonly 'mesh use': {
+    /** The name of the mesh in use; null for none. */
+    readonly inUse: string | null;
+  };
+  readonly 'mesh remove': {
+    /** Name of the mesh. */
+    readonly name: string;
+    /** Always true; an error has another exit code and prints no JSON. */
+    readonly removed: true;
   };
   readonly 'config check': {
     /** Always true; an error has another exit code and prints no JSON. */

@@ -13,6 +13,7 @@ import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
 import { eventsCommand } from './commands/events.ts';
 import { handoversCommand } from './commands/handovers.ts';
+import { meshCommand } from './commands/mesh.ts';
 import { nodeCommand } from './commands/node.ts';
 import { poolCommand } from './commands/pool.ts';
 import { redisCommand } from './commands/redis.ts';
@@ -29,7 +30,8 @@ import { packageVersion } from './version.ts';
 export function createProgram(): Command {
   const program = new Command('clawmesh')
     .description('Queue OpenClaw agent tasks once; any Mac in the mesh runs them.')
-    .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, ./config/clawmesh.yaml, …)')
+    .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, the mesh in use, ./config/clawmesh.yaml, …)')
+    .option('--mesh <name>', 'mesh to address, by the name of mesh add (default: the mesh in use)')
     .option('--json', 'print one JSON document on stdout')
     .option('--quiet', 'print only results and errors')
     .option('--verbose', 'print stack traces of errors')
@@ -55,6 +57,7 @@ export function createProgram(): Command {
     dashboardCommand(),
     redisCommand(),
     configCommand(),
+    meshCommand(),
     completionCommand(() => createProgram()),
   ]) {
     program.addCommand(command);
