@@ -10,9 +10,11 @@ import { CIRCUIT_STATES, CIRCUIT_TRANSITIONS } from '../src/domain/circuit-state
 import { CLAIM_STATES, CLAIM_TRANSITIONS } from '../src/domain/claim-state.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
+import { CONFIG_SCHEMA_FILE, configSchemaText } from './docs/config-schema.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { environmentPage, filesPage } from './docs/machine-pages.ts';
+import { manPages } from './docs/man-pages.ts';
 import { page, table } from './docs/markdown.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { redisKeysPage } from './docs/redis-keys-page.ts';
@@ -23,6 +25,7 @@ const check = process.argv.includes('--check');
 const ARCHITECTURE = 'docs/explanation/architecture.md';
 const types = new SourceTypes('scripts/docs/tsconfig.json');
 const json = jsonPages(types, commandNames());
+const man = manPages(createProgram());
 const pages: Record<string, string> = {
   [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
   'docs/reference/cli.md': cliPage(),
@@ -36,9 +39,17 @@ const pages: Record<string, string> = {
   'docs/reference/metrics.md': metricsPage(),
   'docs/reference/json.md': json.page,
   [`docs/reference/${SCHEMA_FILE}`]: json.schema,
+  [`docs/reference/${CONFIG_SCHEMA_FILE}`]: configSchemaText(),
+  ...man,
 };
 types.close();
 let stale = false;
+const manFiles = JSON.stringify(Object.keys(man));
+const { man: named } = JSON.parse(read('package.json')) as { man?: string[] };
+if (JSON.stringify(named) !== manFiles) {
+  console.error(`package.json does not name all manual pages; set "man": ${manFiles}`);
+  stale = true;
+}
 for (const [file, text] of Object.entries(pages)) {
   if (!check) {
     mkdirSync(dirname(file), { recursive: true });
@@ -194,8 +205,9 @@ function optionLines(options: readonly Option[]): string[] {
 
 function configPage(): string {
   return page('Config file', 'the schema', [
-    'One YAML file, the same bytes on every node: `--config`, else `$CLAWMESH_CONFIG`, else `./config/clawmesh.yaml`, else',
-    '`~/.config/clawmesh/clawmesh.yaml`, else `/etc/clawmesh/clawmesh.yaml`. `${NAME}` inserts an environment variable;',
+    'One YAML file, the same bytes on every node: `--config` or `--mesh`, else `$CLAWMESH_CONFIG`, else the mesh in use',
+    '(`clawmesh mesh use`; not for nodes), else `./config/clawmesh.yaml`, else `~/.config/clawmesh/clawmesh.yaml`, else',
+    '`/etc/clawmesh/clawmesh.yaml`. `${NAME}` inserts an environment variable;',
     '`${NAME:-default}` has a default. Durations are written `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `500MB`, `5GB`.',
     '',
     ...table(['setting', 'default', 'meaning'], rows(configSchema, [])),

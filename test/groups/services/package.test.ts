@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageVersion } from '../../../src/cli/version.ts';
@@ -44,6 +44,9 @@ describe('the package', () => {
       encoding: 'utf8',
     });
     expect(asLibrary).toBe('function usage\n');
+    expect(readdirSync(join(prefix, 'share/man/man1'))).toEqual(
+      expect.arrayContaining(['clawmesh.1', 'clawmesh-task.1', 'clawmesh-node.1']),
+    );
 
     const config = writeConfig('mesh: packed\nopenclaw: {mode: simulate}\n');
     const up = new CliProcess(['--config', config, 'up', '--no-dashboard'], env, folder, [bin]);
