@@ -8,7 +8,10 @@ import { configSchema } from '../src/config/schema.ts';
 import { type Setting, settingOf } from '../src/config/tree.ts';
 import { CIRCUIT_STATES, CIRCUIT_TRANSITIONS } from '../src/domain/circuit-state.ts';
 import { CLAIM_STATES, CLAIM_TRANSITIONS } from '../src/domain/claim-state.ts';
+import { DELIVERY_STATES, DELIVERY_TRANSITIONS } from '../src/domain/delivery-state.ts';
 import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
+import { SCHEDULE_STATES, SCHEDULE_TRANSITIONS } from '../src/domain/schedule-state.ts';
+import { SESSION_STATES, SESSION_TRANSITIONS } from '../src/domain/session-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
 import { CONFIG_SCHEMA_FILE, configSchemaText } from './docs/config-schema.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
@@ -16,6 +19,7 @@ import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { environmentPage, filesPage } from './docs/machine-pages.ts';
 import { manPages } from './docs/man-pages.ts';
 import { page, table } from './docs/markdown.ts';
+import { mcpPage } from './docs/mcp-page.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
 import { redisKeysPage } from './docs/redis-keys-page.ts';
 import { SourceTypes } from './docs/source-types.ts';
@@ -37,6 +41,7 @@ const pages: Record<string, string> = {
   'docs/reference/redis-keys.md': redisKeysPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/metrics.md': metricsPage(),
+  'docs/reference/mcp.md': mcpPage(),
   'docs/reference/json.md': json.page,
   [`docs/reference/${SCHEMA_FILE}`]: json.schema,
   [`docs/reference/${CONFIG_SCHEMA_FILE}`]: configSchemaText(),
@@ -89,47 +94,65 @@ function taskDiagram(): string[] {
 }
 
 function statesPage(): string {
-  return page(
-    'States of tasks, nodes, claims and circuits',
-    'src/domain/task-state.ts, node-state.ts, claim-state.ts and circuit-state.ts',
-    [
-      'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
-      'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
-      'script may do several at once, such as a promotion and the claim that brings it about.',
-      '',
-      '## Tasks',
-      '',
-      ...meaningLines(QUEUE_STATES),
-      '',
-      ...taskDiagram(),
-      '',
-      'The diagram leaves out how tasks are removed and expire.',
-      '',
-      ...transitionLines(TASK_TRANSITIONS),
-      '',
-      '## Nodes',
-      '',
-      ...meaningLines(NODE_MEANINGS),
-      '',
-      ...transitionLines(joined(NODE_TRANSITIONS)),
-      '',
-      '## Claims',
-      '',
-      'The claim on one task.',
-      '',
-      ...meaningLines(CLAIM_STATES),
-      '',
-      ...transitionLines(joined(CLAIM_TRANSITIONS)),
-      '',
-      '## Circuits',
-      '',
-      'The circuit of one provider.',
-      '',
-      ...meaningLines(CIRCUIT_STATES),
-      '',
-      ...transitionLines(joined(CIRCUIT_TRANSITIONS)),
-    ],
-  );
+  return page('States of tasks, nodes, claims, circuits, sessions, schedules and deliveries', 'src/domain/*-state.ts', [
+    'These are all transitions that clawmesh makes. Each is caused by a command of an operator or a program; the node itself,',
+    'or the one that claims or runs the task; the sweep, which any node does for the whole mesh; or time. Each is atomic; one',
+    'script may do several at once, such as a promotion and the claim that brings it about.',
+    '',
+    '## Tasks',
+    '',
+    ...meaningLines(QUEUE_STATES),
+    '',
+    ...taskDiagram(),
+    '',
+    'The diagram leaves out how tasks are removed and expire.',
+    '',
+    ...transitionLines(TASK_TRANSITIONS),
+    '',
+    '## Nodes',
+    '',
+    ...meaningLines(NODE_MEANINGS),
+    '',
+    ...transitionLines(joined(NODE_TRANSITIONS)),
+    '',
+    '## Claims',
+    '',
+    'The claim on one task.',
+    '',
+    ...meaningLines(CLAIM_STATES),
+    '',
+    ...transitionLines(joined(CLAIM_TRANSITIONS)),
+    '',
+    '## Circuits',
+    '',
+    'The circuit of one provider.',
+    '',
+    ...meaningLines(CIRCUIT_STATES),
+    '',
+    ...transitionLines(joined(CIRCUIT_TRANSITIONS)),
+    '',
+    '## Sessions',
+    '',
+    'The session of one agent, with the task that it is busy with: its current task.',
+    '',
+    ...meaningLines(SESSION_STATES),
+    '',
+    ...transitionLines(joined(SESSION_TRANSITIONS)),
+    '',
+    '## Schedules',
+    '',
+    ...meaningLines(SCHEDULE_STATES),
+    '',
+    ...transitionLines(joined(SCHEDULE_TRANSITIONS)),
+    '',
+    '## Deliveries',
+    '',
+    'The delivery of the answer of one task to its recipient.',
+    '',
+    ...meaningLines(DELIVERY_STATES),
+    '',
+    ...transitionLines(joined(DELIVERY_TRANSITIONS)),
+  ]);
 }
 
 function joined<R extends { readonly from: readonly string[]; readonly to: readonly string[] }>(rows: readonly R[]) {

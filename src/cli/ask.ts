@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { ClawmeshError } from '../domain/errors.ts';
-import { printable } from './output.ts';
+import { printable } from '../domain/terminal-text.ts';
 
 /**
  * Asks the user at the terminal; only an explicit yes counts. Without a terminal it throws the error in `unasked`.

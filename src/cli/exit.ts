@@ -1,5 +1,5 @@
 import { ClawmeshError, type ErrorCode, messageOf } from '../domain/errors.ts';
-import { printable } from './output.ts';
+import { printable } from '../domain/terminal-text.ts';
 
 /** The meaning of each exit code. */
 export const EXIT_CODES = {

@@ -69,6 +69,12 @@ export interface JsonOutput {
   readonly 'task retry': SteeredTasks;
   readonly 'task ack': SteeredTasks;
   readonly 'task remove': SteeredTasks;
+  readonly 'task deliver': {
+    /** Id of the task. */
+    readonly id: string;
+    /** Its delivery; `pending` until the answer has been sent again. */
+    readonly delivery: Task['delivery'];
+  };
   readonly 'node list': {
     /** All nodes that the mesh knows. */
     readonly nodes: readonly Node[];

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
-import { withoutEscapes } from '../domain/terminal-text.ts';
+import { printable, STEERING, withoutEscapes } from '../domain/terminal-text.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { JsonLines, JsonOutput } from './json-output.ts';
 
@@ -140,14 +140,6 @@ export function ago(iso: string | null, now = Date.now()): string {
   if (!iso) return '-';
   const ms = now - Date.parse(iso);
   return ms >= 0 ? `${humanDuration(ms)} ago` : `in ${humanDuration(-ms)}`;
-}
-
-/** Control characters except line break and tab, other line breaks, and bidirectional controls. */
-const STEERING = /[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu;
-
-/** Text with line breaks, without terminal or bidirectional controls. */
-export function printable(text: string): string {
-  return withoutEscapes(text).replace(/\r\n/g, '\n').replace(STEERING, '�');
 }
 
 /** Text on one line, with its spaces unchanged. */

@@ -13,6 +13,7 @@ import { drillCommand } from './commands/drill.ts';
 import { enqueueCommand } from './commands/enqueue.ts';
 import { eventsCommand } from './commands/events.ts';
 import { handoversCommand } from './commands/handovers.ts';
+import { mcpCommand } from './commands/mcp.ts';
 import { meshCommand } from './commands/mesh.ts';
 import { nodeCommand } from './commands/node.ts';
 import { poolCommand } from './commands/pool.ts';
@@ -55,6 +56,7 @@ export function createProgram(): Command {
     eventsCommand(),
     alertsCommand(),
     dashboardCommand(),
+    mcpCommand(),
     redisCommand(),
     configCommand(),
     meshCommand(),

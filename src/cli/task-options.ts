@@ -1,4 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import {
+  CHANNEL_DESTINATION_HINT,
+  type ChannelDestination,
+  type Destination,
+  parseChannelDestination,
+} from '../domain/delivery.ts';
 import { MAX_PRIORITY } from '../domain/task.ts';
 import type { TaskFields, TaskInput } from '../queue/new-task.ts';
 import { numberOption, tagOption } from './options.ts';
@@ -16,6 +22,8 @@ export interface TaskOptions {
   idleTimeout?: string;
   backoff?: string;
   tag?: Record<string, string>;
+  deliver?: ChannelDestination;
+  notifyWebhook?: string;
 }
 
 /** Adds the options of every command that creates tasks. */
@@ -44,7 +52,18 @@ export function addTaskOptions(command: Command): Command {
       '--backoff <duration>',
       'longest wait before the second attempt, doubled for each further one (default: queue.backoff.delay)',
     )
-    .option('--tag <name=value>', 'tag to find the task by with task list; repeatable', tagOption);
+    .option('--tag <name=value>', 'tag to find the task by with task list; repeatable', tagOption)
+    .option(
+      '--deliver <channel:to>',
+      'send the answer into a chat, through a node whose OpenClaw has this channel (also <channel>/<account>:<to>)',
+      channelDestination,
+    )
+    .addOption(
+      new Option(
+        '--notify-webhook <url>',
+        'post the answer to this URL as JSON, signed with delivery.webhookSecret',
+      ).conflicts('deliver'),
+    );
 }
 
 /** The further options of `enqueue`. */
@@ -57,13 +76,30 @@ export interface PlacedTaskOptions extends TaskOptions {
   after?: string[];
 }
 
+function channelDestination(text: string): ChannelDestination {
+  const destination = parseChannelDestination(text);
+  if (!destination) throw new InvalidArgumentError(`expected ${CHANNEL_DESTINATION_HINT}`);
+  return destination;
+}
+
+/** The field `deliver` of these options; they are left out if it is not set. */
+function withDestination<T extends Pick<TaskOptions, 'deliver' | 'notifyWebhook'>>({
+  deliver,
+  notifyWebhook,
+  ...fields
+}: T): Omit<T, 'deliver' | 'notifyWebhook'> & { deliver?: Destination } {
+  const destination = notifyWebhook === undefined ? deliver : { webhook: notifyWebhook };
+  return { ...fields, ...(destination !== undefined && { deliver: destination }) };
+}
+
 /** Builds the task to validate; the caller removes options that are not fields of a task. */
 export function taskInput(message: string, options: PlacedTaskOptions): TaskInput {
-  const { tag, ...fields } = options;
+  const { tag, ...fields } = withDestination(options);
   return { message, tags: tag ?? {}, ...fields };
 }
 
 /** The same options as defaults for many tasks. */
-export function taskFields({ tag, ...fields }: PlacedTaskOptions): TaskFields {
+export function taskFields(options: PlacedTaskOptions): TaskFields {
+  const { tag, ...fields } = withDestination(options);
   return { ...fields, ...(tag && { tags: tag }) };
 }

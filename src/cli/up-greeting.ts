@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { shellWord } from '../domain/shell.ts';
+import { kindOf, RUNNERS } from '../runners/all.ts';
 
 /** The OpenClaw version that the tests use. Suggested if the config pins none. */
 export const TESTED_OPENCLAW = '2026.9.6';
@@ -10,8 +11,8 @@ interface Greeting {
   readonly file: string | undefined;
   /** The config file that the operator named; every suggested command must name it, too. */
   readonly namedFile: string | undefined;
-  /** The OpenClaw mode of each node. */
-  readonly modes: readonly string[];
+  /** The OpenClaw mode of each node; `auto` if it is not known yet. */
+  readonly modes: readonly Config['openclaw']['mode'][];
   /** Nodes that claim no tasks, and why. */
   readonly idle: readonly { readonly id: string; readonly reason: string }[];
   /** The address of Redis. */
@@ -30,7 +31,7 @@ export function upGreeting(greeting: Greeting): string {
   const enqueue = `${program} enqueue "hello" --wait${option}`;
   const status = `${program} status${option}`.padEnd(enqueue.length);
   const link = `${program} dashboard --link${option}`;
-  const simulated = used === 'simulate';
+  const simulated = modes.every((mode) => mode !== 'auto' && !kindOf(mode).capabilities.hasProvider);
   return [
     `\nmesh "${config.mesh}" ${standing(greeting)} (${used}) on Redis at ${redis}`,
     ...idleNodes(greeting, program),
@@ -71,8 +72,9 @@ function idleNodes(greeting: Greeting, program: string): string[] {
 function simulationWarning(greeting: Greeting): string {
   const { mode, exec } = greeting.config.openclaw;
   const simulated = 'tasks are only simulated; no agent runs';
-  if (mode !== 'simulate') return `no OpenClaw gateway is ready and ${exec.bin} is not on PATH: ${simulated}`;
-  return `openclaw.mode is simulate: ${simulated}\n  to run real tasks, set it to gateway or exec in ${fileToEdit(greeting)} and start again`;
+  if (mode === 'auto') return `no OpenClaw gateway is ready and ${exec.bin} is not on PATH: ${simulated}`;
+  const real = RUNNERS.filter(({ capabilities }) => capabilities.hasProvider).map((kind) => kind.mode);
+  return `openclaw.mode is ${mode}: ${simulated}\n  to run real tasks, set it to ${real.join(' or ')} in ${fileToEdit(greeting)} and start again`;
 }
 
 function installSteps(greeting: Greeting, program: string): string[] {

@@ -9,6 +9,7 @@ import type { Node } from '../domain/node.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
 import { systemClock } from '../platform/clock.ts';
+import { type OutboxCount, readOutboxes } from '../queue/bullmq/outbox.ts';
 import type { RawQueues } from '../queue/bullmq/raw-queues.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { TaskReader } from '../queue/bullmq/task-reader.ts';
@@ -206,6 +207,11 @@ export class Mesh {
   /** Schedules whose next task the nodes could not queue. */
   async scheduleFailures(): Promise<ScheduleFailure[]> {
     return this.#reader.scheduleFailures();
+  }
+
+  /** The outboxes with answers that wait to be sent. */
+  async outboxes(): Promise<OutboxCount[]> {
+    return readOutboxes(this.#redis, this.#keys);
   }
 
   /** The pools as BullMQ's own queues, for inspection; the caller closes them. */

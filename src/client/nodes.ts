@@ -1,15 +1,19 @@
 import { leaseMs } from '../config/lease.ts';
 import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
+import type { Handover } from '../domain/handover.ts';
 import type { Node, SeenNode } from '../domain/node.ts';
 import { notFound } from '../domain/not-found.ts';
 import type { NewPause } from '../domain/pause.ts';
-import type { Requeued } from '../queue/bullmq/requeue.ts';
+import { HandoverLog } from '../queue/handover-log.ts';
 import { forgetNode } from '../registry/forget-nodes.ts';
 import { checkedPause } from './checked-pause.ts';
 import type { ClientContext } from './context.ts';
 import { waitUntilDrained } from './drain.ts';
 import type { MeshTasks } from './tasks.ts';
+
+/** More handovers than one eviction causes. */
+const MOST_REQUEUED = 10_000;
 
 /** Reads and steers nodes, from any machine, through Redis. */
 export class MeshNodes {
@@ -94,10 +98,16 @@ export class MeshNodes {
    *
    * @returns the requeued tasks of this node. @throws ClawmeshError `not-found`.
    */
-  async evict(id: string): Promise<Requeued[]> {
+  async evict(id: string): Promise<Handover[]> {
     await this.#check(id);
-    await this.#context.registry.evict(id, leaseMs(this.#context.config));
-    return (await this.#tasks.requeueOrphaned()).filter(({ from }) => from === id);
+    const { redis, keys, reader, registry, config } = this.#context;
+    const evictedAt = await registry.redisTime();
+    await registry.evict(id, leaseMs(config));
+    await this.#tasks.requeueOrphaned();
+    // Any node may have been faster with some of the tasks, so the log tells which were requeued, and not this pass.
+    const sinceMs = (await registry.redisTime()) - evictedAt + 1;
+    const handovers = await new HandoverLog(redis, keys, reader).list({ nodeId: id, sinceMs, limit: MOST_REQUEUED });
+    return handovers.filter(({ from, at }) => from === id && Date.parse(at) >= evictedAt);
   }
 
   /**

@@ -29,6 +29,8 @@ export interface WaitForTasksOptions extends OutageListener {
   readonly timeoutMs?: number | undefined;
   /** Called from time to time with the tasks that have not ended, and the time waited (ms). */
   readonly onProgress?: (running: readonly Task[], elapsedMs: number) => void;
+  /** Ends the wait; the tasks continue. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Interval between requests to stop a running task, ms: a message may be lost with a connection. */
@@ -191,12 +193,16 @@ export class MeshTasks {
    * Waits until all these tasks have ended, through transient Redis outages.
    *
    * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if an operator has to
-   * act.
+   * act. The reason of the signal, once it aborts.
    */
   async wait(ids: readonly string[], options: WaitForTasksOptions = {}): Promise<Task[]> {
     const { onOutage, onBack, ...more } = options;
+    const get = async (id: string) => {
+      more.signal?.throwIfAborted();
+      return this.get(id);
+    };
     const read = (id: string, until?: number) =>
-      this.#throughOutages(() => this.get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
+      this.#throughOutages(() => get(id), { onOutage, onBack, ...(until !== undefined && { until }) });
     return waitForTasks({ read, ids, clock: this.#context.clock, ...more });
   }
 
@@ -296,6 +302,26 @@ export class MeshTasks {
     const answer = await this.#control.acknowledge(await this.existing(id));
     if (answer === 'acknowledged') return;
     throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
+  }
+
+  /**
+   * Sends the answer of an ended task to its recipient again, or at once if its delivery is pending.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if it has not ended, or has no recipient.
+   */
+  async deliver(id: string): Promise<void> {
+    const task = await this.existing(id);
+    const answer = await this.#control.redeliver(task);
+    if (answer === 'pending') return;
+    if (answer === 'gone') throw new ClawmeshError('not-found', `task ${id} no longer exists`);
+    if (answer === 'open') {
+      throw new ClawmeshError('failed', `task ${id} is ${task.state}: it has no answer yet`, {
+        remedy: 'its answer is sent when it has ended',
+      });
+    }
+    throw new ClawmeshError('failed', `task ${id} has no recipient`, {
+      remedy: 'name one when you enqueue: --deliver or --notify-webhook',
+    });
   }
 
   /** Running tasks whose claim is orphaned: its node's incarnation has ended, or the claim has lapsed. */

@@ -18,20 +18,23 @@ export interface WaitOptions {
   readonly timeoutMs?: number | undefined;
   /** Called from time to time with the tasks that have not ended, and the time waited (ms). */
   readonly onProgress?: ((running: readonly Task[], elapsedMs: number) => void) | undefined;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Waits until all tasks have ended.
  *
  * @throws ClawmeshError `not-found` if a task does not exist or is no longer kept; `timeout` with the tasks that have
- * not ended.
+ * not ended. The reason of the signal, once it aborts.
  */
-export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress }: WaitOptions): Promise<Task[]> {
+export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress, signal }: WaitOptions): Promise<Task[]> {
   const startedAt = clock.monotonic();
   const until = timeoutMs === undefined ? undefined : startedAt + timeoutMs;
   const ended = new Map<string, Task>();
   const seen = new Set<string>();
   for (;;) {
+    signal?.throwIfAborted();
     const running: Task[] = [];
     for (const id of ids.filter((candidate) => !ended.has(candidate))) {
       const task = await read(id, until).catch((error: unknown) => {
@@ -55,7 +58,7 @@ export async function waitForTasks({ read, ids, clock, timeoutMs, onProgress }: 
       );
     }
     onProgress?.(running, elapsedMs);
-    await clock.sleep(Math.min(POLL_MS, Math.max(0, (timeoutMs ?? Number.POSITIVE_INFINITY) - elapsedMs)));
+    await clock.sleep(Math.min(POLL_MS, Math.max(0, (timeoutMs ?? Number.POSITIVE_INFINITY) - elapsedMs)), signal);
   }
 }
 

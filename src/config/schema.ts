@@ -283,6 +283,20 @@ const alerts = z
   })
   .prefault({});
 
+const delivery = z
+  .strictObject({
+    webhookSecret: secret()
+      .prefault('')
+      .describe(
+        'Key that signs the answers posted to webhooks (header `clawmesh-signature`). If it is empty, they are not ' +
+          'signed.',
+      ),
+    giveUpAfter: duration('24h').describe(
+      'How long nodes try to send the answer of a task to its recipient. After that, the delivery has failed.',
+    ),
+  })
+  .prefault({});
+
 const telemetry = z
   .strictObject({
     endpoint: z
@@ -334,6 +348,7 @@ export const configSchema = z
     gates: gates.describe('Conditions under which a node claims no tasks.'),
     dashboard: dashboard.describe('The web page that `clawmesh dashboard` serves, as do nodes with `node.dashboard`.'),
     alerts: alerts.describe('Where alerts go. All nodes watch the mesh, and one of them sends each alert.'),
+    delivery: delivery.describe('How answers reach the recipients that tasks name (`enqueue --deliver`).'),
     log: log.describe("The daemon's log."),
     security: security.describe('Which tasks the nodes trust.'),
     telemetry: telemetry.describe('Traces of tasks across the mesh.'),

@@ -3,6 +3,7 @@ export const ALERT_KINDS = [
   'node-dead',
   'dead-letter',
   'repeated-failover',
+  'delivery-failed',
   'circuit-open',
   'queue-latency',
   'no-nodes',

@@ -33,6 +33,8 @@ export interface Claim {
   readonly handovers: number;
   /** Runs that counted neither as attempts nor as handovers, because the provider was failing. */
   readonly holds: number;
+  /** Why the last run that did not end the task ended; undefined if there was none. For people and agents. */
+  readonly previousEnd?: string | undefined;
   /** The node whose login the provider refused for this task. */
   readonly refusedOn: string | null;
   /** The task's own node is gone, so any node may run it. */

@@ -1,9 +1,9 @@
 /** Maximum number of names in one line. */
 const MOST_NAMED = 3;
 
-/** `1 task`, `2 tasks`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 task`, `2 tasks`; `plural` is the noun with an s by default. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
 }
 
 /** The first names, and the number of the others. */

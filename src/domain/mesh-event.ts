@@ -36,8 +36,12 @@ export const MESH_EVENTS = {
     fields: ['circuit', 'reason'],
   },
   'dead-letter': {
-    when: 'A task failed for good, after a run or a handover; `node` is the last node, and `reason` the error.',
+    when: 'A task failed for good; `reason` is the error. `node` is the last node, null for a task that failed because one before it (`--after`) did.',
     fields: ['task', 'pool', 'node', 'reason'],
+  },
+  'delivery-failed': {
+    when: 'The answer of a task could not be sent to its recipient; `reason` says why.',
+    fields: ['task', 'pool', 'reason'],
   },
   'repeated-failover': {
     when: 'A task was requeued for the third time because its node was lost.',

@@ -67,6 +67,8 @@ export interface NodeRecord {
   readonly gates: readonly GateState[];
   /** Load of its machine. */
   readonly load: NodeLoad;
+  /** The chat channels that its OpenClaw has running, as `<channel>/<account>`. */
+  readonly channels?: readonly string[] | undefined;
   /** Results on the node's disk: those to deliver, and those discarded because another node had the task by then. */
   readonly journal: { readonly pending: number; readonly discarded: number };
   /** Lease that this record renews, ms. */

@@ -1,3 +1,4 @@
+import type { Delivery, Destination, Origin } from './delivery.ts';
 import { ERROR_RULES, type ErrorKind } from './error-kind.ts';
 import type { TaskState } from './task-state.ts';
 
@@ -56,6 +57,8 @@ export interface TaskResult {
   readonly runId: string | null;
   /** How long the run took, ms. */
   readonly durationMs: number;
+  /** URLs or paths of the files that the agent attached to its answer, at most 50; missing if there are none. */
+  readonly media?: readonly string[] | undefined;
 }
 
 /** Longest answer that a task keeps, bytes. Redis and BullMQ copy it several times. */
@@ -120,6 +123,10 @@ export interface TaskSpec {
   readonly backoffMs?: number | undefined;
   /** The task runs once these have completed. */
   readonly after?: readonly TaskRef[] | undefined;
+  /** Where the answer is sent when the task has ended; missing for nowhere. */
+  readonly deliver?: Destination | undefined;
+  /** The chat that the task was requested in; missing if it was not requested in a chat. */
+  readonly origin?: Origin | undefined;
 }
 
 /** A task to be queued. */
@@ -214,6 +221,10 @@ export interface Task {
   readonly result: TaskResult | null;
   /** The error of the latest failed run; null if none has failed, or the task has completed. */
   readonly error: TaskError | null;
+  /** The chat that the task was requested in; null if it was not requested in a chat. */
+  readonly origin: Origin | null;
+  /** Whether the answer has been sent to its recipient; null without a recipient. */
+  readonly delivery: Delivery | null;
   /** When an operator acknowledged the failure; null if the task has not failed or was not acknowledged. */
   readonly acknowledgedAt: string | null;
   /** The oldest entry first; at most about 100. */

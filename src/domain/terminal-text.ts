@@ -20,3 +20,11 @@ const SEQUENCES = new RegExp(
 export function withoutEscapes(text: string): string {
   return text.replace(SEQUENCES, '');
 }
+
+/** Control characters except line break and tab, other line breaks, and bidirectional controls. */
+export const STEERING = /[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu;
+
+/** Text with line breaks, without terminal or bidirectional controls. */
+export function printable(text: string): string {
+  return withoutEscapes(text).replace(/\r\n/g, '\n').replace(STEERING, '�');
+}

@@ -9,6 +9,8 @@ export interface NodeFacts {
   readonly openclaw: OpenClawState;
   /** Why OpenClaw is not healthy; null if it is, undefined before the first check. */
   readonly openclawTrouble: string | null | undefined;
+  /** What an operator does on this Mac while OpenClaw is not healthy. */
+  readonly openclawRemedy: string;
   /** Why the provider refuses this node; undefined if no refusal is known. */
   readonly authTrouble: string | undefined;
   /** Why this Mac, rather than its tasks, seems to cause failures; undefined if it does not. */

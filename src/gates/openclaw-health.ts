@@ -11,11 +11,8 @@ export const openclawHealth = defineGate({
     if (openclawTrouble === null) return failureTrouble === undefined ? null : { problem: failureTrouble };
     return { problem: openclawTrouble ?? NOT_RESPONDED_YET };
   },
-  remedy: ({ openclawTrouble, openclaw }) => {
-    if (openclawTrouble === null)
-      return 'run openclaw agent exec by hand on that Mac; also run clawmesh doctor there, and see clawmesh task logs';
-    return openclaw.mode === 'gateway'
-      ? 'run openclaw gateway status on that Mac; launchctl kickstart -k restarts its gateway'
-      : 'check that openclaw --version works for the user of the daemon';
-  },
+  remedy: ({ openclawTrouble, openclawRemedy }) =>
+    openclawTrouble === null
+      ? 'run openclaw agent exec by hand on that Mac; also run clawmesh doctor there, and see clawmesh task logs'
+      : `on that Mac: ${openclawRemedy}`,
 });

@@ -73,6 +73,16 @@ export function conditionsOf(event: MeshEvent, deaths: number): readonly AlertCo
           `clawmesh task show ${task}; for 10 minutes, no further dead letter in pool ${pool} sends an alert`,
         ),
       ];
+    case 'delivery-failed':
+      return [
+        firing(
+          'delivery-failed',
+          pool,
+          TEN_MINUTES_MS,
+          `the answer of task ${task} did not reach its recipient: ${reason ?? ''}`,
+          `clawmesh task show ${task}; then clawmesh task deliver ${task}`,
+        ),
+      ];
     case 'repeated-failover':
       return [
         firing(

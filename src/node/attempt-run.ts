@@ -141,8 +141,9 @@ export class AttemptRun {
     const { queue } = this.#run;
     // Drills cost no model tokens.
     const runner = claim.spec.probe ? new SimulateRunner({ clock }) : this.#context.runner;
-    const { taskId, attempt, handovers, holds, resumes, spec } = claim;
-    const request = { taskId, attempt, handovers, holds, nodeId, spec, timeoutMs: this.#timeoutMs, resumes };
+    const { taskId, attempt, handovers, holds, previousEnd, resumes, spec } = claim;
+    const timeoutMs = this.#timeoutMs;
+    const request = { taskId, attempt, handovers, holds, previousEnd, nodeId, spec, timeoutMs, resumes };
     const missing = (error: unknown) => {
       if (hasCode(error, 'not-found') || hasCode(error, 'usage')) return error;
       throw error;

@@ -17,6 +17,8 @@ export interface NodeEvents {
   runEnded: { readonly claim: Claim; readonly outcome: Outcome };
   /** Tasks are held that this node may be allowed to run. */
   heldFor: readonly HeldFor[];
+  /** An answer is in this outbox. */
+  answerReady: { readonly box: string };
   /** An operator's drain has waited long enough for its runs. */
   drainExpired: undefined;
 }
@@ -43,13 +45,14 @@ export class EventBus {
     ...[payload]: NodeEvents[Name] extends undefined ? [] : [payload: NodeEvents[Name]]
   ): void {
     for (const listener of this.#listeners.get(name) ?? []) {
-      void this.#call(listener as Listener<unknown>, payload);
+      this.#call(listener as Listener<unknown>, payload);
     }
   }
 
-  async #call(listener: Listener<unknown>, payload: unknown): Promise<void> {
+  #call(listener: Listener<unknown>, payload: unknown): void {
     try {
-      await listener(payload);
+      const work = listener(payload);
+      if (work instanceof Promise) work.catch(this.#onError);
     } catch (error) {
       this.#onError(error);
     }

@@ -60,11 +60,13 @@ export class Gates implements Service {
     return this.#open && drain.why === undefined && pause.why === undefined;
   }
 
-  /** The node's state, as heartbeats report it. */
-  get state(): Exclude<NodeRecord['state'], 'stopped'> {
-    if (this.#sources.drain.why !== undefined) return 'draining';
-    if (this.#sources.pause.why !== undefined) return 'paused';
-    return this.states().some((gate) => !gate.open) ? 'gated' : 'up';
+  /** The node's state and that of its gates, as heartbeats report them. */
+  report(): { readonly state: Exclude<NodeRecord['state'], 'stopped'>; readonly gates: GateState[] } {
+    const gates = this.states();
+    const { drain, pause } = this.#sources;
+    if (drain.why !== undefined) return { state: 'draining', gates };
+    if (pause.why !== undefined) return { state: 'paused', gates };
+    return { state: gates.some((gate) => !gate.open) ? 'gated' : 'up', gates };
   }
 
   states(): GateState[] {
@@ -120,13 +122,14 @@ export class Gates implements Service {
   }
 
   #facts(): NodeFacts {
-    const { live, journal, redisClock } = this.#context;
+    const { live, journal, redisClock, runner } = this.#context;
     const { openclaw, auth, failures, probe, drain, pause } = this.#sources;
     const { freeMemory, battery, otherDigest, pausedPools, redisPolicy } = probe.sample;
     return {
       config: live.config,
       openclaw: openclaw.state,
       openclawTrouble: openclaw.trouble,
+      openclawRemedy: runner.capabilities.remedy,
       authTrouble: auth.backoff.reason,
       failureTrouble: failures.backoff.reason,
       journal,

@@ -3,6 +3,7 @@ import { leaseMs } from '../config/lease.ts';
 import type { NodeRecord } from '../domain/node.ts';
 import type { NodeContext } from './context.ts';
 import { crashForDrill } from './crash-for-drill.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { Drain } from './drain.ts';
 import type { Gates } from './gates.ts';
 import { InFlight } from './in-flight.ts';
@@ -16,7 +17,7 @@ import type { Service } from './service.ts';
 import type { Sweep } from './sweep.ts';
 
 export interface HeartbeatParts {
-  readonly gates: Pick<Gates, 'state' | 'states'>;
+  readonly gates: Pick<Gates, 'report'>;
   readonly runs: Pick<RunSet, 'runs'>;
   readonly sweep: Pick<Sweep, 'withBeat' | 'found'>;
   readonly renewal: Pick<Renewal, 'renewAll'>;
@@ -24,6 +25,7 @@ export interface HeartbeatParts {
   readonly pause: Pick<NodePause, 'set'>;
   readonly openclaw: Pick<OpenClawWatch, 'state'>;
   readonly load: Pick<LoadMeter, 'read'>;
+  readonly deliveries: Pick<Deliveries, 'channels'>;
 }
 
 /**
@@ -118,14 +120,15 @@ export class Heartbeat implements Service {
 
   #record(): NodeRecord {
     const { owner, version, clock, settings, live, journal } = this.#context;
-    const { gates, runs, openclaw, load } = this.#parts;
+    const { runs, openclaw, load, deliveries } = this.#parts;
+    const { state, gates } = this.#parts.gates.report();
     const pools = Object.entries(settings.pools).map(([pool, concurrency]) => {
       const running = runs.runs.filter((run) => run.claim.pool === pool).length;
       return [pool, { concurrency, running }] as const;
     });
     return {
       incarnation: owner.incarnation,
-      state: this.#stopped ? 'stopped' : gates.state,
+      state: this.#stopped ? 'stopped' : state,
       host: hostname(),
       pid: process.pid,
       version,
@@ -137,8 +140,9 @@ export class Heartbeat implements Service {
       maxTasks: settings.maxTasks,
       openclaw: openclaw.state,
       configDigest: live.digest,
-      gates: gates.states(),
+      gates,
       load: load.read(),
+      channels: deliveries.channels,
       journal: journal.counts(),
       leaseMs: leaseMs(live.config),
     };

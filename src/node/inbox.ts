@@ -73,6 +73,9 @@ export class Inbox implements Service {
       case 'held':
         events.emit('heldFor', [{ pool: message.pool, why: message.why, node: nodeId }]);
         return undefined;
+      case 'deliver':
+        events.emit('answerReady', { box: message.box });
+        return undefined;
       case 'who':
         return this.#inFlight.run(() => backend.holders.answer(message.question, thisHolder()));
     }

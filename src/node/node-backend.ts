@@ -6,6 +6,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import { Circuits } from '../queue/bullmq/circuits.ts';
 import { type HeldFor, releaseHeld } from '../queue/bullmq/held-tasks.ts';
+import { Outbox } from '../queue/bullmq/outbox.ts';
 import { PoolConsumer } from '../queue/bullmq/pool-consumer.ts';
 import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { Schedules } from '../queue/bullmq/schedules.ts';
@@ -35,6 +36,8 @@ export interface NodeBackend {
    */
   openQueue(pool: string, owner: Incarnation, clockOffset: () => number): Promise<PoolQueue>;
   openPresence(onMessage: (message: string) => void): Promise<Presence>;
+  /** The outboxes of the mesh as one incarnation of the node sees them. */
+  openOutbox(owner: Incarnation): Pick<Outbox, 'take' | 'report'>;
   /** The events of the mesh, for alerts. */
   readonly alertFeed: AlertFeed;
   /** How long the first in line of each pool has waited, ms; 0 if no task waits, or the pool is paused. */
@@ -103,10 +106,18 @@ export async function openNodeBackend(options: {
       }),
     openPresence: async (onMessage) =>
       new Presence(await connect('subscriber', `clawmesh:${nodeId}:presence`), onMessage),
+    openOutbox: (owner) => new Outbox(redis, keys, owner, signer),
     alertFeed: new AlertFeed(redis, keys, nodeId),
     waitedMs: () => new TaskReader(redis, keys).waitedMs(),
     mendSchedules: () => schedules.mend(),
-    tidyMesh: (ownPools, onError) => tidyMesh(redis, keys, { nodeId, ownPools, retention, onError }),
+    tidyMesh: (ownPools, onError) =>
+      tidyMesh(redis, keys, {
+        nodeId,
+        ownPools,
+        retention,
+        giveUpAfterMs: live.config.delivery.giveUpAfter,
+        onError,
+      }),
     releaseHeld: () => releaseHeld(redis, keys, { stickyTimeoutMs: queue.stickyTimeout }),
     requeue: () =>
       requeueOrphanedClaims(redis, keys, {

@@ -4,8 +4,8 @@ import { batteryInUse } from '../platform/battery.ts';
 import { freeMemory } from '../platform/disk-and-memory.ts';
 import { speedLimit } from '../platform/thermal.ts';
 import type { NodeContext } from './context.ts';
-import { InFlight } from './in-flight.ts';
 import type { LoadMeter } from './load.ts';
+import { OnDemand } from './on-demand.ts';
 import { Periodic } from './periodic.ts';
 import { pressureOf } from './pressure.ts';
 import type { Service } from './service.ts';
@@ -41,8 +41,9 @@ export class NodeProbe implements Service {
   readonly #context: NodeContext;
   readonly #load: Pick<LoadMeter, 'cpu'>;
   readonly #machine: MachineProbes;
+  /** One look at a time, so that an earlier one never overwrites the results of a later one. */
+  readonly #looks: OnDemand;
   readonly #loop: Periodic;
-  readonly #inFlight = new InFlight();
   #started = false;
   #pressure = 1;
   #meshSampledAt = Number.NEGATIVE_INFINITY;
@@ -60,7 +61,9 @@ export class NodeProbe implements Service {
     this.#load = load;
     this.#machine = machine;
     const { clock, events, onError } = context;
-    this.#loop = new Periodic({ name: this.name, clock, intervalMs: INTERVAL_MS, work: () => this.#look(), onError });
+    const { name } = this;
+    this.#looks = new OnDemand({ name, clock, work: () => this.#look(), onError });
+    this.#loop = new Periodic({ name, clock, intervalMs: INTERVAL_MS, work: () => this.#looks.round(), onError });
     events.on('configChanged', () => this.#lookAgain());
   }
 
@@ -74,20 +77,20 @@ export class NodeProbe implements Service {
   }
 
   start(): void {
-    if (this.#started || this.#inFlight.isOver) return;
+    if (this.#started) return;
     this.#started = true;
-    this.#lookAgain().catch(this.#context.onError);
+    this.#looks.start();
+    this.#looks.ask();
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#loop.stop(), this.#inFlight.end()]);
+    await Promise.all([this.#loop.stop(), this.#looks.stop()]);
   }
 
-  async #lookAgain(): Promise<void> {
-    if (!this.#started) return;
+  #lookAgain(): void {
     this.#meshSampledAt = Number.NEGATIVE_INFINITY;
-    await this.#inFlight.run(() => this.#look());
+    this.#looks.ask();
   }
 
   async #look(): Promise<void> {
@@ -107,9 +110,15 @@ export class NodeProbe implements Service {
     const now = clock.monotonic();
     // Slightly early counts, since the interval has jitter.
     if (now - this.#meshSampledAt < MESH_MS - INTERVAL_MS / 2) return undefined;
-    const { redisPolicy, pausedPools, digests } = await backend.registry.sampleMesh(pools, DIGESTS);
+    // Set before the request: after a change during it, the next look samples again.
     this.#meshSampledAt = now;
-    return { redisPolicy, pausedPools, otherDigest: this.#otherDigest(digests) };
+    try {
+      const { redisPolicy, pausedPools, digests } = await backend.registry.sampleMesh(pools, DIGESTS);
+      return { redisPolicy, pausedPools, otherDigest: this.#otherDigest(digests) };
+    } catch (error) {
+      this.#meshSampledAt = Number.NEGATIVE_INFINITY;
+      throw error;
+    }
   }
 
   /** The most common digest among other nodes, if more nodes have it than have this node's. */

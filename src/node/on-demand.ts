@@ -10,10 +10,7 @@ export interface OnDemandOptions {
   readonly rest?: number;
 }
 
-/**
- * Does its work on request, and never twice at a time: requests during a round lead to one more round after it. The
- * caller does not wait.
- */
+/** Does its work on request, and never twice at a time: requests during a round lead to one more round after it. */
 export class OnDemand implements Service {
   readonly name: string;
   readonly #options: OnDemandOptions;
@@ -38,9 +35,15 @@ export class OnDemand implements Service {
 
   /** Begins a round, or requests one after the round under way. Does nothing before the start or after the stop. */
   ask(): void {
+    void this.round();
+  }
+
+  /** As {@link ask}; resolves when that round has ended, even if its work has failed. */
+  async round(): Promise<void> {
     if (!this.#started || this.#stop.signal.aborted) return;
     this.#wanted = true;
     this.#round ??= this.#run(this.#stop.signal);
+    await this.#round;
   }
 
   async #run(signal: AbortSignal): Promise<void> {

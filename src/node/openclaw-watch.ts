@@ -1,7 +1,10 @@
+import { messageOf } from '../domain/errors.ts';
 import type { OpenClawState } from '../domain/node.ts';
+import type { RunnerHealth } from '../runners/runner.ts';
 import type { NodeContext } from './context.ts';
 import type { GatewayRestarter } from './gateway-restarter.ts';
 import { InFlight } from './in-flight.ts';
+import { OnDemand } from './on-demand.ts';
 import { Periodic } from './periodic.ts';
 import type { Service } from './service.ts';
 
@@ -10,8 +13,10 @@ export class OpenClawWatch implements Service {
   readonly name = 'openclaw-watch';
   readonly #context: NodeContext;
   readonly #restarter: Pick<GatewayRestarter, 'checked'> | undefined;
+  /** One check at a time, so that an earlier one never overwrites the result of a later one. */
+  readonly #checks: OnDemand;
   readonly #loop: Periodic;
-  readonly #inFlight = new InFlight();
+  readonly #restarts = new InFlight();
   #started = false;
   #state: Omit<OpenClawState, 'expected'>;
   #trouble: string | null | undefined;
@@ -23,8 +28,10 @@ export class OpenClawWatch implements Service {
     const { runner, clock, events, onError } = context;
     this.#state = { mode: runner.mode, version: null, healthy: false };
     const intervalMs = runner.capabilities.healthEveryMs;
-    this.#loop = new Periodic({ name: this.name, clock, intervalMs, work: () => this.look(), onError });
-    events.on('configChanged', () => this.look());
+    const { name } = this;
+    this.#checks = new OnDemand({ name, clock, work: () => this.#check(), onError });
+    this.#loop = new Periodic({ name, clock, intervalMs, work: () => this.#checks.round(), onError });
+    events.on('configChanged', () => this.#checks.ask());
   }
 
   get state(): OpenClawState {
@@ -38,29 +45,26 @@ export class OpenClawWatch implements Service {
 
   /** Resolves once OpenClaw's health is known. */
   async start(): Promise<void> {
-    if (this.#started || this.#inFlight.isOver) return;
+    if (this.#started) return;
     this.#started = true;
-    await this.look();
+    this.#checks.start();
+    await this.#checks.round();
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#loop.stop(), this.#inFlight.end()]);
+    await Promise.all([this.#loop.stop(), this.#checks.stop(), this.#restarts.end()]);
   }
 
-  /** Checks at once. */
-  async look(): Promise<void> {
-    if (this.#started) await this.#inFlight.run(() => this.#look());
-  }
-
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const { runner, masks, log, events } = this.#context;
-    const { version, healthy, reason: said } = await runner.health();
-    if (this.#inFlight.isOver) return;
+    const failed = (error: unknown): RunnerHealth => ({ version: null, healthy: false, reason: messageOf(error) });
+    const { version, healthy, reason: said } = await runner.health().catch(failed);
+    if (this.#restarts.isOver) return;
     // The reason goes into the log and, through a gate, to every reader of the mesh's state.
     const reason = said === null ? null : masks.said(said);
     const restarter = this.#restarter;
-    if (restarter) void this.#inFlight.run(() => restarter.checked(reason));
+    if (restarter) void this.#restarts.run(() => restarter.checked(reason));
     const changed = version !== this.#state.version || reason !== this.#trouble;
     this.#state = { ...this.#state, version, healthy };
     this.#trouble = reason;

@@ -1,4 +1,6 @@
 import type { Clock, Timer } from '../domain/clock.ts';
+import type { NodeContext } from './context.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import type { Service } from './service.ts';
 
 const TICK_MS = 1_000;
@@ -39,4 +41,15 @@ export class SleepWatch implements Service {
       if (passed - TICK_MS > JUMP_MS) this.#onWake(Math.round(passed - TICK_MS));
     });
   }
+}
+
+/** Another node may have taken over meanwhile. Redis refuses a fenced incarnation, so one heartbeat at once tells. */
+export function createSleepWatch({ clock, log, onError }: NodeContext, heartbeat: Pick<Heartbeat, 'beat'>): SleepWatch {
+  return new SleepWatch(clock, (sleptMs) => {
+    log.warn(
+      { sleptMs },
+      'the daemon was paused (sleep, freeze or a blocked event loop); checking the incarnation in Redis',
+    );
+    heartbeat.beat().catch(onError);
+  });
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import { isThere } from '../domain/node-state.ts';
+import { expireDeliveries } from '../queue/bullmq/outbox.ts';
 import { endPoolPauses } from '../queue/bullmq/pause-pool.ts';
 import { type Retention, removeExpired } from '../queue/bullmq/retention.ts';
 import { scripts } from '../queue/bullmq/scripts.ts';
@@ -31,19 +32,22 @@ export interface TidyOptions {
   /** The pools that this node serves; its janitor already tidies them. */
   readonly ownPools: readonly string[];
   readonly retention: Retention;
+  /** How long an answer may wait for a node that can send it, ms; see `delivery.giveUpAfter`. */
+  readonly giveUpAfterMs: number;
   readonly forgetAfterMs?: typeof FORGET_AFTER_MS;
   readonly onError: (error: unknown) => void;
 }
 
 /**
  * Bounds the data that belongs to no node. Removes ended tasks of pools that no node serves, and nodes, pools and
- * circuits that have long been out of use. Also removes stale entries from the lists of held, cancelled and
- * acknowledged tasks, and resumes pools whose pause is over. One node does this at a time; an error in one part does not stop the others.
+ * circuits that have long been out of use. Gives up answers that no node can send. Also removes stale entries from the
+ * lists of held, cancelled and acknowledged tasks, and resumes pools whose pause is over. One node does this at a time;
+ * an error in one part does not stop the others.
  *
  * @returns the number of removed tasks.
  */
 export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOptions): Promise<number> {
-  const { nodeId, ownPools, retention, onError, forgetAfterMs = FORGET_AFTER_MS } = options;
+  const { nodeId, ownPools, retention, giveUpAfterMs, onError, forgetAfterMs = FORGET_AFTER_MS } = options;
   if ((await redis.set(keys.tidying, nodeId, 'PX', TURN_MS, 'NX')) !== 'OK') return 0;
   let removed = 0;
   const each = async (work: () => Promise<unknown>) => {
@@ -68,6 +72,7 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
     const [pool = '', why = ''] = member.split(' ');
     await each(() => inSteps((first) => scripts.pruneHeld.run(redis, keys, [pool, why, first, WINDOW])));
   }
+  await each(() => expireDeliveries(redis, keys, giveUpAfterMs));
   await each(() => forgetNodes(redis, keys, forgetAfterMs.node));
   await each(() => forgetPools(redis, keys, forgetAfterMs.pool, each));
   const { closed, open } = forgetAfterMs.circuit;

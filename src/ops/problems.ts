@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
+import { boxesOf } from '../domain/delivery.ts';
 import { onOneLine } from '../domain/errors.ts';
 import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
@@ -11,6 +12,7 @@ import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Target } from '../domain/target.ts';
 import { withoutEscapes } from '../domain/terminal-text.ts';
+import type { OutboxCount } from '../queue/bullmq/outbox.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks } from '../queue/bullmq/task-reader.ts';
 import { poolTrouble } from './waiting.ts';
@@ -152,6 +154,23 @@ export function strandedTasks(nodes: readonly Node[], held: readonly HeldTasks[]
       },
     ];
   });
+}
+
+/** Answers that no node can send at present. */
+export function undeliverable(nodes: readonly Node[], outboxes: readonly OutboxCount[]): Finding[] {
+  const channels = nodes
+    .filter(({ state }) => isThere(state))
+    .flatMap((node) => node.channels ?? [])
+    .map((name) => ({ channel: name.replace(/\/.*$/s, ''), account: name.replace(/^[^/]*\//s, '') }));
+  const owned = new Set(boxesOf(channels));
+  return outboxes
+    .filter(({ box }) => !owned.has(box))
+    .map(({ box, waiting }) => ({
+      severity: 'warning',
+      problem: `${counted(waiting, 'answer')} ${waiting === 1 ? 'waits' : 'wait'} for the channel ${box}, which no node has`,
+      remedy:
+        'start the channel in the OpenClaw gateway of a node (openclaw channels status); the answers are then sent',
+    }));
 }
 
 /** The node or session that tasks with this hold reason wait for, as part of a sentence. */

@@ -10,7 +10,7 @@ import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { Task } from '../domain/task.ts';
 import type { OldestTask } from '../queue/bullmq/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
-import { findProblems, foreignWorkers, strandedTasks } from './problems.ts';
+import { findProblems, foreignWorkers, strandedTasks, undeliverable } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it. */
 export interface Snapshot {
@@ -71,7 +71,8 @@ const MESSAGE_LENGTH = 200;
 const LAST_HANDOVERS = 5;
 
 /** The parts of a mesh that a snapshot reads. */
-export interface SnapshotSource extends Pick<Mesh, 'circuits' | 'usage' | 'handovers' | 'scheduleFailures'> {
+export interface SnapshotSource
+  extends Pick<Mesh, 'circuits' | 'usage' | 'handovers' | 'scheduleFailures' | 'outboxes'> {
   readonly config: Pick<Config, 'mesh' | 'node' | 'nodes'>;
   readonly node: Pick<Mesh['node'], 'list'>;
   readonly pool: Pick<Mesh['pool'], 'names' | 'counts' | 'held' | 'oldestWaiting' | 'strangers'>;
@@ -87,7 +88,7 @@ export async function takeSnapshot(
   const askedAt = clock.monotonic();
   const pools = await mesh.pool.names();
   const latencyMs = Math.round((clock.monotonic() - askedAt) * 10) / 10;
-  const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers] = await Promise.all([
+  const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers, outboxes] = await Promise.all([
     mesh.node.list(),
     mesh.pool.counts(pools),
     mesh.pool.held(),
@@ -97,6 +98,7 @@ export async function takeSnapshot(
     mesh.server.time(),
     mesh.task.longestRunning(MOST_RUNNING),
     mesh.handovers({ limit: LAST_HANDOVERS }),
+    mesh.outboxes(),
   ]);
   const activeCount = [...counts.values()].reduce((sum, count) => sum + count.active, 0);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
@@ -109,6 +111,7 @@ export async function takeSnapshot(
       config: mesh.config,
     }),
     ...strandedTasks(nodes, held),
+    ...undeliverable(nodes, outboxes),
     ...foreignWorkers(await mesh.pool.strangers(pools, now)),
   ];
   return {

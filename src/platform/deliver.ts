@@ -12,24 +12,42 @@ const TIMEOUT_MS = 10_000;
  * @throws Error if the webhook can't be reached or refuses it. The URL is a secret and never in the message.
  */
 export async function postJson(url: string, body: object, env: NodeJS.ProcessEnv = process.env): Promise<void> {
-  let status: number;
-  try {
-    status = await post(new URL(url), JSON.stringify(body), env);
-  } catch (error) {
-    throw new Error(`the webhook can't be reached: ${reasonOf(error).replaceAll(url, 'it')}`);
-  }
+  const status = await postText(url, JSON.stringify(body), { env });
   if (status >= 300) throw new Error(`the webhook has answered ${status}`);
 }
 
+/**
+ * Posts a JSON text with these headers, as {@link postJson} does. Follows no redirect.
+ *
+ * @returns the HTTP status of the answer
+ * @throws Error if the webhook can't be reached. The URL is a secret and never in the message.
+ */
+export async function postText(
+  url: string,
+  text: string,
+  { headers = {}, env = process.env }: { headers?: Readonly<Record<string, string>>; env?: NodeJS.ProcessEnv } = {},
+): Promise<number> {
+  try {
+    return await post(new URL(url), text, headers, env);
+  } catch (error) {
+    throw new Error(`the webhook can't be reached: ${reasonOf(error).replaceAll(url, 'it')}`);
+  }
+}
+
 /** Node's own `fetch` uses these proxies only if the process was started with that option. */
-async function post(url: URL, text: string, proxyEnv: NodeJS.ProcessEnv): Promise<number> {
+async function post(
+  url: URL,
+  text: string,
+  headers: Readonly<Record<string, string>>,
+  proxyEnv: NodeJS.ProcessEnv,
+): Promise<number> {
   const secure = url.protocol === 'https:';
   const agent = secure ? new HttpsAgent({ proxyEnv }) : new HttpAgent({ proxyEnv });
   const answered = Promise.withResolvers<number>();
   const request = (secure ? httpsRequest : httpRequest)(url, {
     method: 'POST',
     agent,
-    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+    headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   request.once('error', answered.reject);

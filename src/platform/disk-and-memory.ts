@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { execa } from 'execa';
+import { nearestExisting } from './make-folder.ts';
 
 const SYSCTL_TIMEOUT_MS = 5_000;
 
-/** Free space on the disk of this path, bytes, for programs without special rights. */
+/** Free space on the disk of this path, which need not exist yet, in bytes and for programs without special rights. */
 export async function freeDisk(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
+  const { bavail, bsize } = await statfs(nearestExisting(path));
   return bavail * bsize;
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -35,6 +35,12 @@ export function makeFolderSync(path: string, mode = 0o700): boolean {
     if (isFolderSync(path)) return false;
     throw error;
   }
+}
+
+/** The path, or the nearest of its parents that exists: there the path would be created. */
+export function nearestExisting(path: string): string {
+  const parent = dirname(path);
+  return existsSync(path) || parent === path ? path : nearestExisting(parent);
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ACCOUNT_NAME, CHANNEL_NAME, MAX_ROUTE_LENGTH, MAX_WEBHOOK_LENGTH } from '../domain/delivery.ts';
 import { TASK_ID } from '../domain/ids.ts';
 import {
   LABEL_HINT,
@@ -34,6 +35,44 @@ const wholeNumber = (min: number, max: number) => {
   return z.number(hint).int(hint).min(min, hint).max(max, hint);
 };
 
+/** A part of a route through a chat. Chats name people and threads in many ways, so only its size and form count. */
+const route = (what: string) =>
+  text(`expected ${what}`)
+    .refine((value) => value.trim() !== '', 'must not be empty')
+    .refine((value) => value.length <= MAX_ROUTE_LENGTH, `is longer than ${MAX_ROUTE_LENGTH} characters`)
+    .refine((value) => !/\p{Cc}/u.test(value), 'contains a control character');
+
+const channel = z.string('expected a channel').regex(CHANNEL_NAME, 'expected a channel of OpenClaw, e.g. slack');
+
+const deliver = z.union(
+  [
+    z.strictObject({
+      webhook: z
+        .url({ protocol: /^https?$/ })
+        .max(MAX_WEBHOOK_LENGTH)
+        .refine((url) => url.isWellFormed(), NOT_WELL_FORMED),
+    }),
+    z.strictObject({
+      channel,
+      to: route('a recipient'),
+      account: z.string().regex(ACCOUNT_NAME, 'expected an account of the channel, without spaces').optional(),
+      thread: route('a thread').optional(),
+    }),
+  ],
+  {
+    error:
+      'expected {channel, to, account?, thread?}, each at most 256 characters without control characters, or ' +
+      '{webhook} with an http or https URL',
+  },
+);
+
+const origin = z.strictObject({
+  session: route('a session key').optional(),
+  agent: route('an agent id').optional(),
+  channel: channel.optional(),
+  sender: route('a sender').optional(),
+});
+
 /** A task as users write it, on the command line or as a line of JSON. */
 const taskInput = z.strictObject({
   message: text('expected the prompt for the agent')
@@ -65,6 +104,8 @@ const taskInput = z.strictObject({
   tags: z
     .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a tag name'), text().max(256))
     .optional(),
+  deliver: deliver.optional(),
+  origin: origin.optional(),
 });
 
 export type TaskInput = z.infer<typeof taskInput>;

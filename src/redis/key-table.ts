@@ -43,7 +43,8 @@ export const KEY_TABLE: readonly KeyRow[] = [
     what:
       "A task: BullMQ's fields, and those of clawmesh: `cm:history`, `cm:handovers`, `cm:lost`, `cm:error`, `cm:held`, " +
       '`cm:holds`, `cm:max`, `cm:cancel`, `cm:after`, `cm:key`, `cm:refusedOn`, `cm:notAllowedOn`, `cm:fellBack`, ' +
-      '`cm:place`, `cm:bound`, `cm:waitedFor`, `cm:movedFrom`, `cm:acknowledged`, `cm:session` and `cm:needs`.',
+      '`cm:place`, `cm:bound`, `cm:waitedFor`, `cm:movedFrom`, `cm:acknowledged`, `cm:session`, `cm:needs`, `cm:box`, ' +
+      '`cm:ends`, `cm:delivery`, `cm:deliveryBy`, `cm:deliveryAt`, `cm:deliveryTries` and `cm:deliveryReason`.',
     by: 'producers; then its node, the sweep, operators',
     bound: 'Removed with its task. A message has at most 1 MiB; `cm:history` has at most 100 lines.',
   },
@@ -186,6 +187,14 @@ export const KEY_TABLE: readonly KeyRow[] = [
     what: 'The reasons for which tasks are held, and the tasks that are held for each.',
     by: 'producers, nodes',
     bound: 'Held tasks; others are removed within a minute.',
+  },
+  {
+    keys: { '{…}/outboxes': 'set', '{…}/outbox:<box>': 'sorted set' },
+    what:
+      'The outboxes with answers to send, and the tasks in each, by the time of the next try. A box is `<channel>`, ' +
+      '`<channel>/<account>` or `@webhook`.',
+    by: 'nodes, the sweep, operators',
+    bound: 'Removed with the task; given up after `delivery.giveUpAfter`.',
   },
   {
     keys: { '{…}/free:<pool>': 'hash', '{…}/turns:<pool>': 'hash', '{…}/loads': 'hash' },

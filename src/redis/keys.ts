@@ -220,6 +220,24 @@ export class MeshKeys {
     return `${this.bullPrefix}/schedules:last`;
   }
 
+  /** Set: the outboxes with answers to send. */
+  get outboxes(): string {
+    return `${this.bullPrefix}/outboxes`;
+  }
+
+  /**
+   * Sorted set: tasks whose answer is to be sent through this channel, as `<pool> <task id>`, by the time (ms) of the
+   * next try. While a node sends an answer, that is the end of its reservation.
+   */
+  outbox(box: string): string {
+    return `${this.outboxPrefix}${box}`;
+  }
+
+  /** Prefix of the outboxes; `<channel>`, `<channel>/<account>` or `@webhook` follows. */
+  get outboxPrefix(): string {
+    return `${this.bullPrefix}/outbox:`;
+  }
+
   /** String: an alert that has been sent, as `<kind>:<subject>`. */
   alert(what: string): string {
     return `${this.bullPrefix}/alert:${what}`;

@@ -13,6 +13,8 @@ export type NodeMessage =
   | { readonly type: 'cancel'; readonly taskId: string }
   /** A task of this pool is held for this node, for this reason. */
   | { readonly type: 'held'; readonly pool: string; readonly why: string }
+  /** An answer is in this outbox. */
+  | { readonly type: 'deliver'; readonly box: string }
   /** Identify your process; reply on the channel of this question. */
   | { readonly type: 'who'; readonly question: string };
 
@@ -22,6 +24,8 @@ export function formatNodeMessage(message: NodeMessage): string {
       return `cancel ${message.taskId}`;
     case 'held':
       return `held ${message.pool} ${message.why}`;
+    case 'deliver':
+      return `deliver ${message.box}`;
     case 'who':
       return `who ${message.question}`;
     default:
@@ -41,6 +45,8 @@ export function parseNodeMessage(text: string): NodeMessage | undefined {
       return first === '' ? undefined : { type, taskId: first };
     case 'held':
       return first === '' || second === '' ? undefined : { type, pool: first, why: second };
+    case 'deliver':
+      return first === '' ? undefined : { type, box: first };
     case 'who':
       return first === '' ? undefined : { type, question: first };
     default:

@@ -47,6 +47,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
     z.object({ name: z.string(), open: z.boolean(), reason: z.string().nullable(), fix: z.string().nullable() }),
   ),
   load: z.object({ cpu: z.number(), memory: z.number(), eventLoopDelayMs: z.number() }),
+  channels: z.array(z.string()).optional(),
   journal: z.object({ pending: z.number(), discarded: z.number() }),
   leaseMs: z.number(),
 });

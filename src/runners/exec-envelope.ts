@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { keptResult, MAX_RESULT_BYTES, type Outcome, taskError } from '../domain/task.ts';
+import { attachmentsOf, payload } from './attachments.ts';
 import { classifyError } from './classify.ts';
 import { type FoundObject, JsonObjects } from './json-objects.ts';
 import { reportedUsage, usageOf } from './reported-usage.ts';
@@ -18,7 +19,7 @@ const envelopeSchema = z.object({
   status: z.string().optional().catch(undefined),
   final: z.string().nullish().catch(undefined),
   payloads: z
-    .array(z.object({ text: z.string().nullish().catch(undefined) }))
+    .array(payload.extend({ text: z.string().nullish().catch(undefined) }))
     .nullish()
     .catch(undefined),
   usage: reportedUsage,
@@ -127,6 +128,7 @@ export function execOutcome(end: ExecEnd, now: number): Outcome {
     model: fields.model ? [fields.provider, fields.model].filter(Boolean).join('/') : null,
     runId: fields.sessionId ?? null,
     durationMs: end.durationMs,
+    ...attachmentsOf(fields.payloads),
   };
   return { ok: true, result: keptResult(result, leftOut.get(fields.final ? 'final' : 'payloads')) };
 }

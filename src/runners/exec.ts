@@ -38,8 +38,15 @@ const modelsStatus = z.object({
 /** Requires `openclaw` on PATH. */
 export const execKind: RunnerKind = {
   mode: 'exec',
-  // `openclaw --version` costs 0.1 s of CPU.
-  capabilities: { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 },
+  capabilities: {
+    outlivesDaemon: false,
+    hasProvider: true,
+    limitsRuns: false,
+    startsProgram: true,
+    // `openclaw --version` costs 0.1 s of CPU.
+    healthEveryMs: 60_000,
+    remedy: 'check that openclaw --version works for the user of the daemon, and check openclaw.exec.bin',
+  },
   detect: async ({ config, env }) => findProgram([config.openclaw.exec.bin], env) !== undefined,
   create: ({ config, env, clock }) => new ExecRunner({ bin: config.openclaw.exec.bin, env, clock }),
 };

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import type { Outcome } from '../domain/task.ts';
 import { taskError } from '../domain/task.ts';
+import { attachmentsOf, payload } from './attachments.ts';
 import { classifyError } from './classify.ts';
 import type { AgentEvent } from './gateway-connection.ts';
 import { reportedUsage, tokenCount, usageOf } from './reported-usage.ts';
@@ -15,7 +16,7 @@ const agentReply = z.object({
   error: z.string().optional(),
   result: z
     .object({
-      payloads: z.array(z.object({ text: z.string().nullish() })).nullish(),
+      payloads: z.array(payload.extend({ text: z.string().nullish() })).nullish(),
       meta: z
         .object({
           aborted: z.boolean().optional(),
@@ -74,6 +75,7 @@ export function gatewayOutcome(
       model: meta?.model ? [meta.provider, meta.model].filter(Boolean).join('/') : null,
       runId,
       durationMs,
+      ...attachmentsOf(result?.payloads),
     },
   };
 }

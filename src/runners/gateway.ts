@@ -1,9 +1,11 @@
 import { isGatewayProtocolResponseError } from '@openclaw/gateway-client';
 import type { Clock } from '../domain/clock.ts';
 import { counted } from '../domain/counted.ts';
+import { runBriefing } from '../domain/run-briefing.ts';
 import { type Outcome, taskError } from '../domain/task.ts';
 import { waitAtMost } from '../domain/wait-at-most.ts';
 import { GatewayConnection } from './gateway-connection.ts';
+import { GatewayMessenger } from './gateway-messenger.ts';
 import { describeEvent, gatewayOutcome, isInFlight, isTerminalWait, refusal, wasTurnedAway } from './gateway-reply.ts';
 import { RunStopper, type Session } from './run-stopper.ts';
 import {
@@ -42,8 +44,16 @@ const READY_TIMEOUT_MS = 1_500;
 /** Requires a ready gateway on this machine. */
 export const gatewayKind: RunnerKind = {
   mode: 'gateway',
-  // A request to the gateway costs next to nothing.
-  capabilities: { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 },
+  capabilities: {
+    outlivesDaemon: true,
+    hasProvider: true,
+    limitsRuns: true,
+    startsProgram: false,
+    // A request to the gateway costs next to nothing.
+    healthEveryMs: 2_000,
+    remedy:
+      'run openclaw gateway status; launchctl kickstart -k restarts the gateway; check openclaw.gateway.url and token',
+  },
   detect: ({ config, clock }) => isGatewayReady(config.openclaw.gateway.url, clock),
   create: ({ config, nodeId, submissions, clock }) => {
     const { url, token } = config.openclaw.gateway;
@@ -65,6 +75,7 @@ interface GatewayRun {
 export class GatewayRunner implements Runner {
   readonly mode = gatewayKind.mode;
   readonly capabilities = gatewayKind.capabilities;
+  readonly messenger: GatewayMessenger;
   readonly #clock: Clock;
   readonly #connection: GatewayConnection;
   readonly #submissions: Submissions;
@@ -91,6 +102,7 @@ export class GatewayRunner implements Runner {
       displayName: `clawmesh ${options.nodeId}`,
       clock,
     });
+    this.messenger = new GatewayMessenger(this.#connection);
     this.#submissions = submissions;
     this.#stopper = new RunStopper({ connection: this.#connection, submissions, clock });
     this.#connection.start();
@@ -248,6 +260,7 @@ export class GatewayRunner implements Runner {
       idempotencyKey: run.runId,
       sessionKey: run.session.sessionKey,
       timeout: openclawTimeoutS(timeoutMs, GRACE_S),
+      extraSystemPrompt: runBriefing({ ...run.request, deliver: spec.deliver }),
       ...(spec.agent !== undefined && { agentId: spec.agent }),
       ...(spec.model !== undefined && { model: spec.model }),
       ...(spec.thinking !== undefined && { thinking: spec.thinking }),

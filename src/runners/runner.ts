@@ -3,6 +3,7 @@ import type { Claim } from '../domain/claim.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { OpenClawMode } from '../domain/node.ts';
 import type { Outcome, RunError, TaskSpec } from '../domain/task.ts';
+import type { Messenger } from './messenger.ts';
 
 /** One attempt to run. */
 export interface RunRequest {
@@ -12,6 +13,8 @@ export interface RunRequest {
   /** Runs that counted neither as attempts nor as handovers. */
   readonly holds: number;
   readonly nodeId: string;
+  /** See `Claim.previousEnd`. */
+  readonly previousEnd?: string | undefined;
   readonly spec: TaskSpec;
   /**
    * The attempt's deadline, ms from now. The caller enforces it through the signal; the runner passes it on to
@@ -57,20 +60,28 @@ export interface RunnerHealth {
   readonly reason: string | null;
 }
 
-/** Properties of a runner. The daemon checks these instead of comparing modes. */
+/** Properties of a runner. Everything outside this folder checks these instead of comparing modes. */
 export interface RunnerCapabilities {
   /** Runs continue in another process when the daemon dies, so a new incarnation adopts them. */
   readonly outlivesDaemon: boolean;
   /** A model provider is behind the runs, so its refusals say something about logins and circuits. */
   readonly hasProvider: boolean;
+  /** OpenClaw itself limits the number of its runs at once: more of them wait inside it. */
+  readonly limitsRuns: boolean;
+  /** Each run starts `openclaw.exec.bin`, so that must be on the PATH of the daemon. */
+  readonly startsProgram: boolean;
   /** Minimum interval between calls of {@link Runner.health}, ms. */
   readonly healthEveryMs: number;
+  /** What an operator does on the Mac while OpenClaw is not healthy. */
+  readonly remedy: string;
 }
 
 /** Runs tasks through OpenClaw. */
 export interface Runner {
   readonly mode: OpenClawMode;
   readonly capabilities: RunnerCapabilities;
+  /** Sends messages through the channels of this OpenClaw; missing if it has none. */
+  readonly messenger?: Messenger;
   /**
    * Runs the task to its end and returns its outcome; never throws. When `signal` aborts, the run is stopped for
    * certain (gateway abort, processes ended) before the promise settles. After that, only an earlier success counts.

@@ -9,7 +9,14 @@ const ECHO_MS = 50;
 /** Always available, so that a mesh can be tried without OpenClaw. */
 export const simulateKind: RunnerKind = {
   mode: 'simulate',
-  capabilities: { outlivesDaemon: false, hasProvider: false, healthEveryMs: 60_000 },
+  capabilities: {
+    outlivesDaemon: false,
+    hasProvider: false,
+    limitsRuns: false,
+    startsProgram: false,
+    healthEveryMs: 60_000,
+    remedy: 'nothing: simulated runs need no OpenClaw',
+  },
   detect: async () => true,
   create: ({ clock }) => new SimulateRunner({ clock }),
 };

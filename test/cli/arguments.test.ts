@@ -6,7 +6,7 @@ import { writeConfig } from '../support/cli.ts';
 import { captureOutput } from '../support/in-process-output.ts';
 
 /** Those that stay, take the terminal, change this machine or read what is typed. */
-const LEFT_OUT = /^(up|top|dashboard|node (run|install|uninstall|start|stop|restart))$/;
+const LEFT_OUT = /^(up|top|dashboard|mcp|node (run|install|uninstall|start|stop|restart))$/;
 const JUNK = [
   '',
   ' ',

@@ -37,6 +37,18 @@ describe('the client of a mesh', () => {
     expect(await client.node.find('mac-1')).toMatchObject({ state: 'dead' });
   });
 
+  it('returns the tasks of an evicted node, also those that another node requeues first', async () => {
+    for (let round = 0; round < 20; round++) {
+      const node = await upNode('mac-1');
+      await mesh().producer.enqueue([newTask()]);
+      const { taskId } = await claimNext(node);
+      // A sweep of another node, which is as fast as the eviction or faster.
+      const [requeued] = await Promise.all([client.node.evict('mac-1'), mesh().requeue(), mesh().requeue()]);
+      expect(requeued.map((handover) => handover.taskId)).toEqual([taskId]);
+      await mesh().control.remove({ id: taskId, pool: 'default' });
+    }
+  });
+
   it('stores a drain until the node is resumed', async () => {
     await upNode('mac-1');
     expect(await client.node.drain('mac-1')).toMatchObject({ id: 'mac-1', running: [] });

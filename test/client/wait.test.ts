@@ -76,6 +76,19 @@ describe('a wait for tasks', () => {
     });
   });
 
+  it('ends with the reason of its signal, at once and without another read', async () => {
+    const clock = new VirtualClock();
+    const { read, reads } = readsOf(clock, { a: DAY_MS });
+    const stop = new AbortController();
+    const waiting = waitForTasks({ read, ids: ['a'], clock, signal: stop.signal });
+    waiting.catch(() => {}); // awaited below
+    await clock.advance(100);
+    stop.abort(new Error('seen enough'));
+    await expect(waiting).rejects.toThrow('seen enough');
+    expect(reads).toEqual([0]);
+    expect(clock.pending).toBe(0);
+  });
+
   it('times out instead of failing if Redis is away until the limit has passed', async () => {
     const clock = new VirtualClock();
     const read = async (_id: string, until?: number) => {

@@ -3,6 +3,7 @@ import type { Claim } from '../../src/domain/claim.ts';
 import type { DispatchStrategy } from '../../src/domain/dispatch.ts';
 import type { NewTask } from '../../src/domain/task.ts';
 import { type HeldFor, releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
+import type { Outbox, TakenDelivery } from '../../src/queue/bullmq/outbox.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
 import { Schedules } from '../../src/queue/bullmq/schedules.ts';
 import { TaskControl } from '../../src/queue/bullmq/task-control.ts';
@@ -33,6 +34,8 @@ export interface Daemon {
   runs: Run[];
   /** The runs that ended last, whose reports may arrive once more. */
   ended: Run[];
+  /** The answers that it sends. */
+  deliveries: { readonly delivery: TakenDelivery; readonly outbox: Outbox }[];
 }
 
 /** How steps call a daemon. */
@@ -84,6 +87,8 @@ export class Mind {
   scheduled = new Map<string, { paused: boolean }>();
   /** Ids of the runs of schedules, in the order in which they were seen; `s1` is the first. */
   readonly scheduledRuns: string[] = [];
+  /** Idempotency key → what was sent with it. */
+  readonly sent = new Map<string, string>();
   strategy: DispatchStrategy = 'pull';
   now = BEGINNING;
   /** When Redis' clock jumped forward, as long as no time has passed since. */

@@ -53,7 +53,7 @@ export async function start(mind: Mind, node: NodeSpec, adopts = false): Promise
       clockOffset: () => 0,
     });
   const queues = new Map(pools.map((pool) => [pool, queueOf(pool)]));
-  const daemon: Daemon = { node, incarnation, line, queues, over: false, runs: [], ended: [] };
+  const daemon: Daemon = { node, incarnation, line, queues, over: false, runs: [], ended: [], deliveries: [] };
   mind.daemons.push(daemon);
   await beat(mind, daemon);
   if (!adopts) return;

@@ -25,7 +25,7 @@ export async function passTime(mind: Mind, allBeat = false): Promise<boolean> {
 function dueTimes({ picture, keys }: Mind, beating: readonly string[]): number[] {
   const times: number[] = [];
   for (const [key, value] of picture.values) {
-    if (!/:delayed$|\/leases$|\/circuits$|\/session:|\/deaths$|\/free:/.test(key)) continue;
+    if (!/:delayed$|\/leases$|\/outbox:|\/circuits$|\/session:|\/deaths$|\/free:/.test(key)) continue;
     const texts = [value].flat();
     for (const [index, text] of texts.entries()) {
       if (key === keys.leases && beating.includes(texts[index - 1] ?? '')) continue;
@@ -122,7 +122,7 @@ export async function lapseStrangers(mind: Mind): Promise<void> {
 /** Nothing that belongs to a task is left once it is removed. @throws BrokenPromise. */
 export function checkNothingLeft({ picture, ledger }: Mind): void {
   const left = [...picture.values.keys()].filter(
-    (key) => [...ledger.keys()].some((id) => key.includes(id)) || /\/held|\/key:/.test(key),
+    (key) => [...ledger.keys()].some((id) => key.includes(id)) || /\/held|\/key:|\/outbox/.test(key),
   );
   if (left.length > 0) throw new BrokenPromise(`left behind after all tasks were removed: ${left.join(', ')}`);
 }

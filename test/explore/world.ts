@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { TaskTransition } from '../../src/domain/task-state.ts';
+import * as deliveries from './deliveries.ts';
 import { BrokenPromise, checkPicture, checkSchedules, toCome } from './invariants.ts';
 import { type Daemon, Mind, nameOf } from './mind.ts';
 import * as nodes from './nodes.ts';
@@ -57,6 +58,9 @@ export class World {
   /** Two worlds with the same state continue alike. */
   get state(): string {
     const { picture, keys, daemons, ledger, paused, now, scheduled, strategy, jumpedAt, unseenJump } = this.#mind;
+    const sending = daemons.flatMap((daemon) =>
+      daemon.deliveries.map(({ delivery }) => `${nameOf(daemon)} sends ${delivery.taskId} ${delivery.token}`),
+    );
     const incarnations = picture.values.get(keys.incarnations) ?? [];
     const current: string[] = [];
     for (let i = 0; i + 1 < incarnations.length; i += 2) current.push(`${incarnations[i]}~${incarnations[i + 1]}`);
@@ -67,6 +71,7 @@ export class World {
         const held = daemon.runs.map(({ claim }) => `${claim.taskId} ${claim.token}`).sort();
         return `${nameOf(daemon)} ${daemon.over ? 'over' : 'up'}: ${held.join(', ')}`;
       }),
+      ...sending.sort(),
       `queued ${[...ledger.keys()].join(' ')}`,
       `paused ${[...paused].sort().join(' ')}`,
       `schedules ${[...scheduled].map(([name, { paused: rests }]) => `${name} ${rests}`).join(' ')}`,
@@ -89,6 +94,10 @@ export class World {
       if (removed) continue;
       for (const what of ['cancel', 'retry', 'remove', 'lapse']) steps.push(`${what} ${this.#mind.nameOfTask(id)}`);
     }
+    if (this.#delivers) {
+      for (const [id, { removed }] of ledger) if (!removed) steps.push(`deliver ${this.#mind.nameOfTask(id)}`);
+      steps.push('outboxes tidied');
+    }
     steps.push('release held', 'time', 'expire');
     for (const pool of pools) steps.push(`${paused.has(pool) ? 'resume' : 'pause'} ${pool}`);
     for (const name of Object.keys(spec.schedules ?? {})) {
@@ -106,6 +115,11 @@ export class World {
     return steps;
   }
 
+  /** Whether tasks of this world have a recipient. */
+  get #delivers(): boolean {
+    return this.spec.tasks.some(({ deliver }) => deliver !== undefined);
+  }
+
   #stepsOf(daemon: Daemon): string[] {
     const { spec } = this.#mind;
     const { id, pools } = daemon.node;
@@ -115,6 +129,7 @@ export class World {
       .flatMap((pool) => [...faults.map((fault) => `${id} claim ${pool}${fault}`), `${id} takes held ${pool}`]);
     steps.push(`${id} beats`, `${id} requeues`, `${id} recovers`, `${id} dies`);
     if (daemon.runs.length > 0) steps.push(`${id} renews`);
+    if (this.#delivers && daemon.deliveries.length < SLOTS) steps.push(`${id} answers`);
     return steps;
   }
 
@@ -135,7 +150,14 @@ export class World {
         ...(reassigns ? [step('reassigns')] : []),
       ];
     });
-    return [...new Set(repeats), ...ends];
+    const sends = daemon.deliveries.flatMap(({ delivery }) =>
+      Object.keys(deliveries.SENDS).flatMap((how) =>
+        ['', ' lost', ' twice'].map(
+          (fault) => `${nameOf(daemon)} ${how} ${this.#mind.nameOfTask(delivery.taskId)}${fault}`,
+        ),
+      ),
+    );
+    return [...new Set(repeats), ...ends, ...sends];
   }
 
   /** Whether a step can do more than nothing; the others are worth a try now and then. */
@@ -168,6 +190,7 @@ export class World {
     await mind.look();
     mind.noteScheduled();
     checkPicture(mind.picture, mind.keys, mind.ledger, mind.pools);
+    deliveries.checkDeliveries(mind.picture, mind.keys);
     checkSchedules(mind.picture, Object.keys(mind.spec.schedules ?? {}));
     for (const row of transitionsOf(step, before, mind.picture)) this.rows.add(row);
     return true;
@@ -186,6 +209,10 @@ export class World {
         return people.retry(mind, mind.idOf(second));
       case 'remove':
         return people.remove(mind, mind.idOf(second));
+      case 'deliver':
+        return deliveries.again(mind, mind.idOf(second));
+      case 'outboxes':
+        return deliveries.tidied(mind);
       case 'pause':
       case 'resume':
         return people.pause(mind, second, first === 'pause');
@@ -225,6 +252,7 @@ export class World {
     }
     const id = mind.idOf([third, fourth].find((word) => /^s?\d+$/.test(word)) ?? '');
     for (const daemon of mind.daemons.filter((each) => nameOf(each) === first)) {
+      if (second in deliveries.SENDS) return deliveries.ends(mind, daemon, id, second, fault);
       const runs = second === 'repeats' ? daemon.ended : daemon.runs;
       const run = runs.find(({ claim }) => claim.taskId === id);
       if (!run) continue;
@@ -251,6 +279,7 @@ export class World {
       requeues: () => nodes.requeues(mind),
       recovers: () => nodes.recovers(mind, daemon),
       renews: () => nodes.renews(mind, daemon),
+      answers: () => deliveries.takes(mind, daemon),
       dies: async () => {
         daemon.over = true;
       },
@@ -287,10 +316,12 @@ export class World {
       await around.lapseStrangers(mind);
       const toComeOf = (name: string) => toCome(mind.picture, name);
       const next = new Set([...mind.scheduled.keys()].flatMap(toComeOf));
-      if (mind.open().every((id) => next.has(id))) return this.#end();
+      if (mind.open().every((id) => next.has(id)) && deliveries.undelivered(mind.picture).length === 0)
+        return this.#end();
       await around.passTime(mind, true);
     }
     const open = mind.open().map((id) => `task ${mind.nameOfTask(id)}, ${this.#describe(id)}`);
+    for (const id of deliveries.undelivered(mind.picture)) open.push(`the answer of task ${mind.nameOfTask(id)}`);
     throw new BrokenPromise(`never ends, though all nodes are up and every run succeeds: ${open.join('; ')}`);
   }
 
@@ -304,12 +335,17 @@ export class World {
     }
     for (const { claim } of [...daemon.runs])
       await this.take(`${nameOf(daemon)} succeeds ${this.#mind.nameOfTask(claim.taskId)}`);
+    if (!this.#delivers) return;
+    for (let slot = 0; slot < SLOTS; slot++) await this.take(`${id} answers`);
+    for (const { delivery } of [...daemon.deliveries])
+      await this.take(`${nameOf(daemon)} sends ${this.#mind.nameOfTask(delivery.taskId)}`);
   }
 
   async #end(): Promise<void> {
     const mind = this.#mind;
     for (const name of [...mind.scheduled.keys()]) await this.take(`schedule remove ${name}`);
     for (const [id, { removed }] of mind.ledger) if (!removed) await this.take(`remove ${mind.nameOfTask(id)}`);
+    if (this.#delivers) await this.take('outboxes tidied');
     // A reason that holds nothing any more goes with the next look.
     await this.take('release held');
     around.checkNothingLeft(mind);

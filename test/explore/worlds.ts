@@ -40,6 +40,16 @@ export const WORLDS: readonly WorldSpec[] = [
       { ...plain, key: 'k' },
     ],
   },
+  {
+    name: 'delivery',
+    nodes,
+    tasks: [
+      { ...plain, deliver: { channel: 'chat', to: 'x' } },
+      { ...plain, deliver: { channel: 'chat', to: 'y' }, after: [1] },
+    ],
+    failures: ['invalid'],
+    often: /answer|sends|postpones|abandons|^(time|deliver|retry) /,
+  },
   { name: 'delayed', nodes, tasks: [{ ...plain, delayMs: 60_000 }, plain] },
   { name: 'priority', nodes, tasks: [{ ...plain, priority: 1 }, plain] },
   { name: 'login', nodes, tasks: [plain, plain], failures: ['auth'], reassigns: true, often: /auth|reassigns/ },

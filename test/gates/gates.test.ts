@@ -11,6 +11,7 @@ const otherVersion = { ...pinned, version: '2026.9.7' };
 const healthy: Omit<NodeFacts, 'config'> = {
   openclaw: pinned,
   openclawTrouble: null,
+  openclawRemedy: 'restart it',
   authTrouble: undefined,
   failureTrouble: undefined,
   journal: { folder, trouble: undefined },
@@ -73,6 +74,10 @@ it.each<[string, Partial<NodeFacts>, string]>([
   expect(await findings(facts)).toEqual([
     { name, open: false, reason: expect.stringContaining(reason), fix: expect.stringMatching(/\w{4}/) },
   ]);
+});
+
+it('gives the remedy of the node’s runner while OpenClaw is not healthy', async () => {
+  expect(await findings({ openclawTrouble: 'down' })).toMatchObject([{ fix: 'on that Mac: restart it' }]);
 });
 
 it('closes free-disk with a reason and a remedy', async () => {

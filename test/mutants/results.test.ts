@@ -76,6 +76,9 @@ describe('what Stryker reports', () => {
       'survived src/a.ts:2:4 EqualityOperator: a > b → a >= b',
       'unreached src/a.ts:2:4 EqualityOperator: a > b → a >= b',
     ]);
+    const undecided = { files: { 'src/a.ts': { source, mutants: [mutant('Ignored', 4)] } } };
+    const [, none] = strykerTable(JSON.stringify(undecided)).split('\n');
+    expect(none?.split(/ +/).slice(0, 4)).toEqual(['src/a.ts', '1', '0', '-']);
   });
 });
 

@@ -44,7 +44,8 @@ function row(name: string, mutants: readonly Mutant[]): string[] {
   const killed = count('Killed', 'Timeout');
   const decided = mutants.length - count(...UNDECIDED);
   const counts = [count('Timeout'), count('Survived'), count('NoCoverage'), count('Ignored')].map(String);
-  return [name, String(mutants.length), String(killed), ((killed / Math.max(1, decided)) * 100).toFixed(1), ...counts];
+  const rate = decided === 0 ? '-' : ((killed / decided) * 100).toFixed(1);
+  return [name, String(mutants.length), String(killed), rate, ...counts];
 }
 
 function survivors(name: string, file: File | undefined): string[] {

@@ -3,7 +3,7 @@ import { type Outcome, taskError } from '../../src/domain/task.ts';
 import { adoptionWindowMs, adoptPrevious } from '../../src/node/adoption.ts';
 import type { ClaimLoop } from '../../src/node/claim-loop.ts';
 import type { JournalEntry } from '../../src/node/journal-entry.ts';
-import { testContext } from '../support/node-context.ts';
+import { capabilitiesOf, testContext } from '../support/node-context.ts';
 import { aClaim } from '../support/run-context.ts';
 
 const failed: Outcome = { ok: false, error: taskError('unknown', 'x') };
@@ -16,7 +16,6 @@ const entryOf = (taskId: string, handovers = 0): JournalEntry => ({
   endedAt: '2026-01-01T00:00:00.000Z',
   outcome: failed,
 });
-const capabilities = (outlivesDaemon: boolean) => ({ outlivesDaemon, hasProvider: true, healthEveryMs: 1 });
 
 /** Incarnation 2 of mac-1 adopts these claims, with these outcomes in its journal. */
 async function adopt(claims: ReturnType<typeof aClaim>[], entries: JournalEntry[], outlivesDaemon: boolean) {
@@ -27,7 +26,7 @@ async function adopt(claims: ReturnType<typeof aClaim>[], entries: JournalEntry[
   const context = testContext({
     journal: { pending: () => [...entries], discard: ({ taskId }) => void discarded.push(taskId) },
     registry: { endReservation: async (owner) => void released.push(owner) },
-    runner: { capabilities: capabilities(outlivesDaemon) },
+    runner: { capabilities: capabilitiesOf({ outlivesDaemon }) },
   });
   const loop = {
     queue: {
@@ -76,7 +75,7 @@ it.each([
 ])('reserves tasks for the next incarnation only if it may adopt some: %s', (_, entries, outlivesDaemon, windowMs) => {
   const context = testContext({
     journal: { pending: () => entries },
-    runner: { capabilities: capabilities(outlivesDaemon) },
+    runner: { capabilities: capabilitiesOf({ outlivesDaemon }) },
   });
   expect(adoptionWindowMs(context)).toBe(windowMs);
 });

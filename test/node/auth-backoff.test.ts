@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Node } from '../../src/domain/node.ts';
 import type { TaskSpec } from '../../src/domain/task.ts';
 import { AuthBackoff } from '../../src/node/auth-backoff.ts';
-import { testContext } from '../support/node-context.ts';
+import { capabilitiesOf, testContext } from '../support/node-context.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 
 /** Beside mac-1, whose login the provider refuses, there is mac-2. */
@@ -18,7 +18,7 @@ const beside = (others: Node[], hasProvider = true) =>
   new AuthBackoff(
     testContext({
       registry: { list: async () => others },
-      runner: { capabilities: { outlivesDaemon: false, hasProvider, healthEveryMs: 1 } },
+      runner: { capabilities: capabilitiesOf({ hasProvider }) },
     }),
   );
 const task = (pool = 'default', fields: Partial<TaskSpec> = {}) => ({

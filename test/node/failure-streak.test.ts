@@ -2,12 +2,12 @@ import { expect, it } from 'vitest';
 import type { ErrorKind } from '../../src/domain/error-kind.ts';
 import { taskError } from '../../src/domain/task.ts';
 import { FailureStreak } from '../../src/node/failure-streak.ts';
-import { testContext } from '../support/node-context.ts';
+import { capabilitiesOf, testContext } from '../support/node-context.ts';
 import { success } from '../support/pool.ts';
 import { aClaim } from '../support/run-context.ts';
 
 const watching = (hasProvider = true) => {
-  const context = testContext({ runner: { capabilities: { outlivesDaemon: false, hasProvider, healthEveryMs: 1 } } });
+  const context = testContext({ runner: { capabilities: capabilitiesOf({ hasProvider }) } });
   const { backoff } = new FailureStreak(context);
   const failed = (taskId: string, kind: ErrorKind) =>
     context.events.emit('runEnded', {

@@ -77,18 +77,18 @@ const gatesOf = () => {
 it('announces once in the mesh each gate that closes or opens, and claims only while all are open', async () => {
   const { facts, gates, check, nextProbe } = gatesOf();
   await gates.start();
-  expect([await check(), gates.open, gates.state]).toEqual([[], true, 'up']);
+  expect([await check(), gates.open, gates.report().state]).toEqual([[], true, 'up']);
   facts.trouble = 'it hangs';
   expect(await check()).toEqual(['openclaw-health closed']);
   facts.disk = 1;
-  expect([await check(), gates.open, gates.state]).toEqual([[], false, 'gated']);
+  expect([await check(), gates.open, gates.report().state]).toEqual([[], false, 'gated']);
   expect(await nextProbe()).toEqual(['disk closed']);
   facts.trouble = null;
   expect([await check(), gates.open]).toEqual([['openclaw-health open'], false]);
   facts.disk = 9;
   expect([await nextProbe(), gates.open]).toEqual([['disk open'], true]);
   facts.why = 'by hand';
-  expect([await check(), gates.state]).toEqual([['draining closed'], 'draining']);
+  expect([await check(), gates.report().state]).toEqual([['draining closed'], 'draining']);
   facts.why = undefined;
   expect([await check(), gates.open]).toEqual([['draining open'], true]);
 });
@@ -99,7 +99,7 @@ it('claims nothing before the start, and nothing once the node drains, even befo
   await gates.start();
   expect(gates.open).toBe(true);
   facts.why = 'stopping';
-  expect([gates.open, gates.state]).toEqual([false, 'draining']);
+  expect([gates.open, gates.report().state]).toEqual([false, 'draining']);
 });
 
 it('claims nothing once the node is paused, even before the next check, and is gated no more than paused', async () => {
@@ -107,10 +107,10 @@ it('claims nothing once the node is paused, even before the next check, and is g
   await gates.start();
   facts.pause = 'paused by ada';
   facts.trouble = 'it hangs';
-  expect([gates.open, gates.state]).toEqual([false, 'paused']);
+  expect([gates.open, gates.report().state]).toEqual([false, 'paused']);
   expect(await check()).toEqual(['paused closed', 'openclaw-health closed']);
   facts.why = 'by hand';
-  expect(gates.state).toBe('draining');
+  expect(gates.report().state).toBe('draining');
 });
 
 it('logs why a gate closed, and that it opened, and then notifies the other services', async () => {

@@ -44,7 +44,7 @@ function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}
     ...parts,
   });
   const heartbeat = new Heartbeat(context, {
-    gates: { state: 'up', states: () => [] },
+    gates: { report: () => ({ state: 'up', gates: [] }) },
     runs: { runs: [] },
     sweep: { withBeat, found: (found) => void did.push(['found', found]) },
     renewal: { renewAll: async () => void did.push('renewAll') },
@@ -52,6 +52,7 @@ function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}
     pause: { set: (pause) => void did.push(['paused', pause]) },
     openclaw: { state: { mode: 'exec', version: '2026.1.5', expected: null, healthy: true } },
     load: { read: () => ({ cpu: 0.5, memory: 0.25, eventLoopDelayMs: 1 }) },
+    deliveries: { channels: ['slack/work'] },
     ...parts.with,
   });
   return { ...context, heartbeat, sent, reply, did };
@@ -74,7 +75,7 @@ it('reports the whole state of the node in each heartbeat', async () => {
     },
     journal: { counts: () => ({ pending: 4, discarded: 1 }) },
     with: {
-      gates: { state: 'gated', states: () => [closed] },
+      gates: { report: () => ({ state: 'gated', gates: [closed] }) },
       runs: { runs: [run('t1', 'default'), run('t2', 'default'), run('t3', 'ios')] as never },
     },
   });

@@ -1,8 +1,11 @@
 import { totalmem } from 'node:os';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { NodeProbe } from '../../src/node/node-probe.ts';
+import type { NodeRegistry } from '../../src/registry/node-registry.ts';
 import { testContext } from '../support/node-context.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { settled, VirtualClock } from '../support/virtual-clock.ts';
+
+type MeshSample = Awaited<ReturnType<NodeRegistry['sampleMesh']>>;
 
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.5));
 
@@ -67,6 +70,29 @@ it('keeps its facts about the mesh between two samples', async () => {
   probe.start();
   await clock.advance(10_000);
   expect(probe.sample.pausedPools).toEqual(['ios']);
+});
+
+it('samples the mesh again after a change during a sample, and never twice at a time', async () => {
+  const samples: PromiseWithResolvers<MeshSample>[] = [];
+  const sampleMesh = () => {
+    const sample = Promise.withResolvers<MeshSample>();
+    samples.push(sample);
+    return sample.promise;
+  };
+  const context = testContext({ registry: { sampleMesh } });
+  const nothing = async () => undefined;
+  const probe = new NodeProbe(context, { cpu: 0 }, { freeMemory: async () => 1, battery: nothing, speed: nothing });
+  probe.start();
+  context.events.emit('configChanged');
+  await settled();
+  expect(samples).toHaveLength(1);
+  samples[0]?.resolve({ redisPolicy: 'noeviction', pausedPools: [], digests: new Map() });
+  await settled();
+  expect(samples).toHaveLength(2);
+  samples[1]?.resolve({ redisPolicy: 'noeviction', pausedPools: ['ios'], digests: new Map() });
+  await settled();
+  expect(probe.sample.pausedPools).toEqual(['ios']);
+  await probe.stop();
 });
 
 it('leaves a value undefined that the machine does not provide, and keeps the rest', async () => {

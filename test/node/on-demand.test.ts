@@ -51,6 +51,22 @@ it('rests after a round in proportion to its duration', async () => {
   expect(rounds).toHaveLength(2);
 });
 
+it('tells when a requested round has ended, even one after the round under way, or one that failed', async () => {
+  const { loop, rounds } = gated();
+  loop.start();
+  const ended: string[] = [];
+  void loop.round().then(() => ended.push('first'));
+  await settled();
+  void loop.round().then(() => ended.push('second'));
+  rounds[0]?.reject(new Error('once'));
+  await settled();
+  expect(rounds).toHaveLength(2);
+  expect(ended).toEqual([]);
+  rounds[1]?.resolve();
+  await settled();
+  expect(ended).toEqual(['first', 'second']);
+});
+
 it('does nothing before its start', async () => {
   const { loop, rounds } = gated();
   loop.ask();

@@ -2,7 +2,7 @@ import { beforeEach, expect, it, vi } from 'vitest';
 import { OpenClawWatch } from '../../src/node/openclaw-watch.ts';
 import type { RunnerHealth } from '../../src/runners/runner.ts';
 import { testContext } from '../support/node-context.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { settled, VirtualClock } from '../support/virtual-clock.ts';
 
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.5));
 
@@ -75,6 +75,41 @@ it('checks at once after a change of the config', async () => {
   events.emit('configChanged');
   await clock.advance(0);
   expect(found.checkedAt).toEqual([0, 1_000]);
+});
+
+it('counts a check that fails as trouble with its error, and checks again', async () => {
+  let error: Error | undefined = new Error('EMFILE: too many open files');
+  const context = testContext({ runner: { health: async () => (error ? Promise.reject(error) : HEALTHY) } });
+  const watch = new OpenClawWatch(context);
+  await watch.start();
+  expect([watch.state.healthy, watch.trouble]).toEqual([false, 'EMFILE: too many open files']);
+  error = undefined;
+  await context.clock.advance(60_000);
+  expect(watch.trouble).toBeNull();
+  await watch.stop();
+});
+
+it('never checks twice at a time: a change of the config during a check leads to another one after it', async () => {
+  const checks: PromiseWithResolvers<RunnerHealth>[] = [];
+  const health = () => {
+    const check = Promise.withResolvers<RunnerHealth>();
+    checks.push(check);
+    return check.promise;
+  };
+  const context = testContext({ runner: { health } });
+  const watch = new OpenClawWatch(context);
+  const started = watch.start();
+  context.events.emit('configChanged');
+  context.events.emit('configChanged');
+  await settled();
+  expect(checks).toHaveLength(1);
+  checks[0]?.resolve(DOWN);
+  await settled();
+  expect(checks).toHaveLength(2);
+  checks[1]?.resolve(HEALTHY);
+  await started;
+  expect(watch.trouble).toBeNull();
+  await watch.stop();
 });
 
 it('reports every check to the restarter, including checks without a change', async () => {

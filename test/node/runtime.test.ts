@@ -152,7 +152,7 @@ it('knows that it is fenced when Redis refuses a heartbeat', async () => {
   expect(isFenced).toBe(true);
 });
 
-it.each(['openPresence', 'show', 'beat', 'openQueue', 'settle', 'health'])(
+it.each(['openPresence', 'show', 'beat', 'openQueue', 'settle'])(
   'stops what it has started, and rejects, if %s fails at the start',
   async (step) => {
     const { context, instead, clock, calls } = daemonOf();

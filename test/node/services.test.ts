@@ -93,7 +93,7 @@ const NO_SAMPLE = {
   pausedPools: [],
   speed: undefined,
 };
-const openGates = { state: 'up' as const, states: () => [] };
+const openGates = { report: () => ({ state: 'up' as const, gates: [] }) };
 const swept: Swept = {
   nodes: 1,
   rank: 0,
@@ -133,6 +133,7 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
       pause: { set: nothing },
       openclaw: { state: { mode: 'exec', version: null, expected: null, healthy: true } },
       load: { read: () => ({ cpu: 0, memory: 0, eventLoopDelayMs: 0 }) },
+      deliveries: { channels: [] },
     });
     const provoke = () => {
       context.events.emit('gatesChanged');

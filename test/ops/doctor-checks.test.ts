@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configDigest } from '../../src/config/digest.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { Node } from '../../src/domain/node.ts';
-import { checkClock } from '../../src/ops/doctor/machine-checks.ts';
+import { checkClock, checkDisk } from '../../src/ops/doctor/machine-checks.ts';
 import { checkMesh, type MeshFacts } from '../../src/ops/doctor/mesh-checks.ts';
+import { emptyFolder } from '../support/folders.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -40,6 +42,24 @@ describe('the check of this machine’s clock', () => {
     expect(await check(0, 30_000)).toMatchObject({
       state: 'ok',
       evidence: 'the clock of this machine is 0ms ahead of Redis',
+    });
+  });
+});
+
+describe('the check of the disk', () => {
+  it('is about the disk of the state folder, even if that does not exist yet', async () => {
+    const home = emptyFolder();
+    expect(await checkDisk(config, { CLAWMESH_HOME: join(home, 'not', 'yet') })).toMatchObject({
+      state: 'ok',
+      evidence: expect.stringMatching(/^\d+\.\d GB of disk space is free$/),
+    });
+    // A file system without any space.
+    const full = process.platform === 'darwin' ? '/dev' : '/proc';
+    expect(await checkDisk(config, { CLAWMESH_HOME: full })).toEqual({
+      check: 'free-disk',
+      state: 'failed',
+      evidence: '0.0 GB of disk space is free, 5GB is required',
+      fix: `free some space on the disk of ${full}/m, or lower gates.minFreeDisk`,
     });
   });
 });

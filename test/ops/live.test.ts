@@ -46,6 +46,7 @@ class QuietMesh implements LiveSource {
   usage = async () => [];
   handovers = async () => [];
   scheduleFailures = async () => [];
+  outboxes = async () => [];
 }
 
 describe('the live view', () => {

@@ -24,13 +24,18 @@ const STREAM = 10_100;
 /**
  * One round of tidying, as if nothing were remembered; twice, since the first one notes since when things are unused.
  */
-async function tidy(mesh: TestMesh, forgetAfterMs: typeof FORGET_AFTER_MS = NOTHING_IS_REMEMBERED): Promise<void> {
+async function tidy(
+  mesh: TestMesh,
+  forgetAfterMs: typeof FORGET_AFTER_MS = NOTHING_IS_REMEMBERED,
+  giveUpAfterMs = 0,
+): Promise<void> {
   for (let round = 0; round < 2; round++) {
     await mesh.redis.del(mesh.keys.tidying);
     const onError = (error: unknown) => {
       throw error;
     };
-    await tidyMesh(mesh.redis, mesh.keys, { nodeId: 'janitor', ownPools: [], retention, forgetAfterMs, onError });
+    const how = { nodeId: 'janitor', ownPools: [], retention, giveUpAfterMs, forgetAfterMs, onError };
+    await tidyMesh(mesh.redis, mesh.keys, how);
   }
 }
 
@@ -287,6 +292,22 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       await tidy(mesh);
       expect(await mesh.redis.smembers(mesh.keys.held)).toEqual(['default node:kept']);
       expect(await mesh.redis.keys(`${mesh.keys.heldTasksPrefix}*`)).toHaveLength(1);
+    },
+  },
+  '{…}/outboxes': {
+    goBeyond: async (mesh) => {
+      for (let n = 0; n < 20; n++) {
+        await mesh.producer.enqueue([newTask({ deliver: { channel: `channel-${n}`, to: 'x' } })]);
+        await run(mesh);
+      }
+    },
+    holds: async (mesh) => {
+      await tidy(mesh, NOTHING_IS_REMEMBERED, DAY_MS);
+      // Those of removed tasks are gone; `retention` keeps two.
+      expect(await mesh.redis.keys(`${mesh.keys.outboxPrefix}*`)).toHaveLength(2);
+      await tidy(mesh);
+      expect(await mesh.redis.keys(`${mesh.keys.outboxPrefix}*`)).toEqual([]);
+      expect(await mesh.redis.exists(mesh.keys.outboxes)).toBe(0);
     },
   },
   '{…}/free:<pool>': forgotten(

@@ -59,6 +59,12 @@ describe('a failing provider', () => {
     }
     return claims;
   };
+  /** The probe has had its time, and the next one is due. */
+  const endProbeTime = async (changed: object = {}) => {
+    const text = (await mesh.redis.hget(mesh.keys.circuits, 'default')) ?? '';
+    const late = { ...JSON.parse(text), dueAt: 1, probeUntil: 1, ...changed };
+    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify(late));
+  };
   const open = async (node: PoolConsumer) => {
     for (let i = 0; i < 3; i++) await fail(node);
   };
@@ -88,6 +94,18 @@ describe('a failing provider', () => {
     await node.report(await claimNext(node), success);
     expect((await fail(node)).settled).toBe('retry');
     expect(await circuits()).toMatchObject([{ failures: 1, openedAt: null }]);
+  });
+
+  it('counts failures from zero again after a success on a node that has claimed nothing since the first failure', async () => {
+    await enqueue(4);
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await two.report(await claimNext(two), success);
+    const early = await claimNext(two);
+    await fail(one);
+    await fail(one);
+    expect(await circuits()).toMatchObject([{ failures: 2 }]);
+    await two.report(early, success);
+    await expect.poll(circuits).toEqual([]);
   });
 
   it('sends one probe task at a time, and all tasks again once a probe succeeds', async () => {
@@ -251,11 +269,38 @@ describe('a failing provider', () => {
     const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
     expect(circuit.probe).toBe(`other:${task.id}`);
     expect(circuit.probeUntil).toBeGreaterThan(circuit.openedAt);
-    const late = { ...circuit, dueAt: 1, probeUntil: 1 };
-    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify(late));
+    await endProbeTime();
     expect(await release()).toEqual({ released: 1, failed: 0 });
     await claimNext(node);
   });
+
+  it.each([
+    ['its claim has lapsed', async () => endProbeTime()],
+    [
+      'its claim has lapsed, and a sweep has requeued it',
+      async () => {
+        expect(await mesh.requeue()).toHaveLength(1);
+        await endProbeTime();
+      },
+    ],
+    [
+      'its claim has lapsed before its node could tell the circuit of it',
+      async () => endProbeTime({ probeClaimed: undefined }),
+    ],
+  ])(
+    'sends the next probe from the same pool when the first has not ended within its time, and %s',
+    async (_, happen) => {
+      const node = await mesh.node('mac-1');
+      await enqueue(5);
+      await open(node);
+      await claimAll(node);
+      expect((await releaseDue()).released).toBe(1);
+      const { taskId } = await claimNext(node);
+      await mesh.redis.del(`${mesh.keys.task('default', taskId)}:lock`);
+      await happen();
+      expect(await release()).toEqual({ released: 1, failed: 0 });
+    },
+  );
 
   it('claims no probe from a paused pool, nor again from a pool in which no node claimed it in time', async () => {
     const [node, elsewhere] = [await mesh.node('mac-1'), await mesh.node('mac-2', { pool: 'other' })];
@@ -269,9 +314,8 @@ describe('a failing provider', () => {
     const [{ probe } = { probe: null }] = await circuits();
     expect(probe).toMatch(/^other:/);
     await setPoolPaused(mesh.redis, mesh.keys, 'default', false);
-    const [circuit] = Object.values(await mesh.redis.hgetall(mesh.keys.circuits)).map((text) => JSON.parse(text));
-    await mesh.redis.hset(mesh.keys.circuits, 'default', JSON.stringify({ ...circuit, dueAt: 1, probeUntil: 1 }));
-    expect((await releaseDue()).released).toBe(1);
+    await endProbeTime();
+    expect((await release()).released).toBe(1);
     const [again] = await circuits();
     expect(again?.probe).toMatch(/^default:/);
   });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Task, taskError } from '../../src/domain/task.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 describe('a task that comes after others', () => {
@@ -123,6 +124,17 @@ describe('a task that comes after others', () => {
       }
     },
   );
+
+  it('records an event when it fails because an earlier task did, as for any other failed task', async () => {
+    const first = await enqueue();
+    const second = await enqueue({ after: [first] });
+    await mesh.control.cancel(first, 'by hand');
+    expect(await release()).toEqual({ released: 0, failed: 1 });
+    const { error } = await read(second.id);
+    expect(await new EventLog(mesh.redis, mesh.keys).newest({ limit: 10 })).toMatchObject([
+      { event: 'dead-letter', task: second.id, pool: 'default', node: null, reason: error?.message },
+    ]);
+  });
 
   it('cancels a task while it waits for others', async () => {
     const first = await enqueue();

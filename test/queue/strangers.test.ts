@@ -9,7 +9,7 @@ import { storedTask } from '../../src/queue/bullmq/task-producer.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
 const KEEP = { completedMs: 600_000, failedMs: 600_000, count: 1_000, usageMs: 600_000 };
-const TIDY = { nodeId: 'mac-1', ownPools: ['default'], retention: KEEP };
+const TIDY = { nodeId: 'mac-1', ownPools: ['default'], retention: KEEP, giveUpAfterMs: 86_400_000 };
 
 describe('another program that uses BullMQ on our pools', () => {
   let mesh: TestMesh;
@@ -108,6 +108,19 @@ describe('another program that uses BullMQ on our pools', () => {
       await node.report(await claimNext(node), success);
       expect(await job.getState()).toBe('completed');
     });
+
+    it('numbers the jobs of a foreign producer as BullMQ does, and its own tasks otherwise', async () => {
+      await mesh.producer.enqueue([newTask()]);
+      expect(await mesh.redis.exists(mesh.keys.pool('default', 'id'))).toBe(0);
+      expect((await queue().add('x', data())).id).toBe('1');
+    });
+
+    it('waits before the next attempt of a foreign task as its data say, whatever its backoff is', async () => {
+      const node = await mesh.node('mac-1');
+      const { id = '' } = await queue().add('x', { ...data(), backoffMs: 5_000 }, { attempts: 5, backoff: 1 });
+      await node.report(await claimNext(node), { ok: false, error: taskError('crash', 'broken') });
+      expect((await queue().getJob(id))?.delay).toBe(5_000);
+    });
   });
 
   describe('a foreign observer', () => {
@@ -151,6 +164,31 @@ describe('another program that uses BullMQ on our pools', () => {
       await node.log(await claimNext(node), ['a line'], progress);
       expect((await queue().getJobLogs(id)).logs).toEqual(['a line']);
       expect((await queue().getJob(id))?.progress).toEqual(progress);
+    });
+
+    it('sends a foreign observer no event of a progress or a lost node: the requeued task comes as waiting', async () => {
+      const events = opened(new QueueEvents('default', options()));
+      await events.waitUntilReady();
+      const seen: string[] = [];
+      events.on('waiting', () => seen.push('waiting'));
+      events.on('progress', () => seen.push('progress'));
+      events.on('stalled', () => seen.push('stalled'));
+      events.on('completed', () => seen.push('completed'));
+      const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+      await queue().add('x', data());
+      const progress = { at: new Date(0).toISOString(), note: 'thinking', tokens: 5 };
+      await one.log(await claimNext(one), ['a line'], progress);
+      await mesh.registry.evict('mac-1', 15_000);
+      await mesh.requeue();
+      await two.report(await claimNext(two), success);
+      await expect.poll(() => seen).toEqual(['waiting', 'waiting', 'completed']);
+    });
+
+    it('counts nothing that nodes run in the metrics of a foreign observer', async () => {
+      const node = await mesh.node('mac-1');
+      await queue().add('x', data());
+      await node.report(await claimNext(node), success);
+      expect(await queue().getMetrics('completed')).toMatchObject({ meta: { count: 0 }, data: [] });
     });
   });
 
@@ -196,6 +234,24 @@ describe('another program that uses BullMQ on our pools', () => {
       const [second] = await mesh.producer.enqueue([newTask({ after })]);
       await (await queue().getJob(second?.id ?? ''))?.promote();
       expect((await claimNext(node)).taskId).toBe(second?.id);
+    });
+
+    it('starts a delayed task, and even a held one, at the time of a foreign changeDelay', async () => {
+      const node = await mesh.node('mac-1');
+      const [first] = await mesh.producer.enqueue([newTask({ delayMs: 600_000 })]);
+      const [second] = await mesh.producer.enqueue([newTask({ after: [{ id: first?.id ?? '', pool: 'default' }] })]);
+      for (const id of [second?.id, first?.id]) {
+        await (await queue().getJob(id ?? ''))?.changeDelay(1);
+        expect((await claimNext(node)).taskId).toBe(id);
+      }
+    });
+
+    it('queues the next task of a schedule again after a foreign obliterate', async () => {
+      await mesh.schedules.add('daily', { cron: '0 7 * * *', timezone: 'UTC' }, newTask());
+      await queue().obliterate();
+      expect(await counts()).toMatchObject({ delayed: 0 });
+      expect(await mesh.schedules.mend()).toEqual([]);
+      expect(await counts()).toMatchObject({ delayed: 1 });
     });
 
     it('lets a foreign operator remove a task and free its idempotency key, unless a node runs it', async () => {

@@ -81,6 +81,20 @@ describe('a task that only one node may run', () => {
     expect(await read(id)).toMatchObject({ state: 'completed' });
   });
 
+  it('does not wait in a newer format for the sticky node of its session if that can not read it', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await enqueue({ node: undefined, session: 'chat' });
+    await one.report(await claimNext(one), success);
+    const id = await enqueue({ node: undefined, session: 'chat' });
+    const key = mesh.keys.task('default', id);
+    const stored = (await mesh.redis.hget(key, 'data')) ?? '';
+    await mesh.redis.hset(key, 'data', JSON.stringify({ ...JSON.parse(stored), v: 2 }));
+    expect(await one.claim()).toBeUndefined();
+    expect(await read(id)).toMatchObject({ heldBy: 'format 2' });
+    await mesh.redis.hset(key, 'data', stored);
+    expect(await two.claimHeld('format:2')).toMatchObject({ taskId: id });
+  });
+
   it('waits for its node again after a failed attempt, and after its node died', async () => {
     const id = await enqueue({ backoffMs: 1 });
     const two = await mesh.node('mac-2');

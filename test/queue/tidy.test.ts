@@ -6,6 +6,7 @@ import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
+import { scripts } from '../../src/queue/bullmq/scripts.ts';
 import { forgetNodes } from '../../src/registry/forget-nodes.ts';
 import { claimNext, meshPerTest, newTask, success, type TestMesh } from '../support/pool.ts';
 
@@ -108,6 +109,7 @@ describe('the cleanup by a node', () => {
     nodeId: 'mac-1',
     ownPools: ['own'],
     retention: { completedMs: 0, failedMs: 0, count: 10, usageMs: 1 },
+    giveUpAfterMs: 86_400_000,
     onError,
   });
   const completeOne = async (pool: string) => {
@@ -133,6 +135,25 @@ describe('the cleanup by a node', () => {
     expect(await completed('own')).toBe(1);
     expect(errors.length).toBeGreaterThanOrEqual(3);
     expect(await mesh.redis.hlen(mesh.keys.absent)).toBeGreaterThanOrEqual(1);
+  });
+
+  it('drops held tasks that another program has removed, some at a time, and in the end their reason', async () => {
+    const why = 'require:gpu=yes';
+    const tasks = await mesh.producer.enqueue(Array.from({ length: 3 }, () => newTask({ require: { gpu: 'yes' } })));
+    const [first = '', ...others] = tasks.map(({ id }) => id);
+    const delayed = mesh.keys.pool('default', 'delayed');
+    const prune = (from: number, size: number) =>
+      scripts.pruneHeld.run(mesh.redis, mesh.keys, ['default', why, from, size]);
+    const listed = () => mesh.redis.zrange(mesh.keys.heldTasks('default', why), 0, '-1');
+    await mesh.redis.zrem(delayed, first);
+    expect(await prune(0, 2)).toBe(1);
+    expect(await listed()).toEqual(others);
+    expect(await prune(1, 2)).toBe(0);
+    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([`default ${why}`]);
+    await mesh.redis.zrem(delayed, ...others);
+    expect(await prune(0, 9)).toBe(0);
+    expect(await listed()).toEqual([]);
+    expect(await mesh.redis.smembers(mesh.keys.held)).toEqual([]);
   });
 
   it('cleans up on one node at a time', async () => {

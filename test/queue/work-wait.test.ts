@@ -81,7 +81,7 @@ function open(strategy: DispatchStrategy = 'pull') {
     redisNow: () => clock.now() + OFFSET_MS,
     /** A request for a task has been answered. */
     replied: (reply: Partial<NextTask> = {}) =>
-      wait.asking()({ task: undefined, again: false, limitedForMs: 0, nextDueAt: 0, ...reply }),
+      wait.asking()({ task: undefined, again: false, limitedForMs: 0, nextDueAt: 0, circuitsChanged: false, ...reply }),
     /** How the wait ended; undefined while it lasts. */
     begin: () => {
       const end: { result?: boolean | Error } = {};
@@ -185,7 +185,7 @@ describe('the wait of an idle node for work', () => {
     const { blocking, wait } = open();
     const answered = wait.asking();
     wait.ask();
-    answered({ task: undefined, again: false, limitedForMs: 0, nextDueAt: 0 });
+    answered({ task: undefined, again: false, limitedForMs: 0, nextDueAt: 0, circuitsChanged: false });
     expect(await wait.forWork()).toBe(true);
     expect(blocking.blocks).toEqual([]);
   });

@@ -21,11 +21,11 @@ describe('the list of runners', () => {
   });
 
   it.each([
-    ['gateway', { outlivesDaemon: true, hasProvider: true, healthEveryMs: 2_000 }],
-    ['exec', { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 }],
-    ['simulate', { outlivesDaemon: false, hasProvider: false, healthEveryMs: 60_000 }],
+    ['gateway', { outlivesDaemon: true, hasProvider: true, limitsRuns: true, startsProgram: false }],
+    ['exec', { outlivesDaemon: false, hasProvider: true, limitsRuns: false, startsProgram: true }],
+    ['simulate', { outlivesDaemon: false, hasProvider: false, limitsRuns: false, startsProgram: false }],
   ] as const)('builds for mode %s a runner with the capabilities %j', async (mode, capabilities) => {
-    expect(kindOf(mode).capabilities).toEqual(capabilities);
+    expect(kindOf(mode).capabilities).toMatchObject({ ...capabilities, remedy: expect.stringMatching(/\w{4}/) });
     const config = configSchema.parse({ mesh: 'm', redis: { url: 'redis://localhost' } });
     const clock = new VirtualClock();
     const runner = createRunner(mode, { config, nodeId: 'n', env: {}, submissions: undefined, clock });

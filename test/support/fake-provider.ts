@@ -16,7 +16,8 @@ export interface ProviderCall {
  *
  * The prompt steers it: `PROVIDER 401` or `PROVIDER 500` answers with that status, `PROVIDER HANG` never answers,
  * `PROVIDER HOLD` answers once {@link FakeProvider.release} was called for it, `PROVIDER SLEEP 3000` after that many milliseconds,
- * anything else is answered at once with `echo: <prompt>`.
+ * `PROVIDER SAY <text>` answers with just that text, `PROVIDER TOOL <name> <arguments as JSON>` calls that tool once, and answers with `tool: <its result>`. Anything else is
+ * answered at once with `echo: <prompt>`.
  */
 export class FakeProvider {
   readonly calls: ProviderCall[] = [];
@@ -95,17 +96,26 @@ export class FakeProvider {
     while (held()) await this.#release.promise;
     const sleepMs = Number(/PROVIDER SLEEP (\d+)/.exec(prompt)?.[1] ?? 0);
     if (sleepMs > 0) await new Promise((resolve) => setTimeout(resolve, sleepMs));
-    streamReply(res, `echo: ${prompt.slice(0, 200)}`);
+    const [, name, args] = /PROVIDER TOOL (\w+) (\{[^\n]*\})/.exec(prompt) ?? [];
+    const result = lastToolResult(body);
+    if (name !== undefined && args !== undefined && result === undefined) {
+      const call = { index: 0, id: `call-${this.calls.length}`, type: 'function', function: { name, arguments: args } };
+      streamReply(res, { tool_calls: [call] }, 'tool_calls');
+      return;
+    }
+    const said = /PROVIDER SAY ([^\n]+)/.exec(prompt)?.[1] ?? `echo: ${prompt.slice(0, 200)}`;
+    const text = name === undefined ? said : `tool: ${result?.slice(0, 2_000)}`;
+    streamReply(res, { content: text }, 'stop');
   }
 }
 
-function streamReply(res: ServerResponse, text: string): void {
+function streamReply(res: ServerResponse, delta: object, finish: 'stop' | 'tool_calls'): void {
   const base = { id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'echo' };
   const send = (value: unknown) => res.write(`data: ${JSON.stringify(value)}\n\n`);
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   send({ ...base, choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }] });
-  send({ ...base, choices: [{ index: 0, delta: { content: text }, finish_reason: null }] });
-  send({ ...base, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+  send({ ...base, choices: [{ index: 0, delta, finish_reason: null }] });
+  send({ ...base, choices: [{ index: 0, delta: {}, finish_reason: finish }] });
   send({ ...base, choices: [], usage: { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16 } });
   res.end('data: [DONE]\n\n');
 }
@@ -116,10 +126,24 @@ interface ChatMessage {
 }
 
 /** OpenClaw adds messages of its own in the user's role; the prompt is the last one that is not such a block. */
+function isPrompt(message: ChatMessage): boolean {
+  return message.role === 'user' && !textOf(message).includes('BEGIN_OPENCLAW_INTERNAL_CONTEXT');
+}
+
 function lastUserText(body: string): string {
-  const { messages = [] } = JSON.parse(body) as { messages?: ChatMessage[] };
-  const texts = messages.filter((message) => message.role === 'user').map(textOf);
-  return texts.findLast((text) => !text.includes('BEGIN_OPENCLAW_INTERNAL_CONTEXT')) ?? '';
+  const prompt = messagesOf(body).findLast(isPrompt);
+  return prompt ? textOf(prompt) : '';
+}
+
+/** The result of the tool that was called for the last prompt; undefined if none was called. */
+function lastToolResult(body: string): string | undefined {
+  const messages = messagesOf(body);
+  const result = messages.slice(messages.findLastIndex(isPrompt)).findLast(({ role }) => role === 'tool');
+  return result && textOf(result);
+}
+
+function messagesOf(body: string): ChatMessage[] {
+  return (JSON.parse(body) as { messages?: ChatMessage[] }).messages ?? [];
 }
 
 function textOf({ content }: ChatMessage): string {

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { oneLine, printable } from '../../src/cli/output.ts';
+import { oneLine } from '../../src/cli/output.ts';
 import { EnvText } from '../../src/config/env-text.ts';
 import { envValues } from '../../src/config/env-values.ts';
 import { messageOf } from '../../src/domain/errors.ts';
@@ -8,7 +8,7 @@ import { nearest } from '../../src/domain/names.ts';
 import { fillResults, wantedResults } from '../../src/domain/placeholders.ts';
 import { maskedLine, secretMasker } from '../../src/domain/secrets.ts';
 import { parseTarget } from '../../src/domain/target.ts';
-import { withoutEscapes } from '../../src/domain/terminal-text.ts';
+import { printable, withoutEscapes } from '../../src/domain/terminal-text.ts';
 import { utf8Text } from '../../src/domain/text.ts';
 import { parseDuration, parseSize } from '../../src/domain/units.ts';
 import { parsePs } from '../../src/platform/process-table.ts';

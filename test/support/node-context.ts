@@ -6,7 +6,7 @@ import { nodeContext } from '../../src/node/context.ts';
 import type { NodeBackend } from '../../src/node/node-backend.ts';
 import { NO_OBSERVER } from '../../src/node/observer.ts';
 import type { NodeRegistry } from '../../src/registry/node-registry.ts';
-import type { Runner } from '../../src/runners/runner.ts';
+import type { Runner, RunnerCapabilities } from '../../src/runners/runner.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface TestContext extends NodeContext {
@@ -63,7 +63,7 @@ export function testContext(parts: Parts = {}): TestContext {
     runner: partial<Runner>(
       {
         mode: 'exec',
-        capabilities: { outlivesDaemon: false, hasProvider: true, healthEveryMs: 60_000 },
+        capabilities: capabilitiesOf(),
         ...parts.runner,
       },
       'runner',
@@ -89,14 +89,21 @@ export function testContext(parts: Parts = {}): TestContext {
     'runsChanged',
     'runEnded',
     'heldFor',
+    'answerReady',
     'drainExpired',
   ] as const;
   for (const name of names) context.events.on(name, () => void emitted.push(name));
   return { ...context, clock, logged, emitted };
 }
 
+/** Those of exec mode, but for what is changed. */
+export function capabilitiesOf(changed: Partial<RunnerCapabilities> = {}): RunnerCapabilities {
+  const asExec = { outlivesDaemon: false, hasProvider: true, limitsRuns: false, startsProgram: true };
+  return { ...asExec, healthEveryMs: 60_000, remedy: 'start it again', ...changed };
+}
+
 /** What may be missing for real. */
-const OPTIONAL = new Set(['then', 'toJSON', 'loginTrouble']);
+const OPTIONAL = new Set(['then', 'toJSON', 'loginTrouble', 'messenger']);
 
 /** An object of which only some parts are there; any other one throws when it is read. */
 function partial<T extends object>(parts: Partial<T>, what: string): T {

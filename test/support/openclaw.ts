@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanEnv } from './cli.ts';
 import { PrintedLines, remember, type Witness } from './evidence.ts';
@@ -11,8 +11,20 @@ import { reservePort } from './ports.ts';
 
 export const GATEWAY_TOKEN = 'test-token';
 
+/** What an OpenClaw of a test has beside a model. */
+export interface OpenClawExtras {
+  /** The folder of the test chat (test/support/openclaw-test-channel); none by default. */
+  readonly chat?: string;
+  /** The clawmesh plugin, with this config; absent by default. */
+  readonly plugin?: object;
+}
+
 /** Folders and config of one OpenClaw installation of its own, talking to the fake provider. */
-export function openclawHome(providerUrl: string, port: number): { env: NodeJS.ProcessEnv } {
+export function openclawHome(
+  providerUrl: string,
+  port: number,
+  { chat, plugin }: OpenClawExtras = {},
+): { env: NodeJS.ProcessEnv } {
   const home = emptyFolder();
   const state = join(home, 'state');
   mkdirSync(state);
@@ -36,6 +48,21 @@ export function openclawHome(providerUrl: string, port: number): { env: NodeJS.P
         providers: { fake: { baseUrl: providerUrl, apiKey: 'sk-test', api: 'openai-completions', models: [model] } },
       },
       agents: { defaults: { model: { primary: 'fake/echo' } } },
+      ...(chat !== undefined && { channels: { testchat: { folder: chat } } }),
+      ...((chat !== undefined || plugin) && {
+        plugins: {
+          load: {
+            paths: [
+              ...(chat === undefined ? [] : [resolve('test/support/openclaw-test-channel')]),
+              ...(plugin ? [resolve('openclaw-plugin')] : []),
+            ],
+          },
+          entries: {
+            ...(chat !== undefined && { testchat: { enabled: true } }),
+            ...(plugin && { clawmesh: { enabled: true, config: plugin } }),
+          },
+        },
+      }),
     }),
   );
   return { env: { OPENCLAW_CONFIG_PATH: config, OPENCLAW_STATE_DIR: state, HOME: home } };
@@ -53,9 +80,9 @@ export class Gateway implements Witness {
     this.#env = env;
   }
 
-  static async start(providerUrl: string): Promise<Gateway> {
+  static async start(providerUrl: string, extras: OpenClawExtras = {}): Promise<Gateway> {
     const port = await reservePort();
-    const gateway = new Gateway(port, openclawHome(providerUrl, port).env);
+    const gateway = new Gateway(port, openclawHome(providerUrl, port, extras).env);
     remember(gateway);
     await gateway.up();
     return gateway;

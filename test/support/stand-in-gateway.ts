@@ -40,6 +40,11 @@ export class StandInGateway {
   aborts: 'answered' | 'silent' | { readonly code: string; readonly message: string } = 'answered';
   /** How many submissions are turned away before one is taken, as while the gateway starts. */
   turnAway = 0;
+  /** The channels that it has running, each with its accounts. */
+  channels: Readonly<Record<string, readonly string[]>> = {};
+  /** How a message is answered: for real, with an error of this code, or not at all. */
+  sends: 'answered' | 'silent' | { readonly code: string; readonly message: string; readonly details?: unknown } =
+    'answered';
   /** Sessions whose interrupted turn has yet to be resumed, or to be given up. */
   readonly interrupted = new Set<string>();
   #boot = randomUUID();
@@ -133,8 +138,13 @@ export class StandInGateway {
 
   #asked({ id, method, params }: Frame, socket: Socket): void {
     const answer: Answer = (payload) => send(socket, { type: 'res', id, ok: true, payload });
-    const refuse = (error: { code: string; message: string; retryable?: boolean; retryAfterMs?: number }) =>
-      send(socket, { type: 'res', id, ok: false, error });
+    const refuse = (error: {
+      code: string;
+      message: string;
+      details?: unknown;
+      retryable?: boolean;
+      retryAfterMs?: number;
+    }) => send(socket, { type: 'res', id, ok: false, error });
     if (method === 'connect') {
       answer(this.#hello());
       return;
@@ -145,6 +155,17 @@ export class StandInGateway {
         this.turnAway--;
         refuse({ code: 'UNAVAILABLE', message: 'gateway is draining for restart', retryAfterMs: 10 });
       } else this.#submit(params, answer);
+    }
+    if (method === 'channels.status') {
+      const accounts = Object.entries(this.channels).map(([channel, ids]) => [
+        channel,
+        ids.map((accountId) => ({ accountId, enabled: true, running: true })),
+      ]);
+      answer({ ts: 1, channels: {}, channelAccounts: Object.fromEntries(accounts) });
+    }
+    if (method === 'send' && this.sends !== 'silent') {
+      if (this.sends === 'answered') answer({ runId: params.idempotencyKey, messageId: 'm1' });
+      else refuse(this.sends);
     }
     if (method === 'agent.wait') this.#wait(params, answer);
     if (method === 'sessions.describe') {

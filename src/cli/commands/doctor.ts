@@ -72,7 +72,13 @@ async function openclawHealth(config: Config) {
   const runner = createRunner(mode, { config, nodeId: 'doctor', env, submissions: undefined, clock });
   try {
     const { version, reason } = await runner.health();
-    return { mode, version, reason, login: reason === null ? await runner.loginTrouble?.() : undefined };
+    return {
+      mode,
+      capabilities: runner.capabilities,
+      version,
+      reason,
+      login: reason === null ? await runner.loginTrouble?.() : undefined,
+    };
   } finally {
     await runner.close();
   }

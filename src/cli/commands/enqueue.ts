@@ -2,11 +2,12 @@ import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import type { NewTask, Task } from '../../domain/task.ts';
+import { printable } from '../../domain/terminal-text.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { tagOption } from '../options.ts';
-import { type Output, printable } from '../output.ts';
+import type { Output } from '../output.ts';
 import { addTaskOptions, type PlacedTaskOptions, taskFields, taskInput } from '../task-options.ts';
 
 interface EnqueueOptions extends PlacedTaskOptions {

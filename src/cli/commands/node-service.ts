@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
@@ -8,8 +8,8 @@ import { loadedConfig, outputOf } from '../context.ts';
 import { example } from '../help.ts';
 import { choiceOption } from '../options.ts';
 
-/** The program that the service runs, in the parent folder of this file; it exists only in the build. */
-const ENTRY = fileURLToPath(new URL('../main.js', import.meta.url));
+/** The program that the service runs: in the parent folder of this file, and built if this file is. */
+const ENTRY = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
 
 const MANAGERS = ['launchd', 'systemd'] as const;
 const ACTIONS = {

@@ -181,6 +181,7 @@ function printNode(out: Output, node: Node): void {
     'load',
     `cpu ${node.load.cpu} per core, memory ${Math.round(node.load.memory * 100)} %, event loop delay ${node.load.eventLoopDelayMs} ms`,
   );
+  if (node.channels?.length) field('channels', node.channels.join(' '));
   if (node.journal.pending > 0)
     field('undelivered', `${counted(node.journal.pending, 'result')} on its disk, until Redis accepts them`);
   if (node.journal.discarded > 0)

@@ -12,6 +12,7 @@ import { example } from '../help.ts';
 import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
 import { endWithReader } from '../streams.ts';
+import { addDeliverCommand } from './task-deliver.ts';
 import { printFailedLog } from './task-failed-log.ts';
 import { taskRerunCommand } from './task-rerun.ts';
 import { taskResultCommand } from './task-result.ts';
@@ -64,6 +65,7 @@ export function taskCommand(): Command {
   addSteeringCommands(task);
   task.addCommand(taskResultCommand());
   task.addCommand(taskRerunCommand());
+  addDeliverCommand(task);
   return task;
 }
 
@@ -231,6 +233,8 @@ function printTask(out: Output, task: Task): void {
   field('key', task.key);
   const tags = Object.entries(task.tags).map(([name, value]) => `${name}=${value}`);
   field('tags', tags.join(' '));
+  field('asked in', task.origin && originWords(task.origin));
+  field('deliver to', task.delivery && deliveryWords(task.delivery));
   field('message', oneLine(task.message, 500));
   if (task.progress) field('progress', oneLine(task.progress.note, 200));
   out.line();
@@ -248,6 +252,17 @@ function printTask(out: Output, task: Task): void {
   if (!task.error) return;
   out.line();
   out.foreign(out.style('red', `${task.error.kind}: ${task.error.message}`));
+}
+
+function originWords({ channel, sender, agent, session }: NonNullable<Task['origin']>): string {
+  const parts = [channel, sender && `by ${sender}`, agent && `agent ${agent}`, session && `session ${session}`];
+  return oneLine(parts.filter(Boolean).join(', '), 200);
+}
+
+function deliveryWords({ to, state, reason, tries, at }: NonNullable<Task['delivery']>): string {
+  const after = tries > 0 ? ` after ${counted(tries, 'failed try', 'failed tries')}` : '';
+  const why = reason === null ? '' : `: ${reason}`;
+  return oneLine(`${to} (${state}${at === null ? '' : ` ${ago(at)}`}${after}${why})`, 400);
 }
 
 function printResult(out: Output, result: NonNullable<Task['result']>): void {

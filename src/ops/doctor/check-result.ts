@@ -1,3 +1,4 @@
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import type { Finding } from '../../domain/finding.ts';
 
 /** The result of one check of the doctor, as `doctor --json` prints it. */
@@ -30,4 +31,10 @@ export function failed(check: string, problem: string, remedy: string): CheckRes
 export function found(check: string, { severity, problem, remedy }: Finding): CheckResult {
   if (severity === 'notice') return ok(check, problem);
   return { check, state: severity === 'error' ? 'failed' : 'warning', evidence: problem, fix: remedy };
+}
+
+/** The result of a check that an error prevented. */
+export function fromError(check: string, error: unknown): CheckResult {
+  const fix = error instanceof ClawmeshError ? error.remedy : undefined;
+  return failed(check, messageOf(error), fix ?? 'see the error message');
 }

@@ -1,14 +1,13 @@
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import type { Mesh } from '../../client/mesh.ts';
 import { openToOthers } from '../../config/env-file.ts';
 import { stateFolder, unusableState } from '../../config/home.ts';
 import type { Config } from '../../config/schema.ts';
 import { secretValues } from '../../config/secret-values.ts';
 import type { Clock } from '../../domain/clock.ts';
-import { ClawmeshError, messageOf } from '../../domain/errors.ts';
+import { nearestExisting } from '../../platform/make-folder.ts';
 import { type SnapshotSource, takeSnapshot } from '../snapshot.ts';
-import { type CheckResult, failed, ok, warning } from './check-result.ts';
+import { type CheckResult, fromError, ok, warning } from './check-result.ts';
 import { checkClock, checkIdentity, checkMachine, type OpenClawHealth } from './machine-checks.ts';
 import { checkMesh } from './mesh-checks.ts';
 import { checkServer } from './redis-checks.ts';
@@ -60,8 +59,7 @@ export async function diagnose(patient: Patient): Promise<readonly CheckResult[]
 function checkState(mesh: string): CheckResult {
   try {
     const folder = stateFolder(mesh, process.env);
-    let there = folder;
-    while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+    const there = nearestExisting(folder);
     try {
       accessSync(there, constants.W_OK | constants.X_OK);
     } catch (error) {
@@ -105,9 +103,4 @@ async function checkReached(mesh: ReachedMesh, nodeId: string, clock: Clock): Pr
       requeue: async () => (await mesh.task.requeueOrphaned()).length,
     })),
   ];
-}
-
-function fromError(check: string, error: unknown): CheckResult {
-  const fix = error instanceof ClawmeshError ? error.remedy : undefined;
-  return failed(check, messageOf(error), fix ?? 'see the error message');
 }

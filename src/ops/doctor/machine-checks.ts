@@ -1,21 +1,30 @@
 import { hostname } from 'node:os';
 import type { Mesh } from '../../client/mesh.ts';
+import { stateFolder } from '../../config/home.ts';
 import { nodeConfig } from '../../config/node-settings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { counted } from '../../domain/counted.ts';
+import { diskFinding, freeDiskText } from '../../domain/free-disk.ts';
 import { type OpenClawMode, slotsOf } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
-import { formatSize, humanDuration } from '../../domain/units.ts';
+import { humanDuration } from '../../domain/units.ts';
 import { freeDisk } from '../../platform/disk-and-memory.ts';
 import { openclawConcurrency } from '../../platform/openclaw-setting.ts';
 import { sleepsAfterMinutes } from '../../platform/sleep-settings.ts';
-import { type CheckResult, failed, ok, warning } from './check-result.ts';
+import { type CheckResult, failed, found, fromError, ok, warning } from './check-result.ts';
 import { checkService } from './service-check.ts';
 
 /** The state of this machine's OpenClaw. */
 export interface OpenClawHealth {
   readonly mode: OpenClawMode;
+  /** Properties of its runner; see `RunnerCapabilities`. */
+  readonly capabilities: {
+    readonly hasProvider: boolean;
+    readonly limitsRuns: boolean;
+    readonly startsProgram: boolean;
+    readonly remedy: string;
+  };
   readonly version: string | null;
   /** Why OpenClaw is not healthy; null if it is. */
   readonly reason: string | null;
@@ -34,8 +43,8 @@ export async function checkMachine(of: {
   return [
     checkInventory(config, nodeId),
     ...checkOpenClaw(config, health),
-    ...(health.mode === 'gateway' ? await checkConcurrency(config, nodeId) : []),
-    await checkDisk(config),
+    ...(health.capabilities.limitsRuns ? await checkConcurrency(config, nodeId) : []),
+    await checkDisk(config, process.env),
     await checkSleep(),
     ...(await checkService(config, health)),
   ];
@@ -79,9 +88,9 @@ function checkInventory(config: Config, nodeId: string): CheckResult {
 }
 
 function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): readonly CheckResult[] {
-  const { mode, version, reason, login } = health;
-  if (mode === 'simulate') {
-    if (openclaw.mode === 'simulate') return [ok('openclaw', 'tasks are simulated, as configured')];
+  const { mode, capabilities, version, reason, login } = health;
+  if (!capabilities.hasProvider) {
+    if (openclaw.mode === mode) return [ok('openclaw', 'tasks are simulated, as configured')];
     return [
       warning(
         'openclaw',
@@ -90,13 +99,7 @@ function checkOpenClaw({ openclaw, gates }: Config, health: OpenClawHealth): rea
       ),
     ];
   }
-  if (reason !== null) {
-    const fix =
-      mode === 'gateway'
-        ? 'run openclaw gateway status; launchctl kickstart -k restarts the gateway; check openclaw.gateway.url and token'
-        : 'check that openclaw --version works for this user, and check openclaw.exec.bin';
-    return [failed('openclaw', `${mode}: ${reason}`, fix)];
-  }
+  if (reason !== null) return [failed('openclaw', `${mode}: ${reason}`, capabilities.remedy)];
   const here = [ok('openclaw', `${mode}, version ${version ?? 'unknown'}`), ...checkLogin(login)];
   if (openclaw.version === undefined || openclaw.version === version) return here;
   const pinned = `this machine has OpenClaw ${version ?? 'of unknown version'}, but the mesh requires ${openclaw.version}`;
@@ -134,15 +137,16 @@ async function checkConcurrency(config: Config, nodeId: string): Promise<readonl
   ];
 }
 
-async function checkDisk({ gates }: Config): Promise<CheckResult> {
-  const free = await freeDisk('/');
-  const evidence = `${(free / 1e9).toFixed(1)} GB of disk space is free`;
-  if (free >= gates.minFreeDisk) return ok('free-disk', evidence);
-  return failed(
-    'free-disk',
-    `${evidence}, ${formatSize(gates.minFreeDisk)} is required`,
-    'free some disk space, or lower gates.minFreeDisk',
-  );
+/** The rule of the gate `free-disk`, on the disk of this machine's state folder. */
+export async function checkDisk({ mesh, gates }: Config, env: NodeJS.ProcessEnv): Promise<CheckResult> {
+  try {
+    const folder = stateFolder(mesh, env);
+    const free = await freeDisk(folder);
+    const finding = diskFinding({ folder, free, required: gates.minFreeDisk });
+    return finding ? found('free-disk', finding) : ok('free-disk', freeDiskText(free));
+  } catch (error) {
+    return fromError('free-disk', error);
+  }
 }
 
 async function checkSleep(): Promise<CheckResult> {

@@ -8,7 +8,7 @@ import { type CheckResult, failed, ok, warning } from './check-result.ts';
 import type { OpenClawHealth } from './machine-checks.ts';
 
 /** Whether the installed service can keep this machine's node running; empty if none is installed. */
-export async function checkService(config: Config, { mode }: OpenClawHealth): Promise<readonly CheckResult[]> {
+export async function checkService(config: Config, { capabilities }: OpenClawHealth): Promise<readonly CheckResult[]> {
   const manager = installedManager();
   const installed = manager?.installed();
   if (!manager || !installed) return [];
@@ -19,7 +19,7 @@ export async function checkService(config: Config, { mode }: OpenClawHealth): Pr
   if (program === undefined) return [failed('service', `${file} names no program to run`, again)];
   if (missing !== undefined) return [failed('service', `${file} runs ${missing}, which does not exist`, again)];
   const { bin } = config.openclaw.exec;
-  if (mode === 'exec' && !findProgram([bin], { PATH: installed.path })) {
+  if (capabilities.startsProgram && !findProgram([bin], { PATH: installed.path })) {
     const evidence = `${bin} is not on the PATH of ${service} (${installed.path || 'empty'})`;
     return [failed('service', evidence, `${again}, with ${bin} on the PATH of your shell`)];
   }

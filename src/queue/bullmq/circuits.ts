@@ -77,6 +77,16 @@ export class Circuits {
     return mustHold;
   }
 
+  /**
+   * Reports a success again, with a new view of the circuits. Another node may have opened the circuit of the provider,
+   * or counted a failure in it, since this node read them; then {@link observe} did not know that the success matters.
+   */
+  async observeAgain(claim: Claim, outcome: Outcome): Promise<void> {
+    if (whatIsSeen(outcome) !== 'ok') return;
+    await this.refresh();
+    await this.#observe(claim, outcome);
+  }
+
   async #observe(claim: Claim, outcome: Outcome): Promise<boolean> {
     if (!this.#settings || claim.spec.probe) return false;
     const circuit = circuitOf(claim.spec);

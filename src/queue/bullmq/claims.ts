@@ -62,9 +62,17 @@ export interface NextTask {
   readonly limitedForMs: number;
   /** When the next delayed task is due; 0 for none. */
   readonly nextDueAt: number;
+  /** The circuits are no longer as this node knows them, so the report of a run brought no task. */
+  readonly circuitsChanged: boolean;
 }
 
-const NOTHING: NextTask = { task: undefined, again: false, limitedForMs: 0, nextDueAt: 0 };
+const NOTHING: NextTask = {
+  task: undefined,
+  again: false,
+  limitedForMs: 0,
+  nextDueAt: 0,
+  circuitsChanged: false,
+};
 
 const admitted = z.tuple([z.string()]);
 /**
@@ -280,9 +288,9 @@ export class Claims {
 /** Parsed without a schema, because every task passes through here. */
 function nextTask(reply: unknown, token: string): NextTask {
   if (!Array.isArray(reply)) return { ...NOTHING, again: reply === 'again' };
-  const [id, hash, limited = 0, due = 0] = reply as [string, string[], number?, number?];
+  const [id, hash, limited = 0, due = 0, changed = 0] = reply as [string, string[], number?, number?, number?];
   const task = id === '' ? undefined : { id, token, fields: pairsToMap(hash) };
-  return { task, again: false, limitedForMs: limited, nextDueAt: due };
+  return { task, again: false, limitedForMs: limited, nextDueAt: due, circuitsChanged: changed === 1 };
 }
 
 function claimedTasks(reply: unknown): ClaimedTask[] {

@@ -108,8 +108,12 @@ export class PoolConsumer implements PoolQueue {
     const end = outcome.ok
       ? { reason: '', detail: outcome.result }
       : { reason: outcome.error.message, detail: outcome.error };
-    const finish = (next?: { token: string; offer: Offer }) =>
-      this.#ending(claim, () => this.#claims.finish(claim, { status: settled, ...end }, next));
+    const finish = async (next?: { token: string; offer: Offer }) => {
+      const reply = await this.#ending(claim, () => this.#claims.finish(claim, { status: settled, ...end }, next));
+      // The task has ended already, so neither its report nor the next run waits for this.
+      if (reply.circuitsChanged) void this.#options.circuits.observeAgain(claim, outcome).catch(() => {});
+      return reply;
+    };
     if (offer) {
       return { settled, next: await this.#fetch((token) => finish({ token, offer })) };
     }

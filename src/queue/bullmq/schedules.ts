@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
+import { boxOf } from '../../domain/delivery.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { POOL_NAME, POOL_NAME_HINT } from '../../domain/names.ts';
 import type { Schedule, ScheduleFailure, ScheduleTimes } from '../../domain/schedule.ts';
@@ -256,6 +257,7 @@ export class Schedules {
       timezone ?? '',
       JSON.stringify(task),
       JSON.stringify(options),
+      task.deliver ? boxOf(task.deliver) : '',
       replaced?.pool ?? '',
     ]);
     const answer = armed.parse(reply);

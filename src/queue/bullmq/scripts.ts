@@ -35,4 +35,8 @@ export const scripts = {
   pausePool: script('pause-pool'),
   resumePools: script('resume-pools'),
   forgetPool: script('forget-pool'),
+  takeDelivery: script('take-delivery'),
+  reportDelivery: script('report-delivery'),
+  expireDeliveries: script('expire-deliveries'),
+  redeliver: script('redeliver'),
 };

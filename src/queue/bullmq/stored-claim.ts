@@ -29,6 +29,7 @@ export function storedClaim(
   const count = (name: string) => Number(fields.get(name) ?? 0);
   const spec = readField(storedSpec, fields.get('data'));
   const { v: format = 0, ...part } = spec ? {} : (readField(anyFormat, fields.get('data')) ?? {});
+  const last = lastHistoryLine(fields);
   const claim: Claim = {
     taskId,
     pool,
@@ -44,7 +45,8 @@ export function storedClaim(
     trace: traceOf(fields.get('opts')),
     claimedAt: count('processedOn'),
     readyAt: count('timestamp') + count('delay'),
-    takenOver: takenOver(fields),
+    takenOver: takenOver(fields, last),
+    previousEnd: last?.reason,
   };
   return { claim, spec, newer: format > TASK_FORMAT ? format : undefined };
 }
@@ -54,10 +56,16 @@ function traceOf(options: string | undefined): string | undefined {
   return options?.includes('"tm":') ? readField(tracedOptions, options)?.tm : undefined;
 }
 
+type HistoryLine = z.infer<typeof storedHistoryLine>;
+
+/** The last run that did not end the task; undefined for a task that runs for the first time. */
+function lastHistoryLine(fields: ReadonlyMap<string, string>): HistoryLine | undefined {
+  return readField(storedHistoryLine, fields.get('cm:history')?.trimEnd().split('\n').at(-1));
+}
+
 /** The handover that this claim ends, if that is the last event of the task. */
-function takenOver(fields: ReadonlyMap<string, string>): Claim['takenOver'] {
+function takenOver(fields: ReadonlyMap<string, string>, last: HistoryLine | undefined): Claim['takenOver'] {
   if (!fields.has('cm:handovers')) return undefined;
-  const last = readField(storedHistoryLine, fields.get('cm:history')?.trimEnd().split('\n').at(-1));
   if (last?.event !== 'handover') return undefined;
   return { reason: last.reason as HandoverReason, lostAt: last.at - (last.silentMs ?? 0) };
 }

@@ -8,6 +8,7 @@ import { readField, storedSpec } from './task-fields.ts';
 const retried = z.enum(['gone', 'open', 'completed', 'waiting']);
 const removed = z.enum(['gone', 'active', 'other', 'removed']);
 const acknowledged = z.enum(['gone', 'other', 'acknowledged']);
+const redelivered = z.enum(['gone', 'open', 'none', 'pending']);
 const bullOptions = z.object({ attempts: z.number().int().positive() });
 
 /** An operator's commands on single tasks. Each is one atomic step. */
@@ -43,6 +44,11 @@ export class TaskControl {
   async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
     const args = [task.pool, task.id, onlyFailed ? '1' : ''];
     return removed.parse(await scripts.removeTask.run(this.#redis, this.#keys, args));
+  }
+
+  /** Sends the answer of an ended task again, or at once if its delivery is pending. */
+  async redeliver(task: TaskRef): Promise<'gone' | 'open' | 'none' | 'pending'> {
+    return redelivered.parse(await scripts.redeliver.run(this.#redis, this.#keys, [task.pool, task.id]));
   }
 
   /** Acknowledges a failed task. */

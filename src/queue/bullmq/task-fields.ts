@@ -24,6 +24,25 @@ export const storedSpec = z.object({
   idleTimeoutMs: z.number().optional(),
   backoffMs: z.number().optional(),
   after: z.array(z.object({ id: z.string(), pool: z.string() })).optional(),
+  deliver: z
+    .union([
+      z.object({ webhook: z.string() }),
+      z.object({
+        channel: z.string(),
+        to: z.string(),
+        account: z.string().optional(),
+        thread: z.string().optional(),
+      }),
+    ])
+    .optional(),
+  origin: z
+    .object({
+      session: z.string().optional(),
+      agent: z.string().optional(),
+      channel: z.string().optional(),
+      sender: z.string().optional(),
+    })
+    .optional(),
   attempts: z.number(),
   /** See `TaskSigner`. */
   sig: z.string().optional(),
@@ -41,6 +60,7 @@ export const storedResult = z.object({
   model: z.string().nullable(),
   runId: z.string().nullable(),
   durationMs: z.number(),
+  media: z.array(z.string()).optional().catch(undefined),
 });
 
 /** Field `cm:error`. `Claims` also keeps the token of the claim in it. */

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
+import { boxOf } from '../../domain/delivery.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { formatHoldReason } from '../../domain/hold-reason.ts';
 import { newTaskId } from '../../domain/ids.ts';
@@ -136,6 +137,7 @@ export class TaskProducer {
         key,
         sessionOf(task) ?? '',
         needsOf(task),
+        task.deliver ? boxOf(task.deliver) : '',
       );
       characters += data.length;
       if (step.length >= STEP_TASKS || characters >= STEP_CHARACTERS) send();

@@ -1,3 +1,4 @@
+import { type Delivery, describeDestination } from '../../domain/delivery.ts';
 import { describeHoldReason, parseHoldReason } from '../../domain/hold-reason.ts';
 import { targetOf } from '../../domain/target.ts';
 import type { HistoryEntry, Task } from '../../domain/task.ts';
@@ -27,6 +28,10 @@ export const LISTED_FIELDS = [
   'cm:after',
   'cm:max',
   'cm:acknowledged',
+  'cm:delivery',
+  'cm:deliveryAt',
+  'cm:deliveryTries',
+  'cm:deliveryReason',
 ] as const;
 
 /** The fields that show which nodes ran the task, and when. */
@@ -100,6 +105,8 @@ export function taskView(id: string, pool: string, bullState: BullState, hash: T
     result: readField(storedResult, hash.returnvalue) ?? null,
     // BullMQ's own retry leaves the error of the last run.
     error: state === 'completed' ? null : error,
+    origin: spec?.origin ?? null,
+    delivery: spec?.deliver ? deliveryOf(describeDestination(spec.deliver), hash) : null,
     acknowledgedAt: state === 'failed' ? acknowledgedAt(hash) : null,
     history,
   };
@@ -110,6 +117,18 @@ function shownReason(why: string | undefined): string | null {
   if (why === undefined) return null;
   const reason = parseHoldReason(why);
   return reason ? describeHoldReason(reason) : why.replace(':', ' ');
+}
+
+function deliveryOf(to: string, hash: TaskHash): Delivery {
+  const stored = hash['cm:delivery'];
+  const over = stored === 'delivered' || stored === 'failed' ? stored : undefined;
+  return {
+    state: over ?? 'pending',
+    reason: stored === undefined ? 'the task has not ended' : (hash['cm:deliveryReason'] ?? null),
+    to,
+    tries: numberOf(hash['cm:deliveryTries']) ?? 0,
+    at: over ? isoOrNull(hash['cm:deliveryAt']) : null,
+  };
 }
 
 /**

@@ -26,13 +26,16 @@ local function meshKeys(prefix)
     schedules = prefix .. '/schedules',
     scheduleFailures = prefix .. '/schedules:failures',
     scheduleLast = prefix .. '/schedules:last',
+    outboxes = prefix .. '/outboxes',
+    channel = prefix .. '/all', -- all nodes listen to it
     -- Prefixes; the rest of the name follows: `<pool> <reason>`, `<agent>|<session>`, an idempotency key, a day,
-    -- `<node>~<incarnation>`.
+    -- `<node>~<incarnation>`, a channel with or without an account.
     heldTasks = prefix .. '/held:',
     sessions = prefix .. '/session:',
     idempotency = prefix .. '/key:',
     usage = prefix .. '/usage:',
     presenceChannels = prefix .. '/alive:',
+    outbox = prefix .. '/outbox:',
   }
 end
 

@@ -5,8 +5,8 @@
   ARGV pool   name of the schedule   schedule as the caller has read it (JSON), '' if there must be none   schedule to
   store (JSON)   when the previous task was due (ms), '' if there must be none   maximum number of schedules   when
   the task is due (ms; '' for the next time of the interval)   interval (ms; '' for a cron line)   cron line   time
-  zone ('' for none)   the task (JSON)   BullMQ's options of each task (JSON)   for an update, the pool of the schedule
-  so far: its task is replaced, if no node has started it ('' otherwise)
+  zone ('' for none)   the task (JSON)   BullMQ's options of each task (JSON)   the outbox for its answers ('' for none)
+  for an update, the pool of the schedule so far: its task is replaced, if no node has started it ('' otherwise)
   Result: 'armed'; 'changed' (the schedule is not as read); 'too-many'; 'other-next' (another task is the next one by
   now); 'foreign' (BullMQ has a job scheduler of this name that is not ours); 'taken' (there is a task at that time)
   Invariant: a stored schedule that is not paused has its next task. Nothing is queued for a schedule that was
@@ -17,7 +17,8 @@
 --- @include new-task
 --- @include remove-unbegun
 
-local poolName, name, read, store, seenDue, most, dueAt, everyMs, cron, timezone, data, options, replaced = unpack(ARGV)
+local poolName, name, read, store, seenDue, most, dueAt, everyMs, cron, timezone, data, options, box,
+  replaced = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
 local from = replaced == '' and pool or poolKeys(KEYS[1], replaced)
 dueAt, everyMs = tonumber(dueAt), tonumber(everyMs)
@@ -100,6 +101,8 @@ local id, ofTask = taskIdAt(dueAt), cjson.decode(options)
 local task = {data = data, delayMs = math.max(0, dueAt - now), priority = ofTask.priority or 0}
 ofTask['repeat'], ofTask.jobId, ofTask.delay = rule, id, task.delayMs
 task.options = cjson.encode(ofTask)
-storeTask(pool, id, task, now, {'rjk', name})
+local more = {'rjk', name}
+if box ~= '' then more[3], more[4] = 'cm:box', box end
+storeTask(pool, id, task, now, more)
 if placeTask(pool, id, task, now) then wakeNode(pool) end
 return 'armed'

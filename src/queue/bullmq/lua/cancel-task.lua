@@ -25,7 +25,7 @@ local waited = redis.call('LREM', pool.wait, 1, id) + redis.call('ZREM', pool.pr
   + redis.call('ZREM', pool.delayed, id) + redis.call('ZREM', pool.waitingChildren, id)
 if waited > 0 then
   dropHeld(mesh, pool, id)
-  endTask(pool, id, {kind = 'cancelled', message = reason}, redisNow(), 'waiting')
+  endTask(mesh, pool, id, {kind = 'cancelled', message = reason}, redisNow(), 'waiting')
   return 'cancelled'
 end
 redis.call('HSET', taskKey, 'cm:cancel', reason)

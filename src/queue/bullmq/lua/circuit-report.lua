@@ -47,7 +47,7 @@ local function note(list, value)
   return true
 end
 local function endProbe()
-  circuit.probe, circuit.probeUntil = nil, nil
+  clearProbe(circuit)
   circuit.dueAt = nextProbeAt()
 end
 

@@ -29,7 +29,7 @@ local function passesCircuit()
   if not circuit or not circuit.openedAt then return true end
   local isProbe = circuit.probe == poolName .. ':' .. id
   if not isProbe and (probeLives(mesh, circuit, now) or now < probeDueAt(circuit, taskKey)) then return false end
-  setProbe(circuit, pool, id, now + PROBE_RUN_MS)
+  setProbe(circuit, pool, id, now + PROBE_RUN_MS, true)
   storeCircuit(mesh, circuitName, circuit)
   return true
 end
@@ -69,7 +69,8 @@ else
     redis.call('HSET', taskKey, 'cm:after', after)
   end
 end
-if string.find(reason, '^allow:') or string.find(reason, '&allow:', 1, true) or string.find(reason, '^format:') then
+-- A task for certain nodes, even if those must also allow its agent, does not wait for a sticky node anyway.
+if string.find(reason, '^allow:') or string.find(reason, '^format:') then
   redis.call('HSET', taskKey, 'cm:notAllowedOn', node)
 end
 holdClaimed(mesh, pool, id, reason, now)

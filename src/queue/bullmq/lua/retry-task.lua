@@ -1,6 +1,6 @@
 --[[
   Queues a failed or cancelled task again on request, like a new one, with its original number of attempts. Its
-  history stays. A task that has never run waits again for the tasks that it comes after.
+  history stays. A delivery of the failure that is still pending is dropped. A task that has never run waits again for the tasks that it comes after.
 
   ARGV pool   task id   original number of attempts
   Result: 'gone', 'open' (it has not ended), 'completed', or 'waiting' on success
@@ -11,6 +11,7 @@
 --- @include line
 --- @include hold
 --- @include add-history
+--- @include outbox
 
 local poolName, id, attempts = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
@@ -24,9 +25,10 @@ if redis.call('ZREM', pool.failed, id) == 0 then
 end
 local state = redis.call('ZREM', pool.cancelled, id) > 0 and 'cancelled' or 'failed'
 
-local fields = redis.call('HMGET', taskKey, 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason')
+local fields = redis.call('HMGET', taskKey, 'processedOn', 'pb', 'atm', 'cm:history', 'finishedOn', 'failedReason',
+  'cm:box')
 local startedAt, node, made = tonumber(fields[1] or nil), fields[2] or nil, tonumber(fields[3] or '0') or 0
-local history, endedAt, reason = fields[4] or '', tonumber(fields[5] or nil), fields[6] or nil
+local history, endedAt, reason, box = fields[4] or '', tonumber(fields[5] or nil), fields[6] or nil, fields[7]
 -- A task that never ran is not retried but enqueued again, so that starts = 1 + handovers + retries stays true.
 local ran = startedAt or string.find(history, '"event":"claimed"', 1, true)
 local entries = {
@@ -39,6 +41,7 @@ end
 redis.call('HDEL', taskKey, 'finishedOn', 'failedReason', 'cm:error', 'processedOn', 'pb', 'progress', 'cm:cancel',
   'cm:lost', 'cm:acknowledged', 'stacktrace')
 redis.call('ZREM', pool.acknowledged, id)
+if box then dropDelivery(mesh, pool, id, box) end
 redis.call('HSET', taskKey, 'cm:history', addHistory(history, entries), 'cm:max', made + tonumber(attempts), 'delay', 0)
 
 -- If it has run, the tasks before it had completed.

@@ -1,10 +1,13 @@
--- Removes everything about a task, and frees its idempotency key and its id in BullMQ's deduplication. With `keyMs` >
--- 0, the key is remembered for that long. The key has its own field, because the task itself may be a mebibyte of
--- JSON.
+--- @include outbox
+
+-- Removes everything about a task, its pending delivery included. Frees its idempotency key and its id in BullMQ's
+-- deduplication. With `keyMs` > 0, the key is remembered for that long. The key has its own field, because the task
+-- itself may be a mebibyte of JSON.
 local function forgetTask(mesh, pool, id, keyMs)
   local taskKey = pool.tasks .. id
-  local fields = redis.call('HMGET', taskKey, 'cm:key', 'deid')
-  local key, deduplicationId = fields[1], fields[2]
+  local fields = redis.call('HMGET', taskKey, 'cm:key', 'deid', 'cm:box')
+  local key, deduplicationId, box = fields[1], fields[2], fields[3]
+  if box then dropDelivery(mesh, pool, id, box) end
   if key then
     local theirPool, owner = string.match(redis.call('GET', mesh.idempotency .. key) or '', '^(%S+) (%S+)')
     if owner == id and keyMs > 0 then

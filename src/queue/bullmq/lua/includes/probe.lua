@@ -1,6 +1,7 @@
 -- While a circuit is open, one task at a time, the probe, checks whether the provider has recovered. `circuit.probe`
 -- names it as `<pool>:<id>`, so that it is found in any pool. It counts only until `circuit.probeUntil` (Redis time,
--- ms), so that a lost probe can't keep the circuit open.
+-- ms), so that a lost probe can't keep the circuit open. `circuit.probeClaimed` tells that a node has claimed it: the
+-- task itself does not, once its claim has lapsed or the task was requeued.
 
 -- How long a probe may wait for a node, ms. A probe that is claimed later is held again, so a short time costs
 -- nothing.
@@ -43,7 +44,13 @@ local function probeDueAt(circuit, taskKey)
   return circuit.dueAt + math.min(SPENT_PAUSE_MS * SPENT_FACTOR ^ used, SPENT_MOST_MS)
 end
 
-local function setProbe(circuit, pool, id, untilTime)
+-- claimed: true if a node has claimed the task, nil if it waits for a node
+local function setProbe(circuit, pool, id, untilTime, claimed)
   circuit.probe = pool.name .. ':' .. id
   circuit.probeUntil = math.floor(untilTime)
+  circuit.probeClaimed = claimed
+end
+
+local function clearProbe(circuit)
+  circuit.probe, circuit.probeUntil, circuit.probeClaimed = nil, nil, nil
 end

@@ -1,5 +1,6 @@
 --- @include release-task
 --- @include end-task
+--- @include mesh-event
 
 -- The task's hash does not tell: BullMQ's own retry leaves the error of the last run in it.
 local function hasFailed(mesh, poolName, id)
@@ -34,7 +35,8 @@ local function releaseAfter(mesh, pool, list, first, most, now)
       gone = gone + 1
     elseif broken then
       if redis.call('ZREM', pool.delayed, id) > 0 then
-        endTask(pool, id, {kind = 'invalid', message = broken}, now, 'delayed')
+        endTask(mesh, pool, id, {kind = 'invalid', message = broken}, now, 'delayed')
+        meshEvent(mesh, 'dead-letter', now, {'task', id, 'pool', pool.name, 'reason', broken})
         failed = failed + 1
       end
       redis.call('ZREM', list, id)

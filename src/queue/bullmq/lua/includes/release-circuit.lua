@@ -1,6 +1,13 @@
 --- @include release-task
 --- @include probe
 
+-- Whether no node has claimed the probe in time. A task that is active counts as claimed, even if its claim has lapsed,
+-- or its node has not told the circuit yet.
+local function probeUnclaimed(mesh, circuit, now)
+  if not circuit.probe or circuit.probeClaimed or now < (circuit.probeUntil or 0) then return false end
+  return redis.call('HEXISTS', mesh.prefix .. ':' .. circuit.probe, 'processedOn') == 0
+end
+
 -- Tasks of a pool that are held for a circuit: all are released once it has closed, and one at a time as its probe
 -- while it is open.
 -- Returns the numbers of checked and released tasks, and 0 if there are more to release at once.
@@ -18,12 +25,11 @@ local function releaseCircuit(mesh, pool, list, name, most, now)
   if probeLives(mesh, circuit, now) then return 1, 0, nil end
 
   local rests = circuit.rests or {}
-  -- No node has claimed the probe in time; let another pool provide the next one.
-  local waited = circuit.probe and now >= (circuit.probeUntil or 0)
-    and redis.call('EXISTS', mesh.prefix .. ':' .. circuit.probe .. ':lock') == 0
-  if waited then
+  if probeUnclaimed(mesh, circuit, now) then
+    -- Let another pool provide the next one.
     rests[string.match(circuit.probe, '^([^:]*)')] = now + POOL_REST_MS
-    circuit.rests, circuit.probe, circuit.probeUntil = rests, nil, nil
+    circuit.rests = rests
+    clearProbe(circuit)
     storeCircuit(mesh, name, circuit)
   end
   local paused = redis.call('HEXISTS', pool.meta, 'paused') == 1

@@ -2,14 +2,7 @@
 --- @include line
 --- @include end-task
 --- @include mesh-event
-
--- Increments a field of a task's hash, even if it holds no number. HINCRBY would abort the sweep at such a task, and
--- with it the requeue of all other tasks, again and again.
-local function countUp(taskKey, field)
-  local count = math.floor(tonumber(redis.call('HGET', taskKey, field) or '0') or 0) + 1
-  redis.call('HSET', taskKey, field, string.format('%.0f', count))
-  return count
-end
+--- @include count-up
 
 -- Requeues an active task at the head of its pool (of its own priority, if it has one), removes its lock, and wakes a
 -- waiting node. Records the handover in the task's history and in the handover log.
@@ -38,10 +31,10 @@ local function requeueTask(mesh, pool, id, holder, reason, silentMs, now, maxHan
 
   local cancelled = redis.call('HGET', taskKey, 'cm:cancel')
   if cancelled then
-    endTask(pool, id, {kind = 'cancelled', message = cancelled}, now, 'active')
+    endTask(mesh, pool, id, {kind = 'cancelled', message = cancelled}, now, 'active')
   elseif maxHandovers and lost > maxHandovers then
     local message = 'lost with its node ' .. lost .. ' times, last with ' .. from .. ' (' .. reason .. ')'
-    endTask(pool, id, {kind = 'handover_limit', message = message}, now, 'active')
+    endTask(mesh, pool, id, {kind = 'handover_limit', message = message}, now, 'active')
     meshEvent(mesh, 'dead-letter', now, {'task', id, 'pool', pool.name, 'node', from, 'reason', message})
   else
     if lost == 3 then

@@ -1,0 +1,182 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ChannelAccount } from '../../src/domain/delivery.ts';
+import { Deliveries, outcomeOf } from '../../src/node/deliveries.ts';
+import type { DeliveryOutcome, TakenDelivery } from '../../src/queue/bullmq/outbox.ts';
+import type { Messenger, OutgoingMessage, SendResult } from '../../src/runners/messenger.ts';
+import { testContext } from '../support/node-context.ts';
+import { settled } from '../support/virtual-clock.ts';
+
+const ANSWER = {
+  pool: 'default',
+  message: 'hello',
+  agent: null,
+  result: { text: 'all tests pass', usage: null, model: null, runId: null, durationMs: 5 },
+  error: null,
+};
+const delivery = (taskId: string): TakenDelivery => ({
+  pool: 'default',
+  taskId,
+  box: 'slack',
+  token: `mac-1~1:${taskId}`,
+  idempotencyKey: `clawmesh-${taskId}-answer-1`,
+  tries: 0,
+  ageMs: 0,
+  content: { destination: { channel: 'slack', to: 'C1' }, answer: { ...ANSWER, taskId } },
+});
+
+/** A node whose gateway has these channels, and an outbox of the mesh with these answers. */
+function node({ channels = [{ channel: 'slack', account: 'work' }] }: { channels?: readonly ChannelAccount[] } = {}) {
+  const waiting: TakenDelivery[] = [];
+  const asked: (readonly string[])[] = [];
+  const reports: [string, DeliveryOutcome][] = [];
+  const sent: OutgoingMessage[] = [];
+  const state = {
+    channels,
+    send: async (): Promise<SendResult> => ({ sent: true }),
+    nextDueInMs: undefined as number | undefined,
+  };
+  const messenger: Messenger = {
+    channels: async () => state.channels,
+    send: async (message) => {
+      sent.push(message);
+      return state.send();
+    },
+  };
+  const context = testContext({
+    runner: { messenger },
+    backend: {
+      openOutbox: () => ({
+        take: async (boxes) => {
+          asked.push(boxes);
+          return { delivery: waiting.shift(), nextDueInMs: state.nextDueInMs };
+        },
+        report: async ({ taskId }, end) => {
+          reports.push([taskId, end]);
+          return true;
+        },
+      }),
+    },
+  });
+  return { context, deliveries: new Deliveries(context), waiting, asked, reports, sent, state };
+}
+
+describe('the deliveries of a node', () => {
+  let running: Deliveries | undefined;
+  afterEach(() => running?.stop());
+  const started = async (options: Parameters<typeof node>[0] = {}) => {
+    const all = node(options);
+    running = all.deliveries;
+    all.deliveries.start();
+    await expect.poll(() => all.asked.length).toBeGreaterThan(0);
+    await expect.poll(() => all.deliveries.channels.length).toBe(all.state.channels.length);
+    return all;
+  };
+
+  it('send an answer through the gateway as soon as it is announced, and report that it was accepted', async () => {
+    const { context, waiting, reports, sent } = await started();
+    waiting.push(delivery('a'));
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => reports).toEqual([['a', { outcome: 'delivered' }]]);
+    expect(sent).toEqual([
+      {
+        destination: { channel: 'slack', to: 'C1' },
+        text: 'all tests pass',
+        media: [],
+        idempotencyKey: 'clawmesh-a-answer-1',
+      },
+    ]);
+  });
+
+  it('look into the outboxes of their channels and accounts, and into that of the webhooks', async () => {
+    const { asked } = await started();
+    await expect.poll(() => asked.at(-1)).toEqual(['@webhook', 'slack', 'slack/work']);
+  });
+
+  it('ignore announcements for channels of other nodes', async () => {
+    const { context, asked } = await started();
+    const before = asked.length;
+    context.events.emit('answerReady', { box: 'telegram' });
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => asked.length).toBe(before + 1);
+  });
+
+  it('send at most four answers at the same time', async () => {
+    const { context, waiting, reports, sent, state } = await started();
+    const { promise, resolve } = Promise.withResolvers<SendResult>();
+    state.send = () => promise;
+    waiting.push(...'abcdef'.split('').map(delivery));
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => sent.length).toBe(4);
+    expect(waiting).toHaveLength(2);
+    resolve({ sent: true });
+    await expect.poll(() => reports.length).toBe(6);
+  });
+
+  it('look again when the next try is due, without an announcement', async () => {
+    const { context, waiting, asked, reports, state } = await started();
+    state.nextDueInMs = 2_000;
+    const before = asked.length;
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => asked.length).toBeGreaterThan(before);
+    await settled();
+    waiting.push(delivery('a'));
+    await context.clock.advance(2_000);
+    await expect.poll(() => reports.length).toBe(1);
+  });
+
+  it('wait for a try under way when they stop, and begin no other one', async () => {
+    const { context, deliveries, waiting, reports, sent, state } = await started();
+    const { promise, resolve } = Promise.withResolvers<SendResult>();
+    state.send = () => promise;
+    waiting.push(delivery('a'));
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => sent.length).toBe(1);
+    const stopped = deliveries.stop();
+    waiting.push(delivery('b'));
+    resolve({ sent: true });
+    await stopped;
+    expect(reports.map(([id]) => id)).toEqual(['a']);
+    expect(waiting).toHaveLength(1);
+  });
+
+  it('tell the mesh when a channel has appeared', async () => {
+    const { context, deliveries, state } = await started();
+    state.channels = [...state.channels, { channel: 'telegram', account: 'default' }];
+    await context.clock.advance(20_000);
+    await expect.poll(() => deliveries.channels).toEqual(['slack/work', 'telegram/default']);
+    expect(context.emitted).toContain('factsChanged');
+  });
+});
+
+describe('a failed try to send an answer', () => {
+  const again = { sent: false, retryable: true, reason: 'the gateway does not respond' } as const;
+  const mask = (text: string) => text.replaceAll('hunter2', '***');
+
+  it('is repeated after a pause that doubles up to five minutes', () => {
+    const pauses = [0, 1, 2, 8, 9, 50].map((tries) => outcomeOf(again, { tries, ageMs: 0 }, 86_400_000, mask));
+    expect(pauses).toMatchObject([1_000, 2_000, 4_000, 256_000, 300_000, 300_000].map((pauseMs) => ({ pauseMs })));
+  });
+
+  it('ends the delivery when the recipient was refused for good', () => {
+    const refused = { sent: false, retryable: false, reason: 'unknown channel' } as const;
+    expect(outcomeOf(refused, { tries: 0, ageMs: 0 }, 86_400_000, mask)).toEqual({
+      outcome: 'failed',
+      reason: 'unknown channel',
+    });
+  });
+
+  it('ends the delivery when the next try would be later than the limit', () => {
+    expect(outcomeOf(again, { tries: 9, ageMs: 86_300_000 }, 86_400_000, mask)).toEqual({
+      outcome: 'failed',
+      reason: 'given up: the gateway does not respond',
+    });
+  });
+
+  it('has a reason without secrets, of a bounded length', () => {
+    const long = { ...again, reason: `token hunter2 ${'x'.repeat(10_000)}` };
+    const outcome = outcomeOf(long, { tries: 0, ageMs: 0 }, 86_400_000, mask);
+    if (outcome.outcome !== 'postponed') throw new Error(outcome.outcome);
+    expect(outcome.reason).toHaveLength(300);
+    expect(outcome.reason).not.toContain('hunter2');
+  });
+});
