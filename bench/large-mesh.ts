@@ -115,7 +115,7 @@ async function dashboardPage(): Promise<void> {
 
 /** From the answer to an enqueue to the message of the live view that has the task in it. */
 async function dashboardUpdates(): Promise<void> {
-  const [response] = await once(get(`http://127.0.0.1:${port}/api/live`), 'response');
+  const [response] = await once(get(`http://127.0.0.1:${port}/api/v1/live`), 'response');
   const seen = new Map<string, number>();
   createInterface({ input: response }).on('line', (line) => {
     for (const [, pool] of line.matchAll(/"(fresh-\d+)"/g))

@@ -1,3 +1,4 @@
+import { cutText } from '../../src/domain/cut-text.ts';
 import { routeOfCommand } from './chat-route.ts';
 import { type MeshLink, MeshTrouble } from './mesh-link.ts';
 import type { CommandContext } from './plugin-api.ts';
@@ -56,7 +57,7 @@ async function answer(
     case 'help':
       return say(HELP);
     default:
-      return say(`There is no /mesh ${word.slice(0, 40)}.\n${HELP}`);
+      return say(`There is no /mesh ${cutText(word, 40)}.\n${HELP}`);
   }
 }
 

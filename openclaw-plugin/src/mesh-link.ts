@@ -1,5 +1,6 @@
 import { Mesh } from '../../src/client/mesh.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { cutText } from '../../src/domain/cut-text.ts';
 import { ClawmeshError, messageOf, onOneLine } from '../../src/domain/errors.ts';
 import { waitAtMost } from '../../src/domain/wait-at-most.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -59,5 +60,5 @@ async function openMesh(file: string | undefined): Promise<Mesh> {
 
 function inOneLine(error: unknown): string {
   const remedy = error instanceof ClawmeshError && error.remedy ? ` (${error.remedy})` : '';
-  return onOneLine(messageOf(error) + remedy).slice(0, 500);
+  return cutText(onOneLine(messageOf(error) + remedy), 500);
 }

@@ -1,5 +1,6 @@
 import type { Mesh } from '../../src/client/mesh.ts';
 import { counted } from '../../src/domain/counted.ts';
+import { cutText } from '../../src/domain/cut-text.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -96,5 +97,5 @@ function words({ id, state, node, heldBy, progress, attempts, handovers, result,
 }
 
 function cut(text: string): string {
-  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH).replace(/[\ud800-\udbff]$/, '')}…`;
+  return text.length <= SHOWN_LENGTH ? text : `${cutText(text, SHOWN_LENGTH)}…`;
 }

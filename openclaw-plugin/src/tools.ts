@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { cutText } from '../../src/domain/cut-text.ts';
 import type { TaskInput } from '../../src/queue/new-task.ts';
 import { routeOfTool } from './chat-route.ts';
 import { type MeshLink, MeshTrouble } from './mesh-link.ts';
@@ -103,8 +104,6 @@ function tool<P extends z.ZodType>({ name, label, description, params, run }: To
 }
 
 function problemOf({ issues }: z.ZodError): string {
-  return issues
-    .map(({ path, message }) => `${path.join('.') || 'parameters'}: ${message}`)
-    .join('; ')
-    .slice(0, 500);
+  const all = issues.map(({ path, message }) => `${path.join('.') || 'parameters'}: ${message}`);
+  return cutText(all.join('; '), 500);
 }

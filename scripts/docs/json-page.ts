@@ -53,8 +53,15 @@ function described(description: string | undefined, schema: Schema): Schema {
 
 function intro(silent: readonly string[]): string[] {
   return [
-    'With `--json` a command prints one JSON document on stdout, and nothing else there. If it fails, it prints no document:',
-    'the [exit code](errors.md) and stderr tell why. Names and types stay; fields may be added.',
+    'With `--json` a command prints one JSON document on stdout, and nothing else there. Names and types stay; fields may be',
+    'added.',
+    '',
+    'If the command fails, the last line of stderr is JSON, and there is no document on stdout:',
+    '`{"error":{"code","problem","remedy","exitCode"}}`. The [codes and exit codes](errors.md) have a page of their own. A',
+    'command that steers several tasks prints its document, too, if it fails for some of them.',
+    '',
+    'Lists and `show` also take `-o jsonl`, which prints a line for each entry, and `--fields`, which selects fields of an',
+    'entry: `--fields id,error.kind,history[].event`. Fields that an entry does not have are null.',
     '',
     `[${SCHEMA_FILE}](${SCHEMA_FILE}) has a JSON Schema (2020-12) for each document, such as \`#/$defs/task-list\`, and`,
     'for each type. Times are ISO 8601 in UTC; names that end in `Ms` are milliseconds.',

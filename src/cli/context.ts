@@ -6,6 +6,7 @@ import { shellWord } from '../domain/shell.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { ConfigChoice } from './config-choice.ts';
 import { Output } from './output.ts';
+import { formatOf, type OutputOptions } from './output-options.ts';
 
 /** The global options of every command. */
 export interface GlobalOptions {
@@ -17,9 +18,11 @@ export interface GlobalOptions {
   readonly color: boolean;
 }
 
+/** @throws ClawmeshError `usage` if the options ask for two formats. */
 export function outputOf(command: Command): Output {
-  const options = command.optsWithGlobals<GlobalOptions>();
-  return new Output({ json: options.json === true, quiet: options.quiet === true, color: options.color });
+  const options = command.optsWithGlobals<GlobalOptions & OutputOptions>();
+  const { fields, quiet, color } = options;
+  return new Output({ format: formatOf(options), fields, quiet: quiet === true, color });
 }
 
 const loaded = new WeakMap<Command, { readonly config: LoadedConfig; readonly choice: ConfigChoice }>();

@@ -4,7 +4,10 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { checkDefaults, type TaskDefaults, type TaskFields } from '../queue/new-task.ts';
 import { outputOf, withMesh } from './context.ts';
+import { noteLastTask } from './last-task.ts';
 import { jsonText, type Output } from './output.ts';
+import { checkIdsWereRead, MOST_NAMED } from './queued-ids.ts';
+import { inFlags } from './task-options.ts';
 import { TaskFile } from './task-source.ts';
 import { QueuedPlaces } from './waiting-reasons.ts';
 
@@ -26,7 +29,7 @@ export async function enqueueFile(
   const out = outputOf(command);
   const { fields = {} } = options.defaults;
   const wrong = checkDefaults(fields);
-  if (wrong.length > 0) throw new ClawmeshError('usage', wrong.join('; '), { remedy: 'nothing was queued' });
+  if (wrong.length > 0) throw new ClawmeshError('usage', inFlags(wrong).join('; '), { remedy: 'nothing was queued' });
   const file = await TaskFile.open(path, options.defaults);
   const all: Enqueued[] = [];
   try {
@@ -41,11 +44,15 @@ export async function enqueueFile(
       }
       const show = progressBar(out, count);
       const print = options.print ? new IdPrinter(out) : undefined;
+      const firstIds: string[] = [];
+      let lastId: string | undefined;
       let done = 0;
       let duplicates = 0;
       const take = (enqueued: readonly Enqueued[]) => {
         if (print) print.add(enqueued);
         else all.push(...enqueued);
+        firstIds.push(...enqueued.slice(0, Math.max(0, MOST_NAMED - firstIds.length)).map(({ id }) => id));
+        lastId = enqueued.at(-1)?.id ?? lastId;
         done += enqueued.length;
         duplicates += enqueued.filter((task) => task.duplicate).length;
         show?.(done);
@@ -68,7 +75,9 @@ export async function enqueueFile(
         });
       }
       await taskImport.end();
+      await noteLastTask(mesh.config.mesh, lastId);
       print?.end(taskImport.shared);
+      if (print) await checkIdsWereRead(firstIds, done);
       if (taskImport.shared) {
         out.note('another import of this file ran at the same time; together they queued each task once');
       }

@@ -1,5 +1,7 @@
 import { ClawmeshError, type ErrorCode, messageOf } from '../domain/errors.ts';
 import { printable } from '../domain/terminal-text.ts';
+import type { JsonError } from './json-output.ts';
+import { jsonText } from './output.ts';
 
 /** The meaning of each exit code. */
 export const EXIT_CODES = {
@@ -31,14 +33,23 @@ export function exitCodesHelp(): string {
   return `\nExit codes:\n${lines.join('\n')}`;
 }
 
-/** Prints the problem and its remedy. @returns the exit code. */
-export function reportError(error: unknown, verbose: boolean): number {
-  const known = error instanceof ClawmeshError;
-  const remedy = known && error.remedy ? ` (${error.remedy})` : '';
+/** Prints the problem and its remedy on stderr: as a line for people, or as a line of JSON. @returns the exit code. */
+export function reportError(error: unknown, verbose: boolean, json = false): number {
+  const known = error instanceof ClawmeshError ? error : undefined;
+  const exitCode = known ? EXIT[known.code] : 1;
+  const stack = verbose && error instanceof Error ? stackOf(error) : undefined;
+  if (json) {
+    const { code = 'failed', remedy = null } = known ?? {};
+    const problem = known?.message ?? messageOf(error);
+    const report: JsonError = { error: { code, problem, remedy, exitCode, ...(stack !== undefined && { stack }) } };
+    process.stderr.write(`${jsonText(report)}\n`);
+    return exitCode;
+  }
+  const remedy = known?.remedy ? ` (${known.remedy})` : '';
   // It may contain text that the user typed or that comes from Redis.
-  process.stderr.write(printable(`clawmesh: ${known ? error.message : messageOf(error)}${remedy}\n`));
-  if (verbose && error instanceof Error) process.stderr.write(printable(`${stackOf(error)}\n`));
-  return known ? EXIT[error.code] : 1;
+  process.stderr.write(printable(`clawmesh: ${known ? known.message : messageOf(error)}${remedy}\n`));
+  if (stack !== undefined) process.stderr.write(printable(`${stack}\n`));
+  return exitCode;
 }
 
 /** The stack of an error and of its causes. */

@@ -1,5 +1,6 @@
 import type { CircuitView } from '../client/circuits.ts';
 import type { ScheduleDetails } from '../client/schedules.ts';
+import type { ErrorCode } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { Schedule } from '../domain/schedule.ts';
@@ -197,6 +198,22 @@ export interface JsonOutput {
   readonly 'config digest': {
     /** Digest of the settings that all nodes share. */
     readonly digest: string;
+  };
+}
+
+/** The line on stderr of a command that fails, if it prints JSON. */
+export interface JsonError {
+  readonly error: {
+    /** One of the error codes. */
+    readonly code: ErrorCode;
+    /** What is wrong and where, for people. */
+    readonly problem: string;
+    /** What to do, for people; null if there is nothing to add. */
+    readonly remedy: string | null;
+    /** The exit code of the command. */
+    readonly exitCode: number;
+    /** Only with `--verbose`: where the error arose. */
+    readonly stack?: string;
   };
 }
 

@@ -26,17 +26,18 @@ export async function openDashboard(mesh: Mesh, settings: Config['dashboard'], l
 }
 
 /**
- * A login link for a dashboard that this user runs on this machine, now or later. @throws ClawmeshError as {@link
- * madeToken}.
+ * A login link for a dashboard that this user runs on this machine, now or later. `page`: the part of the address after
+ * `#` of the page to show first. @throws ClawmeshError as {@link madeToken}.
  */
 export function loginLink(
   config: { mesh: string; dashboard: Config['dashboard'] },
   env: NodeJS.ProcessEnv,
+  page = '',
 ): { url: string; loginUrl: string } {
   const { host, port } = config.dashboard;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
   const login = new Login(tokenOf(config.dashboard, config.mesh, env), config.mesh, systemClock);
-  return { url, loginUrl: login.linkTo(url) };
+  return { url, loginUrl: login.linkTo(url, page) };
 }
 
 /** An address beyond this machine requires a configured token; the server reports that when it listens. */

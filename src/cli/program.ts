@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { cutText } from '../domain/cut-text.ts';
 import { ClawmeshError, messageOf, onOneLine } from '../domain/errors.ts';
 import { alertsCommand } from './commands/alerts.ts';
 import { circuitCommand } from './commands/circuit.ts';
@@ -25,6 +26,7 @@ import { topCommand } from './commands/top.ts';
 import { upCommand } from './commands/up.ts';
 import { EXIT, exitCodesHelp, reportError } from './exit.ts';
 import { example } from './help.ts';
+import { asksForJson } from './output-options.ts';
 import { packageVersion } from './version.ts';
 
 /** The whole command tree. Commands import their modules when they run, so that `--help` loads no Redis or BullMQ. */
@@ -73,18 +75,20 @@ export function createProgram(): Command {
 export async function runCli(args: readonly string[]): Promise<number> {
   const garbled = garbledArgument(args);
   if (garbled !== undefined) {
-    const problem = `the argument "${onOneLine(garbled).slice(0, 40)}" is not valid UTF-8, so characters would be lost`;
+    const problem = `the argument "${cutText(onOneLine(garbled), 40)}" is not valid UTF-8, so characters would be lost`;
     return reportError(
       new ClawmeshError('usage', problem, { remedy: 'check the locale of this terminal (LANG)' }),
       false,
+      asksForJson(args),
     );
   }
   try {
     await createProgram().parseAsync([...args], { from: 'user' });
     return exitCode();
   } catch (error) {
-    if (error instanceof CommanderError) return reportUsage(error);
-    return reportError(error, args.includes('--verbose'));
+    const json = asksForJson(args);
+    if (error instanceof CommanderError) return reportUsage(error, json);
+    return reportError(error, args.includes('--verbose'), json);
   }
 }
 
@@ -104,7 +108,11 @@ function garbledArgument(args: readonly string[]): string | undefined {
 export function crashed(error: unknown): void {
   const remedy = 'this is a bug in clawmesh; --verbose prints where';
   const message = error instanceof ClawmeshError ? error.message : `unexpected error: ${messageOf(error)}`;
-  reportError(new ClawmeshError('failed', message, { remedy, cause: error }), process.argv.includes('--verbose'));
+  reportError(
+    new ClawmeshError('failed', message, { remedy, cause: error }),
+    process.argv.includes('--verbose'),
+    asksForJson(process.argv),
+  );
   process.exit(EXIT.failed);
 }
 
@@ -112,12 +120,12 @@ function exitCode(): number {
   return typeof process.exitCode === 'number' ? process.exitCode : 0;
 }
 
-function reportUsage(error: CommanderError): number {
+function reportUsage(error: CommanderError, json: boolean): number {
   if (error.exitCode === 0) return 0;
   // A command group without a subcommand has printed its help.
   if (error.code === 'commander.help') return EXIT.usage;
   const message = onOneLine(error.message.replace(/^error: /, ''));
-  return reportError(new ClawmeshError('usage', message, { remedy: 'see --help' }), false);
+  return reportError(new ClawmeshError('usage', message, { remedy: 'see --help' }), false, json);
 }
 
 function strict(command: Command): void {

@@ -1,5 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
+
 /** Whether the process ends when stdout has lost its reader (`| head`, a `tee` that Ctrl-C ended first). */
 let endsUnread = false;
+/** Whether stdout has lost its reader. */
+let isUnread = false;
 
 /** For a command that only shows new events and has no end of its own: it ends with its reader. */
 export function endWithReader(): void {
@@ -16,6 +20,7 @@ export function guardStreams(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'EIO') {
       if (endsUnread) process.exit(0);
+      isUnread = true;
       return;
     }
     if (failed) return;
@@ -26,6 +31,13 @@ export function guardStreams(): void {
       process.exitCode ||= 1;
     });
   });
+}
+
+/** Whether stdout had lost its reader when the last output was written. */
+export async function outputIsUnread(): Promise<boolean> {
+  // A failed write to a pipe is reported by then.
+  await setImmediate();
+  return isUnread;
 }
 
 /** Resolves once all output has reached its reader, or is lost. */

@@ -98,6 +98,25 @@ export function taskInput(message: string, options: PlacedTaskOptions): TaskInpu
   return { message, tags: tag ?? {}, ...fields };
 }
 
+/** Fields of a task that are set by an argument, or by a flag of another name. */
+const FLAGS: Readonly<Record<string, string>> = { message: 'the message', tags: '--tag' };
+/** A field that the problem of another field names. */
+const OTHER_FIELDS = /\b(requires|with|or) (node|require|after)\b/g;
+
+/**
+ * Problems of a task (`idleTimeout: expected …`) in the words of the command line (`--idle-timeout: expected …`). A part
+ * of a field becomes its value: `--tag a b: expected a tag name`.
+ */
+export function inFlags(problems: readonly string[]): string[] {
+  return problems.map((problem) => {
+    const [, field = '', part = '', text = ''] = /^(\w+)((?:\.[^:]*)?): ([\s\S]*)$/.exec(problem) ?? [];
+    if (field === '') return problem;
+    const flag = FLAGS[field] ?? `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const value = /^\.\d*$/.test(part) ? '' : part.replace('.', ' ');
+    return `${flag}${value}: ${text.replace(OTHER_FIELDS, '$1 --$2')}`;
+  });
+}
+
 /** The same options as defaults for many tasks. */
 export function taskFields(options: PlacedTaskOptions): TaskFields {
   const { tag, ...fields } = withDestination(options);

@@ -15,7 +15,8 @@ const MAX_HINTED = 10;
  * Waits until all tasks have ended, with a live line on a terminal's stderr. Reports why tasks wait, if an operator can
  * change that. Redis may be away in the meantime.
  *
- * @throws ClawmeshError as {@link Mesh.wait}; if Redis ends the wait, the remedy includes how to resume it.
+ * @throws ClawmeshError as {@link Mesh.wait}, and `interrupted` by Ctrl-C; if Redis or the user ends the wait, the
+ *   remedy includes how to resume it.
  */
 export async function waitVisibly(
   mesh: Mesh,
@@ -29,8 +30,15 @@ export async function waitVisibly(
   const reasons = new WaitingReasons(mesh, line.enabled ? undefined : (text) => out.note(text));
   const continues = `${ids.length === 1 ? 'the task continues' : 'the tasks continue'}; to wait again: ${waitCommand(command, ids)}`;
   const outages = tellOfOutages(out, continues);
+  const interrupt = Promise.withResolvers<never>();
+  const onInterrupt = () => {
+    const remedy = `${continues}; to look at it: ${suggestion(command, `task show ${ids[0] ?? ''}`)}`;
+    interrupt.reject(new ClawmeshError('interrupted', 'stopped waiting', { remedy }));
+  };
+  // A second Ctrl-C ends the process at once.
+  process.once('SIGINT', onInterrupt);
   try {
-    return await mesh.wait(ids, {
+    const ended = mesh.wait(ids, {
       timeoutMs: options.timeoutMs,
       onProgress: (running, elapsedMs) =>
         line.show(describeProgress(running, ids.length, elapsedMs, reasons.of(running, elapsedMs))),
@@ -40,6 +48,8 @@ export async function waitVisibly(
       },
       onBack: outages.onBack,
     });
+    ended.catch(() => {}); // also after an interrupt, when the connection closes
+    return await Promise.race([ended, interrupt.promise]);
   } catch (error) {
     if (hasCode(error, 'timeout')) {
       const why = await reasons.atLast(ids).catch(() => undefined);
@@ -50,6 +60,7 @@ export async function waitVisibly(
     const remedy = [error.remedy, continues].filter(Boolean).join('; ');
     throw new ClawmeshError('redis', error.message, { remedy, cause: error });
   } finally {
+    process.off('SIGINT', onInterrupt);
     line.clear();
   }
 }

@@ -1,4 +1,4 @@
-import { EventLog, type MeshEvent } from '../registry/event-log.ts';
+import { EventLog, type MeshEvent, type NewestEvents } from '../registry/event-log.ts';
 import type { ClientContext } from './context.ts';
 
 /** The event log is trimmed at about this number of entries. */
@@ -14,8 +14,8 @@ export class MeshEvents {
     this.#log = new EventLog(context.redis, context.keys);
   }
 
-  /** The newest entries, oldest first. `sinceMs`: not older than this. */
-  async newest(options: { sinceMs?: number | undefined; limit: number }): Promise<MeshEvent[]> {
+  /** The newest entries, oldest first. `node`: only those of this node; `sinceMs`: not older than this. */
+  async newest(options: NewestEvents): Promise<MeshEvent[]> {
     return this.#log.newest(options);
   }
 

@@ -8,6 +8,7 @@ import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Task } from '../domain/task.ts';
+import type { TaskState } from '../domain/task-state.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type OutboxCount, readOutboxes } from '../queue/bullmq/outbox.ts';
 import type { RawQueues } from '../queue/bullmq/raw-queues.ts';
@@ -139,7 +140,7 @@ export class Mesh {
     return this.task.get(id);
   }
 
-  /** Matching tasks, newest first. */
+  /** Matching tasks, newest first, without their results; see {@link MeshTasks.withResults}. */
   async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
     return this.task.list(filter);
   }
@@ -165,7 +166,7 @@ export class Mesh {
   }
 
   /** See {@link MeshTasks.remove}. */
-  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+  async remove(id: string, options: { only?: TaskState | undefined } = {}): Promise<void> {
     return this.task.remove(id, options);
   }
 

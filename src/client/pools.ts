@@ -4,6 +4,7 @@ import type { PoolCounts } from '../domain/pool-counts.ts';
 import { setPoolPaused } from '../queue/bullmq/pause-pool.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks, OldestTask } from '../queue/bullmq/task-reader.ts';
+import { type PoolTimes, readTaskTimes } from '../queue/bullmq/task-times.ts';
 import { checkedPause } from './checked-pause.ts';
 import type { ClientContext } from './context.ts';
 
@@ -43,6 +44,13 @@ export class MeshPools {
   /** The oldest waiting task of these pools; `now`: Redis time (ms). Undefined if none waits. */
   async oldestWaiting(pools: readonly string[], now: number): Promise<OldestTask | undefined> {
     return this.#context.reader.oldestWaiting(pools, now);
+  }
+
+  /** How long the tasks that ended in the last `periodMs` have waited and run, by pool; see {@link readTaskTimes}. */
+  async times(periodMs: number): Promise<PoolTimes[]> {
+    const { redis, keys, registry } = this.#context;
+    const [pools, now] = await Promise.all([this.names(), registry.redisTime()]);
+    return readTaskTimes(redis, keys, pools, now - periodMs);
   }
 
   /** BullMQ workers on these pools that are not clawmesh nodes; `now`: Redis time (ms). */

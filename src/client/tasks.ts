@@ -4,10 +4,11 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { type FailedAttempt, lastFailedAttempt, linesOf } from '../domain/failed-attempt.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
 import type { NewTask, Task, TaskRef } from '../domain/task.ts';
-import { allows, isEnded, statesBefore } from '../domain/task-state.ts';
+import { allows, isEnded, statesBefore, type TaskState } from '../domain/task-state.ts';
 import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { TaskControl } from '../queue/bullmq/task-control.ts';
 import { readField, storedSpec } from '../queue/bullmq/task-fields.ts';
+import type { SelectedTask } from '../queue/bullmq/task-lists.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
@@ -18,6 +19,7 @@ import { findOrphanedClaims, type OrphanedClaim } from '../registry/orphaned-cla
 import type { ClientContext } from './context.ts';
 import type { OutageListener } from './outage.ts';
 import { openProducer } from './producer.ts';
+import { resolveTask } from './resolve-task.ts';
 import { type TaskOutlook, taskOutlook } from './task-outlook.ts';
 import { waitForTasks } from './wait.ts';
 
@@ -77,9 +79,9 @@ export class MeshTasks {
     return this.enqueueParsed(parsed);
   }
 
-  /** Queues tasks that have been checked; see {@link resolve}. */
+  /** Queues tasks that have been checked; see {@link withReferences}. */
   async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
-    const resolved = await this.resolve(tasks);
+    const resolved = await this.withReferences(tasks);
     this.#producer ??= openProducer(this.#context.redis, this.#context.keys, this.#context.config);
     return this.withStates(await (await this.#producer).enqueue(resolved));
   }
@@ -90,7 +92,7 @@ export class MeshTasks {
    *
    * @throws ClawmeshError `not-found` if there is no such node or task; `usage` if a task would never run.
    */
-  async resolve(tasks: readonly NewTask[]): Promise<NewTask[]> {
+  async withReferences(tasks: readonly NewTask[]): Promise<NewTask[]> {
     for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
     const before = new Map<string, TaskRef>();
     for (const id of new Set(tasks.flatMap(({ after = [] }) => after.map((task) => task.id)))) {
@@ -129,6 +131,16 @@ export class MeshTasks {
     return this.#context.reader.get(id);
   }
 
+  /**
+   * The id of the task that a person means: an id in any case, its first characters (4 or more), or `beginning…end`.
+   * Returns the text itself if it fits no task. All other methods take only complete ids.
+   *
+   * @throws ClawmeshError `usage` if it fits several tasks.
+   */
+  async resolve(text: string): Promise<string> {
+    return resolveTask(this.#context.reader, text);
+  }
+
   /** The existing tasks among these ids. */
   async getAll(ids: readonly string[]): Promise<Task[]> {
     return this.#context.reader.getAll(ids);
@@ -152,9 +164,19 @@ export class MeshTasks {
     });
   }
 
-  /** Matching tasks, newest first. */
+  /** Matching tasks, newest first, without their results. */
   async list(filter: Partial<TaskFilter> = {}): Promise<Task[]> {
     return this.#context.reader.list({ limit: 100, ...filter });
+  }
+
+  /** As {@link list}, but without what may be long: for many tasks. */
+  async select(filter: Partial<TaskFilter> = {}): Promise<SelectedTask[]> {
+    return this.#context.reader.select({ limit: 100, ...filter });
+  }
+
+  /** The same tasks one by one with their results, which may be too long to be in memory all at once. */
+  withResults(tasks: readonly Task[]): AsyncIterable<Task> {
+    return this.#context.reader.withResults(tasks);
   }
 
   /** The longest-running tasks, longest first, at most `limit`. */
@@ -282,13 +304,13 @@ export class MeshTasks {
   }
 
   /**
-   * Removes a task that does not run; with `onlyFailed`, only if it has failed.
+   * Removes a task that does not run; with `only`, only if it is still in this state.
    *
-   * @throws ClawmeshError `not-found`; `failed` if it runs, or has not failed.
+   * @throws ClawmeshError `not-found`; `failed` if it runs, or is in another state.
    */
-  async remove(id: string, options: { onlyFailed?: boolean } = {}): Promise<void> {
+  async remove(id: string, options: { only?: TaskState | undefined } = {}): Promise<void> {
     const answer = await this.#control.remove(await this.existing(id), options);
-    if (answer === 'other') throw notFailed(await this.existing(id), 'it was not removed');
+    if (answer === 'other') throw inOtherState(await this.existing(id), 'it was not removed');
     if (answer !== 'active') return;
     throw new ClawmeshError('failed', `task ${id} is running`, { remedy: `first: clawmesh task cancel ${id}` });
   }
@@ -301,7 +323,7 @@ export class MeshTasks {
   async acknowledge(id: string): Promise<void> {
     const answer = await this.#control.acknowledge(await this.existing(id));
     if (answer === 'acknowledged') return;
-    throw notFailed(await this.existing(id), 'only failed tasks can be acknowledged');
+    throw inOtherState(await this.existing(id), 'only failed tasks can be acknowledged');
   }
 
   /**
@@ -342,6 +364,6 @@ export class MeshTasks {
   }
 }
 
-function notFailed({ id, state }: Task, remedy: string): ClawmeshError {
+function inOtherState({ id, state }: Task, remedy: string): ClawmeshError {
   return new ClawmeshError('failed', `task ${id} is ${state}`, { remedy });
 }

@@ -2,6 +2,7 @@ import { accessSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type * as z from 'zod';
+import { cutText } from '../domain/cut-text.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import { nearest } from '../domain/names.ts';
 import { utf8Text } from '../domain/text.ts';
@@ -227,7 +228,7 @@ function receivedText(document: Document, path: readonly PropertyKey[]): string 
   const value: unknown = document.getIn(path as string[]);
   const shown = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
   if (!shown || settingAt(configSchema, path)?.secret) return '';
-  return `, got ${JSON.stringify(value).slice(0, 60)}`;
+  return `, got ${cutText(JSON.stringify(value), 60)}`;
 }
 
 /** The offset of the key of `path` in the text; the offset of its parent if the key is absent. */

@@ -27,6 +27,10 @@ export const STATE_FILES = {
     path: 'dashboard.token',
     means: 'Generated token of the dashboard, if `dashboard.token` is not set. Delete it to get another one.',
   },
+  lastTask: {
+    path: 'last-task',
+    means: 'Id of the last task that this user has enqueued from this machine; commands take it as `@last`.',
+  },
   privateRedis: {
     path: 'redis',
     means: 'Data of the private Redis server of `clawmesh up`: its append-only files.',

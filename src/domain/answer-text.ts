@@ -1,3 +1,4 @@
+import { cutText } from './cut-text.ts';
 import type { TaskError, TaskResult } from './task.ts';
 
 /** Longest answer that is sent into a chat, characters; channels split long messages themselves. */
@@ -19,7 +20,5 @@ export function answerText(end: {
 function cut(text: string, taskId: string): string {
   if (text.length <= MAX_ANSWER_LENGTH) return text;
   const note = `\n… (the answer is longer: clawmesh task show ${taskId})`;
-  // A cut may leave half a character at the end.
-  const kept = text.slice(0, MAX_ANSWER_LENGTH - note.length).replace(/[\ud800-\udbff]$/, '');
-  return kept + note;
+  return cutText(text, MAX_ANSWER_LENGTH - note.length) + note;
 }

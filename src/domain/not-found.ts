@@ -16,10 +16,3 @@ export function notFound(
 export function asTyped(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);
 }
-
-/** Says `there is no node x (did you mean y?)` for a filter that matches nothing; undefined if the name is known. */
-export function noSuch(what: 'node' | 'pool', name: string | undefined, known: readonly string[]): string | undefined {
-  if (name === undefined || known.includes(name)) return undefined;
-  const likely = nearest(name, known);
-  return `there is no ${what} ${asTyped(name)}${likely ? ` (did you mean ${likely}?)` : ''}`;
-}

@@ -17,3 +17,8 @@ export function quotedLength(message: string, results: ReadonlyMap<string, strin
 export function fillResults(message: string, results: ReadonlyMap<string, string>): string {
   return message.replace(RESULT, (whole, id: string) => results.get(id) ?? whole);
 }
+
+/** Replaces the id in each `{{result:<id>}}`, if there is another one for it. */
+export function replaceIds(message: string, ids: ReadonlyMap<string, string>): string {
+  return message.replace(RESULT, (_, id: string) => `{{result:${ids.get(id) ?? id}}}`);
+}

@@ -1,3 +1,4 @@
+import { cutText } from './cut-text.ts';
 import { type Destination, describeDestination } from './delivery.ts';
 
 /** Longest reason of the previous end that an agent is told, characters. */
@@ -22,7 +23,7 @@ export function runBriefing({ taskId, nodeId, attempt, handovers, previousEnd, d
     `This is a run of the clawmesh task ${taskId} on the node ${nodeId}: attempt ${attempt}, handovers ${handovers}.`,
   ];
   if (attempt > 1 || handovers > 0) {
-    const why = previousEnd === undefined ? '' : `: ${previousEnd.slice(0, REASON_LENGTH).toWellFormed()}`;
+    const why = previousEnd === undefined ? '' : `: ${cutText(previousEnd, REASON_LENGTH)}`;
     lines.push(
       `An earlier run of this task ended without an answer${why}.`,
       'It may have had effects. Before you repeat an action with side effects (a commit, a message, a payment), check whether it was already done.',

@@ -1,3 +1,5 @@
+import { cutText } from './cut-text.ts';
+
 const MASKED = '********';
 
 /**
@@ -71,10 +73,10 @@ const AHEAD = 1_000;
  * that the cost is bounded for lines of any length.
  */
 export function maskedLine(mask: Mask, line: string, length: number): string {
-  const looked = line.slice(0, length + AHEAD);
+  const looked = cutText(line, length + AHEAD);
   const masked = mask(looked);
   if (looked.length === line.length && masked.length <= length) return masked;
   // Half of a secret no longer looks like one, so the end of the searched part is dropped, too.
   const sure = looked.length === line.length ? masked.length : masked.length - AHEAD;
-  return `${masked.slice(0, Math.max(0, Math.min(length, sure)))}…`;
+  return `${cutText(masked, Math.max(0, Math.min(length, sure)))}…`;
 }

@@ -1,4 +1,5 @@
 import type { Timer } from '../domain/clock.ts';
+import { cutText } from '../domain/cut-text.ts';
 import { boxesOf, type ChannelAccount } from '../domain/delivery.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { DeliveryOutcome, Outbox, TakenDelivery } from '../queue/bullmq/outbox.ts';
@@ -130,7 +131,7 @@ export function outcomeOf(
   giveUpAfterMs: number,
   mask: (text: string) => string,
 ): DeliveryOutcome {
-  const words = (text: string) => mask(text).toWellFormed().slice(0, REASON_LENGTH).toWellFormed();
+  const words = (text: string) => cutText(mask(text).toWellFormed(), REASON_LENGTH);
   if (result.sent) return { outcome: 'delivered', ...(result.note !== undefined && { reason: words(result.note) }) };
   const reason = words(result.reason);
   if (!result.retryable) return { outcome: 'failed', reason };

@@ -1,3 +1,4 @@
+import { cutText } from '../domain/cut-text.ts';
 import { humanDuration } from '../domain/units.ts';
 import type { NodeContext } from './context.ts';
 import type { NodeEvents } from './event-bus.ts';
@@ -44,7 +45,7 @@ export class FailureStreak implements Service {
     if (kind !== 'unknown' && kind !== 'crash') return;
     this.#failed.add(taskId);
     if (this.#failed.size < TASKS && !this.backoff.isTrying) return;
-    const last = message.replace(/\s+/g, ' ').slice(0, MAX_REASON);
+    const last = cutText(message.replace(/\s+/g, ' '), MAX_REASON);
     this.backoff.close(
       (pauseMs) =>
         `several different tasks in a row failed here for unknown reasons, the last with ` +

@@ -1,5 +1,6 @@
 import type { Claim } from '../domain/claim.ts';
 import type { Clock, Timer } from '../domain/clock.ts';
+import { cutText } from '../domain/cut-text.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type Mask, maskedLine } from '../domain/secrets.ts';
 import type { TaskProgress } from '../domain/task.ts';
@@ -82,7 +83,7 @@ export class RunLog {
 
   #line(text: string, at: number): void {
     if (text.trim() === '') return;
-    this.#lines.push({ at, text: text.slice(0, MAX_RAW_LINE) });
+    this.#lines.push({ at, text: cutText(text, MAX_RAW_LINE) });
     if (this.#lines.length > MAX_BUFFERED_LINES) this.#lines.shift();
   }
 

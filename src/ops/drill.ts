@@ -5,6 +5,7 @@ import { ClawmeshError } from '../domain/errors.ts';
 import type { Node } from '../domain/node.ts';
 import type { NewTask, Task } from '../domain/task.ts';
 import { isEnded } from '../domain/task-state.ts';
+import { humanDuration } from '../domain/units.ts';
 
 export const DRILL_KINDS = ['crash', 'freeze', 'drain'] as const;
 export type DrillKind = (typeof DRILL_KINDS)[number];
@@ -47,6 +48,8 @@ export interface DrillReport {
   readonly promisedMs: number | null;
   /** Probes that did not complete. */
   readonly lost: number;
+  /** How these probes ended: number by kind of error, or by state if they have none. */
+  readonly lostAs: Readonly<Record<string, number>>;
   /** Probes with more starts than their history explains. */
   readonly unexplained: number;
   /** Whether the mesh kept its promise. */
@@ -181,7 +184,8 @@ function report(
   });
   const slowest = (values: number[]) => (values.length === 0 ? null : Math.max(...values));
   const totalMs = slowest(moved.map(({ restart }) => restart - facts.takenDownAt));
-  const lost = tasks.filter((task) => task.state !== 'completed').length;
+  const lost = tasks.filter((task) => task.state !== 'completed');
+  const lostAs = Map.groupBy(lost, ({ error, state }) => error?.kind ?? state);
   const unexplained = tasks.filter((task) => {
     const count = (event: string) => task.history.filter((entry) => entry.event === event).length;
     return count('claimed') !== 1 + count('handover') + count('retry');
@@ -196,8 +200,21 @@ function report(
     restartMs: slowest(moved.map(({ away, restart }) => restart - away)),
     totalMs,
     promisedMs: facts.promisedMs,
-    lost,
+    lost: lost.length,
+    lostAs: Object.fromEntries([...lostAs].map(([kind, probes]) => [kind, probes.length])),
     unexplained,
-    ok: inTime && lost === 0 && unexplained === 0,
+    ok: inTime && lost.length === 0 && unexplained === 0,
   };
+}
+
+/** In which ways the mesh has not kept its promise in a drill that is not ok, for people. */
+export function drillFailures({ lost, lostAs, unexplained, totalMs, promisedMs }: DrillReport): string[] {
+  const kinds = Object.entries(lostAs).map(([kind, count]) => `${count} ${kind}`);
+  const late = promisedMs !== null && totalMs !== null && totalMs > promisedMs;
+  const failures = [
+    lost > 0 && `${counted(lost, 'probe')} did not complete (${kinds.join(', ')})`,
+    unexplained > 0 && `${counted(unexplained, 'probe')} started more often than the history explains`,
+    late && `a probe ran again ${humanDuration(totalMs - promisedMs)} later than promised`,
+  ].filter((text) => text !== false);
+  return failures.length > 0 ? failures : ['not all probes of the node ran again on another one'];
 }

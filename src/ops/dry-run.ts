@@ -29,7 +29,7 @@ export async function dryRun(
   mesh: Pick<Mesh, 'config' | 'node' | 'pool' | 'circuits' | 'server' | 'task'>,
   task: NewTask,
 ): Promise<DryRun> {
-  const [resolved = task] = await mesh.task.resolve([task]);
+  const [resolved = task] = await mesh.task.withReferences([task]);
   const [outlook, facts, inLine] = await Promise.all([
     mesh.task.outlook(resolved),
     waitingFacts(mesh),

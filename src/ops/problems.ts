@@ -1,9 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import { counted } from '../domain/counted.ts';
+import { cutText } from '../domain/cut-text.ts';
 import { boxesOf } from '../domain/delivery.ts';
 import { onOneLine } from '../domain/errors.ts';
-import { type Finding, SEVERITIES, type Severity } from '../domain/finding.ts';
+import type { Finding, Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
@@ -20,7 +21,7 @@ import { poolTrouble } from './waiting.ts';
 /** The mark before a problem in terminal output. */
 export const MARKS: Readonly<Record<Severity, string>> = { error: '✗', warning: '!', notice: '·' };
 
-/** The problems of the mesh, worst first. */
+/** The problems of the mesh. */
 export function findProblems(seen: {
   nodes: readonly Node[];
   pools: ReadonlyMap<string, PoolCounts>;
@@ -37,6 +38,7 @@ export function findProblems(seen: {
       severity: 'error',
       problem: `tasks of ${name === 'default' ? 'the default model' : name} are held since ${openedAt}: ${kind}: ${message}`,
       remedy: `wait if the provider will recover, since probe tasks check that; otherwise check its status page, keys and limits, then clawmesh circuit close ${name}`,
+      actions: [{ command: 'circuit close', subject: name }],
     });
   }
   for (const { name, reason } of seen.scheduleFailures) {
@@ -44,6 +46,7 @@ export function findProblems(seen: {
       severity: 'error',
       problem: `schedule ${name} enqueues no tasks: ${reason}`,
       remedy: `clawmesh schedule remove ${name}, then add it again`,
+      actions: [{ command: 'schedule remove', subject: name }],
     });
   }
   for (const [pool, counts] of pools) {
@@ -62,6 +65,10 @@ export function findProblems(seen: {
         severity: 'error',
         problem: `node ${node.id} is dead${node.orphaned.length > 0 ? `; ${orphanedWords(node.orphaned.length)}` : ''}`,
         remedy: `check ${node.host}: power, network, launchd; then clawmesh node run. If the node was retired: clawmesh node forget ${node.id}`,
+        actions: [
+          ...(node.orphaned.length > 0 ? [{ command: 'node evict' as const, subject: node.id }] : []),
+          { command: 'node forget', subject: node.id },
+        ],
       });
     }
     if (node.state === 'stopped' && node.id in seen.config.nodes) {
@@ -69,6 +76,7 @@ export function findProblems(seen: {
         severity: 'notice',
         problem: `node ${node.id} has stopped`,
         remedy: `nothing if that is intended; otherwise clawmesh node start there (or node run). If the node was retired: clawmesh node forget ${node.id}`,
+        actions: [{ command: 'node forget', subject: node.id }],
       });
     }
     // An operator may forget to resume the node afterwards.
@@ -79,6 +87,7 @@ export function findProblems(seen: {
         severity: 'notice',
         problem: `node ${node.id} claims no tasks: ${gate.reason}`,
         remedy: gate.fix ?? `see clawmesh node show ${node.id}`,
+        actions: [{ command: 'node resume', subject: node.id }],
       });
     }
     if (node.state !== 'gated' && node.state !== 'up') continue;
@@ -98,6 +107,7 @@ export function findProblems(seen: {
         severity: 'warning',
         problem: `pool ${pool} is ${counts.pause ? pauseWords(counts.pause) : 'paused'}`,
         remedy: `clawmesh pool resume ${pool} when you are ready`,
+        actions: [{ command: 'pool resume', subject: pool }],
       });
     }
     const unseen = counts.failed - counts.acknowledged;
@@ -106,10 +116,14 @@ export function findProblems(seen: {
         severity: 'warning',
         problem: `${counted(unseen, 'failed task')} in pool ${pool}${counts.acknowledged > 0 ? `, besides ${counts.acknowledged} acknowledged` : ''}`,
         remedy: `see clawmesh task list ${counts.acknowledged > 0 ? '--unacknowledged' : '--state failed'} --pool ${pool}; then clawmesh task retry, ack or remove`,
+        actions: [
+          { command: 'task retry', subject: pool },
+          { command: 'task ack', subject: pool },
+        ],
       });
     }
   }
-  return problems.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return problems;
 }
 
 /** Differences between the inventory and the nodes that are up: mostly a wrong Redis URL, a firewall or a host name. */
@@ -215,5 +229,5 @@ export function foreignWorkers(strangers: readonly Strangers[]): Finding[] {
 
 /** A name set by another program, made safe and cut to fit on a line. */
 function printable(name: string): string {
-  return onOneLine(withoutEscapes(name)).slice(0, 40);
+  return cutText(onOneLine(withoutEscapes(name)), 40);
 }

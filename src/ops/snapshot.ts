@@ -2,7 +2,8 @@ import type { Mesh } from '../client/mesh.ts';
 import type { Config } from '../config/schema.ts';
 import type { Circuit } from '../domain/circuit.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Finding, Severity } from '../domain/finding.ts';
+import { cutText } from '../domain/cut-text.ts';
+import { type Finding, type FindingAction, type Severity, worstFirst } from '../domain/finding.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
 import type { NodeState } from '../domain/node-state.ts';
@@ -10,6 +11,7 @@ import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { Task } from '../domain/task.ts';
 import type { OldestTask } from '../queue/bullmq/task-reader.ts';
 import { type UsageSum, usageOn } from '../queue/usage.ts';
+import { faultsOf } from './doctor/redis-checks.ts';
 import { findProblems, foreignWorkers, strandedTasks, undeliverable } from './problems.ts';
 
 /** The mesh at one moment, as `status --json` prints it. */
@@ -18,7 +20,10 @@ export interface Snapshot {
   readonly mesh: string;
   /** The connection to Redis. */
   readonly redis: {
-    /** Always true; without Redis the command fails with exit code 3. */
+    /**
+     * Whether Redis can carry the mesh: it is a primary, evicts no tasks, can write to its disk and is not nearly full. If
+     * not, `problems` says why. Without Redis the command fails with exit code 3.
+     */
     readonly ok: boolean;
     /** Time of one round trip, ms. */
     readonly latencyMs: number;
@@ -51,6 +56,8 @@ interface ShownFinding {
   readonly what: string;
   /** The remedy, for people. */
   readonly fix: string;
+  /** Commands that apply the remedy; empty if an operator has to do something else. */
+  readonly actions: readonly FindingAction[];
 }
 
 /** A running task. */
@@ -77,7 +84,7 @@ export interface SnapshotSource
   readonly node: Pick<Mesh['node'], 'list'>;
   readonly pool: Pick<Mesh['pool'], 'names' | 'counts' | 'held' | 'oldestWaiting' | 'strangers'>;
   readonly task: Pick<Mesh['task'], 'longestRunning'>;
-  readonly server: Pick<Mesh['server'], 'time'>;
+  readonly server: Pick<Mesh['server'], 'time' | 'info'>;
 }
 
 /** Reads the state of the whole mesh. */
@@ -88,21 +95,23 @@ export async function takeSnapshot(
   const askedAt = clock.monotonic();
   const pools = await mesh.pool.names();
   const latencyMs = Math.round((clock.monotonic() - askedAt) * 10) / 10;
-  const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers, outboxes] = await Promise.all([
-    mesh.node.list(),
-    mesh.pool.counts(pools),
-    mesh.pool.held(),
-    mesh.circuits(),
-    mesh.scheduleFailures(),
-    mesh.usage(1),
-    mesh.server.time(),
-    mesh.task.longestRunning(MOST_RUNNING),
-    mesh.handovers({ limit: LAST_HANDOVERS }),
-    mesh.outboxes(),
-  ]);
+  const [nodes, counts, held, circuits, scheduleFailures, usage, now, active, handovers, outboxes, server] =
+    await Promise.all([
+      mesh.node.list(),
+      mesh.pool.counts(pools),
+      mesh.pool.held(),
+      mesh.circuits(),
+      mesh.scheduleFailures(),
+      mesh.usage(1),
+      mesh.server.time(),
+      mesh.task.longestRunning(MOST_RUNNING),
+      mesh.handovers({ limit: LAST_HANDOVERS }),
+      mesh.outboxes(),
+      mesh.server.info(),
+    ]);
   const activeCount = [...counts.values()].reduce((sum, count) => sum + count.active, 0);
   const inState = (state: NodeState) => nodes.filter((node) => node.state === state).length;
-  const findings = [
+  const findings = worstFirst([
     ...findProblems({
       nodes,
       pools: counts,
@@ -113,13 +122,15 @@ export async function takeSnapshot(
     ...strandedTasks(nodes, held),
     ...undeliverable(nodes, outboxes),
     ...foreignWorkers(await mesh.pool.strangers(pools, now)),
-  ];
+  ]);
+  // The doctor checks the server by itself, so these are no findings of the mesh.
+  const serverFaults = faultsOf(server);
   return {
     nodes,
     findings,
     snapshot: {
       mesh: mesh.config.mesh,
-      redis: { ok: true, latencyMs },
+      redis: { ok: serverFaults.length === 0, latencyMs },
       nodes: {
         up: inState('up'),
         gated: inState('gated'),
@@ -134,7 +145,9 @@ export async function takeSnapshot(
       handovers,
       usageToday: usageOn(usage, now),
       circuits: circuits.filter((circuit) => circuit.openedAt !== null),
-      problems: findings.map(({ severity, problem, remedy }) => ({ severity, what: problem, fix: remedy })),
+      problems: worstFirst([...serverFaults, ...findings]).map(({ severity, problem, remedy, actions = [] }) => {
+        return { severity, what: problem, fix: remedy, actions };
+      }),
     },
   };
 }
@@ -145,7 +158,7 @@ function runningTask({ id, pool, node, message, attempts, startedAt, progress }:
     id,
     pool,
     node,
-    message: message.slice(0, MESSAGE_LENGTH),
+    message: cutText(message, MESSAGE_LENGTH),
     attempt: attempts.made + 1,
     startedAt,
     elapsedMs,

@@ -1,4 +1,5 @@
 import { CronLine } from '../domain/cron-line.ts';
+import { cutText } from '../domain/cut-text.ts';
 import { ClawmeshError, messageOf } from '../domain/errors.ts';
 import type { ScheduleTimes } from '../domain/schedule.ts';
 import { MAX_DURATION_MS } from '../domain/units.ts';
@@ -118,7 +119,7 @@ function isTimezone(name: string): boolean {
 }
 
 function quoted(text: string): string {
-  return JSON.stringify(text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text);
+  return JSON.stringify(text.length > QUOTED ? `${cutText(text, QUOTED)}…` : text);
 }
 
 function refused(problem: string, remedy = 'nothing was scheduled'): ClawmeshError {

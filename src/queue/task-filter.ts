@@ -1,15 +1,26 @@
+import type { ErrorKind } from '../domain/error-kind.ts';
 import type { Task } from '../domain/task.ts';
 import type { TaskState } from '../domain/task-state.ts';
 
 export interface TaskFilter {
-  readonly state?: TaskState | undefined;
+  /** Only tasks in this state, or in one of these. */
+  readonly state?: TaskState | readonly TaskState[] | undefined;
   readonly pool?: string | undefined;
   readonly node?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Only tasks with this kind of error. */
+  readonly kind?: ErrorKind | undefined;
+  /** Only tasks whose message contains all these words, in any order and case. */
+  readonly text?: string | undefined;
+  /**
+   * Only tasks that ended at or after this time, or that were enqueued then and have not ended (Redis time, ms). A list
+   * that looks for what has failed lately must also find tasks that were enqueued long ago.
+   */
+  readonly since?: number | undefined;
+  /** Only tasks that ended before this time, or that were enqueued before it and have not ended (Redis time, ms). */
+  readonly until?: number | undefined;
   /** Only failed tasks without an acknowledgement. */
   readonly unacknowledged?: boolean | undefined;
-  /** Also read the results, which may be long. Without it, `result` is null. */
-  readonly results?: boolean | undefined;
   readonly limit: number;
 }
 
@@ -39,13 +50,33 @@ export function firstLook(ordered: boolean, filter: TaskFilter): number {
   return Math.ceil(Math.max(least, filter.limit) / page) * page;
 }
 
-function readsTasks(filter: TaskFilter): boolean {
-  return Boolean(filter.node || filter.tags || filter.unacknowledged);
+/** Whether the filter depends on more than the pool and the state of a task. */
+export function readsTasks({ node, tags, kind, text, since, until, unacknowledged }: Partial<TaskFilter>): boolean {
+  return Boolean(node || tags || kind || text || unacknowledged || since !== undefined || until !== undefined);
+}
+
+/** The states of tasks that can match; undefined for all of them. */
+export function statesOf({ state, unacknowledged }: Partial<TaskFilter>): readonly TaskState[] | undefined {
+  if (unacknowledged) return ['failed'];
+  return state === undefined || typeof state === 'object' ? state : [state];
 }
 
 export function matches(task: Task, filter: TaskFilter): boolean {
-  if (filter.state && task.state !== filter.state) return false;
-  if (filter.unacknowledged && (task.state !== 'failed' || task.acknowledgedAt !== null)) return false;
-  if (filter.node && task.node !== filter.node) return false;
-  return Object.entries(filter.tags ?? {}).every(([name, value]) => task.tags[name] === value);
+  const { node, tags = {}, kind, text, since = 0, until = Number.POSITIVE_INFINITY, unacknowledged } = filter;
+  if (statesOf(filter)?.includes(task.state) === false) return false;
+  if (unacknowledged && task.acknowledgedAt !== null) return false;
+  if (node && task.node !== node) return false;
+  if (kind && task.error?.kind !== kind) return false;
+  const at = Date.parse(task.finishedAt ?? task.enqueuedAt);
+  if (at < since || at >= until) return false;
+  if (text && !containsWords(task.message, text)) return false;
+  return Object.entries(tags).every(([name, value]) => task.tags[name] === value);
+}
+
+function containsWords(message: string, text: string): boolean {
+  const searched = message.toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => searched.includes(word));
 }

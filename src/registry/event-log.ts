@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { MeshKeys } from '../redis/keys.ts';
 import { pairsToMap } from '../redis/pairs.ts';
-import { idAfter } from '../redis/stream-id.ts';
+import { idAfter, idBefore } from '../redis/stream-id.ts';
 import { redisTime } from '../redis/time.ts';
 
 /** An event of the mesh, as `events --json` prints it; which fields are set depends on the event. */
@@ -28,6 +28,18 @@ export interface MeshEvent {
   readonly silentMs: number | null;
 }
 
+/** Which of the newest entries to read. */
+export interface NewestEvents {
+  /** Only entries of this node. */
+  readonly node?: string | undefined;
+  /** Maximum age, ms. */
+  readonly sinceMs?: number | undefined;
+  readonly limit: number;
+}
+
+/** Entries read at once if a filter may leave most of them out. */
+const PAGE = 1_000;
+
 /** The event log of the mesh, about 10,000 entries. Each entry is written in the same step as its change. */
 export class EventLog {
   readonly #redis: Redis;
@@ -38,11 +50,18 @@ export class EventLog {
     this.#keys = keys;
   }
 
-  /** The newest entries, oldest first. `sinceMs`: maximum age. */
-  async newest(options: { sinceMs?: number | undefined; limit: number }): Promise<MeshEvent[]> {
-    const oldest = options.sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - options.sinceMs);
-    const entries = await this.#redis.xrevrange(this.#keys.events, '+', oldest, 'COUNT', options.limit);
-    return entries.reverse().map(([id, fields]) => readEvent(id, fields));
+  /** The newest entries, oldest first. Reads only as many pages as needed. */
+  async newest({ node, sinceMs, limit }: NewestEvents): Promise<MeshEvent[]> {
+    const oldest = sinceMs === undefined ? '-' : String((await redisTime(this.#redis)) - sinceMs);
+    const size = node === undefined ? limit : PAGE;
+    const found: MeshEvent[] = [];
+    for (let end = '+'; ; ) {
+      const page = await this.#redis.xrevrange(this.#keys.events, end, oldest, 'COUNT', size);
+      const events = page.map(([id, fields]) => readEvent(id, fields));
+      found.push(...events.filter((event) => node === undefined || event.node === node));
+      if (found.length >= limit || page.length < size) return found.slice(0, limit).reverse();
+      end = idBefore(page.at(-1)?.[0] ?? '');
+    }
   }
 
   /** The entries after that entry, oldest first. */

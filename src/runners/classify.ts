@@ -1,3 +1,4 @@
+import { cutText } from '../domain/cut-text.ts';
 import type { ErrorKind } from '../domain/error-kind.ts';
 import { type RunError, taskError } from '../domain/task.ts';
 import { ACCOUNT_TEXTS, ERROR_TEXTS, type ErrorMeaning, type ErrorText, VERDICTS } from './openclaw-errors.ts';
@@ -34,11 +35,7 @@ const QUOTED = /"[^"]*"|`[^`]*`|“[^”]*”/g;
  * @param now wall-clock time of this machine, ms since the epoch, for texts that name a time of day.
  */
 export function classifyError(text: string, now: number): RunError {
-  const message =
-    text
-      .slice(0, MAX_MESSAGE * 2)
-      .trim()
-      .slice(0, MAX_MESSAGE) || 'OpenClaw gave no reason';
+  const message = cutText(cutText(text, MAX_MESSAGE * 2).trim(), MAX_MESSAGE) || 'OpenClaw gave no reason';
   const { kind, scope } = meaningOf(message);
   const most = scope === 'account' ? MAX_ACCOUNT_WAIT_MS : MAX_RETRY_AFTER_MS;
   const asked = waitAsked(message, now) ?? (scope === 'account' ? ACCOUNT_WAIT_MS : undefined);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { cutText } from '../domain/cut-text.ts';
 import { keptResult, MAX_RESULT_BYTES, type Outcome, taskError } from '../domain/task.ts';
 import { attachmentsOf, payload } from './attachments.ts';
 import { classifyError } from './classify.ts';
@@ -79,7 +80,7 @@ export class ExecStdout {
 
   /** The beginning of the whole output. */
   get head(): string {
-    return this.#head.toString('utf8').trim().slice(0, QUOTED_LENGTH);
+    return cutText(this.#head.toString('utf8').trim(), QUOTED_LENGTH);
   }
 
   #take({ json, leftOut }: FoundObject): void {
@@ -116,7 +117,8 @@ export function execOutcome(end: ExecEnd, now: number): Outcome {
   const { fields, leftOut } = envelope;
   if (!fields.ok) {
     if (fields.status === 'timeout') {
-      const message = fields.error?.message.slice(0, MAX_MESSAGE) ?? 'OpenClaw stopped the run at its deadline';
+      const message =
+        (fields.error && cutText(fields.error.message, MAX_MESSAGE)) ?? 'OpenClaw stopped the run at its deadline';
       return { ok: false, error: taskError('timeout', message) };
     }
     return { ok: false, error: classifyError(fields.error?.message ?? fields.status ?? '', now) };

@@ -2,6 +2,7 @@ import { GatewayClient } from '@openclaw/gateway-client';
 import { PROTOCOL_VERSION } from '@openclaw/gateway-protocol/version';
 import * as z from 'zod';
 import type { Clock } from '../domain/clock.ts';
+import { cutText } from '../domain/cut-text.ts';
 import { messageOf } from '../domain/errors.ts';
 
 const agentEvent = z.object({
@@ -50,7 +51,7 @@ export class GatewayConnection {
         this.#lastError = messageOf(error);
       },
       onReconnectPaused: (info) => {
-        this.#lastError = `the gateway refused the connection (${JSON.stringify(info).slice(0, 200)})`;
+        this.#lastError = `the gateway refused the connection (${cutText(JSON.stringify(info), 200)})`;
       },
       onClose: (code, reason) => {
         this.#hello = undefined;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { asksForJson } from '../../src/cli/output-options.ts';
 import { createProgram, runCli } from '../../src/cli/program.ts';
 import { writeConfig } from '../support/cli.ts';
 import { captureOutput } from '../support/in-process-output.ts';
@@ -101,7 +102,9 @@ describe('arbitrary command lines', () => {
         expect(output.stderr, shown).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
         // The doctor's findings are its result.
         if (code > 0 && !(args.includes('doctor') && code === 1))
-          expect(output.stderr, shown).toMatch(/^clawmesh: .+\n$|^Usage: /u);
+          expect(output.stderr, shown).toMatch(
+            asksForJson(args) ? /^\{"error":\{.+\}\}\n$|^Usage: /u : /^clawmesh: .+\n$|^Usage: /u,
+          );
       }),
       { numRuns: 3_000, endOnFailure: true },
     );

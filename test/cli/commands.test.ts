@@ -154,16 +154,18 @@ describe('the command line', () => {
     expect(complete('clawmesh enqueue --prio')).toBe('--priority');
   });
 
-  it('shows help with an example for every command', async () => {
+  it('shows help with an example and the global options for every command', async () => {
     const { code, stdout } = await runCli(['task', 'list', '--help']);
     expect([code, stdout]).toEqual([
       0,
       expect.stringMatching(/Global Options:[\s\S]*--config[\s\S]*Examples:\n {2}\$ /),
     ]);
-    const without = everyCommand(createProgram()).filter(
-      (command) => !/Examples:\n {2}\$ .*clawmesh /.test(helpOf(command)),
-    );
-    expect(without.map((command) => command.name())).toEqual([]);
+    const [program, ...commands] = everyCommand(createProgram());
+    const lacks = (part: RegExp) =>
+      commands.filter((command) => !part.test(helpOf(command))).map((command) => command.name());
+    expect(lacks(/Examples:\n {2}\$ .*clawmesh /)).toEqual([]);
+    expect(lacks(/Global Options:[\s\S]*--config[\s\S]*--json/)).toEqual([]);
+    expect(helpOf(program as Command)).toMatch(/Examples:\n {2}\$ clawmesh /);
   });
 
   it('loads no queue library to print its version or help', async () => {

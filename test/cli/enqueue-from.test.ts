@@ -112,10 +112,10 @@ describe('enqueue options beside --from', () => {
   it('refuses a wrong value once, under the name of its option, and queues nothing', async () => {
     const lines = [{ message: 'a' }, { message: 'b' }];
     for (const [options, what] of [
-      [['--delay', 'soon'], /^clawmesh: delay: expected .*\(nothing was queued\)\n$/],
-      [['--pool', 'No Pool'], /^clawmesh: pool: expected .*\n$/],
-      [['--node', 'mac-1', '--require', 'xcode=26'], /^clawmesh: node: cannot be combined with require.*\n$/],
-      [['--after', 'nope'], /^clawmesh: after.*: expected a task id.*\n$/],
+      [['--delay', 'soon'], /^clawmesh: --delay: expected .*\(nothing was queued\)\n$/],
+      [['--pool', 'No Pool'], /^clawmesh: --pool: expected .*\n$/],
+      [['--node', 'mac-1', '--require', 'xcode=26'], /^clawmesh: --node: cannot be combined with --require.*\n$/],
+      [['--after', 'nope'], /^clawmesh: no task nope .*\n$/],
       [['--node', 'mac-9'], /^clawmesh: no node mac-9 .*\n$/],
     ] as const) {
       const { code, stdout, stderr } = await from(lines, ...options);

@@ -82,7 +82,7 @@ describe('failed tasks', () => {
       const id = await fail();
       const task = (await mesh.reader.get(id)) as NonNullable<Awaited<ReturnType<typeof mesh.reader.get>>>;
       await mesh.control.retry(task);
-      expect(await mesh.control.remove(task, { onlyFailed: true })).toBe('other');
+      expect(await mesh.control.remove(task, { only: 'failed' })).toBe('other');
       expect(await state(id)).toBe('waiting');
       expect(await mesh.control.remove(task)).toBe('removed');
     });
@@ -92,9 +92,14 @@ describe('failed tasks', () => {
     it.each([
       [['x', '--all-failed'], /task ids and --all-failed can't be combined/],
       [[], /nothing to (remove|acknowledge|retry)/],
-      [['x', '--since', '1h'], /require --all-failed/],
-      [['x', '--kind', 'auth'], /require --all-failed/],
-      [['x', '--pool', 'default'], /require --all-failed/],
+      [['x', '--since', '1h', '--pool', 'p'], /task ids and --pool, --since can't be combined/],
+      [['x', '--kind', 'auth'], /task ids and --kind can't be combined/],
+      [['--all-failed', '--state', 'failed'], /--all-failed and --state can't be combined/],
+      [['--state', 'active'], /--state: can't (remove|acknowledge|retry) active tasks/],
+      [['--state', 'failed,slothful'], /--state/],
+      [['--text', ' '], /--text/],
+      [['--since', '1h', '--until', '2h'], /--since must be longer than --until/],
+      [['--since', '1h'], /can't ask whether to (remove|acknowledge|retry) 1 task \(1 failed\) \(add --yes/],
       [['--all-failed', '--since', 'yesterday'], /--since/],
       [['--all-failed', '--kind', 'sloth'], /--kind/],
     ])('refuses contradictory arguments and changes no task: %j', async (args, message) => {

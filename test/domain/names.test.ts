@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { claimToken, tokenOwner } from '../../src/domain/claim.ts';
-import { newTaskId, TASK_ID } from '../../src/domain/ids.ts';
+import { earliestOf, namedAt, newTaskId, TASK_ID } from '../../src/domain/ids.ts';
 import { NODE_ID, nearest, POOL_NAME } from '../../src/domain/names.ts';
 
 describe('names', () => {
@@ -42,5 +42,19 @@ describe('task ids', () => {
     expect(new Set(ids).size).toBe(1_000);
     expect([...ids].sort()).toEqual(ids);
     expect(ids.every((id) => TASK_ID.test(id))).toBe(true);
+  });
+
+  it('makes consecutive ids that end differently', () => {
+    const ends = Array.from({ length: 100 }, () => newTaskId().slice(-4));
+    expect(new Set(ends).size).toBeGreaterThan(95);
+  });
+
+  it('knows the earliest time of an id that begins so', () => {
+    const id = newTaskId();
+    expect(earliestOf(id)).toBe(namedAt(id));
+    expect(earliestOf(id.slice(0, 10))).toBe(namedAt(id));
+    for (const length of [1, 4, 9]) expect(earliestOf(id.slice(0, length))).toBeLessThanOrEqual(namedAt(id) ?? 0);
+    for (const text of ['', '01kbu', 'repeat:x', '8zzz'])
+      expect([text, earliestOf(text)]).toEqual([text, text === '' ? 0 : undefined]);
   });
 });

@@ -34,6 +34,14 @@ describe('numbered ids', () => {
       }),
     );
   });
+
+  it('makes ids of a batch that end differently, and always the same ones', () => {
+    const base = newTaskId();
+    const ids = () => Array.from({ length: 100 }, (_, n) => numberedTaskId(base, n));
+    expect(ids()).toEqual(ids());
+    expect(new Set(ids().map((id) => id.slice(-3))).size).toBeGreaterThan(95);
+    expect(numberedTaskId(newTaskId(), 7)).not.toBe(numberedTaskId(base, 7));
+  });
 });
 
 describe('the circuit of a task', () => {

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cutText } from '../../src/domain/cut-text.ts';
 import { nearest } from '../../src/domain/names.ts';
+import { maskedLine } from '../../src/domain/secrets.ts';
 import { shellWord } from '../../src/domain/shell.ts';
 import { utf8Problem, utf8Text } from '../../src/domain/text.ts';
 
@@ -15,6 +17,29 @@ describe('a word of a shell command', () => {
   it('quotes a word only if that is required', () => {
     expect(shellWord('mac-1:/a_b/c.d=e@f')).toBe('mac-1:/a_b/c.d=e@f');
     for (const word of [' a', 'a ', 'a;', ';a', '']) expect(shellWord(word)).toBe(`'${word}'`);
+  });
+});
+
+describe('a cut text', () => {
+  it('never ends with half a character', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.nat(30), (text, length) => {
+        const cut = cutText(text, length);
+        expect(cut.isWellFormed()).toBe(true);
+        expect(text.startsWith(cut)).toBe(true);
+        expect(cut.length).toBeGreaterThanOrEqual(Math.min(text.length, length - 1));
+        expect(cut.length).toBeLessThanOrEqual(length);
+      }),
+    );
+    expect([cutText('a😀b', 2), cutText('a😀b', 3), cutText('a😀', 3)]).toEqual(['a', 'a😀', 'a😀']);
+  });
+
+  it('never has half a character at the end of a masked line', () => {
+    const line = 'x😀'.repeat(2_000);
+    for (const length of [98, 99, 100]) {
+      const masked = maskedLine((text) => text, line, length);
+      expect([masked.isWellFormed(), masked.endsWith('…')]).toEqual([true, true]);
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Node } from '../../src/domain/node.ts';
 import type { HistoryEntry, NewTask, Task } from '../../src/domain/task.ts';
-import { type DrilledMesh, type DrillKind, drillFailover } from '../../src/ops/drill.ts';
+import { type DrilledMesh, type DrillKind, drillFailover, drillFailures } from '../../src/ops/drill.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -116,6 +116,7 @@ describe('a drill', () => {
       totalMs: 1_500,
       promisedMs: 3_000,
       lost: 0,
+      lostAs: {},
       unexplained: 0,
       ok: true,
     });
@@ -130,7 +131,9 @@ describe('a drill', () => {
       const mesh = new FakeMesh({ detectionMs: 1_200, restartMs });
       const report = drill(mesh, 'crash');
       await mesh.clock.advance(60_000);
-      expect(await report).toMatchObject({ totalMs: 1_200 + restartMs, promisedMs: 3_000, ok });
+      const ended = await report;
+      expect(ended).toMatchObject({ totalMs: 1_200 + restartMs, promisedMs: 3_000, ok });
+      if (!ok) expect(drillFailures(ended)).toEqual(['a probe ran again 1ms later than promised']);
     }
   });
 
@@ -140,7 +143,9 @@ describe('a drill', () => {
     await mesh.clock.advance(46_000);
     expect(await Promise.race([report, 'under way'])).toBe('under way');
     await mesh.clock.advance(100);
-    expect(await report).toMatchObject({ promisedMs: 16_000, lost: 1, detectionMs: null, totalMs: null, ok: false });
+    const ended = await report;
+    expect(ended).toMatchObject({ promisedMs: 16_000, lost: 1, lostAs: { active: 1 }, detectionMs: null, ok: false });
+    expect(drillFailures(ended)).toEqual(['1 probe did not complete (1 active)']);
   });
 
   it('resumes the node that it has drained', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { LiveMesh, type LiveMessage, type LiveSource } from '../../src/ops/dashboard/live.ts';
+import { ServerInfo } from '../../src/redis/server-info.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** An empty mesh that counts how often it is looked at. */
@@ -20,6 +21,7 @@ class QuietMesh implements LiveSource {
       if (this.away) throw new Error('Redis is away');
       return this.#clock.now();
     },
+    info: async () => ServerInfo.from('redis_version:8.0.0'),
   };
   readonly node = { list: async () => [] };
   readonly pool = {

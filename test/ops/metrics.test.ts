@@ -43,7 +43,7 @@ const snapshot: Snapshot = {
   circuits: [
     { name: 'p/m', kind: 'provider', message: '500', openedAt: 'x' } as unknown as Snapshot['circuits'][number],
   ],
-  problems: [{ severity: 'error', what: 'w', fix: 'f' }],
+  problems: [{ severity: 'error', what: 'w', fix: 'f', actions: [] }],
 };
 const node = (id: string, state: Node['state']) =>
   ({

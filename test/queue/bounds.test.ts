@@ -363,11 +363,11 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
       });
       const node = await mesh.node('mac-1');
       for (let n = 0; n < 12; n++) {
-        await mesh.producer.enqueue([newTask({ model: `m${n}` })]);
+        await mesh.producer.enqueue([newTask({ model: `m${n}`, attempts: 1 })]);
         const claim = await claimNext(node);
         const kind = n % 2 === 0 ? 'provider' : 'rate_limit';
         await circuits.observe(claim, { ok: false, error: taskError(kind, 'HTTP 500') });
-        await node.report(claim, success);
+        await node.report(claim, { ok: false, error: taskError('crash', 'tells nothing of the provider') });
       }
       await mesh.redis.sadd(mesh.keys.held, 'default circuit:m1');
       await mesh.redis.zadd(mesh.keys.heldTasks('default', 'circuit:m1'), 1, 'x');

@@ -6,6 +6,7 @@ import { listCircuits } from '../../src/queue/bullmq/circuits.ts';
 import { releaseHeld } from '../../src/queue/bullmq/held-tasks.ts';
 import { setPoolPaused } from '../../src/queue/bullmq/pause-pool.ts';
 import type { PoolConsumer } from '../../src/queue/bullmq/pool-consumer.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
 import {
   claimNext,
   idleOffer,
@@ -124,6 +125,29 @@ describe('a failing provider', () => {
     expect(await circuits()).toEqual([]);
     expect((await release()).released).toBe(4);
     expect((await claimAll(one)).length).toBe(4);
+  });
+
+  it('releases all tasks with one look once it works again, however many there are', async () => {
+    const why = 'require:gpu=yes';
+    await enqueue(450, { require: { gpu: 'yes' } });
+    // As if they were held for a provider that has recovered.
+    await mesh.redis.rename(mesh.keys.heldTasks('default', why), mesh.keys.heldTasks('default', 'circuit:p/m'));
+    await mesh.redis.sadd(mesh.keys.held, 'default circuit:p/m');
+    expect(await release()).toEqual({ released: 450, failed: 0 });
+  });
+
+  it('records an event when its circuit opens, and when it closes', async () => {
+    await enqueue(2);
+    const node = await mesh.node('mac-1');
+    await fail(node, 'rate_limit');
+    await claimAll(node);
+    await releaseDue();
+    await node.report(await claimNext(node), success);
+    const events = await new EventLog(mesh.redis, mesh.keys).newest({ limit: 9 });
+    expect(events.filter(({ event }) => event.startsWith('circuit-'))).toMatchObject([
+      { event: 'circuit-opened', circuit: 'default', reason: 'HTTP 500' },
+      { event: 'circuit-closed', circuit: 'default' },
+    ]);
   });
 
   it('closes the circuit for a successful probe even if Redis’ clock has gone back', async () => {

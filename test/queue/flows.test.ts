@@ -156,4 +156,16 @@ describe('a task that comes after others', () => {
     expect(await release()).toEqual({ released: 1, failed: 0 });
     expect((await claimNext(node)).taskId).toBe(last.id);
   });
+
+  it('is released by one look at all, although many before it have vanished', async () => {
+    const [slow, quick] = [await enqueue(), await enqueue()];
+    const gone = await mesh.producer.enqueue(Array.from({ length: 450 }, () => newTask({ after: [slow] })));
+    const last = await enqueue({ after: [quick] });
+    const node = await mesh.node('mac-1');
+    await claimNext(node);
+    await node.report(await claimNext(node), success);
+    await mesh.redis.del(...gone.map(({ id }) => mesh.keys.task('default', id)));
+    expect(await release()).toEqual({ released: 1, failed: 0 });
+    expect((await claimNext(node)).taskId).toBe(last.id);
+  });
 });

@@ -291,6 +291,25 @@ describe('held tasks', () => {
     expect(await newer.claimHeld(REASON)).toMatchObject({ taskId: next, movedFrom: undefined });
   });
 
+  it('keeps its session sticky to the node that ran it, if its run on another node never began', async () => {
+    const [one, two] = [await mesh.node('mac-1'), await mesh.node('mac-2')];
+    await chat();
+    await finish(one, await one.claim());
+    await mesh.registry.evict('mac-1', 15_000);
+    const id = await chat();
+    const key = mesh.keys.task('default', id);
+    const stored = (await mesh.redis.hget(key, 'data')) ?? '';
+    await mesh.redis.hset(key, 'data', JSON.stringify({ ...JSON.parse(stored), v: 2 }));
+    // Of a run before another program queued the task again.
+    await mesh.redis.hset(key, 'progress', JSON.stringify({ at: 'earlier', note: 'thinking', tokens: 5 }));
+    expect(await two.claim(), 'a format that this node cannot read').toBeUndefined();
+    expect(await mesh.redis.hmget(key, 'processedOn', 'pb', 'progress')).toEqual([null, null, null]);
+    await mesh.redis.hset(key, 'data', stored);
+    const again = await mesh.node('mac-1');
+    expect(await again.claimHeld('format:2')).toMatchObject({ taskId: id, movedFrom: undefined });
+    expect(await read(id)).toMatchObject({ sessionMovedFrom: null });
+  });
+
   it.each([
     ['node:mac-9', { node: 'mac-9' }],
     ['require:gpu=yes', { require: { gpu: 'yes' } }],

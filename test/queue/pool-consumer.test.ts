@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Claim, tokenOwner } from '../../src/domain/claim.ts';
 import { taskError } from '../../src/domain/task.ts';
+import { EventLog } from '../../src/registry/event-log.ts';
 import { claimNext, idleOffer, makeDue, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { shiftTimes } from '../support/process-mesh.ts';
 import { SpawnedRedis } from '../support/redis.ts';
@@ -125,6 +126,16 @@ describe('a pool', () => {
     const failure = { ok: false, error: taskError('auth', 'HTTP 401') } as const;
     expect(await node.report(await claimNext(node), failure)).toMatchObject({ settled: 'failed' });
     expect(await mesh.reader.get(id)).toMatchObject({ state: 'failed', error: { kind: 'auth', retryable: false } });
+  });
+
+  it('records an event for a task that fails for good', async () => {
+    const { id } = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    await node.report(await claimNext(node), { ok: false, error: taskError('invalid', 'bad input') });
+    const log = await new EventLog(mesh.redis, mesh.keys).newest({ limit: 1 });
+    expect(log).toMatchObject([
+      { event: 'dead-letter', task: id, pool: 'default', node: 'mac-1', reason: 'bad input' },
+    ]);
   });
 
   it('releases a task to the head of its pool without using up an attempt', async () => {
@@ -366,6 +377,16 @@ describe('a pool', () => {
     const other = await mesh.node('mac-2');
     const { id } = await enqueueOne();
     expect((await claimNext(other)).taskId).toBe(id);
+  });
+
+  it('leaves a wake-up for the next node when it claims a task', async () => {
+    const { id } = await enqueueOne();
+    const node = await mesh.node('mac-1');
+    const marker = mesh.keys.pool('default', 'marker');
+    // The wait for work has taken the wake-up.
+    await mesh.redis.del(marker);
+    expect((await node.claim())?.taskId).toBe(id);
+    expect(await mesh.redis.zrange(marker, 0, '-1')).toEqual(['0']);
   });
 
   it('waits for work again after it was interrupted', async () => {

@@ -155,6 +155,7 @@ describe('another program that uses BullMQ on our pools', () => {
       const cancelled = expect(job.waitUntilFinished(events)).rejects.toThrow('by hand');
       await mesh.control.cancel({ id: job.id ?? '', pool: 'default' }, 'by hand');
       await cancelled;
+      expect((await queue().getJob(job.id ?? ''))?.failedReason).toBe('by hand');
     });
 
     it('shows a foreign observer the log and the progress of a task', async () => {
@@ -424,8 +425,20 @@ describe('another program that uses BullMQ on our pools', () => {
       await add({ keepLastIfActive: true });
       const node = await mesh.node('mac-1');
       const claim = await claimNext(node);
-      await queue().add('x', data('the latest'), { deduplication: { id: 'nightly', keepLastIfActive: true } });
+      const deduplication = { id: 'nightly', keepLastIfActive: true };
+      await queue().add('x', data('the latest'), { deduplication, priority: 3, jobId: 'mine' });
+      await mesh.producer.enqueue([
+        newTask({ message: 'of no priority' }),
+        newTask({ message: 'urgent', priority: 2 }),
+      ]);
       await node.report(claim, success);
+      const latest = await mesh.reader.list({ state: 'waiting', limit: 3 });
+      expect(latest.find(({ message }) => message === 'the latest')).toMatchObject({
+        id: 'mine',
+        priority: 3,
+        enqueuedAt: expect.stringMatching(/^20/),
+      });
+      expect((await claimNext(node)).spec.message).toBe('urgent');
       expect((await claimNext(node)).spec.message).toBe('the latest');
     });
   });

@@ -124,9 +124,28 @@ describe('control of tasks by an operator', () => {
     expect(await mesh.redis.keys(`${mesh.keys.task('default', again.id)}*`)).toEqual([]);
   });
 
+  it.each([
+    // The reason begins with 10 bytes for `provider: `.
+    ['é', 1, 994],
+    ['é', 0, 995],
+    ['日', 1, 663],
+    ['😀', 2, 497],
+    ['😀', 3, 496],
+    ['a', 0, 1_990],
+  ])('keeps the beginning of a long reason of %s in the history, in whole characters', async (letter, before, kept) => {
+    const task = await enqueue();
+    const node = await mesh.node('mac-1');
+    const message = 'x'.repeat(before) + letter.repeat(3_000);
+    await node.report(await claimNext(node), { ok: false, error: taskError('provider', message) });
+    const { history } = await read(task.id);
+    const reason = history.find(({ event }) => event === 'retry')?.reason ?? '';
+    const letters = [...reason.slice(`provider: ${'x'.repeat(before)}`.length)];
+    expect([letters.length, ...new Set(letters)]).toEqual([kept, letter]);
+  });
+
   it('removes only failed tasks if asked to', async () => {
     const task = await enqueue();
-    const remove = async () => mesh.control.remove(await read(task.id), { onlyFailed: true });
+    const remove = async () => mesh.control.remove(await read(task.id), { only: 'failed' });
     expect(await remove()).toBe('other');
     const node = await mesh.node('mac-1');
     const claim = await claimNext(node);
@@ -134,5 +153,19 @@ describe('control of tasks by an operator', () => {
     await node.report(claim, invalid);
     expect(await remove()).toBe('removed');
     expect(await mesh.reader.get(task.id)).toBeUndefined();
+  });
+
+  it('removes a task only in the state in which it was selected', async () => {
+    const node = await mesh.node('mac-1');
+    const states = ['waiting', 'completed', 'failed', 'cancelled'] as const;
+    for (const state of states) {
+      const task = await enqueue(state === 'waiting' ? { delayMs: 60_000 } : {});
+      if (state === 'cancelled') await mesh.control.cancel(task, 'by hand');
+      else if (state !== 'waiting') await node.report(await claimNext(node), state === 'failed' ? invalid : success);
+      for (const only of states.filter((other) => other !== state)) {
+        expect(await mesh.control.remove(task, { only }), `${state}, not ${only}`).toBe('other');
+      }
+      expect(await mesh.control.remove(task, { only: state })).toBe('removed');
+    }
   });
 });

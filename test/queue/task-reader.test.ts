@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type Task, taskError } from '../../src/domain/task.ts';
 import { takeSnapshot } from '../../src/ops/snapshot.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { openClient } from '../support/client.ts';
@@ -31,14 +32,52 @@ describe('lists of tasks', () => {
     expect((await mesh().reader.list({ limit: 2 })).map(({ id }) => id)).toEqual([waiting?.id, running?.id]);
   });
 
-  it('contains results only on request, and none for tasks that have not completed', async () => {
+  it('has no results, which are read on request and in batches', async () => {
     const node = await mesh().node('mac-1');
     await mesh().producer.enqueue(Array.from({ length: 25 }, () => newTask()));
     for (let run = 0; run < 24; run++) await node.report(await claimNext(node), success);
-    const results = async (filter: { results?: boolean }) =>
-      (await mesh().reader.list({ limit: 30, ...filter })).map(({ result }) => result?.text ?? null);
-    expect(new Set(await results({}))).toEqual(new Set([null]));
-    expect((await results({ results: true })).toSorted()).toEqual([...Array(24).fill('done'), null].toSorted());
+    const tasks = await mesh().reader.list({ limit: 30 });
+    expect(new Set(tasks.map(({ result }) => result))).toEqual(new Set([null]));
+    const complete: Task[] = [];
+    for await (const task of mesh().reader.withResults(tasks)) complete.push(task);
+    expect(complete.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
+    const texts = complete.map(({ result }) => result?.text ?? null);
+    expect(texts.toSorted()).toEqual([...Array(24).fill('done'), null].toSorted());
+  });
+
+  it('finds ended tasks of a time without reading the newer ones', async () => {
+    const { reader, redis, keys, producer } = mesh();
+    const node = await mesh().node('mac-1');
+    const [old] = await producer.enqueue([newTask()]);
+    await node.report(await claimNext(node), success);
+    // More newer tasks than a filter reads.
+    const completed = keys.pool('default', 'completed');
+    await redis.zadd(completed, ...Array.from({ length: 21_000 }, (_, n) => [2_000_000 + n, `newer${n}`]).flat());
+    const ended = async (id: string, at: number) => {
+      await redis.hset(keys.task('default', id), 'finishedOn', String(at));
+      await redis.zadd(completed, at, id);
+    };
+    await ended(old?.id ?? '', 1_000_000);
+    const found = async (filter: { since?: number; until?: number }) =>
+      (await reader.list({ limit: 5, state: ['completed', 'failed'], ...filter })).map(({ id }) => id);
+    expect(await found({ until: 1_500_000 })).toEqual([old?.id]);
+    expect(await found({ since: 1_000_000, until: 1_000_001 })).toEqual([old?.id]);
+    expect(await found({ since: 1_000_001, until: 1_500_000 })).toEqual([]);
+    expect(await found({ until: 1_000_000 })).toEqual([]);
+  });
+
+  it('selects tasks in several states, each once, without their messages', async () => {
+    const node = await mesh().node('mac-1');
+    await mesh().producer.enqueue([newTask(), newTask(), newTask(), newTask()]);
+    const [failed, cancelled] = [await claimNext(node), await claimNext(node)];
+    await node.report(failed, { ok: false, error: taskError('invalid', 'x') });
+    await mesh().control.cancel({ id: cancelled.taskId, pool: 'default' }, 'x');
+    await node.report(cancelled, { ok: false, error: taskError('cancelled', 'x') });
+    const completed = await claimNext(node);
+    await node.report(completed, success);
+    const selected = await mesh().reader.select({ limit: 10, state: ['failed', 'cancelled', 'waiting'] });
+    expect(selected.map(({ state }) => state).sort()).toEqual(['cancelled', 'failed', 'waiting']);
+    expect(Object.keys(selected[0] ?? {}).sort()).toEqual(['enqueuedAt', 'id', 'pool', 'state']);
   });
 
   it('never misses a task that changes its state meanwhile, and counts it once', async () => {

@@ -47,4 +47,19 @@ describe('the table of events', () => {
     });
     expect(seen).toEqual([documented('gate-open'), documented('gate-closed')]);
   });
+
+  it('finds the newest events of a node among many others', async () => {
+    const { registry, redis, keys } = current();
+    const note = (nodeId: string, reason: string) =>
+      registry.noteGates({ nodeId, incarnation: 1 }, [{ name: 'auth', open: false, reason, fix: 'x' }]);
+    for (const reason of ['first', 'second', 'third']) await note('mac-1', reason);
+    const others = redis.pipeline();
+    for (let n = 0; n < 2_500; n++) others.xadd(keys.events, '*', 'at', '1', 'event', 'node-up', 'node', 'mac-2');
+    await others.exec();
+    const reasons = async (limit: number, node = 'mac-1') =>
+      (await new EventLog(redis, keys).newest({ node, limit })).map(({ reason }) => reason);
+    expect(await reasons(2)).toEqual(['second', 'third']);
+    expect(await reasons(10)).toEqual(['first', 'second', 'third']);
+    expect(await reasons(10, 'mac-3')).toEqual([]);
+  });
 });

@@ -4,13 +4,13 @@ import { counted } from '../../domain/counted.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
+import { addOutputOptions } from '../output-options.ts';
 
 export function circuitCommand(): Command {
   const circuit = new Command('circuit')
     .description('list and close circuits, which hold the tasks of failing providers')
     .addHelpText('after', example('clawmesh circuit list', 'clawmesh circuit close default'));
-  circuit
-    .command('list')
+  addOutputOptions(circuit.command('list'))
     .description('list circuits that are open or have counted failures')
     .addHelpText('after', example('clawmesh circuit list'))
     .action(list);
@@ -27,7 +27,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const circuits = await mesh.circuit.view();
-    if (out.json) out.document<'circuit list'>({ circuits });
+    if (out.json) out.document<'circuit list'>({ circuits }, 'circuits');
     else if (circuits.length === 0) out.note('no circuit is open, and none has counted failures');
     else printCircuits(out, circuits);
   });
@@ -44,7 +44,7 @@ function printCircuits(out: Output, circuits: readonly CircuitView[]): void {
       String(circuit.failures),
       circuit.probe === null ? ago(circuit.nextProbeAt) : 'now',
       circuit.probe ?? '-',
-      oneLine(`${circuit.kind}: ${circuit.message}`, 60),
+      oneLine(`${circuit.kind}: ${circuit.message}`),
     ]),
   );
 }

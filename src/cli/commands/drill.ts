@@ -32,7 +32,7 @@ export function drillCommand(): Command {
 
 async function failover(options: { node?: string; kill: DrillKind; yes?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  const { drillFailover } = await import('../../ops/drill.ts');
+  const { drillFailover, drillFailures } = await import('../../ops/drill.ts');
   const outages = tellOfOutages(out, 'the drill continues');
   const rehearse = async (mesh: Mesh) => {
     if (!options.yes) await confirm(mesh);
@@ -53,7 +53,7 @@ async function failover(options: { node?: string; kill: DrillKind; yes?: boolean
       },
     );
     if (out.json) out.document<'drill failover'>(report);
-    else print(out, report);
+    else print(out, report, drillFailures(report));
     if (!report.ok) process.exitCode = 1;
   };
   await withMesh(command, rehearse, { waits: true });
@@ -70,7 +70,7 @@ async function confirm(mesh: Mesh): Promise<void> {
   if (!yes) throw new ClawmeshError('interrupted', 'the drill was not run');
 }
 
-function print(out: Output, report: DrillReport): void {
+function print(out: Output, report: DrillReport, failures: readonly string[]): void {
   const time = (ms: number | null) => (ms === null ? '-' : humanDuration(ms));
   out.table(
     ['NODE', 'DRILL', 'PROBES', 'DETECTION', 'RESTART', 'TOTAL', 'PROMISED', 'LOST', 'UNEXPLAINED'],
@@ -88,6 +88,7 @@ function print(out: Output, report: DrillReport): void {
       ],
     ],
   );
-  out.line(report.ok ? out.style('green', 'the drill passed') : out.style('red', 'the drill failed'));
+  if (report.ok) out.line(out.style('green', 'the drill passed'));
+  else out.line(out.style('red', `the drill failed: ${failures.join('; ')}`));
   if (report.kind === 'crash') out.note(`${report.node} stays down until its service or an operator starts it again`);
 }

@@ -1,14 +1,18 @@
 import { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
+import { replaceIds, wantedResults } from '../../domain/placeholders.ts';
 import type { NewTask, Task } from '../../domain/task.ts';
 import { printable } from '../../domain/terminal-text.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
+import { noteLastTask } from '../last-task.ts';
 import { tagOption } from '../options.ts';
 import type { Output } from '../output.ts';
-import { addTaskOptions, type PlacedTaskOptions, taskFields, taskInput } from '../task-options.ts';
+import { checkIdsWereRead } from '../queued-ids.ts';
+import { completeIds } from '../task-ids.ts';
+import { addTaskOptions, inFlags, type PlacedTaskOptions, taskFields, taskInput } from '../task-options.ts';
 
 interface EnqueueOptions extends PlacedTaskOptions {
   messageFile?: string;
@@ -67,7 +71,7 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   }
   const { config } = await loadedConfig(command);
   const defaults = { attempts: config.queue.attempts };
-  const { messageFile: _file, from, wait, dryRun, ...fields } = options;
+  const { messageFile: _file, from, wait, dryRun, ...fields } = await withCompleteIds(command, options);
   if (dryRun && wait) {
     throw new ClawmeshError('usage', "--dry-run and --wait can't be combined", { remedy: 'give one of them' });
   }
@@ -79,34 +83,45 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
     if (wait) await withMesh(command, (mesh) => waitAndPrint(mesh, command, ids), { waits: true });
     return;
   }
-  const task = await readTask(message, options, defaults);
+  const task = await readTask(command, await textOf(message, options), fields, defaults);
   if (dryRun) return (await import('../enqueue-dry-run.ts')).dryRunTask(command, task);
   const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.task.enqueueParsed([task]);
-    if (options.wait) return waitAndPrint(mesh, command, enqueued);
+    await noteLastTask(config.mesh, enqueued[0]?.id);
+    if (wait) return waitAndPrint(mesh, command, enqueued);
     printEnqueued(out, enqueued);
+    await checkIdsWereRead(enqueued.map(({ id }) => id));
     const { QueuedPlaces } = await import('../waiting-reasons.ts');
     const places = new QueuedPlaces();
     places.add([task]);
     await places.tell(mesh, out);
   };
-  await withMesh(command, queue, { waits: options.wait });
+  await withMesh(command, queue, { waits: wait });
+}
+
+/** The same options, with the complete ids of the tasks that --after names. */
+async function withCompleteIds(command: Command, options: EnqueueOptions): Promise<EnqueueOptions> {
+  if (!options.after) return options;
+  return { ...options, after: [...new Set((await completeIds(command, options.after)).values())] };
+}
+
+async function textOf(message: string | undefined, { messageFile }: EnqueueOptions): Promise<string> {
+  if (messageFile === undefined) return message ?? '';
+  const { readSource } = await import('../task-source.ts');
+  return readSource(messageFile);
 }
 
 async function readTask(
-  message: string | undefined,
-  options: EnqueueOptions,
+  command: Command,
+  text: string,
+  fields: PlacedTaskOptions,
   defaults: { attempts: number },
 ): Promise<NewTask> {
-  const [{ readSource }, { parseNewTask }] = await Promise.all([
-    import('../task-source.ts'),
-    import('../../queue/new-task.ts'),
-  ]);
-  const text = options.messageFile === undefined ? message : await readSource(options.messageFile);
-  const { messageFile: _file, from: _from, wait: _wait, dryRun: _dryRun, ...fields } = options;
-  const task = parseNewTask(taskInput(text ?? '', fields), defaults);
-  if ('problems' in task) throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was queued' });
-  return task;
+  const { parseNewTask } = await import('../../queue/new-task.ts');
+  const message = replaceIds(text, await completeIds(command, wantedResults(text)));
+  const task = parseNewTask(taskInput(message, fields), defaults);
+  if (!('problems' in task)) return task;
+  throw new ClawmeshError('usage', inFlags(task.problems).join('; '), { remedy: 'nothing was queued' });
 }
 
 function printEnqueued(out: Output, enqueued: readonly Enqueued[]): void {

@@ -4,14 +4,14 @@ import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { outputOf } from '../context.ts';
 import { example } from '../help.ts';
+import { addOutputOptions } from '../output-options.ts';
 
 /** `mesh list | add | use | remove`: the meshes that this user works with, by name. */
 export function meshCommand(): Command {
   const mesh = new Command('mesh')
     .description('name the meshes that you work with, and choose the one that commands address')
     .addHelpText('after', example('clawmesh mesh add studio ~/studio/clawmesh.yaml', 'clawmesh mesh use studio'));
-  mesh
-    .command('list')
+  addOutputOptions(mesh.command('list'))
     .description('list your meshes; * marks the mesh in use')
     .addHelpText('after', example('clawmesh mesh list'))
     .action(list);

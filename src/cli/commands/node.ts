@@ -9,8 +9,10 @@ import { example } from '../help.ts';
 import { loadBar } from '../load-bar.ts';
 import { choiceOption } from '../options.ts';
 import { type Output, styledState } from '../output.ts';
+import { addOutputOptions } from '../output-options.ts';
 import { onReloadSignal, onStopSignals } from '../signals.ts';
 import { packageVersion } from '../version.ts';
+import { addWebOption, openPage } from '../web.ts';
 import { nodeServiceCommands } from './node-service.ts';
 import { addNodeSteeringCommands } from './node-steering.ts';
 
@@ -32,13 +34,11 @@ export function nodeCommand(): Command {
       `${example('CLAWMESH_NODE_ID=mac-1 clawmesh node run')}\n\nThe first SIGTERM or Ctrl-C lets running tasks finish, for at most drainTimeout; the second releases them at once.\nSIGHUP reloads the config if only dispatch, gates or openclaw.version have changed; other changes require a restart.`,
     )
     .action(run);
-  node
-    .command('list')
+  addOutputOptions(node.command('list'))
     .description('list nodes and their health')
     .addHelpText('after', example('clawmesh node list', 'clawmesh node list --json'))
     .action(list);
-  node
-    .command('show')
+  addWebOption(addOutputOptions(node.command('show')))
     .description('show everything about one node')
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node show mac-1'))
@@ -125,24 +125,26 @@ async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const nodes = await mesh.nodes();
-    if (out.json) out.document<'node list'>({ nodes });
+    if (out.json) out.document<'node list'>({ nodes }, 'nodes');
     else if (nodes.length === 0) out.note('no nodes; start one with clawmesh node run');
     else printNodes(out, nodes);
   });
 }
 
-async function show(id: string, _options: object, command: Command): Promise<void> {
+async function show(id: string, options: { web?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const node = await mesh.node.existing(id);
-    if (out.json) out.document<'node show'>(node);
+    if (options.web) await openPage(command, `/node/${encodeURIComponent(id)}`);
+    else if (out.json) out.document<'node show'>(node);
     else printNode(out, node);
   });
 }
 
 export function printNodes(out: Output, nodes: readonly Node[]): void {
+  const more = out.wide ? ['HOST', 'UP', 'LABELS', 'CONFIG'] : [];
   out.table(
-    ['NODE', 'STATE', 'RUNNING', 'POOLS', 'HEARTBEAT', 'OPENCLAW', 'CLAWMESH', 'GATES'],
+    ['NODE', 'STATE', 'RUNNING', 'POOLS', 'HEARTBEAT', 'OPENCLAW', 'CLAWMESH', ...more, 'GATES'],
     nodes.map((node) => [
       node.id,
       styledState(out, node.state),
@@ -153,12 +155,19 @@ export function printNodes(out: Output, nodes: readonly Node[]): void {
       node.heartbeatAgeMs === null ? '-' : `${humanDuration(node.heartbeatAgeMs)} ago`,
       openclawText(node),
       node.version,
+      ...(out.wide ? [node.host, humanDuration(node.uptimeMs), labelsText(node) || '-', node.configDigest] : []),
       node.gates
         .filter((gate) => gate.reason !== null)
         .map((gate) => out.style(gate.open ? 'dim' : 'yellow', `${gate.name}: ${gate.reason}`))
         .join('; '),
     ]),
   );
+}
+
+function labelsText({ labels }: Node): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
 }
 
 function openclawText({ openclaw }: Node): string {
@@ -172,8 +181,7 @@ function printNode(out: Output, node: Node): void {
   out.line();
   const field = (name: string, value: string) => out.line(`${out.style('dim', `${name}:`.padEnd(14))} ${value}`);
   field('host', `${node.host}, process ${node.pid}`);
-  const labels = Object.entries(node.labels).map(([name, value]) => `${name}=${value}`);
-  if (labels.length > 0) field('labels', labels.join(' '));
+  if (labelsText(node) !== '') field('labels', labelsText(node));
   field('incarnation', String(node.incarnation));
   field('up', humanDuration(node.uptimeMs));
   field('config digest', node.configDigest);

@@ -5,13 +5,13 @@ import { operator, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { pauseDuration } from '../options.ts';
 import type { Output } from '../output.ts';
+import { addOutputOptions } from '../output-options.ts';
 
 export function poolCommand(): Command {
   const pool = new Command('pool')
     .description('list, pause and resume pools')
     .addHelpText('after', example('clawmesh pool list', 'clawmesh pool pause xcode'));
-  pool
-    .command('list')
+  addOutputOptions(pool.command('list'))
     .description('list pools, with the numbers of their tasks and the nodes that serve them')
     .addHelpText('after', example('clawmesh pool list'))
     .action(list);
@@ -37,7 +37,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const { viewPools } = await import('../../ops/pools.ts');
   await withMesh(command, async (mesh) => {
     const pools = await viewPools(mesh);
-    if (out.json) out.document<'pool list'>({ pools });
+    if (out.json) out.document<'pool list'>({ pools }, 'pools');
     else if (pools.length === 0) out.note('no pool has been used or served yet');
     else printPools(out, pools);
   });

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
+import { addOutputOptions } from '../output-options.ts';
 
 export function scheduleShowCommand(): Command {
-  return new Command('show')
+  return addOutputOptions(new Command('show'))
     .description('show everything about one schedule: its next runs, its latest task, and the template of its tasks')
     .argument('<name>', 'name of the schedule')
     .addHelpText('after', example('clawmesh schedule show nightly'))

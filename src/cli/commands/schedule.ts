@@ -6,8 +6,9 @@ import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption } from '../options.ts';
 import { ago, type Output, oneLine } from '../output.ts';
+import { addOutputOptions } from '../output-options.ts';
 import { whenText } from '../schedule-times.ts';
-import { addTaskOptions, type TaskOptions, taskInput } from '../task-options.ts';
+import { addTaskOptions, inFlags, type TaskOptions, taskInput } from '../task-options.ts';
 import { scheduleShowCommand } from './schedule-show.ts';
 import { scheduleUpdateCommands } from './schedule-update.ts';
 
@@ -35,8 +36,7 @@ export function scheduleCommand(): Command {
       ),
     )
     .action(addSchedule);
-  schedule
-    .command('list')
+  addOutputOptions(schedule.command('list'))
     .description('list schedules and their next runs')
     .addHelpText('after', example('clawmesh schedule list'))
     .action(list);
@@ -83,7 +83,7 @@ async function addSchedule(name: string, message: string, options: AddOptions, c
   await withMesh(command, async (mesh) => {
     const task = parseNewTask(taskInput(message, taskOptions), { attempts: mesh.config.queue.attempts });
     if ('problems' in task) {
-      throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was scheduled' });
+      throw new ClawmeshError('usage', inFlags(task.problems).join('; '), { remedy: 'nothing was scheduled' });
     }
     if (task.after) {
       throw new ClawmeshError('usage', "message: a schedule can't quote the result of a task", {
@@ -104,7 +104,7 @@ async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
     const schedules = await (await mesh.schedules()).list();
-    if (out.json) out.document<'schedule list'>({ schedules });
+    if (out.json) out.document<'schedule list'>({ schedules }, 'schedules');
     else if (schedules.length === 0) out.note('no schedules; see clawmesh schedule add --help');
     else printSchedules(out, schedules);
   });
@@ -119,7 +119,7 @@ function printSchedules(out: Output, schedules: readonly Schedule[]): void {
       schedule.nextRunAt ?? '-',
       schedule.paused ? out.style('yellow', 'paused') : ago(schedule.nextRunAt),
       schedule.pool,
-      oneLine(schedule.task.message, 60),
+      oneLine(schedule.task.message),
     ]),
   );
 }

@@ -11,7 +11,10 @@ import { systemClock } from '../../platform/clock.ts';
 import { outputOf, suggestion, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { ago, type Output, oneLine } from '../output.ts';
+import { addFieldsOption } from '../output-options.ts';
 import { endWithReader } from '../streams.ts';
+import { idColumn } from '../table.ts';
+import { addWebOption, openPage } from '../web.ts';
 import { printNodes } from './node.ts';
 
 const WATCH_MS = 2_000;
@@ -19,15 +22,19 @@ const PROBLEM_STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as con
 const CLEAR = '\u001b[2J\u001b[H';
 
 export function statusCommand(): Command {
-  return new Command('status')
+  return addWebOption(addFieldsOption(new Command('status'), 'redis.ok,problems.what'))
     .description('show the mesh on one screen: problems, nodes, pools, running tasks, handovers')
     .option('-w, --watch', 'refresh every 2 seconds; with --json, one document per line')
-    .addHelpText('after', example('clawmesh status', 'clawmesh status --watch', 'clawmesh status --json'))
+    .addHelpText(
+      'after',
+      example('clawmesh status', 'clawmesh status --watch', 'clawmesh status --fields redis.ok,problems.what'),
+    )
     .action(status);
 }
 
-async function status({ watch }: { watch?: boolean }, command: Command): Promise<void> {
+async function status({ watch, web }: { watch?: boolean; web?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
+  if (web) return openPage(command, '/');
   const { takeSnapshot } = await import('../../ops/snapshot.ts');
   if (!watch) {
     await withMesh(command, async (mesh) => show(await takeSnapshot(mesh, systemClock), out, false, command));
@@ -123,7 +130,7 @@ function printRunning(out: Output, { running, moreRunning }: Snapshot): void {
   if (running.length === 0) return;
   out.line();
   out.table(
-    ['RUNNING', 'NODE', 'POOL', 'FOR', 'ATTEMPT', 'TOKENS', 'MESSAGE'],
+    [idColumn('RUNNING'), 'NODE', 'POOL', 'FOR', 'ATTEMPT', 'TOKENS', 'MESSAGE'],
     running.map(({ id, node, pool, elapsedMs, attempt, tokens, message }) => [
       id,
       node ?? '-',
@@ -131,7 +138,7 @@ function printRunning(out: Output, { running, moreRunning }: Snapshot): void {
       humanDuration(elapsedMs),
       String(attempt),
       tokens === null ? '-' : String(tokens),
-      oneLine(message, 40),
+      oneLine(message),
     ]),
   );
   if (moreRunning > 0) {
@@ -150,7 +157,7 @@ function printHandovers(out: Output, { handovers }: Snapshot): void {
   if (handovers.length === 0) return;
   out.line();
   out.table(
-    ['HANDOVER', 'TASK', 'FROM', 'TO', 'REASON', 'TAKEOVER'],
+    ['HANDOVER', idColumn('TASK'), 'FROM', 'TO', 'REASON', 'TAKEOVER'],
     handovers.map(({ at, taskId, from, to, reason, takeoverMs }) => [
       ago(at),
       taskId,

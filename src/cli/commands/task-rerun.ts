@@ -6,7 +6,9 @@ import type { TaskInput } from '../../queue/new-task.ts';
 import type { TaskChange } from '../../queue/task-input.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
+import { noteLastTask } from '../last-task.ts';
 import { tagOption } from '../options.ts';
+import { TASK_ID_HINT, taskId } from '../task-ids.ts';
 import { addTaskOptions, type PlacedTaskOptions, taskFields } from '../task-options.ts';
 
 interface RerunOptions extends PlacedTaskOptions {
@@ -19,7 +21,7 @@ export function taskRerunCommand(): Command {
     .description(
       'queue a new task with the input of another one, except its key, its delay and the tasks that it came after',
     )
-    .argument('<id>', 'task id')
+    .argument('<id>', TASK_ID_HINT)
     .option('--edit', 'edit the input as YAML in $VISUAL or $EDITOR before the task is queued')
     .option('--message <text>', 'another prompt for the agent');
   return addTaskOptions(rerun)
@@ -37,12 +39,14 @@ export function taskRerunCommand(): Command {
     .action(rerunTask);
 }
 
-async function rerunTask(id: string, options: RerunOptions, command: Command): Promise<void> {
+async function rerunTask(text: string, options: RerunOptions, command: Command): Promise<void> {
   const out = outputOf(command);
   const { edit, message, ...fields } = options;
   const change: TaskChange = { ...taskFields(fields), ...(message !== undefined && { message }) };
   await withMesh(command, async (mesh) => {
+    const id = await taskId(mesh, text);
     const task = edit ? await editedTask(mesh, id, change) : await mesh.task.rerun(id, change);
+    await noteLastTask(mesh.config.mesh, task.id);
     if (out.json) out.document<'task rerun'>({ tasks: [task] });
     else out.line(task.id);
   });

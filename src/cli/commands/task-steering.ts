@@ -1,30 +1,33 @@
 import type { Command } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Cancelled } from '../../client/tasks.ts';
-import { ERROR_KINDS, type ErrorKind } from '../../domain/error-kind.ts';
 import { ClawmeshError, hasCode, messageOf } from '../../domain/errors.ts';
-import { statesBefore } from '../../domain/task-state.ts';
-import type { TaskFilter } from '../../queue/task-filter.ts';
+import { ENDED_STATES, statesBefore, type TaskState } from '../../domain/task-state.ts';
 import { cancelReason, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { choiceOption, durationOption } from '../options.ts';
-import type { Output } from '../output.ts';
+import { taskIds } from '../task-ids.ts';
+import { addSelection, type SelectionOptions, type Steering, selectsByFilter, selectTasks } from '../task-selection.ts';
 
 /** Number of tasks to steer at once: stopping fifty runs then takes no longer than stopping one. */
 const AT_ONCE = 50;
-/** Maximum number of failed tasks per `--all-failed`. */
-const ALL_LIMIT = 100_000;
+
+const CANCEL: Steering = { verb: 'cancel', allowed: statesBefore('cancel') };
+const RETRY: Steering = { verb: 'retry', allowed: statesBefore('retry', 'command'), selected: ['failed'] };
+const ACKNOWLEDGE: Steering = { verb: 'acknowledge', allowed: ['failed'], unacknowledged: true };
+// Tasks that still have to run are removed only if the user asks for their state.
+const REMOVE: Steering = { verb: 'remove', allowed: statesBefore('remove', 'command'), selected: ENDED_STATES };
 
 /** `task cancel | retry | ack | remove`. */
 export function addSteeringCommands(task: Command): void {
-  task
-    .command('cancel')
+  addSelection(task.command('cancel'), CANCEL)
     .description('cancel tasks, running ones included')
-    .argument('<id...>', 'task ids')
-    .addHelpText('after', example('clawmesh task cancel 01kbv2m6s3v5w8q0r4t7y9z1x2'))
+    .addHelpText(
+      'after',
+      example('clawmesh task cancel 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task cancel --tag batch=7 --state waiting'),
+    )
     .action(cancel);
-  forFailed(task.command('retry'))
-    .description(`queue ${statesBefore('retry', 'command').join(' or ')} tasks again, with all their attempts`)
+  addSelection(task.command('retry'), RETRY)
+    .description(`queue ${RETRY.allowed.join(' or ')} tasks again, with all their attempts`)
     .addHelpText(
       'after',
       example(
@@ -33,41 +36,20 @@ export function addSteeringCommands(task: Command): void {
       ),
     )
     .action(retry);
-  forFailed(task.command('ack'))
+  addSelection(task.command('ack'), ACKNOWLEDGE)
     .description('acknowledge failed tasks: they are kept, but status no longer reports them')
     .addHelpText(
       'after',
       example('clawmesh task ack 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task ack --all-failed --pool xcode'),
     )
     .action(acknowledge);
-  forFailed(task.command('remove'))
+  addSelection(task.command('remove'), REMOVE)
     .description('remove tasks that are not running, with everything stored about them')
     .addHelpText(
       'after',
-      example('clawmesh task remove 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task remove --all-failed --since 12h'),
+      example('clawmesh task remove 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task remove --state completed --until 2d'),
     )
     .action(remove);
-}
-
-/** Options that select failed tasks for a command that otherwise takes ids. */
-interface FailedOptions {
-  allFailed?: boolean;
-  kind?: ErrorKind;
-  since?: number;
-  pool?: string;
-}
-
-function forFailed(command: Command): Command {
-  return command
-    .argument('[id...]', 'task ids')
-    .option('--all-failed', 'apply to all failed tasks')
-    .option(
-      '--kind <kind>',
-      `with --all-failed: only tasks with this kind of error: ${ERROR_KINDS.join(', ')}`,
-      choiceOption(ERROR_KINDS),
-    )
-    .option('--since <duration>', 'with --all-failed: only tasks that failed in the last <duration>', durationOption)
-    .option('--pool <pool>', 'with --all-failed: only tasks of this pool');
 }
 
 const CANCELLED: Readonly<Record<Cancelled, string>> = {
@@ -75,105 +57,68 @@ const CANCELLED: Readonly<Record<Cancelled, string>> = {
   stopping: 'will end as soon as its node stops it, or is declared dead',
 };
 
-async function cancel(ids: string[], _options: object, command: Command): Promise<void> {
+async function cancel(ids: string[], options: SelectionOptions, command: Command): Promise<void> {
   const reason = await cancelReason();
-  await steer(command, ids, async (mesh, id) => {
-    return CANCELLED[await mesh.task.cancel(id, reason)];
-  });
+  await steer(command, CANCEL, { ids, options }, async (mesh, { id }) => CANCELLED[await mesh.task.cancel(id, reason)]);
 }
 
-async function retry(ids: string[], options: FailedOptions, command: Command): Promise<void> {
-  await steerFailed(command, 'retry', { ids, options }, async (mesh, id) => {
+async function retry(ids: string[], options: SelectionOptions, command: Command): Promise<void> {
+  await steer(command, RETRY, { ids, options }, async (mesh, { id }) => {
     await mesh.task.retry(id);
     return 'queued again';
   });
 }
 
-async function acknowledge(ids: string[], options: FailedOptions, command: Command): Promise<void> {
-  const filter = { unacknowledged: true };
-  await steerFailed(command, 'acknowledge', { ids, options, filter }, async (mesh, id) => {
+async function acknowledge(ids: string[], options: SelectionOptions, command: Command): Promise<void> {
+  await steer(command, ACKNOWLEDGE, { ids, options }, async (mesh, { id }) => {
     await mesh.task.acknowledge(id);
     return 'acknowledged';
   });
 }
 
-async function remove(ids: string[], options: FailedOptions, command: Command): Promise<void> {
-  await steerFailed(command, 'remove', { ids, options }, async (mesh, id) => {
-    // With --all-failed, a task that was queued again in the meantime no longer counts.
-    await mesh.task.remove(id, { onlyFailed: options.allFailed === true });
+async function remove(ids: string[], options: SelectionOptions, command: Command): Promise<void> {
+  // A selected task that was queued again or has ended in the meantime is not the one that the user meant.
+  await steer(command, REMOVE, { ids, options }, async (mesh, { id, state }) => {
+    await mesh.task.remove(id, { only: state });
     return 'removed';
   });
 }
 
-/**
- * Applies `act` to the tasks with these ids, or to all selected failed tasks. `filter` restricts the latter to tasks
- * for which the action makes sense.
- */
-async function steerFailed(
+/** A task to steer; with the state in which it was selected, if it was. */
+interface Target {
+  readonly id: string;
+  readonly state?: TaskState;
+}
+
+type Act = (mesh: Mesh, task: Target) => Promise<string>;
+
+/** Applies `act` to the tasks with these ids, or to those that the options select. */
+async function steer(
   command: Command,
-  verb: string,
-  wanted: { ids: readonly string[]; options: FailedOptions; filter?: Pick<TaskFilter, 'unacknowledged'> },
-  act: (mesh: Mesh, id: string) => Promise<string>,
+  steering: Steering,
+  { ids, options }: { ids: readonly string[]; options: SelectionOptions },
+  act: Act,
 ): Promise<void> {
-  const { ids, options, filter } = wanted;
-  if (ids.length > 0 === (options.allFailed === true)) {
-    const what = ids.length > 0 ? "task ids and --all-failed can't be combined" : `nothing to ${verb}`;
-    throw new ClawmeshError('usage', what, { remedy: 'give either task ids or --all-failed' });
-  }
-  if (!options.allFailed && (options.kind || options.since !== undefined || options.pool !== undefined)) {
-    throw new ClawmeshError('usage', '--kind, --since and --pool require --all-failed', {
-      remedy: 'add --all-failed',
-    });
-  }
-  if (!options.allFailed) return steer(command, ids, act);
+  const byFilter = selectsByFilter(ids, options, steering);
+  const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    const out = outputOf(command);
-    const failed = await failedTasks(mesh, out, options, filter);
-    if (failed.length === 0) out.note('no matching failed tasks');
-    await steerAll(mesh, command, failed, act);
+    const tasks: Target[] = byFilter
+      ? await selectTasks(mesh, out, options, steering)
+      : (await taskIds(mesh, ids)).map((id) => ({ id }));
+    await steerAll(mesh, command, tasks, act);
   });
 }
 
-async function failedTasks(
-  mesh: Mesh,
-  out: Output,
-  { kind, since, pool }: FailedOptions,
-  filter: Pick<TaskFilter, 'unacknowledged'> = {},
-): Promise<string[]> {
-  if (pool !== undefined) await mesh.pool.check(pool);
-  const failed = await mesh.list({ ...filter, state: 'failed', pool, limit: ALL_LIMIT });
-  if (failed.length === ALL_LIMIT) {
-    out.note(`only the newest ${ALL_LIMIT} failed tasks were considered; run the command again for the rest`);
-  }
-  const from = since === undefined ? 0 : (await mesh.server.time()) - since;
-  return failed
-    .filter((task) => (!kind || task.error?.kind === kind) && Date.parse(task.finishedAt ?? '') >= from)
-    .map(({ id }) => id);
-}
-
-async function steer(
-  command: Command,
-  ids: readonly string[],
-  act: (mesh: Mesh, id: string) => Promise<string>,
-): Promise<void> {
-  await withMesh(command, (mesh) => steerAll(mesh, command, [...new Set(ids)], act));
-}
-
 /** Applies `act` to each task. An error in one does not stop the others; errors are reported at the end. */
-async function steerAll(
-  mesh: Mesh,
-  command: Command,
-  ids: readonly string[],
-  act: (mesh: Mesh, id: string) => Promise<string>,
-): Promise<void> {
+async function steerAll(mesh: Mesh, command: Command, tasks: readonly Target[], act: Act): Promise<void> {
   const out = outputOf(command);
   const done: { id: string; outcome: string }[] = [];
   const failures: ClawmeshError[] = [];
-  for (let start = 0; start < ids.length; start += AT_ONCE) {
-    const batch = ids.slice(start, start + AT_ONCE);
-    const results = await Promise.allSettled(batch.map((id) => act(mesh, id)));
+  for (let start = 0; start < tasks.length; start += AT_ONCE) {
+    const batch = tasks.slice(start, start + AT_ONCE);
+    const results = await Promise.allSettled(batch.map((task) => act(mesh, task)));
     for (const [index, result] of results.entries()) {
-      const id = batch[index] as string;
+      const { id } = batch[index] as Target;
       if (result.status === 'fulfilled') done.push({ id, outcome: result.value });
       else if (result.reason instanceof ClawmeshError) failures.push(result.reason);
       else throw result.reason;

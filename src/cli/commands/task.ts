@@ -3,15 +3,20 @@ import { Command, Option } from 'commander';
 import type { Mesh } from '../../client/mesh.ts';
 import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
-import { noSuch } from '../../domain/not-found.ts';
 import type { Task } from '../../domain/task.ts';
 import { isEnded, TASK_STATES, type TaskState } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
+import { readsTasks } from '../../queue/task-filter.ts';
 import { outputOf, tellOfOutages, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { choiceOption, durationOption, numberOption, poolOption, tagOption } from '../options.ts';
+import { durationOption, numberOption } from '../options.ts';
 import { ago, type Output, oneLine, styledState } from '../output.ts';
+import { addOutputOptions } from '../output-options.ts';
 import { endWithReader } from '../streams.ts';
+import { idColumn } from '../table.ts';
+import { addTaskFilters, checkNames, type TaskFilterOptions, taskFilter } from '../task-filter-options.ts';
+import { TASK_ID_HINT, taskId, taskIds } from '../task-ids.ts';
+import { addWebOption, openPage } from '../web.ts';
 import { addDeliverCommand } from './task-deliver.ts';
 import { printFailedLog } from './task-failed-log.ts';
 import { taskRerunCommand } from './task-rerun.ts';
@@ -25,40 +30,45 @@ export function taskCommand(): Command {
   const task = new Command('task')
     .description('inspect and steer tasks')
     .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task retry --all-failed'));
-  task
-    .command('list')
-    .description('list tasks, newest first')
-    .option('--state <state>', `only tasks in this state: ${TASK_STATES.join(', ')}`, choiceOption(TASK_STATES))
-    .option('--pool <pool>', 'only tasks of this pool', poolOption)
-    .option('--node <id>', 'only tasks that run on this node or last ran there')
-    .option('--tag <name=value>', 'only tasks with this tag; repeatable', tagOption)
+  const tasks = task.command('list').description('list tasks, newest first');
+  addTaskFilters(tasks)
     .option('--unacknowledged', 'only failed tasks without an acknowledgement (see task ack)')
     .option('--limit <n>', 'maximum number to show', numberOption(1, 10_000), 20)
     .addOption(
-      new Option('--usage', 'show the token usage of completed tasks instead, by day (UTC), agent and model').conflicts(
-        ['state', 'pool', 'node', 'tag', 'limit'],
+      new Option(
+        '--usage',
+        'show the token usage of completed tasks instead, by day (UTC), agent and model; --since and --until select whole days',
+      ).conflicts(['state', 'pool', 'node', 'tag', 'kind', 'text', 'unacknowledged', 'limit']),
+    )
+    .addHelpText(
+      'after',
+      example(
+        'clawmesh task list --state failed,cancelled --since 1d',
+        'clawmesh task list --tag repo=x --fields id,state,error.kind -o jsonl',
+        'clawmesh task list --usage --since 7d',
       ),
     )
-    .addHelpText('after', example('clawmesh task list --state failed', 'clawmesh task list --tag repo=x --json'))
     .action(list);
-  task
+  addWebOption(addOutputOptions(tasks));
+  const one = task
     .command('show')
     .description('show everything about one task, its history and result included')
-    .argument('<id>', 'task id')
+    .argument('<id>', TASK_ID_HINT)
     .option('--log-failed', 'print only the log lines of its last failed attempt')
-    .addHelpText('after', example('clawmesh task show 01kbv2m6s3v5w8q0r4t7y9z1x2'))
+    .addHelpText('after', example('clawmesh task show 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task show @last --web'))
     .action(show);
+  addWebOption(addOutputOptions(one));
   task
     .command('logs')
     .description("print a task's log and progress lines")
-    .argument('<id>', 'task id')
+    .argument('<id>', TASK_ID_HINT)
     .option('-f, --follow', 'keep printing until the task has ended')
-    .addHelpText('after', example('clawmesh task logs 01kbv2m6s3v5w8q0r4t7y9z1x2 -f'))
+    .addHelpText('after', example('clawmesh task logs 01kbv2m6s3v5w8q0r4t7y9z1x2 -f', 'clawmesh task logs @last'))
     .action(logs);
   task
     .command('wait')
     .description('wait until these tasks have ended; exit 1 unless all completed, 5 after --timeout')
-    .argument('<id...>', 'task ids')
+    .argument('<id...>', TASK_ID_HINT)
     .option('--timeout <duration>', 'give up after this long', durationOption)
     .addHelpText('after', example('clawmesh task wait 01kbv2m6s3v5w8q0r4t7y9z1x2 --timeout 10m'))
     .action(wait);
@@ -69,72 +79,94 @@ export function taskCommand(): Command {
   return task;
 }
 
-interface ListOptions {
-  state?: TaskState;
-  pool?: string;
-  node?: string;
-  tag?: Record<string, string>;
+interface ListOptions extends TaskFilterOptions {
   unacknowledged?: boolean;
   limit: number;
   usage?: boolean;
+  web?: boolean;
 }
 
 async function list(options: ListOptions, command: Command): Promise<void> {
   const out = outputOf(command);
-  if (options.unacknowledged && options.state !== undefined && options.state !== 'failed') {
+  if (options.unacknowledged && options.state?.some((state) => state !== 'failed')) {
     throw new ClawmeshError('usage', `--unacknowledged selects failed tasks, but --state is ${options.state}`, {
       remedy: 'give only one of them',
     });
   }
+  if (options.web) return openPage(command, '/tasks');
   await withMesh(command, async (mesh) => {
-    if (options.usage) return printUsage(out, await mesh.usage());
-    const tasks = await mesh.list({
-      state: options.state,
-      pool: options.pool,
-      node: options.node,
-      tags: options.tag,
-      unacknowledged: options.unacknowledged,
-      results: out.json,
-      limit: options.limit,
-    });
+    const { unacknowledged, limit, usage, web: _web, ...filters } = options;
+    const filter = await taskFilter(mesh, filters);
+    if (usage) return printUsage(out, daysWithin(await mesh.usage(), filter));
+    const tasks = await mesh.list({ ...filter, unacknowledged, limit });
+    if (tasks.length === 0) await checkNames(mesh, options);
     const more = await countMore(mesh, options, tasks);
-    if (out.json) return out.document<'task list'>({ tasks, more });
-    if (tasks.length === 0) return out.note(['no tasks', ...(await unknownNames(mesh, options))].join('; '));
-    out.table(
-      ['ID', 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', 'MESSAGE'],
-      tasks.map((task) => [
-        task.id,
-        styledState(out, task.state),
-        task.pool,
-        task.node ?? '-',
-        `${task.attempts.made}/${task.attempts.max}`,
-        ago(task.enqueuedAt),
-        oneLine(task.message, 60),
-      ]),
-    );
+    if (out.json) {
+      const entries = out.onlyIds ? asyncOf(tasks) : mesh.task.withResults(tasks);
+      return out.listDocument<'task list'>(entries, { of: 'tasks', rest: () => ({ more }) });
+    }
+    if (tasks.length === 0) return out.note('no tasks');
+    printTasks(out, tasks);
     if (more !== null && more > 0) out.note(await moreText(mesh, options, tasks, more));
-    else if (more === null && tasks.length === options.limit) out.note('there may be more tasks; see --limit');
+    else if (more === null && tasks.length === limit) out.note('there may be more tasks; see --limit');
   });
 }
 
-/** Pool or node names in the filter that do not exist: mostly a typo. */
-async function unknownNames(mesh: Mesh, { pool, node }: ListOptions): Promise<string[]> {
-  const [pools, nodes] = [await mesh.pool.names(), await mesh.nodes()];
+async function* asyncOf<T>(list: readonly T[]): AsyncGenerator<T> {
+  yield* list;
+}
+
+/** The sums of the days that these times (ms) are part of. */
+function daysWithin<T extends { readonly day: string }>(
+  sums: readonly T[],
+  { since = 0, until = Date.parse('9999-12-31') }: { since?: number | undefined; until?: number | undefined },
+): T[] {
+  const [first, last] = [since, until].map((at) => new Date(at).toISOString().slice(0, 10)) as [string, string];
+  return sums.filter(({ day }) => day >= first && day <= last);
+}
+
+function printTasks(out: Output, tasks: readonly Task[]): void {
+  const more = out.wide ? ['PRIORITY', 'AGENT', 'MODEL', 'TAGS', 'RAN', 'HANDOVERS', 'ERROR'] : [];
+  out.table(
+    [idColumn('ID'), 'STATE', 'POOL', 'NODE', 'ATTEMPT', 'AGE', ...more, 'MESSAGE'],
+    tasks.map((task) => [
+      task.id,
+      styledState(out, task.state),
+      task.pool,
+      task.node ?? '-',
+      `${task.attempts.made}/${task.attempts.max}`,
+      ago(task.enqueuedAt),
+      ...(out.wide ? wideCells(task) : []),
+      oneLine(task.message),
+    ]),
+  );
+}
+
+function wideCells(task: Task): string[] {
+  const { priority, agent, model, startedAt, finishedAt, handovers, error } = task;
+  const ranMs = startedAt && finishedAt ? Date.parse(finishedAt) - Date.parse(startedAt) : undefined;
   return [
-    noSuch('pool', pool, pools),
-    noSuch(
-      'node',
-      node,
-      nodes.map(({ id }) => id),
-    ),
-  ].filter((text) => text !== undefined);
+    String(priority),
+    agent ?? '-',
+    model ?? '-',
+    tagsText(task) || '-',
+    ranMs === undefined ? '-' : humanDuration(ranMs),
+    String(handovers),
+    error?.kind ?? '-',
+  ];
+}
+
+function tagsText({ tags }: Task): string {
+  return Object.entries(tags)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
 }
 
 /** Number of matching tasks beyond the listed ones; null if that would require reading all of them. */
 async function countMore(mesh: Mesh, options: ListOptions, listed: readonly Task[]): Promise<number | null> {
   if (listed.length < options.limit) return 0;
-  if (options.node !== undefined || options.tag) return null;
-  const total = await countTasks(mesh, options, options.state === undefined ? TASK_STATES : [options.state]);
+  if (readsTasks({ ...options, tags: options.tag })) return null;
+  const total = await countTasks(mesh, options, options.state ?? TASK_STATES);
   return Math.max(0, total - listed.length);
 }
 
@@ -153,21 +185,24 @@ async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[
   return `${shown}; ${running} of them ${running === 1 ? 'is' : 'are'} running: clawmesh task list --state active${pool}`;
 }
 
-async function show(id: string, { logFailed }: { logFailed?: boolean }, command: Command): Promise<void> {
+async function show(text: string, options: { web?: boolean; logFailed?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    if (logFailed) return printFailedLog(mesh, out, id);
+    const id = await taskId(mesh, text);
+    if (options.logFailed) return printFailedLog(mesh, out, id);
     const task = await mesh.task.existing(id);
-    if (out.json) out.document<'task show'>(task);
+    if (options.web) await openPage(command, `/task/${encodeURIComponent(task.id)}`);
+    else if (out.json) out.document<'task show'>(task);
     else printTask(out, task);
   });
 }
 
-async function logs(id: string, options: { follow?: boolean }, command: Command): Promise<void> {
+async function logs(text: string, options: { follow?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   const outages = tellOfOutages(out, 'the task continues');
   if (options.follow) endWithReader();
   const print = async (mesh: Mesh) => {
+    const id = await taskId(mesh, text);
     let printed = 0;
     const lines: string[] = [];
     const { WaitingReasons } = await import('../waiting-reasons.ts');
@@ -195,20 +230,20 @@ async function logs(id: string, options: { follow?: boolean }, command: Command)
   await withMesh(command, print, { waits: options.follow });
 }
 
-async function wait(ids: string[], options: { timeout?: number }, command: Command): Promise<void> {
+async function wait(texts: string[], options: { timeout?: number }, command: Command): Promise<void> {
   const out = outputOf(command);
   const untilAllHaveEnded = async (mesh: Mesh) => {
     const { waitVisibly } = await import('../wait.ts');
-    const tasks = await waitVisibly(mesh, command, ids, { timeoutMs: options.timeout });
+    const tasks = await waitVisibly(mesh, command, await taskIds(mesh, texts), { timeoutMs: options.timeout });
     if (out.json) out.document<'task wait'>({ tasks });
-    else for (const task of tasks) out.line(`${task.id}  ${styledState(out, task.state)}${reasonOf(task)}`);
+    else for (const task of tasks) out.row([task.id, styledState(out, task.state), ...reasonOf(task)]);
     if (tasks.some((task) => task.state !== 'completed')) process.exitCode = 1;
   };
   await withMesh(command, untilAllHaveEnded, { waits: true });
 }
 
-function reasonOf(task: Task): string {
-  return task.error ? `  ${task.error.kind}: ${oneLine(task.error.message, 100)}` : '';
+function reasonOf(task: Task): string[] {
+  return task.error ? [`${task.error.kind}: ${oneLine(task.error.message)}`] : [];
 }
 
 function printTask(out: Output, task: Task): void {
@@ -231,12 +266,11 @@ function printTask(out: Output, task: Task): void {
   field('session', task.session && task.session + moved);
   field('model', task.model);
   field('key', task.key);
-  const tags = Object.entries(task.tags).map(([name, value]) => `${name}=${value}`);
-  field('tags', tags.join(' '));
+  field('tags', tagsText(task));
   field('asked in', task.origin && originWords(task.origin));
   field('deliver to', task.delivery && deliveryWords(task.delivery));
-  field('message', oneLine(task.message, 500));
-  if (task.progress) field('progress', oneLine(task.progress.note, 200));
+  field('message', out.excerpt(task.message, 500));
+  if (task.progress) field('progress', out.excerpt(task.progress.note, 200));
   out.line();
   out.table(
     ['AT', 'EVENT', 'NODE', 'ATTEMPT', 'REASON'],
@@ -245,7 +279,7 @@ function printTask(out: Output, task: Task): void {
       styledState(out, entry.event),
       entry.node ?? '-',
       entry.attempt === null ? '-' : String(entry.attempt),
-      oneLine(entry.reason ?? '', 100),
+      oneLine(entry.reason ?? ''),
     ]),
   );
   if (task.result) printResult(out, task.result);

@@ -3,7 +3,7 @@ import type { Output } from '../output.ts';
 
 /** Prints the usage of completed tasks, newest day first. */
 export function printUsage(out: Output, sums: readonly UsageSum[]): void {
-  if (out.json) out.document<'task list --usage'>({ usage: sums });
+  if (out.json) out.document<'task list --usage'>({ usage: sums }, 'usage');
   else if (sums.length === 0) out.note('no completed task has reported its usage');
   else printTable(out, sums);
 }

@@ -1,17 +1,18 @@
+import { cutToCells, padToCells } from '../cells.ts';
 import { oneLine } from '../output.ts';
 
-/** A column: its title, and its width in characters, 0 for the remaining width. */
+/** A column: its title, and its width in cells, 0 for the remaining width. */
 export type Column = readonly [title: string, width: number];
 
-/** One line of exactly `width` characters, with cells cut to their columns and two spaces between. */
+/** One line of exactly `width` cells, with cells cut to their columns and two spaces between. */
 export function row(columns: readonly Column[], cells: readonly string[], width: number): string {
   const fixed = columns.reduce((sum, [, columnWidth]) => sum + columnWidth, 0);
   const rest = Math.max(0, width - fixed - 2 * (columns.length - 1));
   const line = columns.map(([, columnWidth], index) => {
     const room = columnWidth || rest;
-    return room === 0 ? '' : oneLine(cells[index] ?? '', room).padEnd(room);
+    return room === 0 ? '' : padToCells(oneLine(cells[index] ?? '', room), room);
   });
-  return line.join('  ').slice(0, width).padEnd(width);
+  return padToCells(cutToCells(line.join('  '), width), width);
 }
 
 /** The part of a list that fits into `height` lines and contains `selected`. */

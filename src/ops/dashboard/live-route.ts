@@ -13,7 +13,7 @@ const LONGEST_MS = 15 * 60_000;
 
 /** The live view as server-sent events: one `mesh`, `runs` or `trouble` per message of {@link LiveMesh}. */
 export function addLiveRoute(app: FastifyInstance, live: LiveMesh, clock: Clock): void {
-  app.get('/api/live', (request, reply) => {
+  app.get('/api/v1/live', (request, reply) => {
     if (live.watchers >= MOST_WATCHERS) {
       return reply.code(503).send({ error: `${MOST_WATCHERS} pages are already open; close one` });
     }

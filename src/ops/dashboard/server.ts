@@ -9,7 +9,7 @@ import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastif
 import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
 import type { Clock } from '../../domain/clock.ts';
-import { ClawmeshError, type ErrorCode, messageOf } from '../../domain/errors.ts';
+import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { utf8Problem } from '../../domain/text.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { RawQueues } from '../../queue/bullmq/raw-queues.ts';
@@ -17,7 +17,8 @@ import { SESSION_COOKIE } from '../http/access.ts';
 import { guard, sessionOf } from '../http/guard.ts';
 import { listen } from '../http/listen.ts';
 import { Login } from '../http/login.ts';
-import { addReadRoutes, addSteeringRoutes } from './api.ts';
+import { addApi } from './api/api.ts';
+import { handleErrors } from './api/errors.ts';
 import { LiveMesh } from './live.ts';
 import { addLiveRoute } from './live-route.ts';
 
@@ -42,16 +43,10 @@ export interface DashboardOptions {
  */
 const MOST_REQUESTS = 3_000;
 const MOST_LOGINS = 10;
+/** Characters of an id or name in a path; routes have lower limits. */
+const MOST_PARAM = 1_000;
 /** A message of 1 MiB as JSON, with escapes. */
 const BODY_BYTES = 4 * 1_048_576;
-
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  usage: 400,
-  'not-found': 404,
-  failed: 409,
-  redis: 503,
-  timeout: 504,
-};
 
 /** No external or inline content, and no framing. */
 const POLICY = {
@@ -120,6 +115,7 @@ async function createApp(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES,
     forceCloseConnections: true,
+    routerOptions: { maxParamLength: MOST_PARAM },
   });
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: POLICY },
@@ -129,7 +125,7 @@ async function createApp(
   await app.register(cookie);
   parseJsonAsWritten(app);
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
-  app.setErrorHandler((error, _request, reply) => sendError(mesh, log, error, reply));
+  handleErrors(app, mesh, log);
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'no such page' }));
   guard(app, login, options.ownNamesOnly ? options.host : undefined);
   addPage(app, login);
@@ -138,17 +134,8 @@ async function createApp(
     const { contentType, text } = await metrics();
     return reply.type(contentType).send(text);
   });
-  app.get('/api/session', async () => ({ mesh: mesh.config.mesh, readOnly }));
   addLiveRoute(app, live, options.clock);
-  addReadRoutes(app, mesh);
-  await app.register(async (steering) => {
-    if (readOnly) {
-      steering.addHook('onRequest', async (_request, reply) =>
-        reply.code(403).send({ error: 'this dashboard is read-only (dashboard.readOnly)' }),
-      );
-    }
-    addSteeringRoutes(steering, mesh);
-  });
+  await addApi(app, { mesh, clock: options.clock, readOnly });
   await addBoard(app, mesh, queues);
   return app;
 }
@@ -233,19 +220,4 @@ async function addBoard(app: FastifyInstance, mesh: Mesh, queues: RawQueues): Pr
     },
     { prefix: '/queues' },
   );
-}
-
-function sendError(mesh: Mesh, log: Logger, thrown: unknown, reply: FastifyReply): FastifyReply {
-  const error = mesh.explain(thrown);
-  if (error instanceof ClawmeshError) {
-    const status = STATUS[error.code] ?? 500;
-    return reply.code(status).send({ error: error.message, fix: error.remedy ?? null });
-  }
-  if (error instanceof z.ZodError) {
-    const what = error.issues.map(({ path, message }) => `${path.join('.') || 'request'}: ${message}`).join('; ');
-    return reply.code(400).send({ error: what });
-  }
-  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
-  if (status >= 500) log.error({ error: messageOf(error) }, 'dashboard: request failed');
-  return reply.code(status).send({ error: status >= 500 ? 'something went wrong; see the log' : messageOf(error) });
 }

@@ -1,4 +1,5 @@
 import { counted } from '../../domain/counted.ts';
+import type { Finding } from '../../domain/finding.ts';
 import type { ServerInfo } from '../../redis/server-info.ts';
 import { type CheckResult, failed, found, ok, warning } from './check-result.ts';
 
@@ -27,6 +28,17 @@ export function checkServer(
         )
       : ok('redis-latency', `a round trip to Redis takes ${latencyMs} ms`),
   ];
+}
+
+/** Why this server can't carry the mesh now; empty if it can. */
+export function faultsOf(info: ServerInfo): Finding[] {
+  const failures = [checkPersistence(info), checkMemory(info)].filter(({ state }) => state === 'failed');
+  const faults = failures.map(({ evidence, fix }) => ({
+    severity: 'error' as const,
+    problem: evidence,
+    remedy: fix ?? 'see clawmesh doctor',
+  }));
+  return [...info.unfit, ...faults];
 }
 
 /** The requirements of a mesh; the eviction policy can be fixed from here. */

@@ -49,11 +49,11 @@ export class Login {
 
   /**
    * A link that logs in once, within ten minutes. Its code is in the fragment, which browsers do not send and servers
-   * do not log.
+   * do not log. `page`, which begins with a slash: the fragment of the page that follows the login.
    */
-  linkTo(dashboard: string): string {
+  linkTo(dashboard: string, page = ''): string {
     const ends = this.#clock.now() + LINK_MS;
-    return `${dashboard}login#${sign(`${ends}.${randomBytes(12).toString('base64url')}`, this.#linkKey)}`;
+    return `${dashboard}login#${sign(`${ends}.${randomBytes(12).toString('base64url')}`, this.#linkKey)}${page}`;
   }
 
   /** Whether this is a valid, unused code of a link; marks it as used. */

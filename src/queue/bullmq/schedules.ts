@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
+import { cutText } from '../../domain/cut-text.ts';
 import { boxOf } from '../../domain/delivery.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { POOL_NAME, POOL_NAME_HINT } from '../../domain/names.ts';
@@ -75,7 +76,7 @@ export class Schedules {
    */
   async add(name: string, times: ScheduleTimes, task: NewTask): Promise<Schedule> {
     if (!POOL_NAME.test(name)) {
-      throw new ClawmeshError('usage', `${JSON.stringify(name.slice(0, 80))} is not a valid schedule name`, {
+      throw new ClawmeshError('usage', `${JSON.stringify(cutText(name, 80))} is not a valid schedule name`, {
         remedy: POOL_NAME_HINT.replace('a pool name', 'use'),
       });
     }
@@ -193,7 +194,7 @@ export class Schedules {
         await work();
         if (known[name] !== undefined) await this.#redis.hdel(this.#keys.scheduleFailures, name);
       } catch (error) {
-        const reason = messageOf(error).slice(0, REASON_LENGTH);
+        const reason = cutText(messageOf(error), REASON_LENGTH);
         failures.push({ name, reason });
         if (known[name] !== reason) await this.#redis.hset(this.#keys.scheduleFailures, name, reason);
       }

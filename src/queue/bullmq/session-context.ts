@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Claim } from '../../domain/claim.ts';
+import { cutText } from '../../domain/cut-text.ts';
 import { sessionOf } from '../../domain/target.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { readField, storedResult, storedSpec } from './task-fields.ts';
@@ -31,5 +32,5 @@ export async function sessionContext(
 
 function quoted(text: string): string {
   const whole = text.trim();
-  return whole.length <= QUOTED ? whole : `${whole.slice(0, QUOTED)}…`;
+  return whole.length <= QUOTED ? whole : `${cutText(whole, QUOTED)}…`;
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import type { TaskRef } from '../../domain/task.ts';
+import { isEnded, type TaskState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { scripts } from './scripts.ts';
 import { readField, storedSpec } from './task-fields.ts';
@@ -40,9 +41,16 @@ export class TaskControl {
     return retried.parse(reply);
   }
 
-  /** Removes a task that is not running; with `onlyFailed`, only a failed one, and returns `other` for others. */
-  async remove(task: TaskRef, { onlyFailed = false } = {}): Promise<'gone' | 'active' | 'other' | 'removed'> {
-    const args = [task.pool, task.id, onlyFailed ? '1' : ''];
+  /**
+   * Removes a task that is not running. With `only`, returns `other` if it is no longer in this state; all states of
+   * tasks that have not ended count as one.
+   */
+  async remove(
+    task: TaskRef,
+    { only }: { only?: TaskState | undefined } = {},
+  ): Promise<'gone' | 'active' | 'other' | 'removed'> {
+    const wanted = only === undefined ? '' : isEnded(only) ? only : 'open';
+    const args = [task.pool, task.id, wanted];
     return removed.parse(await scripts.removeTask.run(this.#redis, this.#keys, args));
   }
 

@@ -1,6 +1,5 @@
 import type { Redis } from 'ioredis';
 import { type HoldReason, parseHoldReason } from '../../domain/hold-reason.ts';
-import { namedAt } from '../../domain/ids.ts';
 import type { PoolCounts } from '../../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../../domain/schedule.ts';
 import { sessionOf } from '../../domain/target.ts';
@@ -8,37 +7,14 @@ import type { Task, TaskRef } from '../../domain/task.ts';
 import type { TaskState } from '../../domain/task-state.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
-import { firstLook, matches, pageOf, SCAN_LIMIT, type TaskFilter } from '../task-filter.ts';
+import type { TaskFilter } from '../task-filter.ts';
 import { HELD_SCORE } from './held-tasks.ts';
 import { poolCounts } from './pool-counts.ts';
+import { placeOf, replies, repliesAtOnce, STATE_KEYS } from './state-keys.ts';
 import { findStrangers, type Strangers } from './strangers.ts';
-import {
-  type BullState,
-  LISTED_FIELDS,
-  RUN_FIELDS,
-  stateOf,
-  type TaskHash,
-  taskView,
-  withResult,
-} from './task-view.ts';
-
-/**
- * Where BullMQ keeps the ids of each state. New ids are added at the left of a list, and at the end of a sorted set,
- * unless `decides` names another order.
- */
-const STATE_KEYS: readonly { state: BullState; type: 'list' | 'zset'; decides?: 'priority' | 'due time' }[] = [
-  { state: 'active', type: 'list' },
-  { state: 'wait', type: 'list' },
-  { state: 'prioritized', type: 'zset', decides: 'priority' },
-  { state: 'delayed', type: 'zset', decides: 'due time' },
-  { state: 'waiting-children', type: 'zset' },
-  { state: 'completed', type: 'zset' },
-  // A subset of the failed tasks, for BullMQ.
-  { state: 'cancelled', type: 'zset' },
-  { state: 'failed', type: 'zset' },
-];
-
-type Source = (typeof STATE_KEYS)[number] & { readonly pool: string };
+import { type IdPattern, TaskIds } from './task-ids.ts';
+import { type SelectedTask, TaskLists } from './task-lists.ts';
+import { hashOf, RUN_FIELDS, stateOf, type TaskHash, taskView } from './task-view.ts';
 
 /** A longer text is not an id, characters. */
 const MAX_ID_LENGTH = 1_000;
@@ -64,17 +40,16 @@ export interface HeldTasks {
   readonly stickyNode: string | null;
 }
 
-/** Results may have megabytes each. */
-const RESULTS_AT_ONCE = 20;
-
 /** Reads tasks. Everything comes from the queue itself; there are no separate records. */
 export class TaskReader {
   readonly #redis: Redis;
   readonly #keys: MeshKeys;
+  readonly #lists: TaskLists;
 
   constructor(redis: Redis, keys: MeshKeys) {
     this.#redis = redis;
     this.#keys = keys;
+    this.#lists = new TaskLists(redis, keys);
   }
 
   async pools(): Promise<string[]> {
@@ -83,12 +58,23 @@ export class TaskReader {
 
   /** The task with this id, in any pool; undefined if there is none. */
   async get(id: string): Promise<Task | undefined> {
+    const found = await this.find(id);
+    return found && this.#read(id, found.pool);
+  }
+
+  /** Where the task with this id is; undefined if there is none. */
+  async find(id: string): Promise<TaskRef | undefined> {
     // Other programs that queue with BullMQ use other forms of ids.
     if (id === '' || id.length > MAX_ID_LENGTH) return undefined;
     const pools = await this.pools();
     const there = await Promise.all(pools.map((pool) => this.#isTask(this.#keys.task(pool, id))));
     const pool = pools[there.indexOf(true)];
-    return pool === undefined ? undefined : this.#read(id, pool);
+    return pool === undefined ? undefined : { id, pool };
+  }
+
+  /** Tasks of any pool whose id matches, at most `limit`. */
+  async matching(pattern: IdPattern, limit: number): Promise<TaskRef[]> {
+    return new TaskIds(this.#redis, this.#keys).matching(await this.pools(), pattern, limit);
   }
 
   /** The states of these tasks, undefined for those that are gone. Cheap: reads neither messages nor long lists. */
@@ -96,14 +82,15 @@ export class TaskReader {
     // An existing task that is in no other place is in line. The list of the line may be too long to search.
     const places = STATE_KEYS.filter(({ state }) => state !== 'wait');
     const width = places.length + 1;
-    const replies = await this.#all(
+    const answers = await replies(
+      this.#redis,
       tasks.flatMap(({ id, pool }) => [
         ['hmget', this.#keys.task(pool, id), 'timestamp', 'cm:held'],
-        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#place(pool, state), id]),
+        ...places.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', placeOf(this.#keys, pool, state), id]),
       ]),
     );
     return tasks.map((_, index) => {
-      const [hash, ...found] = replies.slice(index * width, (index + 1) * width);
+      const [hash, ...found] = answers.slice(index * width, (index + 1) * width);
       const [queuedAt, heldBy] = hash as (string | null)[];
       if (queuedAt === null) return undefined;
       const place = places[found.findIndex((reply) => reply !== null)];
@@ -116,61 +103,29 @@ export class TaskReader {
     return this.#redis.lrange(`${this.#keys.task(task.pool, task.id)}:logs`, from, -1);
   }
 
-  /** Tasks that match, the most recently queued first. */
+  /** See {@link TaskLists.list}. */
   async list(filter: TaskFilter): Promise<Task[]> {
-    const pools = filter.pool ? [filter.pool] : await this.pools();
-    const only = filter.unacknowledged ? 'failed' : filter.state;
-    const wanted = STATE_KEYS.filter(({ state }) =>
-      only ? bullStatesOf(only).includes(state) : state !== 'cancelled',
-    );
-    const sources = pools.flatMap((pool) => wanted.map((source) => ({ pool, ...source })));
-    // In one step: a task that moves between two reads would be found in neither state.
-    const first = await this.#atOnce(
-      sources.map((source) => this.#idsOf(source, 0, firstLook(Boolean(source.decides), filter))),
-    );
-    // On later pages, a task that moves may be found twice; its last position is the current one.
-    const found = new Map<string, Task>();
-    for (const [index, source] of sources.entries()) {
-      for (const task of await this.#scan(source, first[index] as string[], filter))
-        found.set(`${source.pool} ${task.id}`, task);
-    }
-    const tasks = [...found.values()].sort(byNewest).slice(0, filter.limit);
-    return filter.results ? this.#withResults(tasks) : tasks;
+    return this.#lists.list(filter);
   }
 
-  /** In batches, so that no reply holds all the results. */
-  async #withResults(tasks: readonly Task[]): Promise<Task[]> {
-    const complete: Task[] = [];
-    for (let start = 0; start < tasks.length; start += RESULTS_AT_ONCE) {
-      const batch = tasks.slice(start, start + RESULTS_AT_ONCE);
-      const stored = await this.#all(batch.map(({ id, pool }) => ['hget', this.#keys.task(pool, id), 'returnvalue']));
-      complete.push(...batch.map((task, index) => withResult(task, stored[index] as string | null)));
-    }
-    return complete;
+  /** See {@link TaskLists.select}. */
+  async select(filter: TaskFilter): Promise<SelectedTask[]> {
+    return this.#lists.select(filter);
   }
 
-  /** Running tasks, the longest first; at most `limit`. */
+  /** See {@link TaskLists.withResults}. */
+  withResults(tasks: readonly Task[]): AsyncIterable<Task> {
+    return this.#lists.withResults(tasks);
+  }
+
+  /** See {@link TaskLists.longestRunning}. */
   async longestRunning(limit: number): Promise<Task[]> {
-    const found: Task[] = [];
-    for (const pool of await this.pools()) {
-      // Claims are pushed at the left.
-      const ids = await this.#redis.lrange(this.#keys.pool(pool, 'active'), -limit, -1);
-      found.push(...(await this.#readListed(pool, 'active', ids)));
-    }
-    return found.sort((a, b) => timeOf(a.startedAt) - timeOf(b.startedAt)).slice(0, limit);
+    return this.#lists.longestRunning(limit);
   }
 
-  /** Tasks that ended since `since` (Redis time, ms), the newest `limit` of each pool and state. */
+  /** See {@link TaskLists.endedSince}. */
   async endedSince(since: number, limit: number): Promise<Task[]> {
-    const found: Task[] = [];
-    for (const pool of await this.pools()) {
-      for (const state of ['completed', 'failed'] as const) {
-        const key = this.#keys.pool(pool, state);
-        const ids = await this.#redis.zrevrangebyscore(key, '+inf', since, 'LIMIT', 0, limit);
-        found.push(...(await this.#readListed(pool, state, ids)));
-      }
-    }
-    return found;
+    return this.#lists.endedSince(since, limit);
   }
 
   /** Those of these tasks that still exist. */
@@ -185,7 +140,10 @@ export class TaskReader {
 
   /** Which nodes ran these tasks and when; undefined for tasks that are gone. Reads neither messages nor results. */
   async runs(tasks: readonly TaskRef[]): Promise<(TaskRunHistory | undefined)[]> {
-    const rows = await this.#all(tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]));
+    const rows = await replies(
+      this.#redis,
+      tasks.map(({ id, pool }) => ['hmget', this.#keys.task(pool, id), ...RUN_FIELDS]),
+    );
     return rows.map((row, index) => {
       const hash = hashOf(row as (string | null)[], RUN_FIELDS);
       const { id, pool } = tasks[index] as TaskRef;
@@ -194,16 +152,17 @@ export class TaskReader {
   }
 
   async counts(pools: readonly string[]): Promise<Map<string, PoolCounts>> {
-    const replies = await this.#atOnce(
+    const answers = await repliesAtOnce(
+      this.#redis,
       pools.flatMap((pool) => [
-        ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', this.#place(pool, state)]),
+        ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', placeOf(this.#keys, pool, state)]),
         ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
         ['zcard', this.#keys.acknowledgedTasks(pool)],
         ['hmget', this.#keys.pool(pool, 'meta'), 'paused', 'cm:pause'],
       ]),
     );
     const width = STATE_KEYS.length + 3;
-    return new Map(pools.map((pool, index) => [pool, poolCounts(replies.slice(index * width, (index + 1) * width))]));
+    return new Map(pools.map((pool, index) => [pool, poolCounts(answers.slice(index * width, (index + 1) * width))]));
   }
 
   /** The first task in line that was queued earliest; `now`: Redis time (ms). Undefined if none waits. */
@@ -266,57 +225,17 @@ export class TaskReader {
     return Object.entries(stored).map(([name, reason]) => ({ name, reason }));
   }
 
-  /** Continues from the ids of the first read, until enough of their tasks match. */
-  async #scan(source: Source, first: readonly string[], filter: TaskFilter): Promise<Task[]> {
-    const { pool, state, decides } = source;
-    const found: Task[] = [];
-    const look = firstLook(Boolean(decides), filter);
-    const seen = decides ? await this.#newestFirst(pool, first) : first;
-    const page = pageOf(filter);
-    const most = Math.max(SCAN_LIMIT, filter.limit);
-    for (let start = 0; start < most && found.length < filter.limit; start += page) {
-      const ids = start < look ? seen.slice(start, start + page) : await this.#page(source, start, page);
-      const tasks = await this.#readListed(pool, state, ids);
-      found.push(...tasks.filter((task) => matches(task, filter)));
-      if (ids.length < page) break;
-    }
-    return found;
-  }
-
-  async #page(source: Source, start: number, count: number): Promise<string[]> {
-    const [ids] = await this.#all([this.#idsOf(source, start, count)]);
-    return ids as string[];
-  }
-
-  /** The command that reads `count` ids, the newest first if the state is ordered by time. */
-  #idsOf({ pool, state, type }: Source, start: number, count: number): (string | number)[] {
-    return [type === 'list' ? 'lrange' : 'zrevrange', this.#place(pool, state), start, start + count - 1];
-  }
-
-  /** Sorts these ids by the time their tasks were queued, which most ids contain. */
-  async #newestFirst(pool: string, ids: readonly string[]): Promise<string[]> {
-    const times = new Map(ids.map((id) => [id, namedAt(id)]));
-    const others = ids.filter((id) => times.get(id) === undefined);
-    const read = await this.#all(others.map((id) => ['hget', this.#keys.task(pool, id), 'timestamp']));
-    for (const [index, id] of others.entries()) times.set(id, Number(read[index]) || 0);
-    return [...ids].sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0) || (a < b ? 1 : -1));
-  }
-
-  async #readListed(pool: string, state: BullState, ids: readonly string[]): Promise<Task[]> {
-    const rows = await this.#all(ids.map((id) => ['hmget', this.#keys.task(pool, id), ...LISTED_FIELDS]));
-    return rows.flatMap((row, index) => {
-      const hash = hashOf(row as (string | null)[], LISTED_FIELDS);
-      return hash ? [taskView(ids[index] as string, pool, state, hash)] : [];
-    });
-  }
-
   /**
    * One step: a task that moves in the meantime must not appear as completed without its result, or be found nowhere.
    */
   async #read(id: string, pool: string): Promise<Task | undefined> {
-    const [hash, ...places] = await this.#atOnce([
+    const [hash, ...places] = await repliesAtOnce(this.#redis, [
       ['hgetall', this.#keys.task(pool, id)],
-      ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'lpos' : 'zscore', this.#place(pool, state), id]),
+      ...STATE_KEYS.map(({ state, type }) => [
+        type === 'list' ? 'lpos' : 'zscore',
+        placeOf(this.#keys, pool, state),
+        id,
+      ]),
     ]);
     if (!hash || Object.keys(hash).length === 0) return undefined;
     const index = places.findIndex((place) => place !== null && place !== undefined);
@@ -333,45 +252,4 @@ export class TaskReader {
       throw error;
     }
   }
-
-  /** The list or sorted set of the tasks in a state. */
-  #place(pool: string, state: BullState): string {
-    return state === 'cancelled' ? this.#keys.cancelledTasks(pool) : this.#keys.pool(pool, state);
-  }
-
-  /** The replies to all of these commands, sent at once. */
-  async #all(commands: (string | number)[][]): Promise<unknown[]> {
-    return commands.length === 0 ? [] : answersOf(await this.#redis.pipeline(commands).exec());
-  }
-
-  /** As {@link #all}, but in one step of Redis: nothing happens between two commands. */
-  async #atOnce(commands: (string | number)[][]): Promise<unknown[]> {
-    return commands.length === 0 ? [] : answersOf(await this.#redis.multi(commands).exec());
-  }
-}
-
-function answersOf(replies: readonly [Error | null, unknown][] | null): unknown[] {
-  return (replies ?? []).map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
-  });
-}
-
-function byNewest(a: Task, b: Task): number {
-  return timeOf(b.enqueuedAt) - timeOf(a.enqueuedAt) || (a.id < b.id ? 1 : -1);
-}
-
-/** ms; a missing time counts as the latest possible. */
-function timeOf(iso: string | null): number {
-  return iso === null ? Number.MAX_SAFE_INTEGER : Date.parse(iso);
-}
-
-/** Held tasks are among the delayed ones. */
-function bullStatesOf(state: TaskState): BullState[] {
-  return state === 'waiting' ? ['wait', 'prioritized', 'delayed', 'waiting-children'] : [state];
-}
-
-function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
-  if (row[0] === null) return undefined;
-  return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
 }

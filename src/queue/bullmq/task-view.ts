@@ -45,6 +45,12 @@ export const RUN_FIELDS = [
   'cm:movedFrom',
 ] as const;
 
+/** The hash of a row of `HMGET` with these fields; undefined if there is no task. */
+export function hashOf(row: readonly (string | null)[], names: readonly string[]): TaskHash | undefined {
+  if (row[0] === null) return undefined;
+  return Object.fromEntries(names.flatMap((field, index) => (row[index] ? [[field, row[index]]] : [])));
+}
+
 /** Adds the stored result to a task that was built from {@link LISTED_FIELDS}. */
 export function withResult(task: Task, stored: string | null): Task {
   return { ...task, result: readField(storedResult, stored) ?? null };

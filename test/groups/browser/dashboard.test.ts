@@ -90,6 +90,7 @@ describe('the dashboard in a browser', () => {
     await picture(page, 'dashboard-phone');
     await page.setViewportSize({ width: 1280, height: 860 });
 
+    await page.click('nav.pages >> text=Handovers');
     const handover = page.locator('section:has(#handovers-title) tbody tr');
     await expect.poll(() => handover.count()).toBe(logged.length);
     await handover.first().locator('a').click();
@@ -100,6 +101,7 @@ describe('the dashboard in a browser', () => {
     await picture(page, 'dashboard-task');
     await page.keyboard.press('Escape');
     await expect.poll(() => page.locator('dialog').count()).toBe(0);
+    await page.click('nav.pages >> text=Overview');
 
     await mesh.allEnded();
     await expect.poll(() => page.textContent('tr[data-pool=default]')).toMatch(/default\s*0\s*0\s*0\s*30\s*0\s*0/);

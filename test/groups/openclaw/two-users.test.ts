@@ -158,7 +158,7 @@ node: {dashboard: true}
   });
 
   it('gives that user no way into the mesh except the tasks for it', async () => {
-    const refused = await fetch(`${dashboard}api/tasks`, {
+    const refused = await fetch(`${dashboard}api/v1/tasks`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ message: 'from an agent’s shell' }),

@@ -78,64 +78,69 @@ describe('access to the dashboard', () => {
     const cookie = session.split(';')[0] ?? '';
     const own = `http://127.0.0.1:${port}`;
     const tampered = cookie.replace(/=(\d+)/, (_, ends) => `=${Number(ends) + 1_000_000}`);
-    const enqueue = { method: 'POST', path: '/api/tasks', body: JSON.stringify({ message: 'forged' }) };
+    const enqueue = { method: 'POST', path: '/api/v1/tasks', body: JSON.stringify({ message: 'forged' }) };
     const tries: Try[] = [
       { what: 'no token, page', path: '/', headers: { accept: 'text/html' }, expected: 303 },
       { what: 'no token, page without Accept', path: '/', expected: 401 },
-      { what: 'no token, tasks', path: '/api/tasks', expected: 401 },
-      { what: 'no token, live view', path: '/api/live', expected: 401 },
+      { what: 'no token, tasks', path: '/api/v1/tasks', expected: 401 },
+      { what: 'no token, live view', path: '/api/v1/live', expected: 401 },
       { what: 'no token, metrics', path: '/metrics', expected: 401 },
       { what: 'no token, raw queues', path: '/queues', expected: 401 },
       { what: "no token, raw queues' API", path: '/queues/api/queues', expected: 401 },
       { what: "no token, raw queues' files", path: '/queues/static/../api/queues', expected: 401 },
       { what: 'no token, what is not there', path: '/nothing', expected: 401 },
-      { what: 'no token, HEAD', method: 'HEAD', path: '/api/tasks', expected: 401 },
-      { what: 'no token, OPTIONS', method: 'OPTIONS', path: '/api/tasks', expected: 401 },
+      { what: 'no token, HEAD', method: 'HEAD', path: '/api/v1/tasks', expected: 401 },
+      { what: 'no token, OPTIONS', method: 'OPTIONS', path: '/api/v1/tasks', expected: 401 },
       { what: 'no token, enqueue', ...enqueue, headers: json, expected: 401 },
       {
         what: 'no token, enqueue with method override',
         ...enqueue,
-        path: '/api/tasks?_method=GET',
+        path: '/api/v1/tasks?_method=GET',
         headers: { ...json, 'x-http-method-override': 'GET' },
         expected: 401,
       },
-      { what: 'wrong token', path: '/api/tasks', headers: { authorization: 'Bearer wrong' }, expected: 401 },
-      { what: 'empty token', path: '/api/tasks', headers: { authorization: 'Bearer ' }, expected: 401 },
+      { what: 'wrong token', path: '/api/v1/tasks', headers: { authorization: 'Bearer wrong' }, expected: 401 },
+      { what: 'empty token', path: '/api/v1/tasks', headers: { authorization: 'Bearer ' }, expected: 401 },
       {
         what: 'token with another scheme',
-        path: '/api/tasks',
+        path: '/api/v1/tasks',
         headers: { authorization: `Basic ${token}` },
         expected: 401,
       },
-      { what: 'token in the query', path: `/api/tasks?token=${token}`, expected: 401 },
-      { what: 'token as cookie', path: '/api/tasks', headers: { cookie: `clawmesh_session=${token}` }, expected: 401 },
-      { what: 'session prolonged by hand', path: '/api/tasks', headers: { cookie: tampered }, expected: 401 },
+      { what: 'token in the query', path: `/api/v1/tasks?token=${token}`, expected: 401 },
+      {
+        what: 'token as cookie',
+        path: '/api/v1/tasks',
+        headers: { cookie: `clawmesh_session=${token}` },
+        expected: 401,
+      },
+      { what: 'session prolonged by hand', path: '/api/v1/tasks', headers: { cookie: tampered }, expected: 401 },
       {
         what: 'session without signature',
-        path: '/api/tasks',
+        path: '/api/v1/tasks',
         headers: { cookie: cookie.replace(/\.[^.]*$/, '') },
         expected: 401,
       },
-      { what: 'empty session', path: '/api/tasks', headers: { cookie: 'clawmesh_session=' }, expected: 401 },
-      { what: 'path: double slash', path: '//api/tasks', expected: 401 },
-      { what: 'path: dot segments', path: '/assets/../api/tasks', expected: 401 },
-      { what: 'path: encoded dot segments', path: '/assets/%2e%2e/api/tasks', expected: 401 },
+      { what: 'empty session', path: '/api/v1/tasks', headers: { cookie: 'clawmesh_session=' }, expected: 401 },
+      { what: 'path: double slash', path: '//api/v1/tasks', expected: 401 },
+      { what: 'path: dot segments', path: '/assets/../api/v1/tasks', expected: 401 },
+      { what: 'path: encoded dot segments', path: '/assets/%2e%2e/api/v1/tasks', expected: 401 },
       { what: 'path: encoded slash', path: '/assets%2f..%2fapi/tasks', expected: 401 },
       { what: 'path: backslash', path: '/assets\\..\\api\\tasks', expected: 401 },
-      { what: 'path: upper case', path: '/API/tasks', expected: 401 },
-      { what: 'path: behind a public one', path: '/login/../api/tasks', expected: 401 },
+      { what: 'path: upper case', path: '/API/v1/tasks', expected: 401 },
+      { what: 'path: behind a public one', path: '/login/../api/v1/tasks', expected: 401 },
       { what: 'path: file of the server', path: '/assets/../../../../../etc/passwd', expected: 401 },
       { what: 'path: broken escape', path: '/%zz', expected: 400 },
       {
         what: 'header: X-Forwarded-For',
-        path: '/api/tasks',
+        path: '/api/v1/tasks',
         headers: { 'x-forwarded-for': '127.0.0.1' },
         expected: 401,
       },
       {
         what: 'header: X-Original-URL',
         path: '/login',
-        headers: { 'x-original-url': '/api/tasks', accept: 'text/html' },
+        headers: { 'x-original-url': '/api/v1/tasks', accept: 'text/html' },
         expected: 200,
       },
       {
@@ -192,7 +197,7 @@ describe('access to the dashboard', () => {
         body: '{}',
         expected: 403,
       },
-      { what: 'session: tasks', path: '/api/tasks', headers: { cookie }, expected: 200 },
+      { what: 'session: tasks', path: '/api/v1/tasks', headers: { cookie }, expected: 200 },
       { what: 'session: enqueue from the page', ...enqueue, headers: { ...json, cookie, origin: own }, expected: 201 },
       { what: 'token: metrics', path: '/metrics', headers: { authorization: `Bearer ${token}` }, expected: 200 },
       { what: 'anybody: health', path: '/healthz', expected: 200 },
@@ -208,7 +213,7 @@ describe('access to the dashboard', () => {
     console.log(rows.join('\n'));
     // Each refusal is on its way before anything was done: only the one from the page was queued.
     expect(
-      (await send(port, { what: '', path: '/api/tasks', headers: { cookie }, expected: 200 })).text.match(/forged/g),
+      (await send(port, { what: '', path: '/api/v1/tasks', headers: { cookie }, expected: 200 })).text.match(/forged/g),
     ).toHaveLength(1);
   });
 
@@ -222,7 +227,7 @@ describe('access to the dashboard', () => {
     const { status, text } = await send(port, {
       what: '',
       method: 'POST',
-      path: '/api/tasks',
+      path: '/api/v1/tasks',
       headers,
       body,
       expected: 400,
@@ -240,7 +245,9 @@ describe('access to the dashboard', () => {
     expect(
       (await send(port, { what: '', method: 'POST', path: '/logout', headers: own, body: '{}', expected: 200 })).status,
     ).toBe(200);
-    expect((await send(port, { what: '', path: '/api/tasks', headers: { cookie }, expected: 401 })).status).toBe(401);
+    expect((await send(port, { what: '', path: '/api/v1/tasks', headers: { cookie }, expected: 401 })).status).toBe(
+      401,
+    );
   });
 
   it('stops a client that guesses tokens', async () => {
@@ -303,10 +310,15 @@ describe('access to the dashboard', () => {
 
     it('lets no other user of this machine read or steer', async () => {
       await start();
-      for (const path of ['/api/tasks', '/api/live', '/metrics', '/queues/api/queues']) {
+      for (const path of ['/api/v1/tasks', '/api/v1/live', '/metrics', '/queues/api/queues']) {
         expect((await send(openPort, { what: '', path, expected: 401 })).status, path).toBe(401);
       }
-      for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {
+      for (const path of [
+        '/api/v1/tasks',
+        '/api/v1/tasks/x/cancel',
+        '/api/v1/nodes/x/drain',
+        '/api/v1/pools/default/pause',
+      ]) {
         expect((await post(path, { message: 'from another user’s shell' })).status, path).toBe(401);
         const own = { origin: `http://127.0.0.1:${openPort}`, 'sec-fetch-site': 'same-origin' };
         expect((await post(path, { message: 'from another user’s shell' }, own)).status, path).toBe(401);
@@ -322,7 +334,7 @@ describe('access to the dashboard', () => {
       expect(statSync(file).mode & 0o777).toBe(0o600);
       expect(statSync(join(home, 'm')).mode & 0o077).toBe(0);
       const bearer = { authorization: `Bearer ${made}` };
-      expect((await post('/api/tasks', { message: 'x' }, bearer)).status).toBe(201);
+      expect((await post('/api/v1/tasks', { message: 'x' }, bearer)).status).toBe(201);
       expect(open.output).not.toContain(made);
       await open.kill();
       const restarted = new CliProcess(['--config', config, 'dashboard'], { CLAWMESH_HOME: home });
@@ -342,7 +354,7 @@ describe('access to the dashboard', () => {
         const cookie = String(login.headers['set-cookie']);
         expect(cookie).toMatch(/; HttpOnly; SameSite=Strict/);
         const headers = { cookie: cookie.split(';')[0] ?? '' };
-        expect((await send(openPort, { what: '', path: '/api/tasks', headers, expected: 200 })).status).toBe(200);
+        expect((await send(openPort, { what: '', path: '/api/v1/tasks', headers, expected: 200 })).status).toBe(200);
         expect((await post('/login', { code })).status, 'a second time').toBe(401);
       }
       for (const code of ['', '.', first.replace(/^\d/, '9'), String(first.split('.')[0])]) {
@@ -369,11 +381,16 @@ describe('access to the dashboard', () => {
     it('responds only under names of this machine, and changes nothing in read-only mode', async () => {
       await start(', readOnly: true');
       const bearer = { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` };
-      const rebound = { what: '', path: '/api/tasks', headers: { ...bearer, host: 'evil.example' }, expected: 403 };
+      const rebound = { what: '', path: '/api/v1/tasks', headers: { ...bearer, host: 'evil.example' }, expected: 403 };
       expect((await send(openPort, rebound)).status).toBe(403);
-      const seen = await send(openPort, { what: '', path: '/api/tasks', headers: bearer, expected: 200 });
+      const seen = await send(openPort, { what: '', path: '/api/v1/tasks', headers: bearer, expected: 200 });
       expect(seen.status).toBe(200);
-      for (const path of ['/api/tasks', '/api/tasks/x/cancel', '/api/nodes/x/drain', '/api/pools/default/pause']) {
+      for (const path of [
+        '/api/v1/tasks',
+        '/api/v1/tasks/x/cancel',
+        '/api/v1/nodes/x/drain',
+        '/api/v1/pools/default/pause',
+      ]) {
         const { status, text } = await post(path, { message: 'x' }, bearer);
         expect([status, text]).toEqual([403, expect.stringMatching(/read-only/)]);
       }

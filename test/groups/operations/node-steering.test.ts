@@ -331,6 +331,7 @@ describe('control of a node from the command line', () => {
           severity: 'notice',
           what: 'node mac-1 has stopped',
           fix: expect.stringMatching(/clawmesh node (run|start).*clawmesh node forget mac-1/),
+          actions: [{ command: 'node forget', subject: 'mac-1' }],
         },
       ]);
       expect((await cli('status')).stdout).toMatch(/· node mac-1 has stopped\n/);
@@ -349,7 +350,12 @@ describe('control of a node from the command line', () => {
       };
       await beat('mac-1', 1, { state: 'draining', gates: [gate] });
       expect((await json('status')).problems).toEqual([
-        { severity: 'notice', what: 'node mac-1 claims no tasks: drained by an operator', fix: gate.fix },
+        {
+          severity: 'notice',
+          what: 'node mac-1 claims no tasks: drained by an operator',
+          fix: gate.fix,
+          actions: [{ command: 'node resume', subject: 'mac-1' }],
+        },
       ]);
     });
 

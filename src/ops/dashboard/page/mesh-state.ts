@@ -36,7 +36,7 @@ export function useMesh(): MeshState {
     trouble: undefined,
   });
   useEffect(() => {
-    const source = new EventSource('/api/live');
+    const source = new EventSource('/api/v1/live');
     const take = (event: MessageEvent<string>) => change(JSON.parse(event.data) as LiveMessage);
     for (const kind of ['mesh', 'runs', 'trouble']) source.addEventListener(kind, take);
     source.onerror = () => {

@@ -69,14 +69,14 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
         <div class="buttons">
           {state === 'draining' || state === 'paused' ? (
             <ActionButton
-              action={{ label: 'Resume', question: `Let ${id} claim tasks again?`, path: `/api/nodes/${id}/resume` }}
+              action={{ label: 'Resume', question: `Let ${id} claim tasks again?`, path: `/api/v1/nodes/${id}/resume` }}
             />
           ) : (
             <ActionButton
               action={{
                 label: 'Drain',
                 question: `Stop ${id} from claiming tasks? It releases runs that outlast its drainTimeout to other nodes.`,
-                path: `/api/nodes/${id}/drain`,
+                path: `/api/v1/nodes/${id}/drain`,
               }}
             />
           )}
@@ -85,7 +85,7 @@ function NodeCard({ node, now, steer }: { node: LiveNode; now: number; steer: bo
               label: 'Evict',
               danger: true,
               question: `Declare ${id} dead now? ${running.length === 1 ? 'Its task starts' : `Its ${running.length} tasks start`} again on other nodes.`,
-              path: `/api/nodes/${id}/evict`,
+              path: `/api/v1/nodes/${id}/evict`,
             }}
           />
         </div>

@@ -1,9 +1,17 @@
+export type Method = 'GET' | 'POST' | 'DELETE';
+
+/** The address of an API route; each part is one segment of the path. */
+export function apiPath(...parts: readonly string[]): string {
+  return `/api/v1/${parts.map(encodeURIComponent).join('/')}`;
+}
+
 /** Returns the server's reply, or throws an error with its one-line problem and remedy. */
-export async function request<T>(path: string, body?: unknown): Promise<T> {
-  const init: RequestInit =
-    body === undefined
-      ? {}
-      : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+export async function request<T>(path: string, body?: unknown, method?: Method): Promise<T> {
+  const init: RequestInit = { method: method ?? (body === undefined ? 'GET' : 'POST') };
+  if (body !== undefined) {
+    init.headers = { 'content-type': 'application/json' };
+    init.body = JSON.stringify(body);
+  }
   const response = await fetch(path, init);
   const answer: unknown = await response.json().catch(() => ({}));
   if (response.ok) return answer as T;

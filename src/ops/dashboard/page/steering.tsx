@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { request } from './requests.ts';
+import { type Method, request } from './requests.ts';
 
 /** An action that requires the user's confirmation. */
 export interface Action {
@@ -8,7 +8,11 @@ export interface Action {
   /** The effect, as a question. */
   readonly question: string;
   readonly path: string;
+  /** POST by default. */
+  readonly method?: Method;
   readonly danger?: boolean;
+  /** Called once the action has succeeded. */
+  readonly onDone?: () => void;
 }
 
 /**
@@ -16,7 +20,7 @@ export interface Action {
  * action replaces the button in the meantime, the question closes and can't be confirmed for the wrong action.
  */
 export function ActionButton({ action }: { action: Action }) {
-  return <AskingButton key={action.path} action={action} />;
+  return <AskingButton key={`${action.method} ${action.path}`} action={action} />;
 }
 
 function AskingButton({ action }: { action: Action }) {
@@ -37,8 +41,9 @@ function Question({ action, onClose }: { action: Action; onClose: () => void }) 
   const act = async () => {
     setBusy(true);
     try {
-      await request(action.path, {});
+      await request(action.path, {}, action.method);
       onClose();
+      action.onDone?.();
     } catch (thrown) {
       setError((thrown as Error).message);
       setBusy(false);
@@ -84,76 +89,5 @@ export function Dialog(props: {
       </header>
       {props.children}
     </dialog>
-  );
-}
-
-const FIELDS = [
-  ['pool', 'Pool', 'default'],
-  ['node', 'Only on node', 'any'],
-  ['agent', 'Agent', 'default'],
-  ['session', 'Session', 'new'],
-  ['model', 'Model', "the agent's model"],
-] as const;
-
-/** The form that queues a task. */
-export function EnqueueDialog({ pools, onClose }: { pools: readonly string[]; onClose: () => void }) {
-  const [error, setError] = useState('');
-  const [busy, setBusy] = useState(false);
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    const given = [...new FormData(event.currentTarget as HTMLFormElement)].filter(([, value]) => value !== '');
-    const task = Object.fromEntries(given.map(([name, value]) => [name, name === 'priority' ? Number(value) : value]));
-    try {
-      const { tasks } = await request<{ tasks: { id: string }[] }>('/api/tasks', task);
-      onClose();
-      location.hash = `/task/${tasks[0]?.id ?? ''}`;
-    } catch (thrown) {
-      setError((thrown as Error).message);
-      setBusy(false);
-    }
-  };
-  return (
-    <Dialog title="Enqueue a task" onClose={onClose}>
-      <form class="enqueue" onSubmit={(event) => void submit(event)}>
-        <label class="whole">
-          Message for the agent
-          <textarea name="message" rows={5} required />
-        </label>
-        {FIELDS.map(([name, label, placeholder]) => (
-          <label key={name}>
-            {label}
-            <input
-              name={name}
-              placeholder={placeholder}
-              list={name === 'pool' ? 'pools' : undefined}
-              autocomplete="off"
-            />
-          </label>
-        ))}
-        <label>
-          Priority (1 = first; 0 = none, comes last)
-          <input name="priority" type="number" min={0} max={2_097_151} placeholder="0" />
-        </label>
-        <datalist id="pools">
-          {pools.map((pool) => (
-            <option key={pool} value={pool} />
-          ))}
-        </datalist>
-        {error && (
-          <p class="error whole" role="alert">
-            {error}
-          </p>
-        )}
-        <div class="buttons whole">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary" disabled={busy}>
-            Enqueue
-          </button>
-        </div>
-      </form>
-    </Dialog>
   );
 }

@@ -114,7 +114,7 @@ export function Timeline(props: {
             </g>
           ))}
           {shown.map((bar) => (
-            <a key={keyOf(bar)} href={`#/task/${bar.task.id}`} tabIndex={-1}>
+            <a key={keyOf(bar)} href={`#/task/${bar.task.id}`} tabindex={-1}>
               <rect
                 class={`bar ${bar.end} ${bar === current ? 'selected' : ''}`}
                 data-task={bar.task.id}

@@ -1,20 +1,27 @@
 --[[
   Removes a task that no node runs, in any state.
 
-  ARGV pool   task id   '1' to remove it only if it has failed
-  Result: 'gone', 'active' or 'other' (it is not failed; nothing has changed), or 'removed'
+  ARGV pool   task id   the state in which to remove it: 'completed', 'failed', 'cancelled', 'open' (it has not ended),
+  or '' for any
+  Result: 'gone', 'active' or 'other' (it is in another state; nothing has changed), or 'removed'
 ]]
 --- @include layout
 --- @include hold
 --- @include forget-task
 
-local poolName, id, onlyFailed = unpack(ARGV)
+local poolName, id, wanted = unpack(ARGV)
 local mesh, pool = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName)
+
+local function currentState()
+  if redis.call('ZSCORE', pool.cancelled, id) then return 'cancelled' end
+  if redis.call('ZSCORE', pool.failed, id) then return 'failed' end
+  return redis.call('ZSCORE', pool.completed, id) and 'completed' or 'open'
+end
 
 if redis.call('EXISTS', pool.tasks .. id) == 0 then
   return 'gone'
 end
-if onlyFailed == '1' and (not redis.call('ZSCORE', pool.failed, id) or redis.call('ZSCORE', pool.cancelled, id)) then
+if wanted ~= '' and currentState() ~= wanted then
   return 'other'
 end
 local found = redis.call('LREM', pool.wait, 1, id)

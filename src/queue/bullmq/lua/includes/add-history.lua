@@ -4,11 +4,22 @@ local HISTORY_LINES, HISTORY_FIRST, HISTORY_LAST = 100, 10, 80
 -- Maximum length of a reason, bytes: an error message may quote a whole page.
 local HISTORY_REASON = 2000
 
+-- The first bytes of a text, without a part of a character at the end. In UTF-8, all bytes of a character but the first
+-- are from 128 to 191.
+local function firstBytes(text, most)
+  local byte = string.byte(text, most + 1)
+  while byte and byte >= 128 and byte <= 191 do
+    most = most - 1
+    byte = string.byte(text, most + 1)
+  end
+  return string.sub(text, 1, most)
+end
+
 -- Appends these entries to the task's history (JSON lines in field `cm:history`).
 local function addHistory(history, entries)
   for _, entry in ipairs(entries) do
     if entry.reason and #entry.reason > HISTORY_REASON then
-      entry.reason = string.sub(entry.reason, 1, HISTORY_REASON)
+      entry.reason = firstBytes(entry.reason, HISTORY_REASON)
     end
     history = history .. cjson.encode(entry) .. '\n'
   end
