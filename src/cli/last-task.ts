@@ -5,9 +5,6 @@ import { ClawmeshError } from '../domain/errors.ts';
 import { TASK_ID } from '../domain/ids.ts';
 import { makeFolder } from '../platform/make-folder.ts';
 
-/** Names the last task that this user has enqueued in the mesh from this machine. */
-export const LAST = '@last';
-
 /** Notes the task as the last one. The task is queued, so a file that can't be written changes nothing. */
 export async function noteLastTask(mesh: string, id: string | undefined): Promise<void> {
   if (id === undefined) return;
@@ -27,7 +24,7 @@ export async function noteLastTask(mesh: string, id: string | undefined): Promis
 export async function lastTask(mesh: string): Promise<string> {
   const text = await readFile(stateFile('lastTask', { mesh }, process.env), 'utf8').catch(() => '');
   if (TASK_ID.test(text.trim())) return text.trim();
-  throw new ClawmeshError('not-found', `${LAST}: this user has enqueued no task in mesh ${mesh} from this machine`, {
+  throw new ClawmeshError('not-found', `@last: this user has enqueued no task in mesh ${mesh} from this machine`, {
     remedy: 'see clawmesh task list',
   });
 }

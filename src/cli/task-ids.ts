@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 import type { Mesh } from '../client/mesh.ts';
 import { TASK_ID } from '../domain/ids.ts';
 import { withMesh } from './context.ts';
-import { LAST, lastTask } from './last-task.ts';
+
+/** Names the last task that this user has enqueued in the mesh from this machine. */
+const LAST = '@last';
 
 /** The description of an argument that takes a task id. */
 export const TASK_ID_HINT = `task id, or its first characters; ${LAST} is the last task that you enqueued from here`;
@@ -21,7 +23,9 @@ export async function taskIds(mesh: Mesh, texts: readonly string[]): Promise<str
 
 /** As {@link taskIds}, for one text. */
 export async function taskId(mesh: Mesh, text: string): Promise<string> {
-  return text === LAST ? lastTask(mesh.config.mesh) : mesh.task.resolve(text);
+  if (text !== LAST) return mesh.task.resolve(text);
+  const { lastTask } = await import('./last-task.ts');
+  return lastTask(mesh.config.mesh);
 }
 
 /**

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -39,6 +38,7 @@ export async function openPage(command: Command, page: string): Promise<void> {
 
 /** The link contains a code that logs in once; the browser uses it up before others can read its command line. */
 async function openBrowser(link: string): Promise<void> {
+  const { spawn } = await import('node:child_process');
   const opener = process.platform === 'darwin' ? 'open' : 'xdg-open';
   const child = spawn(opener, [link], { detached: true, stdio: 'ignore' });
   const ended = once(child, 'exit').then(([code]) => code as number | null);

@@ -1,5 +1,4 @@
 import { createHash, randomInt } from 'node:crypto';
-import { decodeTime, encodeTime } from 'ulid';
 
 /** Crockford's base 32, as ULIDs are written, in lower case. */
 const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -18,7 +17,7 @@ export function newTaskId(): string {
   const now = Date.now();
   // The first number leaves room to count up from it.
   last = now > last.ms ? { ms: now, order: randomInt(2 ** 39) } : { ms: last.ms, order: last.order + 1 };
-  return timeDigits(last.ms) + digits(last.order, ORDER_LENGTH) + digits(randomInt(2 ** 40), END_LENGTH);
+  return digits(last.ms, TIME_LENGTH) + digits(last.order, ORDER_LENGTH) + digits(randomInt(2 ** 40), END_LENGTH);
 }
 
 /** The parts of a numbered id after the time: digits of the base, the number, digits that depend on both. */
@@ -36,10 +35,6 @@ export function numberedTaskId(base: string, n: number): string {
   return begin + digits(n, NUMBER_LENGTH) + digits(hash % 32 ** HASH_LENGTH, HASH_LENGTH);
 }
 
-function timeDigits(ms: number): string {
-  return encodeTime(ms, TIME_LENGTH).toLowerCase();
-}
-
 /** A whole number with this number of base-32 digits. */
 function digits(number: number, length: number): string {
   let text = '';
@@ -52,7 +47,8 @@ export const TASK_ID = /^(?:[0-9a-hjkmnp-tv-z]{26}|repeat:[a-z0-9][a-z0-9_-]{0,6
 
 /** When the id was created, ms; undefined for an id without a time. */
 export function namedAt(id: string): number | undefined {
-  return /^[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(id) ? decodeTime(id.toUpperCase()) : undefined;
+  if (!/^[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(id)) return undefined;
+  return [...id.slice(0, TIME_LENGTH)].reduce((ms, digit) => ms * 32 + DIGITS.indexOf(digit), 0);
 }
 
 /** The earliest time at which an id with this beginning can have been created, ms; undefined if it names no time. */

@@ -7,7 +7,6 @@ import { printable } from '../../domain/terminal-text.ts';
 import type { Enqueued } from '../../queue/bullmq/task-producer.ts';
 import { loadedConfig, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { noteLastTask } from '../last-task.ts';
 import { tagOption } from '../options.ts';
 import type { Output } from '../output.ts';
 import { checkIdsWereRead } from '../queued-ids.ts';
@@ -87,6 +86,7 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   if (dryRun) return (await import('../enqueue-dry-run.ts')).dryRunTask(command, task);
   const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.task.enqueueParsed([task]);
+    const { noteLastTask } = await import('../last-task.ts');
     await noteLastTask(config.mesh, enqueued[0]?.id);
     if (wait) return waitAndPrint(mesh, command, enqueued);
     printEnqueued(out, enqueued);
