@@ -49,7 +49,7 @@ async function namedMeshes() {
 async function list(_options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   const meshes = (await namedMeshes()).list();
-  if (out.json) return out.document<'mesh list'>({ meshes });
+  if (out.json) return out.document<'mesh list'>({ meshes }, 'meshes');
   if (meshes.length === 0) return out.note('no meshes; add one: clawmesh mesh add <name> <config file>');
   out.table(
     ['', 'NAME', 'CONFIG'],
