@@ -13,9 +13,11 @@ import { NODE_MEANINGS, NODE_TRANSITIONS } from '../src/domain/node-state.ts';
 import { SCHEDULE_STATES, SCHEDULE_TRANSITIONS } from '../src/domain/schedule-state.ts';
 import { SESSION_STATES, SESSION_TRANSITIONS } from '../src/domain/session-state.ts';
 import { QUEUE_STATES, TASK_TRANSITIONS } from '../src/domain/task-state.ts';
+import { CONFIG_SCHEMA_FILE, configSchemaText } from './docs/config-schema.ts';
 import { errorsPage, exitCodeLines } from './docs/errors-page.ts';
 import { jsonPages, SCHEMA_FILE } from './docs/json-page.ts';
 import { environmentPage, filesPage } from './docs/machine-pages.ts';
+import { manPages } from './docs/man-pages.ts';
 import { page, table } from './docs/markdown.ts';
 import { mcpPage } from './docs/mcp-page.ts';
 import { eventsPage, metricsPage } from './docs/observability-pages.ts';
@@ -27,6 +29,7 @@ const check = process.argv.includes('--check');
 const ARCHITECTURE = 'docs/explanation/architecture.md';
 const types = new SourceTypes('scripts/docs/tsconfig.json');
 const json = jsonPages(types, await commandNames());
+const man = manPages(await createProgram());
 const pages: Record<string, string> = {
   [ARCHITECTURE]: withPart(ARCHITECTURE, 'task states', taskDiagram()),
   'docs/reference/cli.md': await cliPage(),
@@ -41,9 +44,17 @@ const pages: Record<string, string> = {
   'docs/reference/mcp.md': mcpPage(),
   'docs/reference/json.md': json.page,
   [`docs/reference/${SCHEMA_FILE}`]: json.schema,
+  [`docs/reference/${CONFIG_SCHEMA_FILE}`]: configSchemaText(),
+  ...man,
 };
 types.close();
 let stale = false;
+const manFiles = JSON.stringify(Object.keys(man));
+const { man: named } = JSON.parse(read('package.json')) as { man?: string[] };
+if (JSON.stringify(named) !== manFiles) {
+  console.error(`package.json does not name all manual pages; set "man": ${manFiles}`);
+  stale = true;
+}
 for (const [file, text] of Object.entries(pages)) {
   if (!check) {
     mkdirSync(dirname(file), { recursive: true });
@@ -217,8 +228,9 @@ function optionLines(options: readonly Option[]): string[] {
 
 function configPage(): string {
   return page('Config file', 'the schema', [
-    'One YAML file, the same bytes on every node: `--config`, else `$CLAWMESH_CONFIG`, else `./config/clawmesh.yaml`, else',
-    '`~/.config/clawmesh/clawmesh.yaml`, else `/etc/clawmesh/clawmesh.yaml`. `${NAME}` inserts an environment variable;',
+    'One YAML file, the same bytes on every node: `--config` or `--mesh`, else `$CLAWMESH_CONFIG`, else the mesh in use',
+    '(`clawmesh mesh use`; not for nodes), else `./config/clawmesh.yaml`, else `~/.config/clawmesh/clawmesh.yaml`, else',
+    '`/etc/clawmesh/clawmesh.yaml`. `${NAME}` inserts an environment variable;',
     '`${NAME:-default}` has a default. Durations are written `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `500MB`, `5GB`.',
     '',
     ...table(['setting', 'default', 'meaning'], rows(configSchema, [])),

@@ -46,7 +46,7 @@ const GROUPS: readonly Group[] = [
   { name: 'network', about: 'a pulled cable, in network namespaces', impossible: linuxRoot, run: own('network') },
   { name: 'sentinel', about: 'Redis behind Sentinels and TLS', run: own('sentinel') },
   { name: 'services', about: 'launchd, systemd, and the installed package', impossible: linux, run: own('services') },
-  { name: 'shells', about: 'completion in bash, zsh and fish', run: own('shells') },
+  { name: 'shells', about: 'completion in bash, zsh and fish, and of the config in an editor', run: own('shells') },
   { name: 'terminal', about: 'clawmesh top in a terminal', run: own('terminal') },
   {
     name: 'browser',

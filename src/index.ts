@@ -1,4 +1,5 @@
-export { Mesh, type MeshOptions, type MeshSchedules } from './client/mesh.ts';
+export { Mesh, type MeshOptions } from './client/mesh.ts';
+export type { MeshSchedules, ScheduleChange, ScheduleDetails } from './client/schedules.ts';
 export type { Cancelled, WaitForTasksOptions } from './client/tasks.ts';
 export type { Circuit } from './domain/circuit.ts';
 export type { ErrorKind } from './domain/error-kind.ts';

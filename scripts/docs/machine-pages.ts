@@ -1,3 +1,4 @@
+import { meshesFile } from '../../src/cli/named-meshes.ts';
 import { ENVIRONMENT } from '../../src/config/environment.ts';
 import { configCandidates } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -52,11 +53,12 @@ export function filesPage(): string {
       ['file', 'meaning'],
       [
         ...configCandidates(env).map((file) => [shown(file), 'The config, if it is the first of these that exists.']),
+        [shown(meshesFile(env)), 'The meshes of `clawmesh mesh list`; `mesh add`, `use` and `remove` write it.'],
         ['`clawmesh.env`', 'Secrets, next to the config file. Only its owner may read it (0600).'],
       ],
     ),
     '',
-    'clawmesh writes neither.',
+    'clawmesh writes neither the config nor the secrets.',
     '',
     '## State of a machine',
     '',

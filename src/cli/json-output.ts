@@ -1,4 +1,5 @@
 import type { CircuitView } from '../client/circuits.ts';
+import type { ScheduleDetails } from '../client/schedules.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 import type { Handover } from '../domain/handover.ts';
 import type { Node } from '../domain/node.ts';
@@ -7,6 +8,7 @@ import type { Task } from '../domain/task.ts';
 import type { JobReport } from '../ops/cron-import/import.ts';
 import type { CheckResult as Check } from '../ops/doctor/check-result.ts';
 import type { DrillReport } from '../ops/drill.ts';
+import type { DryRun } from '../ops/dry-run.ts';
 import type { PoolView } from '../ops/pools.ts';
 import type { Step } from '../ops/service/manager.ts';
 import type { Snapshot } from '../ops/snapshot.ts';
@@ -14,6 +16,7 @@ import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import type { UsageSum } from '../queue/usage.ts';
 import type { ACL_ROLES, SERVER_ROLES } from '../redis/acl.ts';
 import type { MeshEvent } from '../registry/event-log.ts';
+import type { NamedMesh } from './named-meshes.ts';
 
 /**
  * The document that each command prints on stdout with `--json`. An option after the command names a variant that
@@ -23,6 +26,12 @@ import type { MeshEvent } from '../registry/event-log.ts';
  */
 export interface JsonOutput {
   readonly enqueue: EnqueueOutput;
+  readonly 'enqueue --dry-run': {
+    /** In the order of the input; of a file, at most the first 100. */
+    readonly tasks: readonly DryRun[];
+    /** Number of valid tasks. */
+    readonly count: number;
+  };
   readonly 'enqueue --wait': {
     /** In the order of the input. */
     readonly tasks: readonly AwaitedTask[];
@@ -33,6 +42,16 @@ export interface JsonOutput {
     readonly usage: readonly UsageSum[];
   };
   readonly 'task show': Task;
+  readonly 'task show --log-failed': {
+    /** The last failed attempt, from 1; null if the task failed without a run. */
+    readonly attempt: number | null;
+    /** The node that ran it; null if no node did. */
+    readonly node: string | null;
+    /** Why it failed, for people. */
+    readonly reason: string | null;
+    /** Its log lines, oldest first. */
+    readonly lines: readonly string[];
+  };
   readonly 'task logs': {
     /** The log lines of the task, oldest first. With `--follow`, printed once the task has ended. */
     readonly lines: readonly string[];
@@ -41,6 +60,13 @@ export interface JsonOutput {
     /** The ended tasks, in the order of the ids. */
     readonly tasks: readonly Task[];
   };
+  readonly 'task result': {
+    /** Id of the task. */
+    readonly id: string;
+    /** The answer of the agent. */
+    readonly text: string;
+  };
+  readonly 'task rerun': EnqueueOutput;
   readonly 'task cancel': SteeredTasks;
   readonly 'task retry': SteeredTasks;
   readonly 'task ack': SteeredTasks;
@@ -57,6 +83,7 @@ export interface JsonOutput {
   };
   readonly 'node show': Node;
   readonly 'node drain': SteeredNode;
+  readonly 'node pause': SteeredNode;
   readonly 'node resume': SteeredNode;
   readonly 'node evict': {
     /** The evicted node. */
@@ -108,6 +135,9 @@ export interface JsonOutput {
     readonly released: number;
   };
   readonly 'schedule add': Schedule;
+  readonly 'schedule show': ScheduleDetails;
+  readonly 'schedule update': Schedule;
+  readonly 'schedule run': EnqueueOutput;
   readonly 'schedule list': {
     /** All schedules, by name. */
     readonly schedules: readonly Schedule[];
@@ -146,6 +176,21 @@ export interface JsonOutput {
     readonly rules: string;
     /** Redis commands that the role requires; `a|b` is subcommand b of a. */
     readonly commands: readonly string[];
+  };
+  readonly 'mesh list': {
+    /** The meshes of this user, by name. */
+    readonly meshes: readonly NamedMesh[];
+  };
+  readonly 'mesh add': NamedMesh;
+  readonly 'mesh use': {
+    /** The name of the mesh in use; null for none. */
+    readonly inUse: string | null;
+  };
+  readonly 'mesh remove': {
+    /** Name of the mesh. */
+    readonly name: string;
+    /** Always true; an error has another exit code and prints no JSON. */
+    readonly removed: true;
   };
   readonly 'config check': {
     /** Always true; an error has another exit code and prints no JSON. */
@@ -220,10 +265,10 @@ export interface SteeredTasks {
   readonly errors: readonly string[];
 }
 
-/** A node after an operator has drained or resumed it. */
+/** A node after an operator has drained, paused or resumed it. */
 export interface SteeredNode extends Pick<Node, 'id' | 'state' | 'running' | 'orphaned'> {
   /** What the operator asked for. */
-  readonly wanted: 'drain' | 'resume';
+  readonly wanted: 'drain' | 'pause' | 'resume';
 }
 
 /** A pool after an operator has paused or resumed it. */

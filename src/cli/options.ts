@@ -10,6 +10,13 @@ export function durationOption(text: string): number {
   return ms;
 }
 
+/** How long a pause lasts: at least a second, since 0 would mean no end. */
+export function pauseDuration(text: string): number {
+  const ms = durationOption(text);
+  if (ms < 1_000) throw new InvalidArgumentError('Expected at least 1s.');
+  return ms;
+}
+
 export function numberOption(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);

@@ -204,6 +204,7 @@ const STATE_STYLES: Readonly<Record<string, 'green' | 'cyan' | 'red' | 'yellow' 
   failed: 'red',
   dead: 'red',
   gated: 'yellow',
+  paused: 'yellow',
   draining: 'yellow',
   delayed: 'yellow',
   cancelled: 'dim',

@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   events: async () => (await import('./commands/events.ts')).eventsCommand(),
   alerts: async () => (await import('./commands/alerts.ts')).alertsCommand(),
   dashboard: async () => (await import('./commands/dashboard.ts')).dashboardCommand(),
+  mesh: async () => (await import('./commands/mesh.ts')).meshCommand(),
   mcp: async () => (await import('./commands/mcp.ts')).mcpCommand(),
   redis: async () => (await import('./commands/redis.ts')).redisCommand(),
   config: async () => (await import('./commands/config.ts')).configCommand(),
@@ -39,7 +40,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 export async function createProgram(args: readonly string[] = []): Promise<Command> {
   const program = new Command('clawmesh')
     .description('Queue OpenClaw agent tasks once; any Mac in the mesh runs them.')
-    .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, ./config/clawmesh.yaml, …)')
+    .option('--config <file>', 'config file (default: $CLAWMESH_CONFIG, the mesh in use, ./config/clawmesh.yaml, …)')
+    .option('--mesh <name>', 'mesh to address, by the name of mesh add (default: the mesh in use)')
     .option('--json', 'print one JSON document on stdout')
     .option('--quiet', 'print only results and errors')
     .option('--verbose', 'print stack traces of errors')

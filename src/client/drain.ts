@@ -25,7 +25,7 @@ export interface DrainWait {
 /**
  * Waits until a node that is being drained has confirmed this and has no claims any more.
  *
- * @throws ClawmeshError `failed` if it is resumed, or is gone and has lost tasks; `not-found` if it is forgotten
+ * @throws ClawmeshError `failed` if it is resumed or paused, or is gone and has lost tasks; `not-found` if it is forgotten
  * meanwhile; `timeout` after `timeoutMs`, while the drain continues.
  */
 export async function waitUntilDrained({
@@ -44,7 +44,7 @@ export async function waitUntilDrained({
     if (isGone && lost > 0) throw goneWithTasks(node, lost);
     if ((isGone || state === 'draining') && running.length + orphaned.length === 0) return node;
     if ((await nodes.desired(id)) !== 'drain') {
-      throw new ClawmeshError('failed', `${id} was resumed before it was drained`, {
+      throw new ClawmeshError('failed', `${id} was resumed or paused before it was drained`, {
         remedy: `to drain it again: clawmesh node drain ${id} --wait`,
       });
     }

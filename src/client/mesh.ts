@@ -13,7 +13,6 @@ import { systemClock } from '../platform/clock.ts';
 import { type OutboxCount, readOutboxes } from '../queue/bullmq/outbox.ts';
 import type { RawQueues } from '../queue/bullmq/raw-queues.ts';
 import { RunReader } from '../queue/bullmq/run-reader.ts';
-import type { Schedules } from '../queue/bullmq/schedules.ts';
 import type { Enqueued } from '../queue/bullmq/task-producer.ts';
 import { TaskReader } from '../queue/bullmq/task-reader.ts';
 import { type HandoverFilter, HandoverLog } from '../queue/handover-log.ts';
@@ -33,6 +32,7 @@ import { MeshEvents } from './events.ts';
 import { MeshNodes } from './nodes.ts';
 import { explained, type OutageListener, throughOutages } from './outage.ts';
 import { MeshPools } from './pools.ts';
+import type { MeshSchedules } from './schedules.ts';
 import { MeshServer } from './server.ts';
 import { type Cancelled, MeshTasks, type WaitForTasksOptions } from './tasks.ts';
 
@@ -51,9 +51,6 @@ export interface ConnectOptions {
   readonly role?: 'cli' | 'service';
   readonly onWaiting?: (why: string) => void;
 }
-
-/** The schedule operations for operators. */
-export type MeshSchedules = Pick<Schedules, 'add' | 'find' | 'list' | 'remove' | 'setPaused'>;
 
 /**
  * A mesh, for programs: queue tasks, follow them, steer them. The command line is built on it.
@@ -90,7 +87,8 @@ export class Mesh {
   readonly #handovers: HandoverLog;
   readonly #reader: TaskReader;
   readonly #target: RedisTarget;
-  #schedules: Schedules | undefined;
+  readonly #context: ClientContext;
+  #schedules: MeshSchedules | undefined;
 
   private constructor(config: Config, redis: Redis, target: RedisTarget, clock: Clock) {
     this.config = config;
@@ -102,6 +100,7 @@ export class Mesh {
     this.#handovers = new HandoverLog(redis, this.#keys, this.#reader);
     const registry = new NodeRegistry(redis, this.#keys);
     const context: ClientContext = { config, redis, keys: this.#keys, reader: this.#reader, registry, clock };
+    this.#context = context;
     this.task = new MeshTasks(context, (ask, options) => this.throughOutages(ask, options));
     this.node = new MeshNodes(context, this.task);
     this.pool = new MeshPools(context);
@@ -204,9 +203,13 @@ export class Mesh {
 
   /** Schedules, which enqueue tasks repeatedly. */
   async schedules(): Promise<MeshSchedules> {
-    const { Schedules } = await import('../queue/bullmq/schedules.ts');
+    const [{ Schedules }, { MeshSchedules }] = await Promise.all([
+      import('../queue/bullmq/schedules.ts'),
+      import('./schedules.ts'),
+    ]);
     const signer = new TaskSigner(signingKeys(this.config), this.#keys.bullPrefix);
-    this.#schedules ??= new Schedules(this.#redis, this.#keys, signer);
+    const schedules = new Schedules(this.#redis, this.#keys, signer);
+    this.#schedules ??= new MeshSchedules(this.#context, schedules, this.task);
     return this.#schedules;
   }
 

@@ -3,8 +3,10 @@ import { counted, listed } from '../domain/counted.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { Node, SeenNode } from '../domain/node.ts';
 import { notFound } from '../domain/not-found.ts';
+import type { NewPause } from '../domain/pause.ts';
 import { handoversAfter, type LoggedHandover, lastHandover } from '../queue/handover-log.ts';
 import { forgetNode } from '../registry/forget-nodes.ts';
+import { checkedPause } from './checked-pause.ts';
 import type { ClientContext } from './context.ts';
 import { waitUntilDrained } from './drain.ts';
 import type { MeshTasks } from './tasks.ts';
@@ -49,8 +51,19 @@ export class MeshNodes {
    * @throws ClawmeshError `not-found`.
    */
   async drain(id: string): Promise<Node> {
-    await this.#check(id);
-    await this.#context.registry.setDesiredState(id, 'drain');
+    if (!(await this.#context.registry.setDesiredState(id, 'drain'))) throw await this.#unknown(id);
+    return this.existing(id);
+  }
+
+  /**
+   * Tells a node to claim no more tasks, until it is resumed or `forMs` (in Redis time) is over. Its runs continue,
+   * however long they take. A pause replaces a drain, and the other way round.
+   *
+   * @returns the node as it was once the pause was stored.
+   * @throws ClawmeshError `not-found`; `usage` for a note that is too long.
+   */
+  async pause(id: string, pause: NewPause = {}): Promise<Node> {
+    if (!(await this.#context.registry.pause(id, checkedPause(pause)))) throw await this.#unknown(id);
     return this.existing(id);
   }
 
@@ -69,7 +82,7 @@ export class MeshNodes {
     return waitUntilDrained({ nodes, clock: this.#context.clock, asked, timeoutMs });
   }
 
-  /** Lets a drained node claim tasks again. @returns the node. @throws ClawmeshError `not-found`. */
+  /** Lets a drained or paused node claim tasks again. @returns the node. @throws ClawmeshError `not-found`. */
   async resume(id: string): Promise<Node> {
     const node = await this.existing(id);
     await this.#context.registry.setDesiredState(id, 'resume');
@@ -120,14 +133,16 @@ export class MeshNodes {
 
   /** Makes a node fail for a drill: its daemon crashes, or freezes until its lease has ended. @throws `not-found`. */
   async failForDrill(id: string, kind: 'crash' | 'freeze'): Promise<void> {
-    await this.#check(id);
-    await this.#context.registry.setDesiredState(id, `drill-${kind}`);
+    if (!(await this.#context.registry.setDesiredState(id, `drill-${kind}`))) throw await this.#unknown(id);
   }
 
   /** Reads one node's record instead of all: a mesh may have a thousand. */
   async #check(id: string): Promise<void> {
-    const { registry } = this.#context;
-    if (!(await registry.find(id))) throw unknown(id, await registry.seen());
+    if (!(await this.#context.registry.find(id))) throw await this.#unknown(id);
+  }
+
+  async #unknown(id: string): Promise<ClawmeshError> {
+    return unknown(id, await this.#context.registry.seen());
   }
 }
 

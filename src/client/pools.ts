@@ -1,10 +1,12 @@
 import { notFound } from '../domain/not-found.ts';
+import type { NewPause } from '../domain/pause.ts';
 import type { PoolCounts } from '../domain/pool-counts.ts';
 import { countEndedTasks, type EndedTasks } from '../queue/bullmq/ended-tasks.ts';
 import { setPoolPaused } from '../queue/bullmq/pause-pool.ts';
 import type { Strangers } from '../queue/bullmq/strangers.ts';
 import type { HeldTasks, OldestTask } from '../queue/bullmq/task-reader.ts';
 import { type PoolTimes, readTaskTimes } from '../queue/bullmq/task-times.ts';
+import { checkedPause } from './checked-pause.ts';
 import type { ClientContext } from './context.ts';
 
 /** Reads and pauses pools. */
@@ -65,11 +67,13 @@ export class MeshPools {
   }
 
   /**
-   * Pauses a pool in the whole mesh: nodes start no more of its tasks, but running tasks continue. @throws
-   * ClawmeshError `not-found`.
+   * Pauses a pool in the whole mesh: nodes start no more of its tasks, but running tasks continue. With `forMs`, a node
+   * resumes it within a minute after that time.
+   *
+   * @throws ClawmeshError `not-found`; `usage` for a note that is too long.
    */
-  async pause(pool: string): Promise<void> {
-    await this.#setPaused(pool, true);
+  async pause(pool: string, pause: NewPause = {}): Promise<void> {
+    await this.#setPaused(pool, checkedPause(pause));
   }
 
   /** Lets nodes claim from a paused pool again. @throws ClawmeshError `not-found`. */
@@ -77,10 +81,10 @@ export class MeshPools {
     await this.#setPaused(pool, false);
   }
 
-  async #setPaused(pool: string, paused: boolean): Promise<void> {
+  async #setPaused(pool: string, pause: false | NewPause): Promise<void> {
     const { redis, keys, registry } = this.#context;
     await this.check(pool);
-    await setPoolPaused(redis, keys, pool, paused);
+    await setPoolPaused(redis, keys, pool, pause);
     await registry.tellPaused();
   }
 

@@ -1,21 +1,26 @@
+import { signingKeys } from '../config/security-settings.ts';
 import { tokenOwner } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
+import { type FailedAttempt, lastFailedAttempt, linesOf } from '../domain/failed-attempt.ts';
 import { asTyped, notFound } from '../domain/not-found.ts';
 import type { NewTask, Task, TaskRef } from '../domain/task.ts';
 import { allows, isEnded, statesBefore, type TaskState } from '../domain/task-state.ts';
 import { type Requeued, requeueOrphanedClaims } from '../queue/bullmq/requeue.ts';
 import { TaskControl } from '../queue/bullmq/task-control.ts';
-import { readTaskInput } from '../queue/bullmq/task-input.ts';
+import { readField, storedSpec } from '../queue/bullmq/task-fields.ts';
 import type { SelectedTask } from '../queue/bullmq/task-lists.ts';
 import type { Enqueued, TaskProducer } from '../queue/bullmq/task-producer.ts';
 import { parseNewTask, type TaskInput } from '../queue/new-task.ts';
 import type { TaskFilter } from '../queue/task-filter.ts';
 import { TaskImport } from '../queue/task-import.ts';
+import { changedTask, inputOf, type TaskChange } from '../queue/task-input.ts';
+import { TaskSigner } from '../queue/task-signer.ts';
 import { findOrphanedClaims, type OrphanedClaim } from '../registry/orphaned-claims.ts';
 import type { ClientContext } from './context.ts';
 import type { OutageListener } from './outage.ts';
 import { openProducer } from './producer.ts';
 import { resolveTask } from './resolve-task.ts';
+import { type TaskOutlook, taskOutlook } from './task-outlook.ts';
 import { waitForTasks } from './wait.ts';
 
 /** State of a task after a cancel. */
@@ -74,19 +79,31 @@ export class MeshTasks {
     return this.enqueueParsed(parsed);
   }
 
-  /** Queues tasks that have been checked. Looks up each node and each preceding task that they name once. */
+  /** Queues tasks that have been checked; see {@link withReferences}. */
   async enqueueParsed(tasks: readonly NewTask[]): Promise<Enqueued[]> {
+    const resolved = await this.withReferences(tasks);
+    this.#producer ??= openProducer(this.#context.redis, this.#context.keys, this.#context.config);
+    return this.withStates(await (await this.#producer).enqueue(resolved));
+  }
+
+  /**
+   * The same tasks, with the pools of the tasks that they come after. Looks up each node and each preceding task that
+   * they name once.
+   *
+   * @throws ClawmeshError `not-found` if there is no such node or task; `usage` if a task would never run.
+   */
+  async withReferences(tasks: readonly NewTask[]): Promise<NewTask[]> {
     for (const id of new Set(tasks.flatMap(({ node }) => node ?? []))) await this.checkNode(id);
     const before = new Map<string, TaskRef>();
     for (const id of new Set(tasks.flatMap(({ after = [] }) => after.map((task) => task.id)))) {
       before.set(id, { id, pool: (await this.precedable(id)).pool });
     }
-    const resolved = tasks.map((task) => ({
-      ...task,
-      after: task.after?.map((other) => before.get(other.id) ?? other),
-    }));
-    this.#producer ??= openProducer(this.#context.redis, this.#context.keys, this.#context.config);
-    return this.withStates(await (await this.#producer).enqueue(resolved));
+    return tasks.map((task) => ({ ...task, after: task.after?.map((other) => before.get(other.id) ?? other) }));
+  }
+
+  /** What the mesh knows that concerns a task to be queued; changes nothing. */
+  async outlook(task: NewTask): Promise<TaskOutlook> {
+    return taskOutlook(this.#context, task);
   }
 
   /** Returns the same entries, each duplicate with its current state. */
@@ -95,20 +112,6 @@ export class MeshTasks {
     const states = await this.#context.reader.states(duplicates);
     const stateOf = new Map(duplicates.map((entry, index) => [entry, states[index] ?? ('gone' as const)]));
     return enqueued.map((entry) => ({ ...entry, state: stateOf.get(entry) ?? entry.state }));
-  }
-
-  /**
-   * The input of a task, to queue its work again as a new task; see {@link readTaskInput}.
-   *
-   * @throws ClawmeshError `not-found`; `failed` if another program queued the task.
-   */
-  async inputOf(id: string): Promise<TaskInput> {
-    const { redis, keys } = this.#context;
-    const input = await readTaskInput(redis, keys, await this.existing(id));
-    if (input) return input;
-    throw new ClawmeshError('failed', `another program queued task ${id}, in a format of its own`, {
-      remedy: 'queue a new task: clawmesh enqueue',
-    });
   }
 
   /** Begins to queue the tasks of one file; see {@link TaskImport}. */
@@ -190,6 +193,20 @@ export class MeshTasks {
   }
 
   /**
+   * The last failed attempt of a task, and its log lines that are still kept.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if no attempt has failed.
+   */
+  async failedLog(id: string): Promise<FailedAttempt & { readonly lines: readonly string[] }> {
+    const task = await this.existing(id);
+    const failed = lastFailedAttempt(task.history);
+    if (failed) return { ...failed, lines: linesOf(failed, await this.logs(task)) };
+    throw new ClawmeshError('failed', `no attempt of task ${id} has failed`, {
+      remedy: `see its whole log: clawmesh task logs ${id}`,
+    });
+  }
+
+  /**
    * Waits until all these tasks have ended, through transient Redis outages.
    *
    * @throws ClawmeshError `not-found`; `timeout` after `timeoutMs`, while they continue; `redis` if an operator has to
@@ -247,6 +264,38 @@ export class MeshTasks {
     throw new ClawmeshError('failed', `task ${id} ${why}`, {
       remedy: `only ${statesBefore('retry', 'command').join(' and ')} tasks can be queued again`,
     });
+  }
+
+  /**
+   * The input that creates such a task again, without its idempotency key, its delay and the tasks that it came after.
+   *
+   * @throws ClawmeshError `not-found`; `failed` if another program queued the task, or its signature is wrong.
+   */
+  async inputOf(id: string): Promise<TaskInput> {
+    const { redis, keys, config } = this.#context;
+    const task = await this.existing(id);
+    const spec = readField(storedSpec, await redis.hget(keys.task(task.pool, id), 'data'));
+    const signer = new TaskSigner(signingKeys(config), keys.bullPrefix);
+    const problem = spec
+      ? signer.problem(spec, task.pool, id)
+      : 'another program has queued it, in a format of its own';
+    if (spec && problem === undefined) return inputOf(spec, task);
+    throw new ClawmeshError('failed', `task ${id} can't be queued again: ${problem}`, {
+      remedy: 'enqueue a new task instead',
+    });
+  }
+
+  /**
+   * Queues a new task with the input of this one; see {@link inputOf}. `change` replaces fields of it.
+   *
+   * @throws ClawmeshError `not-found`; `failed`; `usage` if the changed input is invalid.
+   */
+  async rerun(id: string, change: TaskChange = {}): Promise<Enqueued> {
+    const task = changedTask(await this.inputOf(id), change);
+    if ('problems' in task)
+      throw new ClawmeshError('usage', task.problems.join('; '), { remedy: 'nothing was queued' });
+    const [enqueued] = await this.enqueueParsed([task]);
+    return enqueued as Enqueued;
   }
 
   /**

@@ -18,6 +18,8 @@ export const ENVIRONMENT = {
   HOME: { means: 'Home folder.', otherwise: 'the home folder in the user database' },
   PATH: { means: 'Folders of programs such as `openclaw` and `redis-server`.', otherwise: 'no program is found' },
   XDG_CONFIG_HOME: { means: 'Folder of the systemd unit of a user.', otherwise: '`~/.config`' },
+  VISUAL: { means: 'Editor for `task rerun --edit`, with arguments if it needs some.', otherwise: '`EDITOR`' },
+  EDITOR: { means: 'Editor for `task rerun --edit`, if `VISUAL` is not set.', otherwise: '`vi`' },
   NO_COLOR: { means: 'Print without colors.', otherwise: 'colors on a terminal' },
   FORCE_COLOR: {
     means: 'Color support of the terminal, for `clawmesh top`.',

@@ -3,7 +3,7 @@ export const ERROR_CODES = {
   usage: 'The command line or the arguments are wrong.',
   config: 'The config, the environment or a file of this machine is wrong.',
   redis: 'Redis is unreachable, or refuses the request.',
-  'not-found': 'There is no such task, node, pool, circuit or schedule.',
+  'not-found': 'There is no such task, node, pool, circuit, schedule or mesh.',
   timeout: 'The wait timed out.',
   interrupted: 'An operator interrupted the operation.',
   failed: 'The operation failed.',

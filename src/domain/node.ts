@@ -14,8 +14,8 @@ export interface GateState {
   readonly fix: string | null;
 }
 
-/** What an operator can want of a node: drain, or crash or freeze for a drill. */
-export const DESIRED_STATES = ['drain', 'drill-crash', 'drill-freeze'] as const;
+/** What an operator can want of a node: drain or pause, or crash or freeze for a drill. */
+export const DESIRED_STATES = ['drain', 'pause', 'drill-crash', 'drill-freeze'] as const;
 export type DesiredState = (typeof DESIRED_STATES)[number];
 
 /** Reason of a closed gate while nothing is known yet of the node's OpenClaw. */

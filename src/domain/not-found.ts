@@ -1,8 +1,12 @@
 import { ClawmeshError } from './errors.ts';
 import { nearest } from './names.ts';
 
-/** Error for an unknown node, pool or circuit, with the most likely intended name. */
-export function notFound(what: 'node' | 'pool' | 'circuit', name: string, known: readonly string[]): ClawmeshError {
+/** Error for an unknown node, pool, circuit or mesh, with the most likely intended name. */
+export function notFound(
+  what: 'node' | 'pool' | 'circuit' | 'mesh',
+  name: string,
+  known: readonly string[],
+): ClawmeshError {
   const likely = nearest(name, known);
   const remedy = likely ? `did you mean ${likely}?` : `see clawmesh ${what} list`;
   return new ClawmeshError('not-found', `no ${what} ${asTyped(name)}`, { remedy });

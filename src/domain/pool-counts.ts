@@ -1,3 +1,5 @@
+import type { Pause } from './pause.ts';
+
 /** Number of tasks of a pool in each state. */
 export interface PoolCounts {
   /** Tasks that wait to be claimed. */
@@ -16,4 +18,6 @@ export interface PoolCounts {
   readonly cancelled: number;
   /** Whether the pool is paused. */
   readonly paused: boolean;
+  /** Who paused the pool, when and why; null if it is not paused, or was paused by another program. */
+  readonly pause: Pause | null;
 }

@@ -48,6 +48,13 @@ export const SCHEDULE_TRANSITIONS = [
     when: 'An operator retries the next task, which was cancelled.',
   },
   {
+    from: ['unarmed'],
+    to: ['armed'],
+    event: 'update',
+    by: 'command',
+    when: 'An operator changes the schedule, which queues its next task again.',
+  },
+  {
     from: ['armed', 'unarmed'],
     to: ['paused'],
     event: 'pause',

@@ -19,6 +19,8 @@ export interface NodeFacts {
   readonly journal: { readonly folder: string; readonly trouble: string | undefined };
   /** Why the node claims nothing; undefined if it is not draining. */
   readonly draining: 'stopping' | 'by hand' | undefined;
+  /** Who has paused the node and why, for people; undefined if it is not paused. */
+  readonly pause: string | undefined;
   /** Memory still available to programs, bytes. */
   readonly freeMemory: number | undefined;
   /** Charge of the battery in use, 0 to 1; null on mains power. */

@@ -6,6 +6,7 @@ import type { NodeContext } from './context.ts';
 import type { Drain } from './drain.ts';
 import type { FailureStreak } from './failure-streak.ts';
 import { InFlight } from './in-flight.ts';
+import type { NodePause } from './node-pause.ts';
 import type { NodeProbe } from './node-probe.ts';
 import type { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
@@ -17,6 +18,7 @@ export interface FactSources {
   readonly failures: Pick<FailureStreak, 'backoff'>;
   readonly probe: Pick<NodeProbe, 'sample'>;
   readonly drain: Pick<Drain, 'why'>;
+  readonly pause: Pick<NodePause, 'why'>;
 }
 
 /**
@@ -52,16 +54,19 @@ export class Gates implements Service {
     events.on('configChanged', () => this.#inFlight.run(() => this.#probeAll()));
   }
 
-  /** Whether all gates were open at the last check, and the node neither drains nor stops. */
+  /** Whether all gates were open at the last check, and the node neither drains nor stops, and is not paused. */
   get open(): boolean {
-    return this.#open && this.#sources.drain.why === undefined;
+    const { drain, pause } = this.#sources;
+    return this.#open && drain.why === undefined && pause.why === undefined;
   }
 
   /** The node's state and that of its gates, as heartbeats report them. */
   report(): { readonly state: Exclude<NodeRecord['state'], 'stopped'>; readonly gates: GateState[] } {
     const gates = this.states();
-    const isGated = gates.some((gate) => !gate.open);
-    return { state: this.#sources.drain.why !== undefined ? 'draining' : isGated ? 'gated' : 'up', gates };
+    const { drain, pause } = this.#sources;
+    if (drain.why !== undefined) return { state: 'draining', gates };
+    if (pause.why !== undefined) return { state: 'paused', gates };
+    return { state: gates.some((gate) => !gate.open) ? 'gated' : 'up', gates };
   }
 
   states(): GateState[] {
@@ -118,7 +123,7 @@ export class Gates implements Service {
 
   #facts(): NodeFacts {
     const { live, journal, redisClock, runner } = this.#context;
-    const { openclaw, auth, failures, probe, drain } = this.#sources;
+    const { openclaw, auth, failures, probe, drain, pause } = this.#sources;
     const { freeMemory, battery, otherDigest, pausedPools, redisPolicy } = probe.sample;
     return {
       config: live.config,
@@ -129,6 +134,7 @@ export class Gates implements Service {
       failureTrouble: failures.backoff.reason,
       journal,
       draining: drain.why,
+      pause: pause.why,
       clockSkewMs: -redisClock.offset,
       freeMemory,
       battery,

@@ -8,6 +8,7 @@ import type { Drain } from './drain.ts';
 import type { Gates } from './gates.ts';
 import { InFlight } from './in-flight.ts';
 import type { LoadMeter } from './load.ts';
+import type { NodePause } from './node-pause.ts';
 import type { OpenClawWatch } from './openclaw-watch.ts';
 import { Periodic } from './periodic.ts';
 import type { Renewal } from './renewal.ts';
@@ -21,6 +22,7 @@ export interface HeartbeatParts {
   readonly sweep: Pick<Sweep, 'withBeat' | 'found'>;
   readonly renewal: Pick<Renewal, 'renewAll'>;
   readonly drain: Pick<Drain, 'set'>;
+  readonly pause: Pick<NodePause, 'set'>;
   readonly openclaw: Pick<OpenClawWatch, 'state'>;
   readonly load: Pick<LoadMeter, 'read'>;
   readonly deliveries: Pick<Deliveries, 'channels'>;
@@ -94,9 +96,14 @@ export class Heartbeat implements Service {
 
   async #beat(): Promise<void> {
     const { backend, owner, clock, redisClock, observer, live, log, onError } = this.#context;
-    const { sweep, drain, renewal } = this.#parts;
+    const { sweep, drain, pause, renewal } = this.#parts;
     const askedAt = clock.monotonic();
-    const { redisTime, desired, swept } = await backend.registry.beat(owner, this.#record(), sweep.withBeat);
+    const {
+      redisTime,
+      desired,
+      pause: wanted,
+      swept,
+    } = await backend.registry.beat(owner, this.#record(), sweep.withBeat);
     this.#lastBeat = clock.monotonic();
     observer.beat(this.#lastBeat - askedAt);
     const jumpMs = redisClock.follow(redisTime);
@@ -108,6 +115,7 @@ export class Heartbeat implements Service {
     }
     if (desired === 'drill-crash' || desired === 'drill-freeze') crashForDrill(desired, leaseMs(live.config) * 2, log);
     drain.set(desired === 'drain');
+    pause.set(wanted);
   }
 
   #record(): NodeRecord {

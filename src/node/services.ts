@@ -11,6 +11,7 @@ import { createHeldReleaser } from './held-releaser.ts';
 import { Inbox } from './inbox.ts';
 import { createJanitor } from './janitor.ts';
 import { LoadMeter } from './load.ts';
+import { NodePause } from './node-pause.ts';
 import { NodeProbe } from './node-probe.ts';
 import { OpenClawWatch } from './openclaw-watch.ts';
 import { Renewal } from './renewal.ts';
@@ -36,18 +37,19 @@ export function createServices(context: NodeContext, windowMs: number): Services
   const { clock, live, log, runner } = context;
   const load = new LoadMeter();
   const drain = new Drain(context);
+  const pause = new NodePause(context);
   const auth = new AuthBackoff(context);
   const failures = new FailureStreak(context);
   const restarter = runner.capabilities.outlivesDaemon ? GatewayRestarter.of(live.config, clock, log) : undefined;
   const openclaw = new OpenClawWatch(context, restarter);
   const probe = new NodeProbe(context, load);
-  const gates = new Gates(context, { openclaw, auth, failures, probe, drain });
+  const gates = new Gates(context, { openclaw, auth, failures, probe, drain, pause });
   const runs = new RunSet(context, { gates, probe, auth, backoffs: [auth.backoff, failures.backoff] });
   const renewal = new Renewal(context, runs);
   const releaser = createHeldReleaser(context);
   const sweep = new Sweep(context, { runs, releaser });
   const deliveries = new Deliveries(context);
-  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, openclaw, load, deliveries });
+  const heartbeat = new Heartbeat(context, { gates, runs, sweep, renewal, drain, pause, openclaw, load, deliveries });
   const adopt = async () => runner.stopLeftovers(windowMs > 0 ? await adoptPrevious(context, runs) : []);
   const stages: Services['stages'] = [
     // Presence comes before the first heartbeat, which makes other nodes look for it.

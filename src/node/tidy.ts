@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import * as z from 'zod';
 import { isThere } from '../domain/node-state.ts';
 import { expireDeliveries } from '../queue/bullmq/outbox.ts';
+import { endPoolPauses } from '../queue/bullmq/pause-pool.ts';
 import { type Retention, removeExpired } from '../queue/bullmq/retention.ts';
 import { scripts } from '../queue/bullmq/scripts.ts';
 import { readField } from '../queue/bullmq/task-fields.ts';
@@ -39,8 +40,9 @@ export interface TidyOptions {
 
 /**
  * Bounds the data that belongs to no node. Removes ended tasks of pools that no node serves, and nodes, pools and
- * circuits that have long been out of use. Gives up answers that no node can send. Also removes stale entries from the lists of held, cancelled and
- * acknowledged tasks. One node does this at a time; an error in one part does not stop the others.
+ * circuits that have long been out of use. Gives up answers that no node can send. Also removes stale entries from the
+ * lists of held, cancelled and acknowledged tasks, and resumes pools whose pause is over. One node does this at a time;
+ * an error in one part does not stop the others.
  *
  * @returns the number of removed tasks.
  */
@@ -52,6 +54,7 @@ export async function tidyMesh(redis: Redis, keys: MeshKeys, options: TidyOption
     await work().catch(onError);
   };
   const pools = await redis.smembers(keys.pools);
+  await each(() => endPoolPauses(redis, keys));
   for (const pool of pools) {
     if (ownPools.includes(pool)) continue;
     await each(async () => {

@@ -8,6 +8,7 @@ import type { Finding, Severity } from '../domain/finding.ts';
 import { describeHoldReason, type HoldReason, isEligible, isTarget } from '../domain/hold-reason.ts';
 import { type Node, orphanedWords } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
+import { pauseWords } from '../domain/pause.ts';
 import type { PoolCounts } from '../domain/pool-counts.ts';
 import type { ScheduleFailure } from '../domain/schedule.ts';
 import type { Target } from '../domain/target.ts';
@@ -80,7 +81,7 @@ export function findProblems(seen: {
     }
     // An operator may forget to resume the node afterwards.
     for (const gate of node.gates.filter(
-      ({ name, open }) => node.state === 'draining' && name === 'draining' && !open,
+      ({ name, open }) => name === node.state && (name === 'draining' || name === 'paused') && !open,
     )) {
       problems.push({
         severity: 'notice',
@@ -104,7 +105,7 @@ export function findProblems(seen: {
     if (counts.paused) {
       problems.push({
         severity: 'warning',
-        problem: `pool ${pool} is paused`,
+        problem: `pool ${pool} is ${counts.pause ? pauseWords(counts.pause) : 'paused'}`,
         remedy: `clawmesh pool resume ${pool} when you are ready`,
         actions: [{ command: 'pool resume', subject: pool }],
       });

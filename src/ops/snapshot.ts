@@ -131,7 +131,13 @@ export async function takeSnapshot(
     snapshot: {
       mesh: mesh.config.mesh,
       redis: { ok: serverFaults.length === 0, latencyMs },
-      nodes: { up: inState('up'), gated: inState('gated'), draining: inState('draining'), dead: inState('dead') },
+      nodes: {
+        up: inState('up'),
+        gated: inState('gated'),
+        paused: inState('paused'),
+        draining: inState('draining'),
+        dead: inState('dead'),
+      },
       pools: Object.fromEntries(counts),
       oldestWaiting: (await mesh.pool.oldestWaiting(pools, now)) ?? null,
       running: active.map((task) => runningTask(task, now)),

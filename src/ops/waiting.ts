@@ -6,6 +6,7 @@ import { formatHoldReason, holdReasonOf, isTarget, type SessionReason } from '..
 import { nearest } from '../domain/names.ts';
 import type { Node } from '../domain/node.ts';
 import { isThere } from '../domain/node-state.ts';
+import { pauseWords } from '../domain/pause.ts';
 import type { PoolCounts } from '../domain/pool-counts.ts';
 import { mayRun, parseTarget, type Target } from '../domain/target.ts';
 import type { Task } from '../domain/task.ts';
@@ -24,7 +25,7 @@ export interface WaitingReason {
 /** The facts that explain why tasks wait. */
 export interface WaitingFacts {
   readonly nodes: readonly Node[];
-  readonly pools: ReadonlyMap<string, Pick<PoolCounts, 'paused'>>;
+  readonly pools: ReadonlyMap<string, Pick<PoolCounts, 'paused' | 'pause'>>;
   readonly circuits: readonly Circuit[];
   readonly held: readonly HeldTasks[];
   readonly config: Pick<Config, 'node' | 'nodes'>;
@@ -62,8 +63,12 @@ export function whyWaiting(task: WaitingTask, facts: WaitingFacts): WaitingReaso
   if (state !== 'waiting') return undefined;
   const reason = holdReasonOf(task);
   if (reason?.kind === 'after') return { text: 'it waits for other tasks to complete (--after)', fix: null };
-  if (facts.pools.get(pool)?.paused) {
-    return { text: `pool ${pool} is paused`, fix: `clawmesh pool resume ${pool}` };
+  const counts = facts.pools.get(pool);
+  if (counts?.paused) {
+    return {
+      text: `pool ${pool} is ${counts.pause ? pauseWords(counts.pause) : 'paused'}`,
+      fix: `clawmesh pool resume ${pool}`,
+    };
   }
   const unserved = poolTrouble(pool, facts);
   if (unserved) return unserved;
@@ -75,6 +80,15 @@ export function whyWaiting(task: WaitingTask, facts: WaitingFacts): WaitingReaso
   // The hold reason says more than the task's own target: it also names what the node must be allowed.
   const target = reason && isTarget(reason) ? reason : parseTarget(task.target ?? '');
   return (target && targetTrouble(target, pool, facts)) ?? allowTrouble(task, facts);
+}
+
+/** The nodes that are up, serve the pool of this task, and may run it. */
+export function ableNodes({ pool, target, agent, model }: WaitingTask, { nodes }: WaitingFacts): Node[] {
+  const place = parseTarget(target ?? '');
+  const needed: Target = { kind: 'allow', allow: { agent: agent ?? 'main', model: model ?? undefined } };
+  return nodes.filter(
+    (node) => node.state === 'up' && serves(node, pool) && mayRun(needed, node) && (!place || mayRun(place, node)),
+  );
 }
 
 /** Why no node takes tasks of this pool; undefined if a node that is up does. */
@@ -114,7 +128,8 @@ function gatedReason(nodes: readonly Node[]): WaitingReason {
   const more = nodes.length > 1 ? ` (and ${counted(nodes.length - 1, 'more node')})` : '';
   const closed = first?.gates.find(({ open }) => !open);
   const why = first?.state === 'draining' ? 'it is draining' : (closed?.reason ?? `it is ${first?.state}`);
-  const fix = first?.state === 'draining' ? `clawmesh node resume ${first.id}` : closed?.fix;
+  const byHand = first?.state === 'draining' || first?.state === 'paused';
+  const fix = byHand ? `clawmesh node resume ${first.id}` : closed?.fix;
   return {
     text: `node ${first?.id} claims no tasks: ${why}${more}`,
     fix: fix ?? `see clawmesh node show ${first?.id}`,

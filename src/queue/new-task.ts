@@ -129,7 +129,7 @@ export function checkDefaults({ nodeFallback: _needsNode, ...fields }: TaskField
  * The user's input, with defaults for missing fields. Tags are merged. A task that names a node or labels ignores the
  * default place.
  */
-function withDefaults(input: unknown, fields: TaskFields | undefined): unknown {
+export function withDefaults(input: unknown, fields: TaskFields | undefined): unknown {
   if (!fields || !isObject(input)) return input;
   const { tags, node, nodeFallback, require, ...others } = fields;
   const ownPlace = input.node !== undefined || input.require !== undefined;

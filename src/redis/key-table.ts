@@ -148,7 +148,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   },
   {
     keys: { '{…}/control': 'hash' },
-    what: 'Node id → its desired state (`drain`, or a drill).',
+    what: 'Node id → its desired state: `drain`, a drill, or a pause with its times (ms), note and author.',
     by: 'operators',
     bound: 'Nodes, until they are forgotten.',
   },
@@ -245,8 +245,8 @@ export const KEY_TABLE: readonly KeyRow[] = [
     bound: '`queue.retention.usage`; some 400 agents and models a day, all others together as `*`.',
   },
   {
-    keys: { '{…}/schedules': 'hash', '{…}/schedules:failures': 'hash' },
-    what: 'Name of a schedule → its definition (JSON), and why its next task could not be queued.',
+    keys: { '{…}/schedules': 'hash', '{…}/schedules:failures': 'hash', '{…}/schedules:last': 'hash' },
+    what: 'Name of a schedule → its definition (JSON), why its next task could not be queued, and its latest task.',
     by: 'operators, nodes',
     bound: '1,000 schedules.',
   },

@@ -76,7 +76,10 @@ export class MeshKeys {
     return `${this.bullPrefix}/sweep`;
   }
 
-  /** Hash: node id → its desired state (`drain`, or a drill). */
+  /**
+   * Hash: node id → its desired state: `drain`, a drill, or `pause <since> <until> <details>` (Redis time, ms; until 0:
+   * until it is resumed).
+   */
   get control(): string {
     return `${this.bullPrefix}/control`;
   }
@@ -210,6 +213,11 @@ export class MeshKeys {
   /** Hash: name of a schedule → why its next task could not be queued, until it can be. */
   get scheduleFailures(): string {
     return `${this.bullPrefix}/schedules:failures`;
+  }
+
+  /** Hash: name of a schedule → its latest task, as `<pool> <when it was due (ms)>`. */
+  get scheduleLast(): string {
+    return `${this.bullPrefix}/schedules:last`;
   }
 
   /** Set: the outboxes with answers to send. */

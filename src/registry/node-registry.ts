@@ -4,7 +4,6 @@ import type { Incarnation } from '../domain/claim.ts';
 import { ClawmeshError } from '../domain/errors.ts';
 import type { MeshEventName } from '../domain/mesh-event.ts';
 import {
-  DESIRED_STATES,
   type DesiredState,
   type GateState,
   type Node,
@@ -13,11 +12,14 @@ import {
   type SeenNode,
 } from '../domain/node.ts';
 import { isThere, REPORTED_STATES } from '../domain/node-state.ts';
+import type { NewPause } from '../domain/pause.ts';
 import { wellFormedJson } from '../domain/text.ts';
 import type { MeshKeys } from '../redis/keys.ts';
 import { ServerInfo } from '../redis/server-info.ts';
+import { pauseDetails } from '../redis/stored-pause.ts';
 import { redisTime } from '../redis/time.ts';
 import { type ActiveClaim, readActiveClaims } from './active-claims.ts';
+import { type Desired, readDesired } from './desired-state.ts';
 import { formatNodeMessage } from './node-message.ts';
 import { scripts } from './scripts.ts';
 import { readSwept, type SweepOptions, type Swept } from './sweeping.ts';
@@ -56,7 +58,7 @@ const storedRecord: z.ZodType<NodeRecord> = z.object({
  */
 const storedReservation = z.object({ reservedFrom: z.number(), reservedUntil: z.number() });
 const pairOfNumbers = z.tuple([z.number(), z.number()]);
-const beatReply = z.tuple([z.number(), z.enum(['', ...DESIRED_STATES])], z.unknown());
+const beatReply = z.tuple([z.number(), z.string()], z.unknown());
 const aroundReply = z.tuple([z.string()], z.union([z.string(), z.number(), z.null()]));
 
 /** What a node sees of the rest of the mesh in Redis. */
@@ -108,13 +110,13 @@ export class NodeRegistry {
    * One heartbeat, with a sweep unless another node has just swept. A stopped record gives up the lease.
    *
    * @throws ClawmeshError `fenced`.
-   * @returns Redis time (ms), the desired state of the node, and the result of the sweep.
+   * @returns Redis time (ms), what an operator wants of the node, and the result of the sweep.
    */
   async beat(
     owner: Incarnation,
     record: NodeRecord,
     options: SweepOptions,
-  ): Promise<{ redisTime: number; desired: DesiredState | undefined; swept: Swept }> {
+  ): Promise<{ redisTime: number; swept: Swept } & Desired> {
     const leaseMs = record.state === 'stopped' ? 0 : record.leaseMs;
     const { nodeId, incarnation } = owner;
     const args = [nodeId, incarnation, leaseMs, wellFormedJson(record), ...sweepArguments(options)];
@@ -123,7 +125,7 @@ export class NodeRegistry {
       throw new ClawmeshError('fenced', `incarnation ${incarnation} of node ${nodeId} was replaced or declared dead`);
     }
     const [redisTime, desired, ...swept] = beatReply.parse(reply);
-    return { redisTime, desired: desired || undefined, swept: readSwept(swept) };
+    return { redisTime, ...readDesired(desired), swept: readSwept(swept) };
   }
 
   /** Declares dead nodes dead, and wakes a node for each pool with work; see `includes/sweep.lua`. */
@@ -181,11 +183,23 @@ export class NodeRegistry {
     return incarnation;
   }
 
-  /** Sets a node's desired state and notifies the node; `resume` clears it. */
-  async setDesiredState(nodeId: string, desired: DesiredState | 'resume'): Promise<void> {
-    if (desired !== 'resume') await this.#redis.hset(this.#keys.control, nodeId, desired);
-    else await this.#redis.hdel(this.#keys.control, nodeId);
-    await this.#notify(nodeId, Number(await this.#redis.hget(this.#keys.incarnations, nodeId)));
+  /**
+   * Sets a node's desired state and notifies the node; `resume` clears it. @returns false if there is no such node.
+   */
+  async setDesiredState(nodeId: string, desired: Exclude<DesiredState, 'pause'> | 'resume'): Promise<boolean> {
+    return this.#desire([nodeId, desired === 'resume' ? '' : desired, 0, '']);
+  }
+
+  /** Pauses a node and notifies it. @returns false if there is no such node. */
+  async pause(nodeId: string, pause: NewPause): Promise<boolean> {
+    return this.#desire([nodeId, 'pause', pause.forMs ?? 0, pauseDetails(pause)]);
+  }
+
+  async #desire(args: [nodeId: string, ...rest: (string | number)[]]): Promise<boolean> {
+    const reply = await scripts.setDesiredState.run(this.#redis, this.#keys, args);
+    if (reply === 'unknown') return false;
+    await this.#notify(args[0], Number(reply));
+    return true;
   }
 
   /** Tells a node to stop the run of a cancelled task. */
@@ -242,8 +256,7 @@ export class NodeRegistry {
 
   /** The desired state of the node; undefined for none. */
   async wanted(nodeId: string): Promise<DesiredState | undefined> {
-    const desired = await this.#redis.hget(this.#keys.control, nodeId);
-    return DESIRED_STATES.find((one) => one === desired);
+    return readDesired((await this.#redis.hget(this.#keys.control, nodeId)) ?? '').desired;
   }
 
   /** The last known state of one node; undefined if it never sent a heartbeat. */

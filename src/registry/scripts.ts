@@ -7,6 +7,7 @@ export const scripts = {
   registerNode: script(FOLDER, 'register-node'),
   beatNode: script(FOLDER, 'beat-node'),
   sweepNodes: script(FOLDER, 'sweep-nodes'),
+  setDesiredState: script(FOLDER, 'set-desired-state'),
   evictNode: script(FOLDER, 'evict-node'),
   forgetNode: script(FOLDER, 'forget-node'),
   forgetNodes: script(FOLDER, 'forget-nodes'),

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { completionScript, SHELLS } from '../../src/cli/completion/script.ts';
 import { valuesOfArgument, valuesOfOption, visibleCommands } from '../../src/cli/completion/values.ts';
+import { NamedMeshes } from '../../src/cli/named-meshes.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { runCli, writeConfig } from '../support/cli.ts';
+import { emptyFolder } from '../support/folders.ts';
 import { aNodeRecord } from '../support/node-record.ts';
 import { claimNext, newTask, openTestMesh, success, type TestMesh } from '../support/pool.ts';
 import { startRedis, type TestRedis } from '../support/test-redis.ts';
@@ -71,6 +74,27 @@ describe('completion', () => {
     expect(await values('labels')).toEqual([['xcode=26']]);
     expect(await values('nodes', 'x')).toEqual([]);
   });
+
+  it('offers tags of recent tasks, and the meshes of this user without asking Redis', async () => {
+    await mesh.producer.enqueue([newTask({ tags: { repo: 'x', by: 'ada' } }), newTask({ tags: { repo: 'y' } })]);
+    expect(await values('tags', 'repo=')).toEqual([['repo=x'], ['repo=y']]);
+    const env = { HOME: emptyFolder() };
+    new NamedMeshes(env).add('studio', config);
+    const { stdout } = await runCli(['__complete', 'meshes', 's'], { env });
+    expect(stdout).toBe(`studio\t${config}\n`);
+  });
+
+  it.each(['no Redis at its address', 'a server that does not respond'])(
+    'prints nothing, and no error, with %s',
+    async (what) => {
+      const silent = createServer(() => {});
+      if (what.includes('respond')) await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
+      const port = (silent.address() as AddressInfo | null)?.port ?? 1;
+      const away = writeConfig(`mesh: c\nredis: {url: "redis://127.0.0.1:${port}"}\n`);
+      expect(await runCli(['--config', away, '__complete', 'nodes'])).toEqual({ code: 0, stdout: '', stderr: '' });
+      silent.close();
+    },
+  );
 
   it('generates a script for each shell, and hides the helper commands of the scripts from the help', async () => {
     for (const shell of SHELLS)

@@ -89,10 +89,16 @@ describe('the JSON that a command prints', () => {
       await printed('task show', id);
     await printed('task logs', done);
     expect((await printed('task list')).tasks.length).toBeGreaterThan(5);
+    await printed('task result', done);
+    await printed('task rerun', done, '--message', 'once more');
+    for (const more of [[], ['--key', 'k'], ['--pool', 'nosuch'], ['--delay', '1h']])
+      await printed('enqueue --dry-run', 'hello', '--dry-run', ...more);
+    expect((await printed('enqueue --dry-run', '--from', file, '--dry-run')).count).toBe(2);
     await printed('task cancel', delayed.tasks[0].id);
     await printed('task ack', '--all-failed');
     const failed = await printed('task list', '--state', 'failed');
     await printed('task show', failed.tasks[0].id);
+    await printed('task show --log-failed', failed.tasks[0].id, '--log-failed');
     await printed('task retry', '--all-failed');
     await printed('task remove', done, 'no-such-task');
     const answered = await printed('enqueue --wait', 'hello', '--wait', '--deliver', 'slack:C1');
@@ -123,10 +129,12 @@ describe('the JSON that a command prints', () => {
     expect((await printed('node list')).nodes.length).toBeGreaterThan(1);
     expect(await printed('node show', 'mac-1')).toMatchObject({ maxTasks: 3, allow: { models: ['p/m'] } });
     await printed('pool list');
-    await printed('pool pause', 'default');
+    await printed('pool pause', 'default', '--for', '1h', '--note', 'licence');
+    await printed('pool list');
     await printed('pool resume', 'default');
     expect((await printed('status')).running).toHaveLength(1);
     await printed('drill failover', '--node', 'mac-1', '--kill', 'drain', '--yes');
+    await printed('node pause', 'mac-2', '--for', '1h', '--note', 'new disk');
     await printed('node drain', 'mac-2');
     await printed('node resume', 'mac-2');
     expect((await printed('node evict', 'mac-2')).requeued).toHaveLength(1);
@@ -141,6 +149,12 @@ describe('the JSON that a command prints', () => {
     await printed('schedule add', 'nightly', 'look', '--cron', '0 7 * * *', '--agent', 'coder');
     await printed('schedule add', 'often', 'look', '--every', '1h', '--model', 'p/m', '--tag', 'a=1');
     expect((await printed('schedule list')).schedules).toHaveLength(2);
+    await printed('schedule update', 'nightly', '--cron', '0 6 * * *');
+    await printed('schedule run', 'often');
+    await printed('schedule show', 'nightly');
+    await expect
+      .poll(async () => (await printed('schedule show', 'often')).lastTask)
+      .toMatchObject({ id: expect.stringMatching(/^repeat:often:/) });
     await printed('schedule pause', 'nightly');
     await printed('schedule resume', 'nightly');
     await printed('schedule remove', 'nightly');
@@ -161,6 +175,10 @@ describe('the JSON that a command prints', () => {
       await printed('schedule import-openclaw', '--from', url, option);
     }
     await gateway.stop();
+    await printed('mesh add', 'studio', mesh.config);
+    await printed('mesh list');
+    await printed('mesh use', 'studio');
+    await printed('mesh remove', 'studio');
     await printed('redis acl', 'node', '--password-env', 'ACL_PASSWORD');
     await printed('redis acl', 'sentinel', '--password-env', 'ACL_PASSWORD');
     await printed('config check');

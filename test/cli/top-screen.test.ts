@@ -21,8 +21,8 @@ const view: View = {
   snapshot: {
     mesh: 'studio',
     redis: { ok: true, latencyMs: 0.3 },
-    nodes: { up: 12, gated: 1, draining: 0, dead: 2 },
-    pools: { default: { ...counts, paused: false } },
+    nodes: { up: 12, gated: 1, draining: 0, paused: 0, dead: 2 },
+    pools: { default: { ...counts, paused: false, pause: null } },
     oldestWaiting: null,
     running: [],
     moreRunning: 0,
@@ -113,7 +113,7 @@ describe('the lists of top', () => {
   });
 
   it('shows that a pool is paused', () => {
-    expect(cellsOf({ section: 'pools', pool: { name: 'xcode', ...counts, paused: true } })).toEqual([
+    expect(cellsOf({ section: 'pools', pool: { name: 'xcode', ...counts, paused: true, pause: null } })).toEqual([
       'xcode',
       'paused',
       '2',

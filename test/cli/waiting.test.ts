@@ -87,7 +87,7 @@ describe('a task that waits for more than a free slot', () => {
     expect(await stuckFor()).toMatch(/mac-1 claims no tasks: not logged in \(log in\)/);
     await nodeIs('mac-1', ['default']);
     await setPoolPaused(mesh.redis, mesh.keys, 'default', true);
-    expect(await stuckFor()).toMatch(/pool default is paused \(clawmesh pool resume default\)/);
+    expect(await stuckFor()).toMatch(/pool default is paused at \S+ \(clawmesh pool resume default\)/);
     await setPoolPaused(mesh.redis, mesh.keys, 'default', false);
 
     await nodeIs('mac-3', ['xcode']);

@@ -67,7 +67,10 @@ describe('a wait for a drained node', () => {
     await clock.advance(250);
     resume();
     await clock.advance(250);
-    await expect(waiting).rejects.toMatchObject({ code: 'failed', message: 'mac-1 was resumed before it was drained' });
+    await expect(waiting).rejects.toMatchObject({
+      code: 'failed',
+      message: 'mac-1 was resumed or paused before it was drained',
+    });
   });
 
   it('fails if the node dies with a task, even if other nodes have claimed the task by then', async () => {

@@ -59,6 +59,7 @@ describe('the client of a mesh', () => {
 
   it.each([
     ['drain', (id: string) => client.node.drain(id)],
+    ['pause', (id: string) => client.node.pause(id)],
     ['resume', (id: string) => client.node.resume(id)],
     ['evict', (id: string) => client.node.evict(id)],
     ['forget', (id: string) => client.node.forget(id)],
@@ -88,6 +89,17 @@ describe('the client of a mesh', () => {
   it('refuses to forget a node that is up', async () => {
     await upNode('mac-1');
     await expect(client.node.forget('mac-1')).rejects.toMatchObject({ code: 'failed', message: 'node mac-1 is up' });
+  });
+
+  it('refuses a note of a pause that is too long, and pauses nothing', async () => {
+    await upNode('mac-1');
+    await client.enqueue({ message: 'x', pool: 'xcode' });
+    const note = 'x'.repeat(201);
+    const message = expect.stringContaining('has 201 characters, at most 200');
+    await expect(client.node.pause('mac-1', { note })).rejects.toMatchObject({ code: 'usage', message });
+    await expect(client.pool.pause('xcode', { note })).rejects.toMatchObject({ code: 'usage', message });
+    expect(await mesh().registry.wanted('mac-1')).toBeUndefined();
+    expect((await client.pool.counts()).get('xcode')?.paused).toBe(false);
   });
 
   it('pauses and resumes a pool, and refuses one that does not exist', async () => {

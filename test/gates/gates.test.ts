@@ -16,6 +16,7 @@ const healthy: Omit<NodeFacts, 'config'> = {
   failureTrouble: undefined,
   journal: { folder, trouble: undefined },
   draining: undefined,
+  pause: undefined,
   freeMemory: 8e9,
   battery: null,
   clockSkewMs: -40,
@@ -57,6 +58,7 @@ it('closes no gate for an unknown value, except OpenClaw', async () => {
 it.each<[string, Partial<NodeFacts>, string]>([
   ['draining', { draining: 'by hand' }, 'drained by an operator'],
   ['draining', { draining: 'stopping' }, 'the node is stopping'],
+  ['paused', { pause: 'paused by ada on mac-1', pausedPools: ['xcode'] }, 'paused by ada on mac-1'],
   ['openclaw-health', { openclawTrouble: 'the gateway does not respond' }, 'the gateway does not respond'],
   ['openclaw-health', { failureTrouble: 'tasks fail in a row' }, 'tasks fail in a row'],
   ['openclaw-version', { openclaw: otherVersion }, 'the mesh requires 2026.9.6'],

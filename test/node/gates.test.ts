@@ -2,6 +2,7 @@ import { beforeEach, expect, it, vi } from 'vitest';
 import { draining } from '../../src/gates/draining.ts';
 import { defineGate } from '../../src/gates/gate.ts';
 import { openclawHealth } from '../../src/gates/openclaw-health.ts';
+import { paused } from '../../src/gates/paused.ts';
 import type { Drain } from '../../src/node/drain.ts';
 import { type FactSources, Gates } from '../../src/node/gates.ts';
 import { testContext } from '../support/node-context.ts';
@@ -14,7 +15,12 @@ beforeEach(() => {
 
 /** The gates of a healthy node, one of which probes a disk; the test changes what they look at. */
 const gatesOf = () => {
-  const facts = { trouble: null as string | null, why: undefined as Drain['why'], disk: 10 as number | Error };
+  const facts = {
+    trouble: null as string | null,
+    why: undefined as Drain['why'],
+    pause: undefined as string | undefined,
+    disk: 10 as number | Error,
+  };
   const noted: string[] = [];
   const context = testContext({
     registry: {
@@ -48,8 +54,13 @@ const gatesOf = () => {
         return facts.why;
       },
     },
+    pause: {
+      get why() {
+        return facts.pause;
+      },
+    },
   };
-  const gates = new Gates(context, sources, [draining, openclawHealth, disk]);
+  const gates = new Gates(context, sources, [draining, paused, openclawHealth, disk]);
   /** Both return what the mesh is told then. */
   const check = async () => {
     context.events.emit('factsChanged');
@@ -89,6 +100,17 @@ it('claims nothing before the start, and nothing once the node drains, even befo
   expect(gates.open).toBe(true);
   facts.why = 'stopping';
   expect([gates.open, gates.report().state]).toEqual([false, 'draining']);
+});
+
+it('claims nothing once the node is paused, even before the next check, and is gated no more than paused', async () => {
+  const { facts, gates, check } = gatesOf();
+  await gates.start();
+  facts.pause = 'paused by ada';
+  facts.trouble = 'it hangs';
+  expect([gates.open, gates.report().state]).toEqual([false, 'paused']);
+  expect(await check()).toEqual(['paused closed', 'openclaw-health closed']);
+  facts.why = 'by hand';
+  expect(gates.report().state).toBe('draining');
 });
 
 it('logs why a gate closed, and that it opened, and then notifies the other services', async () => {

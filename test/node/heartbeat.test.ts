@@ -1,6 +1,7 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { ClawmeshError } from '../../src/domain/errors.ts';
 import type { DesiredState, NodeRecord } from '../../src/domain/node.ts';
+import type { Pause } from '../../src/domain/pause.ts';
 import { crashForDrill } from '../../src/node/crash-for-drill.ts';
 import { Heartbeat, type HeartbeatParts } from '../../src/node/heartbeat.ts';
 import type { SweepOptions, Swept } from '../../src/registry/sweeping.ts';
@@ -21,12 +22,19 @@ const withBeat = { intervalMs: 375 } as SweepOptions;
 function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}) {
   const clock = new VirtualClock();
   const sent: { readonly atMs: number; readonly record: NodeRecord; readonly how: SweepOptions }[] = [];
-  const reply = { aheadMs: 0, takesMs: 0, desired: undefined as DesiredState | undefined, error: undefined as unknown };
+  const reply = {
+    aheadMs: 0,
+    takesMs: 0,
+    desired: undefined as DesiredState | undefined,
+    pause: undefined as Pause | undefined,
+    error: undefined as unknown,
+  };
   const beat = async (_: unknown, record: NodeRecord, how: SweepOptions) => {
     sent.push({ atMs: clock.monotonic(), record, how });
     if (reply.takesMs > 0) await clock.sleep(reply.takesMs);
     if (reply.error) throw reply.error;
-    return { redisTime: clock.now() + reply.aheadMs, desired: reply.desired, swept };
+    const { desired, pause } = reply;
+    return { redisTime: clock.now() + reply.aheadMs, desired, pause, swept };
   };
   const did: unknown[] = [];
   const context = testContext({
@@ -41,6 +49,7 @@ function beating(parts: Parts & { readonly with?: Partial<HeartbeatParts> } = {}
     sweep: { withBeat, found: (found) => void did.push(['found', found]) },
     renewal: { renewAll: async () => void did.push('renewAll') },
     drain: { set: (drained) => void did.push(['drained', drained]) },
+    pause: { set: (pause) => void did.push(['paused', pause]) },
     openclaw: { state: { mode: 'exec', version: '2026.1.5', expected: null, healthy: true } },
     load: { read: () => ({ cpu: 0.5, memory: 0.25, eventLoopDelayMs: 1 }) },
     deliveries: { channels: ['slack/work'] },
@@ -158,6 +167,19 @@ it('drains and resumes the node as the desired state says', async () => {
     ['drained', false],
     ['drained', true],
     ['drained', false],
+  ]);
+});
+
+it('pauses the node as the desired state says, and ends the pause once the mesh wants none', async () => {
+  const { heartbeat, reply, did } = beating();
+  const pause = { at: '2026-11-28T10:00:00.000Z', until: null, note: 'new disk', by: 'ada on mac-1' };
+  reply.pause = pause;
+  await heartbeat.start();
+  reply.pause = undefined;
+  await heartbeat.beat();
+  expect(did.filter((one) => one !== 'renewAll' && (one as unknown[])[0] === 'paused')).toEqual([
+    ['paused', pause],
+    ['paused', undefined],
   ]);
 });
 

@@ -70,7 +70,7 @@ function daemonOf() {
       channels: () => ['own', 'all'],
       beat: async (_: unknown, { state }: NodeRecord) => {
         await call(state === 'stopped' ? 'last beat' : 'beat', undefined)();
-        return { redisTime: clock.now(), desired: undefined, swept };
+        return { redisTime: clock.now(), desired: undefined, pause: undefined, swept };
       },
       sweep: async () => swept,
       sampleMesh: async () => ({ redisPolicy: 'noeviction', pausedPools: [], digests: new Map() }),

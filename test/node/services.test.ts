@@ -124,7 +124,7 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
     provoke: () => clock.setWall(clock.now() + HOUR_MS),
   }),
   Heartbeat: (world) => {
-    const beat = world.call('beat', { redisTime: world.clock.now(), desired: undefined, swept });
+    const beat = world.call('beat', { redisTime: world.clock.now(), desired: undefined, pause: undefined, swept });
     const context = world.context({ registry: { beat } });
     const service = new Heartbeat(context, {
       gates: openGates,
@@ -132,6 +132,7 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
       sweep: { withBeat: {} as SweepOptions, found: nothing },
       renewal: { renewAll: world.call('renewAll', undefined) },
       drain: { set: nothing },
+      pause: { set: nothing },
       openclaw: { state: { mode: 'exec', version: null, expected: null, healthy: true } },
       load: { read: () => ({ cpu: 0, memory: 0, eventLoopDelayMs: 0 }) },
       deliveries: { channels: [] },
@@ -198,7 +199,14 @@ const SUBJECTS: Readonly<Record<string, (world: World) => Subject | Promise<Subj
     const context = world.context({ registry: { noteGates: world.call('noteGates', undefined) } });
     const backoff = new AuthBackoff(context);
     const openclaw = { state: { mode: 'exec' as const, version: null, expected: null, healthy: true }, trouble: null };
-    const sources = { openclaw, auth: backoff, failures: backoff, probe: { sample: NO_SAMPLE }, drain: NO_DRAIN };
+    const sources = {
+      openclaw,
+      auth: backoff,
+      failures: backoff,
+      probe: { sample: NO_SAMPLE },
+      drain: NO_DRAIN,
+      pause: NO_DRAIN,
+    };
     const provoke = () => {
       context.events.emit('factsChanged');
       context.events.emit('configChanged');

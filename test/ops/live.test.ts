@@ -34,7 +34,7 @@ class QuietMesh implements LiveSource {
     },
     counts: async () => {
       const none = { waiting: 0, active: 0, delayed: 0, failed: 0, acknowledged: 0, completed: 0, cancelled: 0 };
-      return new Map([['default', { ...none, paused: this.paused }]]);
+      return new Map([['default', { ...none, paused: this.paused, pause: null }]]);
     },
     held: async () => [],
     oldestWaiting: async () => undefined,

@@ -28,11 +28,12 @@ const counts = {
   completed: 4,
   cancelled: 0,
   paused: true,
+  pause: null,
 };
 const snapshot: Snapshot = {
   mesh: 'm',
   redis: { ok: true, latencyMs: 2 },
-  nodes: { up: 1, gated: 0, draining: 0, dead: 1 },
+  nodes: { up: 1, gated: 0, paused: 0, draining: 0, dead: 1 },
   pools: { default: counts },
   oldestWaiting: { id: 't', pool: 'default', waitingMs: 90_000 },
   running: [],

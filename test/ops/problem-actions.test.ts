@@ -15,6 +15,7 @@ const none: PoolCounts = {
   completed: 0,
   cancelled: 0,
   paused: false,
+  pause: null,
 };
 const aNode = (more: Partial<Node>) =>
   ({

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { taskError } from '../../src/domain/task.ts';
 import { FORGET_AFTER_MS, tidyMesh } from '../../src/node/tidy.ts';
 import { Circuits } from '../../src/queue/bullmq/circuits.ts';
-import { MOST_SCHEDULES } from '../../src/queue/bullmq/schedules.ts';
+import { MOST_SCHEDULES } from '../../src/queue/bullmq/schedule-errors.ts';
 import { ImportedJobs, MOST_IMPORTED } from '../../src/queue/imported-jobs.ts';
 import { TaskImport } from '../../src/queue/task-import.ts';
 import { readUsage } from '../../src/queue/usage.ts';

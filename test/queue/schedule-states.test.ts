@@ -121,6 +121,14 @@ const CALLS: Readonly<Record<string, Call>> = {
     may: ['retry by command'],
     act: async () => mesh.control.retry(await newest()),
   },
+  'an operator updates it': {
+    may: ['update by command'],
+    act: () =>
+      mesh.schedules.update(NAME, () => ({
+        times: { everyMs: 7_200_000 },
+        task: newTask({ message: 'new', pool: POOL }),
+      })),
+  },
   'an operator pauses it': { may: ['pause by command'], act: () => mesh.schedules.setPaused(NAME, true) },
   'an operator resumes it': { may: ['resume by command'], act: () => mesh.schedules.setPaused(NAME, false) },
   'an operator removes it': { may: ['remove by command'], act: () => mesh.schedules.remove(NAME) },

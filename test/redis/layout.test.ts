@@ -38,11 +38,15 @@ describe('names of keys', () => {
       circuitsVersion: keys.circuitsVersion,
       schedules: keys.schedules,
       scheduleFailures: keys.scheduleFailures,
+      scheduleLast: keys.scheduleLast,
+      outboxes: keys.outboxes,
+      channel: keys.meshChannel,
       heldTasks: keys.heldTasksPrefix,
       sessions: keys.sessionPrefix,
       idempotency: keys.idempotencyPrefix,
       usage: keys.usage(7).slice(0, -1),
       presenceChannels: keys.presenceChannels,
+      outbox: keys.outboxPrefix,
     });
   });
 

@@ -61,6 +61,7 @@ const SITUATIONS: Readonly<Record<KnownNodeState, Readonly<Record<string, () => 
   },
   up: { started: () => start('up') },
   gated: { started: () => start('gated') },
+  paused: { started: () => start('paused') },
   draining: { started: () => start('draining') },
   dead: {
     evicted: async () => {
@@ -90,9 +91,19 @@ const beats = (state: Reported, ...may: Call['may']): Call => ({
 const CALLS: Readonly<Record<string, Call>> = {
   'start, up': { may: ['start by node'], act: () => start('up') },
   'start, gated': { may: ['start by node'], act: () => start('gated') },
+  'start, paused': { may: ['start by node'], act: () => start('paused') },
   'start, draining': { may: ['start by node'], act: () => start('draining') },
   'beat, up': beats('up', 'ungate by node', 'resume by command'),
   'beat, gated': beats('gated', 'gate by node', 'resume by command'),
+  'beat, up, once a pause is over': {
+    may: ['resume by time'],
+    act: async (before) => before === 'paused' && beat('up'),
+  },
+  'beat, gated, once a pause is over': {
+    may: ['resume by time'],
+    act: async (before) => before === 'paused' && beat('gated'),
+  },
+  'beat, paused': beats('paused', 'pause by command'),
   'beat, draining': beats('draining', 'drain by command'),
   'beat, stopped': beats('stopped', 'stop by node'),
   'a lease that runs out': { may: ['expire by time'], act: lapse },
@@ -100,6 +111,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   'a sweep': { may: [], act: () => mesh.registry.sweep(sweepHow('sweeper')) },
   evict: { may: ['evict by command'], act: evict },
   'a desired to drain': { may: [], act: () => mesh.registry.setDesiredState(NODE, 'drain') },
+  'a desired to pause': { may: [], act: () => mesh.registry.pause(NODE, {}) },
   forget: { may: ['forget by command'], act: () => forgetNode(mesh.redis, mesh.keys, NODE) },
   'forget what is long away': {
     may: ['forget by sweep'],
@@ -120,6 +132,6 @@ holdToTable({
   stateOf: async (): Promise<KnownNodeState> => (await mesh.registry.find(NODE))?.state ?? 'none',
 });
 
-it('counts a node as present if it is up, gated or draining', () => {
-  expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'draining']);
+it('counts a node as present if it is up, gated, paused or draining', () => {
+  expect(NODE_STATES.filter(isThere)).toEqual(['up', 'gated', 'paused', 'draining']);
 });

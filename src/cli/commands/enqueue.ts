@@ -17,6 +17,7 @@ interface EnqueueOptions extends PlacedTaskOptions {
   messageFile?: string;
   from?: string;
   wait?: boolean;
+  dryRun?: boolean;
 }
 
 export function enqueueCommand(): Command {
@@ -41,12 +42,14 @@ export function enqueueCommand(): Command {
       'run after these tasks have completed; {{result:<id>}} in the message is replaced by the answer of that task',
     )
     .option('--key <key>', 'idempotency key; reusing a key returns the original task')
+    .option('--dry-run', 'check everything and say where the task would run now, or why it would wait; queue nothing')
     .option('--wait', 'wait until the task has ended and print its answer; exit 1 unless it completed')
     .addHelpText(
       'after',
       example(
         'clawmesh enqueue "run the tests of repo x and fix what fails" --timeout 1h --tag repo=x',
         'clawmesh enqueue "what is 2+2?" --wait',
+        'clawmesh enqueue "build the app" --pool xcode --dry-run',
         'clawmesh enqueue --from tasks.jsonl --pool xcode --tag batch=7',
       ),
     )
@@ -67,15 +70,20 @@ async function enqueue(message: string | undefined, options: EnqueueOptions, com
   }
   const { config } = await loadedConfig(command);
   const defaults = { attempts: config.queue.attempts };
-  const { messageFile: _file, from, wait, ...fields } = await withCompleteIds(command, options);
+  const { messageFile: _file, from, wait, dryRun, ...fields } = await withCompleteIds(command, options);
+  if (dryRun && wait) {
+    throw new ClawmeshError('usage', "--dry-run and --wait can't be combined", { remedy: 'give one of them' });
+  }
   if (from !== undefined) {
-    const { enqueueFile } = await import('../enqueue-file.ts');
     const lines = { ...defaults, fields: taskFields(fields) };
+    if (dryRun) return (await import('../enqueue-dry-run.ts')).dryRunFile(command, from, lines);
+    const { enqueueFile } = await import('../enqueue-file.ts');
     const ids = await enqueueFile(command, from, { defaults: lines, print: !wait });
     if (wait) await withMesh(command, (mesh) => waitAndPrint(mesh, command, ids), { waits: true });
     return;
   }
   const task = await readTask(command, await textOf(message, options), fields, defaults);
+  if (dryRun) return (await import('../enqueue-dry-run.ts')).dryRunTask(command, task);
   const queue = async (mesh: Mesh) => {
     const enqueued = await mesh.task.enqueueParsed([task]);
     const { noteLastTask } = await import('../last-task.ts');

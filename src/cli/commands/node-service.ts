@@ -114,7 +114,7 @@ async function definitionOf(
       remedy: 'add --system; without it, the node runs as you',
     });
   }
-  const { config, file } = await loadedConfig(command);
+  const { config, file } = await loadedConfig(command, { ofNode: true });
   if (!file) {
     throw new ClawmeshError('config', 'there is no config file for the node', {
       remedy:

@@ -3,12 +3,13 @@ import { counted } from '../../domain/counted.ts';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { type Node, orphanedWords } from '../../domain/node.ts';
 import { isThere } from '../../domain/node-state.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { humanDuration } from '../../domain/units.ts';
+import { operator, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
-import { durationOption } from '../options.ts';
+import { durationOption, pauseDuration } from '../options.ts';
 import type { Output } from '../output.ts';
 
-/** `node drain | resume | evict | forget`: steer a node from any machine, through Redis. */
+/** `node drain | pause | resume | evict | forget`: steer a node from any machine, through Redis. */
 export function addNodeSteeringCommands(node: Command): void {
   node
     .command('drain')
@@ -19,8 +20,16 @@ export function addNodeSteeringCommands(node: Command): void {
     .addHelpText('after', example('clawmesh node drain mac-1', 'clawmesh node drain mac-1 --wait --timeout 10m'))
     .action(drain);
   node
+    .command('pause')
+    .description('stop a node from claiming tasks for a while; its running tasks continue')
+    .argument('<id>', 'node id')
+    .option('--note <text>', 'why; node list and status show it')
+    .option('--for <duration>', 'resume by itself after this long (default: until node resume)', pauseDuration)
+    .addHelpText('after', example('clawmesh node pause mac-1', 'clawmesh node pause mac-1 --for 2h --note "new disk"'))
+    .action(pause);
+  node
     .command('resume')
-    .description('let a drained node claim tasks again')
+    .description('let a drained or paused node claim tasks again')
     .argument('<id>', 'node id')
     .addHelpText('after', example('clawmesh node resume mac-1'))
     .action(resume);
@@ -68,6 +77,26 @@ function drainWords({ id, state, running, orphaned }: Node): string {
   );
 }
 
+async function pause(id: string, options: { note?: string; for?: number }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const by = await operator();
+  await withMesh(command, async (mesh) => {
+    const node = await mesh.node.pause(id, { forMs: options.for, note: options.note, by });
+    if (out.json) return printSteered(out, node, 'pause');
+    const end = options.for === undefined ? `until clawmesh node resume ${id}` : `for ${humanDuration(options.for)}`;
+    if (isThere(node.state)) {
+      const { length } = node.running;
+      const running =
+        length === 0 ? '' : `; ${counted(length, 'running task')} ${length === 1 ? 'continues' : 'continue'}`;
+      out.note(`${id} claims no tasks ${end}${running}`);
+    } else {
+      out.note(
+        `${id} ${node.state === 'dead' ? 'is dead' : 'has stopped'}; when it comes back, it claims no tasks ${end}`,
+      );
+    }
+  });
+}
+
 async function resume(id: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
@@ -79,8 +108,8 @@ async function resume(id: string, _options: object, command: Command): Promise<v
   });
 }
 
-function printSteered(out: Output, { id, state, running, orphaned }: Node, wanted: 'drain' | 'resume'): void {
-  out.document<'node drain' | 'node resume'>({ id, wanted, state, running, orphaned });
+function printSteered(out: Output, { id, state, running, orphaned }: Node, wanted: 'drain' | 'pause' | 'resume'): void {
+  out.document<'node drain' | 'node pause' | 'node resume'>({ id, wanted, state, running, orphaned });
 }
 
 async function evict(id: string, _options: object, command: Command): Promise<void> {

@@ -72,7 +72,7 @@ async function run(options: { logFormat?: 'json' | 'pretty'; logFile?: string },
     import('../../node/observer.ts'),
     import('../../platform/clock.ts'),
   ]);
-  const loaded = await loadedConfig(command);
+  const loaded = await loadedConfig(command, { ofNode: true });
   const nodeId = nodeIdentity(process.env);
   const { config } = loaded;
   const { level, format } = config.log;

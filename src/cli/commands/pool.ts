@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import { humanDuration } from '../../domain/units.ts';
 import type { PoolView } from '../../ops/pools.ts';
-import { outputOf, withMesh } from '../context.ts';
+import { operator, outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
+import { pauseDuration } from '../options.ts';
 import type { Output } from '../output.ts';
 import { addOutputOptions } from '../output-options.ts';
 
@@ -13,17 +15,20 @@ export function poolCommand(): Command {
     .description('list pools, with the numbers of their tasks and the nodes that serve them')
     .addHelpText('after', example('clawmesh pool list'))
     .action(list);
-  for (const [name, what, paused] of [
-    ['pause', 'pause a pool in the whole mesh: no more of its tasks start, running ones continue', true],
-    ['resume', 'resume a paused pool', false],
-  ] as const) {
-    pool
-      .command(name)
-      .description(what)
-      .argument('<pool>', 'name of the pool')
-      .addHelpText('after', example(`clawmesh pool ${name} xcode`))
-      .action((id: string, _options: object, command: Command) => setPaused(id, paused, command));
-  }
+  pool
+    .command('pause')
+    .description('pause a pool in the whole mesh: no more of its tasks start, running ones continue')
+    .argument('<pool>', 'name of the pool')
+    .option('--note <text>', 'why; status shows it')
+    .option('--for <duration>', 'resume by itself after this long (default: until pool resume)', pauseDuration)
+    .addHelpText('after', example('clawmesh pool pause xcode', 'clawmesh pool pause xcode --for 2h --note "licence"'))
+    .action(pause);
+  pool
+    .command('resume')
+    .description('resume a paused pool')
+    .argument('<pool>', 'name of the pool')
+    .addHelpText('after', example('clawmesh pool resume xcode'))
+    .action(resume);
   return pool;
 }
 
@@ -51,11 +56,22 @@ function printPools(out: Output, pools: readonly PoolView[]): void {
   );
 }
 
-async function setPaused(name: string, paused: boolean, command: Command): Promise<void> {
+async function pause(name: string, options: { note?: string; for?: number }, command: Command): Promise<void> {
+  const out = outputOf(command);
+  const by = await operator();
+  await withMesh(command, async (mesh) => {
+    await mesh.pool.pause(name, { forMs: options.for, note: options.note, by });
+    const end = options.for === undefined ? '' : ` for ${humanDuration(options.for)}`;
+    if (out.json) out.document<'pool pause'>({ pool: name, paused: true });
+    else out.note(`pool ${name} is paused${end}; running tasks continue`);
+  });
+}
+
+async function resume(name: string, _options: object, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    await (paused ? mesh.pool.pause(name) : mesh.pool.resume(name));
-    if (out.json) out.document<'pool pause' | 'pool resume'>({ pool: name, paused });
-    else out.note(paused ? `pool ${name} is paused; running tasks continue` : `pool ${name} is resumed`);
+    await mesh.pool.resume(name);
+    if (out.json) out.document<'pool resume'>({ pool: name, paused: false });
+    else out.note(`pool ${name} is resumed`);
   });
 }

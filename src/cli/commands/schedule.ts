@@ -2,14 +2,16 @@ import { Command } from 'commander';
 import { ClawmeshError } from '../../domain/errors.ts';
 import { POOL_NAME } from '../../domain/names.ts';
 import type { Schedule } from '../../domain/schedule.ts';
-import { formatDuration } from '../../domain/units.ts';
 import { outputOf, withMesh } from '../context.ts';
 import { example } from '../help.ts';
 import { durationOption } from '../options.ts';
 import { ago, type Output, oneLine } from '../output.ts';
 import { addOutputOptions } from '../output-options.ts';
+import { whenText } from '../schedule-times.ts';
 import { addTaskOptions, inFlags, type TaskOptions, taskInput } from '../task-options.ts';
 import { scheduleImportCommand } from './schedule-import.ts';
+import { scheduleShowCommand } from './schedule-show.ts';
+import { scheduleUpdateCommands } from './schedule-update.ts';
 
 export function scheduleCommand(): Command {
   const schedule = new Command('schedule')
@@ -39,6 +41,8 @@ export function scheduleCommand(): Command {
     .description('list schedules and their next runs')
     .addHelpText('after', example('clawmesh schedule list'))
     .action(list);
+  schedule.addCommand(scheduleShowCommand());
+  for (const command of scheduleUpdateCommands()) schedule.addCommand(command);
   const steer = (name: string, what: string, run: (name: string, command: Command) => Promise<void>) =>
     schedule
       .command(name)
@@ -113,9 +117,7 @@ function printSchedules(out: Output, schedules: readonly Schedule[]): void {
     ['NAME', 'WHEN', 'NEXT', 'DUE', 'POOL', 'MESSAGE'],
     schedules.map((schedule) => [
       schedule.name,
-      schedule.cron === null
-        ? `every ${formatDuration(schedule.everyMs ?? 0)}`
-        : `${schedule.cron} ${schedule.timezone}`,
+      whenText(schedule),
       schedule.nextRunAt ?? '-',
       schedule.paused ? out.style('yellow', 'paused') : ago(schedule.nextRunAt),
       schedule.pool,

@@ -63,8 +63,14 @@ function show(
     return;
   }
   if (watch && process.stdout.isTTY) out.raw(CLEAR);
-  const { up, gated, draining, dead } = snapshot.nodes;
-  const counts = [`${up} up`, gated && `${gated} gated`, draining && `${draining} draining`, dead && `${dead} dead`];
+  const { up, gated, paused, draining, dead } = snapshot.nodes;
+  const counts = [
+    `${up} up`,
+    gated && `${gated} gated`,
+    paused && `${paused} paused`,
+    draining && `${draining} draining`,
+    dead && `${dead} dead`,
+  ];
   out.line(
     `mesh ${out.style('bold', snapshot.mesh)} · nodes: ${counts.filter(Boolean).join(', ')} · Redis ${snapshot.redis.latencyMs} ms`,
   );
@@ -114,7 +120,7 @@ function printPools(out: Output, { pools, oldestWaiting }: Snapshot): void {
 function printFirstSteps(out: Output, { pools, nodes }: Snapshot, command: Command): void {
   const isUnused = Object.values(pools).every((counts) => TASK_STATES.every((state) => counts[state] === 0));
   if (!isUnused) return;
-  const start = nodes.up + nodes.gated + nodes.draining === 0;
+  const start = nodes.up + nodes.gated + nodes.paused + nodes.draining === 0;
   if (start) out.note(`\nno node is up; start one on each Mac: ${suggestion(command, 'node run')}`);
   const enqueue = suggestion(command, 'enqueue "hello" --wait');
   out.note(start ? `then, in another shell: ${enqueue}` : `\nno tasks yet; try: ${enqueue}`);

@@ -18,6 +18,9 @@ import { addTaskFilters, checkNames, type TaskFilterOptions, taskFilter } from '
 import { TASK_ID_HINT, taskId, taskIds } from '../task-ids.ts';
 import { addWebOption, openPage } from '../web.ts';
 import { addDeliverCommand } from './task-deliver.ts';
+import { printFailedLog } from './task-failed-log.ts';
+import { taskRerunCommand } from './task-rerun.ts';
+import { taskResultCommand } from './task-result.ts';
 import { addSteeringCommands } from './task-steering.ts';
 import { printUsage } from './usage.ts';
 
@@ -51,6 +54,7 @@ export function taskCommand(): Command {
     .command('show')
     .description('show everything about one task, its history and result included')
     .argument('<id>', TASK_ID_HINT)
+    .option('--log-failed', 'print only the log lines of its last failed attempt')
     .addHelpText('after', example('clawmesh task show 01kbv2m6s3v5w8q0r4t7y9z1x2', 'clawmesh task show @last --web'))
     .action(show);
   addWebOption(addOutputOptions(one));
@@ -69,6 +73,8 @@ export function taskCommand(): Command {
     .addHelpText('after', example('clawmesh task wait 01kbv2m6s3v5w8q0r4t7y9z1x2 --timeout 10m'))
     .action(wait);
   addSteeringCommands(task);
+  task.addCommand(taskResultCommand());
+  task.addCommand(taskRerunCommand());
   addDeliverCommand(task);
   return task;
 }
@@ -179,10 +185,12 @@ async function moreText(mesh: Mesh, options: ListOptions, listed: readonly Task[
   return `${shown}; ${running} of them ${running === 1 ? 'is' : 'are'} running: clawmesh task list --state active${pool}`;
 }
 
-async function show(text: string, options: { web?: boolean }, command: Command): Promise<void> {
+async function show(text: string, options: { web?: boolean; logFailed?: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
   await withMesh(command, async (mesh) => {
-    const task = await mesh.task.existing(await taskId(mesh, text));
+    const id = await taskId(mesh, text);
+    if (options.logFailed) return printFailedLog(mesh, out, id);
+    const task = await mesh.task.existing(id);
     if (options.web) await openPage(command, `/task/${encodeURIComponent(task.id)}`);
     else if (out.json) out.document<'task show'>(task);
     else printTask(out, task);

@@ -24,7 +24,7 @@ export function upCommand(): Command {
 
 async function up(options: { nodes: number; dashboard: boolean }, command: Command): Promise<void> {
   const out = outputOf(command);
-  const loaded = await loadedConfig(command);
+  const loaded = await loadedConfig(command, { ofNode: true });
   const [{ NodeProcess }, { sharedFile }] = await Promise.all([
     import('../node-process.ts'),
     import('../../config/load.ts'),
@@ -131,7 +131,7 @@ async function greet(
   const text = upGreeting({
     config: loaded.config,
     file: loaded.file,
-    namedFile: namedConfig(command),
+    namedFile: command.optsWithGlobals().mesh === undefined ? namedConfig(command) : loaded.file,
     modes: ids.map((id) => nodes.find((node) => node.id === id)?.openclaw.mode ?? loaded.config.openclaw.mode),
     idle,
     redis: describeTarget(target),

@@ -76,7 +76,7 @@ ${cases([...takes].map(([value, patterns]) => [patterns.join('|'), `takes='${val
 _clawmesh_values() {
   case "$1" in
     '='*) printf '%s\\n' "\${1#=}" | tr ' ' '\\n' ;;
-    '@'*) if [ -n "$4" ]; then "$2" --config "$4" __complete "\${1#@}" "$3" 2>/dev/null </dev/null
+    '@'*) if [ -n "$4" ]; then "$2" "$5" "$4" __complete "\${1#@}" "$3" 2>/dev/null </dev/null
       else "$2" __complete "\${1#@}" "$3" 2>/dev/null </dev/null; fi ;;
     /) printf '%s\\n' ':files' ;;
   esac
@@ -86,7 +86,7 @@ _clawmesh_values() {
 # --option=value, only values.
 # Arguments: the program and its words; the last one is being typed.
 _clawmesh_candidates() {
-  local program="$1" at='' takes='' flag='' config='' values='' word='' next='' only='' count=0
+  local program="$1" at='' takes='' flag='' config='' chosen='' values='' word='' next='' only='' count=0
   shift
   while [ $# -gt 1 ]; do
     word="$1"; shift
@@ -95,13 +95,13 @@ _clawmesh_candidates() {
       -*)
         takes=''
         case "$word" in
-          --config=*) config="\${word#*=}" ;;
+          --config=* | --mesh=*) config="\${word#*=}" chosen="\${word%%=*}" ;;
           *=*) ;;
           *) flag="$word"; _clawmesh_takes "$at" "$word" ;;
         esac ;;
       *)
         if [ -n "$takes" ]; then
-          if [ "$flag" = --config ]; then config="$word"; fi
+          case "$flag" in --config | --mesh) config="$word" chosen="$flag" ;; esac
           case "$takes" in one:*) takes='' ;; esac
         else
           next="\${at:+$at }\${word}"
@@ -116,12 +116,12 @@ _clawmesh_candidates() {
   case "$only$word" in
     --*=*)
       _clawmesh_takes "$at" "\${word%%=*}"
-      if [ -n "$takes" ]; then _clawmesh_values "\${takes#*:}" "$program" "\${word#*=}" "$config"; fi
+      if [ -n "$takes" ]; then _clawmesh_values "\${takes#*:}" "$program" "\${word#*=}" "$config" "$chosen"; fi
       return ;;
     -*) ;;
     *)
       if [ -n "$takes" ]; then
-        _clawmesh_values "\${takes#*:}" "$program" "$word" "$config"
+        _clawmesh_values "\${takes#*:}" "$program" "$word" "$config" "$chosen"
         return
       fi
       case "$at" in
@@ -130,7 +130,7 @@ ${cases(subcommands.map(([pattern, what]) => [pattern, `${what}; return`] as con
       case "$at $count" in
 ${cases(values)}
       esac
-      if [ -n "$values" ]; then _clawmesh_values "$values" "$program" "$word" "$config"; return; fi
+      if [ -n "$values" ]; then _clawmesh_values "$values" "$program" "$word" "$config" "$chosen"; return; fi
       if [ -n "$word" ]; then return; fi ;;
   esac
   case "$at" in

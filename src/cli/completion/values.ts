@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** Values that only the mesh knows, as `clawmesh __complete <kind>` prints them. */
+/** Values that only the mesh or this machine knows, as `clawmesh __complete <kind>` prints them. */
 export const LIVE_VALUES = [
   'tasks',
   'open-tasks',
@@ -10,6 +10,8 @@ export const LIVE_VALUES = [
   'labels',
   'circuits',
   'schedules',
+  'tags',
+  'meshes',
 ] as const;
 export type LiveValues = (typeof LIVE_VALUES)[number];
 
@@ -26,6 +28,8 @@ const OPTIONS: Readonly<Record<string, LiveValues | 'files'>> = {
   '--task': 'tasks',
   '--after': 'tasks',
   '--require': 'labels',
+  '--tag': 'tags',
+  '--mesh': 'meshes',
   '--config': 'files',
   '--from': 'files',
   '--message-file': 'files',
@@ -40,7 +44,8 @@ const ARGUMENTS: readonly { readonly command: RegExp; readonly argument: string;
   { command: /^node /, argument: 'id', live: 'nodes' },
   { command: /^pool /, argument: 'pool', live: 'pools' },
   { command: /^circuit /, argument: 'name', live: 'circuits' },
-  { command: /^schedule (?!add )/, argument: 'name', live: 'schedules' },
+  { command: /^mesh (use|remove)$/, argument: 'name', live: 'meshes' },
+  { command: /^schedule (?!add$)/, argument: 'name', live: 'schedules' },
 ];
 
 /** The values of an option that requires one. */

@@ -1,4 +1,4 @@
-import type { MeshSchedules } from '../../client/mesh.ts';
+import type { MeshSchedules } from '../../client/schedules.ts';
 import type { CronJob } from '../../domain/cron-job.ts';
 import { hasCode } from '../../domain/errors.ts';
 import type { ImportedJob, ImportedJobs } from '../../queue/imported-jobs.ts';
@@ -15,7 +15,7 @@ export interface CronGateway {
 
 /** Where the jobs go. */
 export interface ImportTarget {
-  readonly schedules: MeshSchedules;
+  readonly schedules: Pick<MeshSchedules, 'add' | 'list' | 'find' | 'remove' | 'setPaused'>;
   readonly imported: Pick<ImportedJobs, 'list' | 'put' | 'remove'>;
 }
 

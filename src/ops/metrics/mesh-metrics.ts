@@ -103,7 +103,7 @@ export async function meshMetrics(
   const tasks = gauge(MESH_METRICS.tasks);
   const paused = gauge(MESH_METRICS.poolPaused);
   const acknowledged = gauge(MESH_METRICS.tasksAcknowledged);
-  for (const [pool, { paused: isPaused, acknowledged: seen, ...counts }] of Object.entries(snapshot.pools)) {
+  for (const [pool, { paused: isPaused, pause: _, acknowledged: seen, ...counts }] of Object.entries(snapshot.pools)) {
     for (const [state, count] of Object.entries(counts)) tasks.set({ pool, state }, count);
     acknowledged.set({ pool }, seen);
     paused.set({ pool }, isPaused ? 1 : 0);

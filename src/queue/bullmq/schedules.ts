@@ -5,29 +5,24 @@ import { boxOf } from '../../domain/delivery.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { POOL_NAME, POOL_NAME_HINT } from '../../domain/names.ts';
 import type { Schedule, ScheduleFailure, ScheduleTimes } from '../../domain/schedule.ts';
-import type { NewTask } from '../../domain/task.ts';
+import type { NewTask, TaskRef } from '../../domain/task.ts';
 import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
-import { checkTimes, timesAfter } from '../schedule-times.ts';
+import { checkTimes } from '../schedule-times.ts';
 import type { TaskSigner } from '../task-signer.ts';
 import { ForeignSchedulers } from './foreign-schedulers.ts';
+import { clearTimes, freeTime } from './free-times.ts';
+import { alteredSchedule, changingSchedule, MOST_SCHEDULES, NOT_ARMED, noSchedule } from './schedule-errors.ts';
 import { scripts } from './scripts.ts';
 import { type StoredSchedule, storedSchedule, taskIdOf } from './stored-schedule.ts';
-import { TaskControl } from './task-control.ts';
 import { readField } from './task-fields.ts';
 import { storedTask } from './task-producer.ts';
+import { readableIds, removeUnbegunTasks } from './unbegun-tasks.ts';
 
-/**
- * How many times of a cron line to try for one without an ended task before giving up: an operator has cancelled years
- * of them.
- */
-const MOST_TAKEN = 1_000;
 /** Maximum length of the stored reason why a schedule can't be mended, characters. */
 const REASON_LENGTH = 500;
-/** Maximum number of schedules: enough for a small team, and checked within a second. */
-export const MOST_SCHEDULES = 1_000;
-/** Task ids read per request in the search for the tasks of a schedule, and removed per script call. */
-const PAGE = 1_000;
+/** How often to try an update again because the schedule has changed since it was read. */
+const MOST_TRIES = 10;
 
 const armed = z.enum(['armed', 'changed', 'other-next', 'too-many', 'foreign', 'taken']);
 
@@ -37,6 +32,14 @@ interface Seen {
   readonly text: string;
   /** The due time of the schedule's latest task, as stored in Redis (ms); '' if there must be none. */
   readonly due: string;
+  /** The schedule whose next task is replaced, with the due time of the new one (ms); none if absent. */
+  readonly replaced?: { readonly pool: string; readonly dueAt: number };
+}
+
+/** When a schedule queues its task, and which. */
+export interface ScheduleContent {
+  readonly times: ScheduleTimes;
+  readonly task: NewTask;
 }
 
 /** A BullMQ job scheduler with a next task. */
@@ -83,19 +86,45 @@ export class Schedules {
         remedy: POOL_NAME_HINT.replace('a pool name', 'use'),
       });
     }
-    checkTimes(times, await redisTime(this.#redis));
-    if (task.after) throw new ClawmeshError('usage', 'message: a schedule cannot quote the result of a task');
-    const { priority, pool } = task;
-    const spec = storedTask(task);
-    const signed = this.#signer?.signed(spec, pool, { schedule: name }) ?? spec;
-    const stored: StoredSchedule = { ...times, pool, priority, paused: false, task: signed };
+    const stored = await this.#toStore(name, { times, task });
     if ((await this.#read(name)) === '') {
-      await this.#clearWay(name, stored);
+      await clearTimes(this.#redis, this.#keys, { name, ...stored });
       if (await this.#arm(name, stored, { text: '', due: '' }, options.firstAt)) return this.find(name);
     }
     throw new ClawmeshError('failed', `schedule ${name} already exists`, {
       remedy: `remove it first: clawmesh schedule remove ${name}`,
     });
+  }
+
+  /**
+   * Changes a schedule. Its past runs stay, and so does the time of its next run unless its times change.
+   *
+   * @param change returns the new content; called again if the schedule has changed meanwhile
+   * @throws ClawmeshError `not-found`; `usage` for invalid times or an invalid task; `failed` if its signature is wrong,
+   * or it can't get its next task. Nothing is changed then.
+   */
+  async update(name: string, change: (stored: StoredSchedule) => ScheduleContent): Promise<Schedule> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const text = await this.#read(name);
+      const stored = this.#trusted(name, readField(storedSchedule, text));
+      const wanted = { ...(await this.#toStore(name, change(stored))), paused: stored.paused };
+      const done = stored.paused
+        ? await this.#drop(name, text, JSON.stringify(wanted))
+        : await this.#replace(name, { stored, text, wanted });
+      if (done) return this.find(name);
+    }
+    throw changingSchedule(name);
+  }
+
+  /** A schedule as it is stored. @throws ClawmeshError `not-found`; `failed` if its signature is wrong. */
+  async stored(name: string): Promise<StoredSchedule> {
+    return this.#trusted(name, readField(storedSchedule, await this.#read(name)));
+  }
+
+  /** The latest task of the schedule that a node has claimed, or that was cancelled; undefined if there was none. */
+  async lastTask(name: string): Promise<TaskRef | undefined> {
+    const [pool, due] = (await this.#redis.hget(this.#keys.scheduleLast, name))?.split(' ') ?? [];
+    return pool === undefined || due === undefined ? undefined : { id: taskIdOf(name, due), pool };
   }
 
   async list(): Promise<Schedule[]> {
@@ -126,7 +155,7 @@ export class Schedules {
       if (text === '') throw noSchedule(name);
       done = await this.#drop(name, text, '');
     }
-    await this.#removeUnbegun(name);
+    await removeUnbegunTasks(this.#redis, this.#keys, name);
   }
 
   /** Pauses a schedule, so that none of its tasks starts any more, or resumes it. @throws ClawmeshError `not-found`. */
@@ -140,7 +169,7 @@ export class Schedules {
       else if (stored.paused) done = await this.#arm(name, wanted, { text, due: await this.#due(name, stored.pool) });
       else return;
     }
-    if (paused) await this.#removeUnbegun(name);
+    if (paused) await removeUnbegunTasks(this.#redis, this.#keys, name);
   }
 
   /** Queues the next task after a schedule's task of this pool was claimed, unless the next one is already queued. */
@@ -217,7 +246,12 @@ export class Schedules {
   /** Queues the next task. Returns false if the schedule or its next task has changed since it was read. */
   async #arm(name: string, stored: StoredSchedule, seen: Seen, firstAt?: number): Promise<boolean> {
     const { pool, cron, timezone, everyMs, task, priority } = stored;
-    const next = cron === undefined ? (firstAt ?? '') : await this.#freeTime(name, cron, stored, Number(seen.due));
+    const { replaced } = seen;
+    const next =
+      replaced?.dueAt ??
+      (cron === undefined
+        ? (firstAt ?? '')
+        : await freeTime(this.#redis, this.#keys, { name, ...stored, last: Number(seen.due) }));
     const options = { attempts: task.attempts, ...(priority > 0 && { priority }) };
     const reply = await scripts.armSchedule.run(this.#redis, this.#keys, [
       pool,
@@ -233,6 +267,7 @@ export class Schedules {
       JSON.stringify(task),
       JSON.stringify(options),
       task.deliver ? boxOf(task.deliver) : '',
+      replaced?.pool ?? '',
     ]);
     const answer = armed.parse(reply);
     if (answer === 'armed') return true;
@@ -240,40 +275,31 @@ export class Schedules {
     throw NOT_ARMED[answer](name, pool);
   }
 
-  /**
-   * The first future time of a cron line after `last` (ms) without a task in any pool. A cancelled run stays cancelled,
-   * and BullMQ refuses a time that already has a task.
-   */
-  async #freeTime(name: string, cron: string, { timezone = null }: StoredSchedule, last: number): Promise<number> {
-    const pools = await this.#redis.smembers(this.#keys.pools);
-    const from = Math.max(await redisTime(this.#redis), last);
-    for (const time of timesAfter({ cron, timezone }, from, MOST_TAKEN)) {
-      const tasks = pools.map((each) => this.#keys.task(each, taskIdOf(name, time)));
-      if (tasks.length === 0 || (await this.#redis.exists(...tasks)) === 0) return time;
-    }
-    throw new ClawmeshError(
-      'failed',
-      `schedule ${name} has no free time: its next ${MOST_TAKEN} times already have a task, or never come`,
-      {
-        remedy: `remove these tasks: clawmesh task remove repeat:${name}:<time>`,
-      },
-    );
+  /** Replaces the schedule and its next task. Returns false if either has changed since it was read. */
+  async #replace(
+    name: string,
+    { stored, text, wanted }: { stored: StoredSchedule; text: string; wanted: StoredSchedule },
+  ): Promise<boolean> {
+    const due = await this.#due(name, stored.pool);
+    const isOver = due === '' || (await this.#isOver(stored.pool, name, due));
+    const dueAt = await this.#nextDue(name, { stored, wanted, due: Number(due), isOver });
+    return this.#arm(name, wanted, { text, due, replaced: { pool: stored.pool, dueAt } });
   }
 
-  /** Removes ended runs of an earlier schedule with this name, so that they do not block the new one. */
-  async #clearWay(name: string, { cron, timezone = null }: StoredSchedule): Promise<void> {
-    if (cron === undefined) return;
-    const pools = await this.#redis.smembers(this.#keys.pools);
-    for (const time of timesAfter({ cron, timezone }, await redisTime(this.#redis), MOST_TAKEN)) {
-      let cleared = 0;
-      for (const pool of pools) {
-        const id = taskIdOf(name, time);
-        if ((await this.#redis.hexists(this.#keys.task(pool, id), 'finishedOn')) === 0) continue;
-        await new TaskControl(this.#redis, this.#keys).remove({ id, pool });
-        cleared++;
-      }
-      if (cleared === 0) return;
+  /** When the next task of a changed schedule is due, ms. `due`: that of its latest task; `isOver`: see #isOver. */
+  async #nextDue(
+    name: string,
+    { stored, wanted, due, isOver }: { stored: StoredSchedule; wanted: StoredSchedule; due: number; isOver: boolean },
+  ): Promise<number> {
+    const isSame = sameTimes(stored, wanted);
+    if (isSame && !isOver) return due;
+    if (wanted.everyMs === undefined) {
+      const last = isSame || isOver ? due : 0;
+      return freeTime(this.#redis, this.#keys, { name, ...wanted, last, except: isOver ? undefined : due });
     }
+    const now = await redisTime(this.#redis);
+    const lastAt = isOver ? due : due - (stored.everyMs ?? due - now);
+    return Math.max(now, lastAt + wanted.everyMs);
   }
 
   /**
@@ -284,30 +310,22 @@ export class Schedules {
     return (await scripts.dropSchedule.run(this.#redis, this.#keys, [name, read, store, pool])) === 1;
   }
 
-  /** Removes due tasks that no node has started; after an outage there may be many. */
-  async #removeUnbegun(name: string): Promise<void> {
-    const isOfIt = (id: string) => id.startsWith(`repeat:${name}:`) && /^\d+$/.test(id.slice(`repeat:${name}:`.length));
-    for (const pool of await this.#redis.smembers(this.#keys.pools)) {
-      const found = new Set<string>();
-      for (const state of ['wait', 'prioritized', 'delayed']) {
-        const key = this.#keys.pool(pool, state);
-        for (let first = 0, more = true; more; first += PAGE) {
-          const last = first + PAGE - 1;
-          const ids = await readableIds(
-            state === 'wait'
-              ? this.#redis.lrange(key, first, last)
-              : this.#redis.zrange(key, String(first), String(last)),
-          );
-          for (const id of ids.filter(isOfIt)) found.add(id);
-          more = ids.length === PAGE;
-        }
-      }
-      const ids = [...found];
-      for (let first = 0; first < ids.length; first += PAGE) {
-        const some = ids.slice(first, first + PAGE);
-        await scripts.removeUnbegun.run(this.#redis, this.#keys, [pool, ...some]);
-      }
-    }
+  /** @throws ClawmeshError `usage`. */
+  async #toStore(name: string, { times, task }: ScheduleContent): Promise<StoredSchedule> {
+    checkTimes(times, await redisTime(this.#redis));
+    if (task.after) throw new ClawmeshError('usage', 'message: a schedule cannot quote the result of a task');
+    const { priority, pool } = task;
+    const spec = storedTask(task);
+    const signed = this.#signer?.signed(spec, pool, { schedule: name }) ?? spec;
+    return { ...times, pool, priority, paused: false, task: signed };
+  }
+
+  /** The schedule, if its signature is right: otherwise what another program wrote would be signed. */
+  #trusted(name: string, stored: StoredSchedule | undefined): StoredSchedule {
+    if (!stored) throw noSchedule(name);
+    const problem = this.#signer?.problem(stored.task, stored.pool, taskIdOf(name, 0));
+    if (problem !== undefined) throw alteredSchedule(name, problem);
+    return stored;
   }
 
   /** The stored schedule (JSON); '' if there is none. */
@@ -355,28 +373,6 @@ export class Schedules {
   }
 }
 
-/** The ids in the reply; empty if the stored data is corrupt. */
-async function readableIds(ids: Promise<string[]>): Promise<string[]> {
-  return ids.catch((error: Error) => {
-    if (!error.message.startsWith('WRONGTYPE')) throw error;
-    return [];
-  });
+function sameTimes(a: StoredSchedule, b: StoredSchedule): boolean {
+  return a.cron === b.cron && (a.timezone ?? null) === (b.timezone ?? null) && a.everyMs === b.everyMs;
 }
-
-function noSchedule(name: string): ClawmeshError {
-  return new ClawmeshError('not-found', `no schedule ${name}`, { remedy: 'see clawmesh schedule list' });
-}
-
-/** Errors for a schedule that can't get its next task. */
-const NOT_ARMED = {
-  'too-many': () =>
-    new ClawmeshError('failed', `there are already ${MOST_SCHEDULES} schedules, the maximum`, {
-      remedy: 'first remove a schedule that is no longer needed: clawmesh schedule remove',
-    }),
-  foreign: (name: string, pool: string) =>
-    new ClawmeshError('failed', `another program already has a BullMQ job scheduler ${name} in pool ${pool}`, {
-      remedy: 'choose another name, or remove that scheduler with BullMQ',
-    }),
-  taken: (name: string, pool: string) =>
-    new ClawmeshError('failed', `pool ${pool} already has tasks at the next times of schedule ${name}`),
-};

@@ -33,6 +33,7 @@ export const scripts = {
   armSchedule: script(FOLDER, 'arm-schedule'),
   dropSchedule: script(FOLDER, 'drop-schedule'),
   pausePool: script(FOLDER, 'pause-pool'),
+  resumePools: script(FOLDER, 'resume-pools'),
   forgetPool: script(FOLDER, 'forget-pool'),
   takeDelivery: script(FOLDER, 'take-delivery'),
   reportDelivery: script(FOLDER, 'report-delivery'),

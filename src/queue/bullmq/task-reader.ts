@@ -9,6 +9,7 @@ import type { MeshKeys } from '../../redis/keys.ts';
 import { redisTime } from '../../redis/time.ts';
 import type { TaskFilter } from '../task-filter.ts';
 import { HELD_SCORE } from './held-tasks.ts';
+import { poolCounts } from './pool-counts.ts';
 import { placeOf, replies, repliesAtOnce, STATE_KEYS } from './state-keys.ts';
 import { findStrangers, type Strangers } from './strangers.ts';
 import { type IdPattern, TaskIds } from './task-ids.ts';
@@ -152,33 +153,11 @@ export class TaskReader {
         ...STATE_KEYS.map(({ state, type }) => [type === 'list' ? 'llen' : 'zcard', placeOf(this.#keys, pool, state)]),
         ['zcount', this.#keys.pool(pool, 'delayed'), HELD_SCORE, '+inf'],
         ['zcard', this.#keys.acknowledgedTasks(pool)],
-        ['hexists', this.#keys.pool(pool, 'meta'), 'paused'],
+        ['hmget', this.#keys.pool(pool, 'meta'), 'paused', 'cm:pause'],
       ]),
     );
     const width = STATE_KEYS.length + 3;
-    return new Map(
-      pools.map((pool, index) => {
-        const numbers = answers.slice(index * width, (index + 1) * width).map(Number);
-        const [active = 0, wait = 0, prioritized = 0, delayed = 0, parents = 0] = numbers;
-        const [completed = 0, cancelled = 0, ended = 0, held = 0] = numbers.slice(5);
-        const failed = Math.max(0, ended - cancelled);
-        const acknowledged = Math.min(failed, numbers.at(-2) ?? 0);
-        const paused = numbers.at(-1) === 1;
-        return [
-          pool,
-          {
-            waiting: wait + prioritized + held + parents,
-            active,
-            delayed: delayed - held,
-            completed,
-            failed,
-            acknowledged,
-            cancelled,
-            paused,
-          },
-        ];
-      }),
-    );
+    return new Map(pools.map((pool, index) => [pool, poolCounts(answers.slice(index * width, (index + 1) * width))]));
   }
 
   /** The first task in line that was queued earliest; `now`: Redis time (ms). Undefined if none waits. */

@@ -25,6 +25,7 @@ local function meshKeys(prefix)
     circuitsVersion = prefix .. '/circuits:version',
     schedules = prefix .. '/schedules',
     scheduleFailures = prefix .. '/schedules:failures',
+    scheduleLast = prefix .. '/schedules:last',
     outboxes = prefix .. '/outboxes',
     channel = prefix .. '/all', -- all nodes listen to it
     -- Prefixes; the rest of the name follows: `<pool> <reason>`, `<agent>|<session>`, an idempotency key, a day,

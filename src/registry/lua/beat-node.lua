@@ -5,12 +5,13 @@
   ARGV: node (id), incarnation, lease (ms; 0 gives it up), record (JSON), then how to sweep: see sweepOptions in
   includes/sweep.lua
   Result: {Redis time (ms), desired, then the result of the sweep}, or 'fenced'. Desired is the node's desired state:
-  '', 'drain', or a drill, which is returned once
+  see includes/desired-state.lua
   Invariant: a fenced incarnation changes nothing.
 ]]
 --- @include layout
 --- @include now
 --- @include fence
+--- @include desired-state
 --- @include sweep
 
 local node, incarnation, lease, record = unpack(ARGV)
@@ -30,13 +31,7 @@ else
 end
 redis.call('HSET', mesh.nodes, node, record)
 
--- Only one heartbeat gets a drill, so that no later incarnation repeats it.
-local desired = redis.call('HGET', mesh.control, node) or ''
-if desired ~= '' and desired ~= 'drain' then
-  redis.call('HDEL', mesh.control, node)
-end
-
-local result = {now, desired}
+local result = {now, takeDesiredState(mesh, node, now)}
 for _, found in ipairs(sweep(mesh, node, now, options)) do
   result[#result + 1] = found
 end

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { globSync, mkdirSync, statSync } from 'node:fs';
+import { globSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageVersion } from '../../../src/cli/version.ts';
@@ -55,6 +55,9 @@ describe('the package', () => {
       encoding: 'utf8',
     });
     expect(asLibrary).toBe('function usage\n');
+    expect(readdirSync(join(prefix, 'share/man/man1'))).toEqual(
+      expect.arrayContaining(['clawmesh.1', 'clawmesh-task.1', 'clawmesh-node.1']),
+    );
 
     const packages = globSync('**/node_modules/{*,@*/*}/package.json', { cwd: prefix });
     expect(packages.length).toBeLessThanOrEqual(120);

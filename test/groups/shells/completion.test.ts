@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { NamedMeshes } from '../../../src/cli/named-meshes.ts';
 import { shellWord } from '../../../src/domain/shell.ts';
 import { findProgram } from '../../../src/platform/find-program.ts';
 import { BUILT, runCli, writeConfig } from '../../support/cli.ts';
@@ -69,7 +70,7 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
       'p/m',
       JSON.stringify({ failures: 3, kind: 'provider', message: 'HTTP 500', openedAt: 1, dueAt: 2 }),
     );
-    await mesh.producer.enqueue([newTask({ pool: 'xcode', message: "it's: [done] $HOME" })]);
+    await mesh.producer.enqueue([newTask({ pool: 'xcode', message: "it's: [done] $HOME", tags: { repo: 'x' } })]);
     const claim = await claimNext(node);
     taskId = claim.taskId;
     await node.report(claim, success);
@@ -77,6 +78,9 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     await mesh.schedules.add('nightly', { cron: '0 7 1 1 *', timezone: 'UTC' }, newTask());
     await other.producer.enqueue([newTask({ pool: 'otherpool' })]);
 
+    const named = new NamedMeshes({ HOME: home });
+    if (named.list().length > 0) named.remove('other');
+    named.add('other', otherConfig);
     const { stdout } = await runCli(['completion', shell]);
     const { command, args, env } = (SET_UP[shell] as (typeof SET_UP)[string])(stdout);
     const program = findProgram([command], process.env);
@@ -84,7 +88,7 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     const path = `${bin}:${process.env.PATH}`;
     terminal = new Terminal(
       [program, ...args],
-      { ...env, PATH: path, CLAWMESH_CONFIG: config },
+      { ...env, PATH: path, HOME: home, CLAWMESH_CONFIG: config },
       { columns: 200, rows: 40 },
     );
   });
@@ -103,20 +107,12 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     await expect.poll(() => terminal.screen().slice(0, shown.length), { timeout: 30_000 }).toBe(shown);
     clear();
   };
-  const clear = () => {
-    terminal.press('C-c');
-    terminal.press('C-l');
-  };
-  /** Resolves once the screen is empty but for the prompt. A shell that is still at work swallows keys. */
-  const prompt = async () => {
-    const screen = () => {
-      const shown = terminal.screen().trim();
-      // One that is just starting would take it for the end of its set-up.
-      if (shown !== '$' && shown !== '') clear();
-      return shown;
-    };
-    await expect.poll(screen, { interval: 300 }).toBe('$');
-  };
+  /**
+   * Empties the command line and the screen. Not with C-c: that is a signal, which a busy shell acts on later. Then it
+   * takes away what was typed meanwhile.
+   */
+  const clear = () => terminal.press('C-e', 'C-u', 'C-l');
+  const prompt = () => expect.poll(() => terminal.screen().trim(), { timeout: 30_000 }).toBe('$');
 
   afterEach(clear);
 
@@ -143,6 +139,7 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
     await completes('clawmesh enqueue hello --pool xc', 'clawmesh enqueue hello --pool xcode');
     await completes('clawmesh enqueue hello --require xcode=2', 'clawmesh enqueue hello --require xcode=26');
     await completes('clawmesh schedule remove nig', 'clawmesh schedule remove nightly');
+    await completes('clawmesh enqueue hello --tag repo', 'clawmesh enqueue hello --tag repo=x');
     await completes('clawmesh circuit close p', 'clawmesh circuit close p/m');
   });
 
@@ -151,6 +148,9 @@ describe.each(Object.keys(SET_UP))('completion in a real %s', (shell) => {
       `clawmesh --config ${otherConfig} pool pause o`,
       `clawmesh --config ${otherConfig} pool pause otherpool`,
     );
+    await completes('clawmesh --mesh ot', 'clawmesh --mesh other');
+    await completes('clawmesh --mesh=other pool pause o', 'clawmesh --mesh=other pool pause otherpool');
+    await completes('clawmesh mesh use ot', 'clawmesh mesh use other');
     const cut = tasksFile.slice(0, -3);
     await completes(`clawmesh enqueue --from ${cut}`, `clawmesh enqueue --from ${tasksFile}`);
   });

@@ -700,7 +700,9 @@ export class World {
     const tasks = await this.#reader.list({ limit: 100_000 });
     const byId = Map.groupBy(tasks, ({ id }) => id);
     const counts = [...(await this.#reader.counts(POOLS)).values()];
-    const places = counts.flatMap(({ paused: _, ...states }) => Object.values(states)).reduce((a, b) => a + b, 0);
+    const places = counts
+      .flatMap(({ paused: _, pause: _pause, ...states }) => Object.values(states))
+      .reduce((a, b) => a + b, 0);
     if (places !== tasks.length) this.#broken(`${tasks.length} tasks stand in ${places} places`);
     for (const known of this.#known.values()) {
       const [task, ...more] = byId.get(known.id) ?? [];

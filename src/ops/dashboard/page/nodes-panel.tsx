@@ -8,7 +8,7 @@ import { ago } from './words.ts';
 /** Maximum number of cards, unless the user wants to see all nodes. */
 const MOST_CARDS = 24;
 /** Nodes that need attention come first. */
-const BY_TROUBLE = ['dead', 'gated', 'draining', 'up', 'stopped'];
+const BY_TROUBLE = ['dead', 'gated', 'paused', 'draining', 'up', 'stopped'];
 
 export function Nodes({ nodes, now, steer }: { nodes: readonly LiveNode[]; now: number; steer: boolean }) {
   const [all, setAll] = useState(false);
@@ -78,7 +78,7 @@ function NodeCard({ node, heartbeat, steer }: CardProps) {
         ))}
       {steer && lives && (
         <div class="buttons">
-          {state === 'draining' ? (
+          {state === 'draining' || state === 'paused' ? (
             <ActionButton
               action={{ label: 'Resume', question: `Let ${id} claim tasks again?`, path: `/api/v1/nodes/${id}/resume` }}
             />

@@ -54,7 +54,7 @@ function Tiles({ snapshot: { pools, nodes, usageToday, circuits } }: { snapshot:
   const tasks = (label: string, state: 'waiting' | 'active' | 'delayed' | 'completed') =>
     tile(label, number(sum(state)), pageLink('tasks', { state }), sum(state) > 0 ? state : '');
   const unseen = sum('failed') - sum('acknowledged');
-  const others = (['gated', 'draining', 'dead'] as const satisfies readonly NodeState[]).filter(
+  const others = (['gated', 'paused', 'draining', 'dead'] as const satisfies readonly NodeState[]).filter(
     (state) => nodes[state] > 0,
   );
   return (

@@ -4,9 +4,10 @@
 
   ARGV pool   name of the schedule   schedule as the caller has read it (JSON), '' if there must be none   schedule to
   store (JSON)   when the previous task was due (ms), '' if there must be none   maximum number of schedules   when
-  the task is due (ms; for an interval only its first task, '' for at once)   interval (ms; '' for a cron line)   cron
-  line   time zone ('' for none)   the task (JSON)   BullMQ's options of each task (JSON)   the outbox for its answers
-  ('' for none)
+  the task is due (ms; for an interval its first task or a replaced one, '' for the next time of the interval)
+  interval (ms; '' for a cron line)   cron line   time zone ('' for none)   the task (JSON)   BullMQ's options of each
+  task (JSON)   the outbox for its answers ('' for none)   for an update, the pool of the schedule so far: its task is
+  replaced, if no node has started it ('' otherwise)
   Result: 'armed'; 'changed' (the schedule is not as read); 'too-many'; 'other-next' (another task is the next one by
   now); 'foreign' (BullMQ has a job scheduler of this name that is not ours); 'taken' (there is a task at that time)
   Invariant: a stored schedule that is not paused has its next task. Nothing is queued for a schedule that was
@@ -15,10 +16,12 @@
 --- @include layout
 --- @include now
 --- @include new-task
+--- @include remove-unbegun
 
-local poolName, name, read, store, seenDue, most, dueAt, everyMs, cron, timezone, data, options,
-  box = unpack(ARGV)
+local poolName, name, read, store, seenDue, most, dueAt, everyMs, cron, timezone, data, options, box,
+  replaced = unpack(ARGV)
 local mesh, pool, now = meshKeys(KEYS[1]), poolKeys(KEYS[1], poolName), redisNow()
+local from = replaced == '' and pool or poolKeys(KEYS[1], replaced)
 dueAt, everyMs = tonumber(dueAt), tonumber(everyMs)
 local scheduler = pool.schedulers .. ':' .. name
 -- Maximum number of times of an interval to try, since an ended task that is still kept may occupy a time.
@@ -28,7 +31,9 @@ local function taskIdAt(time)
   return string.format('repeat:%s:%.0f', name, time)
 end
 
+-- The task that an update replaces is not in its own way.
 local function isTaken(time)
+  if replaced == poolName and time == tonumber(seenDue) then return false end
   return redis.call('EXISTS', pool.tasks .. taskIdAt(time)) == 1
 end
 
@@ -54,11 +59,11 @@ end
 if redis.call('EXISTS', scheduler) == 1 and redis.call('HEXISTS', scheduler, 'cm') == 0 then
   return 'foreign'
 end
-if (redis.call('ZSCORE', pool.schedulers, name) or '') ~= seenDue then
+if (redis.call('ZSCORE', from.schedulers, name) or '') ~= seenDue then
   return 'other-next'
 end
 if everyMs then
-  dueAt = nextOfInterval()
+  if replaced == '' or not dueAt then dueAt = nextOfInterval() end
   for _ = 1, TIMES_TRIED do
     if not isTaken(dueAt) then break end
     dueAt = dueAt + everyMs
@@ -67,9 +72,15 @@ end
 if isTaken(dueAt) then
   return 'taken'
 end
+if seenDue ~= '' and not (replaced ~= '' and removeUnbegun(mesh, from, taskIdAt(seenDue))) then
+  -- A node has started it since the caller looked, so the next task is another one.
+  if dueAt == tonumber(seenDue) then return 'other-next' end
+  redis.call('HSET', mesh.scheduleLast, name, from.name .. ' ' .. seenDue)
+end
 
-local count = redis.call('HGET', scheduler, 'ic') or 1
-redis.call('DEL', scheduler)
+local count = redis.call('HGET', from.schedulers .. ':' .. name, 'ic') or 1
+redis.call('DEL', scheduler, from.schedulers .. ':' .. name)
+redis.call('ZREM', from.schedulers, name)
 redis.call('HSET', scheduler, 'name', 'task', 'opts', options, 'data', data, 'ic', count, 'cm', 1)
 local rule = {count = 1}
 if everyMs then

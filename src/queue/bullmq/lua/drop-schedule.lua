@@ -19,6 +19,7 @@ end
 if store == '' then
   redis.call('HDEL', mesh.schedules, name)
   redis.call('HDEL', mesh.scheduleFailures, name)
+  redis.call('HDEL', mesh.scheduleLast, name)
 elseif store ~= read then
   redis.call('HSET', mesh.schedules, name, store)
 end

@@ -1,27 +1,21 @@
 --[[
-  Pauses or resumes a pool: BullMQ's own pause, which its other tools understand, too.
+  Pauses a pool: BullMQ's own pause, which its other tools understand, too. Field `cm:pause` of BullMQ's `meta` says
+  since and until when (ms; until 0: until it is resumed), and why. A later pause replaces it.
 
-  ARGV pool   '1' to pause it, '' to resume it
-  Result: 1 if this changed the pool, 0 if nothing has changed
+  ARGV pool   how long the pause lasts (ms; 0 until the pool is resumed)   details (JSON)
+  Result: 1 if the pool was not paused yet, else 0
 ]]
 --- @include layout
---- @include delay
+--- @include now
 
-local poolName, pause = unpack(ARGV)
-local pool = poolKeys(KEYS[1], poolName)
+local poolName, lasts, details = unpack(ARGV)
+lasts = tonumber(lasts)
+local pool, now = poolKeys(KEYS[1], poolName), redisNow()
 
-if pause == '1' then
-  if redis.call('HEXISTS', pool.meta, 'paused') == 1 then return 0 end
-  redis.call('HSET', pool.meta, 'paused', 1)
-  redis.call('DEL', pool.marker)
-  redis.call('XADD', pool.events, 'MAXLEN', '~', '10000', '*', 'event', 'paused')
-  return 1
-end
-if redis.call('HDEL', pool.meta, 'paused') == 0 then return 0 end
-redis.call('XADD', pool.events, 'MAXLEN', '~', '10000', '*', 'event', 'resumed')
-if redis.call('LLEN', pool.wait) + redis.call('ZCARD', pool.prioritized) > 0 then
-  redis.call('ZADD', pool.marker, '0', '0')
-else
-  markNextDue(pool)
-end
+local ends = lasts > 0 and now + lasts or 0
+redis.call('HSET', pool.meta, 'cm:pause', string.format('%.0f %.0f %s', now, ends, details))
+if redis.call('HEXISTS', pool.meta, 'paused') == 1 then return 0 end
+redis.call('HSET', pool.meta, 'paused', 1)
+redis.call('DEL', pool.marker)
+redis.call('XADD', pool.events, 'MAXLEN', '~', '10000', '*', 'event', 'paused')
 return 1

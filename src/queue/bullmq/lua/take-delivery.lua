@@ -26,7 +26,8 @@ end
 local function firstDue(outbox)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', outbox, '-inf', now, 'LIMIT', 0, STRAYS)) do
     local poolName, id = string.match(member, '^(%S+) (%S+)$')
-    local taskKey = poolName and poolKeys(mesh.prefix, poolName).tasks .. id
+    local pool = poolName and poolKeys(mesh.prefix, poolName)
+    local taskKey = pool and pool.tasks .. id
     local state = taskKey and redis.call('TYPE', taskKey).ok == 'hash' and redis.call('HGET', taskKey, 'cm:delivery')
     if state == 'pending' or state == 'sending' then
       return member, poolName, id
@@ -40,7 +41,8 @@ for i = 5, #ARGV do
   local box = ARGV[i]
   local member, poolName, id = firstDue(mesh.outbox .. box)
   if member then
-    local taskKey = poolKeys(mesh.prefix, poolName).tasks .. id
+    local pool = poolKeys(mesh.prefix, poolName)
+    local taskKey = pool.tasks .. id
     redis.call('ZADD', mesh.outbox .. box, now + tonumber(reserveMs), member)
     redis.call('HSET', taskKey, 'cm:delivery', 'sending', 'cm:deliveryBy', token)
     local stored = redis.call('HMGET', taskKey, 'cm:ends', 'cm:deliveryTries', 'cm:deliveryAt', 'data', 'returnvalue',
