@@ -4,6 +4,7 @@ import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
 import { OPENCLAW_MODES } from '../domain/node.ts';
 import { duration, integer, secret, settingMeta, size } from './fields.ts';
+import { hooks, MIN_SECRET } from './hook-settings.ts';
 import { node, nodes, poolName } from './node-settings.ts';
 import { redis } from './redis-settings.ts';
 import { security } from './security-settings.ts';
@@ -249,12 +250,44 @@ const dashboard = z
         'Token to log in with. If it is empty, clawmesh generates one per user and machine: `dashboard.token` in the ' +
           'folder of the mesh under `~/.clawmesh`.',
       ),
+    tokens: z
+      .array(
+        z.strictObject({
+          name: z
+            .string()
+            .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'expected letters, digits, - and _, at most 63')
+            .describe('Who has this token; the log names it with each change.'),
+          token: secret()
+            .refine(
+              (value) => value.length >= MIN_SECRET,
+              `expected at least ${MIN_SECRET} characters; generate a token with openssl rand -base64 24`,
+            )
+            .describe('The token.'),
+          role: z
+            .enum(['viewer', 'operator'], { error: 'expected viewer or operator' })
+            .describe('`viewer` only reads; `operator` may also change the mesh.'),
+        }),
+        { error: 'expected a list such as [{name: wall, token: "${WALL_TOKEN}", role: viewer}]' },
+      )
+      .max(100, 'expected at most 100 tokens')
+      .refine((list) => isDistinct(list.map(({ name }) => name)), 'expected each name only once')
+      .refine((list) => isDistinct(list.map(({ token }) => token)), 'expected a different token for each name')
+      .prefault([])
+      .describe('Further tokens, for people and programs. `dashboard.token` is the token of an operator.'),
     readOnly: z
       .boolean('expected true or false')
       .prefault(false)
       .describe('Whether the dashboard only shows the mesh and refuses every change.'),
   })
+  .refine(({ token, tokens }) => !tokens.some((other) => other.token === token), {
+    path: ['tokens'],
+    error: 'expected tokens that differ from `dashboard.token`',
+  })
   .prefault({});
+
+function isDistinct(values: readonly string[]): boolean {
+  return new Set(values).size === values.length;
+}
 
 const alerts = z
   .strictObject({
@@ -347,6 +380,9 @@ export const configSchema = z
     ),
     gates: gates.describe('Conditions under which a node claims no tasks.'),
     dashboard: dashboard.describe('The web page that `clawmesh dashboard` serves, as do nodes with `node.dashboard`.'),
+    hooks: hooks.describe(
+      'Requests of other services that queue tasks: the dashboard accepts `POST /api/v1/hooks/<name>` with a signature.',
+    ),
     alerts: alerts.describe('Where alerts go. All nodes watch the mesh, and one of them sends each alert.'),
     delivery: delivery.describe('How answers reach the recipients that tasks name (`enqueue --deliver`).'),
     log: log.describe("The daemon's log."),
