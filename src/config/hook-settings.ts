@@ -9,11 +9,8 @@ import {
 import { NODE_ID, NODE_ID_HINT, OPENCLAW_NAME } from '../domain/names.ts';
 import { MAX_PRIORITY } from '../domain/task.ts';
 import { DURATION_HINT, parseDuration } from '../domain/units.ts';
-import { integer, secret } from './fields.ts';
+import { integer, longSecret } from './fields.ts';
 import { poolName } from './node-settings.ts';
-
-/** A shorter secret can be guessed from a single signed request. */
-export const MIN_SECRET = 16;
 
 const name = (what: string) => z.string().regex(OPENCLAW_NAME, `expected ${what}, without spaces`).optional();
 
@@ -57,12 +54,7 @@ export const hooks = z
       .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'expected a name of lower-case letters, digits, - and _, at most 63'),
     z
       .strictObject({
-        secret: secret()
-          .refine(
-            (value) => value.length >= MIN_SECRET,
-            `expected at least ${MIN_SECRET} characters; generate a secret with openssl rand -base64 32`,
-          )
-          .describe('Key with which the sender signs its requests.'),
+        secret: longSecret('openssl rand -base64 32').describe('Key with which the sender signs its requests.'),
         task: hookTask.describe('The task that a request queues.'),
       })
       .describe('A hook, by its name.'),
