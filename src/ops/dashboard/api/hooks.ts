@@ -67,7 +67,7 @@ export async function addHookRoute(app: FastifyInstance, mesh: Mesh, clock: Cloc
           ...task,
           ...(deliver !== undefined && { deliver: parseChannelDestination(deliver) }),
           tags: { hook: name },
-          // The same request again, by its sender or by someone who has seen it, is the same task.
+          // The same request again is the same task, also if another party than its sender repeats it.
           key: `hook:${name}:${checked.signature}`,
         };
         const valid = parseNewTask({ ...fields, message }, { attempts: mesh.config.queue.attempts });
