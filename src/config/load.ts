@@ -248,13 +248,20 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number | un
   return 0;
 }
 
+/** The path of the innermost of these nested nodes: keys of maps, and places in lists. */
+export function pathOf(nodes: readonly unknown[]): string[] {
+  return nodes.flatMap((node, index) => {
+    if (isSeq(node) && index + 1 < nodes.length) return [String(node.items.indexOf(nodes[index + 1]))];
+    return isPair(node) && isScalar(node.key) ? [String(node.key.value)] : [];
+  });
+}
+
 function originsOf(document: Document, lines: LineCounter): Map<string, number> {
   const origins = new Map<string, number>();
   visit(document, {
     Pair(_, pair, ancestors) {
       if (!isScalar(pair.key)) return;
-      const keys = ancestors.flatMap((node) => ('key' in node && isScalar(node.key) ? [String(node.key.value)] : []));
-      origins.set([...keys, String(pair.key.value)].join('.'), lines.linePos(pair.key.range?.[0] ?? 0).line);
+      origins.set(pathOf([...ancestors, pair]).join('.'), lines.linePos(pair.key.range?.[0] ?? 0).line);
     },
   });
   return origins;

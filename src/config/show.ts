@@ -1,6 +1,6 @@
 import { Document, isScalar, visit } from 'yaml';
 import { formatDuration, formatSize } from '../domain/units.ts';
-import type { LoadedConfig } from './load.ts';
+import { type LoadedConfig, pathOf } from './load.ts';
 import { MASK, maskUrl } from './mask.ts';
 import { configSchema } from './schema.ts';
 import { type Setting, settingOf } from './tree.ts';
@@ -21,8 +21,7 @@ export function configYaml(loaded: LoadedConfig): string {
   visit(document, {
     Pair(_, pair, ancestors) {
       if (!isScalar(pair.key) || !isScalar(pair.value)) return;
-      const keys = ancestors.flatMap((node) => ('key' in node && isScalar(node.key) ? [String(node.key.value)] : []));
-      pair.value.comment = ` ${originOf([...keys, String(pair.key.value)])}`;
+      pair.value.comment = ` ${originOf(pathOf([...ancestors, pair]))}`;
     },
   });
   return document.toString({ lineWidth: 0 });

@@ -35,6 +35,12 @@ describe('the tokens and hooks of a config', () => {
     expect(shown).toContain('timeout: 5m');
   });
 
+  it('are shown with the line of each entry of a list', () => {
+    const shown = configYaml(load(text));
+    expect(shown).toContain('name: wall # mesh.yaml:5');
+    expect(shown).toContain('name: ci # mesh.yaml:6');
+  });
+
   it('keep their secrets out of the environment of runs', () => {
     expect(runEnvironment(load(text), { ...env, COPY: 'the-token-of-the-builds' })).toEqual({ PATH: '/bin' });
   });

@@ -50,7 +50,7 @@ export async function addApi(app: FastifyInstance, { mesh, clock, readOnly, log,
       }
       scope.addHook('onResponse', async ({ method, url, user }, { statusCode }) => {
         if (SAFE_METHODS.has(method) || statusCode >= 400) return;
-        log.info({ by: user?.name ?? null, method, path: url.split('?')[0] }, 'dashboard: changed the mesh');
+        log.info({ by: user?.name ?? null, method, path: url.split('?')[0] }, 'accepted a change of the mesh');
       });
       const describeApi = collectRoutes(scope);
       const api = withZod(scope);
