@@ -30,7 +30,7 @@ const CHUNKS = [
   { name: 'early', test: /src\/cli\/(?:streams|version)\.ts$/, priority: 4 },
   { name: 'program', test: /src\/(?:cli\/(?:program|context)|domain\/.*)\.ts$/, priority: 3 },
   { name: 'commands', test: /src\/cli\/commands\//, priority: 2 },
-  { name: 'mesh', test: /src\/(?:client\/mesh|config\/load|redis\/target)\.ts$/, priority: 1 },
+  { name: 'client', test: /src\/(?:client\/mesh|config\/load|redis\/target)\.ts$/, priority: 1 },
 ];
 
 const inputs = hashOfInputs();
