@@ -78,6 +78,7 @@ export class NodeWeb {
         nodeId,
         mesh: config.mesh,
         token: config.dashboard.token,
+        tokens: config.dashboard.tokens,
         standing: () => this.#standing(),
         metrics: () => metrics.text(),
         log,

@@ -63,3 +63,12 @@ export function integer(min: number, max: number) {
 export function secret() {
   return z.string({ error: 'expected text' }).register(settingMeta, { secret: true });
 }
+
+/** A shorter secret can be guessed from a single text that it signs. */
+export const MIN_SECRET_LENGTH = 16;
+
+/** As {@link secret}, and long. `command`: one that generates such a text. */
+export function longSecret(command: string) {
+  const error = `expected at least ${MIN_SECRET_LENGTH} characters; generate them with ${command}`;
+  return secret().refine((value) => value.length >= MIN_SECRET_LENGTH, error);
+}

@@ -261,12 +261,11 @@ function originsOf(document: Document, lines: LineCounter): Map<string, number> 
 }
 
 /**
- * Variables used under `redis`, `dashboard`, `alerts`, `security` and `telemetry`. OpenClaw's own token is not one of
- * them: its runs keep it.
+ * Variables used in the sections with secrets of clawmesh. OpenClaw's own token is not one of them: its runs keep it.
  */
 function secretVariables(document: Document, envText: EnvText): string[] {
   const names = new Set<string>();
-  for (const section of ['redis', 'dashboard', 'alerts', 'security', 'telemetry']) {
+  for (const section of ['redis', 'dashboard', 'hooks', 'alerts', 'delivery', 'security', 'telemetry']) {
     const node = document.get(section, true);
     if (!node) continue;
     visit(node as Parameters<typeof visit>[0], {

@@ -3,7 +3,9 @@ import { ALERT_KINDS } from '../domain/alert.ts';
 import { DISPATCH_STRATEGIES } from '../domain/dispatch.ts';
 import { MESH_NAME_HINT, POOL_NAME } from '../domain/names.ts';
 import { OPENCLAW_MODES } from '../domain/node.ts';
+import { dashboard } from './dashboard-settings.ts';
 import { duration, integer, secret, settingMeta, size } from './fields.ts';
+import { hooks } from './hook-settings.ts';
 import { node, nodes, poolName } from './node-settings.ts';
 import { redis } from './redis-settings.ts';
 import { security } from './security-settings.ts';
@@ -233,29 +235,6 @@ const dispatch = z
   })
   .prefault({});
 
-const dashboard = z
-  .strictObject({
-    host: z
-      .string()
-      .min(1)
-      .prefault('127.0.0.1')
-      .describe(
-        'Address that the dashboard listens on. Any address that other machines can reach requires `dashboard.token`.',
-      ),
-    port: integer(1, 65_535).prefault(7420).describe('Port that the dashboard listens on.'),
-    token: secret()
-      .prefault('')
-      .describe(
-        'Token to log in with. If it is empty, clawmesh generates one per user and machine: `dashboard.token` in the ' +
-          'folder of the mesh under `~/.clawmesh`.',
-      ),
-    readOnly: z
-      .boolean('expected true or false')
-      .prefault(false)
-      .describe('Whether the dashboard only shows the mesh and refuses every change.'),
-  })
-  .prefault({});
-
 const alerts = z
   .strictObject({
     webhook: secret()
@@ -347,6 +326,9 @@ export const configSchema = z
     ),
     gates: gates.describe('Conditions under which a node claims no tasks.'),
     dashboard: dashboard.describe('The web page that `clawmesh dashboard` serves, as do nodes with `node.dashboard`.'),
+    hooks: hooks.describe(
+      'Requests of other services that queue tasks: the dashboard accepts `POST /api/v1/hooks/<name>` with a signature.',
+    ),
     alerts: alerts.describe('Where alerts go. All nodes watch the mesh, and one of them sends each alert.'),
     delivery: delivery.describe('How answers reach the recipients that tasks name (`enqueue --deliver`).'),
     log: log.describe("The daemon's log."),

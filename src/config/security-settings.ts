@@ -1,14 +1,11 @@
 import * as z from 'zod';
-import { secret } from './fields.ts';
-
-/** A shorter key can be guessed from a single signed task. */
-const MIN_KEY = 16;
+import { MIN_SECRET_LENGTH, secret } from './fields.ts';
 
 const key = () =>
   secret()
     .refine(
-      (value) => value === '' || value.length >= MIN_KEY,
-      `expected at least ${MIN_KEY} characters; generate a key with openssl rand -base64 32`,
+      (value) => value === '' || value.length >= MIN_SECRET_LENGTH,
+      `expected at least ${MIN_SECRET_LENGTH} characters; generate a key with openssl rand -base64 32`,
     )
     .prefault('');
 

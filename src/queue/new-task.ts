@@ -74,7 +74,7 @@ const origin = z.strictObject({
 });
 
 /** A task as users write it, on the command line or as a line of JSON. */
-const taskInput = z.strictObject({
+export const taskInput = z.strictObject({
   message: text('expected the prompt for the agent')
     .refine((message) => message.trim() !== '', 'must not be empty')
     .refine(

@@ -13,38 +13,68 @@ describe('a login', () => {
   const login = new Login('secret', 'm', clock);
 
   it('accepts the token and nothing similar', () => {
-    expect(login.isToken('secret')).toBe(true);
-    for (const wrong of ['', 'Secret', 'secret ', 'secre', 'secrets']) expect(login.isToken(wrong)).toBe(false);
-    expect(new Login('', 'm', clock).isToken('')).toBe(false);
+    expect(login.userOf('secret')).toEqual({ name: 'dashboard.token', role: 'operator' });
+    for (const wrong of ['', 'Secret', 'secret ', 'secre', 'secrets']) expect(login.userOf(wrong)).toBeUndefined();
+    expect(new Login('', 'm', clock).userOf('')).toBeUndefined();
   });
 
   it('gives sessions that every dashboard with this token and mesh accepts, and no other', () => {
     const session = login.newSession();
-    expect(login.isSession(session)).toBe(true);
-    expect(new Login('secret', 'm', clock).isSession(session)).toBe(true);
-    expect(new Login('secret', 'other', clock).isSession(session)).toBe(false);
-    expect(new Login('other', 'm', clock).isSession(session)).toBe(false);
-    expect(login.isSession(session.replace(/^\d/, '9'))).toBe(false);
+    expect(login.sessionUser(session)?.role).toBe('operator');
+    expect(new Login('secret', 'm', clock).sessionUser(session)?.role).toBe('operator');
+    expect(new Login('secret', 'other', clock).sessionUser(session)).toBeUndefined();
+    expect(new Login('other', 'm', clock).sessionUser(session)).toBeUndefined();
+    expect(login.sessionUser(session.replace(/^\d/, '9'))).toBeUndefined();
     for (const odd of ['', '.', '..', 'x', '9999999999999.x.', '9999999999999..'])
-      expect(login.isSession(odd)).toBe(false);
+      expect(login.sessionUser(odd)).toBeUndefined();
   });
 
   it('ends a session after exactly twelve hours', async () => {
     const session = login.newSession();
     await clock.advance(12 * HOUR_MS - 1);
-    expect(login.isSession(session)).toBe(true);
+    expect(login.sessionUser(session)?.role).toBe('operator');
     await clock.advance(1);
-    expect(login.isSession(session)).toBe(false);
+    expect(login.sessionUser(session)).toBeUndefined();
   });
 
   it('ends a session for good when its user logs out, and leaves others alone', async () => {
     const [session, other] = [login.newSession(), login.newSession()];
     login.logOut(session);
-    expect(login.isSession(session)).toBe(false);
-    expect(login.isSession(other)).toBe(true);
+    expect(login.sessionUser(session)).toBeUndefined();
+    expect(login.sessionUser(other)?.role).toBe('operator');
     await clock.advance(12 * HOUR_MS + 1);
     login.logOut(other); // forgets sessions that have ended by themselves
-    expect(login.isSession(session)).toBe(false);
+    expect(login.sessionUser(session)).toBeUndefined();
+  });
+});
+
+describe('a login with several tokens', () => {
+  const clock = new VirtualClock();
+  const tokens = [
+    { name: 'wall', token: 'a token for the wall', role: 'viewer' as const },
+    { name: 'ci', token: 'a token for the builds', role: 'operator' as const },
+  ];
+  const login = new Login('secret', 'm', clock, tokens);
+
+  it('knows the name and the role of each token', () => {
+    expect(login.userOf('a token for the wall')).toEqual({ name: 'wall', role: 'viewer' });
+    expect(login.userOf('a token for the builds')).toEqual({ name: 'ci', role: 'operator' });
+    expect(login.userOf('secret')?.name).toBe('dashboard.token');
+    expect(login.userOf('a token for')).toBeUndefined();
+  });
+
+  it('keeps the role in the session, and ends the sessions of a token that leaves the config', () => {
+    const session = login.newSession({ name: 'wall' });
+    expect(login.sessionUser(session)).toEqual({ name: 'wall', role: 'viewer' });
+    expect(new Login('secret', 'm', clock, tokens).sessionUser(session)?.name).toBe('wall');
+    expect(new Login('secret', 'm', clock, tokens.slice(1)).sessionUser(session)).toBeUndefined();
+    login.logOut(session);
+    expect(login.sessionUser(session)).toBeUndefined();
+  });
+
+  it('accepts none of them while no login is required', () => {
+    expect(new Login('', 'm', clock, tokens).required).toBe(false);
+    expect(new Login('', 'm', clock, tokens).userOf('a token for the wall')).toBeUndefined();
   });
 });
 
@@ -83,8 +113,8 @@ describe('the code of a link', () => {
     expect(new Login('secret', 'other', clock).takeCode(code)).toBe(false);
     const open = new Login('', 'm', clock);
     expect(open.takeCode(codeOf(open.linkTo('')))).toBe(false);
-    expect(login.isSession(code)).toBe(false);
-    expect(login.isToken(code)).toBe(false);
+    expect(login.sessionUser(code)).toBeUndefined();
+    expect(login.userOf(code)).toBeUndefined();
     expect(login.takeCode(login.newSession())).toBe(false);
   });
 });
@@ -95,8 +125,8 @@ describe('a dashboard without a token', () => {
     accessOf({ method, headers, session: undefined }, open, names);
 
   it('lets this machine in under its own names', () => {
-    expect(access('GET', { host: 'localhost:7420' })).toBe('granted');
-    expect(access('GET', { host: '[::1]:7420' })).toBe('granted');
+    expect(access('GET', { host: 'localhost:7420' })).toBe('open');
+    expect(access('GET', { host: '[::1]:7420' })).toBe('open');
     for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '']) {
       expect(access('GET', { host })).toMatchObject({ refused: expect.stringContaining('accepts only requests to') });
     }
@@ -105,9 +135,9 @@ describe('a dashboard without a token', () => {
   it('lets other pages change nothing', () => {
     const host = 'localhost:7420';
     const json = { 'content-type': 'application/json' };
-    expect(access('POST', { host, ...json })).toBe('granted');
-    expect(access('POST', { host, ...json, origin: 'http://localhost:7420' })).toBe('granted');
-    expect(access('POST', { host, 'sec-fetch-site': 'same-origin' })).toBe('granted');
+    expect(access('POST', { host, ...json })).toBe('open');
+    expect(access('POST', { host, ...json, origin: 'http://localhost:7420' })).toBe('open');
+    expect(access('POST', { host, 'sec-fetch-site': 'same-origin' })).toBe('open');
     for (const headers of [
       {},
       { origin: 'null' },

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { type FastifyInstance, fastify } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Mesh } from '../../src/client/mesh.ts';
@@ -30,7 +31,7 @@ describe('the HTTP API', () => {
       for (const one of [method].flat()) found.push({ method: one, url, document: config?.document });
     });
     handleErrors(server, client, { error: () => {} });
-    await addApi(server, { mesh: client, clock: systemClock, readOnly });
+    await addApi(server, { mesh: client, clock: systemClock, readOnly, log: { info: () => {} } });
     await server.ready();
     return { server, routes: found.filter(({ method }) => method !== 'HEAD') };
   };
@@ -246,6 +247,72 @@ describe('the HTTP API', () => {
       expect(await client.task.inputOf(id)).toEqual({ ...kept, message: 'build again' });
       expect(await post(`/tasks/${original?.id}/rerun`, { pool: 'NOT A POOL' })).toMatchObject({ status: 400 });
     });
+  });
+
+  describe('the header Idempotency-Key', () => {
+    const enqueue = async (key: string, payload: object) => {
+      const headers = { 'idempotency-key': key };
+      const response = await app.inject({ method: 'POST', url: '/api/v1/tasks', headers, payload });
+      return { status: response.statusCode, body: response.json() };
+    };
+
+    it('means the same as the field key, with and without quotes', async () => {
+      const first = await enqueue('build-7', { message: 'build' });
+      expect(first).toMatchObject({ status: 201, body: { tasks: [{ duplicate: false }] } });
+      const again = [
+        await enqueue('"build-7"', { message: 'build' }),
+        await enqueue('build-7', { message: 'build', key: 'build-7' }),
+        await post('/tasks', { message: 'build', key: 'build-7' }),
+      ];
+      const { id } = first.body.tasks[0];
+      for (const { body } of again) expect(body.tasks).toMatchObject([{ id, duplicate: true }]);
+    });
+
+    it.each([
+      ['differs from the field', 'a', { message: 'x', key: 'b' }, /Idempotency-Key and the field key differ/],
+      ['comes with a list', 'a', [{ message: 'x' }], /Idempotency-Key is for one task/],
+      ['contains a space', 'a b', { message: 'x' }, /^key: expected an idempotency key/],
+      ['is empty', '', { message: 'x' }, /^key: expected an idempotency key/],
+      ['is too long', 'a'.repeat(300), { message: 'x' }, /idempotency-key: /],
+    ])('queues nothing if it %s', async (_what, key, payload, error) => {
+      expect(await enqueue(key, payload)).toMatchObject({ status: 400, body: { error: expect.stringMatching(error) } });
+      expect(await client.list()).toEqual([]);
+    });
+  });
+
+  it('describes all its routes in a valid OpenAPI document', async () => {
+    const { body: document } = await get('/openapi.json');
+    const { valid, errors } = await new Validator().validate(document);
+    expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
+    const described = Object.entries<object>(document.paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    const served = routes.map(({ method, url }) => `${method} ${url.replaceAll(/:(\w+)/g, '{$1}')}`);
+    expect(described.sort()).toEqual(served.sort());
+    const operations = Object.values<Record<string, { operationId: string; summary: string }>>(document.paths).flatMap(
+      (item) => Object.values(item),
+    );
+    expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+    expect(operations.filter(({ summary }) => summary === '' || summary.includes('undefined'))).toEqual([]);
+  });
+
+  it('describes input and output of a route by the types that it checks and returns', async () => {
+    const { body: document } = await get('/openapi.json');
+    const { post: enqueue } = document.paths['/api/v1/tasks'];
+    expect(enqueue.parameters).toMatchObject([{ name: 'idempotency-key', in: 'header', required: false }]);
+    expect(enqueue.requestBody.content['application/json'].schema.anyOf[0]).toEqual({
+      $ref: '#/components/schemas/TaskInput',
+    });
+    expect(document.components.schemas.TaskInput.required).toEqual(['message']);
+    expect(Object.keys(enqueue.responses)).toEqual(['201', 'default']);
+    const list = document.paths['/api/v1/tasks'].get;
+    expect(list.parameters.map(({ name }: { name: string }) => name)).toContain('state');
+    expect(list.responses[200].content['application/json'].schema).toEqual({ $ref: '#/components/schemas/task-list' });
+    expect(document.paths['/api/v1/hooks/{name}'].post.security).toEqual([{ signature: [] }, { githubSignature: [] }]);
+    const text = JSON.stringify(document);
+    for (const [, name = ''] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+      expect(document.components.schemas).toHaveProperty([name]);
+    }
   });
 
   describe('steering nodes, pools, schedules and circuits', () => {

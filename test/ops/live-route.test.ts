@@ -25,7 +25,7 @@ describe('the live route', () => {
     } as unknown as LiveMesh;
     app = fastify({ forceCloseConnections: true });
     addLiveRoute(app, live, clock);
-    url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/api/v1/live`;
+    url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/live`;
   });
   afterEach(() => app.close());
 

@@ -11,9 +11,11 @@ const KEEP_ALIVE_MS = 15_000;
 /** How long a connection stays open without another login check, ms; the page reconnects by itself. */
 const LONGEST_MS = 15 * 60_000;
 
+const SUMMARY = 'The state of the mesh and of its runs as server-sent events, for the page';
+
 /** The live view as server-sent events: one `mesh`, `runs` or `trouble` per message of {@link LiveMesh}. */
 export function addLiveRoute(app: FastifyInstance, live: LiveMesh, clock: Clock): void {
-  app.get('/api/v1/live', (request, reply) => {
+  app.get('/live', { config: { summary: SUMMARY } }, (request, reply) => {
     if (live.watchers >= MOST_WATCHERS) {
       return reply.code(503).send({ error: `${MOST_WATCHERS} pages are already open; close one` });
     }

@@ -5,6 +5,7 @@ import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify, LogController } from 'fastify';
 import * as z from 'zod';
 import type { Mesh } from '../../client/mesh.ts';
+import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { ClawmeshError, messageOf } from '../../domain/errors.ts';
 import { utf8Problem } from '../../domain/text.ts';
@@ -27,6 +28,8 @@ export interface DashboardOptions {
   readonly port: number;
   /** The token to log in with; required, since the dashboard can change the mesh. */
   readonly token: string;
+  /** Those of further users. */
+  readonly tokens: Config['dashboard']['tokens'];
   /** Accept only requests for names of this machine. */
   readonly ownNamesOnly: boolean;
   readonly readOnly: boolean;
@@ -80,7 +83,7 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
   const { mesh, clock } = options;
   const live = new LiveMesh(mesh, clock, (error) => messageOf(mesh.explain(error)));
   const queues = await mesh.rawQueues();
-  const login = new Login(options.token, mesh.config.mesh, clock);
+  const login = new Login(options.token, mesh.config.mesh, clock, options.tokens);
   const app = await createApp(options, login, live, queues);
   const close = async () => {
     live.close();
@@ -127,8 +130,8 @@ async function createApp(
     const { contentType, text } = await metrics();
     return reply.type(contentType).send(text);
   });
-  addLiveRoute(app, live, options.clock);
-  await addApi(app, { mesh, clock: options.clock, readOnly });
+  const { clock } = options;
+  await addApi(app, { mesh, clock, readOnly, log, more: (api) => addLiveRoute(api, live, clock) });
   await addBoard(app, mesh, queues);
   return app;
 }
@@ -168,12 +171,11 @@ function addPage(app: FastifyInstance, login: Login): void {
       const error = 'this link was already used or has expired; clawmesh dashboard --link prints a new one';
       return reply.code(401).send({ error });
     }
-    if ('token' in given && !login.isToken(given.token)) {
-      return reply.code(401).send({ error: 'wrong token' });
-    }
-    return reply.setCookie(SESSION_COOKIE, login.newSession(), cookieOptions).send({ ok: true });
+    const user = 'token' in given ? login.userOf(given.token) : undefined;
+    if ('token' in given && !user) return reply.code(401).send({ error: 'wrong token' });
+    return reply.setCookie(SESSION_COOKIE, login.newSession(user), cookieOptions).send({ ok: true });
   });
-  app.post('/logout', async (request, reply) => {
+  app.post('/logout', { config: { forViewers: true } }, async (request, reply) => {
     login.logOut(sessionOf(request) ?? '');
     return reply.clearCookie(SESSION_COOKIE, cookieOptions).send({ ok: true });
   });

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Login } from './login.ts';
+import type { Login, User } from './login.ts';
 
 export const SESSION_COOKIE = 'clawmesh_session';
 
@@ -10,10 +10,11 @@ export interface AccessRequest {
   readonly session: string | undefined;
 }
 
-/** The result: granted, requires a login, or refused with the reason. */
-export type Access = 'granted' | 'login' | { readonly refused: string };
+/** The result: granted to a user, granted since no login is required, requires a login, or refused with the reason. */
+export type Access = { readonly user: User } | 'open' | 'login' | { readonly refused: string };
 
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** Methods that change nothing. */
+export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
  * The access rules.
@@ -30,12 +31,13 @@ export function accessOf(request: AccessRequest, login: Login, ownNames: readonl
   if (ownNames && !ownNames.includes(nameOf(host))) {
     return { refused: `without dashboard.token, this server accepts only requests to ${ownNames.join(', ')}` };
   }
-  const hasToken = login.isToken(bearer(headers.authorization));
-  const hasSession = session !== undefined && login.isSession(session);
-  if (!SAFE_METHODS.has(method) && !hasToken && !isSameOrigin(headers, host)) {
+  const byToken = login.userOf(bearer(headers.authorization));
+  if (!SAFE_METHODS.has(method) && !byToken && !isSameOrigin(headers, host)) {
     return { refused: 'changes require the dashboard page itself, or the token' };
   }
-  return !login.required || hasToken || hasSession ? 'granted' : 'login';
+  const user = byToken ?? (session === undefined ? undefined : login.sessionUser(session));
+  if (user) return { user };
+  return login.required ? 'login' : 'open';
 }
 
 function bearer(authorization: string | undefined): string {

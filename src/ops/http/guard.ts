@@ -1,25 +1,42 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { accessOf, SESSION_COOKIE } from './access.ts';
-import type { Login } from './login.ts';
+import { accessOf, SAFE_METHODS, SESSION_COOKIE } from './access.ts';
+import type { Login, User } from './login.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Allows requests without a login: the route reveals nothing about the mesh. */
     public?: boolean;
+    /** The route itself checks a signature of the request, which replaces login, origin and host name. */
+    signed?: boolean;
+    /** Viewers may send it, although its method is not safe: it changes nothing in the mesh. */
+    forViewers?: boolean;
+  }
+  interface FastifyRequest {
+    /** Who sent the request; undefined if the route requires no login. */
+    user?: User | undefined;
   }
 }
 
 /**
  * Makes every route require a login unless it is marked public, so that none can be forgotten. `onlyAs`: accept only
- * requests for this host, or for other names of this machine.
+ * requests for this host, or for other names of this machine. Viewers may only read.
  */
 export function guard(app: FastifyInstance, login: Login, onlyAs: string | undefined): void {
   const ownNames = onlyAs === undefined ? undefined : namesOf(onlyAs);
+  app.decorateRequest('user', undefined);
   app.addHook('onRequest', async (request, reply) => {
     const { method, headers } = request;
+    const { config } = request.routeOptions;
+    if (config.signed) return;
     const access = accessOf({ method, headers, session: sessionOf(request) }, login, ownNames);
-    if (typeof access === 'object') return reply.code(403).send({ error: access.refused });
-    if (access === 'granted' || request.routeOptions.config.public === true) return;
+    if (typeof access === 'object' && 'refused' in access) return reply.code(403).send({ error: access.refused });
+    if (access === 'open' || config.public) return;
+    if (access !== 'login') {
+      request.user = access.user;
+      const { name, role } = access.user;
+      if (role === 'operator' || SAFE_METHODS.has(method) || config.forViewers) return;
+      return reply.code(403).send({ error: `the token ${name} is of a viewer, who may only read`, fix: null });
+    }
     const wantsPage = method === 'GET' && (headers.accept ?? '').includes('text/html');
     if (wantsPage) return reply.redirect('/login', 303);
     return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'log in first, or send the token' });

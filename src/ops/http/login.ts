@@ -1,4 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
 
 /** Length of a session, ms: users log in at most twice a day. */
@@ -6,14 +7,34 @@ const SESSION_MS = 12 * 3_600_000;
 /** Lifetime of a link, ms: long enough to find and click it. After that, a copy in a terminal or a log is worthless. */
 const LINK_MS = 10 * 60_000;
 
+/** `viewer` only reads; `operator` may also change the mesh. */
+export type Role = Config['dashboard']['tokens'][number]['role'];
+
+/** The owner of a token. */
+export interface User {
+  /** The name of the token in the config, for the log. */
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** The owner of `dashboard.token`. No name in `dashboard.tokens` contains a dot. */
+const MAIN_USER: User = { name: 'dashboard.token', role: 'operator' };
+
+interface Account {
+  readonly user: User;
+  /** Digest of the token. */
+  readonly token: Buffer;
+  /** Signs the sessions of this user. */
+  readonly key: Buffer;
+}
+
 /**
- * Controls access to the dashboard by a token. A session is a value signed with a key derived from the token, so every
- * dashboard of the mesh accepts it and none has to store it. The code of a login link is signed in the same way: any
- * holder of the token can make one, and a server accepts each once.
+ * Controls access to the dashboard by tokens. A session is a value signed with a key derived from the user's token, so
+ * every dashboard of the mesh accepts it and none has to store it. It ends when its token leaves the config. The code of
+ * a login link is signed with `dashboard.token`: any holder of that token can make one, and a server accepts each once.
  */
 export class Login {
-  readonly #token: string;
-  readonly #key: Buffer;
+  readonly #accounts: readonly Account[];
   readonly #linkKey: Buffer;
   /** Codes from before the start are refused, since they may have been used. */
   readonly #startedAt: number;
@@ -23,28 +44,35 @@ export class Login {
   /** Used codes, with the time of their expiry. */
   readonly #usedCodes = new Map<string, number>();
 
-  /** An empty token disables the login. */
-  constructor(token: string, mesh: string, clock: Clock) {
+  /** An empty `token` disables the login. `tokens`: those of further users. */
+  constructor(token: string, mesh: string, clock: Clock, tokens: Config['dashboard']['tokens'] = []) {
     this.#clock = clock;
     this.#startedAt = clock.now();
-    this.#token = token;
-    this.#key = createHmac('sha256', token).update(`clawmesh dashboard session of ${mesh}`).digest();
+    const users = [{ token, ...MAIN_USER }, ...tokens];
+    this.#accounts = (token === '' ? [] : users).map(({ name, role, token: own }) => ({
+      user: { name, role },
+      token: digest(own),
+      key: createHmac('sha256', own).update(`clawmesh dashboard session of ${mesh}`).digest(),
+    }));
     this.#linkKey = createHmac('sha256', token).update(`clawmesh dashboard link of ${mesh}`).digest();
   }
 
   /** Whether a login is required at all. */
   get required(): boolean {
-    return this.#token !== '';
+    return this.#accounts.length > 0;
   }
 
-  /** Compares in constant time, whatever the length of the given token. */
-  isToken(given: string): boolean {
-    return this.required && timingSafeEqual(digest(given), digest(this.#token));
+  /** The owner of this token. Compares with all tokens in constant time, whatever the length of the given one. */
+  userOf(given: string): User | undefined {
+    const found = digest(given);
+    return this.#accounts.filter(({ token }) => timingSafeEqual(found, token))[0]?.user;
   }
 
-  /** A new session, as a cookie value. */
-  newSession(): string {
-    return sign(`${this.#clock.now() + SESSION_MS}.${randomBytes(12).toString('base64url')}`, this.#key);
+  /** A new session of this user, as a cookie value; by default of the owner of `dashboard.token`. */
+  newSession({ name }: Pick<User, 'name'> = MAIN_USER): string {
+    const account = this.#accounts.find(({ user }) => user.name === name);
+    if (!account) throw new Error(`no token of ${name}`);
+    return sign(`${this.#clock.now() + SESSION_MS}.${randomBytes(12).toString('base64url')}`, account.key);
   }
 
   /**
@@ -67,15 +95,16 @@ export class Login {
     return true;
   }
 
-  /** Whether this is a valid session. */
-  isSession(value: string): boolean {
-    return this.#endOf(value, this.#key) > this.#clock.now() && !this.#loggedOut.has(value);
+  /** The user of this session; undefined if it is not valid. */
+  sessionUser(value: string): User | undefined {
+    if (this.#loggedOut.has(value)) return undefined;
+    return this.#accounts.find(({ key }) => this.#endOf(value, key) > this.#clock.now())?.user;
   }
 
   logOut(value: string): void {
     const now = this.#clock.now();
     for (const [old, ends] of this.#loggedOut) if (ends < now) this.#loggedOut.delete(old);
-    if (this.isSession(value)) this.#loggedOut.set(value, now + SESSION_MS);
+    if (this.sessionUser(value)) this.#loggedOut.set(value, now + SESSION_MS);
   }
 
   /** Expiry of a value that was signed with this key (ms since the epoch); NaN if the signature is invalid. */

@@ -1,5 +1,6 @@
 import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
+import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../log/logger.ts';
 import { guard } from './guard.ts';
@@ -14,6 +15,8 @@ export interface NodeServerOptions {
   readonly port: number;
   /** Token that `/metrics` requires; empty for none, which is allowed only if this machine alone can connect. */
   readonly token: string;
+  /** Those of further users. */
+  readonly tokens: Config['dashboard']['tokens'];
   readonly standing: () => {
     readonly ready: boolean;
     readonly reasons: readonly string[];
@@ -34,14 +37,14 @@ const MOST_REQUESTS = 600;
  * @throws ClawmeshError as {@link listen}.
  */
 export async function serveNode(options: NodeServerOptions): Promise<{ url: string; close(): Promise<void> }> {
-  const { nodeId, mesh, host, token, standing, metrics, log, clock } = options;
+  const { nodeId, mesh, host, token, tokens, standing, metrics, log, clock } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
   });
   await app.register(rateLimit, { max: MOST_REQUESTS, timeWindow: '1 minute' });
-  guard(app, new Login(token, mesh, clock), token === '' ? host : undefined);
+  guard(app, new Login(token, mesh, clock, tokens), token === '' ? host : undefined);
   // A daemon that has lost Redis waits for it, and a restart would not help. So this only shows that it can still
   // respond.
   app.get('/healthz', { config: { public: true } }, async () => ({

@@ -10,13 +10,16 @@ const endedQuery = z.strictObject({
 });
 const timesQuery = z.strictObject({ since: duration.prefault('24h') });
 
+const TIMES = 'How long the tasks that ended in a period waited and ran, as percentiles';
+const ENDED = 'How many tasks ended in each of the equal parts of a period';
+
 /** Pools, how long their tasks wait and run, and pausing. */
 export function addPoolRoutes(app: ZodServer, mesh: Mesh): void {
   app.get('/pools', { config: { document: 'pool list' } }, async () => ({ pools: await viewPools(mesh) }));
-  app.get('/pools/times', { schema: { querystring: timesQuery } }, async ({ query }) => ({
+  app.get('/pools/times', { schema: { querystring: timesQuery }, config: { summary: TIMES } }, async ({ query }) => ({
     pools: await mesh.pool.times(query.since),
   }));
-  app.get('/pools/ended', { schema: { querystring: endedQuery } }, async ({ query }) => ({
+  app.get('/pools/ended', { schema: { querystring: endedQuery }, config: { summary: ENDED } }, async ({ query }) => ({
     ended: await mesh.pool.ended(query.since, query.parts),
   }));
   for (const [action, paused] of [

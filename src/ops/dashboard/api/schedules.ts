@@ -20,12 +20,12 @@ export function addScheduleRoutes(app: ZodServer, mesh: Mesh): void {
   app.get('/schedules', { config: { document: 'schedule list' } }, async () => ({
     schedules: await (await mesh.schedules()).list(),
   }));
-  app.get('/schedules/:name', { schema: { params: byName } }, async ({ params }) =>
+  app.get('/schedules/:name', { schema: { params: byName }, config: { summary: 'One schedule' } }, async ({ params }) =>
     (await mesh.schedules()).find(params.name),
   );
   app.post(
     '/schedules',
-    { schema: { body: addBody }, config: { document: 'schedule add' } },
+    { schema: { body: addBody }, config: { document: 'schedule add', success: 201 } },
     async ({ body: { name, cron, timezone, every, task } }, reply) => {
       const zone = timezone ?? (cron === undefined ? undefined : 'UTC');
       const times = parseTimes({ cron, timezone: zone, everyMs: every }, await mesh.server.time());

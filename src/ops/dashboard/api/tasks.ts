@@ -1,13 +1,15 @@
 import * as z from 'zod';
 import type { Mesh } from '../../../client/mesh.ts';
+import { ClawmeshError } from '../../../domain/errors.ts';
 import { TAG } from '../../../domain/names.ts';
 import type { Task } from '../../../domain/task.ts';
 import { TASK_STATES } from '../../../domain/task-state.ts';
-import type { TaskInput } from '../../../queue/new-task.ts';
+import { type TaskInput, taskInput } from '../../../queue/new-task.ts';
 import { steerTasks, TASK_ACTIONS, type TaskAction } from '../../task-actions.ts';
 import { CURSOR, readTaskPage } from './task-page.ts';
-import { byId, duration, limit, listOf, type ZodServer } from './zod-routes.ts';
+import { byId, describedBy, duration, limit, listOf, type ZodServer } from './zod-routes.ts';
 
+const INPUT = 'The input with which a task can be enqueued again';
 /** Maximum number of tasks per list. */
 const MOST_LISTED = 1_000;
 /** Maximum number of tasks to enqueue per request. */
@@ -49,9 +51,13 @@ const listQuery = z.strictObject({
 const logQuery = z.strictObject({ from: z.coerce.number().int().min(0).prefault(0) });
 /** Checked in full by the mesh, as on the command line. */
 const input = z.record(z.string(), z.unknown());
+describedBy.set(input, { name: 'TaskInput', schema: taskInput });
+/** Fields of a task; null removes one. */
+const changes = z.record(z.string(), z.unknown());
 const enqueueBody = z.union([input, z.array(input).min(1).max(MOST_ENQUEUED)], {
   error: `expected a task, or a list of up to ${MOST_ENQUEUED} tasks`,
 });
+const enqueueHeaders = z.object({ 'idempotency-key': z.string().max(258).optional() });
 const steerBody = z.strictObject({ ids: z.array(z.string().min(1).max(200)).min(1).max(MOST_STEERED) });
 
 /** Tasks: lists and filters, one task, its log, and what an operator can do with tasks. */
@@ -81,7 +87,9 @@ export function addTaskRoutes(app: ZodServer, mesh: Mesh): void {
     mesh.task.existing(params.id),
   );
 
-  app.get('/tasks/:id/input', { schema: { params: byId } }, async ({ params }) => mesh.task.inputOf(params.id));
+  app.get('/tasks/:id/input', { schema: { params: byId }, config: { summary: INPUT } }, async ({ params }) =>
+    mesh.task.inputOf(params.id),
+  );
 
   app.get(
     '/tasks/:id/logs',
@@ -92,15 +100,19 @@ export function addTaskRoutes(app: ZodServer, mesh: Mesh): void {
     },
   );
 
-  app.post('/tasks', { schema: { body: enqueueBody }, config: { document: 'enqueue' } }, async ({ body }, reply) => {
-    const tasks = await mesh.task.enqueue(body as TaskInput | TaskInput[]);
-    return reply.code(201).send({ tasks });
-  });
+  app.post(
+    '/tasks',
+    { schema: { body: enqueueBody, headers: enqueueHeaders }, config: { document: 'enqueue', success: 201 } },
+    async ({ body, headers }, reply) => {
+      const tasks = await mesh.task.enqueue(withKey(body as TaskInput | TaskInput[], headers['idempotency-key']));
+      return reply.code(201).send({ tasks });
+    },
+  );
 
   /** A new task with the same input; the fields of the body replace those of the task, and null removes one. */
   app.post(
     '/tasks/:id/rerun',
-    { schema: { params: byId, body: input.nullish() }, config: { document: 'enqueue' } },
+    { schema: { params: byId, body: changes.nullish() }, config: { document: 'enqueue', success: 201 } },
     async ({ params, body }, reply) => {
       const merged = { ...(await mesh.task.inputOf(params.id)), ...body };
       const given = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
@@ -125,6 +137,26 @@ export function addTaskRoutes(app: ZodServer, mesh: Mesh): void {
   app.delete('/tasks/:id', { schema: { params: byId }, config: { document: 'task remove' } }, async ({ params }) =>
     steerOne(mesh, 'remove', params.id),
   );
+}
+
+/**
+ * The task with the key of the header, which is the same as its field `key`. Quotes around the key, as in the draft of
+ * the header's standard, are not part of it.
+ *
+ * @throws ClawmeshError `usage` if both name different keys, or the body is a list.
+ */
+function withKey(body: TaskInput | TaskInput[], header: string | undefined): TaskInput | TaskInput[] {
+  if (header === undefined) return body;
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
+  if (Array.isArray(body)) {
+    throw new ClawmeshError('usage', 'Idempotency-Key is for one task, and the body is a list', {
+      remedy: 'give each task of the list a field key; nothing was queued',
+    });
+  }
+  if (body.key !== undefined && body.key !== key) {
+    throw new ClawmeshError('usage', 'Idempotency-Key and the field key differ', { remedy: 'nothing was queued' });
+  }
+  return { ...body, key };
 }
 
 /** As for several tasks, but an error is the error of the request. */

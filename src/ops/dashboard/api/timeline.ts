@@ -12,6 +12,9 @@ const error = 'expected a time in ms since 1970';
 const historyQuery = z.strictObject({ before: z.coerce.number({ error }).int({ error }).min(0, { error }).optional() });
 const taskRef = z.object({ pool: z.string().max(64), id: z.string().max(1_000) });
 
+const RUNS = 'Which nodes ran tasks that have ended, and when; the latest end first';
+const TITLE = "The beginning of the task's message";
+
 /** A part of the history, the latest end first. */
 export interface TimelinePage {
   readonly tasks: readonly TaskRuns[];
@@ -21,11 +24,15 @@ export interface TimelinePage {
 
 /** The runs of ended tasks, and the titles of single tasks. */
 export function addTimelineRoutes(app: ZodServer, mesh: Pick<Mesh, 'runs'>): void {
-  app.get('/timeline', { schema: { querystring: historyQuery } }, async ({ query }): Promise<TimelinePage> => {
-    const { tasks, reach } = await mesh.runs.ended({ until: query.before, limit: PAGE });
-    return { tasks: tasks.map(runsOf).filter(({ bars }) => bars.length > 0), reach };
-  });
-  app.get('/timeline/:pool/:id', { schema: { params: taskRef } }, async ({ params }) => ({
+  app.get(
+    '/timeline',
+    { schema: { querystring: historyQuery }, config: { summary: RUNS } },
+    async ({ query }): Promise<TimelinePage> => {
+      const { tasks, reach } = await mesh.runs.ended({ until: query.before, limit: PAGE });
+      return { tasks: tasks.map(runsOf).filter(({ bars }) => bars.length > 0), reach };
+    },
+  );
+  app.get('/timeline/:pool/:id', { schema: { params: taskRef }, config: { summary: TITLE } }, async ({ params }) => ({
     key: keyOf(params),
     title: await mesh.runs.title(params, TITLE_LENGTH),
   }));

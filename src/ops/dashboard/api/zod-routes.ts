@@ -27,6 +27,9 @@ export function withZod(app: FastifyInstance): ZodServer {
   return app.withTypeProvider<ZodTypes>();
 }
 
+/** What describes a type in the OpenAPI document instead of the type itself, which checks less. */
+export const describedBy = new WeakMap<z.core.$ZodType, { readonly name: string; readonly schema: z.ZodType }>();
+
 /** One id or name in a path. Circuits have the longest: `agent:` and a name of 128 characters. */
 const name = z.string().min(1).max(200);
 export const byId = z.object({ id: name });

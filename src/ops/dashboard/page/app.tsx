@@ -20,6 +20,9 @@ import { number } from './words.ts';
 interface Session {
   readonly mesh: string;
   readonly readOnly: boolean;
+  /** The name of the token; null if none is required. */
+  readonly user: string | null;
+  readonly role: 'viewer' | 'operator' | null;
 }
 
 function App() {
@@ -53,7 +56,9 @@ function Dashboard({ session, state }: { session: Session; state: MeshState }) {
         <span class={`live ${trouble ? 'off' : ''}`} role="status">
           {trouble ? 'not live' : mesh ? 'live' : 'loading'}
         </span>
-        {session.readOnly && <span class="state gated">read-only</span>}
+        {session.readOnly && (
+          <span class="state gated">{session.role === 'viewer' ? `read-only: ${session.user}` : 'read-only'}</span>
+        )}
         <span class="grow" />
         {steer && (
           <button type="button" class="primary" onClick={() => setEnqueuing(true)}>

@@ -34,7 +34,7 @@ export function LoginForm() {
         <img src="/assets/icon.svg" alt="" width="40" height="40" />
         <h1>clawmesh</h1>
         <label>
-          Token (dashboard.token; or use the link that clawmesh dashboard --link prints)
+          Token (dashboard.token or one of dashboard.tokens; or use the link that clawmesh dashboard --link prints)
           <input name="token" type="password" autocomplete="current-password" required />
         </label>
         {error && (
