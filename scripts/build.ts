@@ -6,8 +6,8 @@ import { relative, resolve } from 'node:path';
 import { build, type Plugin, type RolldownOutput } from 'rolldown';
 import { isShipped } from './shipped-packages.ts';
 
-// Bundles src into dist (a chunk for what each command loads), with the types and the dashboard's page. `--if-changed`
-// does nothing when dist was built from the same inputs.
+// Bundles src into dist (a chunk for what each command loads), with the types and the dashboard's page, and the plugin
+// for OpenClaw into its own dist. `--if-changed` does nothing when dist was built from the same inputs.
 const STAMP = 'dist/.inputs';
 
 /** The page of bull-board, which its code reads. */
@@ -30,15 +30,16 @@ const CHUNKS = [
   { name: 'early', test: /src\/cli\/(?:streams|version)\.ts$/, priority: 4 },
   { name: 'program', test: /src\/(?:cli\/(?:program|context)|domain\/.*)\.ts$/, priority: 3 },
   { name: 'commands', test: /src\/cli\/commands\//, priority: 2 },
-  { name: 'mesh', test: /src\/(?:client\/mesh|config\/load|redis\/target)\.ts$/, priority: 1 },
+  { name: 'client', test: /src\/(?:client\/mesh|config\/load|redis\/target)\.ts$/, priority: 1 },
 ];
 
 const inputs = hashOfInputs();
 if (!process.argv.includes('--if-changed') || !existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== inputs) {
   rmSync('dist', { recursive: true, force: true });
   execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
-  await buildCode();
-  await buildPage();
+  const parts = [await buildCode(), await buildPage()];
+  writeFileSync('dist/THIRD-PARTY.txt', notices(parts));
+  await buildOpenClawPlugin();
   chmodSync('dist/cli/main.js', 0o755);
   writeFileSync(STAMP, inputs);
 }
@@ -47,14 +48,16 @@ function hashOfInputs(): string {
   const hash = createHash('sha256');
   const scripts = ['scripts/build.ts', 'scripts/shipped-packages.ts'];
   const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', ...scripts];
-  const sources = globSync('src/**/*', { withFileTypes: true }).filter((entry) => entry.isFile());
+  const sources = globSync(['src/**/*', 'openclaw-plugin/src/**/*'], { withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   for (const file of [...files, ...sources.map(({ parentPath, name }) => `${parentPath}/${name}`).sort()]) {
     hash.update(`${file}\0`).update(readFileSync(file)).update('\0');
   }
   return hash.digest('hex');
 }
 
-async function buildCode(): Promise<void> {
+async function buildCode(): Promise<RolldownOutput> {
   const output = await build({
     input: { 'cli/main': 'src/cli/main.ts', 'client/index': 'src/index.ts' },
     platform: 'node',
@@ -75,7 +78,28 @@ async function buildCode(): Promise<void> {
     },
   });
   cpSync(BOARD_PAGE, 'dist/ops/dashboard/board/dist', { recursive: true });
-  writeFileSync('dist/THIRD-PARTY.txt', notices(output));
+  return output;
+}
+
+/** OpenClaw installs plugins without their own copy of clawmesh, so everything is in the bundle. */
+async function buildOpenClawPlugin(): Promise<void> {
+  rmSync('openclaw-plugin/dist', { recursive: true, force: true });
+  const output = await build({
+    input: { index: 'openclaw-plugin/src/index.ts' },
+    platform: 'node',
+    external: NOT_NEEDED,
+    transform: { target: 'node24', define: { 'process.env.NODE_ENV': '"production"' } },
+    plugins: [luaTexts()],
+    checks: { ineffectiveDynamicImport: false, eval: false },
+    output: {
+      dir: 'openclaw-plugin/dist',
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: 'chunks/[name]-[hash].js',
+      comments: { legal: true, annotation: false, jsdoc: false },
+    },
+  });
+  writeFileSync('openclaw-plugin/dist/THIRD-PARTY.txt', notices([output]));
 }
 
 /** The packages that stay outside: those that npm installs, unless their types alone are why it does. */
@@ -140,8 +164,8 @@ function ownAddresses(): Plugin {
 }
 
 /** The licences of what was bundled, which ask to be passed on with it. */
-function notices({ output }: RolldownOutput): string {
-  const files = output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
+function notices(parts: readonly RolldownOutput[]): string {
+  const files = parts.flatMap(({ output }) => output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : [])));
   const folders = [resolve(BOARD_PAGE), ...files].flatMap(
     (file) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? [],
   );
@@ -160,13 +184,14 @@ function noticeOf(folder: string): string {
   return `${about.name} ${about.version}\n\n${text}\n`;
 }
 
-async function buildPage(): Promise<void> {
+async function buildPage(): Promise<RolldownOutput> {
   const [from, to] = ['src/ops/dashboard/page', 'dist/ops/dashboard/page'];
-  await build({
+  const output = await build({
     input: `${from}/app.tsx`,
     platform: 'browser',
     transform: { target: 'es2022' },
     output: { file: `${to}/app.js`, format: 'esm', minify: true },
   });
   for (const file of ['index.html', 'app.css', 'icon.svg']) cpSync(`${from}/${file}`, `${to}/${file}`);
+  return output;
 }

@@ -33,6 +33,7 @@ const BUNDLED = [
   'ink',
   'pino-pretty',
   'plist',
+  'preact',
   'prom-client',
   'react',
   'yaml',

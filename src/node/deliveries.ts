@@ -2,7 +2,7 @@ import type { Timer } from '../domain/clock.ts';
 import { cutText } from '../domain/cut-text.ts';
 import { boxesOf, type ChannelAccount } from '../domain/delivery.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { DeliveryOutcome, Outbox, TakenDelivery } from '../queue/bullmq/outbox.ts';
+import { type DeliveryOutcome, type Outbox, type TakenDelivery, UNCERTAIN_MS } from '../queue/bullmq/outbox.ts';
 import type { SendResult } from '../runners/messenger.ts';
 import type { NodeContext } from './context.ts';
 import { InFlight } from './in-flight.ts';
@@ -19,6 +19,8 @@ const LOOK_MS = 5_000;
 const CHANNELS_MS = 15_000;
 /** Pause after the first failed try, and the longest one, ms; doubled after each. */
 const PAUSE_MS = { first: 1_000, max: 300_000 };
+/** Pause before the repetition of an answer that may have been sent, ms; the longest one keeps to the reservation. */
+const REPEAT_MS = { first: 1_000, max: 30_000 };
 /** Longest stored reason of a failed try, characters. */
 const REASON_LENGTH = 300;
 
@@ -35,6 +37,7 @@ export class Deliveries implements Service {
   #next: Timer | undefined;
   #started = false;
   #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(context: NodeContext) {
     this.#context = context;
@@ -69,6 +72,7 @@ export class Deliveries implements Service {
   /** Resolves once no try is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#stopping.abort();
     this.#next?.stop();
     await Promise.all([...this.#loops.map((loop) => loop.stop()), this.#rounds.stop(), this.#inFlight.end()]);
   }
@@ -105,16 +109,19 @@ export class Deliveries implements Service {
   }
 
   async #send(delivery: TakenDelivery): Promise<void> {
-    const { runner, live, clock, log, masks, onError } = this.#context;
-    const { taskId, pool, box } = delivery;
+    const { clock, log, onError } = this.#context;
+    const { taskId, pool } = delivery;
+    const until = clock.monotonic() + UNCERTAIN_MS - REPEAT_MS.max;
     try {
-      const { webhookSecret, giveUpAfter } = live.config.delivery;
-      const result = await sendAnswer(delivery, { messenger: runner.messenger, webhookSecret, clock });
-      const end = outcomeOf(result, delivery, giveUpAfter, masks.said);
-      const stillOurs = await this.#outbox.report(delivery, end);
-      const { reason } = end;
-      const level = end.outcome === 'delivered' ? 'info' : 'warn';
-      log[level]({ taskId, pool, box, tries: delivery.tries + 1, stillOurs, reason }, `answer ${end.outcome}`);
+      for (let repeats = 0; ; repeats++) {
+        const pauseMs = Math.min(REPEAT_MS.first * 2 ** repeats, REPEAT_MS.max);
+        const mayRepeat = clock.monotonic() + pauseMs < until;
+        const { outcome, stillOurs } = await this.#try({ ...delivery, tries: delivery.tries + repeats }, mayRepeat);
+        if (outcome !== 'uncertain' || !stillOurs) return;
+        await clock.sleep(pauseMs, this.#stopping.signal);
+        // The reservation lapses, and the answer is sent again.
+        if (this.#stopped) return;
+      }
     } catch (error) {
       // The reservation lapses, and the answer is sent again with the same key.
       log.warn({ taskId, pool, error: messageOf(error) }, 'could not report a delivery');
@@ -124,19 +131,42 @@ export class Deliveries implements Service {
       this.#rounds.ask();
     }
   }
+
+  /** Sends the answer once, and reports what became of it. */
+  async #try(
+    delivery: TakenDelivery,
+    mayRepeat: boolean,
+  ): Promise<{ outcome: DeliveryOutcome['outcome']; stillOurs: boolean }> {
+    const { runner, live, clock, log, masks } = this.#context;
+    const { taskId, pool, box } = delivery;
+    const { webhookSecret, giveUpAfter } = live.config.delivery;
+    const result = await sendAnswer(delivery, { messenger: runner.messenger, webhookSecret, clock });
+    const end = outcomeOf(result, delivery, { giveUpAfterMs: giveUpAfter, mayRepeat, mask: masks.said });
+    const stillOurs = await this.#outbox.report(delivery, end);
+    const { outcome, reason } = end;
+    const level = outcome === 'delivered' ? 'info' : 'warn';
+    log[level]({ taskId, pool, box, tries: delivery.tries + 1, stillOurs, reason }, `answer ${outcome}`);
+    return { outcome, stillOurs };
+  }
 }
 
-/** What a try means for the delivery. @param mask hides secrets in the reason */
+/**
+ * What a try means for the delivery.
+ *
+ * @param options `mayRepeat`: this node can repeat an uncertain try within its reservation; `mask` hides secrets in the
+ * reason
+ */
 export function outcomeOf(
   result: SendResult,
   { tries, ageMs }: Pick<TakenDelivery, 'tries' | 'ageMs'>,
-  giveUpAfterMs: number,
-  mask: (text: string) => string,
+  options: { readonly giveUpAfterMs: number; readonly mayRepeat: boolean; readonly mask: (text: string) => string },
 ): DeliveryOutcome {
+  const { giveUpAfterMs, mayRepeat, mask } = options;
   const words = (text: string) => cutText(mask(text).toWellFormed(), REASON_LENGTH);
   if (result.sent) return { outcome: 'delivered', ...(result.note !== undefined && { reason: words(result.note) }) };
   const reason = words(result.reason);
   if (!result.retryable) return { outcome: 'failed', reason };
+  if (result.uncertain && mayRepeat) return { outcome: 'uncertain', reason };
   const pauseMs = Math.min(PAUSE_MS.first * 2 ** Math.min(tries, 20), PAUSE_MS.max);
   if (ageMs + pauseMs > giveUpAfterMs) return { outcome: 'failed', reason: `given up: ${reason}` };
   return { outcome: 'postponed', reason, pauseMs, newKey: result.refused === true };

@@ -7,7 +7,7 @@ import type { GatewayConnection } from './gateway-connection.ts';
 import type { Messenger, OutgoingMessage, SendResult } from './messenger.ts';
 
 /** How long a try waits for a connection, and then for the gateway's reply, ms. */
-const TIMEOUT_MS = { ready: 2_000, channels: 5_000, send: 12_000 };
+const TIMEOUT_MS = { ready: 2_000, channels: 5_000, send: 60_000 };
 /** Most channel accounts that a node offers; real gateways have a handful. */
 const MOST_CHANNELS = 50;
 
@@ -64,7 +64,7 @@ export class GatewayMessenger implements Messenger {
       return { sent: true };
     } catch (error) {
       // The connection dropped, or the gateway did not reply in time. It may have sent the message.
-      if (!isGatewayProtocolResponseError(error)) return retryable(messageOf(error));
+      if (!isGatewayProtocolResponseError(error)) return { ...retryable(messageOf(error)), uncertain: true };
       return refusal(error.gatewayCode, error.details, messageOf(error));
     }
   }
@@ -104,6 +104,6 @@ export function runningChannels(reply: unknown): ChannelAccount[] {
     .slice(0, MOST_CHANNELS);
 }
 
-function retryable(reason: string): SendResult {
-  return { sent: false, retryable: true, reason };
+function retryable(reason: string) {
+  return { sent: false as const, retryable: true, reason };
 }

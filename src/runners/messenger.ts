@@ -23,9 +23,11 @@ export type SendResult =
       readonly retryable: boolean;
       /**
        * The receiver has replied that nothing was sent, and remembers that reply under the idempotency key. So the next
-       * try needs another key. Without it, the message may have been sent.
+       * try needs another key.
        */
       readonly refused?: boolean;
+      /** The message may have been sent. The same receiver recognizes a repetition with the same key. */
+      readonly uncertain?: boolean;
       readonly reason: string;
     };
 
@@ -33,6 +35,6 @@ export type SendResult =
 export interface Messenger {
   /** The channels that are running now; none if OpenClaw does not reply. Never rejects. */
   channels(): Promise<readonly ChannelAccount[]>;
-  /** Sends a message. Never rejects, and takes at most 15 s. */
+  /** Sends a message. Never rejects, and takes at most 65 s. */
   send(message: OutgoingMessage): Promise<SendResult>;
 }

@@ -169,7 +169,7 @@ describe('the command line', () => {
   });
 
   it('loads no queue library to print its version or help', async () => {
-    const library = /chunks\/mesh-|node_modules\/(bullmq|pino)\//;
+    const library = /chunks\/client-|node_modules\/(bullmq|pino)\//;
     const loadedBy = async (...args: string[]) => (await runCli(args, { env: { NODE_DEBUG: 'module,esm' } })).stderr;
     for (const flag of ['--version', '--help']) expect(await loadedBy(flag)).not.toMatch(library);
     expect(await loadedBy('config', 'digest')).toMatch(library);

@@ -16,6 +16,7 @@ export const SENDS: Readonly<Record<string, DeliveryOutcome>> = {
   sends: { outcome: 'delivered' },
   postpones: { outcome: 'postponed', reason: 'away', pauseMs: 60_000 },
   abandons: { outcome: 'failed', reason: 'refused' },
+  doubts: { outcome: 'uncertain', reason: 'gateway closed' },
 };
 
 /** A node that has the channel takes the next answer. */
@@ -49,7 +50,8 @@ export async function ends(
   let stillOurs = await guarded(daemon, () => outbox.report(delivery, outcome));
   daemon.line.fault = undefined;
   if (fault === 'lost') stillOurs = (await guarded(daemon, () => outbox.report(delivery, outcome))) ?? stillOurs;
-  daemon.deliveries = daemon.deliveries.filter((other) => other !== taken);
+  // The node keeps an answer that may have been sent, and repeats it.
+  if (how !== 'doubts' || stillOurs === false) daemon.deliveries = daemon.deliveries.filter((other) => other !== taken);
   if (how === 'sends') noteSent(mind, delivery);
   return true;
 }

@@ -139,6 +139,38 @@ describe('the deliveries of a node', () => {
     expect(waiting).toHaveLength(1);
   });
 
+  it('repeat an answer that may have been sent themselves, with the same key, until they know', async () => {
+    const { context, waiting, reports, sent, state } = await started();
+    let tries = 0;
+    state.send = async () => {
+      tries += 1;
+      return tries < 3 ? { sent: false, retryable: true, uncertain: true, reason: 'gateway closed' } : { sent: true };
+    };
+    waiting.push(delivery('a'));
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => sent.length).toBe(1);
+    await settled();
+    await context.clock.advance(1_000);
+    await settled();
+    await context.clock.advance(2_000);
+    await expect.poll(() => reports.map(([, { outcome }]) => outcome)).toEqual(['uncertain', 'uncertain', 'delivered']);
+    expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
+  });
+
+  it('give an answer back that may have been sent when its reservation is about to lapse', async () => {
+    const { context, waiting, reports, sent, state } = await started();
+    state.send = async () => ({ sent: false, retryable: true, uncertain: true, reason: 'gateway closed' });
+    waiting.push(delivery('a'));
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => sent.length).toBe(1);
+    for (let second = 0; second < 300; second++) {
+      await settled();
+      await context.clock.advance(1_000);
+    }
+    expect(reports.at(-1)).toMatchObject(['a', { outcome: 'postponed' }]);
+    expect(reports.slice(0, -1).every(([, { outcome }]) => outcome === 'uncertain')).toBe(true);
+  });
+
   it('tell the mesh when a channel has appeared', async () => {
     const { context, deliveries, state } = await started();
     state.channels = [...state.channels, { channel: 'telegram', account: 'default' }];
@@ -153,28 +185,41 @@ describe('a failed try to send an answer', () => {
   const mask = (text: string) => text.replaceAll('hunter2', '***');
 
   it('is repeated after a pause that doubles up to five minutes', () => {
-    const pauses = [0, 1, 2, 8, 9, 50].map((tries) => outcomeOf(again, { tries, ageMs: 0 }, 86_400_000, mask));
+    const pauses = [0, 1, 2, 8, 9, 50].map((tries) =>
+      outcomeOf(again, { tries, ageMs: 0 }, { giveUpAfterMs: 86_400_000, mayRepeat: true, mask }),
+    );
     expect(pauses).toMatchObject([1_000, 2_000, 4_000, 256_000, 300_000, 300_000].map((pauseMs) => ({ pauseMs })));
   });
 
   it('ends the delivery when the recipient was refused for good', () => {
     const refused = { sent: false, retryable: false, reason: 'unknown channel' } as const;
-    expect(outcomeOf(refused, { tries: 0, ageMs: 0 }, 86_400_000, mask)).toEqual({
+    expect(outcomeOf(refused, { tries: 0, ageMs: 0 }, { giveUpAfterMs: 86_400_000, mayRepeat: true, mask })).toEqual({
       outcome: 'failed',
       reason: 'unknown channel',
     });
   });
 
   it('ends the delivery when the next try would be later than the limit', () => {
-    expect(outcomeOf(again, { tries: 9, ageMs: 86_300_000 }, 86_400_000, mask)).toEqual({
+    expect(
+      outcomeOf(again, { tries: 9, ageMs: 86_300_000 }, { giveUpAfterMs: 86_400_000, mayRepeat: true, mask }),
+    ).toEqual({
       outcome: 'failed',
       reason: 'given up: the gateway does not respond',
     });
   });
 
+  it('is repeated by the same node when the message may have been sent, as long as its reservation allows', () => {
+    const unsure = { ...again, uncertain: true };
+    const options = { giveUpAfterMs: 86_400_000, mask };
+    const outcomes = [true, false].map((mayRepeat) =>
+      outcomeOf(unsure, { tries: 0, ageMs: 0 }, { ...options, mayRepeat }),
+    );
+    expect(outcomes).toMatchObject([{ outcome: 'uncertain' }, { outcome: 'postponed', newKey: false }]);
+  });
+
   it('has a reason without secrets, of a bounded length', () => {
     const long = { ...again, reason: `token hunter2 ${'x'.repeat(10_000)}` };
-    const outcome = outcomeOf(long, { tries: 0, ageMs: 0 }, 86_400_000, mask);
+    const outcome = outcomeOf(long, { tries: 0, ageMs: 0 }, { giveUpAfterMs: 86_400_000, mayRepeat: true, mask });
     if (outcome.outcome !== 'postponed') throw new Error(outcome.outcome);
     expect(outcome.reason).toHaveLength(300);
     expect(outcome.reason).not.toContain('hunter2');

@@ -97,6 +97,7 @@ it('reports the whole state of the node in each heartbeat', async () => {
     configDigest: live.digest,
     gates: [closed],
     load: { cpu: 0.5, memory: 0.25, eventLoopDelayMs: 1 },
+    channels: ['slack/work'],
     journal: { pending: 4, discarded: 1 },
     leaseMs: 15_000,
   });

@@ -147,6 +147,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   'a node of another channel looks': { may: [], act: () => outbox.take(['slack', 'slack/home', 'telegram']) },
   'its try succeeds': report({ outcome: 'delivered' }, 'deliver by node'),
   'its try fails': report({ outcome: 'postponed', reason: 'away', pauseMs: 1 }, 'postpone by node'),
+  'its try may have succeeded': report({ outcome: 'uncertain', reason: 'gateway closed' }),
   'its try is refused': report({ outcome: 'failed', reason: 'no' }, 'fail by node'),
   'its try succeeds after another node has taken it': {
     may: ['take by node'],

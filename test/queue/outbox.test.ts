@@ -112,6 +112,20 @@ describe('the outbox of a channel', () => {
     expect(keys).toEqual([1, 1, 2].map((n) => `clawmesh-${id}-answer-${n}`));
   });
 
+  it('stays with the node that may have sent it', async () => {
+    const id = await completed();
+    await mesh.node('mac-2');
+    const [one, two] = [await outboxOf('mac-1'), await outboxOf('mac-2')];
+    const { delivery } = await one.take(['slack']);
+    if (!delivery) throw new Error('not taken');
+    expect(await one.report(delivery, { outcome: 'uncertain', reason: 'gateway closed' })).toBe(true);
+    expect((await two.take(['slack'])).nextDueInMs).toBeGreaterThan(250_000);
+    expect(await mesh.reader.get(id)).toMatchObject({
+      delivery: { state: 'pending', reason: 'gateway closed', tries: 1 },
+    });
+    expect(await one.report(delivery, { outcome: 'delivered' })).toBe(true);
+  });
+
   it('sends an end after a retry as a delivery of its own, and drops the pending one of the failure', async () => {
     const [task] = await mesh.producer.enqueue([newTask({ deliver: SLACK })]);
     const id = task?.id ?? '';

@@ -78,6 +78,14 @@ describe('messages through a gateway', () => {
     });
   });
 
+  it('may have been sent when the connection drops before the reply', async () => {
+    gateway.sends = 'silent';
+    const sent = messenger.send(message());
+    await expect.poll(() => gateway.asked('send').length).toBe(1);
+    gateway.shut();
+    expect(await sent).toMatchObject({ sent: false, retryable: true, uncertain: true });
+  });
+
   it('are tried again when the gateway is away', async () => {
     gateway.shut();
     await expect.poll(() => connection.hello).toBe(undefined);

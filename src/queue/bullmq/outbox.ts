@@ -10,7 +10,12 @@ import { scripts } from './scripts.ts';
 import { readField, storedError, storedResult, storedSpec } from './task-fields.ts';
 
 /** How long an answer is reserved for the node that sends it, ms: longer than any try takes. */
-export const RESERVATION_MS = 30_000;
+export const RESERVATION_MS = 90_000;
+/**
+ * How long an answer that may have been sent is reserved for its node, ms: as long as the node's gateway recognizes a
+ * repetition (OpenClaw 2026.9.6: 5 to 6 minutes).
+ */
+export const UNCERTAIN_MS = 300_000;
 /** Answers given up per script call: well below a millisecond of Redis time. */
 const EXPIRED_PER_CALL = 200;
 
@@ -46,6 +51,8 @@ export interface TakenDelivery {
 export type DeliveryOutcome =
   | { readonly outcome: 'delivered'; readonly reason?: string }
   | { readonly outcome: 'failed'; readonly reason: string }
+  /** The message may have been sent. The node keeps the answer for {@link UNCERTAIN_MS}, and repeats it itself. */
+  | { readonly outcome: 'uncertain'; readonly reason: string }
   | {
       readonly outcome: 'postponed';
       readonly reason: string;
@@ -117,7 +124,7 @@ export class Outbox {
   async report({ pool, taskId, box, token }: TakenDelivery, end: DeliveryOutcome): Promise<boolean> {
     const { nodeId, incarnation } = this.#owner;
     const { reason = '' } = end;
-    const pauseMs = end.outcome === 'postponed' ? Math.round(end.pauseMs) : 0;
+    const pauseMs = end.outcome === 'postponed' ? Math.round(end.pauseMs) : UNCERTAIN_MS;
     const newKey = end.outcome === 'postponed' && end.newKey ? '1' : '';
     const args = [nodeId, incarnation, pool, taskId, box, token, end.outcome, reason, pauseMs, newKey];
     return this.#notFenced(await scripts.reportDelivery.run(this.#redis, this.#keys, args)) === 'done';

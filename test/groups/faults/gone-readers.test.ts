@@ -101,14 +101,14 @@ describe('a command whose output nothing reads', () => {
     expect((await mesh.nodeRecord('mac-1')).state).toBe('stopped');
   });
 
-  it('queues all tasks of a file although nothing reads the output', async () => {
+  it('queues all tasks of a file although nothing reads the output, and says so', async () => {
     await startMesh();
     const lines = Array.from({ length: 5_000 }, (_, index) => `{"message":"task ${index}"}\n`).join('');
     const script = `"$@" | head -n 1; exit "\${PIPESTATUS[0]}"`;
     const words = [...BUILT, '--config', mesh.config, 'enqueue', '--from', '-'];
     const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', ...words], { env: cleanEnv(), input: lines });
-    expect(String(stderr)).toBe('');
-    expect(status).toBe(0);
+    expect(String(stderr)).toMatch(/^clawmesh: stdout was closed, but 5000 tasks are queued: [0-9a-z]{26} /);
+    expect(status).toBe(1);
     expect((await mesh.snapshot()).pools.default?.waiting).toBe(5_000);
   });
 

@@ -95,7 +95,7 @@ describe('a node that should not work', () => {
       { name: 'xcode', paused: true, nodes: ['mac-1'], concurrency: 1, waiting: 1 },
     ]);
     expect((await mesh.json('status')).problems).toMatchObject([
-      { what: 'pool xcode is paused', fix: expect.stringContaining('pool resume xcode') },
+      { what: expect.stringMatching(/^pool xcode is paused by /), fix: expect.stringContaining('pool resume xcode') },
     ]);
     await mesh.cli('pool', 'resume', 'xcode');
     expect((await mesh.cli('task', 'wait', id)).code).toBe(0);
@@ -112,7 +112,7 @@ describe('a node that should not work', () => {
     const id = await mesh.enqueue('hello');
     expect(await mesh.json('status')).toMatchObject({
       nodes: { up: 1, gated: 0 },
-      problems: [{ severity: 'warning', what: 'pool default is paused' }],
+      problems: [{ severity: 'warning', what: expect.stringMatching(/^pool default is paused by /) }],
     });
     const { stdout } = await mesh.cli('status');
     expect(stdout).toMatch(/nodes: 1 up ·/);

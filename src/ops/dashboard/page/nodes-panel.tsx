@@ -66,7 +66,7 @@ function NodeCard({ node, heartbeat, steer }: CardProps) {
       </p>
       <p class="dim">
         {host} · OpenClaw {openclaw.version ?? openclaw.mode}
-        {openclaw.healthy ? '' : ', not ready'} · CPU {Math.round(load.cpu * 100)} %, memory{' '}
+        {openclaw.healthy ? '' : ', not ready'} · load {load.cpu.toFixed(1)} per core, memory{' '}
         {Math.round(load.memory * 100)} %
       </p>
       <p class="dim">{heartbeat}</p>

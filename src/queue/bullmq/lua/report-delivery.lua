@@ -1,8 +1,9 @@
 --[[
   A node reports how its try to send an answer ended.
 
-  ARGV node id   incarnation   pool   task id   outbox   token of the try   'delivered', 'postponed' or 'failed'
-  reason ('' for none)   for a postponed one: time until the next try (ms)   '1' if that needs another idempotency key
+  ARGV node id   incarnation   pool   task id   outbox   token of the try   'delivered', 'postponed', 'uncertain' or
+  'failed'   reason ('' for none)   for a postponed one, the time until the next try; for an uncertain one, how long the
+  node keeps it (ms)   '1' if the next try needs another idempotency key
   Result: 'fenced'; 'lost' (another node has taken it over, or the task was queued again or removed); or 'done'
   Invariant: only the node that has the reservation changes the delivery.
 ]]
@@ -27,6 +28,13 @@ if outcome == 'postponed' then
   if newKey == '1' then countUp(taskKey, 'cm:ends') end
   redis.call('HDEL', taskKey, 'cm:deliveryBy')
   redis.call('HSET', taskKey, 'cm:delivery', 'pending', 'cm:deliveryReason', reason)
+  redis.call('ZADD', mesh.outbox .. box, now + tonumber(pauseMs), pool.name .. ' ' .. id)
+  return 'done'
+end
+if outcome == 'uncertain' then
+  -- The message may have been sent. Only this node's gateway would recognize it.
+  countUp(taskKey, 'cm:deliveryTries')
+  redis.call('HSET', taskKey, 'cm:deliveryReason', reason)
   redis.call('ZADD', mesh.outbox .. box, now + tonumber(pauseMs), pool.name .. ' ' .. id)
   return 'done'
 end
