@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type * as z from 'zod';
 import { cutText } from '../domain/cut-text.ts';
-import { ClawmeshError, messageOf } from '../domain/errors.ts';
+import { ClawmeshError, messageOf, onOneLine } from '../domain/errors.ts';
 import { nearest } from '../domain/names.ts';
 import { utf8Text } from '../domain/text.ts';
 import { configEnvironment } from './env-file.ts';
@@ -57,9 +57,13 @@ export function loadConfig(options: { file?: string | undefined; env: NodeJS.Pro
  */
 export function sharedFile(file: string): string {
   if (statSync(file).isFile()) return file;
-  throw new ClawmeshError('config', `${file}: is not a regular file, and other programs must be able to read it too`, {
-    remedy: 'write the config to a file, and name that file',
-  });
+  throw new ClawmeshError(
+    'config',
+    `${onOneLine(file)}: is not a regular file, and other programs must be able to read it too`,
+    {
+      remedy: 'write the config to a file, and name that file',
+    },
+  );
 }
 
 function exists(file: string): boolean {
@@ -74,7 +78,9 @@ function exists(file: string): boolean {
 function readConfigFile(file: string): string {
   try {
     if (statSync(file).isDirectory()) {
-      throw new ClawmeshError('config', `${file}: is a folder`, { remedy: 'give the path of the YAML file itself' });
+      throw new ClawmeshError('config', `${onOneLine(file)}: is a folder`, {
+        remedy: 'give the path of the YAML file itself',
+      });
     }
     return utf8Text(readFileSync(file));
   } catch (error) {
@@ -82,7 +88,7 @@ function readConfigFile(file: string): string {
     const code = (error as NodeJS.ErrnoException).code;
     const reason =
       code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'this user may not read it' : messageOf(error);
-    throw new ClawmeshError('config', `${file}: ${reason}`, {
+    throw new ClawmeshError('config', `${onOneLine(file)}: ${reason}`, {
       remedy: 'check --config or $CLAWMESH_CONFIG',
       cause: error,
     });
@@ -96,7 +102,7 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
   const document = parseDocument(envText.text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number | undefined): string => {
     const { line, col } = lines.linePos(offset ?? 0);
-    return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
+    return `${onOneLine(file)}:${Math.max(1, line)}:${Math.max(1, col)}`;
   };
 
   const reserved = source.search(RESERVED);
@@ -111,7 +117,9 @@ export function parseConfig(source: string, file: string, env: NodeJS.ProcessEnv
     throw configError([`${at(0)}: expected YAML 1.2; in YAML 1.1, 010 means 8 and no means false`]);
   }
   if (document.contents === null) {
-    throw new ClawmeshError('config', `${file}: is empty`, { remedy: 'start from config/clawmesh.example.yaml' });
+    throw new ClawmeshError('config', `${onOneLine(file)}: is empty`, {
+      remedy: 'start from config/clawmesh.example.yaml',
+    });
   }
   if (!isMap(document.contents)) {
     throw configError([`${at(0)}: expected settings such as "mesh: studio"`]);

@@ -46,6 +46,10 @@ alerts: {webhook: "", on: [node-dead, dead-letter, repeated-failover]}
 const ENV = { OPENCLAW_GATEWAY_TOKEN: 'gw: #secret"' };
 
 describe('a valid config', () => {
+  it('names a file on one line, whatever its name contains', () => {
+    expect(() => loadConfig({ file: 'a\nb', env: {} })).toThrow(/^a b: no such file$/);
+  });
+
   it('converts units to ms and bytes, and fills in defaults', () => {
     const { config } = parse(CONTRACT, ENV);
     expect(config.queue).toMatchObject({ visibilityTimeout: 600_000, taskTimeout: 1_800_000, attempts: 3 });
