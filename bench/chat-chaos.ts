@@ -11,6 +11,8 @@ import { TestChat } from '../test/support/test-chat.ts';
 // and how many arrive twice. Needs `scripts/setup openclaw`. `node bench/chat-chaos.ts [answers] [seed]`
 
 const ANSWERS = Number(process.argv[2] ?? 300);
+/** How long things are killed, and then waited for the rest, ms. */
+const [KILLS_MS, REST_MS] = [240_000, 420_000];
 const random = seeded(Number(process.argv[3] ?? 1));
 
 const server = await SpawnedRedis.start();
@@ -45,7 +47,7 @@ await mesh.enqueue(Array.from({ length: ANSWERS }, (_, n) => ({ message: `answer
 const kills = { node: 0, gateway: 0, redis: 0 };
 const arrived = () => new Set(chat.sent.map(({ text }) => text)).size;
 const startedAt = Date.now();
-while (arrived() < ANSWERS && Date.now() - startedAt < 900_000) {
+while (arrived() < ANSWERS && Date.now() - startedAt < KILLS_MS) {
   await sleep(4_000 + random() * 4_000);
   const [what, index] = [random(), random() < 0.5 ? 0 : 1];
   if (what < 0.5) {
@@ -62,6 +64,9 @@ while (arrived() < ANSWERS && Date.now() - startedAt < 900_000) {
     await server.up();
   }
 }
+// An answer that was being sent by a killed node waits until its reservation has lapsed.
+const calmAt = Date.now();
+while (arrived() < ANSWERS && Date.now() - calmAt < REST_MS) await sleep(1_000);
 // What is repeated late would arrive now.
 await sleep(15_000);
 const counts = [...Map.groupBy(chat.sent, ({ text }) => text).values()].map((same) => same.length);
