@@ -4,7 +4,7 @@ import type { Transition } from './transition.ts';
 export const DELIVERY_STATES = {
   none: 'The task has not ended, or has no recipient.',
   pending: 'The answer is in the outbox of its channel, and waits for a node that can send it, or for the next try.',
-  sending: 'A node sends it. If the node dies, another one takes over when the reservation has lapsed.',
+  sending: 'A node sends it. If the node dies, its next incarnation takes over, or another node.',
   delivered: 'The gateway of the channel, or the webhook, has accepted it.',
   failed: 'It was refused for good, or no node could send it for too long. An operator can send it again.',
 } as const;
@@ -47,7 +47,7 @@ export const DELIVERY_TRANSITIONS = [
     to: ['sending'],
     event: 'take',
     by: 'node',
-    when: 'The reservation has lapsed, because its node died. A node with the channel takes over.',
+    when: 'Its node died. The next incarnation of the node takes over at once, another node when the reservation has lapsed.',
   },
   {
     from: ['sending'],

@@ -34,6 +34,8 @@ export class Deliveries implements Service {
   readonly #inFlight = new InFlight();
   #channels: readonly ChannelAccount[] = [];
   #sending = 0;
+  /** The outboxes in which this incarnation has taken everything that an earlier one was sending. */
+  #resumed: readonly string[] = [];
   #next: Timer | undefined;
   #started = false;
   #stopped = false;
@@ -95,11 +97,14 @@ export class Deliveries implements Service {
   async #round(): Promise<void> {
     this.#next?.stop();
     while (!this.#stopped && this.#sending < MOST_AT_ONCE) {
-      const { delivery, nextDueInMs } = await this.#outbox.take(this.#boxes());
+      const boxes = this.#boxes();
+      const resumes = boxes.some((box) => !this.#resumed.includes(box));
+      const { delivery, nextDueInMs } = await this.#outbox.take(boxes, { resumes });
       if (delivery) {
         this.#sending += 1;
         void this.#inFlight.run(() => this.#send(delivery));
       } else {
+        this.#resumed = boxes;
         if (nextDueInMs !== undefined && nextDueInMs < LOOK_MS) {
           this.#next = this.#context.clock.timer(nextDueInMs, () => this.#rounds.ask());
         }
@@ -113,10 +118,12 @@ export class Deliveries implements Service {
     const { taskId, pool } = delivery;
     const until = clock.monotonic() + UNCERTAIN_MS - REPEAT_MS.max;
     try {
-      for (let repeats = 0; ; repeats++) {
+      for (let repeats = 0, wasSent = false; ; repeats++) {
         const pauseMs = Math.min(REPEAT_MS.first * 2 ** repeats, REPEAT_MS.max);
         const mayRepeat = clock.monotonic() + pauseMs < until;
-        const { outcome, stillOurs } = await this.#try({ ...delivery, tries: delivery.tries + repeats }, mayRepeat);
+        const again = { ...delivery, tries: delivery.tries + repeats };
+        const { outcome, stillOurs } = await this.#try(again, { mayRepeat, mayBeSent: wasSent });
+        wasSent = true;
         if (outcome !== 'uncertain' || !stillOurs) return;
         await clock.sleep(pauseMs, this.#stopping.signal);
         // The reservation lapses, and the answer is sent again.
@@ -135,13 +142,18 @@ export class Deliveries implements Service {
   /** Sends the answer once, and reports what became of it. */
   async #try(
     delivery: TakenDelivery,
-    mayRepeat: boolean,
+    { mayRepeat, mayBeSent }: { readonly mayRepeat: boolean; readonly mayBeSent: boolean },
   ): Promise<{ outcome: DeliveryOutcome['outcome']; stillOurs: boolean }> {
     const { runner, live, clock, log, masks } = this.#context;
     const { taskId, pool, box } = delivery;
     const { webhookSecret, giveUpAfter } = live.config.delivery;
     const result = await sendAnswer(delivery, { messenger: runner.messenger, webhookSecret, clock });
-    const end = outcomeOf(result, delivery, { giveUpAfterMs: giveUpAfter, mayRepeat, mask: masks.said });
+    const end = outcomeOf(result, delivery, {
+      giveUpAfterMs: giveUpAfter,
+      mayRepeat,
+      mayBeSent,
+      mask: masks.said,
+    });
     const stillOurs = await this.#outbox.report(delivery, end);
     const { outcome, reason } = end;
     const level = outcome === 'delivered' ? 'info' : 'warn';
@@ -153,20 +165,25 @@ export class Deliveries implements Service {
 /**
  * What a try means for the delivery.
  *
- * @param options `mayRepeat`: this node can repeat an uncertain try within its reservation; `mask` hides secrets in the
- * reason
+ * @param options `mayRepeat`: this node can repeat an uncertain try within its reservation; `mayBeSent`: an earlier try
+ * may have sent it; `mask` hides secrets in the reason
  */
 export function outcomeOf(
   result: SendResult,
   { tries, ageMs }: Pick<TakenDelivery, 'tries' | 'ageMs'>,
-  options: { readonly giveUpAfterMs: number; readonly mayRepeat: boolean; readonly mask: (text: string) => string },
+  options: {
+    readonly giveUpAfterMs: number;
+    readonly mayRepeat: boolean;
+    readonly mayBeSent?: boolean;
+    readonly mask: (text: string) => string;
+  },
 ): DeliveryOutcome {
-  const { giveUpAfterMs, mayRepeat, mask } = options;
+  const { giveUpAfterMs, mayRepeat, mayBeSent = false, mask } = options;
   const words = (text: string) => cutText(mask(text).toWellFormed(), REASON_LENGTH);
   if (result.sent) return { outcome: 'delivered', ...(result.note !== undefined && { reason: words(result.note) }) };
   const reason = words(result.reason);
   if (!result.retryable) return { outcome: 'failed', reason };
-  if (result.uncertain && mayRepeat) return { outcome: 'uncertain', reason };
+  if ((result.uncertain || (mayBeSent && !result.refused)) && mayRepeat) return { outcome: 'uncertain', reason };
   const pauseMs = Math.min(PAUSE_MS.first * 2 ** Math.min(tries, 20), PAUSE_MS.max);
   if (ageMs + pauseMs > giveUpAfterMs) return { outcome: 'failed', reason: `given up: ${reason}` };
   return { outcome: 'postponed', reason, pauseMs, newKey: result.refused === true };

@@ -28,6 +28,7 @@ const delivery = (taskId: string): TakenDelivery => ({
 function node({ channels = [{ channel: 'slack', account: 'work' }] }: { channels?: readonly ChannelAccount[] } = {}) {
   const waiting: TakenDelivery[] = [];
   const asked: (readonly string[])[] = [];
+  const resumed: boolean[] = [];
   const reports: [string, DeliveryOutcome][] = [];
   const sent: OutgoingMessage[] = [];
   const state = {
@@ -46,8 +47,9 @@ function node({ channels = [{ channel: 'slack', account: 'work' }] }: { channels
     runner: { messenger },
     backend: {
       openOutbox: () => ({
-        take: async (boxes) => {
+        take: async (boxes, { resumes = false } = {}) => {
           asked.push(boxes);
+          resumed.push(resumes);
           return { delivery: waiting.shift(), nextDueInMs: state.nextDueInMs };
         },
         report: async ({ taskId }, end) => {
@@ -57,7 +59,7 @@ function node({ channels = [{ channel: 'slack', account: 'work' }] }: { channels
       }),
     },
   });
-  return { context, deliveries: new Deliveries(context), waiting, asked, reports, sent, state };
+  return { context, deliveries: new Deliveries(context), waiting, asked, resumed, reports, sent, state };
 }
 
 describe('the deliveries of a node', () => {
@@ -155,6 +157,33 @@ describe('the deliveries of a node', () => {
     await context.clock.advance(2_000);
     await expect.poll(() => reports.map(([, { outcome }]) => outcome)).toEqual(['uncertain', 'uncertain', 'delivered']);
     expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
+  });
+
+  it('keep an answer that may have been sent while their gateway is away', async () => {
+    const { context, waiting, reports, sent, state } = await started();
+    const away = { sent: false, retryable: true, reason: 'the gateway does not respond' } as const;
+    state.send = async () =>
+      sent.length === 1 ? { ...away, uncertain: true } : sent.length < 4 ? away : { sent: true };
+    waiting.push(delivery('a'));
+    context.events.emit('answerReady', { box: 'slack' });
+    for (let second = 0; second < 20; second++) {
+      await settled();
+      await context.clock.advance(1_000);
+    }
+    await expect
+      .poll(() => reports.map(([, { outcome }]) => outcome))
+      .toEqual(['uncertain', 'uncertain', 'uncertain', 'delivered']);
+  });
+
+  it('take what an earlier incarnation was sending when they start, once for each of their channels', async () => {
+    const { context, resumed, state } = await started();
+    await settled();
+    expect(resumed).toEqual([true, true]);
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => resumed).toEqual([true, true, false]);
+    state.channels = [...state.channels, { channel: 'telegram', account: 'default' }];
+    await context.clock.advance(20_000);
+    await expect.poll(() => resumed.filter(Boolean).length).toBe(3);
   });
 
   it('give an answer back that may have been sent when its reservation is about to lapse', async () => {

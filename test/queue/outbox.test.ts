@@ -112,6 +112,21 @@ describe('the outbox of a channel', () => {
     expect(keys).toEqual([1, 1, 2].map((n) => `clawmesh-${id}-answer-${n}`));
   });
 
+  it('goes to the next incarnation of the node that was sending it, whose gateway still knows the key', async () => {
+    const id = await completed();
+    await mesh.node('mac-2');
+    const first = (await (await outboxOf('mac-1')).take(['slack'])).delivery;
+    await mesh.registry.evict('mac-1', 15_000);
+    await mesh.node('mac-1');
+    const [one, two] = [await outboxOf('mac-1'), await outboxOf('mac-2')];
+    expect((await two.take(['slack'], { resumes: true })).delivery).toBeUndefined();
+    expect((await one.take(['slack'])).delivery).toBeUndefined();
+    const { delivery } = await one.take(['slack'], { resumes: true });
+    expect(delivery).toMatchObject({ taskId: id, idempotencyKey: first?.idempotencyKey });
+    expect((await one.take(['slack'], { resumes: true })).delivery).toBeUndefined();
+    expect(delivery && (await one.report(delivery, { outcome: 'delivered' }))).toBe(true);
+  });
+
   it('stays with the node that may have sent it', async () => {
     const id = await completed();
     await mesh.node('mac-2');

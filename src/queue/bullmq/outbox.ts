@@ -96,16 +96,18 @@ export class Outbox {
   /**
    * Takes the next due answer from these outboxes, and reserves it for {@link RESERVATION_MS}.
    *
+   * @param options `resumes`: also take answers that an earlier incarnation of this node was sending
    * @returns the answer, if one is due, and the time until the next one is due (ms; undefined for none)
    * @throws ClawmeshError `fenced`.
    */
   async take(
     boxes: readonly string[],
+    { resumes = false }: { readonly resumes?: boolean } = {},
   ): Promise<{ delivery: TakenDelivery | undefined; nextDueInMs: number | undefined }> {
     const { nodeId, incarnation } = this.#owner;
     this.#tokens += 1;
     const token = `${nodeId}~${incarnation}:${this.#tokens}`;
-    const args = [nodeId, incarnation, token, RESERVATION_MS, ...boxes];
+    const args = [nodeId, incarnation, token, RESERVATION_MS, resumes ? '1' : '', ...boxes];
     const reply = takenReply.parse(this.#notFenced(await scripts.takeDelivery.run(this.#redis, this.#keys, args)));
     const [pool, taskId, box, ends, tries, ageMs, data, returned, failure, due] = reply;
     const nextDueInMs = due < 0 ? undefined : due;

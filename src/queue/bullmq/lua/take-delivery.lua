@@ -2,7 +2,8 @@
   A node takes the first due answer from the outboxes of its channels, and reserves it: until the reservation lapses,
   no other node sends it.
 
-  ARGV node id   incarnation   token of this try   length of the reservation (ms)   then names of outboxes
+  ARGV node id   incarnation   token of this try   length of the reservation (ms)   '1' to take answers that an earlier
+  incarnation of the node was sending   then names of outboxes
   Result: 'fenced', or an array: pool ('' for none), task id, outbox, number of the delivery, number of failed tries,
   age of the delivery (ms), the task's hash fields data, returnvalue, cm:error (each '' if missing), and the
   time until the next one is due (ms; -1 for none)
@@ -13,10 +14,12 @@
 --- @include now
 --- @include fence
 
-local node, incarnation, token, reserveMs = unpack(ARGV)
+local node, incarnation, token, reserveMs, resumes = unpack(ARGV)
 local mesh, now = meshKeys(KEYS[1]), redisNow()
 -- Tasks that another program has removed leave their entries; as many as this are dropped per outbox and call.
 local STRAYS = 20
+-- Reserved answers that are looked at per outbox and call: nodes send a few at once.
+local RESERVED = 100
 
 if isFenced(mesh, node, incarnation) then
   return 'fenced'
@@ -36,10 +39,28 @@ local function firstDue(outbox)
   end
 end
 
+-- The first answer of an outbox that an earlier incarnation of this node was sending. Its gateway still knows the key.
+local function firstOfPredecessor(outbox)
+  local later = string.format('(%.0f', now)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', outbox, later, '+inf', 'LIMIT', 0, RESERVED)) do
+    local poolName, id = string.match(member, '^(%S+) (%S+)$')
+    local pool = poolName and poolKeys(mesh.prefix, poolName)
+    local taskKey = pool and pool.tasks .. id
+    local by = taskKey and redis.call('TYPE', taskKey).ok == 'hash' and redis.call('HGET', taskKey, 'cm:deliveryBy')
+    local holder, theirs = string.match(by or '', '^([^~]+)~(%d+):')
+    if holder == node and theirs ~= incarnation then
+      return member, poolName, id
+    end
+  end
+end
+
 local taken
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local box = ARGV[i]
   local member, poolName, id = firstDue(mesh.outbox .. box)
+  if not member and resumes == '1' then
+    member, poolName, id = firstOfPredecessor(mesh.outbox .. box)
+  end
   if member then
     local pool = poolKeys(mesh.prefix, poolName)
     local taskKey = pool.tasks .. id
@@ -55,7 +76,7 @@ for i = 5, #ARGV do
 end
 
 local next
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local due = tonumber(redis.call('ZRANGE', mesh.outbox .. ARGV[i], 0, 0, 'WITHSCORES')[2] or nil)
   if due and (not next or due < next) then next = due end
 end
