@@ -1,7 +1,7 @@
 import type { Timer } from '../domain/clock.ts';
 import { cutText } from '../domain/cut-text.ts';
 import { boxesOf, type ChannelAccount } from '../domain/delivery.ts';
-import { messageOf } from '../domain/errors.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
 import { type DeliveryOutcome, type Outbox, type TakenDelivery, UNCERTAIN_MS } from '../queue/bullmq/outbox.ts';
 import type { SendResult } from '../runners/messenger.ts';
 import type { NodeContext } from './context.ts';
@@ -21,6 +21,8 @@ const CHANNELS_MS = 15_000;
 const PAUSE_MS = { first: 1_000, max: 300_000 };
 /** Pause before the repetition of an answer that may have been sent, ms; the longest one keeps to the reservation. */
 const REPEAT_MS = { first: 1_000, max: 30_000 };
+/** Pause before a report that Redis did not accept is repeated, ms. */
+const REPORT_PAUSE_MS = 500;
 /** Longest stored reason of a failed try, characters. */
 const REASON_LENGTH = 300;
 
@@ -154,11 +156,27 @@ export class Deliveries implements Service {
       mayBeSent,
       mask: masks.said,
     });
-    const stillOurs = await this.#outbox.report(delivery, end);
+    const stillOurs = await this.#report(delivery, end);
     const { outcome, reason } = end;
     const level = outcome === 'delivered' ? 'info' : 'warn';
     log[level]({ taskId, pool, box, tries: delivery.tries + 1, stillOurs, reason }, `answer ${outcome}`);
     return { outcome, stillOurs };
+  }
+
+  /**
+   * Reports until Redis replies: the outcome is known here alone, and another node would send the answer again.
+   *
+   * @throws ClawmeshError `fenced`, or the last error if the node stops.
+   */
+  async #report(delivery: TakenDelivery, end: DeliveryOutcome): Promise<boolean> {
+    for (;;) {
+      try {
+        return await this.#outbox.report(delivery, end);
+      } catch (error) {
+        if (hasCode(error, 'fenced') || this.#stopped) throw error;
+        await this.#context.clock.sleep(REPORT_PAUSE_MS, this.#stopping.signal);
+      }
+    }
   }
 }
 

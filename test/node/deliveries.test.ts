@@ -35,6 +35,7 @@ function node({ channels = [{ channel: 'slack', account: 'work' }] }: { channels
     channels,
     send: async (): Promise<SendResult> => ({ sent: true }),
     nextDueInMs: undefined as number | undefined,
+    redisIsAway: false,
   };
   const messenger: Messenger = {
     channels: async () => state.channels,
@@ -53,6 +54,7 @@ function node({ channels = [{ channel: 'slack', account: 'work' }] }: { channels
           return { delivery: waiting.shift(), nextDueInMs: state.nextDueInMs };
         },
         report: async ({ taskId }, end) => {
+          if (state.redisIsAway) throw new Error('Connection is closed.');
           reports.push([taskId, end]);
           return true;
         },
@@ -157,6 +159,23 @@ describe('the deliveries of a node', () => {
     await context.clock.advance(2_000);
     await expect.poll(() => reports.map(([, { outcome }]) => outcome)).toEqual(['uncertain', 'uncertain', 'delivered']);
     expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
+  });
+
+  it('repeat a report until Redis accepts it, and send the answer once', async () => {
+    const { context, waiting, reports, sent, state } = await started();
+    state.redisIsAway = true;
+    waiting.push(delivery('a'));
+    context.events.emit('answerReady', { box: 'slack' });
+    await expect.poll(() => sent.length).toBe(1);
+    for (let half = 0; half < 6; half++) {
+      await settled();
+      await context.clock.advance(500);
+    }
+    expect(reports).toEqual([]);
+    state.redisIsAway = false;
+    await context.clock.advance(500);
+    await expect.poll(() => reports).toEqual([['a', { outcome: 'delivered' }]]);
+    expect(sent).toHaveLength(1);
   });
 
   it('keep an answer that may have been sent while their gateway is away', async () => {
