@@ -1,3 +1,5 @@
+import { cutText } from '../../domain/cut-text.ts';
+
 /** Maximum sizes in a document for a model, whose context is small. */
 export interface Bounds {
   /** Maximum length of a text, UTF-16 code units. */
@@ -23,7 +25,7 @@ function cutValue(value: unknown, path: string, bounds: Bounds, cut: Set<string>
   const { characters, entries } = bounds;
   if (typeof value === 'string') {
     if (value.length > characters) cut.add(`${path}: at most ${characters} characters`);
-    return clip(value, characters);
+    return cutText(value, characters);
   }
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
@@ -38,12 +40,6 @@ function cutValue(value: unknown, path: string, bounds: Bounds, cut: Set<string>
   );
 }
 
-/** The first `length` code units of a text, without half a character at the end. */
-export function clip(text: string, length: number): string {
-  if (text.length <= length) return text;
-  return isHighSurrogate(text, length - 1) ? text.slice(0, length - 1) : text.slice(0, length);
-}
-
 /** A part of a text, and where it is in the whole. */
 export interface Part {
   readonly text: string;
@@ -55,7 +51,7 @@ export interface Part {
 /** At most `length` code units of a text from `from` on, whole characters only. */
 export function partOf(text: string, from: number, length: number): Part {
   const start = Math.min(isHighSurrogate(text, from - 1) ? from - 1 : from, text.length);
-  const part = clip(text.slice(start), length);
+  const part = cutText(text.slice(start), length);
   return { text: part, from: start, to: start + part.length, length: text.length };
 }
 

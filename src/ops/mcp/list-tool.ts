@@ -1,8 +1,9 @@
 import * as z from 'zod';
+import { cutText } from '../../domain/cut-text.ts';
 import { onOneLine } from '../../domain/errors.ts';
 import type { Task } from '../../domain/task.ts';
 import { TASK_STATES } from '../../domain/task-state.ts';
-import { bounded, clip } from './bounds.ts';
+import { bounded } from './bounds.ts';
 import { nodeId, pool } from './inputs.ts';
 import { defineTool } from './tool.ts';
 
@@ -42,6 +43,6 @@ export const listTool = defineTool({
 
 function lineOf({ id, state, pool, node, enqueuedAt, error, message }: Task): string {
   const where = node === null ? `pool ${pool}` : `pool ${pool}, node ${node}`;
-  const why = error ? ` · ${error.kind}: ${clip(onOneLine(error.message), 120)}` : '';
-  return `${id} ${state} · ${where} · enqueued ${enqueuedAt}${why} · ${clip(onOneLine(message), 80)}`;
+  const why = error ? ` · ${error.kind}: ${cutText(onOneLine(error.message), 120)}` : '';
+  return `${id} ${state} · ${where} · enqueued ${enqueuedAt}${why} · ${cutText(onOneLine(message), 80)}`;
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { clip } from './bounds.ts';
+import { cutText } from '../../domain/cut-text.ts';
 import { taskId } from './inputs.ts';
 import { defineTool } from './tool.ts';
 
@@ -42,7 +42,7 @@ export const logsTool = defineTool({
 /** The lines to return: as many as fit, from `from` on, or else the last ones. */
 function linesOf(all: readonly string[], { from, limit }: { from: number | undefined; limit: number }) {
   const start = Math.min(from ?? Math.max(0, all.length - limit), all.length);
-  const wanted = all.slice(start, start + limit).map((line) => clip(line, MAX_LINE));
+  const wanted = all.slice(start, start + limit).map((line) => cutText(line, MAX_LINE));
   const isTail = from === undefined;
   const kept = fitting(isTail ? wanted.toReversed() : wanted);
   const lines = isTail ? kept.toReversed() : kept;

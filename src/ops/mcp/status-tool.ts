@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import { counted } from '../../domain/counted.ts';
+import { cutText } from '../../domain/cut-text.ts';
 import { onOneLine } from '../../domain/errors.ts';
 import type { Node } from '../../domain/node.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { type Snapshot, takeSnapshot } from '../snapshot.ts';
-import { bounded, clip } from './bounds.ts';
+import { bounded } from './bounds.ts';
 import { defineTool } from './tool.ts';
 
 const BOUNDS = { characters: 500, entries: 50 };
@@ -50,7 +51,7 @@ function statusText(
     lines.push(`pool ${pool}${paused ? ' (paused)' : ''}: ${counts}`);
   }
   for (const { id, node, elapsedMs, message } of running.slice(0, MOST_RUNNING)) {
-    lines.push(`running: ${id} on ${node} for ${humanDuration(elapsedMs)}: ${clip(onOneLine(message), 80)}`);
+    lines.push(`running: ${id} on ${node} for ${humanDuration(elapsedMs)}: ${cutText(onOneLine(message), 80)}`);
   }
   const more = moreRunning + Math.max(0, running.length - MOST_RUNNING);
   if (more > 0) lines.push(`${counted(more, 'more running task')}; see mesh_list with state: active`);

@@ -1,9 +1,10 @@
 import type { Mesh } from '../../client/mesh.ts';
+import { cutText } from '../../domain/cut-text.ts';
 import type { Task } from '../../domain/task.ts';
 import { isEnded } from '../../domain/task-state.ts';
 import { humanDuration } from '../../domain/units.ts';
 import { type WaitingReason, waitingFacts, whyWaiting } from '../waiting.ts';
-import { type Bounds, bounded, clip, partOf } from './bounds.ts';
+import { type Bounds, bounded, partOf } from './bounds.ts';
 
 /**
  * Maximum length of the part of an answer that one call returns. Some clients show their model the text and the document,
@@ -68,7 +69,7 @@ export function taskText(task: TaskDocument): string {
   const took = result ? `, after ${humanDuration(result.durationMs)}` : '';
   const lines = [`task ${id} in pool ${pool}: ${where}${took}; ${attempts.made} of ${attempts.max} attempts ended`];
   if (waitingFor) lines.push(`it waits: ${reasonText(waitingFor)}`);
-  if (state === 'active' && progress) lines.push(`progress at ${progress.at}: ${clip(progress.note, 300)}`);
+  if (state === 'active' && progress) lines.push(`progress at ${progress.at}: ${cutText(progress.note, 300)}`);
   if (error) lines.push(`error (${error.kind}): ${error.message}`);
   if (result) lines.push('answer of the agent:', result.text);
   if (delivery) {

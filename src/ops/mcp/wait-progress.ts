@@ -1,6 +1,6 @@
 import type { WaitForTasksOptions } from '../../client/tasks.ts';
+import { cutText } from '../../domain/cut-text.ts';
 import type { Task } from '../../domain/task.ts';
-import { clip } from './bounds.ts';
 import type { ToolCall } from './tool.ts';
 
 /** Shortest interval between two reports of progress, ms. */
@@ -31,6 +31,6 @@ function describe(running: readonly Task[], total: number): string {
   if (total > 1 || !task) return `${total - running.length} of ${total} tasks have ended`;
   const { node, state, progress } = task;
   const tokens = progress?.tokens ? `${progress.tokens} tokens` : '';
-  const note = clip(progress?.note ?? '', 200);
+  const note = cutText(progress?.note ?? '', 200);
   return [state === 'active' ? `running on ${node}` : state, tokens, note].filter((part) => part !== '').join(' · ');
 }

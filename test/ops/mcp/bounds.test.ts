@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bounded, clip, partOf } from '../../../src/ops/mcp/bounds.ts';
+import { cutText } from '../../../src/domain/cut-text.ts';
+import { bounded, partOf } from '../../../src/ops/mcp/bounds.ts';
 
 describe('the bounds of a document for a model', () => {
   const bounds = { characters: 3, entries: 2 };
@@ -19,8 +20,8 @@ describe('the bounds of a document for a model', () => {
   });
 
   it('never end a text within a character', () => {
-    expect(clip('ab😀', 3)).toBe('ab');
-    expect(clip('ab😀', 4)).toBe('ab😀');
+    expect(cutText('ab😀', 3)).toBe('ab');
+    expect(cutText('ab😀', 4)).toBe('ab😀');
   });
 
   it('return a long text in parts that make up the whole', () => {
